@@ -1,0 +1,3 @@
+//! Socket.IO as a Tower layer for axum.
+
+pub mod protocol;

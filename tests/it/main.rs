@@ -1,0 +1,2 @@
+//! Capabilities of the server, one module for each thing a user can do.
+#![allow(clippy::unwrap_used, reason = "tests")]
