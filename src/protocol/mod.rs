@@ -1,15 +1,20 @@
 //! What is on the wire, as plain data: no clock, no socket, no state beyond a packet that still waits for its attachments.
 //!
-//! [`engine_io`] carries messages between one client and one server, in a polling body or a WebSocket message
-//! ([Engine.IO protocol, revision 4]).
+//! Two protocols lie on top of each other. [`engine_io`] carries messages between one client and one server, in a polling
+//! body or a WebSocket message ([Engine.IO protocol, revision 4]). [`socket_io`] puts namespaces, events and acknowledgements
+//! into those messages ([Socket.IO protocol, revision 5]). [`Args`] are an event's arguments, typed on demand.
 //!
 //! Every decoder is total: bad input is a [`DecodeError`], never a panic and never silence.
 //!
 //! [Engine.IO protocol, revision 4]: https://socket.io/docs/v4/engine-io-protocol/
+//! [Socket.IO protocol, revision 5]: https://socket.io/docs/v4/socket-io-protocol/
 
+pub mod args;
 pub mod engine_io;
 pub mod error;
 pub mod sid;
+pub mod socket_io;
 
+pub use args::{Args, ArgsError, EncodedArgs, Rest};
 pub use error::{DecodeError, EncodeError};
 pub use sid::Sid;

@@ -1,0 +1,420 @@
+//! A JSON array as the arguments of a handler.
+//!
+//! The type that is asked for says what it is: a tuple takes the array apart, anything else is its one element. So each
+//! method of the `Deserializer` that a type may call first is passed on to the element, through a seed that remembers it.
+//! From the element on, serde_json does the work.
+
+use std::{cell::Cell, fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error, IgnoredAny, SeqAccess, Visitor},
+};
+
+/// The remaining arguments, as the last element of a tuple: `Data<(String, Rest<u32>)>`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rest<T>(pub Vec<T>);
+
+/// By this name [`Rest`] tells [`Next`] that it wants more than one element.
+const REST: &str = "$axum_socketio::Rest";
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Rest<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Elements<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Elements<T> {
+            type Value = Rest<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the remaining arguments")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Rest<T>, A::Error> {
+                let mut rest = Vec::new();
+                while let Some(element) = elements.next_element()? {
+                    rest.push(element);
+                }
+                Ok(Rest(rest))
+            }
+
+            /// Anywhere else than in a list of arguments it is an array.
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                array: D,
+            ) -> Result<Rest<T>, D::Error> {
+                array.deserialize_seq(self)
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(REST, Elements(PhantomData))
+    }
+}
+
+/// Which argument is being read, counted from 1; 0 between them. Tells where an error belongs.
+pub(super) type Position = Cell<usize>;
+
+/// A JSON array that holds a list of arguments, perhaps behind the name of an event.
+pub(super) struct List<'p, D> {
+    pub(super) array: D,
+    pub(super) named: bool,
+    pub(super) position: &'p Position,
+}
+
+impl<'de, D: Deserializer<'de>> List<'_, D> {
+    /// Reads exactly one argument, whatever its type.
+    pub(super) fn one<T: Deserialize<'de>>(self) -> Result<T, D::Error> {
+        self.read(Exactly(PhantomData))
+    }
+
+    fn read<R: Read<'de>>(self, reader: R) -> Result<R::Value, D::Error> {
+        let Self {
+            array,
+            named,
+            position,
+        } = self;
+        array.deserialize_seq(Elements {
+            reader,
+            named,
+            position,
+        })
+    }
+
+    fn pass<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, D::Error> {
+        self.read(One(seed))
+    }
+}
+
+/// Reads a list of arguments. The trait is a closure that is generic over the list's type.
+trait Read<'de>: Sized {
+    type Value;
+
+    /// How many arguments there should be.
+    fn wanted(&self) -> usize;
+
+    fn read<A: SeqAccess<'de>>(
+        self,
+        arguments: &mut Arguments<'_, A>,
+    ) -> Result<Self::Value, A::Error>;
+}
+
+/// No argument at all.
+struct Nothing<V>(V);
+
+impl<'de, V: Visitor<'de>> Read<'de> for Nothing<V> {
+    type Value = V::Value;
+
+    fn wanted(&self) -> usize {
+        0
+    }
+
+    fn read<A: SeqAccess<'de>>(self, _: &mut Arguments<'_, A>) -> Result<V::Value, A::Error> {
+        self.0.visit_unit()
+    }
+}
+
+/// One argument, or none if the type is an `Option`.
+struct One<S>(S);
+
+impl<'de, S: DeserializeSeed<'de>> Read<'de> for One<S> {
+    type Value = S::Value;
+
+    fn wanted(&self) -> usize {
+        1
+    }
+
+    fn read<A: SeqAccess<'de>>(
+        self,
+        arguments: &mut Arguments<'_, A>,
+    ) -> Result<S::Value, A::Error> {
+        self.0.deserialize(Next(arguments))
+    }
+}
+
+/// One argument, even if the type is a tuple.
+struct Exactly<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Read<'de> for Exactly<T> {
+    type Value = T;
+
+    fn wanted(&self) -> usize {
+        1
+    }
+
+    fn read<A: SeqAccess<'de>>(self, arguments: &mut Arguments<'_, A>) -> Result<T, A::Error> {
+        Next(arguments).pass(self.0)
+    }
+}
+
+/// The elements of a tuple.
+struct Several<V> {
+    visitor: V,
+    wanted: usize,
+}
+
+impl<'de, V: Visitor<'de>> Read<'de> for Several<V> {
+    type Value = V::Value;
+
+    fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    fn read<A: SeqAccess<'de>>(
+        self,
+        arguments: &mut Arguments<'_, A>,
+    ) -> Result<V::Value, A::Error> {
+        self.visitor.visit_seq(arguments)
+    }
+}
+
+/// The visitor of the JSON array.
+struct Elements<'p, R> {
+    reader: R,
+    named: bool,
+    position: &'p Position,
+}
+
+impl<'de, R: Read<'de>> Visitor<'de> for Elements<'_, R> {
+    type Value = R::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of arguments")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<R::Value, A::Error> {
+        if self.named {
+            elements.next_element::<IgnoredAny>()?;
+        }
+        let mut arguments = Arguments {
+            elements,
+            wanted: self.reader.wanted(),
+            asked: 0,
+            got: 0,
+            position: self.position,
+        };
+        let value = self.reader.read(&mut arguments)?;
+        arguments.finish()?;
+        Ok(value)
+    }
+}
+
+/// A list of arguments that is being read.
+struct Arguments<'p, A> {
+    elements: A,
+    wanted: usize,
+    /// How many a tuple has asked for, missing ones included.
+    asked: usize,
+    got: usize,
+    position: &'p Position,
+}
+
+impl<'de, A: SeqAccess<'de>> Arguments<'_, A> {
+    /// Reads the next one, or `None` at the end.
+    fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+        self.position.set(self.got + 1);
+        let value = self.elements.next_element_seed(seed)?;
+        self.position.set(0);
+        self.got += usize::from(value.is_some());
+        Ok(value)
+    }
+
+    /// Refuses what nobody asked for.
+    fn finish(mut self) -> Result<(), A::Error> {
+        let taken = self.got;
+        while self.next(PhantomData::<IgnoredAny>)?.is_some() {}
+        if self.got > taken {
+            Err(self.count_mismatch())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn count_mismatch(&self) -> A::Error {
+        let Self { wanted, got, .. } = self;
+        let plural = if *wanted == 1 { "" } else { "s" };
+        A::Error::custom(format_args!(
+            "expected {wanted} argument{plural}, got {got}"
+        ))
+    }
+}
+
+/// The elements of a tuple. One that is missing is still asked for: it may be optional.
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for &mut Arguments<'_, A> {
+    type Error = A::Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        if self.asked == self.wanted {
+            return Ok(None);
+        }
+        self.asked += 1;
+        seed.deserialize(Next(self)).map(Some)
+    }
+}
+
+/// The elements of a [`Rest`].
+struct Remaining<'r, 'p, A>(&'r mut Arguments<'p, A>);
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Remaining<'_, '_, A> {
+    type Error = A::Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        self.0.next(seed)
+    }
+}
+
+/// The next argument, which may be missing.
+struct Next<'r, 'p, A>(&'r mut Arguments<'p, A>);
+
+impl<'de, A: SeqAccess<'de>> Next<'_, '_, A> {
+    fn pass<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
+        match self.0.next(seed)? {
+            Some(value) => Ok(value),
+            None => Err(self.0.count_mismatch()),
+        }
+    }
+}
+
+/// The seed of an optional argument: gives the visitor back, by not taking it, if the argument is missing.
+struct Optional<'v, V>(&'v mut Option<V>);
+
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Optional<'_, V> {
+    type Value = V::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, element: D) -> Result<V::Value, D::Error> {
+        let visitor = self
+            .0
+            .take()
+            .ok_or_else(|| D::Error::custom("read twice"))?;
+        element.deserialize_option(visitor)
+    }
+}
+
+/// The seed of an argument that is a newtype.
+struct Newtype<V> {
+    name: &'static str,
+    visitor: V,
+}
+
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Newtype<V> {
+    type Value = V::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, element: D) -> Result<V::Value, D::Error> {
+        element.deserialize_newtype_struct(self.name, self.visitor)
+    }
+}
+
+/// Passes methods of a `Deserializer` on to the element, once it is there.
+macro_rules! pass_on {
+    ($($method:ident($($arg:ident: $ty:ty),*);)*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($arg: $ty,)* visitor: V) -> Result<V::Value, Self::Error> {
+            struct Hint<V> { $($arg: $ty,)* visitor: V }
+
+            impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Hint<V> {
+                type Value = V::Value;
+
+                fn deserialize<D: Deserializer<'de>>(self, element: D) -> Result<V::Value, D::Error> {
+                    element.$method($(self.$arg,)* self.visitor)
+                }
+            }
+
+            self.pass(Hint { $($arg,)* visitor })
+        }
+    )*};
+    (scalars and all that) => {
+        pass_on! {
+            deserialize_any();
+            deserialize_bool();
+            deserialize_i8();
+            deserialize_i16();
+            deserialize_i32();
+            deserialize_i64();
+            deserialize_i128();
+            deserialize_u8();
+            deserialize_u16();
+            deserialize_u32();
+            deserialize_u64();
+            deserialize_u128();
+            deserialize_f32();
+            deserialize_f64();
+            deserialize_char();
+            deserialize_str();
+            deserialize_string();
+            deserialize_bytes();
+            deserialize_byte_buf();
+            deserialize_unit_struct(name: &'static str);
+            deserialize_seq();
+            deserialize_map();
+            deserialize_struct(name: &'static str, fields: &'static [&'static str]);
+            deserialize_enum(name: &'static str, variants: &'static [&'static str]);
+            deserialize_identifier();
+            deserialize_ignored_any();
+        }
+    };
+}
+
+impl<'de, A: SeqAccess<'de>> Deserializer<'de> for Next<'_, '_, A> {
+    type Error = A::Error;
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+        let mut visitor = Some(visitor);
+        match (self.0.next(Optional(&mut visitor))?, visitor) {
+            (Some(value), _) => Ok(value),
+            (None, Some(visitor)) => visitor.visit_none(),
+            (None, None) => Err(self.0.count_mismatch()),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        if name == REST {
+            return visitor.visit_seq(Remaining(self.0));
+        }
+        self.pass(Newtype { name, visitor })
+    }
+
+    pass_on!(scalars and all that);
+    pass_on! {
+        deserialize_unit();
+        deserialize_tuple(len: usize);
+        deserialize_tuple_struct(name: &'static str, len: usize);
+    }
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for List<'_, D> {
+    type Error = D::Error;
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.read(Nothing(visitor))
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        wanted: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.read(Several { visitor, wanted })
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        wanted: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.read(Several { visitor, wanted })
+    }
+
+    pass_on!(scalars and all that);
+    pass_on! {
+        deserialize_option();
+        deserialize_newtype_struct(name: &'static str);
+    }
+}
