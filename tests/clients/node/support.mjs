@@ -106,6 +106,10 @@ export class Server {
   /** As an orderly end; the exit code. */
   stop = () => this.#end("SIGTERM");
 
+  /** Stands still, with every connection open, until `resume`. */
+  pause = () => this.#child.kill("SIGSTOP");
+  resume = () => this.#child.kill("SIGCONT");
+
   async #end(signal) {
     const child = this.#child;
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
