@@ -88,10 +88,7 @@ describe("the chat in a browser", { timeout: 240_000 }, () => {
   before(async () => {
     mkdirSync(artifacts, { recursive: true });
     server = await Server.start(process.env.CHAT_CMD || "node tests/clients/node/chat-twin.mjs");
-    browser = await chromium.launch({
-      executablePath: browserPath(),
-      args: [...(process.getuid?.() === 0 ? ["--no-sandbox"] : []), "--disable-dev-shm-usage"],
-    });
+    browser = await chromium.launch({ executablePath: browserPath() });
     laptop = await open("laptop", { viewport: { width: 1280, height: 800 } });
     phone = await open("phone", { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true });
   });
