@@ -69,7 +69,7 @@ lasting.set("key", key);
 let nick = lasting.get("nick");
 let socket;
 let attempt = 0; // of reconnecting
-let refused; // why the server does not let us in, if it said so
+let refused; // why there will be no connection, for people to read
 let sequence = 0;
 
 /** name -> a room that this page takes part in. */
@@ -116,7 +116,7 @@ function makeSocket(io) {
   socket.on("connect_error", (error) => {
     // active: the network failed, and the client tries again. Otherwise the server said no, and will again.
     const aboutNick = !socket.active && String(error.data?.code).startsWith("nick_");
-    if (!socket.active && !aboutNick) refused = error.message;
+    if (!socket.active && !aboutNick) refused = `The server refused: ${error.message}`;
     if (aboutNick) askNick(error.message);
     else closeNickDialog();
     showConnection();
@@ -330,7 +330,7 @@ function paint(avatar, name) {
   let hash = 7;
   for (const letter of name.toLowerCase()) hash = (hash * 31 + letter.codePointAt(0)) % 1_000_003;
   avatar.textContent = letters.join("").toUpperCase();
-  avatar.style.setProperty("--tint", name.trim() ? TINTS[hash % TINTS.length] : "var(--soft)");
+  avatar.style.setProperty("--tint", name.trim() ? TINTS[hash % TINTS.length] : "#756a60");
   return avatar;
 }
 const avatar = (name) => {
@@ -339,7 +339,7 @@ const avatar = (name) => {
   return node;
 };
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const calendar = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 function dayName(at) {
   const day = new Date(at).toDateString();
@@ -454,7 +454,7 @@ function showMessages({ quiet = false, toEnd = false, arrived = 0 } = {}) {
   wanted.forEach((node, i) => list.children[i] === node || list.insertBefore(node, list.children[i] ?? null));
   if (quiet) setTimeout(() => scroll.setAttribute("aria-live", "polite"), 300);
 
-  $("empty").hidden = items.length > 0;
+  $("empty").hidden = items.length > 0 || refused !== undefined;
   $("empty-title").textContent = current.loaded ? "It is quiet here" : "Just a moment";
   $("empty-text").textContent = current.loaded ? "Write the first message, or share this page's address." : "Fetching what was said before…";
   if (!following) missed += arrived;
@@ -487,12 +487,13 @@ function showConnection() {
   $("badge").title = title[state];
   const banner = {
     reconnecting: navigator.onLine ? "Connection lost. What you write is sent later." : "This device is offline. What you write is sent later.",
-    offline: refused ? `The server refused: ${refused}` : "The server closed the connection.",
+    offline: refused ?? "The server closed the connection.",
   }[state];
   $("banner").hidden = !banner;
   $("banner").dataset.state = state;
   if (banner && $("banner-text").textContent !== banner) $("banner-text").textContent = banner;
   $("people-panel").classList.toggle("away", state !== "online" && state !== "connecting");
+  if (refused) $("empty").hidden = true;
   showRoom();
 }
 
@@ -755,7 +756,7 @@ async function start() {
     makeSocket(io);
   } catch (error) {
     console.error(error);
-    refused = "the page could not load the Socket.IO client. Run `npm install` once, or go online, and load the page again.";
+    refused = "The Socket.IO client could not be loaded. With npm on the server, or online, it can.";
     $("try-now").addEventListener("click", () => location.reload(), { once: true });
     return showConnection();
   }

@@ -23,7 +23,6 @@ const nicks = new Map(); // lower case -> { key, sockets: number }
 /** A text, trimmed, of 1 to `max` characters and without control characters; else undefined. */
 const name = (text, max) => {
   const trimmed = typeof text === "string" ? text.trim() : "";
-  // eslint-disable-next-line no-control-regex
   return trimmed && [...trimmed].length <= max && !/\p{Cc}/u.test(trimmed) ? trimmed : undefined;
 };
 const roomNamed = (room) => {
