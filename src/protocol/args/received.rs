@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::{Deserializer, Error, value::RawValue};
+use serde_json::{Error, value::RawValue};
 
 use super::{
-    binary::Binary,
+    binary::{Binary, read_plain},
     list::{List, Position},
 };
 use crate::protocol::DecodeError;
@@ -105,12 +105,13 @@ impl Args {
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         let position = Position::default();
         let value = if self.attachments.is_empty() {
-            let mut json = Deserializer::from_str(self.json());
-            T::deserialize(self.list(&mut json, &position))
-                .and_then(|value| json.end().map(|()| value))
+            read_plain(self.json(), |json| {
+                T::deserialize(self.list(json, &position))
+            })
         } else {
-            let mut json = Binary::new(self.json(), &self.attachments);
-            T::deserialize(self.list(&mut json, &position))
+            Binary::read(self.json(), &self.attachments, |json| {
+                T::deserialize(self.list(json, &position))
+            })
         };
         value.map_err(|error| self.explain(&error, &position))
     }
@@ -123,12 +124,11 @@ impl Args {
     pub fn deserialize_one<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         let position = Position::default();
         let value = if self.attachments.is_empty() {
-            let mut json = Deserializer::from_str(self.json());
-            let value = self.list(&mut json, &position).one();
-            value.and_then(|value| json.end().map(|()| value))
+            read_plain(self.json(), |json| self.list(json, &position).one())
         } else {
-            let mut json = Binary::new(self.json(), &self.attachments);
-            self.list(&mut json, &position).one()
+            Binary::read(self.json(), &self.attachments, |json| {
+                self.list(json, &position).one()
+            })
         };
         value.map_err(|error| self.explain(&error, &position))
     }
