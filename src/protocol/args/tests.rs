@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use serde::{Deserialize, de::DeserializeOwned};
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Args, Rest, check_placeholders};
+use super::{Args, EncodedArgs, Rest, check_placeholders};
 use crate::protocol::DecodeError;
 
 const ATTACHMENTS: [&[u8]; 3] = [b"zero", b"one", b"\xff"];
@@ -329,4 +330,135 @@ fn broken_text_is_an_error() {
         assert!(args(text).deserialize::<Rest<Bytes>>().is_err(), "{text}");
         let _ = check_placeholders(text, 1);
     }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Document {
+    text: String,
+    number: i64,
+    ratio: f32,
+    flag: bool,
+    bytes: Bytes,
+    maybe: Option<Bytes>,
+    choices: Vec<Alternative>,
+    named: BTreeMap<String, Bytes>,
+    numbered: BTreeMap<u32, ()>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Alternative {
+    Unit,
+    Bytes(Bytes),
+    Pair(char, Bytes),
+    Struct { num: u8, bytes: Bytes },
+}
+
+fn any_bytes() -> impl Strategy<Value = Bytes> + Clone {
+    any::<Vec<u8>>().prop_map(Bytes::from)
+}
+
+fn any_alternative() -> impl Strategy<Value = Alternative> {
+    prop_oneof![
+        Just(Alternative::Unit),
+        any_bytes().prop_map(Alternative::Bytes),
+        (any::<char>(), any_bytes()).prop_map(|(char, bytes)| Alternative::Pair(char, bytes)),
+        (any::<u8>(), any_bytes()).prop_map(|(num, bytes)| Alternative::Struct { num, bytes }),
+    ]
+}
+
+fn any_document() -> impl Strategy<Value = Document> {
+    let scalars = (any::<String>(), any::<i64>(), -1e6_f32..1e6, any::<bool>());
+    let choices = prop::collection::vec(any_alternative(), 0..4);
+    let named = prop::collection::btree_map(any::<String>(), any_bytes(), 0..3);
+    let numbered = prop::collection::btree_map(any::<u32>(), Just(()), 0..3);
+    (
+        scalars,
+        any_bytes(),
+        prop::option::of(any_bytes()),
+        choices,
+        named,
+        numbered,
+    )
+        .prop_map(
+            |((text, number, ratio, flag), bytes, maybe, choices, named, numbered)| Document {
+                text,
+                number,
+                ratio,
+                flag,
+                bytes,
+                maybe,
+                choices,
+                named,
+                numbered,
+            },
+        )
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_is_read_back(document in any_document(), other: Option<u8>, rest: Vec<String>) {
+        let encoded = EncodedArgs::ack(&(&document, other)).unwrap();
+        let args = Args::new(encoded.json().into(), encoded.attachments().to_vec());
+        prop_assert_eq!(args.check(), Ok(()));
+        prop_assert_eq!(check_placeholders(args.json(), args.attachments().len()), Ok(()));
+        prop_assert_eq!(args.deserialize(), Ok((document, other)));
+
+        let mut encoded = EncodedArgs::ack(&()).unwrap();
+        for text in &rest {
+            encoded.push(text).unwrap();
+        }
+        let args = Args::new(encoded.json().into(), Vec::new());
+        prop_assert_eq!(args.deserialize(), Ok(Rest(rest)));
+    }
+
+    #[test]
+    fn reading_never_panics(json in SOUP) {
+        let plain = Args::new(json.as_str().into(), Vec::new());
+        let _ = plain.raw();
+        for args in [plain, args(&json)] {
+            let _ = args.deserialize::<Value>();
+            let _ = args.deserialize::<Rest<Value>>();
+            let _ = args.deserialize::<(Bytes, Option<Document>)>();
+            let _ = args.deserialize_one::<Alternative>();
+        }
+        let _ = check_placeholders(&json, 1);
+    }
+
+    #[test]
+    fn well_formed_text_is_read_alike(value in any_json()) {
+        let json = format!("[{value:#}]");
+        same::<Value>(&json);
+        same::<Rest<Value>>(&json);
+        same::<String>(&json);
+        same::<Vec<u8>>(&json);
+        both::<BTreeMap<String, Value>>(&json);
+        both::<Alternative>(&json);
+    }
+}
+
+/// Text that is almost JSON.
+const SOUP: &str = r#"(\[|\]|\{|\}|,|:|"|\\|"_placeholder":true|"num":[0-3]|"[a-z]"|[0-9.eE-]{1,3}|true|null| |€)*"#;
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        Just(Value::from("num")),
+    ];
+    leaf.prop_recursive(5, 40, 5, |inner| {
+        let key = prop_oneof![
+            any::<String>(),
+            Just("num".to_owned()),
+            Just("_placeholder".to_owned())
+        ];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::btree_map(key, inner, 0..5)
+                .prop_filter("a placeholder", |map| map.get("_placeholder")
+                    != Some(&json!(true)))
+                .prop_map(|map| map.into_iter().collect()),
+        ]
+    })
 }
