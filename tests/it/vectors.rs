@@ -1,4 +1,5 @@
 //! The bytes of both protocols and what they mean, from files that clients' tests read as well.
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use axum_socketio::protocol::{
     Args, DecodeError, EncodedArgs, engine_io,

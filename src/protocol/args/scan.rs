@@ -66,39 +66,23 @@ impl<'de> Text<'de> {
 
     /// Takes a string, a number or a literal.
     pub(super) fn leaf(&mut self) -> &'de str {
-        match self.peek() {
-            Some(b'"') => self.string(),
-            _ => {
-                let ends = |byte: u8| {
-                    matches!(
-                        byte,
-                        b',' | b':'
-                            | b']'
-                            | b'}'
-                            | b'['
-                            | b'{'
-                            | b'"'
-                            | b' '
-                            | b'\t'
-                            | b'\n'
-                            | b'\r'
-                    )
-                };
-                let end = self.0.bytes().position(ends);
-                self.take(end.unwrap_or(self.0.len()))
-            }
+        const END: &[u8] = b",:[]{}\" \t\n\r";
+
+        if self.peek() == Some(b'"') {
+            return self.string();
         }
+        let end = self.0.bytes().position(|byte| END.contains(&byte));
+        self.take(end.unwrap_or(self.0.len()))
     }
 
     /// Takes any value.
     pub(super) fn value(&mut self) -> &'de str {
-        let whole = {
-            self.peek();
-            self.0
-        };
+        self.peek();
+        let start = self.0;
         let mut depth = 0_usize;
         while let Some(byte) = self.peek() {
             match byte {
+                b'"' => _ = self.string(),
                 b'[' | b'{' => {
                     depth += 1;
                     self.skip(1);
@@ -107,17 +91,15 @@ impl<'de> Text<'de> {
                     depth = depth.saturating_sub(1);
                     self.skip(1);
                 }
-                b',' | b':' => {
-                    self.skip(1);
-                    continue;
-                }
+                b',' | b':' => self.skip(1),
                 _ => _ = self.leaf(),
             }
             if depth == 0 {
                 break;
             }
         }
-        whole.get(..whole.len() - self.0.len()).unwrap_or_default()
+        let taken = start.len() - self.0.len();
+        start.get(..taken).unwrap_or_default()
     }
 
     /// If the object that starts here is a placeholder, its number; `None` inside if that is no number.
