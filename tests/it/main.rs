@@ -1,2 +1,4 @@
 //! Capabilities of the server, one module for each thing a user can do.
 #![allow(clippy::unwrap_used, reason = "tests")]
+
+mod vectors;

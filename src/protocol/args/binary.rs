@@ -2,166 +2,38 @@
 //!
 //! serde_json cannot look ahead, and an object is known to be a placeholder (`{"_placeholder":true,"num":0}`, in either
 //! order) only at its second member. So this reader walks over the structure itself and leaves strings, numbers and literals
-//! to serde_json. The text has been found to be JSON before; if it were not, reading it would end in an error.
+//! to serde_json. The text has been found to be JSON before; if it were not, what is read of it would end in an error.
 
 use bytes::Bytes;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor},
+    de::{
+        DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, Unexpected, VariantAccess,
+        Visitor,
+    },
 };
-use serde_json::Error;
+use serde_json::{Error, de::StrRead};
 
-use crate::protocol::DecodeError;
+use super::scan::Text;
 
 /// How deep a text may be nested; the limit of serde_json, which guards the stack.
 const MAX_DEPTH: usize = 127;
 
-/// Finds placeholders that stand for nothing.
-pub(in crate::protocol) fn check_placeholders(
-    json: &str,
-    attachments: usize,
-) -> Result<(), DecodeError> {
-    let mut text = Text(json);
-    while let Some(byte) = text.peek() {
-        match byte {
-            b'"' => _ = text.string(),
-            b'{' => match text.placeholder() {
-                Some(index) if index.is_none_or(|index| index >= attachments) => {
-                    return Err(DecodeError::Placeholder);
-                }
-                _ => _ = text.eat(b'{'),
-            },
-            _ => text.skip(1),
-        }
-    }
-    Ok(())
+/// The `Deserializer` for a JSON text without attachments.
+type Plain<'de> = serde_json::Deserializer<StrRead<'de>>;
+
+/// Reads a text to its end.
+pub(super) fn read_plain<'de, T>(
+    json: &'de str,
+    read: impl FnOnce(&mut Plain<'de>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut reader = Plain::from_str(json);
+    let value = read(&mut reader)?;
+    reader.end()?;
+    Ok(value)
 }
 
-/// What is left of a JSON text.
-#[derive(Clone, Copy)]
-struct Text<'de>(&'de str);
-
-impl<'de> Text<'de> {
-    /// The next byte that is not white space.
-    fn peek(&mut self) -> Option<u8> {
-        self.0 = self.0.trim_start_matches([' ', '\t', '\n', '\r']);
-        self.0.bytes().next()
-    }
-
-    fn eat(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.skip(1))
-    }
-
-    /// Drops so many bytes, and more if a character would be cut.
-    fn skip(&mut self, bytes: usize) {
-        self.take(bytes);
-    }
-
-    fn take(&mut self, bytes: usize) -> &'de str {
-        let end = (bytes..self.0.len()).find(|&end| self.0.is_char_boundary(end));
-        let (taken, rest) = self
-            .0
-            .split_at_checked(end.unwrap_or(self.0.len()))
-            .unwrap_or((self.0, ""));
-        self.0 = rest;
-        taken
-    }
-
-    /// Takes a string with its quotes.
-    fn string(&mut self) -> &'de str {
-        let mut escaped = true; // the opening quote ends nothing
-        let end = self.0.bytes().position(|byte| {
-            let ends = byte == b'"' && !escaped;
-            escaped = byte == b'\\' && !escaped;
-            ends
-        });
-        self.take(end.map_or(self.0.len(), |end| end + 1))
-    }
-
-    /// Takes a string, a number or a literal.
-    fn leaf(&mut self) -> &'de str {
-        match self.peek() {
-            Some(b'"') => self.string(),
-            _ => {
-                let ends = |byte: u8| {
-                    matches!(
-                        byte,
-                        b',' | b':'
-                            | b']'
-                            | b'}'
-                            | b'['
-                            | b'{'
-                            | b'"'
-                            | b' '
-                            | b'\t'
-                            | b'\n'
-                            | b'\r'
-                    )
-                };
-                let end = self.0.bytes().position(ends);
-                self.take(end.unwrap_or(self.0.len()))
-            }
-        }
-    }
-
-    /// Takes any value.
-    fn value(&mut self) -> &'de str {
-        let whole = {
-            self.peek();
-            self.0
-        };
-        let mut depth = 0_usize;
-        while let Some(byte) = self.peek() {
-            match byte {
-                b'[' | b'{' => {
-                    depth += 1;
-                    self.skip(1);
-                }
-                b']' | b'}' => {
-                    depth = depth.saturating_sub(1);
-                    self.skip(1);
-                }
-                b',' | b':' => {
-                    self.skip(1);
-                    continue;
-                }
-                _ => _ = self.leaf(),
-            }
-            if depth == 0 {
-                break;
-            }
-        }
-        whole.get(..whole.len() - self.0.len()).unwrap_or_default()
-    }
-
-    /// If the object that starts here is a placeholder, its number; `None` inside if that is no number.
-    fn placeholder(&self) -> Option<Option<usize>> {
-        let mut text = *self;
-        text.eat(b'{')?;
-        let first = text.member()?;
-        text.eat(b',')?;
-        let second = text.member()?;
-        match (first, second) {
-            (("\"_placeholder\"", "true"), ("\"num\"", num))
-            | (("\"num\"", num), ("\"_placeholder\"", "true")) => Some(num.parse().ok()),
-            _ => None,
-        }
-    }
-
-    /// A member that a placeholder may have, unless its value is an array or an object.
-    fn member(&mut self) -> Option<(&'de str, &'de str)> {
-        self.peek().filter(|&byte| byte == b'"')?;
-        let key = self.string();
-        if !matches!(key, "\"_placeholder\"" | "\"num\"") {
-            return None;
-        }
-        self.eat(b':')?;
-        self.peek().filter(|byte| !matches!(byte, b'[' | b'{'))?;
-        Some((key, self.leaf()))
-    }
-}
-
-/// A `Deserializer` for a JSON text with attachments.
+/// The `Deserializer` for a JSON text with attachments.
 pub(super) struct Binary<'de, 'a> {
     text: Text<'de>,
     attachments: &'a [Bytes],
@@ -169,11 +41,21 @@ pub(super) struct Binary<'de, 'a> {
 }
 
 impl<'de, 'a> Binary<'de, 'a> {
-    pub(super) const fn new(json: &'de str, attachments: &'a [Bytes]) -> Self {
-        Self {
+    /// Reads a text to its end.
+    pub(super) fn read<T>(
+        json: &'de str,
+        attachments: &'a [Bytes],
+        read: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut reader = Self {
             text: Text(json),
             attachments,
             depth: 0,
+        };
+        let value = read(&mut reader)?;
+        match reader.text.peek() {
+            None => Ok(value),
+            Some(_) => Err(Error::custom("trailing characters")),
         }
     }
 
@@ -182,8 +64,11 @@ impl<'de, 'a> Binary<'de, 'a> {
         !matches!(self.text.peek(), Some(b'[' | b'{'))
     }
 
-    fn leaf(&mut self) -> serde_json::Deserializer<serde_json::de::StrRead<'de>> {
-        serde_json::Deserializer::from_str(self.text.leaf())
+    fn leaf<T>(
+        &mut self,
+        read: impl FnOnce(&mut Plain<'de>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        read_plain(self.text.leaf(), read)
     }
 
     /// The attachment, if a placeholder is next.
@@ -218,8 +103,21 @@ impl<'de, 'a> Binary<'de, 'a> {
         self.depth += 1;
         let value = read(self)?;
         self.depth -= 1;
-        self.expect(close)?;
-        Ok(value)
+        match self.text.eat(close) {
+            Some(()) => Ok(value),
+            None => Err(Error::custom("trailing characters")),
+        }
+    }
+
+    /// Offers an array or an object to the visitor. Text and lists made of an attachment would be a surprise.
+    fn no_leaf<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+        if self.attachment()?.is_some() {
+            return Err(Error::invalid_type(
+                Unexpected::Other("attachment"),
+                &visitor,
+            ));
+        }
+        self.deserialize_any(visitor)
     }
 
     fn array<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
@@ -241,11 +139,15 @@ impl<'de, 'a> Binary<'de, 'a> {
     }
 }
 
-/// Leaves go to serde_json as they are asked for; arrays and objects are offered to the visitor, which refuses them.
+/// Leaves go to serde_json as they are asked for.
 macro_rules! leaves {
     ($($method:ident($($arg:ident: $ty:ty),*);)*) => {$(
         fn $method<V: Visitor<'de>>(self, $($arg: $ty,)* visitor: V) -> Result<V::Value, Error> {
-            if self.at_leaf() { self.leaf().$method($($arg,)* visitor) } else { self.deserialize_any(visitor) }
+            if self.at_leaf() {
+                self.leaf(|leaf| leaf.$method($($arg,)* visitor))
+            } else {
+                self.no_leaf(visitor)
+            }
         }
     )*};
 }
@@ -260,14 +162,14 @@ impl<'de> Deserializer<'de> for &mut Binary<'de, '_> {
         match self.text.peek() {
             Some(b'[') => self.array(visitor),
             Some(b'{') => self.object(visitor),
-            _ => self.leaf().deserialize_any(visitor),
+            _ => self.leaf(|leaf| leaf.deserialize_any(visitor)),
         }
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.attachment()? {
             Some(bytes) => visitor.visit_bytes(bytes),
-            None if self.at_leaf() => self.leaf().deserialize_bytes(visitor),
+            None if self.at_leaf() => self.leaf(|leaf| leaf.deserialize_bytes(visitor)),
             None => self.deserialize_any(visitor),
         }
     }
@@ -281,7 +183,7 @@ impl<'de> Deserializer<'de> for &mut Binary<'de, '_> {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         if self.text.peek() == Some(b'n') {
-            return self.leaf().deserialize_option(visitor);
+            return self.leaf(|leaf| leaf.deserialize_option(visitor));
         }
         visitor.visit_some(self)
     }
@@ -293,22 +195,11 @@ impl<'de> Deserializer<'de> for &mut Binary<'de, '_> {
     ) -> Result<V::Value, Error> {
         // serde_json's own types, like `RawValue`, want the text.
         if name.starts_with("$serde_json::") {
-            return serde_json::Deserializer::from_str(self.text.value())
-                .deserialize_newtype_struct(name, visitor);
+            return read_plain(self.text.value(), |json| {
+                json.deserialize_newtype_struct(name, visitor)
+            });
         }
         visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        if self.at_leaf() {
-            return self.leaf().deserialize_struct(name, fields, visitor);
-        }
-        self.deserialize_any(visitor)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -317,14 +208,13 @@ impl<'de> Deserializer<'de> for &mut Binary<'de, '_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        if self.text.peek() == Some(b'{') {
+        if self.at_leaf() {
+            return self.leaf(|leaf| leaf.deserialize_enum(name, variants, visitor));
+        }
+        if self.text.peek() == Some(b'{') && self.text.placeholder().is_none() {
             return self.nested(b'{', b'}', |reader| visitor.visit_enum(Variant { reader }));
         }
-        if self.at_leaf() {
-            self.leaf().deserialize_enum(name, variants, visitor)
-        } else {
-            self.deserialize_any(visitor)
-        }
+        self.no_leaf(visitor)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -355,6 +245,7 @@ impl<'de> Deserializer<'de> for &mut Binary<'de, '_> {
         deserialize_tuple(len: usize);
         deserialize_tuple_struct(name: &'static str, len: usize);
         deserialize_map();
+        deserialize_struct(name: &'static str, fields: &'static [&'static str]);
         deserialize_identifier();
     }
 }
@@ -425,10 +316,7 @@ impl<'de> Key<'_, 'de, '_> {
 macro_rules! unquoted {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            let mut json = serde_json::Deserializer::from_str(self.unquoted());
-            let value = json.$method(visitor)?;
-            json.end()?;
-            Ok(value)
+            read_plain(self.unquoted(), |json| json.$method(visitor))
         }
     )*};
 }
@@ -437,7 +325,7 @@ impl<'de> Deserializer<'de> for Key<'_, 'de, '_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.0.leaf().deserialize_str(visitor)
+        self.0.leaf(|leaf| leaf.deserialize_str(visitor))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -458,7 +346,8 @@ impl<'de> Deserializer<'de> for Key<'_, 'de, '_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.0.leaf().deserialize_enum(name, variants, visitor)
+        self.0
+            .leaf(|leaf| leaf.deserialize_enum(name, variants, visitor))
     }
 
     unquoted! {

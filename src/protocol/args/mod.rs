@@ -11,10 +11,13 @@ mod binary;
 mod encode;
 mod list;
 mod received;
+mod scan;
+#[cfg(test)]
+mod tests;
 
-pub(in crate::protocol) use binary::check_placeholders;
 pub use encode::EncodedArgs;
 pub(in crate::protocol) use encode::HEADROOM;
 pub use list::Rest;
 pub(in crate::protocol) use received::check_json;
 pub use received::{Args, ArgsError};
+pub(in crate::protocol) use scan::check_placeholders;

@@ -123,3 +123,128 @@ fn decode_base64(text: &str) -> Result<Bytes, DecodeError> {
         .map(Bytes::from)
         .map_err(|_| DecodeError::Base64)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decode(text: &str) -> Result<Packet, DecodeError> {
+        Packet::decode_text(text.into())
+    }
+
+    fn binary(data: &'static [u8]) -> Packet {
+        Packet::decode_binary(Bytes::from_static(data))
+    }
+
+    #[test]
+    fn each_kind_has_its_digit() {
+        assert_eq!(decode("0{}"), Ok(Packet::Open("{}".into())));
+        assert_eq!(decode("1"), Ok(Packet::Close));
+        assert_eq!(decode("2"), Ok(Packet::Ping("".into())));
+        assert_eq!(decode("2probe"), Ok(Packet::Ping("probe".into())));
+        assert_eq!(decode("3"), Ok(Packet::Pong("".into())));
+        assert_eq!(decode("3probe"), Ok(Packet::Pong("probe".into())));
+        assert_eq!(decode("4"), Ok(Packet::Message(Message::Text("".into()))));
+        assert_eq!(
+            decode("4h\u{e9}llo"),
+            Ok(Packet::Message(Message::Text("h\u{e9}llo".into())))
+        );
+        assert_eq!(decode("5"), Ok(Packet::Upgrade));
+        assert_eq!(decode("6"), Ok(Packet::Noop));
+    }
+
+    #[test]
+    fn useless_data_is_dropped() {
+        assert_eq!(decode("1x"), Ok(Packet::Close));
+        assert_eq!(decode("5x"), Ok(Packet::Upgrade));
+        assert_eq!(decode("6x"), Ok(Packet::Noop));
+    }
+
+    #[test]
+    fn an_empty_or_unknown_packet_is_refused() {
+        assert_eq!(decode(""), Err(DecodeError::Empty));
+        for text in ["7", "9", "a", "B", " 4x", "\u{e9}", "\0"] {
+            let first = text.chars().next().unwrap();
+            assert_eq!(decode(text), Err(DecodeError::UnknownType(first)));
+        }
+    }
+
+    #[test]
+    fn base64_is_binary_with_or_without_padding() {
+        assert_eq!(decode("b"), Ok(binary(b"")));
+        assert_eq!(decode("bAQ=="), Ok(binary(&[1])));
+        assert_eq!(decode("bAQ"), Ok(binary(&[1])));
+        assert_eq!(decode("bAQI="), Ok(binary(&[1, 2])));
+        assert_eq!(decode("bAQI"), Ok(binary(&[1, 2])));
+        assert_eq!(decode("bAQID"), Ok(binary(&[1, 2, 3])));
+        assert_eq!(decode("b+/+/"), Ok(binary(&[0xfb, 0xff, 0xbf])));
+    }
+
+    #[test]
+    fn other_text_is_no_base64() {
+        for text in [
+            "bA",
+            "bA===",
+            "bAQ=",
+            "b=",
+            "b====",
+            "bAQID=",
+            "bAQ==AQ==",
+            "b-_-_",
+            "bAQ I",
+            "bAQID\n",
+            "b\u{e9}",
+        ] {
+            assert_eq!(decode(text), Err(DecodeError::Base64), "{text}");
+        }
+    }
+
+    #[test]
+    fn short_text_stays_in_the_buffer_it_came_in() {
+        let text = ByteString::from("4hello");
+        let start = text.as_bytes().as_ptr();
+        let Ok(Packet::Message(Message::Text(data))) = Packet::decode_text(text) else {
+            panic!("not text");
+        };
+        assert_eq!(data.as_bytes().as_ptr(), start.wrapping_add(1));
+    }
+
+    #[test]
+    fn long_text_and_text_that_is_not_ascii_lose_their_digit_too() {
+        for data in [
+            "x".repeat(10_000),
+            "\u{1F600}".repeat(10),
+            "\u{e9}".repeat(10_000),
+        ] {
+            let decoded = decode(&format!("4{data}"));
+            assert_eq!(decoded, Ok(Packet::Message(Message::Text(data.into()))));
+        }
+    }
+
+    pub(super) fn any_packet() -> impl Strategy<Value = Packet> {
+        prop_oneof![
+            any::<String>().prop_map(|data| Packet::Open(data.into())),
+            Just(Packet::Close),
+            any::<String>().prop_map(|data| Packet::Ping(data.into())),
+            any::<String>().prop_map(|data| Packet::Pong(data.into())),
+            any::<String>().prop_map(|data| Packet::Message(Message::Text(data.into()))),
+            any::<Vec<u8>>().prop_map(|data| Packet::decode_binary(data.into())),
+            Just(Packet::Upgrade),
+            Just(Packet::Noop),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(packet in any_packet()) {
+            prop_assert_eq!(Packet::decode_text(packet.encode_text()), Ok(packet));
+        }
+
+        #[test]
+        fn decoding_never_panics(text in "[0-6b]?\\PC*") {
+            let _ = decode(&text);
+        }
+    }
+}

@@ -107,3 +107,117 @@ impl PayloadWriter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::protocol::engine_io::Message;
+
+    fn decode(body: &str) -> Vec<Result<Packet, DecodeError>> {
+        Payload::decode(body.into()).collect()
+    }
+
+    fn text(data: &str) -> Packet {
+        Packet::Message(Message::Text(data.into()))
+    }
+
+    #[test]
+    fn packets_stand_between_separators() {
+        assert_eq!(decode("4hello"), [Ok(text("hello"))]);
+        assert_eq!(
+            decode("4hello\x1ebAQIDBA==\x1e2"),
+            [
+                Ok(text("hello")),
+                Ok(Packet::decode_binary(Bytes::from_static(&[1, 2, 3, 4]))),
+                Ok(Packet::Ping(ByteString::new())),
+            ]
+        );
+        assert_eq!(
+            decode("4\u{20ac}\x1e4\u{1F600}"),
+            [Ok(text("\u{20ac}")), Ok(text("\u{1F600}"))]
+        );
+    }
+
+    #[test]
+    fn a_body_and_its_parts_are_not_empty() {
+        assert_eq!(decode(""), [Err(DecodeError::Empty)]);
+        assert_eq!(decode("\x1e"), [Err(DecodeError::Empty)]);
+        assert_eq!(decode("4a\x1e"), [Ok(text("a")), Err(DecodeError::Empty)]);
+        assert_eq!(decode("\x1e4a"), [Err(DecodeError::Empty)]);
+        assert_eq!(
+            decode("4a\x1e\x1e4b"),
+            [Ok(text("a")), Err(DecodeError::Empty)]
+        );
+    }
+
+    #[test]
+    fn nothing_is_read_behind_a_bad_packet() {
+        assert_eq!(
+            decode("4a\x1e9\x1e4b"),
+            [Ok(text("a")), Err(DecodeError::UnknownType('9'))]
+        );
+        let mut payload = Payload::decode("9\x1e4b".into());
+        assert!(payload.next().is_some_and(|packet| packet.is_err()));
+        assert_eq!(payload.next(), None);
+        assert_eq!(payload.next(), None);
+    }
+
+    #[test]
+    fn packets_share_the_memory_of_the_body() {
+        let body = ByteString::from("4hello\x1e4world");
+        let start = body.as_bytes().as_ptr();
+        let last = Payload::decode(body).last();
+        let Some(Ok(Packet::Message(Message::Text(world)))) = last else {
+            panic!("not text");
+        };
+        assert_eq!(world.as_bytes().as_ptr(), start.wrapping_add(8));
+    }
+
+    #[test]
+    fn a_body_is_written_with_separators() {
+        let mut writer = PayloadWriter::new();
+        assert!(writer.is_empty());
+        writer.push_text(b"4hello");
+        writer.push_binary(&[1, 2, 3, 4]);
+        writer.push_text(b"2");
+        assert!(!writer.is_empty());
+        assert_eq!(writer.len(), 18);
+        assert_eq!(writer.finish(), "4hello\x1ebAQIDBA==\x1e2");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_joined_is_split(packets in prop::collection::vec(
+            prop_oneof![
+                "4[^\\x1e]*".prop_map(|data| Message::Text(data.into())),
+                any::<Vec<u8>>().prop_map(|data| Message::Binary(data.into())),
+            ],
+            1..10,
+        )) {
+            let mut writer = PayloadWriter::new();
+            let mut expected = Vec::new();
+            for packet in packets {
+                match packet {
+                    Message::Text(packet) => {
+                        writer.push_text(packet.as_bytes());
+                        expected.push(Packet::decode_text(packet));
+                    }
+                    Message::Binary(data) => {
+                        writer.push_binary(&data);
+                        expected.push(Ok(Packet::decode_binary(data)));
+                    }
+                }
+            }
+            let body = ByteString::try_from(writer.finish()).unwrap();
+            prop_assert_eq!(Payload::decode(body).collect::<Vec<_>>(), expected);
+        }
+
+        #[test]
+        fn decoding_never_panics(body in "([0-6b]?\\PC{0,4}\\x1e?)*") {
+            let packets = decode(&body);
+            prop_assert!(!packets.is_empty());
+        }
+    }
+}

@@ -72,3 +72,92 @@ impl Assembler {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: &str = r#"52-["e",{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]"#;
+
+    fn text(text: &str) -> Message {
+        Message::Text(text.into())
+    }
+
+    fn binary(data: &'static str) -> Message {
+        Message::Binary(Bytes::from_static(data.as_bytes()))
+    }
+
+    fn feed(assembler: &mut Assembler, message: Message) -> Result<Option<Packet>, DecodeError> {
+        assembler.feed(message, &Limits::default())
+    }
+
+    #[test]
+    fn a_text_message_is_a_packet() {
+        let mut assembler = Assembler::new();
+        let packet = feed(&mut assembler, text(r#"2/a,["e",1]"#))
+            .unwrap()
+            .unwrap();
+        assert_eq!(packet.nsp(), "/a");
+        assert!(!assembler.is_waiting());
+    }
+
+    #[test]
+    fn attachments_complete_a_packet() {
+        let mut assembler = Assembler::new();
+        assert!(feed(&mut assembler, text(TWO)).unwrap().is_none());
+        assert!(assembler.is_waiting());
+        assert!(feed(&mut assembler, binary("zero")).unwrap().is_none());
+        let packet = feed(&mut assembler, binary("one")).unwrap();
+        assert!(!assembler.is_waiting());
+
+        let Some(Packet::Event { event, .. }) = packet else {
+            panic!("no event");
+        };
+        assert_eq!(event.name(), "e");
+        assert_eq!(event.args().attachments(), ["zero", "one"]);
+        let (first, second): (Bytes, Bytes) = event.into_args().deserialize().unwrap();
+        assert_eq!((&first[..], &second[..]), (&b"one"[..], &b"zero"[..]));
+    }
+
+    #[test]
+    fn an_ack_may_have_attachments() {
+        let mut assembler = Assembler::new();
+        let ack = text(r#"61-/a,5[{"_placeholder":true,"num":0}]"#);
+        assert!(feed(&mut assembler, ack).unwrap().is_none());
+        let Some(Packet::Ack { id, args, .. }) = feed(&mut assembler, binary("x")).unwrap() else {
+            panic!("no ack");
+        };
+        assert_eq!(id, Some(5));
+        assert_eq!(args.deserialize(), Ok(Bytes::from_static(b"x")));
+    }
+
+    #[test]
+    fn text_between_attachments_is_a_violation() {
+        for other in [r#"2["e"]"#, "2/other,[\"e\"]", "0", ""] {
+            let mut assembler = Assembler::new();
+            feed(&mut assembler, text(TWO)).unwrap();
+            feed(&mut assembler, binary("zero")).unwrap();
+            let error = feed(&mut assembler, text(other)).unwrap_err();
+            assert_eq!(error, DecodeError::TextInsteadOfAttachment);
+            assert!(!assembler.is_waiting());
+        }
+    }
+
+    #[test]
+    fn bytes_from_nowhere_are_a_violation() {
+        let mut assembler = Assembler::new();
+        let error = feed(&mut assembler, binary("x")).unwrap_err();
+        assert_eq!(error, DecodeError::UnexpectedBinary);
+
+        feed(&mut assembler, text(TWO)).unwrap();
+        feed(&mut assembler, binary("zero")).unwrap();
+        feed(&mut assembler, binary("one")).unwrap();
+        let error = feed(&mut assembler, binary("two")).unwrap_err();
+        assert_eq!(error, DecodeError::UnexpectedBinary);
+    }
+
+    #[test]
+    fn an_idle_assembler_is_a_pointer() {
+        assert_eq!(size_of::<Assembler>(), size_of::<usize>());
+    }
+}

@@ -142,3 +142,132 @@ impl Backwards<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::protocol::{
+        engine_io,
+        socket_io::{Assembler, Limits, Packet},
+    };
+
+    fn event(nsp: &str, id: Option<u64>) -> EncodedPacket {
+        let args = EncodedArgs::event("e", &1).unwrap();
+        EncodedPacket::from_args(args, Kind::Event, nsp, id)
+    }
+
+    #[test]
+    fn the_main_namespace_is_left_out() {
+        assert_eq!(event("/", None).text(), r#"42["e",1]"#);
+        assert_eq!(event("/", Some(0)).text(), r#"420["e",1]"#);
+        assert_eq!(event("/admin", None).text(), r#"42/admin,["e",1]"#);
+        assert_eq!(event("/admin", Some(120)).text(), r#"42/admin,120["e",1]"#);
+    }
+
+    #[test]
+    fn attachments_change_the_type() {
+        let bytes = Bytes::from_static(b"x");
+        let args = EncodedArgs::event("e", &bytes).unwrap();
+        let packet = EncodedPacket::from_args(args, Kind::Event, "/a", Some(7));
+        assert_eq!(
+            packet.text(),
+            r#"451-/a,7["e",{"_placeholder":true,"num":0}]"#
+        );
+        assert_eq!(packet.attachments(), ["x"]);
+
+        let args = EncodedArgs::ack(&vec![&bytes; 12]).unwrap();
+        let packet = EncodedPacket::from_args(args, Kind::Ack, "/", Some(7));
+        assert!(packet.text().starts_with(r#"4612-7[[{"_placeholder""#));
+        assert_eq!(packet.attachments().len(), 12);
+    }
+
+    #[test]
+    fn an_ack_is_an_array() {
+        let args = EncodedArgs::ack(&()).unwrap();
+        let packet = EncodedPacket::from_args(args, Kind::Ack, "/", Some(u64::MAX));
+        assert_eq!(packet.text(), "4318446744073709551615[]");
+    }
+
+    #[test]
+    fn plain_packets_have_a_payload_or_none() {
+        let text = |kind, nsp, json| EncodedPacket::plain(kind, nsp, json).text().to_owned();
+        assert_eq!(
+            text(Kind::Connect, "/", Some(r#"{"sid":"x"}"#)),
+            r#"40{"sid":"x"}"#
+        );
+        assert_eq!(text(Kind::Connect, "/a", Some("{}")), "40/a,{}");
+        assert_eq!(text(Kind::Disconnect, "/", None), "41");
+        assert_eq!(text(Kind::Disconnect, "/admin", None), "41/admin,");
+        assert_eq!(
+            text(Kind::ConnectError, "/a", Some(r#"{"message":"no"}"#)),
+            r#"44/a,{"message":"no"}"#
+        );
+    }
+
+    #[test]
+    fn a_usual_header_does_not_move_the_arguments() {
+        let args = EncodedArgs::event("e", &1).unwrap();
+        let json = args.json().as_ptr();
+        let packet = EncodedPacket::from_args(args, Kind::Event, "/a-usual-namespace", Some(123));
+        assert_eq!(packet.text().len() - r#"["e",1]"#.len(), 24);
+        assert_eq!(packet.text().as_ptr().wrapping_add(24), json);
+    }
+
+    fn any_kind() -> impl Strategy<Value = Kind> {
+        prop_oneof![Just(Kind::Event), Just(Kind::Ack)]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded_with_room_for_a_frame_header(
+            kind in any_kind(),
+            nsp in "/|/[^,\\x00]{0,80}",
+            id: Option<u64>,
+            name in "e\\PC{0,10}",
+            text: String,
+            binary in prop::collection::vec(any::<Vec<u8>>(), 0..4),
+        ) {
+            let bytes: Vec<Bytes> = binary.into_iter().map(Bytes::from).collect();
+            let args = match kind {
+                Kind::Event => EncodedArgs::event(&name, &(&text, &bytes)).unwrap(),
+                _ => EncodedArgs::ack(&(&text, &bytes)).unwrap(),
+            };
+            let (buf, start, attachments) = EncodedPacket::from_args(args, kind, &nsp, id).into_parts();
+            prop_assert!(start >= FRAME_HEADER);
+            prop_assert_eq!(&attachments, &bytes);
+
+            let limits = Limits { max_nsp_len: 1000, ..Limits::default() };
+            let text_packet = str::from_utf8(&buf[start..]).unwrap();
+            let engine_io::Packet::Message(message) = engine_io::Packet::decode_text(text_packet.into()).unwrap() else {
+                panic!("no message");
+            };
+            let mut assembler = Assembler::new();
+            let mut packet = assembler.feed(message, &limits).unwrap();
+            for attachment in attachments {
+                prop_assert!(packet.is_none());
+                packet = assembler.feed(engine_io::Message::Binary(attachment), &limits).unwrap();
+            }
+            let args = match packet {
+                Some(Packet::Event { nsp: read_nsp, id: read_id, event }) => {
+                    prop_assert_eq!((&*read_nsp, read_id, event.name()), (&*nsp, id, &*name));
+                    event.into_args()
+                }
+                Some(Packet::Ack { nsp: read_nsp, id: read_id, args }) => {
+                    prop_assert_eq!((&*read_nsp, read_id), (&*nsp, id));
+                    args
+                }
+                other => panic!("{other:?}"),
+            };
+            prop_assert_eq!(args.deserialize::<(String, Vec<Bytes>)>(), Ok((text, bytes)));
+        }
+
+        #[test]
+        fn plain_packets_have_room_for_a_frame_header(nsp in "/[a-z]{0,80}", json: Option<String>) {
+            let (buf, start, _) = EncodedPacket::plain(Kind::Connect, &nsp, json.as_deref()).into_parts();
+            prop_assert!(start >= FRAME_HEADER);
+            prop_assert!(buf.len() > start);
+        }
+    }
+}

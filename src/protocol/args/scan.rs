@@ -1,0 +1,130 @@
+//! Walks over the structure of a JSON text, without recursion and without reading its values.
+
+use crate::protocol::DecodeError;
+
+/// Finds placeholders that stand for nothing.
+pub(in crate::protocol) fn check_placeholders(
+    json: &str,
+    attachments: usize,
+) -> Result<(), DecodeError> {
+    let mut text = Text(json);
+    while let Some(byte) = text.peek() {
+        match byte {
+            b'"' => _ = text.string(),
+            b'{' => match text.placeholder() {
+                Some(index) if index.is_none_or(|index| index >= attachments) => {
+                    return Err(DecodeError::Placeholder);
+                }
+                _ => _ = text.eat(b'{'),
+            },
+            _ => text.skip(1),
+        }
+    }
+    Ok(())
+}
+
+/// What is left of a JSON text.
+#[derive(Clone, Copy)]
+pub(super) struct Text<'de>(pub(super) &'de str);
+
+impl<'de> Text<'de> {
+    /// The next byte that is not white space.
+    pub(super) fn peek(&mut self) -> Option<u8> {
+        self.0 = self.0.trim_start_matches([' ', '\t', '\n', '\r']);
+        self.0.bytes().next()
+    }
+
+    pub(super) fn eat(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.skip(1))
+    }
+
+    /// Drops so many bytes, and more if a character would be cut.
+    fn skip(&mut self, bytes: usize) {
+        self.take(bytes);
+    }
+
+    fn take(&mut self, bytes: usize) -> &'de str {
+        let end = (bytes..self.0.len()).find(|&end| self.0.is_char_boundary(end));
+        let (taken, rest) = self
+            .0
+            .split_at_checked(end.unwrap_or(self.0.len()))
+            .unwrap_or((self.0, ""));
+        self.0 = rest;
+        taken
+    }
+
+    /// Takes a string with its quotes.
+    fn string(&mut self) -> &'de str {
+        let mut escaped = true; // the opening quote ends nothing
+        let end = self.0.bytes().position(|byte| {
+            let ends = byte == b'"' && !escaped;
+            escaped = byte == b'\\' && !escaped;
+            ends
+        });
+        self.take(end.map_or(self.0.len(), |end| end + 1))
+    }
+
+    /// Takes a string, a number or a literal.
+    pub(super) fn leaf(&mut self) -> &'de str {
+        const END: &[u8] = b",:[]{}\" \t\n\r";
+
+        if self.peek() == Some(b'"') {
+            return self.string();
+        }
+        let end = self.0.bytes().position(|byte| END.contains(&byte));
+        self.take(end.unwrap_or(self.0.len()))
+    }
+
+    /// Takes any value.
+    pub(super) fn value(&mut self) -> &'de str {
+        self.peek();
+        let start = self.0;
+        let mut depth = 0_usize;
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'"' => _ = self.string(),
+                b'[' | b'{' => {
+                    depth += 1;
+                    self.skip(1);
+                }
+                b']' | b'}' => {
+                    depth = depth.saturating_sub(1);
+                    self.skip(1);
+                }
+                b',' | b':' => self.skip(1),
+                _ => _ = self.leaf(),
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+        let taken = start.len() - self.0.len();
+        start.get(..taken).unwrap_or_default()
+    }
+
+    /// If the object that starts here is a placeholder, its number; `None` inside if that is no number.
+    pub(super) fn placeholder(&self) -> Option<Option<usize>> {
+        let mut text = *self;
+        text.eat(b'{')?;
+        let first = text.member()?;
+        text.eat(b',')?;
+        let second = text.member()?;
+        match (first, second) {
+            (("\"_placeholder\"", "true"), ("\"num\"", num))
+            | (("\"num\"", num), ("\"_placeholder\"", "true")) => Some(num.parse().ok()),
+            _ => None,
+        }
+    }
+
+    /// A member that a placeholder may have, unless its value is an array or an object.
+    fn member(&mut self) -> Option<(&'de str, &'de str)> {
+        self.peek().filter(|&byte| byte == b'"')?;
+        let key = self.string();
+        if !matches!(key, "\"_placeholder\"" | "\"num\"") {
+            return None;
+        }
+        self.eat(b':')?;
+        self.peek().filter(|byte| !matches!(byte, b'[' | b'{'))?;
+        Some((key, self.leaf()))
+    }
+}
