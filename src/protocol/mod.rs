@@ -14,6 +14,7 @@ pub mod engine_io;
 pub mod error;
 pub mod sid;
 pub mod socket_io;
+pub mod websocket;
 
 pub use args::{Args, ArgsError, EncodedArgs, Rest};
 pub use error::{DecodeError, EncodeError};

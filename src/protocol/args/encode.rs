@@ -72,6 +72,15 @@ impl EncodedArgs {
         str::from_utf8(json).unwrap_or_default()
     }
 
+    /// The same attachments behind another JSON array, which `rewrite` makes of this one's text.
+    #[must_use]
+    pub fn map_json(mut self, rewrite: impl FnOnce(&str) -> String) -> Self {
+        let json = rewrite(self.json());
+        self.buf.truncate(HEADROOM);
+        self.buf.extend_from_slice(json.as_bytes());
+        self
+    }
+
     /// The binary leaves, in the order of their placeholders.
     #[must_use]
     pub fn attachments(&self) -> &[Bytes] {

@@ -81,6 +81,13 @@ impl PayloadWriter {
         base64_simd::STANDARD.encode_append(data, &mut self.body);
     }
 
+    /// Adds a binary message that is base64 already.
+    pub fn push_base64(&mut self, base64: &str) {
+        self.separate(1 + base64.len());
+        self.body.push(b'b');
+        self.body.extend_from_slice(base64.as_bytes());
+    }
+
     /// Whether nothing has been added.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

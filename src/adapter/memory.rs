@@ -1,0 +1,91 @@
+//! One server.
+
+use std::sync::Arc;
+
+use super::{Adapter, AdapterError, Answers, BoxFuture, Facts};
+use crate::engine::{Frame, Pushed};
+use crate::rooms::{Delivered, Room, Table, Target};
+
+/// Delivers to the members on this server, at once.
+pub(crate) struct Memory {
+    members: Arc<Table>,
+    max_rooms: usize,
+}
+
+impl Memory {
+    pub(crate) fn new(members: Arc<Table>, max_rooms: usize) -> Self {
+        Self { members, max_rooms }
+    }
+}
+
+impl Adapter for Memory {
+    fn broadcast(&self, target: &Target, frame: &Frame) -> Delivered {
+        self.members.deliver(target, frame)
+    }
+
+    fn broadcast_with_ack(
+        &self,
+        target: &Target,
+        frame: &Frame,
+        id: u64,
+        answers: Arc<dyn Answers>,
+    ) {
+        let members = self.members.select(target);
+        answers.asked(members.iter().map(|member| member.id).collect());
+        for member in members {
+            let (sid, sink) = (member.id, Arc::clone(&answers));
+            member.expect_ack(id, Box::new(move |answer| sink.answer(sid, answer)));
+            if member.outbox.push(frame.clone(), target.volatile) != Pushed::Queued {
+                // It was not asked, so it will not answer.
+                drop(member.acks.lock().take(id));
+                answers.answer(sid, None);
+            }
+        }
+    }
+
+    fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>> {
+        let members = self.members.select(target);
+        let facts = members
+            .iter()
+            .map(|member| Facts {
+                id: member.id,
+                rooms: member.rooms(),
+            })
+            .collect();
+        Box::pin(std::future::ready(Ok(facts)))
+    }
+
+    fn join(&self, target: &Target, rooms: &[Room]) {
+        for member in self.members.select(target) {
+            for room in rooms {
+                if !self.members.join(&member, Arc::clone(room), self.max_rooms) {
+                    tracing::debug!(socket = %member.id, limit = self.max_rooms, "not joined: too many rooms");
+                }
+            }
+        }
+    }
+
+    fn leave(&self, target: &Target, rooms: &[Room]) {
+        for member in self.members.select(target) {
+            rooms
+                .iter()
+                .for_each(|room| self.members.leave(&member, room));
+        }
+    }
+
+    fn disconnect(&self, target: &Target) {
+        for member in self.members.select(target) {
+            if let Some(socket) = member.link.upgrade() {
+                socket.disconnect();
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory")
+            .field("members", &self.members.len())
+            .finish_non_exhaustive()
+    }
+}

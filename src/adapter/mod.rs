@@ -1,0 +1,62 @@
+//! Who gets a broadcast: the members on this server, or those of a cluster.
+//!
+//! One adapter serves one namespace. It is object safe, so that no type of an adapter shows in users' code, and the trait
+//! stays private until the first cluster adapter has shown what it needs.
+
+mod memory;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::engine::Frame;
+use crate::protocol::{Args, Sid};
+use crate::rooms::{Delivered, Room, Target};
+
+pub(crate) use memory::Memory;
+
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What other servers tell of a socket.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) id: Sid,
+    pub(crate) rooms: Vec<Room>,
+}
+
+/// The answers to a broadcast, as they come.
+pub(crate) trait Answers: Send + Sync {
+    /// These sockets were asked; called once for each server that takes part.
+    fn asked(&self, ids: Vec<Sid>);
+    /// One of them answered, or left without an answer.
+    fn answer(&self, id: Sid, answer: Option<Args>);
+}
+
+/// Why a cluster could not be asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdapterError {
+    /// Not all servers answered in time. A server alone never sees this.
+    #[error("{missing} servers did not answer in time")]
+    Timeout {
+        /// How many did not.
+        missing: usize,
+    },
+}
+
+pub(crate) trait Adapter: fmt::Debug + Send + Sync {
+    fn broadcast(&self, target: &Target, frame: &Frame) -> Delivered;
+    /// Sends an event that carries the acknowledgement id `id`. The sink is asked first, then answered.
+    fn broadcast_with_ack(
+        &self,
+        target: &Target,
+        frame: &Frame,
+        id: u64,
+        answers: std::sync::Arc<dyn Answers>,
+    );
+    fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>>;
+    fn join(&self, target: &Target, rooms: &[Room]);
+    fn leave(&self, target: &Target, rooms: &[Room]);
+    /// Disconnects the sockets of the target from their namespace.
+    fn disconnect(&self, target: &Target);
+}

@@ -1,0 +1,7 @@
+//! What users register, before it runs.
+
+mod namespace;
+mod server;
+
+pub use namespace::Namespace;
+pub use server::SocketIoBuilder;

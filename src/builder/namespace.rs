@@ -1,0 +1,216 @@
+//! A namespace as a table of handlers, like a router's table of routes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tower::BoxError;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::extract::phase;
+use crate::handler::{AckBody, Dispatcher, EventRequest, EventService, Handler};
+use crate::hub::{Handlers, NspOptions, Order, Rejected, Unhandled};
+use crate::protocol::socket_io::reserved;
+
+/// The handlers of a namespace, in which `S` is still to be supplied: what `Router<S>` is to HTTP.
+///
+/// ```
+/// use axum::{Extension, Json};
+/// use axum_socketio::{Auth, Data, Namespace, Refused, Socket};
+///
+/// async fn authenticate(Auth(name): Auth<Option<String>>) -> Result<Extension<String>, Refused> {
+///     name.map(Extension).ok_or(Refused::new("who are you?"))
+/// }
+///
+/// async fn message(socket: Socket, Extension(name): Extension<String>, Data(text): Data<String>) -> Json<usize> {
+///     socket.broadcast().emit("message", (name, &text));
+///     Json(text.len())
+/// }
+///
+/// let chat: Namespace = Namespace::new().middleware(authenticate).on("message", message);
+/// ```
+#[must_use = "a namespace does nothing before it is given to a server"]
+pub struct Namespace<S = ()> {
+    register: Vec<Box<dyn FnOnce(&Arc<S>, &mut Handlers) + Send>>,
+    layer: Option<Dispatcher>,
+    order: Option<Order>,
+    max_pending: Option<usize>,
+    unhandled: Option<Unhandled>,
+}
+
+impl<S> Default for Namespace<S> {
+    fn default() -> Self {
+        Self {
+            register: Vec::new(),
+            layer: None,
+            order: None,
+            max_pending: None,
+            unhandled: None,
+        }
+    }
+}
+
+impl<S: Send + Sync + 'static> Namespace<S> {
+    /// A namespace that admits everybody and handles nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn register(mut self, register: impl FnOnce(&Arc<S>, &mut Handlers) + Send + 'static) -> Self {
+        self.register.push(Box::new(register));
+        self
+    }
+
+    /// Runs before a socket is admitted, after the middleware added before it. Node's `namespace.use`.
+    ///
+    /// What it returns as `Extension<T>` stays with the socket. An error refuses the connection: text, or `message` or
+    /// `error` of a JSON body, becomes the message of the client's `connect_error`, and a JSON body its `data`; see
+    /// [`Refused`](crate::Refused).
+    pub fn middleware<M: 'static, H: Handler<M, S, phase::Middleware>>(self, handler: H) -> Self {
+        self.register(move |state, handlers| handlers.middleware.push(handler.into_boxed(state)))
+    }
+
+    /// Runs when a socket has been admitted and its client told. The client's events wait until it has returned, so
+    /// work that goes on should be spawned. Node's `connection` event.
+    ///
+    /// An error disconnects the socket.
+    pub fn on_connect<M: 'static, H: Handler<M, S, phase::Connect>>(self, handler: H) -> Self {
+        self.register(move |state, handlers| handlers.connect = Some(handler.into_boxed(state)))
+    }
+
+    /// Handles an event. What the handler returns is the client's acknowledgement; see
+    /// [`IntoAck`](crate::handler::IntoAck). A second handler for the same event replaces the first.
+    pub fn on<M: 'static, H: Handler<M, S>>(self, event: impl Into<String>, handler: H) -> Self {
+        let event = event.into();
+        if let Some(event) = reserved(&event) {
+            tracing::error!(
+                event,
+                "no client can send this event: the name is reserved; use on_connect or on_disconnect"
+            );
+        }
+        self.register(move |state, handlers| {
+            let handler = handler.into_boxed(state);
+            if handlers
+                .events
+                .insert(event.as_str().into(), handler)
+                .is_some()
+            {
+                tracing::warn!(
+                    event,
+                    "two handlers for one event: the second replaces the first"
+                );
+            }
+        })
+    }
+
+    /// Sees every event, before its handler. What it returns is ignored. Node's `onAny`.
+    pub fn on_any<M: 'static, H: Handler<M, S>>(self, handler: H) -> Self {
+        self.register(move |state, handlers| handlers.any.push(handler.into_boxed(state)))
+    }
+
+    /// Handles the events that have no handler.
+    pub fn fallback<M: 'static, H: Handler<M, S>>(self, handler: H) -> Self {
+        self.register(move |state, handlers| handlers.fallback = Some(handler.into_boxed(state)))
+    }
+
+    /// Runs when a socket has left, whatever the reason. The socket's rooms can still be read. Node's `disconnecting` and
+    /// `disconnect` events.
+    pub fn on_disconnect<M: 'static, H: Handler<M, S, phase::Disconnect>>(
+        self,
+        handler: H,
+    ) -> Self {
+        self.register(move |state, handlers| handlers.disconnect = Some(handler.into_boxed(state)))
+    }
+
+    /// Is told of every event whose arguments did not fit its handler.
+    pub fn on_rejection(self, hook: impl Fn(&Rejected<'_>) + Send + Sync + 'static) -> Self {
+        self.register(move |_, handlers| handlers.on_rejection = Some(Arc::new(hook)))
+    }
+
+    /// Wraps the handling of all events of the namespace in a tower layer, shared by all its sockets. A second layer goes
+    /// inside of the first; use a `ServiceBuilder` for several.
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<EventService> + Send + 'static,
+        L::Service: Service<EventRequest, Response = AckBody> + Clone + Send + Sync + 'static,
+        <L::Service as Service<EventRequest>>::Error: Into<BoxError>,
+        <L::Service as Service<EventRequest>>::Future: Send,
+    {
+        let inner = Dispatcher::new(&layer);
+        self.layer = Some(match self.layer {
+            Some(outer) => outer.around(inner),
+            None => inner,
+        });
+        self
+    }
+
+    /// When the next event of a socket may start. Default: [`Order::Started`].
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = Some(order);
+        self
+    }
+
+    /// How many handlers of one socket may be under way. When there are so many, the connection is not read from until
+    /// some end: that is the back-pressure. Default: the builder's, 64.
+    pub fn max_pending(mut self, handlers: usize) -> Self {
+        self.max_pending = Some(handlers.max(1));
+        self
+    }
+
+    /// What a client hears that sends an event nobody handles, and waits for an answer.
+    pub fn unhandled(mut self, unhandled: Unhandled) -> Self {
+        self.unhandled = Some(unhandled);
+        self
+    }
+
+    /// Supplies the state of this namespace alone, so that it fits a server with another.
+    pub fn with_state<S2: Send + Sync + 'static>(self, state: S) -> Namespace<S2> {
+        self.with_shared_state(Arc::new(state))
+    }
+
+    pub(super) fn with_shared_state<S2: Send + Sync + 'static>(
+        self,
+        state: Arc<S>,
+    ) -> Namespace<S2> {
+        let Self {
+            register,
+            layer,
+            order,
+            max_pending,
+            unhandled,
+        } = self;
+        Namespace {
+            register: Vec::new(),
+            layer,
+            order,
+            max_pending,
+            unhandled,
+        }
+        .register(move |_, handlers| {
+            register
+                .into_iter()
+                .for_each(|register| register(&state, handlers));
+        })
+    }
+
+    /// The table, and the options with this namespace's own.
+    pub(super) fn finish(self, state: &Arc<S>, mut options: NspOptions) -> (Handlers, NspOptions) {
+        let mut handlers = Handlers::default();
+        self.register
+            .into_iter()
+            .for_each(|register| register(state, &mut handlers));
+        handlers.layered = self.layer.map(|layer| Arc::new(layer) as Arc<_>);
+        options.order = self.order.unwrap_or(options.order);
+        options.max_pending = self.max_pending.unwrap_or(options.max_pending);
+        options.unhandled = self.unhandled.unwrap_or(options.unhandled);
+        (handlers, options)
+    }
+}
+
+impl<S> fmt::Debug for Namespace<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Namespace")
+            .field("registrations", &self.register.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,274 @@
+//! The server's options.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Namespace;
+use crate::driver::Sessions;
+use crate::engine::{Config, Transport};
+use crate::hub::{AckFormat, Nsp, NspOptions, Order, Server, Settings, SocketIo, Unhandled};
+use crate::protocol::socket_io::Limits;
+
+/// Builds a [`SocketIo`]: namespaces and options. Every option has a default that suits most.
+///
+/// ```
+/// use std::time::Duration;
+/// use axum_socketio::{Namespace, SocketIo};
+///
+/// let io = SocketIo::builder()
+///     .ping_interval(Duration::from_secs(10))
+///     .namespace("/", Namespace::new())
+///     .build();
+/// ```
+#[must_use = "call `build`"]
+pub struct SocketIoBuilder<S = ()> {
+    namespaces: Vec<(String, Namespace<S>)>,
+    settings: Settings,
+    options: NspOptions,
+}
+
+impl SocketIo {
+    /// Starts to build a server.
+    pub fn builder<S: Send + Sync + 'static>() -> SocketIoBuilder<S> {
+        SocketIoBuilder {
+            namespaces: Vec::new(),
+            settings: Settings {
+                engine: Config::default(),
+                limits: Limits::default(),
+                path: "/socket.io".to_owned(),
+                max_namespaces: 64,
+                max_queued: 64,
+                drain_window: Duration::from_secs(5),
+                drain_limit: Duration::from_secs(30),
+            },
+            options: NspOptions {
+                order: Order::Started,
+                max_pending: 64,
+                unhandled: Unhandled::Error,
+                ack_format: AckFormat::Value,
+                max_rooms: 1024,
+                max_room_len: 256,
+                ack_timeout: Duration::from_secs(5),
+            },
+        }
+    }
+}
+
+impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
+    /// Adds a namespace. `"/"` is there also when it is not added: it admits everybody and handles nothing. The slash in
+    /// front may be left out.
+    pub fn namespace(mut self, name: impl Into<String>, namespace: Namespace<S>) -> Self {
+        let mut name = name.into();
+        if !name.starts_with('/') {
+            name.insert(0, '/');
+        }
+        self.namespaces.push((name, namespace));
+        self
+    }
+
+    /// Supplies the state of all handlers, as `Router::with_state` does.
+    pub fn with_state(self, state: S) -> SocketIoBuilder {
+        let Self {
+            namespaces,
+            settings,
+            options,
+        } = self;
+        let state = Arc::new(state);
+        let namespaces = namespaces
+            .into_iter()
+            .map(|(name, namespace)| (name, namespace.with_shared_state(Arc::clone(&state))))
+            .collect();
+        SocketIoBuilder {
+            namespaces,
+            settings,
+            options,
+        }
+    }
+
+    /// The path that [`SocketIo::layer`] and [`SocketIo::router`] answer. Default: `/socket.io`. Node's `path`.
+    ///
+    /// Clients ask for it with a slash at the end; both forms are answered.
+    pub fn path(mut self, path: impl AsRef<str>) -> Self {
+        self.settings.path = format!("/{}", path.as_ref().trim_matches('/'));
+        self
+    }
+
+    /// How long after the handshake, and after each answer, the next ping is sent. Default: 25 s. Node's `pingInterval`.
+    pub fn ping_interval(mut self, interval: Duration) -> Self {
+        self.settings.engine.ping_interval = interval;
+        self
+    }
+
+    /// How long a client may take to answer a ping before it is disconnected with `ping timeout`. Default: 20 s. Node's
+    /// `pingTimeout`. Sent to the client in the handshake, in milliseconds, rounded up.
+    pub fn ping_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.engine.ping_timeout = timeout;
+        self
+    }
+
+    /// How long an upgrade from polling to WebSocket may take; a late one is given up and polling goes on. Default: 10 s.
+    /// Node's `upgradeTimeout`.
+    pub fn upgrade_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.engine.upgrade_timeout = timeout;
+        self
+    }
+
+    /// How long a connection may stay without having joined a namespace. Default: 45 s. Node's `connectTimeout`.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.engine.connect_timeout = timeout;
+        self
+    }
+
+    /// The largest WebSocket message and the largest body of a polling request, in bytes. Default: 1,000,000. Node's
+    /// `maxHttpBufferSize`. Sent to the client in the handshake as `maxPayload`.
+    pub fn max_payload(mut self, bytes: usize) -> Self {
+        self.settings.engine.max_payload = bytes;
+        self
+    }
+
+    /// How many packets may wait for one client. Past it, `emit` answers [`EmitError::Full`](crate::EmitError::Full).
+    /// Default: 10,000. Node has no limit.
+    pub fn max_outbox_packets(mut self, packets: usize) -> Self {
+        self.settings.engine.max_outbox_packets = packets.max(1);
+        self
+    }
+
+    /// How many bytes may wait for one client. A single packet of any size is taken. Default: 16 MiB. Node has no limit.
+    pub fn max_outbox_bytes(mut self, bytes: usize) -> Self {
+        self.settings.engine.max_outbox_bytes = bytes;
+        self
+    }
+
+    /// How long a client's outbox may stay full before it is disconnected with `slow client`. Default: 10 s.
+    pub fn slow_client_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.engine.slow_client_timeout = timeout;
+        self
+    }
+
+    /// How long a session that is being closed waits for its client to fetch what is left. Default: 30 s, as in Node.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.engine.close_timeout = timeout;
+        self
+    }
+
+    /// Which transports are served. Default: both. Node's `transports`.
+    pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
+        self.settings.engine.transports = transports.into_iter().collect();
+        self
+    }
+
+    /// How many binary attachments a packet may have. Default: 10, as in Node.
+    pub fn max_attachments(mut self, attachments: usize) -> Self {
+        self.settings.limits.max_attachments = attachments;
+        self
+    }
+
+    /// How long the name of a namespace may be, in bytes. Default: 256. Longer ones close the connection.
+    pub fn max_namespace_len(mut self, bytes: usize) -> Self {
+        self.settings.limits.max_nsp_len = bytes;
+        self
+    }
+
+    /// How long the name of an event may be, in bytes. Default: 256. Longer ones close the connection.
+    pub fn max_event_len(mut self, bytes: usize) -> Self {
+        self.settings.limits.max_event_len = bytes;
+        self
+    }
+
+    /// How many namespaces one connection may join. Default: 64. One more closes it.
+    pub fn max_namespaces(mut self, namespaces: usize) -> Self {
+        self.settings.max_namespaces = namespaces.max(1);
+        self
+    }
+
+    /// How many rooms one socket may join, not counting that of its own id. Default: 1,024.
+    pub fn max_rooms(mut self, rooms: usize) -> Self {
+        self.options.max_rooms = rooms;
+        self
+    }
+
+    /// How long the name of a room may be that a socket joins, in bytes. Default: 256.
+    pub fn max_room_len(mut self, bytes: usize) -> Self {
+        self.options.max_room_len = bytes;
+        self
+    }
+
+    /// How many handlers of one socket may be under way, in namespaces that do not say so themselves. Default: 64.
+    pub fn max_pending(mut self, handlers: usize) -> Self {
+        self.options.max_pending = handlers.max(1);
+        self.settings.max_queued = handlers.max(1);
+        self
+    }
+
+    /// How long `emit_with_ack` waits unless told otherwise. Default: 5 s.
+    pub fn ack_timeout(mut self, timeout: Duration) -> Self {
+        self.options.ack_timeout = timeout;
+        self
+    }
+
+    /// The shape of acknowledgements. Default: [`AckFormat::Value`].
+    pub fn ack_format(mut self, format: AckFormat) -> Self {
+        self.options.ack_format = format;
+        self
+    }
+
+    /// Over how long a time [`SocketIo::graceful`] spreads the closing of connections. Default: 5 s.
+    pub fn drain_window(mut self, window: Duration) -> Self {
+        self.settings.drain_window = window;
+        self
+    }
+
+    /// How long [`SocketIo::graceful`] and [`SocketIo::closed`] wait for handlers to end. Default: 30 s.
+    pub fn drain_limit(mut self, limit: Duration) -> Self {
+        self.settings.drain_limit = limit;
+        self
+    }
+}
+
+impl SocketIoBuilder {
+    /// Builds the server.
+    #[must_use]
+    pub fn build(self) -> SocketIo {
+        let Self {
+            namespaces,
+            settings,
+            options,
+        } = self;
+        let nothing = Arc::new(());
+        let mut nsps = HashMap::new();
+        let root = ("/".to_owned(), Namespace::new());
+        let declared = namespaces.iter().any(|(name, _)| name == "/");
+        for (name, namespace) in namespaces.into_iter().chain((!declared).then_some(root)) {
+            let (handlers, options) = namespace.finish(&nothing, options);
+            let name: Arc<str> = name.into();
+            let nsp = Arc::new(Nsp::new(Arc::clone(&name), handlers, options));
+            if let Some(first) = nsps.insert(name, nsp) {
+                tracing::warn!(nsp = %first.name, "two namespaces of one name: the second replaces the first");
+            }
+        }
+        SocketIo::new(Server {
+            settings,
+            nsps,
+            connections: Arc::new(Sessions::default()),
+        })
+    }
+
+    /// Builds the server and points `handle` to it, which [`SocketIo::handle`] made before the state.
+    #[must_use]
+    pub fn build_into(self, handle: &SocketIo) -> SocketIo {
+        let io = self.build();
+        io.fill(handle);
+        io
+    }
+}
+
+impl<S> fmt::Debug for SocketIoBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.namespaces.iter().map(|(name, _)| name).collect();
+        f.debug_struct("SocketIoBuilder")
+            .field("namespaces", &names)
+            .finish_non_exhaustive()
+    }
+}

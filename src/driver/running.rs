@@ -1,0 +1,244 @@
+//! Handlers that are under way.
+//!
+//! A handler is polled at once, on its connection's task; only one that has to wait is kept here.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use futures_util::stream::{FuturesUnordered, Stream};
+use tracing::Span;
+
+use crate::adapter::BoxFuture;
+use crate::engine::DisconnectReason;
+use crate::hub::{AckBody, BoxHandler, Call, Done, EventContext, Refusal, Socket};
+
+/// The handlers of one connection.
+#[derive(Default)]
+pub(crate) struct Handlers {
+    pending: FuturesUnordered<Running>,
+}
+
+/// One handler's future, and what to do when it ends.
+pub(crate) struct Running {
+    socket: Socket,
+    work: Work,
+    span: Span,
+}
+
+enum Work {
+    Admit(BoxFuture<Result<(), Refusal>>),
+    Connect(BoxFuture<Done>),
+    Event {
+        future: BoxFuture<AckBody>,
+        ack: Option<u64>,
+        lane: Option<Lane>,
+    },
+    Disconnect(BoxFuture<Done>),
+}
+
+/// Where only one handler runs at a time: all events of a socket, or those for one handler.
+#[derive(Clone, Debug)]
+pub(crate) struct Lane {
+    pub(crate) socket: Socket,
+    pub(crate) handler: Option<BoxHandler<AckBody>>,
+}
+
+impl PartialEq for Lane {
+    fn eq(&self, other: &Self) -> bool {
+        self.socket == other.socket
+            && match (&self.handler, &other.handler) {
+                (Some(one), Some(other)) => one.is(other),
+                (None, None) => true,
+                _ => false,
+            }
+    }
+}
+
+/// A handler has ended.
+pub(crate) enum Ended {
+    Admitted(Socket, Result<(), Refusal>),
+    Connected(Socket, Result<(), Refusal>),
+    Event {
+        socket: Socket,
+        ack: Option<u64>,
+        lane: Option<Lane>,
+        answer: AckBody,
+    },
+    Disconnected,
+}
+
+impl Running {
+    /// All middleware of the namespace, one after another.
+    pub(crate) fn admit(socket: Socket) -> Self {
+        let span = span(&socket, "middleware");
+        let work = Work::Admit(Box::pin(admit(socket.clone())));
+        Self { socket, work, span }
+    }
+
+    pub(crate) fn connect(socket: Socket, handler: &BoxHandler<Done>) -> Self {
+        let future = handler.call(EventContext::new(socket.clone(), Call::Connect));
+        let span = span(&socket, "connect");
+        Self {
+            socket,
+            work: Work::Connect(future),
+            span,
+        }
+    }
+
+    pub(crate) fn disconnect(
+        socket: Socket,
+        handler: &BoxHandler<Done>,
+        reason: DisconnectReason,
+    ) -> Self {
+        let future = handler.call(EventContext::new(socket.clone(), Call::Disconnect(reason)));
+        let span = span(&socket, "disconnect");
+        Self {
+            socket,
+            work: Work::Disconnect(future),
+            span,
+        }
+    }
+
+    pub(crate) fn event(
+        socket: Socket,
+        name: &str,
+        future: BoxFuture<AckBody>,
+        ack: Option<u64>,
+        lane: Option<Lane>,
+    ) -> Self {
+        socket.pending().fetch_add(1, Ordering::Relaxed);
+        let span = span(&socket, name);
+        Self {
+            socket,
+            work: Work::Event { future, ack, lane },
+            span,
+        }
+    }
+
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Polls it; a panic is its end, and nobody else's.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        let Self { socket, work, span } = self;
+        let _in_span = span.enter();
+        match catch_unwind(AssertUnwindSafe(|| work.poll(socket, cx))) {
+            Ok(poll) => poll,
+            Err(panic) => {
+                tracing::error!(panic = panic_message(&*panic), "handler panicked");
+                Poll::Ready(work.panicked(socket))
+            }
+        }
+    }
+}
+
+impl Work {
+    fn poll(&mut self, socket: &Socket, cx: &mut Context<'_>) -> Poll<Ended> {
+        let socket = || socket.clone();
+        match self {
+            Self::Admit(future) => future
+                .as_mut()
+                .poll(cx)
+                .map(|result| Ended::Admitted(socket(), result)),
+            Self::Connect(future) => future
+                .as_mut()
+                .poll(cx)
+                .map(|Done(result)| Ended::Connected(socket(), result)),
+            Self::Event { future, ack, lane } => {
+                future.as_mut().poll(cx).map(|answer| Ended::Event {
+                    socket: socket(),
+                    ack: *ack,
+                    lane: lane.take(),
+                    answer,
+                })
+            }
+            Self::Disconnect(future) => future.as_mut().poll(cx).map(|Done(result)| {
+                if let Err(refusal) = result {
+                    tracing::warn!(error = refusal.message, "disconnect handler failed");
+                }
+                Ended::Disconnected
+            }),
+        }
+    }
+
+    fn panicked(&mut self, socket: &Socket) -> Ended {
+        let socket = socket.clone();
+        let refusal = || {
+            Err(Refusal {
+                message: "internal error".to_owned(),
+                data: None,
+            })
+        };
+        match self {
+            Self::Admit(_) => Ended::Admitted(socket, refusal()),
+            Self::Connect(_) => Ended::Connected(socket, refusal()),
+            Self::Event { ack, lane, .. } => {
+                let answer = AckBody::error("internal error");
+                Ended::Event {
+                    socket,
+                    ack: *ack,
+                    lane: lane.take(),
+                    answer,
+                }
+            }
+            Self::Disconnect(_) => Ended::Disconnected,
+        }
+    }
+}
+
+impl Future for Running {
+    type Output = Ended;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
+        Self::poll(&mut self, cx)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.work, Work::Event { .. }) {
+            self.socket.pending().fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Handlers {
+    pub(crate) fn push(&mut self, running: Running) {
+        self.pending.push(running);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// The next handler that has ended.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ended>> {
+        Pin::new(&mut self.pending).poll_next(cx)
+    }
+}
+
+async fn admit(socket: Socket) -> Result<(), Refusal> {
+    let nsp = std::sync::Arc::clone(socket.namespace());
+    for middleware in &nsp.handlers.middleware {
+        let admission = middleware
+            .call(EventContext::new(socket.clone(), Call::Middleware))
+            .await;
+        socket.grant(admission.0?);
+    }
+    Ok(())
+}
+
+fn span(socket: &Socket, event: &str) -> Span {
+    tracing::debug_span!("event", socket = %socket.id(), nsp = socket.nsp(), event)
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("unknown")
+}

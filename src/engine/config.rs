@@ -1,0 +1,70 @@
+//! Intervals and limits of a session.
+
+use std::time::Duration;
+
+/// How a client talks to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    /// HTTP long-polling.
+    Polling,
+    /// WebSocket (RFC 6455, or RFC 8441 over HTTP/2).
+    WebSocket,
+}
+
+impl Transport {
+    /// The name the protocol uses: `polling` or `websocket`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Polling => "polling",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
+/// What the builder sets for every session; see the builder's methods for the meaning of each.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) ping_interval: Duration,
+    pub(crate) ping_timeout: Duration,
+    pub(crate) upgrade_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    /// How long a closing session waits for its outbox to be taken.
+    pub(crate) close_timeout: Duration,
+    /// How long an outbox may stay full before its client is given up.
+    pub(crate) slow_client_timeout: Duration,
+    pub(crate) max_payload: usize,
+    pub(crate) max_outbox_packets: usize,
+    pub(crate) max_outbox_bytes: usize,
+    pub(crate) transports: Vec<Transport>,
+    pub(crate) allow_upgrades: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            upgrade_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(45),
+            close_timeout: Duration::from_secs(30),
+            slow_client_timeout: Duration::from_secs(10),
+            max_payload: 1_000_000,
+            max_outbox_packets: 10_000,
+            max_outbox_bytes: 16 * 1024 * 1024,
+            transports: vec![Transport::Polling, Transport::WebSocket],
+            allow_upgrades: true,
+        }
+    }
+}
+
+impl Config {
+    /// What the handshake offers to a client that came by `transport`.
+    pub(crate) fn upgrades(&self, transport: Transport) -> &'static [&'static str] {
+        let offered = transport == Transport::Polling
+            && self.allow_upgrades
+            && self.transports.contains(&Transport::WebSocket);
+        if offered { &["websocket"] } else { &[] }
+    }
+}

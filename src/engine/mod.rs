@@ -1,0 +1,18 @@
+//! One client's Engine.IO session, without IO: open, heartbeat, upgrade, close, and what waits to be written.
+//!
+//! Nothing here reads a clock or a socket: time and packets are arguments, what is to be done comes out as
+//! [`session::Action`]s.
+
+mod config;
+mod frame;
+mod outbox;
+mod reason;
+mod session;
+
+pub(crate) use config::Config;
+pub use config::Transport;
+pub(crate) use frame::Frame;
+pub use outbox::EmitError;
+pub(crate) use outbox::{Outbox, Pushed};
+pub use reason::DisconnectReason;
+pub(crate) use session::{Action, Control, Input, Session};

@@ -1,0 +1,56 @@
+//! Why a session or a socket ended, in the protocol's words.
+
+use std::fmt;
+
+/// Why a socket was disconnected. The words are those of Node's server, so that logs and dashboards keep working.
+///
+/// ```
+/// use axum_socketio::DisconnectReason;
+/// assert_eq!(DisconnectReason::PingTimeout.to_string(), "ping timeout");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The client left the namespace (`socket.disconnect()` on its side).
+    ClientNamespaceDisconnect,
+    /// The server disconnected the socket.
+    ServerNamespaceDisconnect,
+    /// The server is shutting down.
+    ServerShuttingDown,
+    /// The client did not answer a ping in time.
+    PingTimeout,
+    /// The connection was closed by the client or by the network.
+    TransportClose,
+    /// The connection broke, or the client used the transport wrongly.
+    TransportError,
+    /// The client sent bytes that are not Engine.IO.
+    ParseError,
+    /// The client broke a rule of the Socket.IO protocol.
+    ForcedClose,
+    /// The client did not read what was sent to it; see the builder's `max_outbox_bytes`. Node has no such limit.
+    SlowClient,
+}
+
+impl DisconnectReason {
+    /// The reason in Node's words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientNamespaceDisconnect => "client namespace disconnect",
+            Self::ServerNamespaceDisconnect => "server namespace disconnect",
+            Self::ServerShuttingDown => "server shutting down",
+            Self::PingTimeout => "ping timeout",
+            Self::TransportClose => "transport close",
+            Self::TransportError => "transport error",
+            Self::ParseError => "parse error",
+            Self::ForcedClose => "forced close",
+            Self::SlowClient => "slow client",
+        }
+    }
+}
+
+impl fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

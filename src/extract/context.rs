@@ -1,0 +1,47 @@
+//! The socket, the event's name, the reason of a disconnect.
+
+use std::convert::Infallible;
+
+use super::{EventContext, FromEvent, phase, via};
+use crate::engine::DisconnectReason;
+use crate::hub::{Call, Socket};
+
+/// The name of the event. For fallbacks and `on_any`.
+///
+/// ```
+/// use axum_socketio::{Event, RawArgs};
+///
+/// async fn log(Event(name): Event, args: RawArgs) {
+///     println!("{name}: {}", args.json());
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event(pub String);
+
+impl<S: Sync, P> FromEvent<S, P, via::Event> for Socket {
+    type Rejection = Infallible;
+
+    async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, Infallible> {
+        Ok(cx.socket().clone())
+    }
+}
+
+impl<S: Sync> FromEvent<S, phase::Event, via::Event> for Event {
+    type Rejection = Infallible;
+
+    async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(cx.event().unwrap_or_default().to_owned()))
+    }
+}
+
+impl<S: Sync> FromEvent<S, phase::Disconnect, via::Event> for DisconnectReason {
+    type Rejection = Infallible;
+
+    async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, Infallible> {
+        match cx.call() {
+            Call::Disconnect(reason) => Ok(*reason),
+            // Only disconnect handlers can ask for it.
+            Call::Middleware | Call::Connect | Call::Event(_) => Ok(Self::TransportClose),
+        }
+    }
+}

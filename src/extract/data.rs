@@ -1,0 +1,125 @@
+//! The event's own arguments.
+
+use axum::Json;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::{DataRejection, EventContext, FromEvent, phase, via};
+use crate::protocol::{Args, ArgsError};
+
+/// The arguments of an event, as the type `T`.
+///
+/// A tuple is the list of arguments, anything else is the one argument. What is missing at the end may be `Option`; what
+/// is too much is refused, unless the tuple ends with a [`Rest`](super::Rest).
+///
+/// ```
+/// use axum_socketio::Data;
+///
+/// async fn message(Data((room, text)): Data<(String, String)>) {}
+/// async fn join(Data(room): Data<String>) {}
+/// async fn search(Data((query, limit)): Data<(String, Option<u32>)>) {}
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Data<T>(pub T);
+
+/// The arguments of an event as they were received: JSON text and attachments.
+#[derive(Clone, Debug)]
+pub struct RawArgs(Args);
+
+impl RawArgs {
+    /// The JSON array, the event's name first. Attachments are placeholders in it:
+    /// `{"_placeholder":true,"num":0}`.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        self.0.json()
+    }
+
+    /// What the placeholders stand for.
+    #[must_use]
+    pub fn attachments(&self) -> &[Bytes] {
+        self.0.attachments()
+    }
+
+    /// Reads them as [`Data`] would.
+    ///
+    /// # Errors
+    ///
+    /// When they are of other types.
+    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        self.0.deserialize()
+    }
+}
+
+fn read<T>(
+    cx: &mut EventContext,
+    read: impl FnOnce(&Args) -> Result<T, ArgsError>,
+) -> Result<T, DataRejection> {
+    let call = cx.event_call().ok_or(DataRejection::NotAnEvent)?;
+    match read(call.event.args()) {
+        Ok(value) => {
+            call.checked = true;
+            Ok(value)
+        }
+        // Left unchecked, so that the connection is closed even if the handler does not mind.
+        Err(ArgsError::Malformed(error)) => Err(DataRejection::Malformed(error)),
+        Err(error) => {
+            call.checked = true;
+            Err(DataRejection::Mismatch {
+                event: call.event.name().to_owned(),
+                error,
+            })
+        }
+    }
+}
+
+impl<S: Sync, T: DeserializeOwned> FromEvent<S, phase::Event, via::Event> for Data<T> {
+    type Rejection = DataRejection;
+
+    async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, DataRejection> {
+        read(cx, Args::deserialize).map(Self)
+    }
+}
+
+/// Exactly one argument: so one function serves an HTTP route and an event.
+impl<S: Sync, T: DeserializeOwned> FromEvent<S, phase::Event, via::Event> for Json<T> {
+    type Rejection = DataRejection;
+
+    async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, DataRejection> {
+        read(cx, Args::deserialize_one).map(Self)
+    }
+}
+
+impl<S: Sync> FromEvent<S, phase::Event, via::Event> for RawArgs {
+    type Rejection = DataRejection;
+
+    async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, DataRejection> {
+        read(cx, |args| {
+            args.check()
+                .map_err(ArgsError::Malformed)
+                .map(|()| Self(args.clone()))
+        })
+    }
+}
+
+macro_rules! optional {
+    ($($name:ident),*) => {$(
+        impl<S: Sync, T: DeserializeOwned> FromEvent<S, phase::Event, via::Event> for Option<$name<T>> {
+            type Rejection = DataRejection;
+
+            /// `None` if the arguments do not fit.
+            async fn from_event(cx: &mut EventContext, state: &S) -> Result<Self, DataRejection> {
+                Ok($name::from_event(cx, state).await.ok())
+            }
+        }
+
+        impl<S: Sync, T: DeserializeOwned> FromEvent<S, phase::Event, via::Event> for Result<$name<T>, DataRejection> {
+            type Rejection = DataRejection;
+
+            async fn from_event(cx: &mut EventContext, state: &S) -> Result<Self, DataRejection> {
+                Ok($name::from_event(cx, state).await)
+            }
+        }
+    )*};
+}
+
+optional!(Data, Json);

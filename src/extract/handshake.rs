@@ -1,0 +1,34 @@
+//! The server itself, out of a request.
+
+use axum_core::extract::FromRequestParts;
+use axum_core::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::request::Parts;
+
+use crate::hub::SocketIo;
+
+/// The request did not come through a server's layer.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no `SocketIo` in this request: add `.layer(io.layer())` to the router, or, beside `.merge(io.router())`, \
+     `.layer(Extension(io.clone()))`"
+)]
+pub struct SocketIoRejection;
+
+impl IntoResponse for SocketIoRejection {
+    fn into_response(self) -> Response {
+        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for SocketIo {
+    type Rejection = SocketIoRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SocketIoRejection> {
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or(SocketIoRejection)
+    }
+}

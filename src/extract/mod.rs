@@ -1,0 +1,111 @@
+//! Arguments of handlers: an event and its handshake, taken apart.
+//!
+//! Every extractor of axum that needs no body ([`FromRequestParts`]) works in handlers as it is: it sees the request that
+//! opened the connection. Ours add what only an event has.
+//!
+//! | argument | middleware | connect | event | disconnect |
+//! |---|:-:|:-:|:-:|:-:|
+//! | any `FromRequestParts<S>`: `State`, `HeaderMap`, `Query`, `Extension`, `ConnectInfo`, cookies, sessions, yours, [`SocketIo`](crate::SocketIo) | ● | ● | ● | ● |
+//! | [`Socket`](crate::Socket), [`Auth`] | ● | ● | ● | ● |
+//! | [`Data`], [`Json`](axum::Json), [`RawArgs`], [`Event`], [`Ack`] | | | ● | |
+//! | [`DisconnectReason`](crate::DisconnectReason) | | | | ● |
+//!
+//! `Option<_>` and `Result<_, _>` of ours make an argument optional, or hand its rejection to the handler.
+
+mod ack;
+mod auth;
+mod context;
+mod data;
+mod handshake;
+mod rejection;
+
+use std::future::Future;
+
+use axum_core::extract::FromRequestParts;
+use axum_core::response::IntoResponse;
+
+pub use ack::Ack;
+pub use auth::Auth;
+pub use context::Event;
+pub use data::{Data, RawArgs};
+pub use rejection::DataRejection;
+
+pub use crate::hub::EventContext;
+pub use crate::protocol::Rest;
+
+/// Where a handler runs.
+pub mod phase {
+    /// Before a socket is admitted.
+    #[derive(Debug)]
+    pub enum Middleware {}
+    /// When it has been admitted.
+    #[derive(Debug)]
+    pub enum Connect {}
+    /// When an event has come.
+    #[derive(Debug)]
+    pub enum Event {}
+    /// When it has left.
+    #[derive(Debug)]
+    pub enum Disconnect {}
+}
+
+/// How an argument is taken; inferred, never written.
+pub mod via {
+    /// From the event.
+    #[derive(Debug)]
+    pub enum Event {}
+    /// From the handshake's request.
+    #[derive(Debug)]
+    pub enum Parts {}
+}
+
+/// An argument of a handler.
+///
+/// `P` is where the handler runs, `M` is inferred. Implement [`FromRequestParts`] if you need only the request, this if you
+/// need the event; never both for one type, or the compiler cannot choose.
+///
+/// ```
+/// use axum_socketio::extract::{EventContext, FromEvent};
+/// use axum_socketio::Sid;
+///
+/// /// Who sent it.
+/// struct Sender(Sid);
+///
+/// impl<S: Sync, P> FromEvent<S, P> for Sender {
+///     type Rejection = std::convert::Infallible;
+///
+///     async fn from_event(cx: &mut EventContext, _state: &S) -> Result<Self, Self::Rejection> {
+///         Ok(Self(cx.socket().id()))
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an argument that this kind of Socket.IO handler can take",
+    label = "not an argument of this kind of handler",
+    note = "handlers take axum's extractors that need no body, `Socket` and `Auth<T>`; for an event also `Data<T>`, \
+            `Json<T>`, `RawArgs`, `Event` and `Ack<T>`; on disconnect also `DisconnectReason`",
+    note = "`T` in `Data<T>`, `Json<T>` and `Auth<T>` must implement `serde::de::DeserializeOwned`"
+)]
+pub trait FromEvent<S, P = phase::Event, M = via::Event>: Sized {
+    /// What the client's callback gets instead of an answer: as a body of HTTP, JSON as it is, text as `{"error": text}`.
+    type Rejection: IntoResponse;
+
+    /// Takes the argument.
+    fn from_event(
+        cx: &mut EventContext,
+        state: &S,
+    ) -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
+}
+
+#[diagnostic::do_not_recommend]
+impl<S, P, T> FromEvent<S, P, via::Parts> for T
+where
+    T: FromRequestParts<S>,
+    S: Send + Sync,
+{
+    type Rejection = T::Rejection;
+
+    async fn from_event(cx: &mut EventContext, state: &S) -> Result<Self, Self::Rejection> {
+        T::from_request_parts(cx.parts_mut(), state).await
+    }
+}

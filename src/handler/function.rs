@@ -1,0 +1,92 @@
+//! Functions of 0 to 16 arguments.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use axum_core::response::IntoResponse;
+
+use super::{Handler, IntoOutcome, Phase};
+use crate::adapter::BoxFuture;
+use crate::extract::{EventContext, FromEvent};
+use crate::hub::{BoxHandler, ErasedHandler};
+
+/// A function with its state. `call` has the types of the arguments in it.
+struct Bound<F, S, C, M> {
+    function: F,
+    state: Arc<S>,
+    call: C,
+    marker: PhantomData<fn() -> M>,
+}
+
+impl<F, S, C, M, Out> ErasedHandler<Out> for Bound<F, S, C, M>
+where
+    F: Clone + Send + Sync,
+    S: Send + Sync,
+    C: Fn(F, EventContext, Arc<S>) -> BoxFuture<Out> + Send + Sync,
+{
+    fn call(&self, cx: EventContext) -> BoxFuture<Out> {
+        (self.call)(self.function.clone(), cx, Arc::clone(&self.state))
+    }
+}
+
+macro_rules! handler {
+    ($($T:ident $M:ident),*) => {
+        #[diagnostic::do_not_recommend]
+        #[expect(non_snake_case, unused_mut, unused_variables, clippy::allow_attributes, reason = "names of a macro")]
+        #[allow(unfulfilled_lint_expectations, reason = "not every arity needs each of them")]
+        impl<F, Fut, R, S, P, $($T, $M,)*> Handler<(P, R, $(($M, $T),)*), S, P> for F
+        where
+            F: FnOnce($($T),*) -> Fut + Clone + Send + Sync + 'static,
+            Fut: Future<Output = R> + Send + 'static,
+            R: IntoOutcome<P> + 'static,
+            S: Send + Sync + 'static,
+            P: Phase,
+            $($T: FromEvent<S, P, $M> + Send + 'static, $M: 'static,)*
+        {
+            fn into_boxed(self, state: &Arc<S>) -> BoxHandler<P::Outcome> {
+                BoxHandler::new(Bound {
+                    function: self,
+                    state: Arc::clone(state),
+                    call: |function: F, mut cx: EventContext, state: Arc<S>| -> BoxFuture<P::Outcome> {
+                        Box::pin(async move {
+                            $(let $T = match $T::from_event(&mut cx, &state).await.map_err(IntoResponse::into_response) {
+                                Ok(argument) => argument,
+                                Err(rejection) => return P::rejected(cx, rejection).await,
+                            };)*
+                            if let Err(error) = cx.finish() {
+                                return P::malformed(error);
+                            }
+                            let wanted = cx.wants_ack();
+                            function($($T),*).await.into_outcome(&cx, wanted).await
+                        })
+                    },
+                    marker: PhantomData::<fn() -> (P, R, $(($M, $T),)*)>,
+                })
+            }
+        }
+    };
+}
+
+handler!();
+handler!(T1 M1);
+handler!(T1 M1, T2 M2);
+handler!(T1 M1, T2 M2, T3 M3);
+handler!(T1 M1, T2 M2, T3 M3, T4 M4);
+handler!(T1 M1, T2 M2, T3 M3, T4 M4, T5 M5);
+handler!(T1 M1, T2 M2, T3 M3, T4 M4, T5 M5, T6 M6);
+handler!(T1 M1, T2 M2, T3 M3, T4 M4, T5 M5, T6 M6, T7 M7);
+handler!(T1 M1, T2 M2, T3 M3, T4 M4, T5 M5, T6 M6, T7 M7, T8 M8);
+handler!(T1 M1, T2 M2, T3 M3, T4 M4, T5 M5, T6 M6, T7 M7, T8 M8, T9 M9);
+handler!(T1 M1, T2 M2, T3 M3, T4 M4, T5 M5, T6 M6, T7 M7, T8 M8, T9 M9, T10 M10);
+handler!(T1 M1, T2 M2, T3 M3, T4 M4, T5 M5, T6 M6, T7 M7, T8 M8, T9 M9, T10 M10, T11 M11);
+handler!(T1 M1, T2 M2, T3 M3, T4 M4, T5 M5, T6 M6, T7 M7, T8 M8, T9 M9, T10 M10, T11 M11, T12 M12);
+handler!(T1 M1, T2 M2, T3 M3, T4 M4, T5 M5, T6 M6, T7 M7, T8 M8, T9 M9, T10 M10, T11 M11, T12 M12, T13 M13);
+handler!(T1 M1, T2 M2, T3 M3, T4 M4, T5 M5, T6 M6, T7 M7, T8 M8, T9 M9, T10 M10, T11 M11, T12 M12, T13 M13, T14 M14);
+handler!(
+    T1 M1, T2 M2, T3 M3, T4 M4, T5 M5, T6 M6, T7 M7, T8 M8, T9 M9, T10 M10, T11 M11, T12 M12, T13 M13, T14 M14, T15 M15
+);
+handler!(
+    T1 M1, T2 M2, T3 M3, T4 M4, T5 M5, T6 M6, T7 M7, T8 M8, T9 M9, T10 M10, T11 M11, T12 M12, T13 M13, T14 M14, T15 M15,
+    T16 M16
+);

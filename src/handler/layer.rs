@@ -1,0 +1,156 @@
+//! Tower layers round events.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tower::util::{BoxCloneSyncService, ServiceExt};
+use tower::{BoxError, load_shed, timeout};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{Handler, Layered};
+use crate::adapter::BoxFuture;
+use crate::extract::{EventContext, phase};
+use crate::hub::{AckBody, BoxHandler, Dispatch, ErasedHandler};
+
+/// An event, as tower layers see it.
+#[derive(Debug)]
+pub struct EventRequest {
+    context: EventContext,
+    handler: BoxHandler<AckBody>,
+}
+
+impl EventRequest {
+    /// The socket, the event's name, the handshake.
+    #[must_use]
+    pub fn context(&self) -> &EventContext {
+        &self.context
+    }
+
+    /// The same, to change the extensions of the request that the handler's extractors see.
+    pub fn context_mut(&mut self) -> &mut EventContext {
+        &mut self.context
+    }
+}
+
+/// What is inside of a layer: calls the event's handler.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EventService(());
+
+impl Service<EventRequest> for EventService {
+    type Response = AckBody;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<AckBody, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: EventRequest) -> Self::Future {
+        let answer = request.handler.call(request.context);
+        Box::pin(async { Ok(answer.await) })
+    }
+}
+
+/// A stack of layers. It is built once, so that what its layers share (limits, caches) is shared by all events.
+#[derive(Clone)]
+pub(crate) struct Dispatcher(BoxCloneSyncService<EventRequest, AckBody, BoxError>);
+
+impl Dispatcher {
+    pub(crate) fn new<L>(layer: &L) -> Self
+    where
+        L: Layer<EventService>,
+        L::Service: Service<EventRequest, Response = AckBody> + Clone + Send + Sync + 'static,
+        <L::Service as Service<EventRequest>>::Error: Into<BoxError>,
+        <L::Service as Service<EventRequest>>::Future: Send,
+    {
+        Self(BoxCloneSyncService::new(
+            layer.layer(EventService(())).map_err(Into::into),
+        ))
+    }
+}
+
+impl Dispatcher {
+    /// These layers, and `inner` inside of them.
+    pub(crate) fn around(self, inner: Self) -> Self {
+        let outer = self.0;
+        Self(BoxCloneSyncService::new(tower::service_fn(
+            move |request: EventRequest| {
+                let EventRequest { context, handler } = request;
+                let handler = layered(inner.clone(), handler);
+                outer.clone().oneshot(EventRequest { context, handler })
+            },
+        )))
+    }
+}
+
+impl Dispatch for Dispatcher {
+    fn dispatch(
+        &self,
+        mut context: EventContext,
+        handler: BoxHandler<AckBody>,
+    ) -> BoxFuture<AckBody> {
+        // A layer may wait as long as it likes: the socket's next events go ahead.
+        context.detach();
+        let service = self.0.clone();
+        Box::pin(async move {
+            match service.oneshot(EventRequest { context, handler }).await {
+                Ok(answer) => answer,
+                Err(error) => failed(&error),
+            }
+        })
+    }
+}
+
+/// What the client is told when a layer gives an error instead of an answer.
+fn failed(error: &BoxError) -> AckBody {
+    tracing::debug!(%error, "event stopped by a layer");
+    if error.is::<timeout::error::Elapsed>() {
+        AckBody::error("timed out")
+    } else if error.is::<load_shed::error::Overloaded>() {
+        AckBody::error("overloaded")
+    } else {
+        AckBody::error(&error.to_string())
+    }
+}
+
+struct LayeredHandler<D> {
+    dispatcher: D,
+    handler: BoxHandler<AckBody>,
+}
+
+impl<D: Dispatch> ErasedHandler<AckBody> for LayeredHandler<D> {
+    fn call(&self, cx: EventContext) -> BoxFuture<AckBody> {
+        self.dispatcher.dispatch(cx, self.handler.clone())
+    }
+}
+
+/// Puts layers round one handler.
+pub(crate) fn layered(
+    dispatcher: impl Dispatch + 'static,
+    handler: BoxHandler<AckBody>,
+) -> BoxHandler<AckBody> {
+    let options = handler.options;
+    let mut layered = BoxHandler::new(LayeredHandler {
+        dispatcher,
+        handler,
+    });
+    layered.options = options;
+    layered
+}
+
+impl<L, H, M, S> Handler<M, S, phase::Event> for Layered<L, H>
+where
+    H: Handler<M, S>,
+    L: Layer<EventService> + Clone + Send + Sync + 'static,
+    L::Service: Service<EventRequest, Response = AckBody> + Clone + Send + Sync + 'static,
+    <L::Service as Service<EventRequest>>::Error: Into<BoxError>,
+    <L::Service as Service<EventRequest>>::Future: Send,
+{
+    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<AckBody> {
+        layered(Dispatcher::new(&self.layer), self.handler.into_boxed(state))
+    }
+}

@@ -1,0 +1,113 @@
+//! Async functions as handlers.
+//!
+//! A handler is an async function (or closure) of up to 16 arguments, each [`FromEvent`](crate::extract::FromEvent). Its
+//! arguments are taken one after another, then its body runs; what it returns is the client's acknowledgement.
+
+mod check;
+mod function;
+mod layer;
+mod outcome;
+mod refused;
+mod reply;
+
+use std::sync::Arc;
+
+pub(crate) use layer::Dispatcher;
+pub use layer::{EventRequest, EventService};
+pub use outcome::{IntoOutcome, Phase};
+pub use refused::Refused;
+pub use reply::{IntoAck, Reply};
+
+use crate::extract::phase;
+use crate::hub::Socket;
+pub use crate::hub::{AckBody, Admission, BoxHandler, Done};
+
+/// An async function that can handle events in a namespace with the state `S`.
+///
+/// Never implemented by hand: it is there for functions and closures. `P` is where the handler runs; `M` is inferred.
+///
+/// To learn *which argument* of a function is wrong, use [`check_handler!`](crate::check_handler).
+#[diagnostic::on_unimplemented(
+    message = "this function cannot handle Socket.IO events in a namespace whose state is `{S}`",
+    label = "not a handler here",
+    note = "it must be `async`, its future `Send`, each argument `FromEvent`, and its result an acknowledgement: `()`, \
+            `Json<T>`, `Reply<T>`, a `Response`, or a `Result` of them",
+    note = "`check_handler!(State; A, B)` names the argument that is wrong"
+)]
+pub trait Handler<M, S, P: Phase = phase::Event>: Clone + Send + Sync + Sized + 'static {
+    /// Binds it to its state.
+    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<P::Outcome>;
+
+    /// The next event of the same socket for this handler waits until this one is done.
+    fn one_at_a_time(self) -> OneAtATime<Self> {
+        OneAtATime(self)
+    }
+
+    /// Drops the handler's future when its socket disconnects. By default it runs to its end: it may be between two writes
+    /// to a database.
+    fn cancel_on_disconnect(self) -> CancelOnDisconnect<Self> {
+        CancelOnDisconnect(self)
+    }
+
+    /// Wraps it in a tower layer; what is inside is a [`Service`](tower_service::Service) of [`EventRequest`]s.
+    ///
+    /// An error of the layer is the client's error: a timeout answers `{"error":"timed out"}`, load shedding
+    /// `{"error":"overloaded"}`.
+    fn layer<L>(self, layer: L) -> Layered<L, Self> {
+        Layered {
+            layer,
+            handler: self,
+        }
+    }
+}
+
+/// See [`Handler::one_at_a_time`].
+#[derive(Clone, Copy, Debug)]
+pub struct OneAtATime<H>(H);
+
+/// See [`Handler::cancel_on_disconnect`].
+#[derive(Clone, Copy, Debug)]
+pub struct CancelOnDisconnect<H>(H);
+
+/// See [`Handler::layer`].
+#[derive(Clone, Copy, Debug)]
+pub struct Layered<L, H> {
+    layer: L,
+    handler: H,
+}
+
+impl<H: Handler<M, S, P>, M, S, P: Phase> Handler<M, S, P> for OneAtATime<H> {
+    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<P::Outcome> {
+        let mut boxed = self.0.into_boxed(state);
+        boxed.options.one_at_a_time = true;
+        boxed
+    }
+}
+
+impl<H: Handler<M, S, P>, M, S, P: Phase> Handler<M, S, P> for CancelOnDisconnect<H> {
+    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<P::Outcome> {
+        let mut boxed = self.0.into_boxed(state);
+        boxed.options.cancel_on_disconnect = true;
+        boxed
+    }
+}
+
+impl Socket {
+    /// Handles an event of this socket alone, before the namespace's own handler for it. For people who come from Node;
+    /// [`Namespace::on`](crate::Namespace::on) costs less. A second handler for the same event replaces the first.
+    ///
+    /// ```
+    /// # use axum_socketio::{Data, Socket};
+    /// # async fn welcome(socket: Socket) {
+    /// socket.on("rename", async |Data(name): Data<String>| println!("{name}"));
+    /// # }
+    /// ```
+    pub fn on<M, H: Handler<M, ()>>(&self, event: &str, handler: H) {
+        self.add_handler(event, handler.into_boxed(&Arc::new(())), false);
+    }
+
+    /// Handles the next such event only.
+    pub fn once<M, H: Handler<M, ()>>(&self, event: &str, handler: H) {
+        self.add_handler(event, handler.into_boxed(&Arc::new(())), true);
+    }
+}

@@ -1,0 +1,209 @@
+//! What a handler returns, by where it runs.
+
+use std::future::Future;
+
+use axum::Extension;
+use axum_core::response::{IntoResponse, Response};
+
+use super::reply::{IntoAck, error_value};
+use crate::extract::{EventContext, phase};
+use crate::hub::{AckBody, Admission, Answer, Done, Grant, Refusal, Rejected};
+use crate::protocol::DecodeError;
+
+/// Where a handler runs, and what comes of it.
+pub trait Phase: Send + Sync + Sized + 'static {
+    /// What the server does next.
+    type Outcome: Send + 'static;
+
+    #[doc(hidden)]
+    fn rejected(
+        cx: EventContext,
+        rejection: Response,
+    ) -> impl Future<Output = Self::Outcome> + Send;
+
+    #[doc(hidden)]
+    fn malformed(error: DecodeError) -> Self::Outcome;
+}
+
+/// What a handler may return where it runs.
+#[diagnostic::on_unimplemented(
+    message = "a Socket.IO handler cannot return `{Self}` here",
+    note = "the handler of an event returns an acknowledgement: `()`, `Json<T>`, `Reply<T>`, `(StatusCode, _)`, a \
+            `Response`, or a `Result` of them",
+    note = "a middleware returns `()`, `Extension<T>`, a tuple of them, or a `Result` of them",
+    note = "connect and disconnect handlers return `()` or `Result<(), E>`"
+)]
+pub trait IntoOutcome<P: Phase>: Send {
+    #[doc(hidden)]
+    fn into_outcome(
+        self,
+        cx: &EventContext,
+        wanted: bool,
+    ) -> impl Future<Output = P::Outcome> + Send;
+}
+
+impl Phase for phase::Event {
+    type Outcome = AckBody;
+
+    async fn rejected(mut cx: EventContext, rejection: Response) -> AckBody {
+        if let Err(error) = cx.finish() {
+            return Self::malformed(error);
+        }
+        let status = rejection.status();
+        let value = error_value(rejection).await;
+        let message = value
+            .get("error")
+            .and_then(|error| error.as_str())
+            .map_or_else(|| value.to_string(), Into::into);
+        let event = cx.event().unwrap_or_default();
+        tracing::debug!(socket = %cx.socket().id(), event, %status, message, "event rejected");
+        if let Some(hook) = &cx.socket().namespace().handlers.on_rejection {
+            hook(&Rejected {
+                socket: cx.socket(),
+                event,
+                status,
+                message: &message,
+            });
+        }
+        AckBody::error_value(&value)
+    }
+
+    fn malformed(error: DecodeError) -> AckBody {
+        AckBody(Answer::Malformed(error))
+    }
+}
+
+impl<T: IntoAck> IntoOutcome<phase::Event> for T {
+    async fn into_outcome(self, _: &EventContext, wanted: bool) -> AckBody {
+        // Nobody waits for it, so it is not serialized; but errors are traced all the same.
+        if wanted || self.is_error() {
+            self.into_ack().await
+        } else {
+            AckBody::SILENT
+        }
+    }
+}
+
+impl Phase for phase::Middleware {
+    type Outcome = Admission;
+
+    async fn rejected(_: EventContext, rejection: Response) -> Admission {
+        Admission(Err(Refusal::from_response(rejection).await))
+    }
+
+    fn malformed(error: DecodeError) -> Admission {
+        Admission(Err(Refusal {
+            message: error.to_string(),
+            data: None,
+        }))
+    }
+}
+
+/// What a middleware may return: what stays with the socket.
+pub trait IntoGrant: Send {
+    #[doc(hidden)]
+    fn into_grant(self) -> Grant;
+}
+
+impl IntoGrant for () {
+    fn into_grant(self) -> Grant {
+        Box::new(|_| {})
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> IntoGrant for Extension<T> {
+    fn into_grant(self) -> Grant {
+        Box::new(|extensions| drop(extensions.insert(self.0)))
+    }
+}
+
+macro_rules! grants {
+    ($($T:ident),*) => {
+        #[expect(non_snake_case, reason = "names of a macro")]
+        impl<$($T: IntoGrant),*> IntoGrant for ($($T,)*) {
+            fn into_grant(self) -> Grant {
+                let ($($T,)*) = self;
+                $(let $T = $T.into_grant();)*
+                Box::new(|extensions| { $($T(extensions);)* })
+            }
+        }
+    };
+}
+
+grants!(A);
+grants!(A, B);
+grants!(A, B, C);
+grants!(A, B, C, D);
+
+/// What a middleware may return in all.
+pub trait IntoAdmission: Send {
+    #[doc(hidden)]
+    fn into_admission(self) -> Result<Grant, Response>;
+}
+
+impl<T: IntoGrant> IntoAdmission for T {
+    fn into_admission(self) -> Result<Grant, Response> {
+        Ok(self.into_grant())
+    }
+}
+
+impl<T: IntoGrant, E: IntoResponse + Send> IntoAdmission for Result<T, E> {
+    fn into_admission(self) -> Result<Grant, Response> {
+        self.map(IntoGrant::into_grant)
+            .map_err(IntoResponse::into_response)
+    }
+}
+
+impl<T: IntoAdmission> IntoOutcome<phase::Middleware> for T {
+    async fn into_outcome(self, _: &EventContext, _: bool) -> Admission {
+        match self.into_admission() {
+            Ok(grant) => Admission(Ok(grant)),
+            Err(response) => Admission(Err(Refusal::from_response(response).await)),
+        }
+    }
+}
+
+/// What connect and disconnect handlers may return.
+pub trait IntoDone: Send {
+    #[doc(hidden)]
+    fn into_done(self) -> Result<(), Response>;
+}
+
+impl IntoDone for () {
+    fn into_done(self) -> Result<(), Response> {
+        Ok(())
+    }
+}
+
+impl<E: IntoResponse + Send> IntoDone for Result<(), E> {
+    fn into_done(self) -> Result<(), Response> {
+        self.map_err(IntoResponse::into_response)
+    }
+}
+
+macro_rules! done {
+    ($($phase:ty),*) => {$(
+        impl Phase for $phase {
+            type Outcome = Done;
+
+            async fn rejected(_: EventContext, rejection: Response) -> Done {
+                Done(Err(Refusal::from_response(rejection).await))
+            }
+
+            fn malformed(error: DecodeError) -> Done {
+                Done(Err(Refusal { message: error.to_string(), data: None }))
+            }
+        }
+
+        impl<T: IntoDone> IntoOutcome<$phase> for T {
+            async fn into_outcome(self, _: &EventContext, _: bool) -> Done {
+                match self.into_done() {
+                    Ok(()) => Done(Ok(())),
+                    Err(response) => Done(Err(Refusal::from_response(response).await)),
+                }
+            }
+        }
+    )*};
+}
+
+done!(phase::Connect, phase::Disconnect);

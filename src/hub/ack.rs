@@ -1,0 +1,325 @@
+//! Waiting for answers: a future for one socket; a stream with a summary for many.
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+use tokio::time::Sleep;
+
+use super::operators::Wait;
+use super::{Nsp, Socket};
+use crate::adapter::Answers;
+use crate::engine::{EmitError, Frame};
+use crate::protocol::{Args, ArgsError, Sid};
+use crate::rooms::{Answer, Member, Target};
+use crate::sync::Lock;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AckError {
+    /// The client did not answer in time.
+    #[error("operation has timed out")]
+    Timeout,
+    /// The client left before it answered.
+    #[error("socket is closed")]
+    Closed,
+    /// The event was not sent.
+    #[error("the event was not sent")]
+    Emit(#[source] EmitError),
+    /// The answer is not of the type that was asked for.
+    #[error("cannot read the answer")]
+    Decode(#[source] ArgsError),
+}
+
+type Timer = Option<Pin<Box<Sleep>>>;
+
+fn timer(wait: Wait, nsp: &Nsp) -> Timer {
+    wait.limit(nsp.options.ack_timeout)
+        .map(|limit| Box::pin(tokio::time::sleep(limit)))
+}
+
+fn has_run_out(timer: &mut Timer, cx: &mut Context<'_>) -> bool {
+    timer
+        .as_mut()
+        .is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
+}
+
+/// The answer of one client: what [`Socket::emit_with_ack`] gives.
+#[must_use = "the event is sent, but nobody hears the answer"]
+pub struct Asking<R> {
+    state: State,
+    timer: Timer,
+    /// Where nobody waits any more once this is dropped.
+    asked: Option<(Arc<Member>, u64)>,
+    answer: PhantomData<fn() -> R>,
+}
+
+enum State {
+    Failed(Option<EmitError>),
+    Waiting(oneshot::Receiver<Answer>),
+}
+
+impl<R: DeserializeOwned> Asking<R> {
+    pub(crate) fn ask<T: Serialize>(
+        socket: &Socket,
+        event: &str,
+        args: &T,
+        volatile: bool,
+        wait: Wait,
+    ) -> Self {
+        let id = socket.namespace().next_ack_id();
+        let (sender, receiver) = oneshot::channel();
+        let member = socket.member();
+        member.expect_ack(id, Box::new(move |answer| drop(sender.send(answer))));
+        let asked = Some((Arc::clone(member), id));
+        let state = match socket.send_event(event, args, Some(id), volatile) {
+            Ok(()) => State::Waiting(receiver),
+            Err(error) => State::Failed(Some(error)),
+        };
+        Self {
+            state,
+            timer: timer(wait, socket.namespace()),
+            asked,
+            answer: PhantomData,
+        }
+    }
+}
+
+impl<R: DeserializeOwned> Future for Asking<R> {
+    type Output = Result<R, AckError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let answer = match &mut this.state {
+            State::Failed(error) => {
+                return Poll::Ready(Err(error.take().map_or(AckError::Closed, AckError::Emit)));
+            }
+            State::Waiting(receiver) => Pin::new(receiver).poll(cx),
+        };
+        match answer {
+            Poll::Ready(Ok(Some(args))) => {
+                Poll::Ready(args.deserialize().map_err(AckError::Decode))
+            }
+            Poll::Ready(Ok(None) | Err(_)) => Poll::Ready(Err(AckError::Closed)),
+            Poll::Pending if has_run_out(&mut this.timer, cx) => {
+                Poll::Ready(Err(AckError::Timeout))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<R> Drop for Asking<R> {
+    fn drop(&mut self) {
+        if let Some((member, id)) = self.asked.take() {
+            let unanswered = member.acks.lock().take(id);
+            drop(unanswered);
+        }
+    }
+}
+
+impl<R> fmt::Debug for Asking<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asking").finish_non_exhaustive()
+    }
+}
+
+/// What has come of a question to many.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AckSummary {
+    /// How many sockets were asked.
+    pub asked: usize,
+    /// How many have answered.
+    pub answered: usize,
+    /// Who has not answered yet. After the stream's end: who did not answer in time.
+    pub missing: Vec<Sid>,
+    /// Who left before answering.
+    pub left: Vec<Sid>,
+    /// Whose answer was not of the type that was asked for.
+    pub unreadable: Vec<Sid>,
+}
+
+/// The answers of many clients, as they come: what [`Broadcast::emit_with_ack`](super::Broadcast::emit_with_ack) gives.
+///
+/// A client that leaves is not waited for.
+///
+/// ```
+/// # use axum_socketio::SocketIo;
+/// # async fn f(io: SocketIo) {
+/// let mut votes = io.to("raft").emit_with_ack::<bool>("vote", 7);
+/// while let Some((id, vote)) = votes.next().await {
+///     println!("{id}: {vote}");
+/// }
+/// println!("silent: {:?}", votes.summary().missing);
+/// # }
+/// ```
+#[must_use = "the event is sent, but nobody hears the answers"]
+pub struct AckStream<R> {
+    shared: Arc<Collector>,
+    timer: Timer,
+    /// The namespace and the id, where nobody waits any more once this is dropped.
+    asked: Option<(Arc<Nsp>, u64)>,
+    unreadable: Vec<Sid>,
+    answer: PhantomData<fn() -> R>,
+}
+
+#[derive(Default)]
+struct Collector(Lock<Collected>);
+
+#[derive(Default)]
+struct Collected {
+    asked: usize,
+    answered: usize,
+    missing: HashSet<Sid>,
+    left: Vec<Sid>,
+    answers: VecDeque<(Sid, Args)>,
+    waker: Option<Waker>,
+}
+
+impl Answers for Collector {
+    fn asked(&self, ids: Vec<Sid>) {
+        let mut collected = self.0.lock();
+        collected.asked += ids.len();
+        collected.missing.extend(ids);
+    }
+
+    fn answer(&self, id: Sid, answer: Option<Args>) {
+        let mut collected = self.0.lock();
+        if !collected.missing.remove(&id) {
+            return;
+        }
+        match answer {
+            Some(args) => {
+                collected.answered += 1;
+                collected.answers.push_back((id, args));
+            }
+            None => collected.left.push(id),
+        }
+        let waker = collected.waker.take();
+        drop(collected);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl<R: DeserializeOwned> AckStream<R> {
+    pub(crate) fn ask(nsp: &Arc<Nsp>, target: &Target, frame: &Frame, id: u64, wait: Wait) -> Self {
+        let shared = Arc::new(Collector::default());
+        nsp.adapter
+            .broadcast_with_ack(target, frame, id, Arc::clone(&shared) as Arc<dyn Answers>);
+        Self {
+            shared,
+            timer: timer(wait, nsp),
+            asked: Some((Arc::clone(nsp), id)),
+            unreadable: Vec::new(),
+            answer: PhantomData,
+        }
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self {
+            shared: Arc::default(),
+            timer: None,
+            asked: None,
+            unreadable: Vec::new(),
+            answer: PhantomData,
+        }
+    }
+
+    /// The next answer and who gave it.
+    pub async fn next(&mut self) -> Option<(Sid, R)> {
+        std::future::poll_fn(|cx| self.poll_answer(cx)).await
+    }
+
+    /// All answers, once everybody has answered or left, or the time is out.
+    pub async fn all(mut self) -> (Vec<(Sid, R)>, AckSummary) {
+        let mut answers = Vec::new();
+        while let Some(answer) = self.next().await {
+            answers.push(answer);
+        }
+        let summary = self.summary();
+        (answers, summary)
+    }
+
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Sid, R)>> {
+        loop {
+            let answer = {
+                let mut collected = self.shared.0.lock();
+                let answer = collected.answers.pop_front();
+                if answer.is_none() {
+                    if collected.missing.is_empty() {
+                        return Poll::Ready(None);
+                    }
+                    collected.waker = Some(cx.waker().clone());
+                }
+                answer
+            };
+            match answer {
+                Some((id, args)) => match args.deserialize() {
+                    Ok(answer) => return Poll::Ready(Some((id, answer))),
+                    Err(error) => {
+                        tracing::debug!(socket = %id, %error, "unreadable acknowledgement");
+                        self.unreadable.push(id);
+                    }
+                },
+                None if has_run_out(&mut self.timer, cx) => return Poll::Ready(None),
+                None => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<R> AckStream<R> {
+    /// Who was asked, who has answered, who is missing.
+    #[must_use]
+    pub fn summary(&self) -> AckSummary {
+        let collected = self.shared.0.lock();
+        AckSummary {
+            asked: collected.asked,
+            answered: collected.answered,
+            missing: collected.missing.iter().copied().collect(),
+            left: collected.left.clone(),
+            unreadable: self.unreadable.clone(),
+        }
+    }
+}
+
+impl<R: DeserializeOwned> Stream for AckStream<R> {
+    type Item = (Sid, R);
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_answer(cx)
+    }
+}
+
+impl<R> Drop for AckStream<R> {
+    fn drop(&mut self) {
+        let Some((nsp, id)) = self.asked.take() else {
+            return;
+        };
+        let missing: Vec<_> = self.shared.0.lock().missing.drain().collect();
+        for member in missing.into_iter().filter_map(|sid| nsp.members.get(sid)) {
+            let unanswered = member.acks.lock().take(id);
+            drop(unanswered);
+        }
+    }
+}
+
+impl<R> fmt::Debug for AckStream<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AckStream")
+            .field("summary", &self.summary())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,62 @@
+//! What became of an emit.
+
+use crate::engine::{EmitError, Frame};
+use crate::protocol::EncodedArgs;
+use crate::protocol::socket_io::{EncodedPacket, Kind, reserved};
+
+/// What became of an emit. May be ignored: every failure is traced whether or not anybody looks.
+///
+/// ```
+/// # use axum_socketio::{EmitError, Socket};
+/// # fn f(socket: Socket) -> Result<(), EmitError> {
+/// socket.emit("tick", 1);                     // not interested
+/// let queued = socket.emit("tick", 2).ok();   // did it work?
+/// socket.emit("tick", 3).into_result()?;      // why not?
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Emitted(Result<(), EmitError>);
+
+impl Emitted {
+    pub(crate) fn new(result: Result<(), EmitError>) -> Self {
+        if let Err(error) = &result {
+            tracing::debug!(%error, "not emitted");
+        }
+        Self(result)
+    }
+
+    /// Whether the event was queued. A broadcast that found nobody is queued too, and so is a volatile event that was
+    /// dropped.
+    #[must_use]
+    pub fn ok(&self) -> bool {
+        self.0.is_ok()
+    }
+
+    /// Why the event was not queued.
+    ///
+    /// # Errors
+    ///
+    /// The reason, if it was not queued.
+    pub fn into_result(self) -> Result<(), EmitError> {
+        self.0
+    }
+}
+
+/// Encodes an event, once for all its recipients.
+pub(crate) fn event_frame<T: serde::Serialize + ?Sized>(
+    nsp: &str,
+    event: &str,
+    args: &T,
+    id: Option<u64>,
+) -> Result<Frame, EmitError> {
+    if reserved(event).is_some() {
+        return Err(EmitError::Reserved(event.to_owned()));
+    }
+    let args = EncodedArgs::event(event, args).map_err(EmitError::Serialize)?;
+    Ok(Frame::new(EncodedPacket::from_args(
+        args,
+        Kind::Event,
+        nsp,
+        id,
+    )))
+}

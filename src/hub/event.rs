@@ -1,0 +1,272 @@
+//! What a handler is given, and the handler as the hub calls it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Extensions;
+use http::request::Parts;
+use serde_json::Value;
+
+use super::Socket;
+use crate::adapter::BoxFuture;
+use crate::engine::DisconnectReason;
+use crate::protocol::socket_io::Event;
+use crate::protocol::{DecodeError, EncodedArgs};
+
+/// A handler with its state, ready to be called.
+pub(crate) trait ErasedHandler<Out>: Send + Sync {
+    fn call(&self, cx: EventContext) -> BoxFuture<Out>;
+}
+
+/// A handler whose type is forgotten, and how it wants to be run.
+pub struct BoxHandler<Out> {
+    handler: Arc<dyn ErasedHandler<Out>>,
+    pub(crate) options: HandlerOptions,
+}
+
+/// How one handler wants to be run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HandlerOptions {
+    /// The next event of this socket for this handler waits until this one is done.
+    pub(crate) one_at_a_time: bool,
+    /// Drop the handler's future when the socket disconnects.
+    pub(crate) cancel_on_disconnect: bool,
+}
+
+impl<Out> BoxHandler<Out> {
+    pub(crate) fn new(handler: impl ErasedHandler<Out> + 'static) -> Self {
+        Self {
+            handler: Arc::new(handler),
+            options: HandlerOptions::default(),
+        }
+    }
+
+    pub(crate) fn call(&self, cx: EventContext) -> BoxFuture<Out> {
+        self.handler.call(cx)
+    }
+
+    /// Whether both are one registration.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handler, &other.handler)
+    }
+}
+
+impl<Out> Clone for BoxHandler<Out> {
+    fn clone(&self) -> Self {
+        Self {
+            handler: Arc::clone(&self.handler),
+            options: self.options,
+        }
+    }
+}
+
+impl<Out> fmt::Debug for BoxHandler<Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoxHandler")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a handler's arguments are taken from: the socket, the handshake's request and, in an event, its data.
+///
+/// Extractors of your own get at it through [`FromEvent`](crate::extract::FromEvent).
+#[derive(Debug)]
+pub struct EventContext {
+    socket: Socket,
+    parts: Lent,
+    call: Call,
+}
+
+/// Why the handler is called.
+#[derive(Debug)]
+pub(crate) enum Call {
+    Middleware,
+    Connect,
+    Event(EventCall),
+    Disconnect(DisconnectReason),
+}
+
+/// An event on its way to its handler.
+#[derive(Debug)]
+pub(crate) struct EventCall {
+    pub(crate) event: Event,
+    /// The client's id for the acknowledgement, if it wants one.
+    pub(crate) ack: Option<u64>,
+    /// An argument has taken the acknowledgement over.
+    pub(crate) ack_taken: bool,
+    /// The JSON of the arguments has been read, or checked.
+    pub(crate) checked: bool,
+}
+
+/// The socket's request parts, borrowed from it and given back when dropped.
+///
+/// Extraction has them for itself, so nothing is cloned or locked for an event. While they are away, the socket's next
+/// events wait: this is what keeps the order when an extractor awaits.
+#[derive(Debug)]
+struct Lent {
+    parts: Option<Box<Parts>>,
+    from: Option<Socket>,
+}
+
+impl EventContext {
+    pub(crate) fn new(socket: Socket, call: Call) -> Self {
+        let parts = Lent {
+            parts: socket.borrow_parts(),
+            from: Some(socket.clone()),
+        };
+        Self {
+            socket,
+            parts,
+            call,
+        }
+    }
+
+    /// The socket that the event is for.
+    #[must_use]
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// The request that opened the connection, with what middleware have added to its extensions.
+    ///
+    /// What is inserted into its extensions is seen by the later arguments of the same handler, and gone afterwards.
+    pub fn parts_mut(&mut self) -> &mut Parts {
+        let socket = &self.socket;
+        self.parts
+            .parts
+            .get_or_insert_with(|| Box::new(socket.make_parts()))
+    }
+
+    /// The event's name; `None` in handlers that are not for an event.
+    #[must_use]
+    pub fn event(&self) -> Option<&str> {
+        match &self.call {
+            Call::Event(call) => Some(call.event.name()),
+            Call::Middleware | Call::Connect | Call::Disconnect(_) => None,
+        }
+    }
+
+    pub(crate) fn event_call(&mut self) -> Option<&mut EventCall> {
+        match &mut self.call {
+            Call::Event(call) => Some(call),
+            Call::Middleware | Call::Connect | Call::Disconnect(_) => None,
+        }
+    }
+
+    pub(crate) fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// Whether the client waits for an answer that no argument has taken over.
+    pub(crate) fn wants_ack(&self) -> bool {
+        matches!(
+            &self.call,
+            Call::Event(EventCall {
+                ack: Some(_),
+                ack_taken: false,
+                ..
+            })
+        )
+    }
+
+    /// Lets the socket's next event go ahead; later arguments work on a copy.
+    pub(crate) fn detach(&mut self) {
+        let copy = self.parts.parts.clone();
+        self.parts.give_back();
+        self.parts.parts = copy;
+    }
+
+    /// All arguments are taken: gives the request back, and sees to it that malformed JSON does not pass unread.
+    pub(crate) fn finish(&mut self) -> Result<(), DecodeError> {
+        self.parts.give_back();
+        match &mut self.call {
+            Call::Event(call) if !call.checked => call.event.args().check(),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Lent {
+    fn give_back(&mut self) {
+        if let Some(socket) = self.from.take() {
+            socket.return_parts(self.parts.take());
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+/// What the handler of an event answers.
+#[derive(Debug)]
+pub struct AckBody(pub(crate) Answer);
+
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Nothing is to be sent: nobody asked, or somebody else answers.
+    Silent,
+    Ok(EncodedArgs),
+    /// Holds the error that the client's callback gets.
+    Error(EncodedArgs),
+    /// The arguments are not JSON: the client has broken the protocol.
+    Malformed(DecodeError),
+}
+
+impl AckBody {
+    pub(crate) const SILENT: Self = Self(Answer::Silent);
+
+    /// What `value` says: a tuple is several arguments, `()` none.
+    pub(crate) fn ok<T: serde::Serialize + ?Sized>(value: &T) -> Self {
+        match EncodedArgs::ack(value) {
+            Ok(args) => Self(Answer::Ok(args)),
+            Err(error) => {
+                tracing::error!(%error, "acknowledgement cannot be serialized");
+                Self::error("internal error")
+            }
+        }
+    }
+
+    /// `{"error": message}`
+    pub(crate) fn error(message: &str) -> Self {
+        Self::error_value(&serde_json::json!({ "error": message }))
+    }
+
+    pub(crate) fn error_value(value: &Value) -> Self {
+        Self(EncodedArgs::ack(value).map_or(Answer::Silent, Answer::Error))
+    }
+
+    /// Whether it is an error.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        matches!(self.0, Answer::Error(_) | Answer::Malformed(_))
+    }
+}
+
+/// What a connect middleware decided: what the socket keeps, or why it may not connect.
+pub struct Admission(pub(crate) Result<Grant, Refusal>);
+
+/// What a middleware lets a socket keep.
+pub(crate) type Grant = Box<dyn FnOnce(&mut Extensions) + Send>;
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Admission")
+            .field(&self.0.as_ref().map(drop))
+            .finish()
+    }
+}
+
+/// Why a socket may not connect, as its client sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Refusal {
+    pub(crate) message: String,
+    pub(crate) data: Option<Value>,
+}
+
+/// How a connect or disconnect handler ended.
+#[derive(Debug)]
+pub struct Done(pub(crate) Result<(), Refusal>);

@@ -1,0 +1,30 @@
+//! The running server: namespaces, sockets, whom to emit to, and the answers that are awaited.
+
+mod ack;
+mod client;
+mod emit;
+mod event;
+mod handshake;
+mod id;
+mod nsp;
+mod operators;
+mod remote;
+mod reply;
+mod server;
+mod socket;
+
+pub use ack::{AckError, AckStream, AckSummary, Asking};
+pub(crate) use client::{Client, Command};
+pub use emit::Emitted;
+pub use event::{AckBody, Admission, BoxHandler, Done, EventContext};
+pub(crate) use event::{Answer, Call, ErasedHandler, EventCall, Grant, Refusal};
+pub(crate) use handshake::Handshake;
+pub(crate) use id::new_sid;
+pub use nsp::{AckFormat, Order, Rejected, Unhandled};
+pub(crate) use nsp::{Dispatch, Handlers, Nsp, NspOptions};
+pub use operators::{Broadcast, ToSocket};
+pub use remote::RemoteSocket;
+pub(crate) use reply::reply;
+pub use server::SocketIo;
+pub(crate) use server::{Connections, Server, Settings};
+pub use socket::Socket;

@@ -1,0 +1,273 @@
+//! Whom an emit is for, and how: each operator written once.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::emit::event_frame;
+use super::{AckStream, Asking, Emitted, Nsp, RemoteSocket, Socket};
+use crate::adapter::AdapterError;
+use crate::rooms::{Room, Rooms, Target};
+
+/// How long an answer is waited for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Wait {
+    #[default]
+    Default,
+    For(Duration),
+    Forever,
+}
+
+impl Wait {
+    pub(crate) fn limit(self, default: Duration) -> Option<Duration> {
+        match self {
+            Self::Default => Some(default),
+            Self::For(limit) => Some(limit),
+            Self::Forever => None,
+        }
+    }
+}
+
+/// Some sockets of a namespace, chosen by rooms: what `to`, `except`, `of` and `local` give. Node's
+/// `BroadcastOperator`.
+///
+/// No room chosen means the whole namespace. A socket in several of the rooms is reached once.
+///
+/// ```
+/// # use axum_socketio::SocketIo;
+/// # fn f(io: SocketIo) {
+/// io.of("/chat").to(["news", "vip"]).except("muted").emit("announcement", "down at six");
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is sent before `emit`"]
+pub struct Broadcast {
+    /// `None`: this server has no such namespace.
+    nsp: Option<Arc<Nsp>>,
+    target: Target,
+    wait: Wait,
+}
+
+impl Broadcast {
+    pub(crate) fn new(nsp: Arc<Nsp>, target: Target) -> Self {
+        Self {
+            nsp: Some(nsp),
+            target,
+            wait: Wait::Default,
+        }
+    }
+
+    pub(crate) fn nowhere() -> Self {
+        Self {
+            nsp: None,
+            target: Target::default(),
+            wait: Wait::Default,
+        }
+    }
+
+    /// Adds rooms: whoever is in any of them. A socket's id is a room too.
+    pub fn to(mut self, rooms: impl Rooms) -> Self {
+        rooms.for_each(&mut |room: Room| self.target.rooms.push(room));
+        self
+    }
+
+    /// Leaves out whoever is in any of these rooms.
+    pub fn except(mut self, rooms: impl Rooms) -> Self {
+        rooms.for_each(&mut |room: Room| self.target.except.push(room));
+        self
+    }
+
+    /// May be lost: dropped for each client that cannot be written to at once.
+    pub fn volatile(mut self) -> Self {
+        self.target.volatile = true;
+        self
+    }
+
+    /// Only sockets of this server.
+    pub fn local(mut self) -> Self {
+        self.target.local = true;
+        self
+    }
+
+    /// How long `emit_with_ack` waits for answers. Default: the builder's `ack_timeout`.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.wait = Wait::For(timeout);
+        self
+    }
+
+    /// Waits for answers as long as the clients stay connected.
+    pub fn no_timeout(mut self) -> Self {
+        self.wait = Wait::Forever;
+        self
+    }
+
+    /// Sends an event to all of them, encoded once. Arguments as in [`Socket::emit`].
+    pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
+        let Some(nsp) = &self.nsp else {
+            return Emitted::new(Ok(()));
+        };
+        let frame = event_frame(&nsp.name, event.as_ref(), &args, None);
+        Emitted::new(frame.map(|frame| {
+            let delivered = nsp.adapter.broadcast(&self.target, &frame);
+            tracing::trace!(nsp = %nsp.name, event = event.as_ref(), ?delivered, "broadcast");
+        }))
+    }
+
+    /// Sends an event to all of them and collects their answers, each a value of type `R`.
+    ///
+    /// The stream ends when everybody has answered or left, or at the timeout; then
+    /// [`summary`](AckStream::summary) says who is missing.
+    pub fn emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: impl AsRef<str>,
+        args: impl Serialize,
+    ) -> AckStream<R> {
+        let Some(nsp) = &self.nsp else {
+            return AckStream::empty();
+        };
+        let id = nsp.next_ack_id();
+        match event_frame(&nsp.name, event.as_ref(), &args, Some(id)) {
+            Ok(frame) => AckStream::ask(nsp, &self.target, &frame, id, self.wait),
+            Err(error) => {
+                // Shows in the log; nobody was asked.
+                let _ = Emitted::new(Err(error));
+                AckStream::empty()
+            }
+        }
+    }
+
+    /// The sockets, wherever they are held. Node's `fetchSockets`.
+    ///
+    /// # Errors
+    ///
+    /// When other servers do not answer.
+    pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
+        let Some(nsp) = &self.nsp else {
+            return Ok(Vec::new());
+        };
+        let facts = nsp.adapter.fetch(&self.target).await?;
+        let namespace = Self::new(Arc::clone(nsp), Target::default());
+        Ok(facts
+            .into_iter()
+            .map(|facts| RemoteSocket::new(facts, &namespace))
+            .collect())
+    }
+
+    /// Makes all of them join rooms. Node's `socketsJoin`.
+    pub fn join(&self, rooms: impl Rooms) {
+        if let Some(nsp) = &self.nsp {
+            nsp.adapter.join(&self.target, &names(rooms));
+        }
+    }
+
+    /// Makes all of them leave rooms. Node's `socketsLeave`.
+    pub fn leave(&self, rooms: impl Rooms) {
+        if let Some(nsp) = &self.nsp {
+            nsp.adapter.leave(&self.target, &names(rooms));
+        }
+    }
+
+    /// Disconnects all of them from the namespace. Node's `disconnectSockets`.
+    pub fn disconnect(&self) {
+        if let Some(nsp) = &self.nsp {
+            nsp.adapter.disconnect(&self.target);
+        }
+    }
+
+    /// The socket of that id, if this server holds it and it is connected to the namespace.
+    #[must_use]
+    pub fn socket(&self, id: crate::protocol::Sid) -> Option<Socket> {
+        self.nsp.as_ref()?.socket(id)
+    }
+
+    /// Disconnects those sockets of this server that `condition` holds for; returns how many.
+    pub fn disconnect_where(&self, mut condition: impl FnMut(&Socket) -> bool) -> usize {
+        let Some(nsp) = &self.nsp else { return 0 };
+        let members = nsp.members.select(&self.target);
+        let sockets = members
+            .iter()
+            .filter_map(|member| Socket::from_link(member.link.upgrade()?));
+        let chosen: Vec<_> = sockets.filter(|socket| condition(socket)).collect();
+        chosen.iter().for_each(Socket::disconnect);
+        chosen.len()
+    }
+}
+
+fn names(rooms: impl Rooms) -> Vec<Room> {
+    let mut names = Vec::new();
+    rooms.for_each(&mut |room| names.push(room));
+    names
+}
+
+impl fmt::Debug for Broadcast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nsp = self.nsp.as_ref().map(|nsp| &*nsp.name);
+        f.debug_struct("Broadcast")
+            .field("nsp", &nsp)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One socket, with a say in how it is sent to: what [`Socket::timeout`] and [`Socket::volatile`] give.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is sent before `emit`"]
+pub struct ToSocket {
+    socket: Socket,
+    volatile: bool,
+    wait: Wait,
+}
+
+impl ToSocket {
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self {
+            socket,
+            volatile: false,
+            wait: Wait::Default,
+        }
+    }
+
+    /// See [`Socket::volatile`].
+    pub fn volatile(mut self) -> Self {
+        self.volatile = true;
+        self
+    }
+
+    /// See [`Socket::timeout`].
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.wait = Wait::For(timeout);
+        self
+    }
+
+    /// Waits for the answer as long as the client stays connected.
+    pub fn no_timeout(mut self) -> Self {
+        self.wait = Wait::Forever;
+        self
+    }
+
+    /// See [`Socket::emit`].
+    pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
+        Emitted::new(
+            self.socket
+                .send_event(event.as_ref(), &args, None, self.volatile),
+        )
+    }
+
+    /// See [`Socket::emit_with_ack`].
+    pub fn emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: impl AsRef<str>,
+        args: impl Serialize,
+    ) -> Asking<R> {
+        Asking::ask(
+            &self.socket,
+            event.as_ref(),
+            &args,
+            self.volatile,
+            self.wait,
+        )
+    }
+}

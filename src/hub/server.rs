@@ -1,0 +1,226 @@
+//! The handle that everybody clones.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{AckStream, Broadcast, Emitted, Nsp, Socket};
+use crate::adapter::BoxFuture;
+use crate::engine::Config;
+use crate::protocol::Sid;
+use crate::protocol::socket_io::Limits;
+use crate::rooms::{Rooms, Target};
+
+/// A Socket.IO server, and the handle to it: cloning it is cheap, and it may be kept anywhere.
+///
+/// Built once with [`SocketIo::builder`]; [`layer`](Self::layer), [`router`](Self::router) and [`service`](Self::service)
+/// are views of it that mount it in an application. It is also an extractor, in HTTP routes and in events:
+///
+/// ```
+/// use axum::{Json, http::StatusCode};
+/// use axum_socketio::SocketIo;
+///
+/// async fn announce(io: SocketIo, Json(text): Json<String>) -> StatusCode {
+///     io.to("news").emit("announcement", text);
+///     StatusCode::ACCEPTED
+/// }
+/// ```
+///
+/// `emit`, `to` and the like speak to the namespace `/`; [`of`](Self::of) chooses another. Node's `Server`.
+#[derive(Clone)]
+pub struct SocketIo(Reference);
+
+#[derive(Clone)]
+enum Reference {
+    Strong(Arc<Server>),
+    /// Made before the server, so that the application's state can hold it: it keeps nothing alive.
+    Weak(Arc<OnceLock<Weak<Server>>>),
+}
+
+/// Limits and habits of the whole server.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) engine: Config,
+    pub(crate) limits: Limits,
+    pub(crate) path: String,
+    pub(crate) max_namespaces: usize,
+    /// Events that wait for connect handlers, over all namespaces of a connection.
+    pub(crate) max_queued: usize,
+    pub(crate) drain_window: Duration,
+    pub(crate) drain_limit: Duration,
+}
+
+pub(crate) struct Server {
+    pub(crate) settings: Settings,
+    pub(crate) nsps: HashMap<Arc<str>, Arc<Nsp>>,
+    pub(crate) connections: Arc<dyn Connections>,
+}
+
+/// The connections, which the layer above holds.
+pub(crate) trait Connections: Any + Send + Sync {
+    /// Refuses new connections from now on, and closes those there are, spread over `window`.
+    fn shut_down(&self, window: Duration);
+    /// Whether new connections are taken.
+    fn is_open(&self) -> bool;
+    fn count(&self) -> usize;
+    /// Resolves when, after [`shut_down`](Self::shut_down), all connections and their handlers are done.
+    fn closed(&self) -> BoxFuture<()>;
+}
+
+impl SocketIo {
+    pub(crate) fn new(server: Server) -> Self {
+        Self(Reference::Strong(Arc::new(server)))
+    }
+
+    /// An empty handle, for a state that the server's own handlers need: give it to `build_into` later.
+    ///
+    /// Until then, and after the server is gone, what it emits goes nowhere.
+    ///
+    /// ```
+    /// use axum_socketio::{Namespace, SocketIo};
+    ///
+    /// #[derive(Clone)]
+    /// struct AppState { io: SocketIo }
+    ///
+    /// let io = SocketIo::handle();
+    /// let state = AppState { io: io.clone() };
+    /// let io = SocketIo::builder().namespace("/", Namespace::new()).with_state(state).build_into(&io);
+    /// ```
+    #[must_use]
+    pub fn handle() -> Self {
+        Self(Reference::Weak(Arc::default()))
+    }
+
+    /// Points an empty handle to this server. The first server it is pointed to stays.
+    pub(crate) fn fill(&self, handle: &Self) {
+        if let (Reference::Strong(server), Reference::Weak(cell)) = (&self.0, &handle.0)
+            && cell.set(Arc::downgrade(server)).is_err()
+        {
+            tracing::warn!("the handle belongs to another server already");
+        }
+    }
+
+    pub(crate) fn server(&self) -> Option<Arc<Server>> {
+        match &self.0 {
+            Reference::Strong(server) => Some(Arc::clone(server)),
+            Reference::Weak(cell) => cell.get()?.upgrade(),
+        }
+    }
+
+    /// A namespace: `of("admin")` is `of("/admin")`. Never fails: what is emitted to a namespace that this server does
+    /// not have goes nowhere.
+    pub fn of(&self, nsp: &str) -> Broadcast {
+        let Some(server) = self.server() else {
+            return Broadcast::nowhere();
+        };
+        let nsp = match nsp.strip_prefix('/') {
+            Some(_) => server.nsps.get(nsp),
+            None => server.nsps.get(format!("/{nsp}").as_str()),
+        };
+        nsp.map_or_else(Broadcast::nowhere, |nsp| {
+            Broadcast::new(Arc::clone(nsp), Target::default())
+        })
+    }
+
+    /// The sockets of `/` that are in any of the rooms.
+    pub fn to(&self, rooms: impl Rooms) -> Broadcast {
+        self.of("/").to(rooms)
+    }
+
+    /// The sockets of `/` that are in none of the rooms.
+    pub fn except(&self, rooms: impl Rooms) -> Broadcast {
+        self.of("/").except(rooms)
+    }
+
+    /// The sockets of `/` on this server.
+    pub fn local(&self) -> Broadcast {
+        self.of("/").local()
+    }
+
+    /// Sends an event to all sockets of `/`. Arguments as in [`Socket::emit`].
+    pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
+        self.of("/").emit(event, args)
+    }
+
+    /// Asks all sockets of `/`; see [`Broadcast::emit_with_ack`].
+    pub fn emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: impl AsRef<str>,
+        args: impl Serialize,
+    ) -> AckStream<R> {
+        self.of("/").emit_with_ack(event, args)
+    }
+
+    /// The socket of that id in `/`, if this server holds it.
+    #[must_use]
+    pub fn socket(&self, id: Sid) -> Option<Socket> {
+        self.of("/").socket(id)
+    }
+
+    /// How many clients are connected to this server, over all namespaces. Node's `engine.clientsCount`.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.server().map_or(0, |server| server.connections.count())
+    }
+
+    /// Whether new connections are taken: false from the start of a shutdown. For `/readyz`.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.server()
+            .is_some_and(|server| server.connections.is_open())
+    }
+
+    /// Refuses new connections and closes those there are, at once. Their sockets get the reason
+    /// [`ServerShuttingDown`](crate::DisconnectReason::ServerShuttingDown); their clients will try to reconnect. Await
+    /// [`closed`](Self::closed) to know when their handlers are done.
+    pub fn close(&self) {
+        if let Some(server) = self.server() {
+            server.connections.shut_down(Duration::ZERO);
+        }
+    }
+
+    /// A signal for `axum::serve(…).with_graceful_shutdown(…)`: waits for `signal`, then drains this server.
+    ///
+    /// New connections are refused with 503 and [`ready`](Self::ready) is false at once. Those there are are closed,
+    /// spread over the builder's `drain_window`, so that the servers that take over are not stormed. It resolves when all
+    /// handlers are done, or after the builder's `drain_limit`.
+    pub async fn graceful<F: Future<Output = ()>>(&self, signal: F) {
+        signal.await;
+        let Some(server) = self.server() else { return };
+        server.connections.shut_down(server.settings.drain_window);
+        if tokio::time::timeout(server.settings.drain_limit, server.connections.closed())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                left = server.connections.count(),
+                "not all connections were done in time"
+            );
+        }
+    }
+
+    /// Resolves when, after [`close`](Self::close) or [`graceful`](Self::graceful), all connections are closed and all
+    /// handlers are done, or after the builder's `drain_limit`.
+    pub async fn closed(&self) {
+        if let Some(server) = self.server() {
+            let _ = tokio::time::timeout(server.settings.drain_limit, server.connections.closed())
+                .await;
+        }
+    }
+}
+
+impl fmt::Debug for SocketIo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nsps = self
+            .server()
+            .map(|server| server.nsps.keys().cloned().collect::<Vec<_>>());
+        f.debug_struct("SocketIo")
+            .field("namespaces", &nsps)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,438 @@
+//! One client in one namespace.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytestring::ByteString;
+use http::Extensions;
+use http::request::Parts;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+
+use super::emit::event_frame;
+use super::{
+    AckBody, Asking, BoxHandler, Broadcast, Client, Command, Emitted, Grant, Nsp, ToSocket,
+};
+use crate::engine::{DisconnectReason, EmitError, Frame, Pushed, Transport};
+use crate::protocol::Sid;
+use crate::protocol::socket_io::{EncodedPacket, Kind};
+use crate::rooms::{Link, Member, Room, Rooms, Target};
+use crate::sync::Lock;
+
+/// One client in one namespace: the handle that handlers are given. Cloning it is cheap.
+///
+/// It may be kept after the client has left: then `emit` answers [`EmitError::Closed`], and [`id`](Self::id),
+/// [`rooms`](Self::rooms) and what middleware stored can still be read. Node's `Socket`.
+///
+/// ```
+/// use axum_socketio::{Data, Socket};
+///
+/// async fn message(socket: Socket, Data((room, text)): Data<(String, String)>) {
+///     socket.to(&room).emit("message", (socket.id(), text));
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Socket(Arc<Inner>);
+
+struct Inner {
+    nsp: Arc<Nsp>,
+    client: Arc<Client>,
+    member: Arc<Member>,
+    /// The JSON object of the CONNECT packet.
+    auth: Option<ByteString>,
+    state: Lock<State>,
+    closed: Notify,
+    parts: Lock<Slot>,
+    /// What middleware have returned.
+    added: Lock<Extensions>,
+    handlers: Lock<Option<Box<OwnHandlers>>>,
+    /// Handlers that have started and not ended.
+    pending: AtomicUsize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Middleware are deciding.
+    Connecting,
+    Connected,
+    Closed(DisconnectReason),
+}
+
+/// Where the request's parts are between events.
+#[derive(Debug)]
+enum Slot {
+    /// Made when an extractor first asks for them.
+    Here(Option<Box<Parts>>),
+    Lent,
+}
+
+type OwnHandlers = HashMap<Box<str>, OwnHandler>;
+
+struct OwnHandler {
+    handler: BoxHandler<AckBody>,
+    once: bool,
+}
+
+impl Socket {
+    pub(crate) fn new(
+        id: Sid,
+        nsp: Arc<Nsp>,
+        client: Arc<Client>,
+        auth: Option<ByteString>,
+    ) -> Self {
+        Self(Arc::new_cyclic(|link: &Weak<Inner>| Inner {
+            member: Arc::new(Member::new(id, Arc::clone(&client.outbox), link.clone())),
+            nsp,
+            client,
+            auth,
+            state: Lock::new(State::Connecting),
+            closed: Notify::new(),
+            parts: Lock::new(Slot::Here(None)),
+            added: Lock::default(),
+            handlers: Lock::default(),
+            pending: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Its id: 20 characters, known to its client, and not the secret id of the session. Node's `socket.id`.
+    #[must_use]
+    pub fn id(&self) -> Sid {
+        self.0.member.id
+    }
+
+    /// The name of its namespace, with the slash.
+    #[must_use]
+    pub fn nsp(&self) -> &str {
+        &self.0.nsp.name
+    }
+
+    /// How the client is connected now: a polling client may upgrade to WebSocket later.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.0.client.transport()
+    }
+
+    /// Whether it is connected: middleware have admitted it and it has not left.
+    #[must_use]
+    pub fn connected(&self) -> bool {
+        *self.0.state.lock() == State::Connected
+    }
+
+    /// Sends an event to this client.
+    ///
+    /// A tuple is several arguments, `()` none, and anything else, vectors included, is one. `Bytes` anywhere in the
+    /// arguments travel as binary; a `Vec<u8>` is a list of numbers unless marked `#[serde(with = "serde_bytes")]`.
+    ///
+    /// The event is queued, not awaited; see [`Emitted`] for what may go wrong. Events emitted by one task arrive in
+    /// that order.
+    pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
+        Emitted::new(self.send_event(event.as_ref(), &args, None, false))
+    }
+
+    /// Sends an event and waits for the client's answer, for the builder's `ack_timeout` at most.
+    ///
+    /// The event is sent at once, also when the future is not awaited.
+    ///
+    /// ```
+    /// # use axum_socketio::{AckError, Socket};
+    /// # async fn f(socket: Socket) -> Result<(), AckError> {
+    /// let sure: bool = socket.emit_with_ack("confirm", "Delete?").await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: impl AsRef<str>,
+        args: impl Serialize,
+    ) -> Asking<R> {
+        ToSocket::new(self.clone()).emit_with_ack(event, args)
+    }
+
+    /// How long the next `emit_with_ack` waits.
+    pub fn timeout(&self, timeout: Duration) -> ToSocket {
+        ToSocket::new(self.clone()).timeout(timeout)
+    }
+
+    /// The next event may be lost: it is dropped when the client cannot be written to at once.
+    pub fn volatile(&self) -> ToSocket {
+        ToSocket::new(self.clone()).volatile()
+    }
+
+    /// All sockets in any of the rooms **but this one**, as in Node.
+    pub fn to(&self, rooms: impl Rooms) -> Broadcast {
+        self.broadcast().to(rooms)
+    }
+
+    /// All other sockets that are in none of the rooms.
+    pub fn except(&self, rooms: impl Rooms) -> Broadcast {
+        self.broadcast().except(rooms)
+    }
+
+    /// All other sockets of the namespace.
+    pub fn broadcast(&self) -> Broadcast {
+        let target = Target {
+            except_id: Some(self.id()),
+            ..Target::default()
+        };
+        Broadcast::new(Arc::clone(&self.0.nsp), target)
+    }
+
+    /// Joins rooms. Past the builder's `max_rooms` a room is not joined and the server's log says so.
+    pub fn join(&self, rooms: impl Rooms) {
+        let nsp = &self.0.nsp;
+        rooms.for_each(&mut |room: Room| {
+            if room.len() > nsp.options.max_room_len {
+                tracing::warn!(socket = %self.id(), limit = nsp.options.max_room_len, "room not joined: name too long");
+            } else if !nsp.members.join(&self.0.member, room, nsp.options.max_rooms) {
+                tracing::warn!(socket = %self.id(), limit = nsp.options.max_rooms, "room not joined: too many rooms");
+            }
+        });
+    }
+
+    /// Leaves rooms.
+    pub fn leave(&self, rooms: impl Rooms) {
+        rooms.for_each(&mut |room: Room| self.0.nsp.members.leave(&self.0.member, &room));
+    }
+
+    /// The rooms it is in, in the order of joining, that of its own id first. After it has left: the rooms it was in.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<Room> {
+        let mut rooms = self.0.member.rooms();
+        rooms.insert(0, self.id().as_str().into());
+        rooms
+    }
+
+    /// What a middleware returned as `Extension<T>`, or a layer put into the handshake's request.
+    #[must_use]
+    pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        let added = self.0.added.lock().get::<T>().cloned();
+        added.or_else(|| self.0.client.handshake.extensions().get::<T>().cloned())
+    }
+
+    /// Disconnects it from its namespace; the client stays connected to others. Its client does not reconnect by
+    /// itself. Node's `socket.disconnect()`.
+    pub fn disconnect(&self) {
+        if self.end(DisconnectReason::ServerNamespaceDisconnect) {
+            self.push(EncodedPacket::plain(Kind::Disconnect, self.nsp(), None));
+            self.0.client.command(Command::Left(
+                self.clone(),
+                DisconnectReason::ServerNamespaceDisconnect,
+            ));
+        }
+    }
+
+    /// Disconnects the whole connection, all its namespaces. Node's `socket.disconnect(true)`.
+    pub fn disconnect_all(&self) {
+        self.disconnect();
+        self.0
+            .client
+            .command(Command::Close(DisconnectReason::ServerNamespaceDisconnect));
+    }
+
+    /// Resolves when it has disconnected, with the reason; at once if it has already.
+    ///
+    /// ```
+    /// # use axum_socketio::Socket;
+    /// # async fn work() {}
+    /// # async fn f(socket: Socket) {
+    /// tokio::select! {
+    ///     () = work() => {}
+    ///     reason = socket.closed() => println!("left: {reason}"),
+    /// }
+    /// # }
+    /// ```
+    pub async fn closed(&self) -> DisconnectReason {
+        loop {
+            let notified = self.0.closed.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if let State::Closed(reason) = *self.0.state.lock() {
+                return reason;
+            }
+            notified.await;
+        }
+    }
+
+    pub(crate) fn send_event<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        args: &T,
+        id: Option<u64>,
+        volatile: bool,
+    ) -> Result<(), EmitError> {
+        if !self.connected() {
+            return Err(EmitError::Closed);
+        }
+        let frame = event_frame(self.nsp(), event, args, id)?;
+        match self.0.member.outbox.push(frame, volatile) {
+            Pushed::Queued | Pushed::Dropped => Ok(()),
+            Pushed::Full(bytes) => Err(EmitError::Full(bytes)),
+            Pushed::Closed => Err(EmitError::Closed),
+        }
+    }
+
+    /// Queues a packet of the protocol's own. It is refused only when the client is gone or does not read, and then its
+    /// connection is closed.
+    pub(crate) fn push(&self, packet: EncodedPacket) {
+        self.0.client.outbox.push(Frame::new(packet), false);
+    }
+
+    pub(crate) fn auth(&self) -> Option<&str> {
+        self.0.auth.as_deref()
+    }
+
+    pub(crate) fn member(&self) -> &Arc<Member> {
+        &self.0.member
+    }
+
+    pub(crate) fn namespace(&self) -> &Arc<Nsp> {
+        &self.0.nsp
+    }
+
+    pub(crate) fn grant(&self, grant: Grant) {
+        grant(&mut self.0.added.lock());
+        // The next middleware sees what this one has added.
+        *self.0.parts.lock() = Slot::Here(None);
+    }
+
+    /// Middleware have admitted it: it joins the namespace. Returns false when it is over already.
+    pub(crate) fn connect(&self) -> bool {
+        let mut state = self.0.state.lock();
+        let connecting = *state == State::Connecting;
+        if connecting {
+            *state = State::Connected;
+        }
+        drop(state);
+        if connecting {
+            self.0.nsp.members.insert(&self.0.member);
+        }
+        connecting
+    }
+
+    /// It leaves its namespace and rooms. Returns true for the one caller who ended it while it was connected, and who
+    /// has to see to its disconnect handler.
+    pub(crate) fn end(&self, reason: DisconnectReason) -> bool {
+        let before = {
+            let mut state = self.0.state.lock();
+            match *state {
+                State::Closed(_) => return false,
+                // What middleware are still deciding about is ended by the connection alone.
+                State::Connecting if reason == DisconnectReason::ServerNamespaceDisconnect => {
+                    return false;
+                }
+                before => {
+                    *state = State::Closed(reason);
+                    before
+                }
+            }
+        };
+        self.0.nsp.members.remove(&self.0.member);
+        self.0.member.close_acks();
+        self.0.closed.notify_waiters();
+        before == State::Connected
+    }
+
+    /// How often this handle's handlers are under way.
+    pub(crate) fn pending(&self) -> &AtomicUsize {
+        &self.0.pending
+    }
+
+    /// Whether a handler of this socket is still taking its arguments.
+    pub(crate) fn is_extracting(&self) -> bool {
+        matches!(*self.0.parts.lock(), Slot::Lent)
+    }
+
+    pub(crate) fn has_room_for_more(&self) -> bool {
+        self.0.pending.load(Ordering::Relaxed) < self.0.nsp.options.max_pending
+    }
+
+    pub(crate) fn borrow_parts(&self) -> Option<Box<Parts>> {
+        match std::mem::replace(&mut *self.0.parts.lock(), Slot::Lent) {
+            Slot::Here(parts) => parts,
+            Slot::Lent => None,
+        }
+    }
+
+    /// Puts back what was borrowed, without what extraction has added to its extensions.
+    pub(crate) fn return_parts(&self, parts: Option<Box<Parts>>) {
+        let pristine = self.0.client.handshake.extensions().len() + self.0.added.lock().len();
+        let parts = parts.map(|mut parts| {
+            if parts.extensions.len() != pristine {
+                parts.extensions = self.make_extensions();
+            }
+            parts
+        });
+        *self.0.parts.lock() = Slot::Here(parts);
+    }
+
+    pub(crate) fn make_parts(&self) -> Parts {
+        self.0.client.handshake.parts(&self.0.added.lock())
+    }
+
+    fn make_extensions(&self) -> Extensions {
+        let mut extensions = self.0.client.handshake.extensions().clone();
+        extensions.extend(self.0.added.lock().clone());
+        extensions
+    }
+
+    pub(crate) fn own_handler(&self, event: &str) -> Option<BoxHandler<AckBody>> {
+        let mut handlers = self.0.handlers.lock();
+        let own = handlers.as_mut()?.get(event)?;
+        let handler = own.handler.clone();
+        if own.once
+            && let Some(handlers) = handlers.as_mut()
+        {
+            handlers.remove(event);
+        }
+        Some(handler)
+    }
+
+    pub(crate) fn add_handler(&self, event: &str, handler: BoxHandler<AckBody>, once: bool) {
+        let mut handlers = self.0.handlers.lock();
+        handlers
+            .get_or_insert_default()
+            .insert(event.into(), OwnHandler { handler, once });
+    }
+
+    /// Removes the handler that was added to this socket for the event. Those of the namespace stay.
+    pub fn off(&self, event: &str) {
+        if let Some(handlers) = self.0.handlers.lock().as_mut() {
+            handlers.remove(event);
+        }
+    }
+
+    pub(crate) fn from_link(link: Arc<dyn Link>) -> Option<Self> {
+        let link: Arc<dyn Any + Send + Sync> = link;
+        link.downcast::<Inner>().ok().map(Self)
+    }
+}
+
+impl Link for Inner {
+    fn disconnect(&self) {
+        if let Some(socket) = self.member.link.upgrade().and_then(Socket::from_link) {
+            socket.disconnect();
+        }
+    }
+}
+
+impl PartialEq for Socket {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Socket {}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("id", &self.id())
+            .field("nsp", &self.nsp())
+            .field("state", &*self.0.state.lock())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,166 @@
+//! What is sent: frames of a server, which are not masked; and the answer to a handshake's key.
+
+use bytes::Bytes;
+use sha1::{Digest, Sha1};
+
+use super::CloseCode;
+use super::mask::append_unmasked;
+
+/// What a frame is (section 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opcode {
+    /// More of the message before.
+    Continuation = 0,
+    /// Text, or its beginning.
+    Text = 1,
+    /// Binary data, or its beginning.
+    Binary = 2,
+    /// The end.
+    Close = 8,
+    /// Are you there?
+    Ping = 9,
+    /// I am.
+    Pong = 10,
+}
+
+impl Opcode {
+    pub(super) const fn from_bits(bits: u8) -> Option<Self> {
+        Some(match bits {
+            0 => Self::Continuation,
+            1 => Self::Text,
+            2 => Self::Binary,
+            8 => Self::Close,
+            9 => Self::Ping,
+            10 => Self::Pong,
+            _ => return None,
+        })
+    }
+
+    pub(super) const fn is_control(self) -> bool {
+        matches!(self, Self::Close | Self::Ping | Self::Pong)
+    }
+}
+
+/// The header of an unmasked frame that is a whole message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    bytes: [u8; Self::MAX],
+    len: u8,
+}
+
+impl Header {
+    /// The most bytes a header has.
+    pub const MAX: usize = 10;
+
+    /// The header of a payload of `len` bytes.
+    #[must_use]
+    pub const fn new(opcode: Opcode, len: usize) -> Self {
+        let first = 0x80 | opcode as u8;
+        let long = (len as u64).to_be_bytes();
+        let [.., b2, b1, b0] = long;
+        if len < 126 {
+            Self {
+                bytes: [first, b0, 0, 0, 0, 0, 0, 0, 0, 0],
+                len: 2,
+            }
+        } else if len <= 0xffff {
+            let _ = b2;
+            Self {
+                bytes: [first, 126, b1, b0, 0, 0, 0, 0, 0, 0],
+                len: 4,
+            }
+        } else {
+            let [b7, b6, b5, b4, b3, b2, b1, b0] = long;
+            Self {
+                bytes: [first, 127, b7, b6, b5, b4, b3, b2, b1, b0],
+                len: 10,
+            }
+        }
+    }
+
+    /// The same with the bit that marks a compressed message (RFC 7692).
+    #[must_use]
+    pub const fn compressed(mut self) -> Self {
+        let [first, ..] = &mut self.bytes;
+        *first |= 0x40;
+        self
+    }
+
+    /// The bytes to send.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+/// A whole message in one buffer.
+#[must_use]
+pub fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
+    let header = Header::new(opcode, payload.len());
+    [header.as_slice(), payload].concat().into()
+}
+
+/// A close frame. A reason that is too long is cut.
+#[must_use]
+pub fn close_frame(code: Option<CloseCode>, reason: &str) -> Bytes {
+    let Some(code) = code else {
+        return frame(Opcode::Close, &[]);
+    };
+    let reason = reason
+        .get(..reason.floor_char_boundary(123))
+        .unwrap_or_default();
+    frame(
+        Opcode::Close,
+        &[&code.get().to_be_bytes(), reason.as_bytes()].concat(),
+    )
+}
+
+/// What a client sends: for tests, and for whoever plays one.
+#[must_use]
+pub fn masked_frame(opcode: Opcode, payload: &[u8], mask: [u8; 4]) -> Bytes {
+    let header = Header::new(opcode, payload.len());
+    let mut frame = header.as_slice().to_vec();
+    if let Some(second) = frame.get_mut(1) {
+        *second |= 0x80;
+    }
+    frame.extend_from_slice(&mask);
+    append_unmasked(&mut frame, payload, mask, 0);
+    frame.into()
+}
+
+/// `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (section 4.2.2).
+#[must_use]
+pub fn accept_key(key: &[u8]) -> String {
+    let mut hash = Sha1::new();
+    hash.update(key);
+    hash.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    base64_simd::STANDARD.encode_to_string(hash.finalize().as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_the_rfc_is_answered_as_in_the_rfc() {
+        assert_eq!(
+            accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="),
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
+    }
+
+    #[test]
+    fn lengths_take_their_shortest_form() {
+        let header = |len| Header::new(Opcode::Binary, len).as_slice().to_vec();
+        assert_eq!(header(125), [0x82, 125]);
+        assert_eq!(header(126), [0x82, 126, 0, 126]);
+        assert_eq!(header(65535), [0x82, 126, 0xff, 0xff]);
+        assert_eq!(header(65536), [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        let frame = close_frame(Some(CloseCode::NORMAL), &"ä".repeat(100));
+        assert_eq!(frame.len(), 2 + 2 + 122);
+    }
+}

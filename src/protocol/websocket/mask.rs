@@ -1,0 +1,43 @@
+//! Masking (section 5.3).
+
+/// Appends `input` to `output`, unmasked, in one pass. `at` is where in the payload `input` starts.
+pub(super) fn append_unmasked(output: &mut Vec<u8>, input: &[u8], mask: [u8; 4], at: usize) {
+    let mut mask = mask;
+    mask.rotate_left(at % 4);
+    let start = output.len();
+    output.extend_from_slice(input);
+    let Some(appended) = output.get_mut(start..) else {
+        return;
+    };
+    let word = u64::from(u32::from_ne_bytes(mask));
+    let word = (word << 32) | word;
+    let (chunks, rest) = appended.as_chunks_mut::<8>();
+    for chunk in chunks {
+        *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+    }
+    for (byte, mask) in rest.iter_mut().zip(mask.into_iter().cycle()) {
+        *byte ^= mask;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unmasking_in_pieces_is_unmasking_at_once() {
+        let plain: Vec<u8> = (0..100).collect();
+        let mask = [1, 2, 3, 4];
+        let masked: Vec<u8> = plain
+            .iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask)
+            .collect();
+        for cut in 0..masked.len() {
+            let mut output = Vec::new();
+            append_unmasked(&mut output, &masked[..cut], mask, 0);
+            append_unmasked(&mut output, &masked[cut..], mask, cut);
+            assert_eq!(output, plain, "cut at {cut}");
+        }
+    }
+}

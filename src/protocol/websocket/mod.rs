@@ -1,0 +1,19 @@
+//! The server's side of WebSocket ([RFC 6455]) as pure functions over buffers.
+//!
+//! [`Decoder`] takes events out of what was received; [`frame`] and [`Header`] make what is sent. Neither does any IO, and
+//! neither holds memory for a connection that is idle. Extensions are not negotiated, but there is room for
+//! permessage-deflate: [`Config::allow_rsv1`] lets its bit pass.
+//!
+//! [RFC 6455]: https://datatracker.ietf.org/doc/html/rfc6455
+
+mod close;
+mod decoder;
+mod encode;
+mod error;
+mod mask;
+mod utf8;
+
+pub use close::{CloseCode, CloseFrame};
+pub use decoder::{Config, Decoder, Event};
+pub use encode::{Header, Opcode, accept_key, close_frame, frame, masked_frame};
+pub use error::ProtocolError;

@@ -1,0 +1,41 @@
+//! UTF-8 that arrives in pieces, refused at its first wrong byte (section 8.1).
+
+use super::ProtocolError;
+
+/// Checks what has come of a text so far; remembers how much of it is good.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Checked {
+    /// All before this is whole and valid.
+    valid: usize,
+}
+
+impl Checked {
+    /// Looks at what is new in `text`. A sequence that is cut off at the end is no error yet.
+    pub(super) fn advance(&mut self, text: &[u8]) -> Result<(), ProtocolError> {
+        let new = text.get(self.valid..).unwrap_or_default();
+        match simdutf8::compat::from_utf8(new) {
+            Ok(_) => self.valid = text.len(),
+            Err(error) if error.error_len().is_none() => self.valid += error.valid_up_to(),
+            Err(_) => return Err(ProtocolError::Utf8),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_byte_is_seen_before_the_end_of_the_text() {
+        let mut checked = Checked::default();
+        checked.advance(b"\xce\xba\xe1\xbd\xb9\xcf\x83").unwrap();
+        checked
+            .advance(b"\xce\xba\xe1\xbd\xb9\xcf\x83\xf4")
+            .unwrap();
+        assert_eq!(
+            checked.advance(b"\xce\xba\xe1\xbd\xb9\xcf\x83\xf4\x90"),
+            Err(ProtocolError::Utf8)
+        );
+    }
+}

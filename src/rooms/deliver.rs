@@ -1,0 +1,187 @@
+//! The walk over the members of a target.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::{Member, Table, Target};
+use crate::engine::{Frame, Pushed};
+use crate::protocol::Sid;
+
+/// What a walk met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Delivered {
+    pub(crate) queued: usize,
+    /// Volatile, and the transport was not ready; or the outbox was full.
+    pub(crate) dropped: usize,
+}
+
+impl Table {
+    /// Queues a frame for every member of the target. Allocates nothing when the target is one room or everybody.
+    pub(crate) fn deliver(&self, target: &Target, frame: &Frame) -> Delivered {
+        let mut delivered = Delivered::default();
+        self.for_each(target, |member| match member.outbox.push(frame.clone(), target.volatile) {
+            Pushed::Queued => delivered.queued += 1,
+            Pushed::Dropped => delivered.dropped += 1,
+            Pushed::Full(bytes) => {
+                delivered.dropped += 1;
+                tracing::debug!(socket = %member.id, bytes, "broadcast dropped: outbox is full");
+            }
+            Pushed::Closed => {}
+        });
+        delivered
+    }
+
+    /// The members of the target, each once.
+    pub(crate) fn select(&self, target: &Target) -> Vec<Arc<Member>> {
+        let mut selected = Vec::new();
+        self.for_each(target, |member| selected.push(Arc::clone(member)));
+        selected
+    }
+
+    fn for_each(&self, target: &Target, mut visit: impl FnMut(&Arc<Member>)) {
+        let except = self.excepted(target);
+        let mut visit = |member: &Arc<Member>| {
+            if target.except_id != Some(member.id) && !except.contains(&member.id) {
+                visit(member);
+            }
+        };
+        match target.rooms.as_slice() {
+            [] => self.everybody().iter().for_each(visit),
+            [room] => {
+                let members = self.room(room);
+                let own = self.own_room(room);
+                // Somebody else's room may have the name of a socket, which need not be in it.
+                let doubled = |own: &Arc<Member>| {
+                    members
+                        .iter()
+                        .any(|list| list.iter().any(|m| m.id == own.id))
+                };
+                own.iter().filter(|own| !doubled(own)).for_each(&mut visit);
+                members.iter().flat_map(|list| list.iter()).for_each(visit);
+            }
+            rooms => {
+                let mut seen = HashSet::new();
+                for room in rooms {
+                    let members = self.room(room);
+                    let own = self.own_room(room);
+                    for member in members.iter().flat_map(|list| list.iter()).chain(&own) {
+                        if seen.insert(member.id) {
+                            visit(member);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn excepted(&self, target: &Target) -> HashSet<Sid> {
+        let mut ids = HashSet::new();
+        for room in &target.except {
+            ids.extend(self.own_room(room).map(|own| own.id));
+            ids.extend(
+                self.room(room)
+                    .iter()
+                    .flat_map(|list| list.iter().map(|member| member.id)),
+            );
+        }
+        ids
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Outbox;
+    use crate::rooms::{Link, Room};
+
+    struct Nobody;
+
+    impl Link for Nobody {
+        fn disconnect(&self) {}
+    }
+
+    fn member(n: u8) -> Arc<Member> {
+        let link = std::sync::Weak::<Nobody>::new();
+        Arc::new(Member::new(
+            Sid::from_random([n; 15]),
+            Arc::new(Outbox::new(10, 1000)),
+            link,
+        ))
+    }
+
+    fn table(members: &[(&Arc<Member>, &[&str])]) -> Table {
+        let table = Table::new();
+        for (member, rooms) in members {
+            table.insert(member);
+            for room in *rooms {
+                assert!(table.join(member, (*room).into(), 10));
+            }
+        }
+        table
+    }
+
+    fn ids(table: &Table, rooms: &[&str], except: &[&str]) -> Vec<Sid> {
+        let names = |names: &[&str]| names.iter().map(|&name| name.into()).collect::<Vec<Room>>();
+        let target = Target {
+            rooms: names(rooms),
+            except: names(except),
+            ..Target::default()
+        };
+        let mut ids: Vec<_> = table
+            .select(&target)
+            .iter()
+            .map(|member| member.id)
+            .collect();
+        ids.sort();
+        ids
+    }
+
+    fn sorted<const N: usize>(members: [&Arc<Member>; N]) -> Vec<Sid> {
+        let mut ids: Vec<_> = members.iter().map(|member| member.id).collect();
+        ids.sort();
+        ids
+    }
+
+    #[test]
+    fn rooms_are_united_and_exceptions_taken_out() {
+        let (a, b, c) = (member(1), member(2), member(3));
+        let table = table(&[(&a, &["x", "y"]), (&b, &["y"]), (&c, &[])]);
+        assert_eq!(ids(&table, &[], &[]), sorted([&a, &b, &c]));
+        assert_eq!(ids(&table, &["x", "y"], &[]), sorted([&a, &b]));
+        assert_eq!(ids(&table, &["y"], &["x"]), sorted([&b]));
+        assert_eq!(ids(&table, &[], &["y"]), sorted([&c]));
+        assert_eq!(ids(&table, &["nowhere"], &[]), []);
+    }
+
+    #[test]
+    fn a_socket_is_in_the_room_of_its_own_id() {
+        let (a, b) = (member(1), member(2));
+        let own = a.id.to_string();
+        let table = table(&[(&a, &[]), (&b, &[])]);
+        assert_eq!(ids(&table, &[&own], &[]), sorted([&a]));
+        assert_eq!(ids(&table, &[], &[&own]), sorted([&b]));
+        table.join(&b, own.as_str().into(), 10);
+        assert_eq!(ids(&table, &[&own], &[]), sorted([&a, &b]));
+    }
+
+    #[test]
+    fn who_leaves_is_nowhere_and_keeps_the_list_of_its_rooms() {
+        let (a, b, c) = (member(1), member(2), member(3));
+        let table = table(&[(&a, &["x"]), (&b, &["x"]), (&c, &["x"])]);
+        table.leave(&b, "x");
+        assert_eq!(ids(&table, &["x"], &[]), sorted([&a, &c]));
+        table.remove(&a);
+        assert_eq!(ids(&table, &["x"], &[]), sorted([&c]));
+        assert_eq!(ids(&table, &[], &[]), sorted([&b, &c]));
+        assert_eq!(a.rooms(), ["x".into()]);
+    }
+
+    #[test]
+    fn rooms_of_a_member_are_limited() {
+        let a = member(1);
+        let table = table(&[(&a, &["x"])]);
+        assert!(!table.join(&a, "y".into(), 1));
+        assert!(table.join(&a, "x".into(), 1));
+        assert_eq!(ids(&table, &["y"], &[]), []);
+    }
+}

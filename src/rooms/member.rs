@@ -1,0 +1,87 @@
+//! One client in one namespace, as a broadcast sees it.
+
+use std::any::Any;
+use std::sync::{Arc, Weak};
+
+use super::Room;
+use crate::connection::Acks;
+use crate::engine::Outbox;
+use crate::protocol::{Args, Sid};
+use crate::sync::Lock;
+
+/// What a client answered, or that it left without an answer.
+pub(crate) type Answer = Option<Args>;
+
+/// Who waits for the answer.
+pub(crate) type AckSink = Box<dyn FnOnce(Answer) + Send>;
+
+/// The socket behind a member, as far as a room can act on it.
+pub(crate) trait Link: Any + Send + Sync {
+    /// Disconnects the socket from its namespace, by the server's will.
+    fn disconnect(&self);
+}
+
+pub(crate) struct Member {
+    pub(crate) id: Sid,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) link: Weak<dyn Link>,
+    pub(crate) acks: Lock<Acks<AckSink>>,
+    /// Changed only by [`Table`](super::Table), which changes the rooms' side with it.
+    pub(super) joined: Lock<Joined>,
+}
+
+#[derive(Default)]
+pub(super) struct Joined {
+    /// In the order of joining.
+    pub(super) rooms: Vec<Room>,
+    /// It has left the namespace, so it joins nothing any more.
+    pub(super) gone: bool,
+}
+
+impl Member {
+    pub(crate) fn new(id: Sid, outbox: Arc<Outbox>, link: Weak<dyn Link>) -> Self {
+        Self {
+            id,
+            outbox,
+            link,
+            acks: Lock::new(Acks::new()),
+            joined: Lock::default(),
+        }
+    }
+
+    /// The rooms it is in, without the one of its own id.
+    pub(crate) fn rooms(&self) -> Vec<Room> {
+        self.joined.lock().rooms.clone()
+    }
+
+    /// Waits for an answer; tells `sink` at once when the client has left already.
+    pub(crate) fn expect_ack(&self, id: u64, sink: AckSink) {
+        let refused = self.acks.lock().expect(id, sink);
+        if let Err(sink) = refused {
+            sink(None);
+        }
+    }
+
+    pub(crate) fn answer(&self, id: u64, args: Args) {
+        let sink = self.acks.lock().take(id);
+        if let Some(sink) = sink {
+            sink(Some(args));
+        }
+    }
+
+    /// The client has left: nobody will answer any more.
+    pub(crate) fn close_acks(&self) {
+        let sinks = self.acks.lock().close();
+        for sink in sinks {
+            sink(None);
+        }
+    }
+}
+
+impl std::fmt::Debug for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Member")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}

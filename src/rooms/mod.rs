@@ -1,0 +1,15 @@
+//! Who is in which room, and the walk that delivers to them.
+//!
+//! A member is an outbox with the facts others may ask for, not a socket: so an adapter delivers without knowing what a
+//! namespace is.
+
+mod deliver;
+mod member;
+mod table;
+mod target;
+
+pub(crate) use deliver::Delivered;
+pub(crate) use member::{Answer, Link, Member};
+pub(crate) use table::Table;
+pub(crate) use target::Target;
+pub use target::{Room, Rooms};

@@ -1,0 +1,159 @@
+//! Who is in which room: joins and leaves.
+//!
+//! Every member is also in the room of its own id, as in Node; that room is not stored but looked up.
+//!
+//! Locks are taken in one order: a member's rooms, then a shard. A walk takes neither: it holds a snapshot.
+
+use std::collections::HashMap;
+use std::collections::hash_map::{Entry, RandomState};
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use super::{Member, Room};
+use crate::protocol::Sid;
+use crate::sync::Lock;
+
+const SHARDS: usize = 16;
+
+/// The members of one namespace on this server.
+#[derive(Debug)]
+pub(crate) struct Table {
+    all: Lock<Members>,
+    shards: [Lock<HashMap<Room, Members>>; SHARDS],
+    hasher: RandomState,
+}
+
+/// A set of members that can be walked as a slice, without a lock, while others join and leave.
+#[derive(Debug, Default)]
+struct Members {
+    list: Arc<Vec<Arc<Member>>>,
+    index: HashMap<Sid, usize>,
+}
+
+impl Members {
+    fn insert(&mut self, member: &Arc<Member>) {
+        if let Entry::Vacant(slot) = self.index.entry(member.id) {
+            slot.insert(self.list.len());
+            Arc::make_mut(&mut self.list).push(Arc::clone(member));
+        }
+    }
+
+    fn remove(&mut self, id: Sid) {
+        let Some(at) = self.index.remove(&id) else {
+            return;
+        };
+        let list = Arc::make_mut(&mut self.list);
+        list.swap_remove(at);
+        if let Some(moved) = list.get(at) {
+            self.index.insert(moved.id, at);
+        }
+    }
+
+    fn get(&self, id: Sid) -> Option<&Arc<Member>> {
+        self.list.get(*self.index.get(&id)?)
+    }
+}
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        Self {
+            all: Lock::new(Members::default()),
+            shards: std::array::from_fn(|_| Lock::new(HashMap::new())),
+            hasher: RandomState::new(),
+        }
+    }
+
+    pub(crate) fn insert(&self, member: &Arc<Member>) {
+        self.all.lock().insert(member);
+    }
+
+    /// Takes a member out of the namespace and of all its rooms, which stay readable on the member.
+    pub(crate) fn remove(&self, member: &Member) {
+        self.all.lock().remove(member.id);
+        let mut joined = member.joined.lock();
+        joined.gone = true;
+        for room in &joined.rooms {
+            self.take_out(room, member.id);
+        }
+    }
+
+    /// Returns false when the member is in `limit` rooms already. Who has left the namespace joins nothing.
+    pub(crate) fn join(&self, member: &Arc<Member>, room: Room, limit: usize) -> bool {
+        if *room == *member.id.as_str() {
+            return true;
+        }
+        let mut joined = member.joined.lock();
+        if joined.gone || joined.rooms.contains(&room) {
+            return true;
+        }
+        if joined.rooms.len() >= limit {
+            return false;
+        }
+        joined.rooms.push(Arc::clone(&room));
+        self.shard(&room)
+            .lock()
+            .entry(room)
+            .or_default()
+            .insert(member);
+        true
+    }
+
+    pub(crate) fn leave(&self, member: &Member, room: &str) {
+        let mut joined = member.joined.lock();
+        let before = joined.rooms.len();
+        joined.rooms.retain(|other| **other != *room);
+        if joined.rooms.len() < before {
+            self.take_out(room, member.id);
+        }
+    }
+
+    /// All members, as they are now.
+    pub(super) fn everybody(&self) -> Arc<Vec<Arc<Member>>> {
+        Arc::clone(&self.all.lock().list)
+    }
+
+    /// The members of a stored room, as they are now.
+    pub(super) fn room(&self, room: &str) -> Option<Arc<Vec<Arc<Member>>>> {
+        self.shard(room)
+            .lock()
+            .get(room)
+            .map(|members| Arc::clone(&members.list))
+    }
+
+    /// The member whose id the room is.
+    pub(super) fn own_room(&self, room: &str) -> Option<Arc<Member>> {
+        self.get(room.parse().ok()?)
+    }
+
+    pub(crate) fn get(&self, id: Sid) -> Option<Arc<Member>> {
+        self.all.lock().get(id).cloned()
+    }
+
+    /// How many members the namespace has.
+    pub(crate) fn len(&self) -> usize {
+        self.all.lock().list.len()
+    }
+
+    fn take_out(&self, room: &str, id: Sid) {
+        let mut shard = self.shard(room).lock();
+        if let Some(members) = shard.get_mut(room) {
+            members.remove(id);
+            if members.list.is_empty() {
+                shard.remove(room);
+            }
+        }
+    }
+
+    fn shard(&self, room: &str) -> &Lock<HashMap<Room, Members>> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "any bits of the hash will do"
+        )]
+        let at = self.hasher.hash_one(room) as usize % SHARDS;
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "the remainder is below the number of shards"
+        )]
+        &self.shards[at]
+    }
+}

@@ -1,0 +1,142 @@
+//! The layer: takes the Socket.IO path of an application, passes all else on.
+
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum_core::body::Body;
+use bytes::Bytes;
+use http::{Request, Response};
+use tower::BoxError;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{ResponseFuture, SocketIoService};
+use crate::hub::SocketIo;
+
+impl SocketIo {
+    /// A layer for an axum router (or any tower stack): answers the Socket.IO path, hands everything else on, and lets
+    /// handlers take [`SocketIo`] as an argument.
+    ///
+    /// In axum, `.layer` covers what was added to the router *before* it, and answers only if some route or fallback of
+    /// that router, or the lack of one, is reached. Beside a fallback that is added later, in a nested router and with
+    /// `.merge`, use [`router`](Self::router).
+    ///
+    /// ```
+    /// # use axum::Router;
+    /// # use axum_socketio::SocketIo;
+    /// # let io = SocketIo::builder().build();
+    /// let app: Router = Router::new().layer(io.layer());
+    /// ```
+    #[must_use]
+    pub fn layer(&self) -> SocketIoLayer {
+        SocketIoLayer { io: self.clone() }
+    }
+
+    /// A router to `.merge` or `.nest`: independent of order, fallbacks and nesting.
+    ///
+    /// HTTP handlers that take [`SocketIo`] as an argument need it from the state, or `.layer(Extension(io.clone()))`.
+    ///
+    /// ```
+    /// # use axum::{Extension, Router};
+    /// # use axum_socketio::SocketIo;
+    /// # let io = SocketIo::builder().build();
+    /// let app: Router = Router::new().nest("/api", Router::new().merge(io.router())).layer(Extension(io.clone()));
+    /// ```
+    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
+        let path = self.path();
+        let router = Router::new().route_service(&path, self.service());
+        match path.as_str() {
+            "/" => router,
+            _ => router.route_service(&format!("{path}/"), self.service()),
+        }
+    }
+
+    /// The service itself, for hyper and other frameworks. It does not look at the path: whatever reaches it is its own.
+    #[must_use]
+    pub fn service(&self) -> SocketIoService {
+        SocketIoService::new(self.clone())
+    }
+
+    fn path(&self) -> String {
+        self.server().map_or_else(
+            || "/socket.io".to_owned(),
+            |server| server.settings.path.clone(),
+        )
+    }
+}
+
+/// See [`SocketIo::layer`].
+#[derive(Clone, Debug)]
+pub struct SocketIoLayer {
+    io: SocketIo,
+}
+
+/// What [`SocketIoLayer`] makes of a service.
+#[derive(Clone, Debug)]
+pub struct SocketIoMiddleware<S> {
+    path: String,
+    io: SocketIo,
+    ours: SocketIoService,
+    inner: S,
+}
+
+impl<S> Layer<S> for SocketIoLayer {
+    type Service = SocketIoMiddleware<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SocketIoMiddleware {
+            path: self.io.path(),
+            io: self.io.clone(),
+            ours: self.io.service(),
+            inner,
+        }
+    }
+}
+
+impl<S> SocketIoMiddleware<S> {
+    fn is_ours(&self, path: &str) -> bool {
+        path.strip_prefix(self.path.as_str())
+            .is_some_and(|rest| matches!(rest, "" | "/"))
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for SocketIoMiddleware<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if self.is_ours(request.uri().path()) {
+            return ResponseFuture::ours(self.ours.respond(request));
+        }
+        request.extensions_mut().insert(self.io.clone());
+        ResponseFuture::inner(self.inner.call(request))
+    }
+}
+
+impl<B> Service<Request<B>> for SocketIoService
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture<std::future::Pending<Result<Response<Body>, Infallible>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        ResponseFuture::ours(self.respond(request))
+    }
+}

@@ -1,0 +1,16 @@
+//! The tower side: which request is ours, and what the HTTP answer is.
+
+mod future;
+mod layer;
+mod request;
+mod response;
+mod serve;
+#[expect(
+    clippy::module_inception,
+    reason = "the tower trio is layer, service, future"
+)]
+mod service;
+
+pub use future::ResponseFuture;
+pub use layer::{SocketIoLayer, SocketIoMiddleware};
+pub use service::SocketIoService;

@@ -1,0 +1,244 @@
+//! What is asked, or the protocol's error.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method, Version, header};
+
+use super::response::Refusal;
+use crate::driver::Entry;
+use crate::engine::{Config, Transport};
+use crate::protocol::Sid;
+
+/// A request that makes sense.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// A new session over polling.
+    Open,
+    /// A new session over WebSocket.
+    OpenWebSocket,
+    /// What is there for the client?
+    Poll(Arc<Entry>),
+    /// Packets from the client.
+    Post(Arc<Entry>),
+    /// A WebSocket wants to take a session over.
+    Upgrade(Arc<Entry>),
+    /// A method that a session does not know.
+    OtherMethod,
+}
+
+/// Checks in the order of Node's server, so that a request with two faults gets the same answer.
+pub(super) fn parse(
+    parts: &Parts,
+    config: &Config,
+    find: impl FnOnce(Sid) -> Option<Arc<Entry>>,
+) -> Result<Asked, Refusal> {
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let transport = match query.transport {
+        Some("polling") => Transport::Polling,
+        Some("websocket") => Transport::WebSocket,
+        _ => return Err(Refusal::TransportUnknown),
+    };
+    if !config.transports.contains(&transport) {
+        return Err(Refusal::TransportUnknown);
+    }
+    let upgrade = is_websocket(parts);
+    let Some(sid) = query.sid.filter(|sid| !sid.is_empty()) else {
+        return open(&query, transport, upgrade, &parts.method);
+    };
+    let entry = sid
+        .parse()
+        .ok()
+        .and_then(find)
+        .ok_or(Refusal::SessionUnknown)?;
+    if query.version != Some("4") {
+        return Err(Refusal::BadRequest);
+    }
+    if upgrade {
+        let may = transport == Transport::WebSocket && config.allow_upgrades;
+        return if may {
+            Ok(Asked::Upgrade(entry))
+        } else {
+            Err(Refusal::BadRequest)
+        };
+    }
+    if transport != entry.client.transport() || transport != Transport::Polling {
+        return Err(Refusal::BadRequest);
+    }
+    Ok(match parts.method {
+        Method::GET => Asked::Poll(entry),
+        Method::POST => Asked::Post(entry),
+        _ => Asked::OtherMethod,
+    })
+}
+
+fn open(
+    query: &Query<'_>,
+    transport: Transport,
+    upgrade: bool,
+    method: &Method,
+) -> Result<Asked, Refusal> {
+    if method != Method::GET && !upgrade {
+        return Err(Refusal::BadMethod);
+    }
+    let asked = match (transport, upgrade) {
+        (Transport::Polling, false) => Asked::Open,
+        (Transport::WebSocket, true) => Asked::OpenWebSocket,
+        (Transport::WebSocket, false) | (Transport::Polling, true) => {
+            return Err(Refusal::BadRequest);
+        }
+    };
+    if query.version == Some("4") {
+        Ok(asked)
+    } else {
+        Err(Refusal::UnsupportedVersion)
+    }
+}
+
+/// The parameters that matter. Of repeated ones the last counts, as in Node.
+#[derive(Debug, Default)]
+struct Query<'a> {
+    version: Option<&'a str>,
+    transport: Option<&'a str>,
+    sid: Option<&'a str>,
+}
+
+impl<'a> Query<'a> {
+    fn parse(query: &'a str) -> Self {
+        let mut parsed = Self::default();
+        for pair in query.split('&') {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // None of the values that are valid here needs escaping.
+            match key {
+                "EIO" => parsed.version = Some(value),
+                "transport" => parsed.transport = Some(value),
+                "sid" => parsed.sid = Some(value),
+                _ => {}
+            }
+        }
+        parsed
+    }
+}
+
+/// Whether the request asks for a WebSocket: by RFC 6455 over HTTP/1.1, by RFC 8441 over HTTP/2.
+fn is_websocket(parts: &Parts) -> bool {
+    if parts.version == Version::HTTP_2 {
+        // Only the extended CONNECT has a path, by which it came here; the version of WebSocket is checked later.
+        return parts.method == Method::CONNECT;
+    }
+    parts.method == Method::GET
+        && has_token(&parts.headers, &header::CONNECTION, "upgrade")
+        && has_token(&parts.headers, &header::UPGRADE, "websocket")
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let mut values = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values.any(|value| {
+        value
+            .split(',')
+            .any(|item| item.trim().eq_ignore_ascii_case(token))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn ask(method: &str, uri: &str, headers: &[(&str, &str)]) -> Result<Asked, Refusal> {
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        parse(
+            &request.body(()).unwrap().into_parts().0,
+            &Config::default(),
+            |_| None,
+        )
+    }
+
+    const UPGRADE: &[(&str, &str)] = &[
+        ("connection", "keep-alive, Upgrade"),
+        ("upgrade", "WebSocket"),
+    ];
+
+    #[test]
+    fn requests_without_a_session_open_one_or_say_why_not() {
+        let cases: &[(&str, &str, &[(&str, &str)], Result<&str, Refusal>)] = &[
+            ("GET", "/?EIO=4&transport=polling", &[], Ok("Open")),
+            ("GET", "/?EIO=4&transport=polling&sid=", &[], Ok("Open")),
+            (
+                "GET",
+                "/?EIO=4&transport=websocket",
+                UPGRADE,
+                Ok("OpenWebSocket"),
+            ),
+            ("GET", "/", &[], Err(Refusal::TransportUnknown)),
+            (
+                "GET",
+                "/?EIO=4&transport=abc",
+                &[],
+                Err(Refusal::TransportUnknown),
+            ),
+            (
+                "POST",
+                "/?EIO=4&transport=polling",
+                &[],
+                Err(Refusal::BadMethod),
+            ),
+            (
+                "HEAD",
+                "/?EIO=4&transport=polling",
+                &[],
+                Err(Refusal::BadMethod),
+            ),
+            (
+                "GET",
+                "/?EIO=4&transport=websocket",
+                &[],
+                Err(Refusal::BadRequest),
+            ),
+            (
+                "GET",
+                "/?EIO=4&transport=polling",
+                UPGRADE,
+                Err(Refusal::BadRequest),
+            ),
+            (
+                "GET",
+                "/?transport=polling",
+                &[],
+                Err(Refusal::UnsupportedVersion),
+            ),
+            (
+                "GET",
+                "/?EIO=3&transport=polling",
+                &[],
+                Err(Refusal::UnsupportedVersion),
+            ),
+            (
+                "GET",
+                "/?EIO=4&transport=polling&sid=__proto__",
+                &[],
+                Err(Refusal::SessionUnknown),
+            ),
+            (
+                "GET",
+                "/?EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA",
+                &[],
+                Err(Refusal::SessionUnknown),
+            ),
+        ];
+        for (method, uri, headers, expected) in cases {
+            let got = ask(method, uri, headers).map(|asked| format!("{asked:?}"));
+            assert_eq!(
+                got.as_deref().map_err(|refusal| *refusal),
+                *expected,
+                "{method} {uri}"
+            );
+        }
+    }
+}

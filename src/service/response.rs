@@ -1,0 +1,81 @@
+//! Every HTTP answer: status, headers, body.
+
+use axum_core::body::Body;
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+
+/// Why a request is refused, in the protocol's own codes and words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("Transport unknown")]
+    TransportUnknown,
+    #[error("Session ID unknown")]
+    SessionUnknown,
+    #[error("Bad handshake method")]
+    BadMethod,
+    #[error("Bad request")]
+    BadRequest,
+    #[error("Unsupported protocol version")]
+    UnsupportedVersion,
+}
+
+impl Refusal {
+    const fn code(self) -> u8 {
+        match self {
+            Self::TransportUnknown => 0,
+            Self::SessionUnknown => 1,
+            Self::BadMethod => 2,
+            Self::BadRequest => 3,
+            Self::UnsupportedVersion => 5,
+        }
+    }
+
+    /// `400 {"code":1,"message":"Session ID unknown"}`
+    pub(super) fn response(self) -> Response<Body> {
+        let body = format!(r#"{{"code":{},"message":"{self}"}}"#, self.code());
+        answer(
+            StatusCode::BAD_REQUEST,
+            "application/json",
+            Bytes::from(body),
+        )
+    }
+}
+
+/// What a poll takes along.
+pub(super) fn payload(body: Bytes) -> Response<Body> {
+    let mut response = answer(StatusCode::OK, "text/plain; charset=UTF-8", body);
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A POST has been taken.
+pub(super) fn accepted() -> Response<Body> {
+    answer(StatusCode::OK, "text/html", Bytes::from_static(b"ok"))
+}
+
+/// A rule of the transport is broken, which has no code.
+pub(super) fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// The server is shutting down: the client may try again, and reaches another one then.
+pub(super) fn unavailable() -> Response<Body> {
+    let mut response = empty(StatusCode::SERVICE_UNAVAILABLE);
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}

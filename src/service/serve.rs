@@ -1,0 +1,291 @@
+//! What each kind of request does.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum_core::body::Body;
+use bytes::Bytes;
+use bytestring::ByteString;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::oneshot;
+use tower::BoxError;
+
+use super::request::{Asked, parse};
+use super::response::{Refusal, accepted, empty, payload, unavailable};
+use super::service::Context;
+use crate::driver::{Connection, Entry, Inbound, PollAnswer, PostAnswer};
+use crate::engine::{DisconnectReason, Outbox, Transport};
+use crate::hub::{Client, Connections, Handshake, new_sid};
+use crate::protocol::Sid;
+use crate::protocol::websocket::accept_key;
+use crate::transport::WebSocket;
+
+pub(super) async fn respond<B>(context: Context, request: Request<B>) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+{
+    let (parts, body) = request.into_parts();
+    let asked = parse(&parts, &context.server.settings.engine, |sid| {
+        context.sessions.get(sid)
+    });
+    match asked {
+        Ok(Asked::Open | Asked::OpenWebSocket) if !context.sessions.is_open() => unavailable(),
+        Ok(Asked::Open) => open(&context, parts),
+        Ok(Asked::OpenWebSocket) => open_websocket(context, parts),
+        Ok(Asked::Poll(entry)) => poll(&entry).await,
+        Ok(Asked::Post(entry)) => post(&context, &entry, &parts, body).await,
+        Ok(Asked::Upgrade(entry)) => upgrade(&context, entry, parts),
+        Ok(Asked::OtherMethod) => empty(StatusCode::INTERNAL_SERVER_ERROR),
+        Err(refusal) => {
+            tracing::debug!(uri = %parts.uri, %refusal, "request refused");
+            refusal.response()
+        }
+    }
+}
+
+fn open(context: &Context, mut parts: Parts) -> Response<Body> {
+    let Some((client, packet)) = new_client(context, &mut parts, Transport::Polling) else {
+        return empty(StatusCode::SERVICE_UNAVAILABLE);
+    };
+    let (connection, _) = Connection::open(&context.server, &context.sessions, client, None);
+    tokio::spawn(connection.run());
+    payload(packet.into())
+}
+
+fn open_websocket(context: Context, mut parts: Parts) -> Response<Body> {
+    let (response, on_upgrade) = match switch_protocols(&mut parts) {
+        Ok(switch) => switch,
+        Err(refused) => return refused,
+    };
+    let Some((client, packet)) = new_client(&context, &mut parts, Transport::WebSocket) else {
+        return empty(StatusCode::SERVICE_UNAVAILABLE);
+    };
+    drop(parts);
+    tokio::spawn(async move {
+        let max_payload = context.server.settings.engine.max_payload;
+        let mut socket = match on_upgrade.await {
+            Ok(upgraded) => WebSocket::new(upgraded, max_payload),
+            Err(error) => return tracing::debug!(%error, "upgrade failed"),
+        };
+        socket.push_text(packet.as_bytes());
+        let (connection, _) =
+            Connection::open(&context.server, &context.sessions, client, Some(socket));
+        drop(context);
+        connection.run().await;
+    });
+    response
+}
+
+/// A fresh client, and the packet that opens its session.
+fn new_client(
+    context: &Context,
+    parts: &mut Parts,
+    transport: Transport,
+) -> Option<(Arc<Client>, String)> {
+    let config = &context.server.settings.engine;
+    let sid: Sid = new_sid()?;
+    parts.extensions.insert(context.io.clone());
+    let packet = crate::protocol::engine_io::Handshake {
+        sid,
+        upgrades: config.upgrades(transport),
+        ping_interval: config.ping_interval,
+        ping_timeout: config.ping_timeout,
+        max_payload: config.max_payload,
+    };
+    let outbox = Arc::new(Outbox::new(
+        config.max_outbox_packets,
+        config.max_outbox_bytes,
+    ));
+    let client = Client::new(sid, outbox, Handshake::new(parts), transport);
+    Some((Arc::new(client), packet.encode()))
+}
+
+async fn poll(entry: &Entry) -> Response<Body> {
+    let (sender, receiver) = oneshot::channel();
+    if entry.mailbox.send(Inbound::Poll(sender)).await.is_err() {
+        return Refusal::SessionUnknown.response();
+    }
+    match receiver.await {
+        Ok(PollAnswer::Payload(body)) => payload(body),
+        Ok(PollAnswer::Overlap) => empty(StatusCode::BAD_REQUEST),
+        Err(_) => Refusal::SessionUnknown.response(),
+    }
+}
+
+async fn post<B>(context: &Context, entry: &Arc<Entry>, parts: &Parts, body: B) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+{
+    let Some(posting) = Posting::begin(entry) else {
+        entry.broken(DisconnectReason::TransportError).await;
+        return empty(StatusCode::BAD_REQUEST);
+    };
+    let kind = parts.headers.get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind == "application/octet-stream") {
+        return posting
+            .fail(DisconnectReason::TransportError, StatusCode::BAD_REQUEST)
+            .await;
+    }
+    let limit = context.server.settings.engine.max_payload;
+    let body = match Limited::new(Box::pin(body), limit).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            tracing::debug!(sid = %entry.client.sid, limit, "request body over the limit");
+            return posting
+                .fail(
+                    DisconnectReason::TransportError,
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                )
+                .await;
+        }
+        Err(error) => {
+            tracing::debug!(sid = %entry.client.sid, %error, "request body cannot be read");
+            return posting
+                .fail(DisconnectReason::TransportError, StatusCode::BAD_REQUEST)
+                .await;
+        }
+    };
+    let Ok(text) = ByteString::try_from(body) else {
+        return posting
+            .fail(DisconnectReason::ParseError, StatusCode::BAD_REQUEST)
+            .await;
+    };
+    let (done, taken) = oneshot::channel();
+    if entry.mailbox.send(Inbound::Post(text, done)).await.is_err() {
+        posting.end();
+        return Refusal::SessionUnknown.response();
+    }
+    let answer = taken.await;
+    posting.end();
+    match answer {
+        Ok(PostAnswer::Taken) => accepted(),
+        Ok(PostAnswer::Undecodable) | Err(_) => empty(StatusCode::BAD_REQUEST),
+    }
+}
+
+impl Entry {
+    /// Ends the session. If its task is gone there is none.
+    async fn broken(&self, reason: DisconnectReason) {
+        let _ = self.mailbox.send(Inbound::Broken(reason)).await;
+    }
+}
+
+/// A POST under way. Dropped in the middle, it was given up by its client.
+struct Posting {
+    entry: Arc<Entry>,
+    ended: bool,
+}
+
+impl Posting {
+    /// `None` if there is one already.
+    fn begin(entry: &Arc<Entry>) -> Option<Self> {
+        let free = !entry.posting.swap(true, Ordering::AcqRel);
+        free.then(|| Self {
+            entry: Arc::clone(entry),
+            ended: false,
+        })
+    }
+
+    fn end(mut self) {
+        self.ended = true;
+    }
+
+    async fn fail(self, reason: DisconnectReason, status: StatusCode) -> Response<Body> {
+        self.entry.broken(reason).await;
+        self.end();
+        empty(status)
+    }
+}
+
+impl Drop for Posting {
+    fn drop(&mut self) {
+        self.entry.posting.store(false, Ordering::Release);
+        if !self.ended {
+            let mailbox = self.entry.mailbox.clone();
+            tokio::spawn(async move {
+                let _ = mailbox
+                    .send(Inbound::Broken(DisconnectReason::TransportError))
+                    .await;
+            });
+        }
+    }
+}
+
+fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) -> Response<Body> {
+    let (response, on_upgrade) = match switch_protocols(&mut parts) {
+        Ok(switch) => switch,
+        Err(refused) => return refused,
+    };
+    // One at a time, and only once.
+    if entry.upgrading.swap(true, Ordering::AcqRel) {
+        return Refusal::BadRequest.response();
+    }
+    let max_payload = context.server.settings.engine.max_payload;
+    tokio::spawn(async move {
+        let inbound = match on_upgrade.await {
+            Ok(upgraded) => Inbound::Probe(WebSocket::new(upgraded, max_payload)),
+            Err(error) => {
+                tracing::debug!(sid = %entry.client.sid, %error, "upgrade failed");
+                Inbound::ProbeFailed
+            }
+        };
+        let _ = entry.mailbox.send(inbound).await;
+    });
+    response
+}
+
+/// The answer that turns the connection into a WebSocket, and what becomes one once it is sent.
+fn switch_protocols(parts: &mut Parts) -> Result<(Response<Body>, OnUpgrade), Response<Body>> {
+    let http2 = parts.version == Version::HTTP_2;
+    if parts
+        .headers
+        .get(header::SEC_WEBSOCKET_VERSION)
+        .is_none_or(|version| version != "13")
+    {
+        let mut response = empty(StatusCode::UPGRADE_REQUIRED);
+        response.headers_mut().insert(
+            header::SEC_WEBSOCKET_VERSION,
+            HeaderValue::from_static("13"),
+        );
+        return Err(response);
+    }
+    let key = parts
+        .headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .map(|key| accept_key(key.as_bytes()));
+    if key.is_none() && !http2 {
+        return Err(Refusal::BadRequest.response());
+    }
+    let Some(on_upgrade) = parts.extensions.remove::<OnUpgrade>() else {
+        tracing::warn!("this server, or a layer outside, does not let connections be upgraded");
+        return Err(Refusal::BadRequest.response());
+    };
+    let mut response = empty(if http2 {
+        StatusCode::OK
+    } else {
+        StatusCode::SWITCHING_PROTOCOLS
+    });
+    let headers = response.headers_mut();
+    if !http2 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        if let Some(Ok(key)) = key.map(HeaderValue::try_from) {
+            headers.insert(header::SEC_WEBSOCKET_ACCEPT, key);
+        }
+    }
+    let protocols = parts
+        .headers
+        .get(header::SEC_WEBSOCKET_PROTOCOL)
+        .and_then(|value| value.to_str().ok());
+    let first = protocols
+        .and_then(|value| value.split(',').next())
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
+    if let Some(Ok(first)) = first.map(HeaderValue::from_str) {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, first);
+    }
+    Ok((response, on_upgrade))
+}

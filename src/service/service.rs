@@ -1,0 +1,61 @@
+//! The service: one request in, one answer out.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum_core::body::Body;
+use bytes::Bytes;
+use http::{Request, Response};
+use tower::BoxError;
+
+use super::response::unavailable;
+use super::serve;
+use crate::driver::Sessions;
+use crate::hub::{Server, SocketIo};
+
+/// See [`SocketIo::service`].
+#[derive(Clone, Debug)]
+pub struct SocketIoService {
+    io: SocketIo,
+}
+
+/// The server, for the time of one request.
+pub(super) struct Context {
+    pub(super) io: SocketIo,
+    pub(super) server: Arc<Server>,
+    pub(super) sessions: Arc<Sessions>,
+}
+
+impl SocketIoService {
+    pub(super) fn new(io: SocketIo) -> Self {
+        Self { io }
+    }
+
+    pub(super) fn respond<B>(
+        &self,
+        request: Request<B>,
+    ) -> impl Future<Output = Response<Body>> + Send + use<B>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let context = self.context();
+        async move {
+            match context {
+                Some(context) => serve::respond(context, request).await,
+                // A handle that was never given to `build_into`, or outlived its server.
+                None => unavailable(),
+            }
+        }
+    }
+
+    fn context(&self) -> Option<Context> {
+        let server = self.io.server()?;
+        let connections = Arc::clone(&server.connections) as Arc<dyn std::any::Any + Send + Sync>;
+        let sessions = connections.downcast().ok()?;
+        Some(Context {
+            io: self.io.clone(),
+            server,
+            sessions,
+        })
+    }
+}

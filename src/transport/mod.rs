@@ -1,0 +1,7 @@
+//! Bytes on a connection, to and from Engine.IO packets.
+
+mod polling;
+mod websocket;
+
+pub(crate) use polling::collect;
+pub(crate) use websocket::{End, WebSocket};
