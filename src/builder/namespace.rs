@@ -129,6 +129,10 @@ impl<S: Send + Sync + 'static> Namespace<S> {
 
     /// Wraps the handling of all events of the namespace in a tower layer, shared by all its sockets. A second layer goes
     /// inside of the first; use a `ServiceBuilder` for several.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "layers are given away, as in axum"
+    )]
     pub fn layer<L>(mut self, layer: L) -> Self
     where
         L: Layer<EventService> + Send + 'static,

@@ -31,10 +31,6 @@ pub struct Ack<T> {
 
 impl<T: Serialize> Ack<T> {
     /// Answers. Does nothing if the client did not ask for an acknowledgement.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the answer is used up, and the bound is the simpler"
-    )]
     pub fn send(self, answer: T) {
         reply(&self.socket, self.id, AckBody::ok(&answer));
     }

@@ -1,4 +1,8 @@
 //! What a handler returns, by where it runs.
+#![expect(
+    clippy::result_large_err,
+    reason = "errors are responses here, as in axum"
+)]
 
 use std::future::Future;
 

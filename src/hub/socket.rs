@@ -250,7 +250,8 @@ impl Socket {
             let notified = self.0.closed.notified();
             tokio::pin!(notified);
             notified.as_mut().enable();
-            if let State::Closed(reason) = *self.0.state.lock() {
+            let state = *self.0.state.lock();
+            if let State::Closed(reason) = state {
                 return reason;
             }
             notified.await;
@@ -351,7 +352,8 @@ impl Socket {
     }
 
     pub(crate) fn borrow_parts(&self) -> Option<Box<Parts>> {
-        match std::mem::replace(&mut *self.0.parts.lock(), Slot::Lent) {
+        let before = std::mem::replace(&mut *self.0.parts.lock(), Slot::Lent);
+        match before {
             Slot::Here(parts) => parts,
             Slot::Lent => None,
         }

@@ -1,4 +1,5 @@
 //! What each kind of request does.
+#![expect(clippy::result_large_err, reason = "a refusal is a response")]
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -81,8 +81,10 @@ impl Out {
 
 impl WebSocket {
     pub(crate) fn new(io: Upgraded, max_message: usize) -> Self {
-        let mut config = Config::default();
-        config.max_message = max_message;
+        let config = Config {
+            max_message,
+            ..Config::default()
+        };
         Self {
             io: Box::new(TokioIo::new(io)),
             decoder: Decoder::new(config),

@@ -141,15 +141,13 @@ impl Decoder {
             .as_ref()
             .and_then(|partial| partial.message.as_ref())
             .map(|m| m.data.len());
-        if self
+        let at_start = self
             .partial
             .as_ref()
-            .is_none_or(|partial| partial.header_len == 0)
-        {
-            if let Some((head, len)) = parse(input, &self.config, in_message)? {
-                *input = input.get(len..).unwrap_or_default();
-                return Ok(Some((head, 0)));
-            }
+            .is_none_or(|partial| partial.header_len == 0);
+        if at_start && let Some((head, len)) = parse(input, &self.config, in_message)? {
+            *input = input.get(len..).unwrap_or_default();
+            return Ok(Some((head, 0)));
         }
         // The header is cut: collect it byte by byte.
         let partial = self.partial.get_or_insert_default();

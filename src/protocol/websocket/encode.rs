@@ -106,9 +106,13 @@ pub fn close_frame(code: Option<CloseCode>, reason: &str) -> Bytes {
     let Some(code) = code else {
         return frame(Opcode::Close, &[]);
     };
-    let reason = reason
-        .get(..reason.floor_char_boundary(123))
-        .unwrap_or_default();
+    // A close frame holds 125 bytes, two of them for the code.
+    let fits = (0..=123).rev().find_map(|end| reason.get(..end));
+    let reason = if reason.len() <= 123 {
+        reason
+    } else {
+        fits.unwrap_or_default()
+    };
     frame(
         Opcode::Close,
         &[&code.get().to_be_bytes(), reason.as_bytes()].concat(),
