@@ -142,9 +142,11 @@ pub(crate) fn layered(
     layered
 }
 
-impl<L, H, M, S> Handler<M, S, phase::Event> for Layered<L, H>
+impl<L, H, M, S> Handler<M, S> for Layered<L, H, M, S, phase::Event>
 where
     H: Handler<M, S>,
+    M: 'static,
+    S: 'static,
     L: Layer<EventService> + Clone + Send + Sync + 'static,
     L::Service: Service<EventRequest, Response = AckBody> + Clone + Send + Sync + 'static,
     <L::Service as Service<EventRequest>>::Error: Into<BoxError>,

@@ -3,6 +3,7 @@
 //! A handler is an async function (or closure) of up to 16 arguments, each [`FromEvent`](crate::extract::FromEvent). Its
 //! arguments are taken one after another, then its body runs; what it returns is the client's acknowledgement.
 
+mod cancel;
 mod check;
 mod function;
 mod layer;
@@ -10,6 +11,8 @@ mod outcome;
 mod refused;
 mod reply;
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 pub(crate) use layer::Dispatcher;
@@ -39,56 +42,107 @@ pub trait Handler<M, S, P: Phase = phase::Event>: Clone + Send + Sync + Sized + 
     fn into_boxed(self, state: &Arc<S>) -> BoxHandler<P::Outcome>;
 
     /// The next event of the same socket for this handler waits until this one is done.
-    fn one_at_a_time(self) -> OneAtATime<Self> {
-        OneAtATime(self)
+    fn one_at_a_time(self) -> OneAtATime<Self, M, S, P> {
+        OneAtATime(self, PhantomData)
     }
 
     /// Drops the handler's future when its socket disconnects. By default it runs to its end: it may be between two writes
     /// to a database.
-    fn cancel_on_disconnect(self) -> CancelOnDisconnect<Self> {
-        CancelOnDisconnect(self)
+    fn cancel_on_disconnect(self) -> CancelOnDisconnect<Self, M, S, P> {
+        CancelOnDisconnect(self, PhantomData)
     }
 
     /// Wraps it in a tower layer; what is inside is a [`Service`](tower_service::Service) of [`EventRequest`]s.
     ///
     /// An error of the layer is the client's error: a timeout answers `{"error":"timed out"}`, load shedding
     /// `{"error":"overloaded"}`.
-    fn layer<L>(self, layer: L) -> Layered<L, Self> {
+    fn layer<L>(self, layer: L) -> Layered<L, Self, M, S, P> {
         Layered {
             layer,
             handler: self,
+            marker: PhantomData,
         }
     }
 }
 
+/// What the inference has found of a handler that is wrapped.
+type Inferred<M, S, P> = PhantomData<fn(&S) -> (M, P)>;
+
 /// See [`Handler::one_at_a_time`].
-#[derive(Clone, Copy, Debug)]
-pub struct OneAtATime<H>(H);
+pub struct OneAtATime<H, M, S, P>(H, Inferred<M, S, P>);
 
 /// See [`Handler::cancel_on_disconnect`].
-#[derive(Clone, Copy, Debug)]
-pub struct CancelOnDisconnect<H>(H);
+pub struct CancelOnDisconnect<H, M, S, P>(H, Inferred<M, S, P>);
 
 /// See [`Handler::layer`].
-#[derive(Clone, Copy, Debug)]
-pub struct Layered<L, H> {
+pub struct Layered<L, H, M, S, P> {
     layer: L,
     handler: H,
+    marker: Inferred<M, S, P>,
 }
 
-impl<H: Handler<M, S, P>, M, S, P: Phase> Handler<M, S, P> for OneAtATime<H> {
-    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<P::Outcome> {
+impl<H, M, S> Handler<M, S> for OneAtATime<H, M, S, phase::Event>
+where
+    H: Handler<M, S>,
+    M: 'static,
+    S: 'static,
+{
+    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<AckBody> {
         let mut boxed = self.0.into_boxed(state);
         boxed.options.one_at_a_time = true;
         boxed
     }
 }
 
-impl<H: Handler<M, S, P>, M, S, P: Phase> Handler<M, S, P> for CancelOnDisconnect<H> {
-    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<P::Outcome> {
-        let mut boxed = self.0.into_boxed(state);
-        boxed.options.cancel_on_disconnect = true;
-        boxed
+impl<H, M, S> Handler<M, S> for CancelOnDisconnect<H, M, S, phase::Event>
+where
+    H: Handler<M, S>,
+    M: 'static,
+    S: 'static,
+{
+    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<AckBody> {
+        cancel::on_disconnect(self.0.into_boxed(state))
+    }
+}
+
+impl<H: Clone, M, S, P> Clone for OneAtATime<H, M, S, P> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), PhantomData)
+    }
+}
+
+impl<H: Clone, M, S, P> Clone for CancelOnDisconnect<H, M, S, P> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), PhantomData)
+    }
+}
+
+impl<L: Clone, H: Clone, M, S, P> Clone for Layered<L, H, M, S, P> {
+    fn clone(&self) -> Self {
+        let (layer, handler) = (self.layer.clone(), self.handler.clone());
+        Self {
+            layer,
+            handler,
+            marker: PhantomData,
+        }
+    }
+}
+
+impl<H, M, S, P> fmt::Debug for OneAtATime<H, M, S, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OneAtATime").finish_non_exhaustive()
+    }
+}
+
+impl<H, M, S, P> fmt::Debug for CancelOnDisconnect<H, M, S, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelOnDisconnect").finish_non_exhaustive()
+    }
+}
+
+impl<L, H, M, S, P> fmt::Debug for Layered<L, H, M, S, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layered").finish_non_exhaustive()
     }
 }
 

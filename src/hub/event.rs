@@ -29,8 +29,6 @@ pub struct BoxHandler<Out> {
 pub(crate) struct HandlerOptions {
     /// The next event of this socket for this handler waits until this one is done.
     pub(crate) one_at_a_time: bool,
-    /// Drop the handler's future when the socket disconnects.
-    pub(crate) cancel_on_disconnect: bool,
 }
 
 impl<Out> BoxHandler<Out> {

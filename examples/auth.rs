@@ -1,0 +1,96 @@
+//! Who is it? Two ways: a token in the client's `auth`, checked by a middleware; and the session of an HTTP login, which
+//! the socket shares by its cookie.
+//!
+//! `cargo run --example auth`, then connect a client to `/token` with `{ auth: { token: "ann-secret" } }`; or log in with
+//! `curl -c jar -X POST localhost:3000/login/ann` and connect to `/session` with that cookie.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Extension, Json, Router};
+use axum_socketio::{Auth, Namespace, Refused, SocketIo};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
+
+/// What a middleware learns, and every handler of the socket may take as `Extension<User>`.
+#[derive(Clone, Serialize, Deserialize)]
+struct User {
+    name: String,
+}
+
+/// The keys that tokens are signed with; here just a secret.
+#[derive(Clone)]
+struct Keys {
+    secret: String,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    token: String,
+}
+
+async fn by_token(
+    State(keys): State<Keys>,
+    Auth(auth): Auth<Token>,
+) -> Result<Extension<User>, Refused> {
+    let name = auth
+        .token
+        .strip_suffix(&keys.secret)
+        .and_then(|name| name.strip_suffix('-'));
+    // The client's connect_error event gets both: error.message and error.data.code.
+    let name =
+        name.ok_or_else(|| Refused::new("not authorized").data(json!({ "code": "bad_token" })))?;
+    Ok(Extension(User {
+        name: name.to_owned(),
+    }))
+}
+
+/// The session that the HTTP login wrote: its layer is outside of ours, so the handshake carries it.
+async fn by_session(session: Session) -> Result<Extension<User>, StatusCode> {
+    let user = session
+        .get::<User>("user")
+        .await
+        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    user.map(Extension).ok_or(StatusCode::UNAUTHORIZED)
+}
+
+async fn whoami(Extension(user): Extension<User>) -> Json<User> {
+    Json(user)
+}
+
+async fn login(session: Session, Path(name): Path<String>) -> Result<StatusCode, StatusCode> {
+    session
+        .insert("user", User { name })
+        .await
+        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn app() -> Router {
+    let keys = Keys {
+        secret: "secret".to_owned(),
+    };
+    let io = SocketIo::builder()
+        .namespace(
+            "/token",
+            Namespace::new().middleware(by_token).on("whoami", whoami),
+        )
+        .namespace(
+            "/session",
+            Namespace::new().middleware(by_session).on("whoami", whoami),
+        )
+        .with_state(keys)
+        .build();
+    Router::new()
+        .route("/login/{name}", post(login))
+        .layer(io.layer())
+        // Added after ours, so it is outside of it.
+        .layer(SessionManagerLayer::new(MemoryStore::default()).with_secure(false))
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
+    axum::serve(listener, app()).await
+}

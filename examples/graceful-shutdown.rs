@@ -1,0 +1,57 @@
+//! A server that goes down without losing anything: on ctrl-c it takes no new connections, closes those it has, spread
+//! over two seconds, and waits for handlers that are still at work.
+//!
+//! `cargo run --example graceful-shutdown`; `curl -i localhost:3000/readyz` says whether it takes new connections.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum_socketio::{DisconnectReason, Namespace, Socket, SocketIo};
+
+/// Finishes even when its client has been disconnected: handlers are not cancelled.
+async fn save() {
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    eprintln!("saved");
+}
+
+async fn left(socket: Socket, reason: DisconnectReason) {
+    eprintln!("{} left: {reason}", socket.id());
+}
+
+async fn readyz(io: SocketIo) -> StatusCode {
+    if io.ready() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+async fn ctrl_c() {
+    if let Err(error) = tokio::signal::ctrl_c().await {
+        eprintln!("no signals here: {error}");
+        std::future::pending::<()>().await;
+    }
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let io = SocketIo::builder()
+        .drain_window(Duration::from_secs(2))
+        .drain_limit(Duration::from_secs(20))
+        .namespace("/", Namespace::new().on("save", save).on_disconnect(left))
+        .build();
+    let app = Router::new()
+        .route("/readyz", get(readyz))
+        .layer(io.layer());
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
+    axum::serve(listener, app)
+        .with_graceful_shutdown({
+            let io = io.clone();
+            async move { io.graceful(ctrl_c()).await }
+        })
+        .await?;
+    io.closed().await;
+    Ok(())
+}

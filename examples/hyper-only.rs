@@ -1,0 +1,53 @@
+//! Without axum's router: the service on plain hyper, over HTTP/1.1 and HTTP/2, with the path matched by hand.
+//!
+//! `cargo run --example hyper-only`, then connect a client to `http://localhost:3000`.
+
+use std::convert::Infallible;
+
+use axum_socketio::{Data, Namespace, Reply, SocketIo};
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tower::ServiceExt;
+
+async fn add(Data((a, b)): Data<(i64, i64)>) -> Reply<i64> {
+    Reply(a.saturating_add(b))
+}
+
+async fn serve(
+    io: SocketIo,
+    request: Request<Incoming>,
+) -> Result<Response<axum::body::Body>, Infallible> {
+    if request.uri().path() == "/socket.io/" {
+        return io.service().oneshot(request).await;
+    }
+    let mut response = Response::new("try /socket.io/\n".into());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    Ok(response)
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let io = SocketIo::builder()
+        .namespace("/", Namespace::new().on("add", add))
+        .build();
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        // Many small packets: do not let the kernel wait for more of them.
+        stream.set_nodelay(true)?;
+        let io = io.clone();
+        let service = hyper::service::service_fn(move |request| serve(io.clone(), request));
+        tokio::spawn(async move {
+            let mut server = auto::Builder::new(TokioExecutor::new());
+            server.http2().enable_connect_protocol();
+            if let Err(error) = server
+                .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                .await
+            {
+                eprintln!("connection failed: {error}");
+            }
+        });
+    }
+}

@@ -1,0 +1,108 @@
+//! One function for an HTTP route and for an event: `POST /todos` and `todo:create` are the same `create_todo`, with the
+//! same state, the same arguments, the same errors.
+//!
+//! `cargo run --example todo-shared-handlers`, then
+//! `curl -H 'content-type: application/json' -d '{"text":"milk"}' localhost:3000/todos`, or from a client:
+//! `await socket.emitWithAck("todo:create", { text: "milk" })`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{FromRef, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use axum_socketio::{Namespace, SocketIo};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, FromRef)]
+struct AppState {
+    todos: Todos,
+    io: SocketIo,
+}
+
+#[derive(Clone, Default)]
+struct Todos(Arc<Mutex<Vec<Todo>>>);
+
+#[derive(Clone, Serialize)]
+struct Todo {
+    id: usize,
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct NewTodo {
+    text: String,
+}
+
+enum AppError {
+    EmptyText,
+}
+
+impl IntoResponse for AppError {
+    fn into_response(self) -> Response {
+        let Self::EmptyText = self;
+        (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Json(serde_json::json!({ "error": "a todo needs a text" })),
+        )
+            .into_response()
+    }
+}
+
+async fn create_todo(
+    State(todos): State<Todos>,
+    State(io): State<SocketIo>,
+    Json(new): Json<NewTodo>,
+) -> Result<(StatusCode, Json<Todo>), AppError> {
+    if new.text.trim().is_empty() {
+        return Err(AppError::EmptyText);
+    }
+    let todo = {
+        let mut todos = todos.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let todo = Todo {
+            id: todos.len() + 1,
+            text: new.text,
+        };
+        todos.push(todo.clone());
+        todo
+    };
+    io.emit("todo:created", &todo);
+    Ok((StatusCode::CREATED, Json(todo)))
+}
+
+async fn list_todos(State(todos): State<Todos>) -> Json<Vec<Todo>> {
+    Json(
+        todos
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone(),
+    )
+}
+
+fn app() -> Router {
+    // The state holds the handle, the server holds the state: so the handle is made first.
+    let io = SocketIo::handle();
+    let state = AppState {
+        todos: Todos::default(),
+        io: io.clone(),
+    };
+    let todos = Namespace::new()
+        .on("todo:create", create_todo)
+        .on("todo:list", list_todos);
+    let io = SocketIo::builder()
+        .namespace("/", todos)
+        .with_state(state.clone())
+        .build_into(&io);
+    Router::new()
+        .route("/todos", get(list_todos).post(create_todo))
+        .layer(io.layer())
+        .with_state(state)
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
+    axum::serve(listener, app()).await
+}

@@ -1,0 +1,42 @@
+//! Tower layers round events, as round HTTP routes: a timeout and a limit for one event, load shedding for a namespace.
+//!
+//! `cargo run --example tower-layers`, then `await socket.emitWithAck("slow")` answers `{"error":"timed out"}`, and the
+//! third search at a time `{"error":"overloaded"}`.
+
+use std::time::Duration;
+
+use axum::{Json, Router};
+use axum_socketio::{Data, Handler, Namespace, SocketIo};
+use tower::ServiceBuilder;
+use tower::limit::ConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
+use tower::timeout::TimeoutLayer;
+
+async fn slow() -> Json<&'static str> {
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    Json("at last")
+}
+
+async fn search(Data(query): Data<String>) -> Json<Vec<String>> {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    Json(vec![format!("something about {query}")])
+}
+
+fn app() -> Router {
+    // Two at a time over all sockets, and whoever comes third is told at once.
+    let limited = ServiceBuilder::new()
+        .layer(LoadShedLayer::new())
+        .layer(ConcurrencyLimitLayer::new(2));
+    let namespace = Namespace::new()
+        .on("search", search.layer(limited))
+        .on("slow", slow)
+        .layer(TimeoutLayer::new(Duration::from_secs(2)));
+    let io = SocketIo::builder().namespace("/", namespace).build();
+    Router::new().layer(io.layer())
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
+    axum::serve(listener, app()).await
+}
