@@ -47,10 +47,7 @@ async fn main() -> std::io::Result<()> {
         .layer(io.layer());
     let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
     axum::serve(listener, app)
-        .with_graceful_shutdown({
-            let io = io.clone();
-            async move { io.graceful(ctrl_c()).await }
-        })
+        .with_graceful_shutdown(io.graceful(ctrl_c()))
         .await?;
     io.closed().await;
     Ok(())

@@ -1,4 +1,28 @@
-//! Socket.IO as a Tower layer for axum.
+//! A Socket.IO server as a Tower layer for [axum]: what axum is to HTTP requests, this is to Socket.IO events.
+//!
+//! ```
+//! use axum::{Json, Router};
+//! use axum_socketio::{Data, Namespace, Socket, SocketIo};
+//!
+//! async fn message(socket: Socket, Data((room, text)): Data<(String, String)>) -> Json<usize> {
+//!     socket.to(&room).emit("message", (socket.id(), &text));
+//!     Json(text.len())                            // the client's acknowledgement
+//! }
+//!
+//! let io = SocketIo::builder()
+//!     .namespace("/", Namespace::new().on("message", message))
+//!     .build();
+//! let app: Router = Router::new().layer(io.layer());
+//! ```
+//!
+//! - [`SocketIo`] is the server and the handle to it; its [`layer`](SocketIo::layer), [`router`](SocketIo::router) and
+//!   [`service`](SocketIo::service) mount it.
+//! - [`Namespace`] is a table of handlers, as a router is a table of routes.
+//! - [`extract`] says what arguments a handler may take, [`handler`] what it may return.
+//! - [`Socket`] is one client in one namespace, [`Broadcast`] some of them.
+//! - [`guide`] has longer texts.
+//!
+//! [axum]: https://docs.rs/axum
 
 mod adapter;
 mod builder;
@@ -6,6 +30,7 @@ mod connection;
 mod driver;
 mod engine;
 pub mod extract;
+pub mod guide;
 pub mod handler;
 mod hub;
 pub mod protocol;

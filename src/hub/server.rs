@@ -189,27 +189,31 @@ impl SocketIo {
     /// New connections are refused with 503 and [`ready`](Self::ready) is false at once. Those there are are closed,
     /// spread over the builder's `drain_window`, so that the servers that take over are not stormed. It resolves when all
     /// handlers are done, or after the builder's `drain_limit`.
-    pub async fn graceful<F: Future<Output = ()>>(&self, signal: F) {
-        signal.await;
-        let Some(server) = self.server() else { return };
-        server.connections.shut_down(server.settings.drain_window);
-        if tokio::time::timeout(server.settings.drain_limit, server.connections.closed())
-            .await
-            .is_err()
-        {
-            tracing::warn!(
-                left = server.connections.count(),
-                "not all connections were done in time"
-            );
+    #[must_use = "give it to the server that listens"]
+    pub fn graceful<F>(&self, signal: F) -> impl Future<Output = ()> + Send + use<F>
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let io = self.clone();
+        async move {
+            signal.await;
+            if let Some(server) = io.server() {
+                server.connections.shut_down(server.settings.drain_window);
+                io.closed().await;
+            }
         }
     }
 
     /// Resolves when, after [`close`](Self::close) or [`graceful`](Self::graceful), all connections are closed and all
     /// handlers are done, or after the builder's `drain_limit`.
     pub async fn closed(&self) {
-        if let Some(server) = self.server() {
-            let _ = tokio::time::timeout(server.settings.drain_limit, server.connections.closed())
-                .await;
+        let Some(server) = self.server() else { return };
+        let closed = server.connections.closed();
+        if tokio::time::timeout(server.settings.drain_limit, closed)
+            .await
+            .is_err()
+        {
+            tracing::warn!("not all connections were done in time");
         }
     }
 }

@@ -1,0 +1,14 @@
+//! Longer texts: the same that the repository has in `docs/`.
+
+#[doc = include_str!("../docs/getting-started.md")]
+pub mod getting_started {}
+
+#[doc = include_str!("../docs/compatibility.md")]
+pub mod compatibility {}
+
+#[doc = include_str!("../docs/architecture.md")]
+pub mod architecture {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
