@@ -144,7 +144,7 @@ impl Connection {
             self.take_requests(cx);
             self.take_commands(cx);
             while let Err(violation) = self.dispatch.poll_handlers(cx) {
-                self.violated(&violation);
+                self.violated(&violation, cx);
             }
             let mut again = self.take_post(cx);
             again |= self.read(cx);
@@ -198,6 +198,11 @@ impl Connection {
             tracing::debug!(sid = %self.client.sid, "overlapping polls");
             let _ = poll.send(PollAnswer::Overlap);
             self.input(Input::Lost(DisconnectReason::TransportError), cx);
+            return;
+        }
+        if self.socket.is_some() {
+            // The WebSocket has taken over while this one was on its way.
+            let _ = poll.send(PollAnswer::Payload(Control::Noop.text().into()));
             return;
         }
         self.poll = Some(poll);
@@ -328,7 +333,7 @@ impl Connection {
                     if reason == DisconnectReason::ServerNamespaceDisconnect {
                         self.dispatch.disconnect_all();
                     }
-                    self.session.handle(Input::Close(reason), now());
+                    self.close(reason, cx);
                 }
             }
         }
@@ -344,7 +349,7 @@ impl Connection {
             match action {
                 Action::Deliver(message) => {
                     if let Err(violation) = self.dispatch.message(message, cx) {
-                        self.violated(&violation);
+                        self.violated(&violation, cx);
                     } else if self.dispatch.joined {
                         self.timers.connect_by = None;
                     }
@@ -370,10 +375,15 @@ impl Connection {
         }
     }
 
-    fn violated(&mut self, violation: &Violation) {
+    fn violated(&mut self, violation: &Violation, cx: &mut Context<'_>) {
         tracing::debug!(sid = %self.client.sid, error = %violation, cause = ?violation, "protocol violation");
-        self.session
-            .handle(Input::Close(DisconnectReason::ForcedClose), now());
+        self.close(DisconnectReason::ForcedClose, cx);
+    }
+
+    /// Its sockets have left at once; the transport ends when what is queued has been written.
+    fn close(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) {
+        self.session.handle(Input::Close(reason), now());
+        self.dispatch.close(reason, cx);
     }
 
     fn upgrade(&mut self) {

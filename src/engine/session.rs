@@ -142,7 +142,7 @@ impl Session {
     pub(crate) fn handle(&mut self, input: Input, now: Instant) {
         match (&self.state, input) {
             (State::Closed, _) => {}
-            (_, Input::Lost(reason)) => self.close(reason),
+            (State::Open, Input::Lost(reason)) => self.close(reason),
             (State::Open, Input::Close(reason)) => {
                 self.close_probe();
                 self.state = State::Closing {
@@ -150,14 +150,15 @@ impl Session {
                     close_at: now + self.timing.close_timeout,
                 };
             }
-            (State::Closing { reason, .. }, Input::Flushed) => {
+            // Whatever ends it now, the reason is the one for which it was closing.
+            (
+                State::Closing { reason, .. },
+                Input::Flushed | Input::Lost(_) | Input::Packet(Packet::Close),
+            ) => {
                 let reason = *reason;
                 self.close(reason);
             }
-            // What a client still sends to a session that is closing is ignored, as in Node, but for its own close.
-            (State::Closing { .. }, Input::Packet(Packet::Close)) => {
-                self.close(DisconnectReason::TransportClose)
-            }
+            // What else a client sends to a session that is closing is ignored, as in Node.
             (State::Closing { .. }, _) | (State::Open, Input::Flushed) => {}
             (State::Open, Input::Packet(packet)) => self.packet(packet, now),
             (State::Open, Input::PollOpened) => {

@@ -205,12 +205,9 @@ impl Drop for Posting {
     fn drop(&mut self) {
         self.entry.posting.store(false, Ordering::Release);
         if !self.ended {
-            let mailbox = self.entry.mailbox.clone();
-            tokio::spawn(async move {
-                let _ = mailbox
-                    .send(Inbound::Broken(DisconnectReason::TransportError))
-                    .await;
-            });
+            // A full mailbox has worse to tell.
+            let broken = Inbound::Broken(DisconnectReason::TransportError);
+            let _ = self.entry.mailbox.try_send(broken);
         }
     }
 }
