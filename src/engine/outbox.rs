@@ -1,7 +1,7 @@
 //! What waits to be written to one client: a bounded queue of frames with a waker.
 
 use std::collections::VecDeque;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 use super::Frame;
 use crate::protocol::EncodeError;
@@ -59,6 +59,8 @@ struct State {
     woken: bool,
     closed: bool,
     waker: Option<Waker>,
+    /// Who waits for room.
+    waiting: Vec<Waker>,
 }
 
 /// What [`Outbox::take`] saw.
@@ -141,6 +143,27 @@ impl Outbox {
         if state.packets < self.max_packets && state.bytes < self.max_bytes {
             state.refused = false;
         }
+        let waiting = if self.is_low(&state) {
+            std::mem::take(&mut state.waiting)
+        } else {
+            Vec::new()
+        };
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ready when no more than a quarter of either limit is waiting, or nothing ever will be.
+    pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.closed || self.is_low(&state) {
+            return Poll::Ready(());
+        }
+        state.waiting.push(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn is_low(&self, state: &State) -> bool {
+        state.packets <= self.max_packets / 4 && state.bytes <= self.max_bytes / 4
     }
 
     /// Says whether the transport can take more at once.
@@ -172,12 +195,101 @@ impl Outbox {
     /// Refuses everything from now on and forgets what was queued.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
-        let waker = state.waker.take();
-        *state = State {
-            closed: true,
-            ..State::default()
-        };
+        let before = std::mem::replace(
+            &mut *state,
+            State {
+                closed: true,
+                ..State::default()
+            },
+        );
         drop(state);
-        drop(waker);
+        before.waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+    use crate::protocol::socket_io::{EncodedPacket, Kind};
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn frame() -> Frame {
+        Frame::new(EncodedPacket::plain(Kind::Disconnect, "/", None))
+    }
+
+    fn take(outbox: &Outbox) -> usize {
+        let mut frames = VecDeque::new();
+        outbox.take(&mut frames);
+        frames.len()
+    }
+
+    #[test]
+    fn frames_count_until_they_are_written() {
+        let outbox = Outbox::new(2, 1000);
+        assert_eq!(outbox.push(frame(), false), Pushed::Queued);
+        assert_eq!(outbox.push(frame(), false), Pushed::Queued);
+        assert_eq!(take(&outbox), 2);
+        assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
+        outbox.written(1, frame().size());
+        assert_eq!(outbox.push(frame(), false), Pushed::Queued);
+    }
+
+    #[test]
+    fn bytes_are_limited_but_one_frame_of_any_size_is_taken() {
+        let outbox = Outbox::new(10, 1);
+        assert_eq!(outbox.push(frame(), false), Pushed::Queued);
+        assert_eq!(outbox.push(frame(), false), Pushed::Full(frame().size()));
+    }
+
+    #[test]
+    fn what_is_volatile_is_dropped_when_the_transport_is_not_ready() {
+        let outbox = Outbox::new(10, 1000);
+        assert_eq!(outbox.push(frame(), true), Pushed::Queued);
+        assert_eq!(outbox.push(frame(), true), Pushed::Dropped);
+        assert_eq!(take(&outbox), 1);
+        outbox.written(1, frame().size());
+        outbox.set_stalled(true);
+        assert_eq!(outbox.push(frame(), true), Pushed::Dropped);
+    }
+
+    #[test]
+    fn a_push_wakes_the_writer_once_or_keeps_it_from_sleeping() {
+        let (outbox, count) = (Outbox::new(10, 1000), Arc::new(Count::default()));
+        let waker = Waker::from(Arc::clone(&count));
+        outbox.push(frame(), false);
+        assert!(outbox.register(&waker), "something has happened before");
+        assert!(!outbox.register(&waker));
+        outbox.push(frame(), false);
+        outbox.push(frame(), false);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn who_waits_for_room_is_woken_when_there_is_some_or_never_will_be() {
+        let (outbox, count) = (Outbox::new(2, 1000), Arc::new(Count::default()));
+        let waker = Waker::from(Arc::clone(&count));
+        let cx = &mut Context::from_waker(&waker);
+        assert!(outbox.poll_flushed(cx).is_ready());
+        outbox.push(frame(), false);
+        assert!(outbox.poll_flushed(cx).is_pending());
+        outbox.written(1, frame().size());
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        outbox.push(frame(), false);
+        assert!(outbox.poll_flushed(cx).is_pending());
+        outbox.close();
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
+        assert_eq!(outbox.push(frame(), false), Pushed::Closed);
     }
 }

@@ -258,6 +258,22 @@ impl Socket {
         }
     }
 
+    /// Resolves when the client has taken so much of what was sent to it that no more than a quarter of its outbox is
+    /// full; at once if it has disconnected. For whoever sends a lot: Node has no such thing.
+    ///
+    /// ```
+    /// # use axum_socketio::Socket;
+    /// # async fn f(socket: Socket, rows: Vec<String>) {
+    /// for row in rows {
+    ///     socket.emit("row", row);
+    ///     socket.flushed().await;
+    /// }
+    /// # }
+    /// ```
+    pub async fn flushed(&self) {
+        std::future::poll_fn(|cx| self.0.client.outbox.poll_flushed(cx)).await;
+    }
+
     pub(crate) fn send_event<T: Serialize + ?Sized>(
         &self,
         event: &str,
