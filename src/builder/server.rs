@@ -49,7 +49,7 @@ impl SocketIo {
                 unhandled: Unhandled::Error,
                 ack_format: AckFormat::Value,
                 max_rooms: 1024,
-                max_room_len: 256,
+                max_room_len: 1024,
                 ack_timeout: Duration::from_secs(5),
             },
         }
@@ -189,7 +189,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// How long the name of a room may be that a socket joins, in bytes. Default: 256.
+    /// How long the name of a room may be that a socket joins, in bytes. Default: 1,024.
     pub fn max_room_len(mut self, bytes: usize) -> Self {
         self.options.max_room_len = bytes;
         self

@@ -471,8 +471,10 @@ impl Connection {
         if self.poll.is_none() || (self.queue.is_empty() && self.controls.is_empty() && !closing) {
             return;
         }
-        if closing {
-            self.controls = VecDeque::from([Control::Close]);
+        if closing && self.queue.is_empty() {
+            // By itself: official clients forget what comes in one payload with it.
+            self.session.handle(Input::Flushed, now());
+            return;
         }
         let collected = collect(&mut self.queue, &mut self.controls);
         self.client
@@ -482,9 +484,6 @@ impl Connection {
             let _ = poll.send(PollAnswer::Payload(collected.body));
         }
         self.client.outbox.set_stalled(true);
-        if closing && self.controls.is_empty() {
-            self.session.handle(Input::Flushed, now());
-        }
     }
 
     fn check_time(&mut self, cx: &mut Context<'_>) {
