@@ -1,0 +1,90 @@
+//! A chat: rooms, nicknames, who is online, typing notices, a history in shared state, and an HTTP route that posts into a
+//! room. README.md in this folder has its events and routes.
+//!
+//! `cargo run --example chat`, then open <http://127.0.0.1:3000> in two windows.
+#![allow(
+    unreachable_pub,
+    missing_debug_implementations,
+    reason = "the modules of a program"
+)]
+
+mod events;
+mod http;
+mod page;
+mod state;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use axum_socketio::{Namespace, SocketIo};
+
+use state::{AppState, Chat};
+
+fn app() -> (Router, SocketIo) {
+    // The state holds the handle, the server holds the state: so the handle is made first.
+    let io = SocketIo::handle();
+    let state = AppState {
+        chat: Chat::default(),
+        io: io.clone(),
+    };
+    let chat = Namespace::new()
+        .middleware(events::choose_nick)
+        .on_connect(events::welcome)
+        .on("join", events::join)
+        .on("leave", events::leave)
+        .on("message", events::message)
+        .on("typing", events::typing)
+        .on_disconnect(events::left);
+    let io = SocketIo::builder()
+        .namespace("/", chat)
+        .drain_window(Duration::from_millis(500))
+        .drain_limit(Duration::from_secs(3))
+        .with_state(state.clone())
+        .build_into(&io);
+    let app = Router::new()
+        .route("/rooms", get(http::rooms))
+        .route("/rooms/{room}/messages", post(http::post_message))
+        .merge(page::routes())
+        .layer(io.layer())
+        .with_state(state);
+    (app, io)
+}
+
+/// Ctrl-c, or what a process manager sends.
+async fn told_to_stop() {
+    let ctrl_c = async { tokio::signal::ctrl_c().await.ok() };
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+            return;
+        };
+        tokio::select! {
+            _ = ctrl_c => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    ctrl_c.await;
+}
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "it tells people where to look")]
+async fn main() -> std::io::Result<()> {
+    page::fetch_client().await;
+    let port = std::env::var("PORT")
+        .ok()
+        .and_then(|port| port.parse().ok())
+        .unwrap_or(3000);
+    let (app, io) = app();
+    let listener = tokio::net::TcpListener::bind(("0.0.0.0", port)).await?;
+    let port = listener.local_addr()?.port();
+    println!("listening on {port}");
+    println!("open http://127.0.0.1:{port} in two windows");
+    axum::serve(listener, app)
+        .with_graceful_shutdown(io.graceful(told_to_stop()))
+        .await?;
+    io.closed().await;
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! What the chat knows, shared by events and HTTP routes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::extract::FromRef;
+use axum_socketio::{Sid, SocketIo};
+use serde::Serialize;
+
+/// Messages of a room that are kept.
+const HISTORY: usize = 100;
+/// Rooms there may be; a room is made by whoever names it.
+const ROOMS: usize = 1000;
+pub const LOBBY: &str = "lobby";
+
+#[derive(Clone, FromRef)]
+pub struct AppState {
+    pub chat: Chat,
+    pub io: SocketIo,
+}
+
+#[derive(Clone, Default)]
+pub struct Chat(Arc<Mutex<Rooms>>);
+
+#[derive(Default)]
+pub struct Rooms {
+    rooms: BTreeMap<String, Room>,
+    /// By nickname in lower case.
+    nicks: HashMap<String, Holder>,
+    posted: u64,
+}
+
+#[derive(Default)]
+struct Room {
+    history: VecDeque<Message>,
+    sockets: HashMap<Sid, String>,
+}
+
+/// Who has a nickname: several sockets, if they have the same key.
+struct Holder {
+    key: Option<String>,
+    sockets: HashSet<Sid>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Message {
+    pub id: String,
+    pub room: String,
+    pub from: String,
+    pub text: String,
+    /// Unix time in milliseconds.
+    pub at: u64,
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+pub struct Listed {
+    name: String,
+    online: usize,
+}
+
+/// A text, trimmed, of 1 to `max` characters and without control characters.
+pub fn name(text: &str, max: usize) -> Option<&str> {
+    let name = text.trim();
+    let fits =
+        !name.is_empty() && name.chars().count() <= max && !name.chars().any(char::is_control);
+    fits.then_some(name)
+}
+
+impl Chat {
+    pub fn lock(&self) -> MutexGuard<'_, Rooms> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rooms {
+    /// Whether a client with this key may have this nickname.
+    pub fn may_take(&self, nick: &str, key: Option<&str>) -> bool {
+        let holder = self.nicks.get(&nick.to_lowercase());
+        holder.is_none_or(|holder| key.is_some() && holder.key.as_deref() == key)
+    }
+
+    /// Gives a socket its nickname; somebody else may just have taken it.
+    pub fn take(&mut self, nick: &str, key: Option<String>, socket: Sid) -> bool {
+        if !self.may_take(nick, key.as_deref()) {
+            return false;
+        }
+        let holder = self.nicks.entry(nick.to_lowercase());
+        let holder = holder.or_insert_with(|| Holder {
+            key,
+            sockets: HashSet::new(),
+        });
+        holder.sockets.insert(socket)
+    }
+
+    pub fn give_back(&mut self, nick: &str, socket: Sid) {
+        let nick = nick.to_lowercase();
+        if let Some(holder) = self.nicks.get_mut(&nick) {
+            holder.sockets.remove(&socket);
+            if holder.sockets.is_empty() {
+                self.nicks.remove(&nick);
+            }
+        }
+    }
+
+    pub fn list(&self) -> Vec<Listed> {
+        let lobby = (!self.rooms.contains_key(LOBBY)).then(|| Listed {
+            name: LOBBY.to_owned(),
+            online: 0,
+        });
+        let rooms = self.rooms.iter().map(|(name, room)| Listed {
+            name: name.clone(),
+            online: room.online().len(),
+        });
+        let mut list: Vec<_> = rooms.chain(lobby).collect();
+        list.sort_by(|one, other| one.name.cmp(&other.name));
+        list
+    }
+
+    pub fn exists(&self, room: &str) -> bool {
+        room == LOBBY || self.rooms.contains_key(room)
+    }
+
+    fn open(&mut self, room: &str) -> Result<&mut Room, &'static str> {
+        if !self.rooms.contains_key(room) && self.rooms.len() >= ROOMS {
+            return Err("There are too many rooms.");
+        }
+        Ok(self.rooms.entry(room.to_owned()).or_default())
+    }
+
+    /// Returns whether the room's nicknames have changed.
+    pub fn enter(&mut self, room: &str, socket: Sid, nick: &str) -> Result<bool, &'static str> {
+        let room = self.open(room)?;
+        let before = room.online();
+        room.sockets.insert(socket, nick.to_owned());
+        Ok(room.online() != before)
+    }
+
+    /// Returns whether it was in.
+    pub fn depart(&mut self, name: &str, socket: Sid) -> bool {
+        let Some(room) = self.rooms.get_mut(name) else {
+            return false;
+        };
+        let was_in = room.sockets.remove(&socket).is_some();
+        if room.sockets.is_empty() && room.history.is_empty() {
+            self.rooms.remove(name);
+        }
+        was_in
+    }
+
+    pub fn is_in(&self, room: &str, socket: Sid) -> bool {
+        self.rooms
+            .get(room)
+            .is_some_and(|room| room.sockets.contains_key(&socket))
+    }
+
+    pub fn rooms_of(&self, socket: Sid) -> Vec<String> {
+        let rooms = self
+            .rooms
+            .iter()
+            .filter(|(_, room)| room.sockets.contains_key(&socket));
+        rooms.map(|(name, _)| name.clone()).collect()
+    }
+
+    pub fn online(&self, room: &str) -> Vec<String> {
+        self.rooms.get(room).map(Room::online).unwrap_or_default()
+    }
+
+    pub fn history(&self, room: &str) -> Vec<Message> {
+        self.rooms
+            .get(room)
+            .map(|room| room.history.iter().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Puts a message into a room's history.
+    pub fn post(
+        &mut self,
+        room: &str,
+        from: &str,
+        text: &str,
+        reference: Option<String>,
+        via: Option<&'static str>,
+    ) -> Result<Message, &'static str> {
+        let text = text.trim();
+        match text.chars().count() {
+            0 => return Err("The message is empty."),
+            1..=2000 => {}
+            _ => return Err("The message is longer than 2000 characters."),
+        }
+        self.posted += 1;
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let at = u64::try_from(now.as_millis()).unwrap_or_default();
+        // The time makes it unique across restarts, the number within the millisecond.
+        let id = format!("{at}-{}", self.posted);
+        let message = Message {
+            id,
+            room: room.to_owned(),
+            from: from.to_owned(),
+            text: text.to_owned(),
+            at,
+            reference,
+            via,
+        };
+        let history = &mut self.open(room)?.history;
+        history.push_back(message.clone());
+        if history.len() > HISTORY {
+            history.pop_front();
+        }
+        Ok(message)
+    }
+
+    /// The message that the same person has posted with the same reference: a retry is not posted again.
+    pub fn posted(&self, room: &str, from: &str, reference: &str) -> Option<&Message> {
+        let mut history = self.rooms.get(room)?.history.iter();
+        history
+            .find(|message| message.from == from && message.reference.as_deref() == Some(reference))
+    }
+}
+
+impl Room {
+    /// Nicknames, each once, sorted without regard to case.
+    fn online(&self) -> Vec<String> {
+        let nicks: BTreeSet<_> = self
+            .sockets
+            .values()
+            .map(|nick| (nick.to_lowercase(), nick))
+            .collect();
+        nicks.into_iter().map(|(_, nick)| nick.clone()).collect()
+    }
+}
