@@ -4,6 +4,7 @@ mod dispatch;
 mod running;
 mod sessions;
 mod task;
+mod timers;
 
 pub(crate) use sessions::{Entry, Inbound, PollAnswer, PostAnswer, Sessions};
 pub(crate) use task::Connection;

@@ -3,16 +3,15 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::ops::ControlFlow;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Sleep;
 
 use super::dispatch::Dispatch;
 use super::sessions::{Entry, Guard, Inbound, PollAnswer, PostAnswer, Sessions};
+use super::timers::{Timers, now};
 use crate::connection::Violation;
 use crate::engine::{Action, Control, DisconnectReason, Frame, Input, Session, Transport};
 use crate::hub::{Client, Command, Server};
@@ -45,23 +44,13 @@ pub(crate) struct Connection {
     /// Why the WebSocket ended, for its closing handshake.
     end: Option<End>,
     timers: Timers,
+    slow_client: Duration,
 }
 
 /// A POST whose packets are being taken.
 struct Post {
     packets: Payload,
     done: oneshot::Sender<PostAnswer>,
-}
-
-struct Timers {
-    sleep: Pin<Box<Sleep>>,
-    /// When `sleep` will wake us. It may be earlier than needed: then it is set anew.
-    at: Instant,
-    /// Until when a namespace must have been joined.
-    connect_by: Option<Instant>,
-    /// Until when a full outbox must have been emptied.
-    read_by: Option<Instant>,
-    slow_client: Duration,
 }
 
 impl Connection {
@@ -99,13 +88,8 @@ impl Connection {
             socket,
             probe: None,
             end: None,
-            timers: Timers {
-                sleep: Box::pin(tokio::time::sleep_until(at.into())),
-                at,
-                connect_by: Some(now + config.connect_timeout),
-                read_by: None,
-                slow_client: config.slow_client_timeout,
-            },
+            timers: Timers::new(at, now + config.connect_timeout),
+            slow_client: config.slow_client_timeout,
         };
         (connection, entry)
     }
@@ -155,7 +139,7 @@ impl Connection {
             if self.session.is_closed() {
                 return Poll::Ready(());
             }
-            again |= self.arm_timer(cx);
+            again |= self.timers.arm(self.session.poll_timeout(), cx);
             if !again && !self.client.outbox.register(cx.waker()) {
                 return Poll::Pending;
             }
@@ -435,7 +419,7 @@ impl Connection {
         }
         let taken = self.client.outbox.take(&mut self.queue);
         if taken.refused && self.timers.read_by.is_none() {
-            self.timers.read_by = Some(now() + self.timers.slow_client);
+            self.timers.read_by = Some(now() + self.slow_client);
         } else if !taken.refused {
             self.timers.read_by = None;
         }
@@ -487,7 +471,7 @@ impl Connection {
     }
 
     fn check_time(&mut self, cx: &mut Context<'_>) {
-        if self.timers.sleep.as_mut().poll(cx).is_pending() {
+        if self.timers.poll(cx).is_pending() {
             return;
         }
         let now = now();
@@ -505,34 +489,8 @@ impl Connection {
                 .handle(Input::Lost(DisconnectReason::SlowClient), now);
         }
         self.run_actions(cx);
-        // Spent; the next deadline sets it anew.
-        self.timers.at = now;
-        let next = self
-            .next_timeout()
-            .unwrap_or(now + Duration::from_secs(3600));
-        self.timers.set(next);
-        if self.timers.sleep.as_mut().poll(cx).is_ready() {
+        if self.timers.rearm(self.session.poll_timeout(), now, cx) {
             cx.waker().wake_by_ref();
-        }
-    }
-
-    fn next_timeout(&self) -> Option<Instant> {
-        let deadlines = [
-            self.session.poll_timeout(),
-            self.timers.connect_by,
-            self.timers.read_by,
-        ];
-        deadlines.into_iter().flatten().min()
-    }
-
-    /// Sees to it that the timer is not later than the next deadline. Returns whether it must be polled.
-    fn arm_timer(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.next_timeout() {
-            Some(next) if next < self.timers.at => {
-                self.timers.set(next);
-                self.timers.sleep.as_mut().poll(cx).is_ready()
-            }
-            _ => false,
         }
     }
 
@@ -547,13 +505,6 @@ impl Connection {
                 socket.close(end.as_ref()).await;
             }
         }
-    }
-}
-
-impl Timers {
-    fn set(&mut self, at: Instant) {
-        self.at = at;
-        self.sleep.as_mut().reset(at.into());
     }
 }
 
@@ -572,9 +523,4 @@ fn decode(event: Event) -> Result<Packet, ()> {
         // The transport keeps these to itself.
         Event::Ping(_) | Event::Pong(_) | Event::Close(_) => Err(()),
     }
-}
-
-/// The clock of the runtime, which tests may stop.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

@@ -16,13 +16,19 @@ use tower::BoxError;
 
 use super::request::{Asked, parse};
 use super::response::{Refusal, accepted, empty, payload, unavailable};
-use super::service::Context;
-use crate::driver::{Connection, Entry, Inbound, PollAnswer, PostAnswer};
+use crate::driver::{Connection, Entry, Inbound, PollAnswer, PostAnswer, Sessions};
 use crate::engine::{DisconnectReason, Outbox, Transport};
-use crate::hub::{Client, Connections, Handshake, new_sid};
+use crate::hub::{Client, Connections, Handshake, Server, SocketIo, new_sid};
 use crate::protocol::Sid;
 use crate::protocol::websocket::accept_key;
 use crate::transport::WebSocket;
+
+/// The server, for the time of one request.
+pub(super) struct Context {
+    pub(super) io: SocketIo,
+    pub(super) server: Arc<Server>,
+    pub(super) sessions: Arc<Sessions>,
+}
 
 pub(super) async fn respond<B>(context: Context, request: Request<B>) -> Response<Body>
 where

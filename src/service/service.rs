@@ -9,21 +9,13 @@ use http::{Request, Response};
 use tower::BoxError;
 
 use super::response::unavailable;
-use super::serve;
-use crate::driver::Sessions;
-use crate::hub::{Server, SocketIo};
+use super::serve::{self, Context};
+use crate::hub::SocketIo;
 
 /// See [`SocketIo::service`].
 #[derive(Clone, Debug)]
 pub struct SocketIoService {
     io: SocketIo,
-}
-
-/// The server, for the time of one request.
-pub(super) struct Context {
-    pub(super) io: SocketIo,
-    pub(super) server: Arc<Server>,
-    pub(super) sessions: Arc<Sessions>,
 }
 
 impl SocketIoService {

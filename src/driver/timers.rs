@@ -1,0 +1,75 @@
+//! When a connection must act though nothing has happened.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+
+/// How far off a deadline is when there is none.
+const FAR: Duration = Duration::from_secs(3600);
+
+/// One timer for all deadlines of a connection. It is left alone when a deadline moves away: then it fires too early, which
+/// costs less than setting it anew for each packet.
+pub(super) struct Timers {
+    sleep: Pin<Box<Sleep>>,
+    at: Instant,
+    /// Until when a namespace must have been joined.
+    pub(super) connect_by: Option<Instant>,
+    /// Until when a full outbox must have been emptied.
+    pub(super) read_by: Option<Instant>,
+}
+
+impl Timers {
+    pub(super) fn new(at: Instant, connect_by: Instant) -> Self {
+        let sleep = Box::pin(tokio::time::sleep_until(at.into()));
+        Self {
+            sleep,
+            at,
+            connect_by: Some(connect_by),
+            read_by: None,
+        }
+    }
+
+    /// Ready when it is time to look at the deadlines.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.sleep.as_mut().poll(cx)
+    }
+
+    /// Sees to it that it is not later than the next deadline, `session`'s included. Returns whether it is time already.
+    pub(super) fn arm(&mut self, session: Option<Instant>, cx: &mut Context<'_>) -> bool {
+        match self.next(session) {
+            Some(next) if next < self.at => self.set(next, cx),
+            _ => false,
+        }
+    }
+
+    /// It has fired: sets it for the next deadline. Returns whether it is time already.
+    pub(super) fn rearm(
+        &mut self,
+        session: Option<Instant>,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let next = self.next(session).unwrap_or(now + FAR);
+        self.set(next, cx)
+    }
+
+    fn next(&self, session: Option<Instant>) -> Option<Instant> {
+        [session, self.connect_by, self.read_by]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn set(&mut self, at: Instant, cx: &mut Context<'_>) -> bool {
+        self.at = at;
+        self.sleep.as_mut().reset(at.into());
+        self.poll(cx).is_ready()
+    }
+}
+
+/// The clock of the runtime, which tests may stop.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
