@@ -3,3 +3,4 @@
 
 mod autobahn;
 mod vectors;
+mod ws_differential;
