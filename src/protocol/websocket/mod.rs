@@ -11,6 +11,8 @@ mod decoder;
 mod encode;
 mod error;
 mod mask;
+#[cfg(test)]
+mod properties;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
