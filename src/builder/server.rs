@@ -159,6 +159,13 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
+    /// Whether a polling client may upgrade to WebSocket. Default: yes. If not, an upgrade is refused; WebSocket from the
+    /// start stays possible. Node's `allowUpgrades`.
+    pub fn allow_upgrades(mut self, allow: bool) -> Self {
+        self.settings.engine.allow_upgrades = allow;
+        self
+    }
+
     /// How many binary attachments a packet may have. Default: 10, as in Node.
     pub fn max_attachments(mut self, attachments: usize) -> Self {
         self.settings.limits.max_attachments = attachments;

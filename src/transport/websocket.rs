@@ -38,6 +38,8 @@ pub(crate) struct WebSocket {
     /// Received, but not looked at: the connection was busy.
     unread: Vec<u8>,
     queue: VecDeque<Out>,
+    /// What the newest ping is to be answered with, when there is room.
+    pong: Option<Bytes>,
     /// Where in the first of the queue the next write starts.
     chunk: usize,
     offset: usize,
@@ -90,6 +92,7 @@ impl WebSocket {
             decoder: Decoder::new(config),
             unread: Vec::new(),
             queue: VecDeque::new(),
+            pong: None,
             chunk: 0,
             offset: 0,
         }
@@ -164,10 +167,8 @@ impl WebSocket {
         {
             let flow = match event {
                 Event::Ping(data) => {
-                    // Pongs may pile up only as far as a peer reads them: the newest answers for all.
-                    if self.queue.len() < GATHER {
-                        self.queue.push_back(Out::Own(frame(Opcode::Pong, &data)));
-                    }
+                    self.pong = Some(data);
+                    self.queue_pong();
                     ControlFlow::Continue(())
                 }
                 Event::Pong(_) => ControlFlow::Continue(()),
@@ -182,12 +183,22 @@ impl WebSocket {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// A peer that pings but does not read gets an answer to its newest ping only.
+    fn queue_pong(&mut self) {
+        if self.queue.len() < GATHER
+            && let Some(data) = self.pong.take()
+        {
+            self.queue.push_back(Out::Own(frame(Opcode::Pong, &data)));
+        }
+    }
+
     /// Writes what is queued, and reports to the outbox what has gone.
     pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
         outbox: Option<&Outbox>,
     ) -> Poll<io::Result<()>> {
+        self.queue_pong();
         if self.queue.is_empty() {
             return Poll::Ready(Ok(()));
         }
@@ -270,16 +281,13 @@ impl WebSocket {
     ///
     /// Has no deadline of its own.
     pub(crate) async fn close(mut self, end: Option<&End>) {
-        let (farewell, wait) = match end {
+        let farewell = match end {
             // Our side closes: no code, as Node's server does.
-            None => (close_frame(None, ""), true),
-            Some(End::Closed(code)) => (close_frame(*code, ""), false),
-            Some(End::Violation(error)) => (close_frame(Some(error.close_code()), ""), true),
+            None => close_frame(None, ""),
+            Some(End::Closed(code)) => close_frame(*code, ""),
+            Some(End::Violation(error)) => close_frame(Some(error.close_code()), ""),
             Some(End::Lost(_)) => return,
         };
-        if !matches!(end, Some(End::Violation(_)) | None) {
-            self.queue.truncate(1);
-        }
         self.queue.push_back(Out::Own(farewell));
         if std::future::poll_fn(|cx| self.poll_write(cx, None))
             .await
@@ -287,14 +295,10 @@ impl WebSocket {
         {
             return;
         }
-        if std::future::poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx))
-            .await
-            .is_err()
-            || !wait
-        {
-            return;
+        let shut = std::future::poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
+        if shut.is_ok() {
+            self.drain().await;
         }
-        self.drain().await;
     }
 
     /// Reads until the peer has closed too, so that it gets our close frame and no reset.
