@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
 
 use super::dispatch::Dispatch;
 use super::sessions::{Entry, Guard, Inbound, PollAnswer, PostAnswer, Sessions};
@@ -94,8 +95,13 @@ impl Connection {
         (connection, entry)
     }
 
-    /// Runs the connection to its end, and the end of its handlers.
-    pub(crate) async fn run(mut self) {
+    /// Runs the connection to its end, and the end of its handlers, in a span of its own.
+    pub(crate) fn run(self) -> impl Future<Output = ()> + Send {
+        let span = tracing::debug_span!("connection", sid = %self.client.sid);
+        self.live().instrument(span)
+    }
+
+    async fn live(mut self) {
         std::future::poll_fn(|cx| self.poll_open(cx)).await;
         let farewell = self.farewell();
         let close = tokio::time::timeout(CLOSE_HANDSHAKE, farewell);
@@ -171,7 +177,7 @@ impl Connection {
             .as_mut()
             .is_some_and(|poll| poll.poll_closed(cx).is_ready())
         {
-            tracing::debug!(sid = %self.client.sid, "poll closed prematurely");
+            tracing::debug!("poll closed prematurely");
             self.poll = None;
             self.input(Input::Lost(DisconnectReason::TransportError), cx);
         }
@@ -179,7 +185,7 @@ impl Connection {
 
     fn open_poll(&mut self, poll: oneshot::Sender<PollAnswer>, cx: &mut Context<'_>) {
         if self.poll.is_some() {
-            tracing::debug!(sid = %self.client.sid, "overlapping polls");
+            tracing::debug!("overlapping polls");
             let _ = poll.send(PollAnswer::Overlap);
             self.input(Input::Lost(DisconnectReason::TransportError), cx);
             return;
@@ -205,7 +211,7 @@ impl Connection {
             match post.packets.next() {
                 Some(Ok(packet)) => self.input(Input::Packet(packet), cx),
                 Some(Err(error)) => {
-                    tracing::debug!(sid = %self.client.sid, %error, "undecodable payload");
+                    tracing::debug!(%error, "undecodable payload");
                     self.answer_post(PostAnswer::Undecodable);
                     self.input(Input::Lost(DisconnectReason::ParseError), cx);
                 }
@@ -244,7 +250,7 @@ impl Connection {
             Poll::Pending => false,
             Poll::Ready(Ok(())) => !self.dispatch.is_blocked(),
             Poll::Ready(Err(end)) => {
-                tracing::debug!(sid = %self.client.sid, %end, "websocket ended");
+                tracing::debug!(%end, "websocket ended");
                 let reason = match end {
                     End::Closed(_) | End::Lost(_) => DisconnectReason::TransportClose,
                     End::Violation(_) => DisconnectReason::TransportError,
@@ -360,7 +366,7 @@ impl Connection {
     }
 
     fn violated(&mut self, violation: &Violation, cx: &mut Context<'_>) {
-        tracing::debug!(sid = %self.client.sid, error = %violation, cause = ?violation, "protocol violation");
+        tracing::debug!(error = %violation, cause = ?violation, "protocol violation");
         self.close(DisconnectReason::ForcedClose, cx);
     }
 
@@ -383,7 +389,7 @@ impl Connection {
     }
 
     fn closed(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) {
-        tracing::debug!(sid = %self.client.sid, %reason, "session closed");
+        tracing::debug!(%reason, "session closed");
         self.guard.remove(self.client.sid);
         self.take_commands(cx);
         self.dispatch.close(reason, cx);
@@ -432,7 +438,7 @@ impl Connection {
                 self.socket = Some(socket);
                 match write {
                     Poll::Ready(Err(error)) => {
-                        tracing::debug!(sid = %self.client.sid, %error, "cannot write");
+                        tracing::debug!(%error, "cannot write");
                         self.end = Some(End::Lost(error));
                         self.session
                             .handle(Input::Lost(DisconnectReason::TransportClose), now());
@@ -478,12 +484,12 @@ impl Connection {
         self.session.handle_timeout(now);
         if self.timers.connect_by.is_some_and(|by| now >= by) {
             self.timers.connect_by = None;
-            tracing::debug!(sid = %self.client.sid, "no namespace joined in time");
+            tracing::debug!("no namespace joined in time");
             self.session
                 .handle(Input::Close(DisconnectReason::ForcedClose), now);
         }
         if self.timers.read_by.is_some_and(|by| now >= by) {
-            tracing::debug!(sid = %self.client.sid, "client does not read");
+            tracing::debug!("client does not read");
             self.end = Some(End::Lost(std::io::ErrorKind::TimedOut.into()));
             self.session
                 .handle(Input::Lost(DisconnectReason::SlowClient), now);
