@@ -220,11 +220,8 @@ impl Dispatch {
     }
 
     fn refuse(&self, nsp: &str, refusal: &Refusal) {
-        let mut body = serde_json::json!({ "message": refusal.message });
-        if let (Some(data), Some(body)) = (&refusal.data, body.as_object_mut()) {
-            body.insert("data".to_owned(), data.clone());
-        }
-        let packet = EncodedPacket::plain(Kind::ConnectError, nsp, Some(&body.to_string()));
+        let body = serde_json::to_string(refusal).unwrap_or_default();
+        let packet = EncodedPacket::plain(Kind::ConnectError, nsp, Some(&body));
         self.client
             .outbox
             .push(crate::engine::Frame::new(packet), false);

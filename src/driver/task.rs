@@ -42,6 +42,8 @@ pub(crate) struct Connection {
     post: Option<Post>,
     socket: Option<WebSocket>,
     probe: Option<WebSocket>,
+    /// The poll that is pending came when the session was closing.
+    late: bool,
     /// Why the WebSocket ended, for its closing handshake.
     end: Option<End>,
     timers: Timers,
@@ -89,6 +91,7 @@ impl Connection {
             socket,
             probe: None,
             end: None,
+            late: false,
             timers: Timers::new(at, now + config.connect_timeout),
             slow_client: config.slow_client_timeout,
         };
@@ -195,6 +198,7 @@ impl Connection {
             let _ = poll.send(PollAnswer::Payload(Control::Noop.text().into()));
             return;
         }
+        self.late |= self.session.is_closing();
         self.poll = Some(poll);
         self.input(Input::PollOpened, cx);
         self.client.outbox.set_stalled(false);
@@ -356,7 +360,7 @@ impl Connection {
                 Action::ReleasePoll => {
                     // It may take along what is queued; if nothing is, a noop.
                     self.write(cx);
-                    self.answer_poll(Control::Noop);
+                    self.answer_poll(Control::Noop.text());
                 }
                 Action::Upgrade => self.upgrade(),
                 Action::CloseProbe => self.probe_over(),
@@ -395,12 +399,11 @@ impl Connection {
         self.dispatch.close(reason, cx);
         self.client.outbox.close();
         // A client that closes by itself needs not be told.
-        let last = if reason == DisconnectReason::TransportClose {
-            Control::Noop
-        } else {
-            Control::Close
-        };
-        self.answer_poll(last);
+        self.answer_poll(match reason {
+            DisconnectReason::TransportClose => Control::Noop.text(),
+            _ if self.late => b"6\x1e1",
+            _ => Control::Close.text(),
+        });
         self.answer_post(PostAnswer::Taken);
     }
 
@@ -410,11 +413,9 @@ impl Connection {
         }
     }
 
-    fn answer_poll(&mut self, control: Control) {
+    fn answer_poll(&mut self, payload: &'static [u8]) {
         if let Some(poll) = self.poll.take() {
-            let _ = poll.send(PollAnswer::Payload(bytes::Bytes::from_static(
-                control.text(),
-            )));
+            let _ = poll.send(PollAnswer::Payload(payload.into()));
             self.client.outbox.set_stalled(true);
         }
     }

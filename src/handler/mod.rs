@@ -3,6 +3,7 @@
 //! A handler is an async function (or closure) of up to 16 arguments, each [`FromEvent`](crate::extract::FromEvent). Its
 //! arguments are taken one after another, then its body runs; what it returns is the client's acknowledgement.
 
+mod body;
 mod cancel;
 mod check;
 mod function;

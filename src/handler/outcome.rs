@@ -9,7 +9,8 @@ use std::future::Future;
 use axum::Extension;
 use axum_core::response::{IntoResponse, Response};
 
-use super::reply::{IntoAck, error_value};
+use super::body::{Content, reason, words};
+use super::reply::IntoAck;
 use crate::extract::{EventContext, phase};
 use crate::hub::{AckBody, Admission, Answer, Done, Grant, Refusal, Rejected};
 use crate::protocol::DecodeError;
@@ -53,12 +54,12 @@ impl Phase for phase::Event {
         if let Err(error) = cx.finish() {
             return Self::malformed(error);
         }
-        let status = rejection.status();
-        let value = error_value(rejection).await;
+        let (status, content) = Content::of(rejection).await;
+        let value = content.into_error(status);
         let message = value
-            .get("error")
-            .and_then(|error| error.as_str())
-            .map_or_else(|| value.to_string(), Into::into);
+            .as_deref()
+            .and_then(words)
+            .unwrap_or_else(|| reason(status));
         let event = cx.event().unwrap_or_default();
         tracing::debug!(socket = %cx.socket().id(), event, %status, message, "event rejected");
         if let Some(hook) = &cx.socket().namespace().handlers.on_rejection {

@@ -3,9 +3,9 @@
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::reply::{read, value};
+use super::body::{Content, reason, words};
 use crate::hub::Refusal;
 
 /// Refuses a connection, with the message and the data that the client's `connect_error` event gets.
@@ -24,7 +24,7 @@ use crate::hub::Refusal;
 ///     Ok(())
 /// }
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 #[must_use = "return it from a middleware"]
 pub struct Refused(Refusal);
 
@@ -39,7 +39,7 @@ impl Refused {
 
     /// The client finds it as `error.data`.
     pub fn data(mut self, data: impl Serialize) -> Self {
-        self.0.data = serde_json::to_value(data).ok();
+        self.0.data = serde_json::value::to_raw_value(&data).ok();
         self
     }
 }
@@ -66,34 +66,12 @@ impl Refusal {
         if let Some(Refused(refusal)) = response.extensions_mut().remove() {
             return refusal;
         }
-        let (parts, body) = response.into_parts();
-        let body = read(body).await.unwrap_or_default();
-        let reason = || {
-            parts
-                .status
-                .canonical_reason()
-                .unwrap_or("error")
-                .to_owned()
+        let (status, content) = Content::of(response).await;
+        let (message, data) = match content {
+            Content::Empty => (reason(status), None),
+            Content::Text(text) => (text, None),
+            Content::Json(json) => (words(&json).unwrap_or_else(|| reason(status)), Some(json)),
         };
-        match value(&parts.headers, &body) {
-            None => Self {
-                message: reason(),
-                data: None,
-            },
-            Some(Value::String(message)) => Self {
-                message,
-                data: None,
-            },
-            Some(data) => {
-                let text = |key| data.get(key).and_then(Value::as_str).map(str::to_owned);
-                let message = text("message")
-                    .or_else(|| text("error"))
-                    .unwrap_or_else(reason);
-                Self {
-                    message,
-                    data: Some(data),
-                }
-            }
-        }
+        Self { message, data }
     }
 }

@@ -3,18 +3,12 @@
 use std::future::Future;
 
 use axum::Json;
-use axum_core::body::Body;
 use axum_core::response::{IntoResponse, Response};
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use http::StatusCode;
 use serde::Serialize;
-use serde_json::Value;
 
+use super::body::Content;
 use crate::hub::AckBody;
-
-/// The largest body of an HTTP response that is sent as an acknowledgement.
-const MAX_BODY: usize = 1024 * 1024;
 
 /// What the handler of an event may return: the client's acknowledgement.
 ///
@@ -82,13 +76,10 @@ impl IntoAck for Response {
         if IntoAck::is_error(&self) {
             return error(self).await;
         }
-        let (parts, body) = self.into_parts();
-        match read(body).await {
-            Ok(body) => match value(&parts.headers, &body) {
-                Some(value) => AckBody::ok(&(value,)),
-                None => AckBody::ok(&()),
-            },
-            Err(answer) => answer,
+        match Content::of(self).await.1 {
+            Content::Empty => AckBody::ok(&()),
+            Content::Text(text) => AckBody::ok(&(text,)),
+            Content::Json(json) => AckBody::ok(&(json,)),
         }
     }
 
@@ -111,52 +102,11 @@ impl<T: IntoAck, E: IntoResponse + Send> IntoAck for Result<T, E> {
 }
 
 async fn error(response: Response) -> AckBody {
-    let status = response.status();
-    let value = error_value(response).await;
+    let (status, content) = Content::of(response).await;
     if status.is_server_error() {
-        tracing::warn!(%status, error = %value, "handler failed");
+        tracing::warn!(%status, error = ?content, "handler failed");
     } else {
-        tracing::debug!(%status, error = %value, "handler failed");
+        tracing::debug!(%status, error = ?content, "handler failed");
     }
-    AckBody::error_value(&value)
-}
-
-/// What the client is told of an error: a JSON body as it is, a text as `{"error": text}`.
-pub(super) async fn error_value(response: Response) -> Value {
-    let (parts, body) = response.into_parts();
-    let body = read(body).await.unwrap_or_default();
-    match value(&parts.headers, &body) {
-        Some(Value::String(text)) => serde_json::json!({ "error": text }),
-        Some(value) => value,
-        None => serde_json::json!({ "error": parts.status.canonical_reason().unwrap_or("error") }),
-    }
-}
-
-/// A body as a value: nothing, JSON, or text.
-pub(super) fn value(headers: &HeaderMap, body: &Bytes) -> Option<Value> {
-    if body.is_empty() {
-        return None;
-    }
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    let json = essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json");
-    let parsed = if json {
-        serde_json::from_slice(body).ok()
-    } else {
-        None
-    };
-    Some(parsed.unwrap_or_else(|| Value::String(String::from_utf8_lossy(body).into_owned())))
-}
-
-pub(super) async fn read(body: Body) -> Result<Bytes, AckBody> {
-    match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) => {
-            tracing::error!(%error, "the response's body cannot be read");
-            Err(AckBody::error("internal error"))
-        }
-    }
+    AckBody::error_value(&content.into_error(status))
 }

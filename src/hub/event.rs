@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use http::Extensions;
 use http::request::Parts;
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::Socket;
 use crate::adapter::BoxFuture;
@@ -233,8 +234,8 @@ impl AckBody {
         Self::error_value(&serde_json::json!({ "error": message }))
     }
 
-    pub(crate) fn error_value(value: &Value) -> Self {
-        Self(EncodedArgs::ack(value).map_or(Answer::Silent, Answer::Error))
+    pub(crate) fn error_value<T: Serialize>(value: &T) -> Self {
+        Self(EncodedArgs::ack(&(value,)).map_or(Answer::Silent, Answer::Error))
     }
 
     /// Whether it is an error.
@@ -259,10 +260,11 @@ impl fmt::Debug for Admission {
 }
 
 /// Why a socket may not connect, as its client sees it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Refusal {
     pub(crate) message: String,
-    pub(crate) data: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) data: Option<Box<RawValue>>,
 }
 
 /// How a connect or disconnect handler ended.

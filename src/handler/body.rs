@@ -1,0 +1,81 @@
+//! What an HTTP response says, for clients that speak Socket.IO.
+
+use axum_core::response::Response;
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+/// The largest body of a response that is sent to a client.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// The body of a response.
+#[derive(Debug)]
+pub(super) enum Content {
+    Empty,
+    Text(String),
+    /// Kept as it was written: clients see the same order of members as over HTTP.
+    Json(Box<RawValue>),
+}
+
+impl Content {
+    pub(super) async fn of(response: Response) -> (StatusCode, Self) {
+        let (parts, body) = response.into_parts();
+        let body = match Limited::new(body, MAX_BODY).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => {
+                tracing::error!(%error, "the response's body cannot be read");
+                return (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    Self::Text("internal error".to_owned()),
+                );
+            }
+        };
+        let content = match serde_json::from_slice(&body) {
+            _ if body.is_empty() => Self::Empty,
+            Ok(json) if is_json(&parts.headers) => Self::Json(json),
+            _ => Self::Text(String::from_utf8_lossy(&body).into_owned()),
+        };
+        (parts.status, content)
+    }
+
+    /// What the client's callback gets of an error: JSON as it is, a text as `{"error": text}`.
+    pub(super) fn into_error(self, status: StatusCode) -> Option<Box<RawValue>> {
+        let text = match self {
+            Self::Json(json) => return Some(json),
+            Self::Text(text) => text,
+            Self::Empty => reason(status),
+        };
+        to_raw_value(&serde_json::json!({ "error": text })).ok()
+    }
+}
+
+/// The member of a JSON object that people are to read.
+#[derive(Debug, Default, Deserialize)]
+struct Words {
+    message: Option<String>,
+    error: Option<String>,
+}
+
+/// What people are to read of a JSON body: its `message` or its `error`.
+pub(super) fn words(json: &RawValue) -> Option<String> {
+    let words: Words = serde_json::from_str(json.get()).unwrap_or_default();
+    words.message.or(words.error)
+}
+
+pub(super) fn reason(status: StatusCode) -> String {
+    status.canonical_reason().unwrap_or("error").to_owned()
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let essence = kind
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json")
+}
