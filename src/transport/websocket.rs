@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::engine::{Control, Frame, Outbox};
 use crate::protocol::websocket::{
-    CloseCode, Config, Decoder, Event, Opcode, ProtocolError, close_frame, frame,
+    CloseFrame, Config, Decoder, Event, Opcode, ProtocolError, close_frame, frame,
 };
 
 /// How much is read at once.
@@ -54,9 +54,9 @@ enum Out {
 /// Why nothing more will be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum End {
-    /// The peer closed, with this code if it gave one.
+    /// The peer closed, and may have said why.
     #[error("closed by the peer")]
-    Closed(Option<CloseCode>),
+    Closed(Option<CloseFrame>),
     /// The connection ended without a closing handshake.
     #[error("connection lost: {0}")]
     Lost(io::Error),
@@ -172,7 +172,7 @@ impl WebSocket {
                     ControlFlow::Continue(())
                 }
                 Event::Pong(_) => ControlFlow::Continue(()),
-                Event::Close(close) => return Err(End::Closed(close.map(|close| close.code))),
+                Event::Close(close) => return Err(End::Closed(close)),
                 message => visit(message),
             };
             if flow.is_break() {
@@ -284,7 +284,9 @@ impl WebSocket {
         let farewell = match end {
             // Our side closes: no code, as Node's server does.
             None => close_frame(None, ""),
-            Some(End::Closed(code)) => close_frame(*code, ""),
+            // Its own words, as Node's server answers.
+            Some(End::Closed(None)) => close_frame(None, ""),
+            Some(End::Closed(Some(close))) => close_frame(Some(close.code), &close.reason),
             Some(End::Violation(error)) => close_frame(Some(error.close_code()), ""),
             Some(End::Lost(_)) => return,
         };
