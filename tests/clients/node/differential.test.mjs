@@ -1,0 +1,120 @@
+// The same raw bytes to Node's server and to the server under test: what they answer is the same, but for the differences
+// that are rows of docs/compatibility.md, which are named here one by one.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { Server } from "./support.mjs";
+
+const RS = "\x1e";
+const PROBE = '429["echo","end"]';
+
+/** What differs from run to run. */
+const plain = (text) =>
+  text
+    .replace(/"[\w-]{20}"/g, '"<id>"')
+    .replaceAll(RS, " | ");
+
+/** A session over polling: posts each text, then a probe, and collects what comes until the probe's answer, or the end. */
+async function talk(port, posts) {
+  const url = `http://127.0.0.1:${port}/socket.io/?EIO=4&transport=polling`;
+  const { sid } = JSON.parse((await (await fetch(url)).text()).slice(1));
+  const session = `${url}&sid=${sid}`;
+  const headers = { "content-type": "text/plain;charset=UTF-8" };
+  const heard = [];
+  for (const body of [...posts, PROBE]) {
+    const answer = await fetch(session, { method: "POST", body, headers });
+    const text = await answer.text();
+    if (body !== PROBE) heard.push(`POST ${answer.status} ${text}`);
+    if (answer.status !== 200) break;
+  }
+  for (;;) {
+    const answer = await fetch(session);
+    const text = plain(await answer.text());
+    heard.push(`GET ${answer.status} ${text}`);
+    if (answer.status !== 200 || text.includes("439[") || /(^|\| )1$/.test(text)) return heard;
+  }
+}
+
+/** Joined to `/`, then this packet. */
+const packet = (text) => ["40", text];
+const one = `{"_placeholder":true,"num":0}`;
+
+const same = {
+  "an event with an acknowledgement": packet('421["add",1,2]'),
+  "an event that nobody handles": packet('42["nobody"]'),
+  "the root by its name": ["40/"],
+  "the root by its name, with a comma": ["40/,"],
+  "an empty payload": ["40{}"],
+  "an id in CONNECT": ["405"],
+  "two namespaces": packet('40/admin,{"token":"sesame"}'),
+  "a refusal with data": packet("40/admin"),
+  "a refusal that tells what it got": packet('40/admin,{"token":"x"}'),
+  "a refusal without data": packet('40/admin,{"token":"quiet"}'),
+  "an unknown namespace": packet("40/nope,"),
+  "a query is part of the name": packet("40/admin?x=1,"),
+  "CONNECT with a list": ["40[]"],
+  "CONNECT with null": ["40null"],
+  "CONNECT with a text": ['40"x"'],
+  "CONNECT twice": packet("40"),
+  "leaving and joining again": ["40", "41", "40"],
+  "DISCONNECT with a payload": packet("41{}"),
+  "an event for a namespace that is not joined": packet('42/admin,["x"]'),
+  "an event after leaving": ["40", "41", '42["x"]'],
+  "binary": packet(`451-1["size",${one}]${RS}bAQID`),
+  "one attachment twice": packet(`451-1["echo",${one},${one}]${RS}bAQID`),
+  "a placeholder without attachments is data": packet(`421["echo",${one}]`),
+  "a text while an attachment is due": packet(`451-1["size",${one}]${RS}42["x"]`),
+  "an attachment that nobody waits for": packet("bAQID"),
+  "a placeholder that is no number": packet(`451-1["size",{"_placeholder":true,"num":"0"}]${RS}bAQID`),
+  "the server's own close": packet('42["kick",true]'),
+};
+for (const text of [
+  "42{}", "42[]", '42"x"', "42[true]", "42[null]", "42[{}]", "42[5,1]", "43", "43{}", "431[]", "43[]", "44{}", '44"x"',
+  "49", "4abc", "4", '42["connect"]', '42["connect_error"]', '42["disconnect"]', '42["disconnecting"]',
+  '42["newListener"]', '42["removeListener"]', '42["error"]', '42["__proto__"]', '421["constructor"]', '421["toString"]',
+  '45["x"]', '451["x"]', "45a-[]", "451.5-[]", "45-1-[]", '450-["x"]', '4511-["x"]', '42["x"', '42["x"]x', '42["x",]',
+  '42x["y"]', '42/,["add"]', '421/["add"]', '42[ "add",1,2]', '421[ "add" , 1 , 2 ]', '421["echo"]', '421["echo",null]',
+  '421["echo",[],{}]', `421["echo","a${RS}b"]`, '421["echo","\\u00e9\\ud83d\\ude00"]', '421["echo",-0.5,1e21]',
+  "0", "2", "2probe", "3", "3probe", "5", "6", `4${RS}42["x"]`, `421["echo",${"[".repeat(60)}${"]".repeat(60)}]`,
+]) same[`the packet ${plain(text).slice(0, 40)}`] = packet(text);
+
+/** What ours answers where it differs on purpose, and why. */
+const ours = {
+  "an event without payload is no event": {
+    posts: packet("42"),
+    heard: ["POST 200 ok", "POST 200 ok", /^GET 200 40/, "GET 200 6 | 1"],
+  },
+  "undecodable content is a bad request": { posts: packet("x"), heard: ["POST 200 ok", "POST 400 ", /^GET 400 {"code":1/] },
+  "an empty body is a bad request": { posts: packet(""), heard: ["POST 200 ok", "POST 400 ", /^GET 400 {"code":1/] },
+  "a lone surrogate has no form in Rust's strings": {
+    posts: packet('421["echo","\\ud800"]'),
+    heard: ["POST 200 ok", "POST 200 ok", /431\[{"error":"echo: .* at argument 1"}\]/],
+  },
+  "a number out of range": {
+    posts: packet('421["echo",1e999]'),
+    heard: ["POST 200 ok", "POST 200 ok", /431\[{"error":"echo: number out of range at argument 1"}\]/],
+  },
+};
+
+describe("differential", () => {
+  let node, tested;
+  before(async () => {
+    node = await Server.start("node tests/clients/node/twin.mjs");
+    tested = await Server.start();
+  });
+  after(() => Promise.all([node.stop(), tested.stop()]));
+
+  for (const [name, posts] of Object.entries(same)) {
+    test(name, async () => assert.deepEqual(await talk(tested.port, posts), await talk(node.port, posts)));
+  }
+
+  for (const [name, { posts, heard }] of Object.entries(ours)) {
+    const skip = !process.env.SERVER_CMD && "the twin is Node's own";
+    test(`ours: ${name}`, { skip }, async () => {
+      const said = await talk(tested.port, posts);
+      heard.forEach((expected, i) =>
+        expected instanceof RegExp ? assert.match(said[i] ?? "", expected) : assert.equal(said[i], expected),
+      );
+      assert.notDeepEqual(said, await talk(node.port, posts), "no longer different: take it off the list");
+    });
+  }
+});
