@@ -345,8 +345,6 @@ impl Connection {
                 Action::Deliver(message) => {
                     if let Err(violation) = self.dispatch.message(message, cx) {
                         self.violated(&violation);
-                    } else if self.dispatch.joined {
-                        self.timers.connect_by = None;
                     }
                 }
                 Action::Send(control) => match &mut self.socket {
@@ -478,6 +476,10 @@ impl Connection {
     }
 
     fn check_time(&mut self, cx: &mut Context<'_>) {
+        // Also a middleware that took its time may have let the client in.
+        if self.dispatch.joined {
+            self.timers.connect_by = None;
+        }
         if self.timers.sleep.as_mut().poll(cx).is_pending() {
             return;
         }
