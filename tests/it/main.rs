@@ -1,4 +1,6 @@
 //! Capabilities of the server, one module for each thing a user can do.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod connect;
+mod support;
 mod vectors;
