@@ -2,5 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod connect;
+mod heartbeat;
+mod polling;
 mod support;
+mod upgrade;
 mod vectors;

@@ -22,7 +22,8 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum_socketio::{DisconnectReason, Namespace, RawArgs, Reply, SocketIo, SocketIoBuilder};
+use axum_socketio::{Data, DisconnectReason, Namespace, RawArgs, Reply, SocketIo, SocketIoBuilder};
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -141,6 +142,13 @@ impl Reasons {
             .as_str()
     }
 
+    /// Whoever has left so far, left with this reason.
+    pub(crate) fn none_but(&mut self, expected: &str) {
+        while let Ok(reason) = self.0.try_recv() {
+            assert_eq!(reason.as_str(), expected);
+        }
+    }
+
     /// Nobody has left so far.
     pub(crate) fn none(&mut self) {
         let reason = self.0.try_recv();
@@ -148,13 +156,14 @@ impl Reasons {
     }
 }
 
-/// A namespace that answers `echo` with its arguments, and tells who leaves it and why.
+/// A namespace that answers `echo` with its arguments and `bytes` with its binary argument, and tells who leaves it and why.
 pub(crate) fn echo() -> (Namespace, Reasons) {
     let (sender, reasons) = mpsc::unbounded_channel();
     let namespace = Namespace::new()
         .on("echo", async |args: RawArgs| {
             Reply(args.deserialize::<Value>().unwrap_or_default())
         })
+        .on("bytes", async |Data(bytes): Data<Bytes>| Reply(bytes))
         .on_disconnect(move |reason: DisconnectReason| {
             let _ = sender.send(reason);
             std::future::ready(())

@@ -83,6 +83,16 @@ impl Polling {
         self.get.answer(false).await
     }
 
+    /// Begins a POST whose body is not all there yet, and waits until the server reads it.
+    pub(crate) async fn begin_post(&mut self, server: &Server, length: usize, part: &[u8]) {
+        let before = server.begun();
+        let target = self.target();
+        let length = length.to_string();
+        let headers = [("Content-Length", length.as_str())];
+        self.post.begin("POST", &target, &headers, part).await;
+        server.arrived(before).await;
+    }
+
     pub(crate) async fn post(&mut self, body: impl AsRef<[u8]>) -> Answer {
         self.post_with(&[("Content-Type", "text/plain;charset=UTF-8")], body)
             .await
