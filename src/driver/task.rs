@@ -344,8 +344,6 @@ impl Connection {
                 Action::Deliver(message) => {
                     if let Err(violation) = self.dispatch.message(message, cx) {
                         self.violated(&violation, cx);
-                    } else if self.dispatch.joined {
-                        self.timers.connect_by = None;
                     }
                 }
                 Action::Send(control) => match &mut self.socket {
@@ -480,6 +478,9 @@ impl Connection {
     fn check_time(&mut self, cx: &mut Context<'_>) {
         if self.timers.poll(cx).is_pending() {
             return;
+        }
+        if self.dispatch.joined {
+            self.timers.connect_by = None;
         }
         let now = now();
         self.session.handle_timeout(now);

@@ -1,6 +1,11 @@
 //! Capabilities of the server, one module for each thing a user can do.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod autobahn;
+mod connect;
+mod heartbeat;
+mod polling;
+mod support;
+mod upgrade;
 mod vectors;
 mod ws_differential;

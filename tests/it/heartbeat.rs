@@ -1,0 +1,114 @@
+//! The server pings, clients answer; who does not is gone.
+
+use std::time::Duration;
+
+use axum_socketio::SocketIoBuilder;
+
+use crate::support::{Polling, Ws, start};
+
+/// Pings soon, and waits long: a test that answers is never too late.
+fn patient(io: SocketIoBuilder) -> SocketIoBuilder {
+    io.ping_interval(Duration::from_millis(30))
+        .ping_timeout(Duration::from_secs(30))
+}
+
+/// Pings soon, and does not wait.
+fn impatient(io: SocketIoBuilder) -> SocketIoBuilder {
+    io.ping_interval(Duration::from_millis(30))
+        .ping_timeout(Duration::from_millis(60))
+}
+
+#[tokio::test]
+async fn a_websocket_client_that_answers_is_asked_again() {
+    let (server, _io, mut reasons) = start(patient).await;
+    let mut ws = Ws::joined(server.addr).await;
+    for _ in 0..5 {
+        assert_eq!(ws.text().await, "2");
+        ws.send("3").await;
+    }
+    reasons.none();
+}
+
+#[tokio::test]
+async fn a_polling_client_that_answers_is_asked_again() {
+    let (server, _io, mut reasons) = start(patient).await;
+    let mut client = Polling::joined(server.addr).await;
+    for _ in 0..5 {
+        assert_eq!(client.poll().await, "2");
+        client.send("3").await;
+    }
+    reasons.none();
+}
+
+#[tokio::test]
+async fn a_websocket_client_that_does_not_answer_is_closed() {
+    let (server, io, mut reasons) = start(impatient).await;
+    let mut ws = Ws::joined(server.addr).await;
+    let ended = ws.ended().await;
+    assert_eq!(ended.texts, ["2"]);
+    assert_eq!(ended.close, Some(None));
+    assert_eq!(reasons.next().await, "ping timeout");
+    assert_eq!(io.clients(), 0);
+}
+
+#[tokio::test]
+async fn a_polling_client_that_does_not_answer_is_closed() {
+    let (server, io, mut reasons) = start(impatient).await;
+    let mut client = Polling::joined(server.addr).await;
+    assert_eq!(client.poll().await, "2");
+    assert_eq!(client.poll().await, "1");
+    assert_eq!(reasons.next().await, "ping timeout");
+    client.gone().await;
+    assert_eq!(io.clients(), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_stopped_polling_is_closed() {
+    let (server, io, mut reasons) = start(impatient).await;
+    let client = Polling::joined(server.addr).await;
+    assert_eq!(reasons.next().await, "ping timeout");
+    client.gone().await;
+    assert_eq!(io.clients(), 0);
+}
+
+#[tokio::test]
+async fn one_answer_does_not_count_for_ever() {
+    let (server, _io, mut reasons) = start(impatient).await;
+    let mut ws = Ws::joined(server.addr).await;
+    assert_eq!(ws.text().await, "2");
+    ws.send("3").await;
+    assert_eq!(ws.text().await, "2");
+    ws.ended().await;
+    assert_eq!(reasons.next().await, "ping timeout");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_asked_for_does_no_harm() {
+    let (server, ..) = start(|io| io).await;
+    let mut ws = Ws::joined(server.addr).await;
+    ws.send_all(&["3", "3abc", "3"]).await;
+    ws.alive().await;
+}
+
+#[tokio::test]
+async fn a_websocket_client_that_pings_is_closed() {
+    let (server, _io, mut reasons) = start(|io| io).await;
+    for ping in ["2", "2probe"] {
+        let mut ws = Ws::joined(server.addr).await;
+        ws.send(ping).await;
+        let ended = ws.ended().await;
+        assert_eq!((ended.texts, ended.close), (vec![], Some(None)));
+        assert_eq!(reasons.next().await, "transport error");
+    }
+}
+
+#[tokio::test]
+async fn a_polling_client_that_pings_is_closed() {
+    let (server, _io, mut reasons) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    client.begin_poll(&server).await;
+    client.send("2").await;
+    assert_eq!(client.end_poll().await.brief(), (200, "1"));
+    assert_eq!(reasons.next().await, "transport error");
+    client.gone().await;
+}

@@ -1,0 +1,188 @@
+//! A server on a loopback socket, and clients that send whatever bytes a test wants.
+//!
+//! Nothing here sleeps: what a test waits for is an event, with a limit that only a failure reaches.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test that gets something else fails"
+)]
+
+mod http;
+mod polling;
+mod websocket;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum_socketio::{Data, DisconnectReason, Namespace, RawArgs, Reply, SocketIo, SocketIoBuilder};
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+pub(crate) use http::{Answer, Http};
+pub(crate) use polling::Polling;
+pub(crate) use websocket::{Ws, handshake};
+
+/// Long enough for a slow machine, short enough for who waits for a failing test.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Waits for something that must happen.
+#[track_caller]
+pub(crate) fn within<F: Future>(what: &str, future: F) -> impl Future<Output = F::Output> {
+    let caller = std::panic::Location::caller();
+    async move {
+        match tokio::time::timeout(LIMIT, future).await {
+            Ok(output) => output,
+            Err(_) => panic!("{what}: nothing in {LIMIT:?}, asked for at {caller}"),
+        }
+    }
+}
+
+/// An application on a port of its own, for as long as the test runs.
+pub(crate) struct Server {
+    pub(crate) addr: SocketAddr,
+    /// How many requests the application has begun to answer.
+    begun: watch::Receiver<usize>,
+    task: JoinHandle<()>,
+}
+
+/// Serves an application over HTTP/1.1, as `axum::serve` does.
+pub(crate) async fn serve(app: Router) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (counter, begun) = watch::channel(0);
+    let app = app.layer(from_fn_with_state(counter, count));
+    let task = tokio::spawn(async move {
+        axum::serve(listener, app).await.unwrap();
+    });
+    Server { addr, begun, task }
+}
+
+/// Serves an application over HTTP/2 with the extended CONNECT, as an application on hyper would.
+pub(crate) async fn serve_http2(app: Router) -> Server {
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use hyper_util::server::conn::auto::Builder;
+    use hyper_util::service::TowerToHyperService;
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (counter, begun) = watch::channel(0);
+    let app = app.layer(from_fn_with_state(counter, count));
+    let task = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = TowerToHyperService::new(app.clone());
+            tokio::spawn(async move {
+                let mut builder = Builder::new(TokioExecutor::new());
+                builder.http2().enable_connect_protocol();
+                // A client that goes away ends it with an error.
+                let _ = builder
+                    .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    });
+    Server { addr, begun, task }
+}
+
+/// Counts a request when its answer has been asked for once: whatever it hands to a connection's task is then handed over.
+async fn count(
+    State(begun): State<watch::Sender<usize>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut answer = pin!(next.run(request));
+    let first = std::future::poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await;
+    begun.send_modify(|count| *count += 1);
+    match first {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => answer.await,
+    }
+}
+
+impl Server {
+    /// How many requests have arrived.
+    pub(crate) fn begun(&self) -> usize {
+        *self.begun.borrow()
+    }
+
+    /// Waits until the request after the `before` first ones has arrived.
+    pub(crate) async fn arrived(&self, before: usize) {
+        let mut begun = self.begun.clone();
+        within("a request", begun.wait_for(|&count| count > before))
+            .await
+            .unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What happened to the sockets of a namespace, in order.
+pub(crate) struct Reasons(mpsc::UnboundedReceiver<DisconnectReason>);
+
+impl Reasons {
+    /// The next reason with which a socket left.
+    pub(crate) async fn next(&mut self) -> &'static str {
+        within("a disconnect", self.0.recv())
+            .await
+            .unwrap()
+            .as_str()
+    }
+
+    /// Whoever has left so far, left with this reason.
+    pub(crate) fn none_but(&mut self, expected: &str) {
+        while let Ok(reason) = self.0.try_recv() {
+            assert_eq!(reason.as_str(), expected);
+        }
+    }
+
+    /// Nobody has left so far.
+    pub(crate) fn none(&mut self) {
+        let reason = self.0.try_recv();
+        assert!(reason.is_err(), "a socket left with {reason:?}");
+    }
+}
+
+/// A namespace that answers `echo` with its arguments and `bytes` with its binary argument, and tells who leaves it and why.
+pub(crate) fn echo() -> (Namespace, Reasons) {
+    let (sender, reasons) = mpsc::unbounded_channel();
+    let namespace = Namespace::new()
+        .on("echo", async |args: RawArgs| {
+            Reply(args.deserialize::<Value>().unwrap_or_default())
+        })
+        .on("bytes", async |Data(bytes): Data<Bytes>| Reply(bytes))
+        .on_disconnect(move |reason: DisconnectReason| {
+            let _ = sender.send(reason);
+            std::future::ready(())
+        });
+    (namespace, Reasons(reasons))
+}
+
+/// A server with [`echo`] in `/` and with the options that `set` sets.
+pub(crate) async fn start(
+    set: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder,
+) -> (Server, SocketIo, Reasons) {
+    let (namespace, reasons) = echo();
+    let io = set(SocketIo::builder().namespace("/", namespace)).build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    (server, io, reasons)
+}
+
+/// The sid in `{"sid":"…"`.
+pub(crate) fn sid_in(json: &str) -> String {
+    let value: Value = serde_json::from_str(json).unwrap();
+    value["sid"].as_str().unwrap().to_owned()
+}

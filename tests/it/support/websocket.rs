@@ -1,0 +1,222 @@
+//! A client that speaks WebSocket, byte by byte where a test wants it.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use axum_socketio::protocol::websocket::{
+    Config, Decoder, Event, Opcode, accept_key, close_frame, masked_frame,
+};
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::http::{Answer, Http};
+use super::{sid_in, within};
+
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const MASK: [u8; 4] = [0x11, 0x52, 0xa3, 0xf4];
+
+/// A WebSocket.
+pub(crate) struct Ws {
+    stream: TcpStream,
+    decoder: Decoder,
+    events: VecDeque<Event>,
+    ended: bool,
+}
+
+/// How a server ended a WebSocket.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// The texts that came before.
+    pub(crate) texts: Vec<String>,
+    /// `Some(None)` is a close frame without a code, `None` an end without one.
+    pub(crate) close: Option<Option<u16>>,
+}
+
+/// Asks for an upgrade, with more headers if wanted.
+pub(crate) async fn handshake(
+    addr: SocketAddr,
+    target: &str,
+    more: &[(&str, &str)],
+) -> (Answer, Http) {
+    let mut http = Http::open(addr).await;
+    let mut headers = vec![
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", KEY),
+    ];
+    headers.extend_from_slice(more);
+    let answer = http.ask("GET", target, &headers, b"").await;
+    (answer, http)
+}
+
+impl Ws {
+    /// A WebSocket of which nothing has been read.
+    pub(crate) async fn raw(addr: SocketAddr, target: &str) -> Result<Self, Answer> {
+        let (answer, http) = handshake(addr, target, &[]).await;
+        if answer.status != 101 {
+            return Err(answer);
+        }
+        assert_eq!(
+            answer.header("sec-websocket-accept"),
+            Some(accept_key(KEY.as_bytes()).as_str())
+        );
+        let (stream, rest) = http.into_stream();
+        let mut config = Config::default();
+        config.require_mask = false;
+        config.max_message = 64 * 1024 * 1024;
+        let mut ws = Self {
+            stream,
+            decoder: Decoder::new(config),
+            events: VecDeque::new(),
+            ended: false,
+        };
+        ws.decode(&rest);
+        Ok(ws)
+    }
+
+    /// A session over WebSocket from the start.
+    pub(crate) async fn open(addr: SocketAddr) -> Self {
+        let mut ws = Self::raw(addr, "/socket.io/?EIO=4&transport=websocket")
+            .await
+            .unwrap();
+        let open = ws.text().await;
+        assert!(open.starts_with(r#"0{"sid":""#), "{open}");
+        ws
+    }
+
+    /// A session that has joined `/`.
+    pub(crate) async fn joined(addr: SocketAddr) -> Self {
+        let mut ws = Self::open(addr).await;
+        ws.join("/").await;
+        ws
+    }
+
+    /// A WebSocket that wants to take a polling session over.
+    pub(crate) async fn upgrade(addr: SocketAddr, sid: &str) -> Result<Self, Answer> {
+        Self::raw(
+            addr,
+            &format!("/socket.io/?EIO=4&transport=websocket&sid={sid}"),
+        )
+        .await
+    }
+
+    /// Joins a namespace and gives the socket's id.
+    pub(crate) async fn join(&mut self, nsp: &str) -> String {
+        let (ask, reply) = match nsp {
+            "/" => ("40".to_owned(), "40".to_owned()),
+            nsp => (format!("40{nsp},"), format!("40{nsp},")),
+        };
+        self.send(&ask).await;
+        let text = self.text().await;
+        sid_in(
+            text.strip_prefix(&reply)
+                .unwrap_or_else(|| panic!("{text}")),
+        )
+    }
+
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.send_raw(&masked_frame(Opcode::Text, text.as_bytes(), MASK))
+            .await;
+    }
+
+    /// Many messages in one piece.
+    pub(crate) async fn send_all(&mut self, texts: &[&str]) {
+        let frames: Vec<_> = texts
+            .iter()
+            .map(|text| masked_frame(Opcode::Text, text.as_bytes(), MASK))
+            .collect();
+        self.send_raw(&frames.concat()).await;
+    }
+
+    pub(crate) async fn send_binary(&mut self, data: &[u8]) {
+        self.send_raw(&masked_frame(Opcode::Binary, data, MASK))
+            .await;
+    }
+
+    pub(crate) async fn send_raw(&mut self, bytes: &[u8]) {
+        within("the server reads", self.stream.write_all(bytes))
+            .await
+            .unwrap();
+    }
+
+    /// As [`send`](Self::send), when the server may have closed already.
+    pub(crate) async fn try_send(&mut self, text: &str) -> bool {
+        let frame = masked_frame(Opcode::Text, text.as_bytes(), MASK);
+        within("the server reads", self.stream.write_all(&frame))
+            .await
+            .is_ok()
+    }
+
+    /// Sends a close frame.
+    pub(crate) async fn close(&mut self) {
+        let frame = close_frame(None, "");
+        self.send_raw(&[frame[0], 0x80, 0, 0, 0, 0]).await;
+    }
+
+    /// The next event, or `None` at the end.
+    pub(crate) async fn event(&mut self) -> Option<Event> {
+        within("a message", self.read()).await
+    }
+
+    async fn read(&mut self) -> Option<Event> {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            if self.ended {
+                return None;
+            }
+            match self.stream.read(&mut buffer).await {
+                Ok(0) | Err(_) => self.ended = true,
+                Ok(length) => self.decode(&buffer[..length]),
+            }
+        }
+    }
+
+    fn decode(&mut self, mut input: &[u8]) {
+        while let Some(event) = self.decoder.next_event(&mut input).unwrap() {
+            self.events.push_back(event);
+        }
+    }
+
+    /// The next message, which must be text.
+    pub(crate) async fn text(&mut self) -> String {
+        match self.event().await {
+            Some(Event::Text(text)) => text.to_string(),
+            other => panic!("expected text, got {other:?}"),
+        }
+    }
+
+    /// The next message, which must be binary.
+    pub(crate) async fn binary(&mut self) -> Bytes {
+        match self.event().await {
+            Some(Event::Binary(data)) => data,
+            other => panic!("expected binary, got {other:?}"),
+        }
+    }
+
+    /// Waits until the server ends it, and closes too.
+    pub(crate) async fn ended(&mut self) -> Ended {
+        let mut ended = Ended {
+            texts: Vec::new(),
+            close: None,
+        };
+        while let Some(event) = self.event().await {
+            match event {
+                Event::Text(text) => ended.texts.push(text.to_string()),
+                Event::Close(close) => ended.close = Some(close.map(|close| close.code.get())),
+                _ => {}
+            }
+        }
+        ended
+    }
+
+    /// Shows that the connection is alive, and that nothing else was on its way.
+    pub(crate) async fn alive(&mut self) {
+        self.send(r#"42990["echo","alive"]"#).await;
+        assert_eq!(self.text().await, r#"43990["alive"]"#);
+    }
+}

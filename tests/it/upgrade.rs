@@ -1,0 +1,337 @@
+//! A polling client moves to WebSocket, or tries to.
+
+use std::time::Duration;
+
+use crate::support::{Http, Polling, Server, Ws, start, within};
+
+const CODE_3: &str = r#"{"code":3,"message":"Bad request"}"#;
+
+/// Opens and probes a WebSocket.
+async fn probe(client: &Polling) -> Ws {
+    let mut ws = Ws::upgrade(client.addr, &client.sid).await.unwrap();
+    ws.send("2probe").await;
+    assert_eq!(ws.text().await, "3probe");
+    ws
+}
+
+/// Upgrades as soon as the server lets it.
+async fn upgraded(client: &Polling) -> Ws {
+    let again = async {
+        loop {
+            if let Ok(ws) = Ws::upgrade(client.addr, &client.sid).await {
+                return ws;
+            }
+        }
+    };
+    let mut ws = within("an upgrade", again).await;
+    ws.send_all(&["2probe", "5"]).await;
+    assert_eq!(ws.text().await, "3probe");
+    ws.alive().await;
+    ws
+}
+
+/// Polling works as before, and so does another upgrade.
+async fn unharmed(server: &Server, client: &mut Polling) {
+    client.send(r#"421["echo","still here"]"#).await;
+    client.expect(&[r#"431["still here"]"#]).await;
+    let mut ws = upgraded(client).await;
+    after_upgrade(server, client).await;
+    ws.alive().await;
+}
+
+/// Polling is over.
+async fn after_upgrade(server: &Server, client: &mut Polling) {
+    let answer = Http::once(server.addr, "GET", &client.target()).await;
+    assert_eq!(answer.brief(), (400, CODE_3));
+    assert_eq!(client.post("42[\"echo\"]").await.brief(), (400, CODE_3));
+}
+
+#[tokio::test]
+async fn a_client_probes_then_moves() {
+    let (server, io, mut reasons) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    client.begin_poll(&server).await;
+    let mut ws = probe(&client).await;
+    assert_eq!(client.end_poll().await.brief(), (200, "6"));
+    ws.send("5").await;
+    ws.alive().await;
+    io.emit("news", 1);
+    assert_eq!(ws.text().await, r#"42["news",1]"#);
+    after_upgrade(&server, &mut client).await;
+    ws.alive().await;
+    reasons.none();
+    ws.close().await;
+    assert_eq!(reasons.next().await, "transport close");
+}
+
+#[tokio::test]
+async fn a_poll_opened_during_the_upgrade_is_released() {
+    let (server, ..) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    let mut ws = probe(&client).await;
+    assert_eq!(client.poll().await, "6");
+    assert_eq!(client.poll().await, "6");
+    ws.send("5").await;
+    ws.alive().await;
+}
+
+#[tokio::test]
+async fn a_client_may_move_without_a_probe() {
+    let (server, ..) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    client.begin_poll(&server).await;
+    let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
+    ws.send("5").await;
+    assert_eq!(client.end_poll().await.status, 200);
+    ws.alive().await;
+    after_upgrade(&server, &mut client).await;
+}
+
+#[tokio::test]
+async fn a_client_may_move_before_it_joins() {
+    let (server, ..) = start(|io| io).await;
+    let client = Polling::open(server.addr).await;
+    let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
+    ws.send_all(&["2probe", "5"]).await;
+    assert_eq!(ws.text().await, "3probe");
+    ws.join("/").await;
+    ws.alive().await;
+}
+
+#[tokio::test]
+async fn a_probe_may_be_repeated() {
+    let (server, ..) = start(|io| io).await;
+    let client = Polling::joined(server.addr).await;
+    let mut ws = probe(&client).await;
+    ws.send_all(&["2probe", "2probe"]).await;
+    assert_eq!(ws.text().await, "3probe");
+    assert_eq!(ws.text().await, "3probe");
+    ws.send("5").await;
+    ws.alive().await;
+}
+
+#[tokio::test]
+async fn packets_right_behind_the_upgrade_are_handled() {
+    let (server, ..) = start(|io| io).await;
+    let client = Polling::joined(server.addr).await;
+    let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
+    ws.send_all(&["2probe", "5", r#"421["echo","a"]"#, r#"422["echo","b"]"#])
+        .await;
+    assert_eq!(ws.text().await, "3probe");
+    assert_eq!(ws.text().await, r#"431["a"]"#);
+    assert_eq!(ws.text().await, r#"432["b"]"#);
+}
+
+#[tokio::test]
+async fn what_is_emitted_during_the_upgrade_arrives_once_and_in_order() {
+    let (server, io, _) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    let emit = |numbers: std::ops::Range<u32>| {
+        for n in numbers {
+            io.emit("n", n);
+        }
+    };
+    emit(0..3);
+    let mut ws = probe(&client).await;
+    emit(3..6);
+    let numbers = |range: std::ops::Range<u32>| -> Vec<String> {
+        range.map(|n| format!(r#"42["n",{n}]"#)).collect()
+    };
+    assert_eq!(client.poll().await, numbers(0..6).join("\x1e"));
+    client.send(r#"421["echo","by post"]"#).await;
+    emit(6..40);
+    ws.send("5").await;
+    emit(40..50);
+    assert_eq!(ws.text().await, r#"431["by post"]"#);
+    for expected in numbers(6..50) {
+        assert_eq!(ws.text().await, expected);
+    }
+    ws.alive().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_events_survives_the_upgrade() {
+    const EVENTS: usize = 3000;
+
+    let (server, io, _) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    let emitting = tokio::spawn(async move {
+        for n in 0..EVENTS {
+            assert!(io.emit("n", n).ok());
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut got: Vec<String> = Vec::new();
+    let mut take = |body: &str| {
+        let packets = body.split('\x1e').filter(|packet| *packet != "6");
+        got.extend(packets.map(str::to_owned));
+    };
+    take(&client.poll().await);
+    let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
+    ws.send("2probe").await;
+    take(&client.poll().await);
+    assert_eq!(ws.text().await, "3probe");
+    take(&client.poll().await);
+    ws.send("5").await;
+    while got.len() < EVENTS {
+        got.push(ws.text().await);
+    }
+    let expected: Vec<_> = (0..EVENTS).map(|n| format!(r#"42["n",{n}]"#)).collect();
+    assert_eq!(got, expected);
+    emitting.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_packet_ends_the_probe_and_nothing_else() {
+    let (server, _io, mut reasons) = start(|io| io).await;
+    for wrong in [
+        "4hello", "40", "2", "2abc", "3probe", "0", "1", "6", "junk", "",
+    ] {
+        let mut client = Polling::joined(server.addr).await;
+        let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
+        ws.send(wrong).await;
+        let ended = ws.ended().await;
+        assert_eq!((ended.texts, ended.close), (vec![], Some(None)), "{wrong}");
+        unharmed(&server, &mut client).await;
+        let mut client = Polling::joined(server.addr).await;
+        let mut ws = probe(&client).await;
+        ws.send(wrong).await;
+        assert_eq!(ws.ended().await.close, Some(None), "{wrong}");
+        unharmed(&server, &mut client).await;
+    }
+    reasons.none_but("transport close");
+}
+
+#[tokio::test]
+async fn binary_ends_the_probe_and_nothing_else() {
+    let (server, ..) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
+    ws.send_binary(b"5").await;
+    assert_eq!(ws.ended().await.close, Some(None));
+    unharmed(&server, &mut client).await;
+}
+
+#[tokio::test]
+async fn a_probe_that_breaks_websocket_ends_and_nothing_else() {
+    let (server, ..) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
+    ws.send_raw(b"\xff\xff\xff\xff").await;
+    ws.ended().await;
+    unharmed(&server, &mut client).await;
+}
+
+#[tokio::test]
+async fn a_probe_that_is_closed_or_lost_leaves_polling_alone() {
+    let (server, ..) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    let mut ws = probe(&client).await;
+    ws.close().await;
+    ws.ended().await;
+    unharmed(&server, &mut client).await;
+
+    let mut client = Polling::joined(server.addr).await;
+    drop(probe(&client).await);
+    unharmed(&server, &mut client).await;
+
+    let mut client = Polling::joined(server.addr).await;
+    drop(Ws::upgrade(server.addr, &client.sid).await);
+    unharmed(&server, &mut client).await;
+}
+
+#[tokio::test]
+async fn a_probe_that_takes_too_long_leaves_polling_alone() {
+    let (server, ..) = start(|io| io.upgrade_timeout(Duration::from_millis(50))).await;
+    for probes in [false, true] {
+        let mut client = Polling::joined(server.addr).await;
+        let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
+        if probes {
+            ws.send("2probe").await;
+        }
+        assert_eq!(ws.ended().await.close, Some(None));
+        client.send(r#"421["echo",1]"#).await;
+        client.expect(&["431[1]"]).await;
+    }
+    let (server, ..) = start(|io| io.upgrade_timeout(Duration::from_millis(500))).await;
+    let mut client = Polling::joined(server.addr).await;
+    let mut ws = probe(&client).await;
+    ws.ended().await;
+    unharmed(&server, &mut client).await;
+}
+
+#[tokio::test]
+async fn only_one_websocket_at_a_time_may_take_over() {
+    let (server, ..) = start(|io| io).await;
+    let client = Polling::joined(server.addr).await;
+    let mut ws = probe(&client).await;
+    let refusal = Ws::upgrade(server.addr, &client.sid).await.err().unwrap();
+    assert_eq!(refusal.brief(), (400, CODE_3));
+    ws.send("5").await;
+    ws.alive().await;
+    let refusal = Ws::upgrade(server.addr, &client.sid).await.err().unwrap();
+    assert_eq!(refusal.brief(), (400, CODE_3));
+    ws.alive().await;
+}
+
+#[tokio::test]
+async fn a_session_over_websocket_is_not_taken_over() {
+    let (server, ..) = start(|io| io).await;
+    let mut first = Ws::raw(server.addr, "/socket.io/?EIO=4&transport=websocket")
+        .await
+        .unwrap();
+    let sid = crate::support::sid_in(first.text().await.trim_start_matches('0'));
+    first.join("/").await;
+    let refusal = Ws::upgrade(server.addr, &sid).await.err().unwrap();
+    assert_eq!(refusal.brief(), (400, CODE_3));
+    first.alive().await;
+}
+
+#[tokio::test]
+async fn a_session_that_ends_closes_the_probe_too() {
+    let (server, io, mut reasons) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    let mut ws = probe(&client).await;
+    client.send("1").await;
+    assert_eq!(ws.ended().await.close, Some(None));
+    assert_eq!(reasons.next().await, "transport close");
+    assert_eq!(io.clients(), 0);
+}
+
+#[tokio::test]
+async fn heartbeats_go_on_after_the_upgrade() {
+    let (server, _io, mut reasons) = start(|io| {
+        io.ping_interval(Duration::from_millis(300))
+            .ping_timeout(Duration::from_millis(300))
+    })
+    .await;
+    let client = Polling::joined(server.addr).await;
+    let mut ws = upgraded(&client).await;
+    for _ in 0..3 {
+        assert_eq!(ws.text().await, "2");
+        ws.send("3").await;
+    }
+    let ended = ws.ended().await;
+    assert_eq!(ended.texts, ["2"]);
+    assert_eq!(reasons.next().await, "ping timeout");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_owed_is_still_owed_after_the_upgrade() {
+    let (server, _io, mut reasons) = start(|io| {
+        io.ping_interval(Duration::from_millis(50))
+            .ping_timeout(Duration::from_millis(700))
+    })
+    .await;
+    let mut client = Polling::joined(server.addr).await;
+    assert_eq!(client.poll().await, "2");
+    let mut ws = upgraded(&client).await;
+    assert_eq!(ws.ended().await.close, Some(None));
+    assert_eq!(reasons.next().await, "ping timeout");
+
+    let mut client = Polling::joined(server.addr).await;
+    assert_eq!(client.poll().await, "2");
+    let mut ws = upgraded(&client).await;
+    ws.send("3").await;
+    assert_eq!(ws.text().await, "2");
+}
