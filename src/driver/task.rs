@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 
@@ -198,6 +199,13 @@ impl Connection {
             tracing::debug!(sid = %self.client.sid, "overlapping polls");
             let _ = poll.send(PollAnswer::Overlap);
             self.input(Input::Lost(DisconnectReason::TransportError), cx);
+            return;
+        }
+        if self.socket.is_some() {
+            // It was on its way when the session moved to WebSocket.
+            let _ = poll.send(PollAnswer::Payload(Bytes::from_static(
+                Control::Noop.text(),
+            )));
             return;
         }
         self.poll = Some(poll);
@@ -410,9 +418,7 @@ impl Connection {
 
     fn answer_poll(&mut self, control: Control) {
         if let Some(poll) = self.poll.take() {
-            let _ = poll.send(PollAnswer::Payload(bytes::Bytes::from_static(
-                control.text(),
-            )));
+            let _ = poll.send(PollAnswer::Payload(Bytes::from_static(control.text())));
             self.client.outbox.set_stalled(true);
         }
     }
