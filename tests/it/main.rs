@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod connect;
+mod grammar;
 mod heartbeat;
 mod polling;
 mod support;
