@@ -115,9 +115,7 @@ impl Dispatch {
                 break;
             };
             any = true;
-            if socket.connected() {
-                self.event(socket, id, event, cx)?;
-            }
+            self.event(socket, id, event, cx)?;
         }
         Ok(any)
     }
@@ -244,6 +242,10 @@ impl Dispatch {
         event: Event,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
+        // A handler before may have disconnected it.
+        if !socket.connected() {
+            return Ok(());
+        }
         let nsp = Arc::clone(socket.namespace());
         tracing::trace!(socket = %socket.id(), event = event.name(), ack = id, "event");
         for handler in &nsp.handlers.any {
@@ -390,6 +392,9 @@ impl Dispatch {
     /// Starts the next event of each lane that has become free.
     fn go_on_in_lanes(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
         while let Some(lane) = self.freed.pop() {
+            if !lane.socket.connected() {
+                self.drop_waiting(&lane.socket);
+            }
             let next = self
                 .waiting
                 .iter()

@@ -217,11 +217,12 @@ impl Socket {
     /// itself. Node's `socket.disconnect()`.
     pub fn disconnect(&self) {
         if self.end(DisconnectReason::ServerNamespaceDisconnect) {
-            self.push(EncodedPacket::plain(Kind::Disconnect, self.nsp(), None));
+            // In this order, so that a client that joins anew at once finds the namespace left.
             self.0.client.command(Command::Left(
                 self.clone(),
                 DisconnectReason::ServerNamespaceDisconnect,
             ));
+            self.push(EncodedPacket::plain(Kind::Disconnect, self.nsp(), None));
         }
     }
 

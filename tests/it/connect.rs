@@ -364,7 +364,7 @@ async fn who_is_refused_everywhere_is_closed_after_a_while() {
 #[tokio::test]
 async fn who_joined_in_time_stays_also_when_a_middleware_took_its_time_and_nothing_follows() {
     let (namespace, mut reasons) = echo();
-    let slow = namespace.middleware(|| tokio::task::yield_now());
+    let slow = namespace.middleware(tokio::task::yield_now);
     let timeout = Duration::from_millis(100);
     let io = SocketIo::builder()
         .namespace("/", slow)

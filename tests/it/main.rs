@@ -3,6 +3,7 @@
 
 mod autobahn;
 mod connect;
+mod grammar;
 mod heartbeat;
 mod polling;
 mod support;

@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use http::{Answer, Http};
 pub(crate) use polling::Polling;
-pub(crate) use websocket::{Ws, handshake};
+pub(crate) use websocket::{Ended, Ws, handshake};
 
 /// Long enough for a slow machine, short enough for who waits for a failing test.
 const LIMIT: Duration = Duration::from_secs(20);
