@@ -382,7 +382,7 @@ async fn who_joined_in_time_stays_also_when_a_middleware_took_its_time_and_nothi
 
 #[tokio::test]
 async fn a_middleware_that_never_decides_is_cut_short() {
-    let namespace = Namespace::new().middleware(|| std::future::pending::<()>());
+    let namespace = Namespace::new().middleware(std::future::pending::<()>);
     let io = SocketIo::builder()
         .namespace("/", namespace)
         .connect_timeout(Duration::from_millis(50))

@@ -5,6 +5,8 @@ mod autobahn;
 mod connect;
 mod grammar;
 mod heartbeat;
+mod layers;
+mod mounting;
 mod polling;
 mod support;
 mod upgrade;

@@ -1,0 +1,113 @@
+//! No module imports one above it.
+
+use std::fs;
+use std::path::Path;
+
+/// From the bottom to the top; a module may use itself and whatever stands before it.
+const LAYERS: [&str; 13] = [
+    "sync",
+    "protocol",
+    "engine",
+    "connection",
+    "rooms",
+    "adapter",
+    "hub",
+    "extract",
+    "handler",
+    "transport",
+    "driver",
+    "service",
+    "builder",
+];
+
+/// What a module may use, when that is less than all below it.
+const NARROW: [(&str, &[&str]); 2] = [
+    ("transport", &["sync", "protocol", "engine"]),
+    (
+        "service",
+        &["protocol", "engine", "hub", "driver", "transport"],
+    ),
+];
+
+/// The pure layers: no runtime, no clock, no random numbers.
+const PURE: [&str; 4] = ["sync", "protocol", "engine", "connection"];
+const IMPURE: [&str; 4] = ["tokio::", "getrandom", "Instant::now", "hyper"];
+
+fn sources(dir: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            // Tests at the end of a file may use what they like.
+            let code = text
+                .split("#[cfg(test)]\nmod tests")
+                .next()
+                .unwrap_or_default();
+            found.push((path.to_string_lossy().into_owned(), code.to_owned()));
+        }
+    }
+}
+
+/// The modules that `crate::` paths name in code, comments left out.
+fn imports(code: &str) -> Vec<&str> {
+    let lines = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    let after = lines.flat_map(|line| line.split("crate::").skip(1));
+    after
+        .filter_map(|rest| {
+            rest.split(|c: char| !c.is_alphanumeric() && c != '_')
+                .next()
+        })
+        .collect()
+}
+
+#[test]
+fn no_module_imports_one_above_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let rank = |module: &str| LAYERS.iter().position(|layer| *layer == module);
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+    for module in LAYERS {
+        let mut files = Vec::new();
+        match root.join(module) {
+            dir if dir.is_dir() => sources(&dir, &mut files),
+            dir => files.push((
+                module.to_owned(),
+                fs::read_to_string(dir.with_extension("rs")).unwrap(),
+            )),
+        }
+        for (file, code) in files {
+            let narrow = NARROW
+                .iter()
+                .find(|(layer, _)| *layer == module)
+                .map(|(_, may)| *may);
+            for import in imports(&code) {
+                checked += 1;
+                let fits = match narrow {
+                    Some(may) => import == module || may.contains(&import),
+                    None => rank(import).is_none() || rank(import) <= rank(module),
+                };
+                if !fits && rank(import).is_some() {
+                    wrong.push(format!("{file} imports crate::{import}"));
+                }
+            }
+            if PURE.contains(&module) {
+                let code: String = code
+                    .lines()
+                    .filter(|line| !line.trim_start().starts_with("//"))
+                    .collect();
+                wrong.extend(
+                    IMPURE
+                        .iter()
+                        .filter(|word| code.contains(**word))
+                        .map(|word| format!("{file}: {word}")),
+                );
+            }
+        }
+    }
+    assert!(checked > 100, "the test has read the sources: {checked}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
