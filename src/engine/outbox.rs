@@ -143,6 +143,11 @@ impl Outbox {
         }
     }
 
+    /// Whether it has refused a frame since it was last below its limits.
+    pub(crate) fn refuses(&self) -> bool {
+        self.state.lock().refused
+    }
+
     /// Says whether the transport can take more at once.
     pub(crate) fn set_stalled(&self, stalled: bool) {
         self.state.lock().stalled = stalled;
