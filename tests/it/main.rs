@@ -4,6 +4,7 @@
 mod connect;
 mod grammar;
 mod heartbeat;
+mod limits;
 mod polling;
 mod support;
 mod upgrade;
