@@ -136,6 +136,9 @@ impl<T: Clone + PartialEq> Router<T> {
     /// Enters a socket whose admission is under way.
     pub(crate) fn join(&mut self, nsp: ByteString, socket: T) {
         self.entries.retain(|entry| entry.nsp != nsp);
+        if self.entries.len() >= self.max_namespaces {
+            self.forget_a_left_one();
+        }
         self.entries.push(Entry {
             nsp,
             state: State::Joining {
@@ -208,7 +211,7 @@ impl<T: Clone + PartialEq> Router<T> {
                 state: State::Left, ..
             }) => Ok(Route::Connect { nsp, auth }),
             Some(_) => Err(Violation::JoinedAlready),
-            None if self.entries.len() >= self.max_namespaces => {
+            None if self.sockets().count() >= self.max_namespaces => {
                 Err(Violation::TooManyNamespaces(self.max_namespaces))
             }
             None => Ok(Route::Connect { nsp, auth }),
@@ -222,6 +225,17 @@ impl<T: Clone + PartialEq> Router<T> {
         }
         self.entries.retain(|entry| entry.nsp != nsp);
         Ok(socket.map(|socket| Route::Leave { socket }))
+    }
+
+    /// The oldest that the server has left: a packet that crossed that news is the least likely to be still on its way.
+    fn forget_a_left_one(&mut self) {
+        let left = self
+            .entries
+            .iter()
+            .position(|entry| matches!(entry.state, State::Left));
+        if let Some(left) = left {
+            self.entries.remove(left);
+        }
     }
 
     fn drop_events(&mut self, of: &T) {

@@ -423,11 +423,6 @@ impl Connection {
             return;
         }
         let taken = self.client.outbox.take(&mut self.queue);
-        if taken.refused && self.timers.read_by.is_none() {
-            self.timers.read_by = Some(now() + self.slow_client);
-        } else if !taken.refused {
-            self.timers.read_by = None;
-        }
         match self.socket.take() {
             Some(mut socket) => {
                 socket.push_frames(&mut self.queue);
@@ -452,6 +447,13 @@ impl Connection {
                 }
             }
             None => self.write_poll(),
+        }
+        // Only what could not be written now is the client's fault.
+        if taken.refused && self.client.outbox.refuses() {
+            let by = now() + self.slow_client;
+            self.timers.read_by.get_or_insert(by);
+        } else {
+            self.timers.read_by = None;
         }
     }
 

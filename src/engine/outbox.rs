@@ -166,6 +166,11 @@ impl Outbox {
         state.packets <= self.max_packets / 4 && state.bytes <= self.max_bytes / 4
     }
 
+    /// Whether it has refused a frame since it was last below its limits.
+    pub(crate) fn refuses(&self) -> bool {
+        self.state.lock().refused
+    }
+
     /// Says whether the transport can take more at once.
     pub(crate) fn set_stalled(&self, stalled: bool) {
         self.state.lock().stalled = stalled;

@@ -142,6 +142,7 @@ pub(crate) fn layered(
     layered
 }
 
+#[diagnostic::do_not_recommend]
 impl<L, H, M, S> Handler<M, S> for Layered<L, H, M, S, phase::Event>
 where
     H: Handler<M, S>,

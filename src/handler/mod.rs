@@ -82,6 +82,7 @@ pub struct Layered<L, H, M, S, P> {
     marker: Inferred<M, S, P>,
 }
 
+#[diagnostic::do_not_recommend]
 impl<H, M, S> Handler<M, S> for OneAtATime<H, M, S, phase::Event>
 where
     H: Handler<M, S>,
@@ -95,6 +96,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<H, M, S> Handler<M, S> for CancelOnDisconnect<H, M, S, phase::Event>
 where
     H: Handler<M, S>,

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod autobahn;
+mod compile_fail;
 mod connect;
 mod grammar;
 mod heartbeat;
 mod layers;
+mod limits;
 mod mounting;
 mod polling;
 mod support;

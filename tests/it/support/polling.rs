@@ -93,6 +93,11 @@ impl Polling {
         server.arrived(before).await;
     }
 
+    /// Ends a POST that was begun.
+    pub(crate) async fn end_post(&mut self) -> Answer {
+        self.post.answer(false).await
+    }
+
     pub(crate) async fn post(&mut self, body: impl AsRef<[u8]>) -> Answer {
         self.post_with(&[("Content-Type", "text/plain;charset=UTF-8")], body)
             .await

@@ -1,0 +1,458 @@
+//! Every limit, reached.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::{Json, Router};
+use axum_socketio::protocol::websocket::{Event, Opcode, masked_frame};
+use axum_socketio::{Data, EmitError, Namespace, Socket, SocketIo};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::support::{Polling, Ws, echo, serve, start, within};
+
+#[tokio::test]
+async fn a_message_may_be_as_long_as_the_limit_and_no_longer() {
+    let (server, _io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let mut ws = Ws::joined(server.addr).await;
+    let event = |length: usize| format!(r#"421["echo","{}"]"#, "x".repeat(length - 14));
+    ws.send(&event(100)).await;
+    assert!(ws.text().await.starts_with(r#"431["xxx"#));
+    ws.send(&event(101)).await;
+    assert_eq!(ws.ended().await.close, Some(Some(1009)));
+    assert_eq!(reasons.next().await, "transport error");
+}
+
+#[tokio::test]
+async fn a_message_in_fragments_has_the_same_limit() {
+    let (server, _io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let mut ws = Ws::joined(server.addr).await;
+    let mut first = masked_frame(Opcode::Text, &[b'4'; 60], [0; 4]).to_vec();
+    first[0] = 1;
+    let more = masked_frame(Opcode::Continuation, &[b'x'; 60], [0; 4]);
+    ws.send_raw(&[&first[..], &more[..]].concat()).await;
+    assert_eq!(ws.ended().await.close, Some(Some(1009)));
+    assert_eq!(reasons.next().await, "transport error");
+}
+
+#[tokio::test]
+async fn a_length_is_not_believed_before_its_bytes_come() {
+    let (server, _io, mut reasons) = start(|io| io).await;
+    let mut ws = Ws::joined(server.addr).await;
+    ws.send_raw(b"\x82\xff\x00\x00\x00\xff\xff\xff\xff\xff\0\0\0\0")
+        .await;
+    assert_eq!(ws.ended().await.close, Some(Some(1009)));
+    assert_eq!(reasons.next().await, "transport error");
+}
+
+/// A namespace whose connect handler gives out the sockets.
+fn sockets() -> (Namespace, mpsc::UnboundedReceiver<Socket>) {
+    let (sender, sockets) = mpsc::unbounded_channel();
+    let (namespace, _) = echo();
+    let namespace = namespace.on_connect(move |socket: Socket| {
+        let _ = sender.send(socket);
+        std::future::ready(())
+    });
+    (namespace, sockets)
+}
+
+#[tokio::test]
+async fn an_outbox_holds_so_many_packets() {
+    let (namespace, mut sockets) = sockets();
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .max_outbox_packets(3)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Polling::joined(server.addr).await;
+    let socket = within("a socket", sockets.recv()).await.unwrap();
+    for n in 0..3 {
+        assert!(socket.emit("n", n).ok());
+    }
+    let full = socket.emit("n", 3).into_result();
+    assert!(matches!(full, Err(EmitError::Full(bytes)) if bytes > 0));
+    assert!(!socket.emit("n", 4).ok());
+    // What is volatile is lost, and no error.
+    assert!(socket.volatile().emit("n", 5).ok());
+    assert_eq!(
+        client.poll().await,
+        "42[\"n\",0]\x1e42[\"n\",1]\x1e42[\"n\",2]"
+    );
+    assert!(socket.emit("n", 6).ok());
+    assert_eq!(client.poll().await, "42[\"n\",6]");
+}
+
+#[tokio::test]
+async fn an_outbox_holds_so_many_bytes_and_one_packet_of_any_size() {
+    let (namespace, mut sockets) = sockets();
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .max_outbox_bytes(1000)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Polling::joined(server.addr).await;
+    let socket = within("a socket", sockets.recv()).await.unwrap();
+    let big = "x".repeat(5000);
+    assert!(socket.emit("big", &big).ok());
+    let full = socket.emit("small", ()).into_result();
+    assert!(matches!(full, Err(EmitError::Full(bytes)) if bytes > 5000));
+    assert_eq!(client.poll().await, format!(r#"42["big","{big}"]"#));
+    assert!(socket.emit("small", ()).ok());
+    assert!(socket.emit("small", ()).ok());
+    assert!(!socket.emit("big", &big).ok());
+    assert_eq!(client.poll().await, "42[\"small\"]\x1e42[\"small\"]");
+}
+
+#[tokio::test]
+async fn a_websocket_client_that_stops_reading_is_closed_and_another_is_served() {
+    let (namespace, mut sockets) = sockets();
+    let (reasons, mut left) = mpsc::unbounded_channel();
+    let namespace = namespace.on_disconnect(move |reason: axum_socketio::DisconnectReason| {
+        let _ = reasons.send(reason);
+        std::future::ready(())
+    });
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .max_outbox_bytes(1_000_000)
+        .slow_client_timeout(Duration::from_millis(200))
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let stuck = Ws::joined(server.addr).await;
+    let slow = within("a socket", sockets.recv()).await.unwrap();
+    let mut other = Ws::joined(server.addr).await;
+    let _other = within("a socket", sockets.recv()).await.unwrap();
+    let data = "x".repeat(100_000);
+    let mut refused = false;
+    while slow.connected() {
+        refused |= !slow.emit("data", &data).ok();
+        other.alive().await;
+    }
+    assert!(refused);
+    let reason = within("a disconnect", left.recv()).await.unwrap();
+    assert_eq!(reason.as_str(), "slow client");
+    assert!(matches!(
+        slow.emit("data", ()).into_result(),
+        Err(EmitError::Closed)
+    ));
+    other.alive().await;
+    assert_eq!(io.clients(), 1);
+    drop(stuck);
+}
+
+#[tokio::test]
+async fn a_polling_client_that_stops_polling_is_closed() {
+    let (server, io, mut reasons) = start(|io| {
+        io.max_outbox_packets(2)
+            .slow_client_timeout(Duration::from_millis(50))
+    })
+    .await;
+    let client = Polling::joined(server.addr).await;
+    for n in 0..3 {
+        io.emit("n", n);
+    }
+    assert_eq!(reasons.next().await, "slow client");
+    client.gone().await;
+}
+
+#[tokio::test]
+async fn a_client_that_catches_up_in_time_stays() {
+    let (server, io, mut reasons) = start(|io| {
+        io.max_outbox_packets(2)
+            .slow_client_timeout(Duration::from_millis(300))
+    })
+    .await;
+    let mut client = Polling::joined(server.addr).await;
+    let late = Polling::joined(server.addr).await;
+    for n in 0..3 {
+        io.emit("n", n);
+    }
+    assert_eq!(client.poll().await, "42[\"n\",0]\x1e42[\"n\",1]");
+    // The other, which did not, shows that the time is over.
+    assert_eq!(reasons.next().await, "slow client");
+    late.gone().await;
+    client.send(r#"421["echo",1]"#).await;
+    assert_eq!(client.poll().await, "431[1]");
+    reasons.none();
+}
+
+/// Handlers of `wait` hold on until they are let go; `running` counts them.
+fn waiting() -> (Namespace, Arc<Semaphore>, Arc<AtomicUsize>) {
+    let (go, running) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (gate, count) = (Arc::clone(&go), Arc::clone(&running));
+    let namespace = Namespace::new().on("wait", move |Data(n): Data<usize>| {
+        let (gate, count) = (Arc::clone(&gate), Arc::clone(&count));
+        async move {
+            count.fetch_add(1, Ordering::SeqCst);
+            gate.acquire().await.unwrap().forget();
+            count.fetch_sub(1, Ordering::SeqCst);
+            Json(n)
+        }
+    });
+    (namespace, go, running)
+}
+
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    within(what, async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_with_too_many_handlers_is_not_read_until_some_end() {
+    let (namespace, go, running) = waiting();
+    let io = SocketIo::builder()
+        .namespace("/", namespace.max_pending(2))
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut ws = Ws::joined(server.addr).await;
+    let texts: Vec<_> = (0..6).map(|n| format!(r#"42{n}["wait",{n}]"#)).collect();
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    ws.send_all(&texts).await;
+    // Another connection is not held up.
+    let mut other = Ws::joined(server.addr).await;
+    other.send(r#"429["nobody"]"#).await;
+    assert!(other.text().await.starts_with("439["));
+    until("two handlers run", || running.load(Ordering::SeqCst) == 2).await;
+    for n in 0..6 {
+        assert!(running.load(Ordering::SeqCst) <= 2);
+        go.add_permits(1);
+        assert_eq!(ws.text().await, format!("43{n}[{n}]"));
+    }
+    assert_eq!(running.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_post_is_answered_when_its_packets_could_be_taken() {
+    let (namespace, go, running) = waiting();
+    let io = SocketIo::builder()
+        .namespace("/", namespace.max_pending(2))
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Polling::joined(server.addr).await;
+    let body: Vec<_> = (0..4).map(|n| format!(r#"42{n}["wait",{n}]"#)).collect();
+    let body = body.join("\x1e");
+    client
+        .begin_post(&server, body.len(), body.as_bytes())
+        .await;
+    until("two handlers run", || running.load(Ordering::SeqCst) == 2).await;
+    // What handlers answer gets out although the POST is not answered yet.
+    go.add_permits(1);
+    assert_eq!(client.poll().await, "430[0]");
+    go.add_permits(3);
+    client.expect(&["431[1]", "432[2]", "433[3]"]).await;
+    assert_eq!(client.end_post().await.brief(), (200, "ok"));
+}
+
+#[tokio::test]
+async fn handlers_of_a_client_that_leaves_run_to_their_end() {
+    let (namespace, go, running) = waiting();
+    let io = SocketIo::builder().namespace("/", namespace).build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut ws = Ws::joined(server.addr).await;
+    ws.send(r#"421["wait",1]"#).await;
+    until("the handler runs", || running.load(Ordering::SeqCst) == 1).await;
+    drop(ws);
+    until("the client is gone", || io.clients() == 0).await;
+    assert_eq!(running.load(Ordering::SeqCst), 1);
+    go.add_permits(1);
+    until("the handler ends", || running.load(Ordering::SeqCst) == 0).await;
+}
+
+#[tokio::test]
+async fn events_behind_connect_are_held_up_to_a_limit_and_none_is_lost() {
+    let go = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&go);
+    let (namespace, _reasons) = echo();
+    let namespace = namespace.on_connect(move || {
+        let gate = Arc::clone(&gate);
+        async move { gate.acquire().await.unwrap().forget() }
+    });
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .max_pending(4)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut ws = Ws::open(server.addr).await;
+    ws.send("40").await;
+    assert!(ws.text().await.starts_with("40{"));
+    let texts: Vec<_> = (0..50).map(|n| format!(r#"42{n}["echo",{n}]"#)).collect();
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    ws.send_all(&texts).await;
+    go.add_permits(1);
+    for n in 0..50 {
+        assert_eq!(ws.text().await, format!("43{n}[{n}]"));
+    }
+}
+
+#[tokio::test]
+async fn attachments_are_limited() {
+    let (server, _io, mut reasons) = start(|io| io.max_attachments(1)).await;
+    let mut ws = Ws::joined(server.addr).await;
+    ws.send(r#"451-1["bytes",{"_placeholder":true,"num":0}]"#)
+        .await;
+    ws.send_binary(b"x").await;
+    assert!(ws.text().await.starts_with("461-1["));
+    assert_eq!(ws.binary().await, "x");
+    ws.send(r#"452-1["bytes",{"_placeholder":true,"num":0}]"#)
+        .await;
+    assert_eq!(ws.ended().await.close, Some(None));
+    assert_eq!(reasons.next().await, "forced close");
+}
+
+#[tokio::test]
+async fn namespaces_of_a_connection_are_limited() {
+    let (server, ..) = start(|io| {
+        io.max_namespaces(2)
+            .namespace("/a", Namespace::new())
+            .namespace("/b", Namespace::new())
+    })
+    .await;
+    let mut ws = Ws::joined(server.addr).await;
+    ws.join("/a").await;
+    // One that is left makes room for another, and a refusal takes none.
+    ws.send("41/a,").await;
+    ws.send("40/x,").await;
+    assert!(ws.text().await.starts_with("44/x,"));
+    ws.join("/b").await;
+    ws.send("40/a,").await;
+    assert_eq!(ws.ended().await.close, Some(None));
+}
+
+#[tokio::test]
+async fn namespaces_that_the_server_has_closed_make_room_for_others() {
+    let out = || Namespace::new().on("out", async |socket: Socket| socket.disconnect());
+    let io = SocketIo::builder()
+        .max_namespaces(2)
+        .namespace("/a", out())
+        .namespace("/b", out())
+        .namespace("/c", out())
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut ws = Ws::open(server.addr).await;
+    for nsp in ["/a", "/b", "/c", "/a"] {
+        ws.join(nsp).await;
+        ws.send(&format!(r#"42{nsp},["out"]"#)).await;
+        assert_eq!(ws.text().await, format!("41{nsp},"));
+    }
+}
+
+#[tokio::test]
+async fn names_are_limited() {
+    let (server, _io, mut reasons) = start(|io| {
+        io.max_event_len(8)
+            .max_namespace_len(8)
+            .namespace("/1234567", Namespace::new())
+    })
+    .await;
+    let mut ws = Ws::joined(server.addr).await;
+    ws.send(r#"421["12345678"]"#).await;
+    assert!(ws.text().await.starts_with("431["));
+    ws.join("/1234567").await;
+    ws.send(r#"421["123456789"]"#).await;
+    assert_eq!(ws.ended().await.close, Some(None));
+    assert_eq!(reasons.next().await, "forced close");
+    let mut ws = Ws::joined(server.addr).await;
+    ws.send("40/12345678,").await;
+    assert_eq!(ws.ended().await.close, Some(None));
+    assert_eq!(reasons.next().await, "forced close");
+}
+
+#[tokio::test]
+async fn rooms_and_their_names_are_limited() {
+    let namespace =
+        Namespace::new().on("join", async |socket: Socket, Data(room): Data<String>| {
+            socket.join(room);
+            Json(socket.rooms().len())
+        });
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .max_rooms(2)
+        .max_room_len(4)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut ws = Ws::joined(server.addr).await;
+    // The room of its own id is one more.
+    for (room, rooms) in [("long!", 1), ("four", 2), ("four", 2), ("b", 3), ("c", 3)] {
+        ws.send(&format!(r#"421["join","{room}"]"#)).await;
+        assert_eq!(ws.text().await, format!("431[{rooms}]"), "{room}");
+    }
+}
+
+#[tokio::test]
+async fn pings_of_websocket_are_answered_and_cannot_pile_up() {
+    let (server, ..) = start(|io| io).await;
+    let mut ws = Ws::joined(server.addr).await;
+    let ping = masked_frame(Opcode::Ping, b"x", [1, 2, 3, 4]);
+    ws.send_raw(&ping).await;
+    assert!(matches!(ws.event().await, Some(Event::Pong(data)) if data == "x"));
+    ws.send_raw(&ping.repeat(10_000)).await;
+    ws.send(r#"421["echo",1]"#).await;
+    let mut pongs = 0;
+    loop {
+        match ws.event().await {
+            Some(Event::Pong(_)) => pongs += 1,
+            other => {
+                assert_eq!(other, Some(Event::Text("431[1]".into())));
+                break;
+            }
+        }
+    }
+    assert!((1..=10_000).contains(&pongs));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_malformed_messages_do_not_disturb_a_healthy_connection() {
+    const CONNECTIONS: usize = 1000;
+    const EACH: usize = 10;
+    let garbage = [
+        "",
+        "x",
+        "4",
+        "49",
+        "42",
+        "42[]",
+        "42{",
+        "42[\"e\"",
+        "42[\"disconnect\"]",
+        "40[]",
+        "41{}",
+        "44",
+        "45-[]",
+        "451-[\"e\"]",
+        "b!",
+        "42/nowhere,[\"e\"]",
+        "43{",
+        "2",
+        "1",
+        "42[\"echo\",]",
+    ];
+
+    let (server, io, _reasons) = start(|io| io).await;
+    let mut healthy = Ws::joined(server.addr).await;
+    let addr = server.addr;
+    let attack = tokio::spawn(async move {
+        for n in 0..CONNECTIONS {
+            let mut ws = Ws::open(addr).await;
+            let mut texts = vec!["40"; 1];
+            texts.extend((0..EACH).map(|m| garbage[(n + m) % garbage.len()]));
+            ws.send_all(&texts).await;
+            let close = ws.ended().await;
+            assert!(close.close.is_some());
+        }
+    });
+    let mut sent = 0;
+    while !attack.is_finished() {
+        healthy.send(&format!(r#"42{sent}["echo",{sent}]"#)).await;
+        assert_eq!(healthy.text().await, format!("43{sent}[{sent}]"));
+        io.emit("to all", sent);
+        assert_eq!(healthy.text().await, format!(r#"42["to all",{sent}]"#));
+        sent += 1;
+    }
+    attack.await.unwrap();
+    assert!(sent > 0);
+    until("only the healthy is left", || io.clients() == 1).await;
+    healthy.alive().await;
+}
