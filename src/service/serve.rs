@@ -1,12 +1,14 @@
 //! What each kind of request does.
 #![expect(clippy::result_large_err, reason = "a refusal is a response")]
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum_core::body::Body;
 use bytes::Bytes;
 use bytestring::ByteString;
+use futures_util::future::{Either, select};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -137,7 +139,16 @@ where
             .await;
     }
     let limit = context.server.settings.engine.max_payload;
-    let body = match Limited::new(Box::pin(body), limit).collect().await {
+    let body = Limited::new(Box::pin(body), limit).collect();
+    let body = match select(pin!(body), pin!(entry.mailbox.closed())).await {
+        Either::Left((body, _)) => body,
+        // A body that never ends is not waited for longer than its session lives.
+        Either::Right(_) => {
+            posting.end();
+            return Refusal::SessionUnknown.response();
+        }
+    };
+    let body = match body {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
             tracing::debug!(sid = %entry.client.sid, limit, "request body over the limit");

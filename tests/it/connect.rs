@@ -1,5 +1,4 @@
 //! Clients open a session, over either transport, or hear why not.
-#![allow(clippy::string_slice, reason = "tests")]
 
 use std::time::Duration;
 

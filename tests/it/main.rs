@@ -1,11 +1,20 @@
 //! Capabilities of the server, one module for each thing a user can do.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests"
+)]
 
+mod api;
 mod autobahn;
 mod compile_fail;
 mod connect;
 mod grammar;
 mod heartbeat;
+mod http2;
 mod layers;
 mod limits;
 mod mounting;

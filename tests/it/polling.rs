@@ -1,5 +1,7 @@
 //! Clients poll: payloads both ways, and every way to use the transport wrongly.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum_socketio::{Data, Namespace, Socket, SocketIo};
 
@@ -124,8 +126,23 @@ async fn overlapping_posts_close_the_session() {
     let second = other.ask("POST", &client.target(), &[], b"40").await;
     assert_eq!(second.brief(), (400, ""));
     assert_eq!(reasons.next().await, "transport error");
+    // The first is not waited for any longer.
+    assert_eq!(client.end_post().await.brief(), (400, CODE_1));
     client.gone().await;
     assert_eq!(io.clients(), 0);
+}
+
+#[tokio::test]
+async fn a_post_that_never_ends_does_not_outlive_its_session() {
+    let (server, _io, mut reasons) = start(|io| {
+        io.ping_interval(Duration::from_millis(20))
+            .ping_timeout(Duration::from_millis(50))
+    })
+    .await;
+    let mut client = Polling::joined(server.addr).await;
+    client.begin_post(&server, 100, b"42[").await;
+    assert_eq!(reasons.next().await, "ping timeout");
+    assert_eq!(client.end_post().await.brief(), (400, CODE_1));
 }
 
 #[tokio::test]
@@ -299,6 +316,22 @@ async fn the_next_polls_get_what_was_left_and_learn_of_the_end() {
     assert_eq!(client.poll().await, "42[\"last\",1]\x1e42[\"last\",2]");
     assert_eq!(client.poll().await, "6\x1e1");
     assert_eq!(reasons.next().await, "server shutting down");
+    client.gone().await;
+}
+
+#[tokio::test]
+async fn what_was_left_may_take_several_polls() {
+    let (server, io, _) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    for n in 0..20 {
+        io.emit("n", n);
+    }
+    io.close();
+    let first = client.poll().await;
+    assert_eq!(first.split('\x1e').count(), 16);
+    let second = client.poll().await;
+    assert_eq!(second.split('\x1e').count(), 5);
+    assert!(second.ends_with("\x1e1"));
     client.gone().await;
 }
 

@@ -1,12 +1,6 @@
 //! A server on a loopback socket, and clients that send whatever bytes a test wants.
 //!
 //! Nothing here sleeps: what a test waits for is an event, with a limit that only a failure reaches.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    reason = "a test that gets something else fails"
-)]
 
 mod http;
 mod polling;

@@ -141,14 +141,6 @@ impl Ws {
             .unwrap();
     }
 
-    /// As [`send`](Self::send), when the server may have closed already.
-    pub(crate) async fn try_send(&mut self, text: &str) -> bool {
-        let frame = masked_frame(Opcode::Text, text.as_bytes(), MASK);
-        within("the server reads", self.stream.write_all(&frame))
-            .await
-            .is_ok()
-    }
-
     /// Sends a close frame.
     pub(crate) async fn close(&mut self) {
         let frame = close_frame(None, "");

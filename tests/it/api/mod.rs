@@ -1,0 +1,39 @@
+//! What handlers may take and return, when they run, and whom they reach.
+
+mod arguments;
+mod namespaces;
+mod order;
+mod results;
+mod rooms;
+mod shutdown;
+
+use axum::Router;
+use axum_socketio::{Namespace, SocketIo};
+
+use crate::support::{Server, Ws, serve};
+
+/// A server with this namespace as `/`.
+async fn with(namespace: Namespace) -> (Server, SocketIo) {
+    let io = SocketIo::builder().namespace("/", namespace).build();
+    (serve(Router::new().layer(io.layer())).await, io)
+}
+
+impl Ws {
+    /// Sends an event with an acknowledgement id, and gives the answer's arguments.
+    async fn ask(&mut self, event: &str) -> String {
+        self.send(&format!("427{event}")).await;
+        let text = self.text().await;
+        text.strip_prefix("437")
+            .unwrap_or_else(|| panic!("{event} got {text}"))
+            .to_owned()
+    }
+}
+
+/// Each event with the answer that it gets.
+async fn answers(namespace: Namespace, expected: &[(&str, &str)]) {
+    let (server, _io) = with(namespace).await;
+    let mut client = Ws::joined(server.addr).await;
+    for (event, answer) in expected {
+        assert_eq!(client.ask(event).await, *answer, "{event}");
+    }
+}

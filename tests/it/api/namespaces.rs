@@ -1,0 +1,233 @@
+//! Middleware, lifetimes of sockets, handlers of one socket.
+
+use axum::http::StatusCode;
+use axum::{Extension, Json, Router};
+use axum_socketio::{Auth, Data, DisconnectReason, Event, Namespace, Refused, Socket, SocketIo};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::{answers, with};
+use crate::support::{Ws, serve, within};
+
+#[tokio::test]
+async fn a_refusal_has_message_and_data_and_may_be_tried_again() {
+    async fn authenticate(Auth(auth): Auth<Value>) -> Result<Extension<u32>, Refused> {
+        match auth["token"].as_str() {
+            Some("ok") => Ok(Extension(7)),
+            Some(number) => Ok(Extension(number.parse()?)),
+            None => Err(Refused::new("not authorized").data(json!({ "code": "x" }))),
+        }
+    }
+    let namespaces = [
+        (
+            "/",
+            Namespace::new()
+                .middleware(authenticate)
+                .on("me", async |Extension(n): Extension<u32>| Json(n)),
+        ),
+        (
+            "/status",
+            Namespace::new().middleware(async || Err::<(), _>(StatusCode::UNAUTHORIZED)),
+        ),
+        (
+            "/json",
+            Namespace::new().middleware(async || {
+                Err::<(), _>((
+                    StatusCode::FORBIDDEN,
+                    Json(json!({ "error": "no", "n": 1 })),
+                ))
+            }),
+        ),
+        (
+            "/text",
+            Namespace::new().middleware(async || Err::<(), _>((StatusCode::FORBIDDEN, "go away"))),
+        ),
+        (
+            "/panic",
+            Namespace::new().middleware(async || {
+                if true {
+                    panic!("on purpose")
+                }
+            }),
+        ),
+    ];
+    let builder = namespaces
+        .into_iter()
+        .fold(SocketIo::builder(), |io, (name, namespace)| {
+            io.namespace(name, namespace)
+        });
+    let io = builder.build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Ws::open(server.addr).await;
+    for (connect, answer) in [
+        (
+            "40",
+            r#"44{"message":"not authorized","data":{"code":"x"}}"#,
+        ),
+        (
+            r#"40{"token":"abc"}"#,
+            r#"44{"message":"invalid digit found in string"}"#,
+        ),
+        ("40/status,", r#"44/status,{"message":"Unauthorized"}"#),
+        (
+            "40/json,",
+            r#"44/json,{"message":"no","data":{"error":"no","n":1}}"#,
+        ),
+        ("40/text,", r#"44/text,{"message":"go away"}"#),
+        ("40/panic,", r#"44/panic,{"message":"internal error"}"#),
+        (
+            "40/nowhere,",
+            r#"44/nowhere,{"message":"Invalid namespace"}"#,
+        ),
+    ] {
+        client.send(connect).await;
+        assert_eq!(client.text().await, answer);
+    }
+    client.send(r#"40{"token":"ok"}"#).await;
+    assert!(client.text().await.starts_with(r#"40{"sid":"#));
+    assert_eq!(client.ask(r#"["me"]"#).await, "[7]");
+}
+
+#[tokio::test]
+async fn what_a_middleware_joined_is_undone_when_the_socket_is_refused() {
+    let namespace = Namespace::new()
+        .middleware(async |socket: Socket| socket.join("early"))
+        .middleware(async |Auth(auth): Auth<Value>| {
+            if auth["ok"] == true {
+                Ok(())
+            } else {
+                Err(StatusCode::FORBIDDEN)
+            }
+        });
+    let (server, io) = with(namespace).await;
+    let mut client = Ws::open(server.addr).await;
+    client.send("40").await;
+    client.text().await;
+    assert_eq!(io.to("early").fetch_sockets().await.unwrap().len(), 0);
+    client.send(r#"40{"ok":true}"#).await;
+    client.text().await;
+    assert_eq!(io.to("early").fetch_sockets().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn every_event_is_seen_first_and_the_rest_falls_back() {
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    let namespace = Namespace::new()
+        .on_any(move |Event(name): Event| async move { sender.send(name).unwrap() })
+        .on("known", async || Json("known"))
+        .fallback(async |Event(name): Event| Json(format!("fallback for {name}")));
+    answers(
+        namespace,
+        &[
+            (r#"["known"]"#, r#"["known"]"#),
+            (r#"["other"]"#, r#"["fallback for other"]"#),
+        ],
+    )
+    .await;
+    assert_eq!(
+        (seen.recv().await, seen.recv().await),
+        (Some("known".into()), Some("other".into()))
+    );
+}
+
+#[tokio::test]
+async fn a_socket_may_have_handlers_of_its_own() {
+    let namespace = Namespace::new()
+        .on_connect(async |socket: Socket| {
+            let id = socket.id();
+            socket.on("mine", async move || Json(id.as_str().len()));
+            socket.once("once", async || Json("once"));
+        })
+        .on("once", async || Json("always"))
+        .on("off", async |socket: Socket| socket.off("mine"));
+    answers(
+        namespace,
+        &[
+            (r#"["mine"]"#, "[20]"),
+            (r#"["once"]"#, r#"["once"]"#),
+            (r#"["once"]"#, r#"["always"]"#),
+            (r#"["off"]"#, "[]"),
+            (r#"["mine"]"#, r#"[{"error":"no handler for \"mine\""}]"#),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn who_leaves_is_told_of_with_reason_and_rooms() {
+    let (sender, mut left) = mpsc::unbounded_channel();
+    let namespace = Namespace::new()
+        .on_connect(async |socket: Socket| socket.join(["a", "b"]))
+        .on("kick", async |socket: Socket| socket.disconnect())
+        .on_disconnect(move |socket: Socket, why: DisconnectReason| async move {
+            let rooms: Vec<_> = socket
+                .rooms()
+                .iter()
+                .skip(1)
+                .map(ToString::to_string)
+                .collect();
+            sender.send((why, rooms, socket.connected())).unwrap();
+        });
+    let (server, _io) = with(namespace).await;
+    for (how, reason) in [
+        (Some("41"), DisconnectReason::ClientNamespaceDisconnect),
+        (
+            Some(r#"42["kick"]"#),
+            DisconnectReason::ServerNamespaceDisconnect,
+        ),
+        (Some("42{}"), DisconnectReason::ForcedClose),
+        (Some("x"), DisconnectReason::ParseError),
+        (Some("2"), DisconnectReason::TransportError),
+        (None, DisconnectReason::TransportClose),
+    ] {
+        let mut client = Ws::joined(server.addr).await;
+        match how {
+            Some(text) => client.send(text).await,
+            None => drop(client),
+        }
+        let expected = (reason, vec!["a".to_owned(), "b".to_owned()], false);
+        assert_eq!(within("its end", left.recv()).await, Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn namespaces_have_their_own_state_and_share_the_connection() {
+    use axum::extract::State;
+
+    async fn state(State(text): State<&'static str>) -> Json<&'static str> {
+        Json(text)
+    }
+    let io = SocketIo::builder()
+        .namespace("/", Namespace::new().on("state", state))
+        .namespace(
+            "other",
+            Namespace::new().on("state", state).with_state("other"),
+        )
+        .with_state("root")
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Ws::joined(server.addr).await;
+    client.join("/other").await;
+    assert_eq!(client.ask(r#"["state"]"#).await, r#"["root"]"#);
+    client.send(r#"42/other,1["state"]"#).await;
+    assert_eq!(client.text().await, r#"43/other,1["other"]"#);
+    assert_eq!(io.clients(), 1);
+}
+
+#[tokio::test]
+async fn a_handle_made_first_is_the_server_later() {
+    let handle = SocketIo::handle();
+    assert!(!handle.ready());
+    let said = handle.clone();
+    let namespace = Namespace::new().on("say", move |Data(text): Data<String>| async move {
+        said.emit("said", text);
+    });
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .build_into(&handle);
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Ws::joined(server.addr).await;
+    client.send(r#"42["say","hi"]"#).await;
+    assert_eq!(client.text().await, r#"42["said","hi"]"#);
+    assert!(handle.ready());
+}

@@ -1,0 +1,216 @@
+//! Order, concurrency, cancellation.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::{Json, Router};
+use axum_socketio::{Data, Handler, Namespace, Order, Socket, SocketIo};
+use tokio::sync::{Notify, mpsc};
+use tower::ServiceBuilder;
+use tower::limit::ConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
+use tower::timeout::TimeoutLayer;
+
+use super::with;
+use crate::support::{Ws, serve, within};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn add(&self, text: impl Into<String>) {
+        self.0.lock().unwrap().push(text.into());
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+/// An extractor that waits longer for earlier events.
+struct Slow;
+
+impl<S: Sync> FromRequestParts<S> for Slow {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        Ok(Self)
+    }
+}
+
+#[tokio::test]
+async fn bodies_start_in_order_also_when_extractors_wait() {
+    let log = Log::default();
+    let (one, other) = (log.clone(), log.clone());
+    let namespace = Namespace::new()
+        .on("slow", move |_: Slow, Data(n): Data<u32>| async move {
+            one.add(format!("slow {n}"))
+        })
+        .on("fast", move |Data(n): Data<u32>| async move {
+            other.add(format!("fast {n}"))
+        })
+        .on("end", async || {});
+    let (server, _io) = with(namespace).await;
+    let mut client = Ws::joined(server.addr).await;
+    client
+        .send_all(&[
+            r#"42["slow",1]"#,
+            r#"42["fast",2]"#,
+            r#"42["slow",3]"#,
+            r#"42["fast",4]"#,
+        ])
+        .await;
+    client.ask(r#"["end"]"#).await;
+    assert_eq!(log.take(), ["slow 1", "fast 2", "slow 3", "fast 4"]);
+}
+
+async fn starts_and_ends(order: Order, one_at_a_time: bool) -> Vec<String> {
+    let (log, go) = (Log::default(), Arc::new(Notify::new()));
+    let (logged, gate) = (log.clone(), Arc::clone(&go));
+    let work = move |Data(n): Data<u32>| async move {
+        logged.add(format!("start {n}"));
+        gate.notified().await;
+        logged.add(format!("end {n}"));
+    };
+    let namespace = Namespace::new().order(order).on("other", async || {});
+    let namespace = if one_at_a_time {
+        namespace.on("work", work.one_at_a_time())
+    } else {
+        namespace.on("work", work)
+    };
+    let (server, _io) = with(namespace).await;
+    let mut client = Ws::joined(server.addr).await;
+    client
+        .send_all(&[r#"421["work",1]"#, r#"422["work",2]"#])
+        .await;
+    for _ in 0..2 {
+        within("both are done", async {
+            while log
+                .0
+                .lock()
+                .unwrap()
+                .iter()
+                .filter(|line| line.starts_with("start"))
+                .count()
+                == 0
+            {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        go.notify_one();
+        client.text().await;
+    }
+    log.take()
+}
+
+#[tokio::test]
+async fn by_default_handlers_interleave_after_their_first_wait() {
+    let lines = starts_and_ends(Order::Started, false).await;
+    assert_eq!(lines[..2], ["start 1", "start 2"]);
+}
+
+#[tokio::test]
+async fn one_at_a_time_a_handler_starts_when_the_one_before_has_returned() {
+    for lines in [
+        starts_and_ends(Order::Completed, false).await,
+        starts_and_ends(Order::Started, true).await,
+    ] {
+        assert_eq!(lines, ["start 1", "end 1", "start 2", "end 2"]);
+    }
+}
+
+#[tokio::test]
+async fn a_handler_outlives_its_socket_unless_it_asks_not_to() {
+    struct Told(mpsc::UnboundedSender<&'static str>, &'static str);
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            self.0.send(self.1).ok();
+        }
+    }
+
+    let (sender, mut told) = mpsc::unbounded_channel();
+    let go = Arc::new(Notify::new());
+    let (gate, done, dropped) = (Arc::clone(&go), sender.clone(), sender.clone());
+    let namespace = Namespace::new()
+        .on("stay", move || async move {
+            gate.notified().await;
+            done.send("stayed").ok();
+        })
+        .on(
+            "go",
+            (move || async move {
+                let _told = Told(dropped.clone(), "cancelled");
+                std::future::pending::<()>().await;
+            })
+            .cancel_on_disconnect(),
+        )
+        .on("wait", move |socket: Socket| async move {
+            socket.closed().await;
+            sender.send("closed").ok();
+        })
+        .on("end", async || {});
+    let (server, _io) = with(namespace).await;
+    let mut client = Ws::joined(server.addr).await;
+    client
+        .send_all(&[r#"42["stay"]"#, r#"42["go"]"#, r#"42["wait"]"#])
+        .await;
+    client.ask(r#"["end"]"#).await;
+    drop(client);
+    let mut both = [
+        within("an end", told.recv()).await.unwrap(),
+        within("an end", told.recv()).await.unwrap(),
+    ];
+    both.sort_unstable();
+    assert_eq!(both, ["cancelled", "closed"]);
+    go.notify_one();
+    assert_eq!(within("its end", told.recv()).await, Some("stayed"));
+}
+
+#[tokio::test]
+async fn a_handler_hears_its_clients_answer_while_it_waits() {
+    let namespace = Namespace::new()
+        .order(Order::Completed)
+        .on("ask", async |socket: Socket| {
+            let answer = socket.emit_with_ack::<u8>("how many", ()).await;
+            Json(answer.ok())
+        });
+    let (server, _io) = with(namespace).await;
+    let mut client = Ws::joined(server.addr).await;
+    client.send(r#"421["ask"]"#).await;
+    assert_eq!(client.text().await, r#"420["how many"]"#);
+    client.send("430[5]").await;
+    assert_eq!(client.text().await, "431[5]");
+}
+
+#[tokio::test]
+async fn layers_stop_what_takes_too_long_or_is_too_much() {
+    let go = Arc::new(Notify::new());
+    let gate = Arc::clone(&go);
+    let limited = ServiceBuilder::new()
+        .layer(LoadShedLayer::new())
+        .layer(ConcurrencyLimitLayer::new(1));
+    let busy = move || async move { gate.notified().await };
+    let namespace = Namespace::new()
+        .on("busy", busy.layer(limited))
+        .on("late", std::future::pending::<()>)
+        .layer(TimeoutLayer::new(Duration::from_millis(50)));
+    let io = SocketIo::builder().namespace("/", namespace).build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let (mut one, mut other) = (Ws::joined(server.addr).await, Ws::joined(server.addr).await);
+    assert_eq!(one.ask(r#"["late"]"#).await, r#"[{"error":"timed out"}]"#);
+    one.send(r#"421["busy"]"#).await;
+    one.send(r#"422["busy"]"#).await;
+    assert_eq!(one.text().await, r#"432[{"error":"overloaded"}]"#);
+    assert_eq!(
+        other.ask(r#"["busy"]"#).await,
+        r#"[{"error":"overloaded"}]"#,
+        "shared by all sockets"
+    );
+}

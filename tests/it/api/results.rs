@@ -1,0 +1,181 @@
+//! Results and errors as acknowledgements.
+
+use std::sync::{Arc, Mutex};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use axum_socketio::{AckFormat, Data, Namespace, Reply, SocketIo, Unhandled};
+use serde_json::{Value, json};
+
+use super::{answers, with};
+use crate::support::{Http, Ws, serve};
+
+struct Teapot;
+
+impl IntoResponse for Teapot {
+    fn into_response(self) -> Response {
+        (
+            StatusCode::IM_A_TEAPOT,
+            Json(json!({ "error": "teapot", "code": 418 })),
+        )
+            .into_response()
+    }
+}
+
+fn every_result() -> Namespace {
+    Namespace::new()
+        .on("unit", async || {})
+        .on("json", async || Json(json!([1, 2])))
+        .on("reply", async || Reply((1, "two")))
+        .on("status", async || (StatusCode::CREATED, Json(1)))
+        .on("response", async || "text".into_response())
+        .on("ok", async || Ok::<_, Teapot>(Json(true)))
+        .on("err", async || Err::<Json<bool>, _>(Teapot))
+        .on("text", async || {
+            Err::<(), _>((StatusCode::BAD_REQUEST, "no way"))
+        })
+        .on("bare", async || Err::<(), _>(StatusCode::NOT_FOUND))
+        .on("panic", async || {
+            if true {
+                panic!("on purpose")
+            }
+        })
+        .on("typed", async |Data(_): Data<u8>| {})
+}
+
+#[tokio::test]
+async fn every_result_is_an_acknowledgement() {
+    answers(
+        every_result(),
+        &[
+            (r#"["unit"]"#, "[]"),
+            (r#"["json"]"#, "[[1,2]]"),
+            (r#"["reply"]"#, r#"[1,"two"]"#),
+            (r#"["status"]"#, "[1]"),
+            (r#"["response"]"#, r#"["text"]"#),
+            (r#"["ok"]"#, "[true]"),
+            (r#"["err"]"#, r#"[{"code":418,"error":"teapot"}]"#),
+            (r#"["text"]"#, r#"[{"error":"no way"}]"#),
+            (r#"["bare"]"#, r#"[{"error":"Not Found"}]"#),
+            (r#"["panic"]"#, r#"[{"error":"internal error"}]"#),
+            (
+                r#"["nobody"]"#,
+                r#"[{"error":"no handler for \"nobody\""}]"#,
+            ),
+            (r#"["unit"]"#, "[]"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_format_of_acknowledgements_can_be_chosen() {
+    for (format, ok, err) in [
+        (
+            AckFormat::Tagged,
+            r#"[{"data":[1,2]}]"#,
+            r#"[{"error":"no way"}]"#,
+        ),
+        (
+            AckFormat::ErrorFirst,
+            "[null,[1,2]]",
+            r#"[{"error":"no way"}]"#,
+        ),
+    ] {
+        let io = SocketIo::builder()
+            .namespace("/", every_result())
+            .ack_format(format)
+            .build();
+        let server = serve(Router::new().layer(io.layer())).await;
+        let mut client = Ws::joined(server.addr).await;
+        assert_eq!(client.ask(r#"["json"]"#).await, ok);
+        assert_eq!(client.ask(r#"["text"]"#).await, err);
+    }
+}
+
+#[tokio::test]
+async fn unhandled_events_can_be_met_with_silence_as_in_node() {
+    let (server, _io) = with(
+        Namespace::new()
+            .unhandled(Unhandled::Silent)
+            .on("here", async || {}),
+    )
+    .await;
+    let mut client = Ws::joined(server.addr).await;
+    client.send(r#"421["nobody"]"#).await;
+    assert_eq!(
+        client.ask(r#"["here"]"#).await,
+        "[]",
+        "the first that is heard"
+    );
+}
+
+#[tokio::test]
+async fn rejections_are_seen_by_the_hook() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let hook = Arc::clone(&seen);
+    let namespace = every_result().on_rejection(move |rejected| {
+        hook.lock().unwrap().push((
+            rejected.event.to_owned(),
+            rejected.status,
+            rejected.message.to_owned(),
+        ));
+    });
+    answers(
+        namespace,
+        &[(
+            r#"["typed",300]"#,
+            r#"[{"error":"typed: invalid value: integer `300`, expected u8 at argument 1"}]"#,
+        )],
+    )
+    .await;
+    let seen = seen.lock().unwrap();
+    let (event, status, message) = &seen[0];
+    assert_eq!(
+        (event.as_str(), *status),
+        ("typed", StatusCode::UNPROCESSABLE_ENTITY)
+    );
+    assert!(message.contains("expected u8"), "{message}");
+}
+
+#[tokio::test]
+async fn one_function_serves_a_route_and_an_event() {
+    type Todos = Arc<Mutex<Vec<Value>>>;
+
+    async fn create(
+        State(todos): State<Todos>,
+        Json(new): Json<Value>,
+    ) -> Result<(StatusCode, Json<usize>), Teapot> {
+        let mut todos = todos.lock().unwrap();
+        if new.get("text").is_none() {
+            return Err(Teapot);
+        }
+        todos.push(new);
+        Ok((StatusCode::CREATED, Json(todos.len())))
+    }
+
+    let todos = Todos::default();
+    let namespace = Namespace::new().on("todo:create", create);
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .with_state(Arc::clone(&todos))
+        .build();
+    let app = Router::new()
+        .route("/todos", post(create))
+        .layer(io.layer())
+        .with_state(todos);
+    let server = serve(app).await;
+    let mut client = Ws::joined(server.addr).await;
+    assert_eq!(client.ask(r#"["todo:create",{"text":"a"}]"#).await, "[1]");
+    assert_eq!(
+        client.ask(r#"["todo:create",{}]"#).await,
+        r#"[{"code":418,"error":"teapot"}]"#
+    );
+    let mut http = Http::open(server.addr).await;
+    let json = [("content-type", "application/json")];
+    let answer = http.ask("POST", "/todos", &json, br#"{"text":"b"}"#).await;
+    assert_eq!(answer.brief(), (201, "2"));
+}

@@ -1,0 +1,179 @@
+//! Whom a broadcast reaches, and what comes back.
+
+use std::time::Duration;
+
+use axum_socketio::{AckError, Data, Namespace, Socket, SocketIo};
+
+use super::with;
+use crate::support::{Server, Ws, within};
+
+/// Three clients in rooms that their first letters name: `a` in x, `b` in x and y, `c` in none.
+async fn three() -> (Server, SocketIo, [Ws; 3]) {
+    let namespace = Namespace::new()
+        .on(
+            "join",
+            async |socket: Socket, Data(rooms): Data<Vec<String>>| socket.join(rooms),
+        )
+        .on("others", async |socket: Socket| {
+            drop(socket.broadcast().emit("hey", ()))
+        })
+        .on("room", async |socket: Socket, Data(room): Data<String>| {
+            drop(socket.to(room).emit("hey", ()))
+        });
+    let (server, io) = with(namespace).await;
+    let mut clients = [
+        Ws::joined(server.addr).await,
+        Ws::joined(server.addr).await,
+        Ws::joined(server.addr).await,
+    ];
+    clients[0].ask(r#"["join",["x"]]"#).await;
+    clients[1].ask(r#"["join",["x","y"]]"#).await;
+    (server, io, clients)
+}
+
+/// Which of the clients have heard `hey`: all hear the end.
+async fn heard(io: &SocketIo, clients: &mut [Ws; 3]) -> String {
+    io.emit("end", ());
+    let mut heard = String::new();
+    for (client, name) in clients.iter_mut().zip(["a", "b", "c"]) {
+        while client.text().await != r#"42["end"]"# {
+            heard.push_str(name);
+        }
+    }
+    heard
+}
+
+#[tokio::test]
+async fn a_broadcast_reaches_each_of_its_target_once() {
+    let (_server, io, mut clients) = three().await;
+    io.emit("hey", ());
+    assert_eq!(heard(&io, &mut clients).await, "abc");
+    io.to("x").emit("hey", ());
+    assert_eq!(heard(&io, &mut clients).await, "ab");
+    io.to(["x", "y"]).emit("hey", ());
+    assert_eq!(heard(&io, &mut clients).await, "ab");
+    io.to("x").except("y").emit("hey", ());
+    assert_eq!(heard(&io, &mut clients).await, "a");
+    io.except("x").emit("hey", ());
+    assert_eq!(heard(&io, &mut clients).await, "c");
+    io.local().to("y").emit("hey", ());
+    assert_eq!(heard(&io, &mut clients).await, "b");
+    io.of("/nowhere").emit("hey", ());
+    assert_eq!(heard(&io, &mut clients).await, "");
+}
+
+#[tokio::test]
+async fn a_sockets_own_broadcast_leaves_it_out() {
+    let (_server, io, mut clients) = three().await;
+    clients[0].ask(r#"["others"]"#).await;
+    assert_eq!(heard(&io, &mut clients).await, "bc");
+    clients[0].ask(r#"["room","x"]"#).await;
+    assert_eq!(heard(&io, &mut clients).await, "b");
+}
+
+#[tokio::test]
+async fn sockets_are_found_moved_and_disconnected_by_their_rooms() {
+    let (_server, io, mut clients) = three().await;
+    let found = io.to("y").fetch_sockets().await.unwrap();
+    let rooms: Vec<_> = found[0]
+        .rooms()
+        .iter()
+        .skip(1)
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        (found.len(), rooms),
+        (1, vec!["x".to_owned(), "y".to_owned()])
+    );
+    found[0].emit("hey", ());
+    assert_eq!(heard(&io, &mut clients).await, "b");
+    io.to("x").join("z");
+    io.to("y").leave("z");
+    io.to("z").emit("hey", ());
+    assert_eq!(heard(&io, &mut clients).await, "a");
+    let id = found[0].id();
+    assert!(io.socket(id).is_some_and(|socket| socket.connected()));
+    assert_eq!(io.of("/").disconnect_where(|socket| socket.id() == id), 1);
+    assert_eq!(clients[1].text().await, "41");
+    assert!(io.socket(id).is_none());
+    io.to("x").disconnect();
+    assert_eq!(clients[0].text().await, "41");
+    assert_eq!(io.of("/").fetch_sockets().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn many_are_asked_and_who_is_missing_is_known() {
+    let (_server, io, mut clients) = three().await;
+    let mut asking = io
+        .of("/")
+        .timeout(Duration::from_millis(200))
+        .emit_with_ack::<u8>("vote", ());
+    for (client, answer) in clients.iter_mut().zip(["430[1]", "430[\"no number\"]"]) {
+        assert_eq!(client.text().await, r#"420["vote"]"#);
+        client.send(answer).await;
+    }
+    let (_, vote) = within("an answer", asking.next()).await.unwrap();
+    assert_eq!(vote, 1);
+    assert!(within("the timeout", asking.next()).await.is_none());
+    let summary = asking.summary();
+    assert_eq!((summary.asked, summary.answered), (3, 2));
+    assert_eq!(
+        (
+            summary.missing.len(),
+            summary.unreadable.len(),
+            summary.left.len()
+        ),
+        (1, 1, 0)
+    );
+}
+
+#[tokio::test]
+async fn who_leaves_is_not_waited_for() {
+    let (_server, io, mut clients) = three().await;
+    let asking = io.of("/").no_timeout().emit_with_ack::<u8>("vote", ());
+    clients[0].text().await;
+    clients[0].send("430[1]").await;
+    clients[1].send("41").await;
+    let [_, _, last] = clients;
+    drop(last);
+    let (answers, summary) = within("the end", asking.all()).await;
+    assert_eq!(
+        (answers.len(), summary.left.len(), summary.missing.len()),
+        (1, 2, 0)
+    );
+}
+
+#[tokio::test]
+async fn nobody_answers_at_once() {
+    let (_server, io, _clients) = three().await;
+    let (answers, summary) = within(
+        "the end",
+        io.to("empty").emit_with_ack::<u8>("vote", ()).all(),
+    )
+    .await;
+    assert_eq!((answers.len(), summary.asked), (0, 0));
+}
+
+#[tokio::test]
+async fn one_is_asked_and_may_fail_to_answer() {
+    let (_server, io, mut clients) = three().await;
+    let socket = |sockets: Vec<axum_socketio::RemoteSocket>| io.socket(sockets[0].id()).unwrap();
+    let b = socket(io.to("y").fetch_sockets().await.unwrap());
+    let late = b
+        .timeout(Duration::from_millis(20))
+        .emit_with_ack::<u8>("q", ())
+        .await;
+    assert!(matches!(late, Err(AckError::Timeout)));
+    let asking = b.emit_with_ack::<u8>("q", ());
+    clients[1].text().await;
+    clients[1].text().await;
+    clients[1].send(r#"431["text"]"#).await;
+    assert!(matches!(asking.await, Err(AckError::Decode(_))));
+    let asking = b.emit_with_ack::<u8>("q", ());
+    clients[1].send("41").await;
+    assert!(matches!(
+        within("the end", asking).await,
+        Err(AckError::Closed)
+    ));
+    assert!(!b.emit("late", ()).ok());
+}

@@ -1,0 +1,77 @@
+//! Going down without losing anything.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum_socketio::{DisconnectReason, Namespace, SocketIo};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::support::{Http, Ws, serve, within};
+
+#[tokio::test]
+async fn a_graceful_shutdown_refuses_closes_and_waits() {
+    let (sender, mut left) = mpsc::unbounded_channel();
+    let (go, done) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+    let (gate, finished) = (Arc::clone(&go), Arc::clone(&done));
+    let namespace = Namespace::new()
+        .on("work", move || async move {
+            gate.notified().await;
+            finished.store(true, Ordering::SeqCst);
+        })
+        .on("end", async || {})
+        .on_disconnect(move |why: DisconnectReason| async move { sender.send(why).unwrap() });
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .drain_window(Duration::from_millis(50))
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let (mut one, mut other) = (Ws::joined(server.addr).await, Ws::joined(server.addr).await);
+    one.send(r#"42["work"]"#).await;
+    one.ask(r#"["end"]"#).await;
+
+    let (signal, signalled) = oneshot::channel::<()>();
+    let graceful = io.graceful(async move { drop(signalled.await) });
+    let graceful = tokio::spawn(graceful);
+    assert!(io.ready());
+    drop(signal);
+    for client in [&mut one, &mut other] {
+        assert_eq!(client.ended().await.close, Some(None));
+    }
+    for _ in 0..2 {
+        assert_eq!(
+            within("an end", left.recv()).await,
+            Some(DisconnectReason::ServerShuttingDown)
+        );
+    }
+    assert!(!io.ready());
+    let refused = Http::once(server.addr, "GET", "/socket.io/?EIO=4&transport=polling").await;
+    assert_eq!(
+        (refused.status, refused.header("retry-after")),
+        (503, Some("1"))
+    );
+    assert!(!graceful.is_finished(), "a handler is at work");
+    go.notify_one();
+    within("the end", graceful).await.unwrap();
+    within("the end", io.closed()).await;
+    assert!(done.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn waiting_has_a_limit() {
+    let namespace = Namespace::new()
+        .on("hang", std::future::pending::<()>)
+        .on("end", async || {});
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .drain_limit(Duration::from_millis(50))
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Ws::joined(server.addr).await;
+    client.send(r#"42["hang"]"#).await;
+    client.ask(r#"["end"]"#).await;
+    io.close();
+    within("the limit", io.closed()).await;
+    assert_eq!(client.ended().await.close, Some(None));
+}
