@@ -158,7 +158,7 @@ async fn a_polling_client_that_stops_polling_is_closed() {
 async fn a_client_that_catches_up_in_time_stays() {
     let (server, io, mut reasons) = start(|io| {
         io.max_outbox_packets(2)
-            .slow_client_timeout(Duration::from_millis(300))
+            .slow_client_timeout(Duration::from_millis(800))
     })
     .await;
     let mut client = Polling::joined(server.addr).await;

@@ -135,8 +135,8 @@ async fn overlapping_posts_close_the_session() {
 #[tokio::test]
 async fn a_post_that_never_ends_does_not_outlive_its_session() {
     let (server, _io, mut reasons) = start(|io| {
-        io.ping_interval(Duration::from_millis(20))
-            .ping_timeout(Duration::from_millis(50))
+        io.ping_interval(Duration::from_millis(100))
+            .ping_timeout(Duration::from_millis(500))
     })
     .await;
     let mut client = Polling::joined(server.addr).await;
