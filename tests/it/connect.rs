@@ -363,7 +363,7 @@ async fn who_is_refused_everywhere_is_closed_after_a_while() {
 #[tokio::test]
 async fn who_joined_in_time_stays_also_when_a_middleware_took_its_time_and_nothing_follows() {
     let (namespace, mut reasons) = echo();
-    let slow = namespace.middleware(|| tokio::task::yield_now());
+    let slow = namespace.middleware(tokio::task::yield_now);
     let timeout = Duration::from_millis(500);
     let io = SocketIo::builder()
         .namespace("/", slow)
@@ -381,7 +381,7 @@ async fn who_joined_in_time_stays_also_when_a_middleware_took_its_time_and_nothi
 
 #[tokio::test]
 async fn a_middleware_that_never_decides_is_cut_short() {
-    let namespace = Namespace::new().middleware(|| std::future::pending::<()>());
+    let namespace = Namespace::new().middleware(std::future::pending::<()>);
     let io = SocketIo::builder()
         .namespace("/", namespace)
         .connect_timeout(Duration::from_millis(50))

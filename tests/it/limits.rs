@@ -436,7 +436,7 @@ async fn ten_thousand_malformed_messages_do_not_disturb_a_healthy_connection() {
     let attack = tokio::spawn(async move {
         for n in 0..CONNECTIONS {
             let mut ws = Ws::open(addr).await;
-            let mut texts = vec!["40"; 1];
+            let mut texts = vec!["40"];
             texts.extend((0..EACH).map(|m| garbage[(n + m) % garbage.len()]));
             ws.send_all(&texts).await;
             let close = ws.ended().await;
