@@ -345,14 +345,16 @@ async fn who_joins_nothing_is_closed_after_a_while() {
     let mut ws = Ws::open(server.addr).await;
     let mut polling = Polling::open(server.addr).await;
     assert_eq!(ws.ended().await.close, Some(None));
-    assert_eq!(polling.poll().await, "6\x1e1");
+    // The poll may have been there when it ended, or have come later.
+    let end = polling.poll().await;
+    assert!(["1", "6\x1e1"].contains(&end.as_str()), "{end}");
     polling.gone().await;
     assert_eq!(io.clients(), 0);
 }
 
 #[tokio::test]
 async fn who_is_refused_everywhere_is_closed_after_a_while() {
-    let (server, ..) = start(|io| io.connect_timeout(Duration::from_millis(100))).await;
+    let (server, ..) = start(|io| io.connect_timeout(Duration::from_millis(500))).await;
     let mut ws = Ws::open(server.addr).await;
     ws.send("40/x,").await;
     let ended = ws.ended().await;
@@ -364,7 +366,7 @@ async fn who_is_refused_everywhere_is_closed_after_a_while() {
 async fn who_joined_in_time_stays_also_when_a_middleware_took_its_time_and_nothing_follows() {
     let (namespace, mut reasons) = echo();
     let slow = namespace.middleware(tokio::task::yield_now);
-    let timeout = Duration::from_millis(100);
+    let timeout = Duration::from_millis(500);
     let io = SocketIo::builder()
         .namespace("/", slow)
         .connect_timeout(timeout)

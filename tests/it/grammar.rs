@@ -535,10 +535,8 @@ async fn events_that_waited_for_their_turn_are_dropped_when_the_server_disconnec
 
 #[tokio::test]
 async fn events_right_behind_connect_wait_for_its_handler_and_keep_their_order() {
-    let (go, (sender, mut events)) = (
-        Arc::new(Notify::new()),
-        tokio::sync::mpsc::unbounded_channel(),
-    );
+    let go = Arc::new(Notify::new());
+    let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
     let (gate, connected) = (Arc::clone(&go), sender.clone());
     let namespace = Namespace::new()
         .on_connect(move || {

@@ -12,10 +12,10 @@ fn patient(io: SocketIoBuilder) -> SocketIoBuilder {
         .ping_timeout(Duration::from_secs(30))
 }
 
-/// Pings soon, and does not wait.
+/// Pings soon, and waits long enough for a client to poll again, but no longer.
 fn impatient(io: SocketIoBuilder) -> SocketIoBuilder {
-    io.ping_interval(Duration::from_millis(30))
-        .ping_timeout(Duration::from_millis(60))
+    io.ping_interval(Duration::from_millis(100))
+        .ping_timeout(Duration::from_millis(600))
 }
 
 #[tokio::test]

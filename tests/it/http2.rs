@@ -15,7 +15,7 @@ use crate::support::{Reasons, Server, echo, serve, serve_http2, sid_in, within};
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 
-async fn app() -> (Router, SocketIo, Reasons) {
+fn app() -> (Router, SocketIo, Reasons) {
     let (namespace, reasons) = echo();
     let io = SocketIo::builder()
         .namespace("/", namespace)
@@ -25,7 +25,7 @@ async fn app() -> (Router, SocketIo, Reasons) {
 }
 
 async fn start() -> (Server, SocketIo, Reasons) {
-    let (app, io, reasons) = app().await;
+    let (app, io, reasons) = app();
     (serve_http2(app).await, io, reasons)
 }
 
@@ -310,7 +310,7 @@ async fn a_websocket_over_http2_is_refused_like_any_other() {
 
 #[tokio::test]
 async fn axum_serves_http2_too() {
-    let (app, _io, _reasons) = app().await;
+    let (app, _io, _reasons) = app();
     let server = serve(app).await;
     let client = Client::open(&server).await;
     let mut ws = client.websocket(WEBSOCKET, &[VERSION]).await.unwrap();

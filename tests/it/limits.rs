@@ -158,7 +158,7 @@ async fn a_polling_client_that_stops_polling_is_closed() {
 async fn a_client_that_catches_up_in_time_stays() {
     let (server, io, mut reasons) = start(|io| {
         io.max_outbox_packets(2)
-            .slow_client_timeout(Duration::from_millis(300))
+            .slow_client_timeout(Duration::from_millis(800))
     })
     .await;
     let mut client = Polling::joined(server.addr).await;
@@ -436,7 +436,7 @@ async fn ten_thousand_malformed_messages_do_not_disturb_a_healthy_connection() {
     let attack = tokio::spawn(async move {
         for n in 0..CONNECTIONS {
             let mut ws = Ws::open(addr).await;
-            let mut texts = vec!["40"; 1];
+            let mut texts = vec!["40"];
             texts.extend((0..EACH).map(|m| garbage[(n + m) % garbage.len()]));
             ws.send_all(&texts).await;
             let close = ws.ended().await;

@@ -135,8 +135,8 @@ async fn overlapping_posts_close_the_session() {
 #[tokio::test]
 async fn a_post_that_never_ends_does_not_outlive_its_session() {
     let (server, _io, mut reasons) = start(|io| {
-        io.ping_interval(Duration::from_millis(20))
-            .ping_timeout(Duration::from_millis(50))
+        io.ping_interval(Duration::from_millis(100))
+            .ping_timeout(Duration::from_millis(500))
     })
     .await;
     let mut client = Polling::joined(server.addr).await;
@@ -330,8 +330,8 @@ async fn what_was_left_may_take_several_polls() {
     let first = client.poll().await;
     assert_eq!(first.split('\x1e').count(), 16);
     let second = client.poll().await;
-    assert_eq!(second.split('\x1e').count(), 5);
-    assert!(second.ends_with("\x1e1"));
+    assert_eq!(second.split('\x1e').count(), 4);
+    assert_eq!(client.poll().await, "6\x1e1");
     client.gone().await;
 }
 

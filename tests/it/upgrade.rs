@@ -253,7 +253,7 @@ async fn a_probe_that_takes_too_long_leaves_polling_alone() {
         client.send(r#"421["echo",1]"#).await;
         client.expect(&["431[1]"]).await;
     }
-    let (server, ..) = start(|io| io.upgrade_timeout(Duration::from_millis(500))).await;
+    let (server, ..) = start(|io| io.upgrade_timeout(Duration::from_secs(1))).await;
     let mut client = Polling::joined(server.addr).await;
     let mut ws = probe(&client).await;
     ws.ended().await;
@@ -301,8 +301,8 @@ async fn a_session_that_ends_closes_the_probe_too() {
 #[tokio::test]
 async fn heartbeats_go_on_after_the_upgrade() {
     let (server, _io, mut reasons) = start(|io| {
-        io.ping_interval(Duration::from_millis(300))
-            .ping_timeout(Duration::from_millis(300))
+        io.ping_interval(Duration::from_millis(100))
+            .ping_timeout(Duration::from_millis(700))
     })
     .await;
     let client = Polling::joined(server.addr).await;

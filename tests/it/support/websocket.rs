@@ -109,7 +109,7 @@ impl Ws {
             nsp => (format!("40{nsp},"), format!("40{nsp},")),
         };
         self.send(&ask).await;
-        let text = self.text().await;
+        let text = self.text_but_pings().await;
         sid_in(
             text.strip_prefix(&reply)
                 .unwrap_or_else(|| panic!("{text}")),
@@ -182,6 +182,17 @@ impl Ws {
         }
     }
 
+    /// The next text that is no ping. Pings are answered.
+    async fn text_but_pings(&mut self) -> String {
+        loop {
+            let text = self.text().await;
+            if text != "2" {
+                return text;
+            }
+            self.send("3").await;
+        }
+    }
+
     /// The next message, which must be binary.
     pub(crate) async fn binary(&mut self) -> Bytes {
         match self.event().await {
@@ -209,6 +220,6 @@ impl Ws {
     /// Shows that the connection is alive, and that nothing else was on its way.
     pub(crate) async fn alive(&mut self) {
         self.send(r#"42990["echo","alive"]"#).await;
-        assert_eq!(self.text().await, r#"43990["alive"]"#);
+        assert_eq!(self.text_but_pings().await, r#"43990["alive"]"#);
     }
 }
