@@ -189,9 +189,8 @@ impl Decoder {
         let (data, rest) = input.split_at_checked(take).unwrap_or((input, &[]));
         *input = rest;
         let complete = got + take == head.len;
-        let left = (head.len - got).min(TRUST.max(take));
+        let left = head.len - got;
         if head.opcode.is_control() {
-            partial.control.reserve_exact(left);
             append_unmasked(&mut partial.control, data, head.mask, got);
         } else {
             let message = partial.message.get_or_insert_with(|| Message {
@@ -199,7 +198,7 @@ impl Decoder {
                 data: Vec::new(),
                 checked: Checked::default(),
             });
-            message.data.reserve(left);
+            message.reserve(take, left);
             append_unmasked(&mut message.data, data, head.mask, got);
             if message.text {
                 message.checked.advance(&message.data)?;
@@ -234,6 +233,15 @@ impl Decoder {
 }
 
 impl Message {
+    /// Makes room for `take` bytes, of `left` that are announced: only when they do not fit, and then on the word of what
+    /// has come rather than of the header.
+    fn reserve(&mut self, take: usize, left: usize) {
+        let data = &mut self.data;
+        if data.capacity() - data.len() < take {
+            data.reserve_exact(left.min(data.len().max(TRUST).max(take)));
+        }
+    }
+
     fn finish(self) -> Result<Event, ProtocolError> {
         // What was reserved for growth is not kept for as long as the application keeps the message.
         let data = Bytes::from(self.data.into_boxed_slice());
@@ -463,7 +471,10 @@ mod tests {
         let mut decoder = limited(usize::MAX);
         let header = [0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4];
         assert_eq!(feed(&mut decoder, &header), (vec![], None));
-        assert_eq!(feed(&mut decoder, &[0; 10]), (vec![], None));
+        // In several pieces: what is reserved is not reserved again for each of them.
+        for _ in 0..10 {
+            assert_eq!(feed(&mut decoder, &[0]), (vec![], None));
+        }
         let message = decoder
             .partial
             .as_ref()
