@@ -154,12 +154,11 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self
     }
 
-    /// How many handlers of one socket may be under way. When there are so many, the connection is not read from until
-    /// some end: that is the back-pressure. Default: the builder's, 64.
+    /// How many handlers of one socket may be under way. When there are so many, its events wait until some end.
+    /// Default: the builder's, 64.
     ///
-    /// Nothing at all is read then, pongs and acknowledgements included: a connection whose handlers fill it for longer
-    /// than `ping_interval` and `ping_timeout` together is closed, and a handler that waits for its client's answer waits
-    /// for its timeout.
+    /// Acknowledgements, heartbeats and other namespaces go on meanwhile, until as many packets wait as the builder's
+    /// [`max_queued`](crate::SocketIoBuilder::max_queued) allows.
     pub fn max_pending(mut self, handlers: usize) -> Self {
         self.max_pending = Some(handlers.max(1));
         self

@@ -203,9 +203,21 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     }
 
     /// How many handlers of one socket may be under way, in namespaces that do not say so themselves. Default: 64.
+    ///
+    /// See [`Namespace::max_pending`].
     pub fn max_pending(mut self, handlers: usize) -> Self {
         self.options.max_pending = handlers.max(1);
-        self.settings.max_queued = handlers.max(1);
+        self
+    }
+
+    /// How many packets of one connection may wait for handlers to go on: for a connect handler to return, for an
+    /// extractor that waits, for one of [`max_pending`](Self::max_pending) handlers to end. Default: 64.
+    ///
+    /// When there are so many, or when they are as large together as [`max_payload`](Self::max_payload), the connection is
+    /// not read from until some have gone on: that is the back-pressure. A client is not blamed for a pong that was not
+    /// read.
+    pub fn max_queued(mut self, packets: usize) -> Self {
+        self.settings.max_queued = packets.max(1);
         self
     }
 

@@ -4,13 +4,17 @@
 //!            CONNECT              admitted, connect handler returned
 //!   absent ───────────▶ Joining ───────────────────────────────────▶ Joined
 //!     ▲                    │ refused                                   │
-//!     └────────────────────┴────────── DISCONNECT ─────────────────────┤
+//!     ├────────────────────┤                                           │
+//!     │                    │ DISCONNECT                                │ DISCONNECT, connection closed
+//!     │ all handled        ▼                                           │
+//!     └──────────────── Leaving ◀──────────────────────────────────────┤
 //!     CONNECT: joins anew                                              │ the server disconnects
 //!   Left ◀─────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Events sent right behind CONNECT wait, in order, until the connect handler has returned. A packet for a namespace that
-//! is absent breaks the protocol; one for a namespace that the server has `Left` crossed that news on its way, and is
+//! What cannot be handled yet waits in the backlog: an event whose socket is still joining or takes no more at the moment,
+//! and whatever its client has sent to the same namespace after it. Acknowledgements never wait. A packet for a namespace
+//! that is absent breaks the protocol; one for a namespace that the server has `Left` crossed that news on its way, and is
 //! dropped.
 
 use std::collections::VecDeque;
@@ -28,8 +32,7 @@ pub(crate) struct Router<T> {
     assembler: Assembler,
     limits: Limits,
     max_namespaces: usize,
-    /// Events that wait in all entries.
-    queued: usize,
+    backlog: Backlog,
 }
 
 #[derive(Debug)]
@@ -40,12 +43,30 @@ struct Entry<T> {
 
 #[derive(Debug)]
 enum State<T> {
-    Joining {
-        socket: T,
-        events: VecDeque<(Option<u64>, Event)>,
-    },
+    Joining(T),
     Joined(T),
+    /// The client has left, but not all it sent before has been handled.
+    Leaving {
+        socket: T,
+        /// Its connect handler has returned.
+        joined: bool,
+    },
     Left,
+}
+
+/// What has been received and waits, in order.
+#[derive(Debug, Default)]
+struct Backlog {
+    waiting: VecDeque<(ByteString, Request)>,
+    bytes: usize,
+}
+
+/// What a client wants of a namespace.
+#[derive(Debug)]
+enum Request {
+    Connect(Option<ByteString>),
+    Event(Option<u64>, Event),
+    Disconnect,
 }
 
 /// Where a packet goes.
@@ -66,7 +87,7 @@ pub(crate) enum Route<T> {
         id: u64,
         args: Args,
     },
-    /// The client has left; the entry is gone.
+    /// The client leaves. Its events may still wait: the entry goes with [`Router::gone`].
     Leave {
         socket: T,
     },
@@ -94,43 +115,59 @@ impl<T: Clone + PartialEq> Router<T> {
             assembler: Assembler::default(),
             limits,
             max_namespaces,
-            queued: 0,
+            backlog: Backlog::default(),
         }
     }
 
-    /// Takes one message in. `None` means that nothing is to be done.
-    pub(crate) fn feed(&mut self, message: Message) -> Result<Option<Route<T>>, Violation> {
+    /// Takes one message in. `None` means that nothing is to be done now. `ready` tells whether a socket takes an event.
+    pub(crate) fn feed(
+        &mut self,
+        message: Message,
+        ready: impl Fn(&T) -> bool,
+    ) -> Result<Option<Route<T>>, Violation> {
         let Some(packet) = self.assembler.feed(message, &self.limits)? else {
             return Ok(None);
         };
-        match packet {
-            Packet::Connect { nsp, auth } => self.connect(nsp, auth).map(Some),
-            Packet::Disconnect { nsp } => self.disconnect(&nsp),
-            Packet::ConnectError { .. } => Err(Violation::ConnectError),
-            Packet::Event { nsp, id, event } => match self.state(&nsp)? {
-                State::Joined(socket) => Ok(Some(Route::Event {
-                    socket: socket.clone(),
-                    id,
-                    event,
-                })),
-                State::Joining { events, .. } => {
-                    events.push_back((id, event));
-                    self.queued += 1;
-                    Ok(None)
+        let (nsp, request) = match packet {
+            Packet::Connect { nsp, auth } => (nsp, Request::Connect(auth)),
+            Packet::Event { nsp, id, event } => (nsp, Request::Event(id, event)),
+            Packet::Disconnect { nsp } => (nsp, Request::Disconnect),
+            Packet::Ack { nsp, id, args } => return self.ack(&nsp, id, args),
+            Packet::ConnectError { .. } => return Err(Violation::ConnectError),
+        };
+        let state = self.state(&nsp);
+        let waits = match &request {
+            // It concerns the socket that is there, unless another one is about to take its place.
+            Request::Disconnect => self.backlog.rejoins(&nsp),
+            Request::Event(..) if matches!(state, Some(State::Leaving { .. })) => {
+                if !self.backlog.rejoins(&nsp) {
+                    return Err(Violation::NotJoined);
                 }
-                State::Left => Ok(None),
-            },
-            Packet::Ack { nsp, id, args } => match (self.state(&nsp)?, id) {
-                (State::Joined(socket) | State::Joining { socket, .. }, Some(id)) => {
-                    Ok(Some(Route::Ack {
-                        socket: socket.clone(),
-                        id,
-                        args,
-                    }))
-                }
-                _ => Ok(None),
-            },
+                true
+            }
+            _ => self.backlog.has(&nsp) || !may_go(&request, state, &ready),
+        };
+        if waits {
+            self.backlog.push(nsp, request);
+            return Ok(None);
         }
+        self.go(nsp, request)
+    }
+
+    /// The first request in the backlog that needs not wait any longer.
+    pub(crate) fn next(
+        &mut self,
+        ready: impl Fn(&T) -> bool,
+    ) -> Result<Option<Route<T>>, Violation> {
+        while let Some((nsp, request)) = self
+            .backlog
+            .take(|nsp, request| may_go(request, state_of(&self.entries, nsp), &ready))
+        {
+            if let Some(route) = self.go(nsp, request)? {
+                return Ok(Some(route));
+            }
+        }
+        Ok(None)
     }
 
     /// Enters a socket whose admission is under way.
@@ -139,129 +176,277 @@ impl<T: Clone + PartialEq> Router<T> {
         if self.entries.len() >= self.max_namespaces {
             self.forget_a_left_one();
         }
-        self.entries.push(Entry {
-            nsp,
-            state: State::Joining {
-                socket,
-                events: VecDeque::new(),
-            },
-        });
+        let state = State::Joining(socket);
+        self.entries.push(Entry { nsp, state });
     }
 
-    /// The connect handler has returned: gives out the events that have waited for it.
-    pub(crate) fn joined(&mut self, socket: &T) -> VecDeque<(Option<u64>, Event)> {
-        let entry = self
-            .entries
-            .iter_mut()
-            .find(|entry| entry.state.socket() == Some(socket));
-        let Some(Entry { state, .. }) = entry else {
-            return VecDeque::new();
+    /// The connect handler has returned: the events that have waited for it may go.
+    pub(crate) fn joined(&mut self, socket: &T) {
+        let Some(entry) = self.entry_of(socket) else {
+            return;
         };
-        if let State::Joining { events, .. } = state {
-            let events = std::mem::take(events);
-            self.queued -= events.len();
-            *state = State::Joined(socket.clone());
-            return events;
+        match &mut entry.state {
+            State::Leaving { joined, .. } => *joined = true,
+            state => *state = State::Joined(socket.clone()),
         }
-        VecDeque::new()
-    }
-
-    /// The socket was refused.
-    pub(crate) fn refused(&mut self, socket: &T) {
-        self.drop_events(socket);
-        self.entries
-            .retain(|entry| entry.state.socket() != Some(socket));
     }
 
     /// The server has disconnected the socket; what its client has sent meanwhile is dropped.
     pub(crate) fn left(&mut self, socket: &T) {
-        self.drop_events(socket);
-        if let Some(entry) = self
-            .entries
-            .iter_mut()
-            .find(|entry| entry.state.socket() == Some(socket))
-        {
+        if let Some(entry) = self.entry_of(socket) {
             entry.state = State::Left;
+            let nsp = entry.nsp.clone();
+            self.backlog.drop_events(&nsp);
         }
     }
 
-    /// The connection is over: all its sockets.
+    /// Nothing of the socket is left to be handled, or it was refused: what still waits of it is dropped.
+    pub(crate) fn gone(&mut self, socket: &T) {
+        if let Some(entry) = self.entry_of(socket) {
+            let nsp = entry.nsp.clone();
+            self.backlog.drop_events(&nsp);
+            self.entries.retain(|entry| entry.nsp != nsp);
+        }
+    }
+
+    /// What waits of the socket is dropped.
+    pub(crate) fn drop_events(&mut self, socket: &T) {
+        if let Some(entry) = self.entry_of(socket) {
+            let nsp = entry.nsp.clone();
+            self.backlog.drop_events(&nsp);
+        }
+    }
+
+    /// The connection is over. Gives all its sockets; what they sent before may still be taken with [`next`](Self::next).
     pub(crate) fn close(&mut self) -> Vec<T> {
-        self.queued = 0;
-        let entries = std::mem::take(&mut self.entries);
-        entries
-            .into_iter()
-            .filter_map(|entry| entry.state.socket().cloned())
-            .collect()
+        self.backlog.close();
+        let mut sockets = Vec::new();
+        for Entry { state, .. } in &mut self.entries {
+            let (socket, joined) = match state {
+                State::Joining(socket) => (socket.clone(), false),
+                State::Joined(socket) => (socket.clone(), true),
+                State::Leaving { .. } | State::Left => continue,
+            };
+            sockets.push(socket.clone());
+            *state = State::Leaving { socket, joined };
+        }
+        sockets
     }
 
-    /// All sockets.
+    /// All sockets whose clients have not left.
     pub(crate) fn sockets(&self) -> impl Iterator<Item = &T> {
-        self.entries.iter().filter_map(|entry| entry.state.socket())
+        self.entries.iter().filter_map(|entry| match &entry.state {
+            State::Joining(socket) | State::Joined(socket) => Some(socket),
+            State::Leaving { .. } | State::Left => None,
+        })
     }
 
-    /// How many events wait for connect handlers.
-    pub(crate) fn queued(&self) -> usize {
-        self.queued
+    /// How many requests wait, and the size of their arguments in bytes.
+    pub(crate) fn backlog(&self) -> (usize, usize) {
+        (self.backlog.waiting.len(), self.backlog.bytes)
+    }
+
+    /// Whether events of this socket wait.
+    pub(crate) fn keeps_events_of(&self, socket: &T) -> bool {
+        let mut entries = self.entries.iter();
+        entries
+            .find(|entry| entry.state.socket() == Some(socket))
+            .is_some_and(|entry| self.backlog.has_events(&entry.nsp))
+    }
+
+    /// Takes a request that needs not wait.
+    fn go(&mut self, nsp: ByteString, request: Request) -> Result<Option<Route<T>>, Violation> {
+        match request {
+            Request::Connect(auth) => self.connect(nsp, auth).map(Some),
+            Request::Disconnect => self.disconnect(&nsp),
+            Request::Event(id, event) => match self.state(&nsp) {
+                Some(State::Joined(socket) | State::Leaving { socket, .. }) => {
+                    let socket = socket.clone();
+                    Ok(Some(Route::Event { socket, id, event }))
+                }
+                Some(State::Joining(_) | State::Left) => Ok(None),
+                None => Err(Violation::NotJoined),
+            },
+        }
     }
 
     fn connect(&self, nsp: ByteString, auth: Option<ByteString>) -> Result<Route<T>, Violation> {
-        match self.entries.iter().find(|entry| entry.nsp == nsp) {
-            Some(Entry {
-                state: State::Left, ..
-            }) => Ok(Route::Connect { nsp, auth }),
+        match self.state(&nsp) {
+            Some(State::Left) => Ok(Route::Connect { nsp, auth }),
             Some(_) => Err(Violation::JoinedAlready),
-            None if self.sockets().count() >= self.max_namespaces => {
+            None if self.occupied() >= self.max_namespaces => {
                 Err(Violation::TooManyNamespaces(self.max_namespaces))
             }
             None => Ok(Route::Connect { nsp, auth }),
         }
     }
 
+    fn occupied(&self) -> usize {
+        let entries = self.entries.iter();
+        entries
+            .filter(|entry| !matches!(entry.state, State::Left))
+            .count()
+    }
+
     fn disconnect(&mut self, nsp: &ByteString) -> Result<Option<Route<T>>, Violation> {
-        let socket = self.state(nsp)?.socket().cloned();
-        if let Some(socket) = &socket {
-            self.drop_events(socket);
+        let mut entries = self.entries.iter_mut();
+        let entry = entries.find(|entry| entry.nsp == *nsp);
+        let Some(Entry { state, .. }) = entry else {
+            return Err(Violation::NotJoined);
+        };
+        let (socket, joined) = match state {
+            State::Joining(socket) => (socket.clone(), false),
+            State::Joined(socket) => (socket.clone(), true),
+            State::Leaving { .. } => return Err(Violation::NotJoined),
+            State::Left => {
+                self.entries.retain(|entry| entry.nsp != *nsp);
+                return Ok(None);
+            }
+        };
+        *state = State::Leaving {
+            socket: socket.clone(),
+            joined,
+        };
+        Ok(Some(Route::Leave { socket }))
+    }
+
+    fn ack(
+        &self,
+        nsp: &ByteString,
+        id: Option<u64>,
+        args: Args,
+    ) -> Result<Option<Route<T>>, Violation> {
+        match (self.state(nsp), id) {
+            (None, _) => Err(Violation::NotJoined),
+            (Some(State::Joined(socket) | State::Joining(socket)), Some(id)) => {
+                let socket = socket.clone();
+                Ok(Some(Route::Ack { socket, id, args }))
+            }
+            _ => Ok(None),
         }
-        self.entries.retain(|entry| entry.nsp != nsp);
-        Ok(socket.map(|socket| Route::Leave { socket }))
     }
 
     /// The oldest that the server has left: a packet that crossed that news is the least likely to be still on its way.
     fn forget_a_left_one(&mut self) {
-        let left = self
-            .entries
-            .iter()
-            .position(|entry| matches!(entry.state, State::Left));
-        if let Some(left) = left {
+        let mut entries = self.entries.iter();
+        if let Some(left) = entries.position(|entry| matches!(entry.state, State::Left)) {
             self.entries.remove(left);
         }
     }
 
-    fn drop_events(&mut self, of: &T) {
-        for entry in &mut self.entries {
-            if let State::Joining { socket, events } = &mut entry.state
-                && socket == of
-            {
-                self.queued -= events.len();
-                events.clear();
-            }
-        }
+    fn state(&self, nsp: &ByteString) -> Option<&State<T>> {
+        state_of(&self.entries, nsp)
     }
 
-    fn state(&mut self, nsp: &ByteString) -> Result<&mut State<T>, Violation> {
-        let entry = self.entries.iter_mut().find(|entry| entry.nsp == nsp);
-        entry
-            .map(|entry| &mut entry.state)
-            .ok_or(Violation::NotJoined)
+    fn entry_of(&mut self, socket: &T) -> Option<&mut Entry<T>> {
+        let mut entries = self.entries.iter_mut();
+        entries.find(|entry| entry.state.socket() == Some(socket))
+    }
+}
+
+fn state_of<'a, T>(entries: &'a [Entry<T>], nsp: &ByteString) -> Option<&'a State<T>> {
+    let entry = entries.iter().find(|entry| entry.nsp == *nsp);
+    entry.map(|entry| &entry.state)
+}
+
+/// Whether a request that is its namespace's first in the backlog, or would be, needs not wait.
+fn may_go<T>(request: &Request, state: Option<&State<T>>, ready: impl Fn(&T) -> bool) -> bool {
+    match (request, state) {
+        (Request::Event(..), Some(State::Joining(_))) => false,
+        (Request::Event(..), Some(State::Joined(socket))) => ready(socket),
+        (Request::Event(..), Some(State::Leaving { socket, joined })) => *joined && ready(socket),
+        (Request::Connect(_), Some(State::Leaving { .. })) => false,
+        _ => true,
     }
 }
 
 impl<T> State<T> {
     fn socket(&self) -> Option<&T> {
         match self {
-            Self::Joining { socket, .. } | Self::Joined(socket) => Some(socket),
+            Self::Joining(socket) | Self::Joined(socket) | Self::Leaving { socket, .. } => {
+                Some(socket)
+            }
             Self::Left => None,
+        }
+    }
+}
+
+impl Backlog {
+    fn push(&mut self, nsp: ByteString, request: Request) {
+        self.bytes += request.size();
+        self.waiting.push_back((nsp, request));
+    }
+
+    /// Takes the first request that may go and does not overtake another for its namespace.
+    fn take(
+        &mut self,
+        may_go: impl Fn(&ByteString, &Request) -> bool,
+    ) -> Option<(ByteString, Request)> {
+        let mut stuck: Vec<&ByteString> = Vec::new();
+        let at = self.waiting.iter().position(|(nsp, request)| {
+            let goes = !stuck.contains(&nsp) && may_go(nsp, request);
+            if !goes && !stuck.contains(&nsp) {
+                stuck.push(nsp);
+            }
+            goes
+        })?;
+        let (nsp, request) = self.waiting.remove(at)?;
+        self.bytes -= request.size();
+        Some((nsp, request))
+    }
+
+    fn of<'a>(&'a self, nsp: &'a ByteString) -> impl Iterator<Item = &'a Request> {
+        let waiting = self.waiting.iter();
+        waiting.filter_map(move |(of, request)| (of == nsp).then_some(request))
+    }
+
+    fn has(&self, nsp: &ByteString) -> bool {
+        self.of(nsp).next().is_some()
+    }
+
+    /// Whether events wait for the socket that is there now.
+    fn has_events(&self, nsp: &ByteString) -> bool {
+        matches!(self.of(nsp).next(), Some(Request::Event(..)))
+    }
+
+    /// Whether the client waits to join again, and that is the last it said of it.
+    fn rejoins(&self, nsp: &ByteString) -> bool {
+        self.of(nsp)
+            .any(|request| matches!(request, Request::Connect(_)))
+    }
+
+    /// Drops the events for the socket that is there now.
+    fn drop_events(&mut self, nsp: &ByteString) {
+        let mut over = false;
+        self.retain(|of, request| {
+            over |= of == nsp && !matches!(request, Request::Event(..));
+            of != nsp || over
+        });
+    }
+
+    /// Nobody will join any more.
+    fn close(&mut self) {
+        let mut over: Vec<ByteString> = Vec::new();
+        self.retain(|nsp, request| {
+            if !matches!(request, Request::Event(..)) {
+                over.push(nsp.clone());
+            }
+            !over.contains(nsp)
+        });
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(&ByteString, &Request) -> bool) {
+        self.waiting.retain(|(nsp, request)| keep(nsp, request));
+        self.bytes = self.waiting.iter().map(|(_, request)| request.size()).sum();
+    }
+}
+
+impl Request {
+    fn size(&self) -> usize {
+        match self {
+            Self::Connect(auth) => auth.as_ref().map_or(0, |auth| auth.len()),
+            Self::Event(_, event) => event.args().size(),
+            Self::Disconnect => 0,
         }
     }
 }
@@ -270,12 +455,41 @@ impl<T> State<T> {
 mod tests {
     use super::*;
 
+    type Fed = Result<Option<Route<u8>>, Violation>;
+
     fn router() -> Router<u8> {
         Router::new(Limits::default(), 2)
     }
 
-    fn feed(router: &mut Router<u8>, text: &'static str) -> Result<Option<Route<u8>>, Violation> {
-        router.feed(Message::Text(text.into()))
+    /// A router whose namespace `/` is joined by socket 1.
+    fn joined() -> Router<u8> {
+        let mut router = router();
+        router.join("/".into(), 1);
+        router.joined(&1);
+        router
+    }
+
+    fn feed(router: &mut Router<u8>, text: &'static str) -> Fed {
+        router.feed(Message::Text(text.into()), |_| true)
+    }
+
+    /// Feeds while no socket takes events.
+    fn hold(router: &mut Router<u8>, text: &'static str) -> Fed {
+        router.feed(Message::Text(text.into()), |_| false)
+    }
+
+    /// What the backlog gives, in words.
+    fn released(router: &mut Router<u8>) -> Vec<String> {
+        let mut all = Vec::new();
+        while let Some(route) = router.next(|_| true).unwrap() {
+            all.push(match route {
+                Route::Connect { nsp, .. } => format!("connect {nsp}"),
+                Route::Event { socket, id, event } => format!("{socket} {id:?} {}", event.name()),
+                Route::Ack { .. } => "ack".to_owned(),
+                Route::Leave { socket } => format!("{socket} leaves"),
+            });
+        }
+        all
     }
 
     #[test]
@@ -288,14 +502,11 @@ mod tests {
         router.join("/".into(), 1);
         assert!(matches!(feed(&mut router, r#"2["a"]"#), Ok(None)));
         assert!(matches!(feed(&mut router, r#"21["b"]"#), Ok(None)));
-        assert_eq!(router.queued(), 2);
-        let waited: Vec<_> = router
-            .joined(&1)
-            .into_iter()
-            .map(|(id, e)| (id, e.name().to_owned()))
-            .collect();
-        assert_eq!(waited, [(None, "a".to_owned()), (Some(1), "b".to_owned())]);
-        assert_eq!(router.queued(), 0);
+        assert_eq!(router.backlog().0, 2);
+        assert!(released(&mut router).is_empty());
+        router.joined(&1);
+        assert_eq!(released(&mut router), ["1 None a", "1 Some(1) b"]);
+        assert_eq!(router.backlog(), (0, 0));
         assert!(matches!(
             feed(&mut router, r#"2["c"]"#),
             Ok(Some(Route::Event { socket: 1, .. }))
@@ -303,10 +514,104 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_is_joined_once_and_may_be_joined_again_after_leaving() {
+    fn what_waits_is_measured() {
+        let mut router = joined();
+        hold(&mut router, r#"2["a","0123456789"]"#).unwrap();
+        assert_eq!(router.backlog(), (1, 19));
+        released(&mut router);
+        assert_eq!(router.backlog(), (0, 0));
+    }
+
+    #[test]
+    fn no_event_overtakes_one_that_waits_but_acknowledgements_do() {
+        let mut router = joined();
+        assert!(matches!(hold(&mut router, r#"2["a"]"#), Ok(None)));
+        assert!(matches!(feed(&mut router, r#"2["b"]"#), Ok(None)));
+        assert!(matches!(
+            feed(&mut router, "37[]"),
+            Ok(Some(Route::Ack { id: 7, .. }))
+        ));
+        assert_eq!(released(&mut router), ["1 None a", "1 None b"]);
+    }
+
+    #[test]
+    fn a_namespace_does_not_wait_for_another() {
+        let mut router = joined();
+        router.join("/b".into(), 2);
+        router.joined(&2);
+        hold(&mut router, r#"2["a"]"#).unwrap();
+        assert!(matches!(
+            feed(&mut router, r#"2/b,["b"]"#),
+            Ok(Some(Route::Event { socket: 2, .. }))
+        ));
+        hold(&mut router, r#"2/b,["c"]"#).unwrap();
+        let next = router.next(|socket| *socket == 2).unwrap();
+        assert!(matches!(next, Some(Route::Event { socket: 2, .. })));
+        assert_eq!(released(&mut router), ["1 None a"]);
+    }
+
+    #[test]
+    fn who_leaves_has_left_at_once_and_what_it_sent_before_is_kept() {
+        let mut router = joined();
+        hold(&mut router, r#"2["a"]"#).unwrap();
+        assert!(matches!(
+            feed(&mut router, "1"),
+            Ok(Some(Route::Leave { socket: 1 }))
+        ));
+        assert!(router.keeps_events_of(&1));
+        assert!(matches!(
+            feed(&mut router, r#"2["b"]"#),
+            Err(Violation::NotJoined)
+        ));
+        assert_eq!(released(&mut router), ["1 None a"]);
+        assert!(!router.keeps_events_of(&1));
+    }
+
+    #[test]
+    fn who_joins_again_waits_until_the_one_before_is_gone() {
+        let mut router = joined();
+        hold(&mut router, r#"2["a"]"#).unwrap();
+        feed(&mut router, "1").unwrap();
+        for text in ["0", r#"2["b"]"#, "1"] {
+            assert!(matches!(feed(&mut router, text), Ok(None)), "{text}");
+        }
+        assert_eq!(released(&mut router), ["1 None a"]);
+        router.gone(&1);
+        let next = router.next(|_| true).unwrap();
+        assert!(matches!(next, Some(Route::Connect { .. })));
+        router.join("/".into(), 2);
+        assert!(released(&mut router).is_empty());
+        router.joined(&2);
+        assert_eq!(released(&mut router), ["2 None b", "2 leaves"]);
+    }
+
+    #[test]
+    fn when_the_connection_closes_events_stay_and_nobody_joins() {
+        let mut router = joined();
+        hold(&mut router, r#"2["a"]"#).unwrap();
+        feed(&mut router, "1").unwrap();
+        feed(&mut router, "0").unwrap();
+        feed(&mut router, r#"2["b"]"#).unwrap();
+        assert!(router.close().is_empty());
+        assert_eq!(released(&mut router), ["1 None a"]);
+        router.gone(&1);
+        assert!(released(&mut router).is_empty());
+    }
+
+    #[test]
+    fn what_waits_for_a_connect_handler_survives_the_client() {
         let mut router = router();
         router.join("/".into(), 1);
+        feed(&mut router, r#"2["a"]"#).unwrap();
+        assert_eq!(router.close(), [1]);
+        assert!(released(&mut router).is_empty());
         router.joined(&1);
+        assert_eq!(released(&mut router), ["1 None a"]);
+    }
+
+    #[test]
+    fn a_namespace_is_joined_once_and_may_be_joined_again_after_leaving() {
+        let mut router = joined();
         assert!(matches!(
             feed(&mut router, "0"),
             Err(Violation::JoinedAlready)
@@ -315,6 +620,7 @@ mod tests {
             feed(&mut router, "1"),
             Ok(Some(Route::Leave { socket: 1 }))
         ));
+        router.gone(&1);
         assert!(matches!(
             feed(&mut router, r#"2["a"]"#),
             Err(Violation::NotJoined)
@@ -327,10 +633,10 @@ mod tests {
 
     #[test]
     fn what_crosses_a_disconnect_by_the_server_is_dropped() {
-        let mut router = router();
-        router.join("/".into(), 1);
-        router.joined(&1);
+        let mut router = joined();
+        hold(&mut router, r#"2["waits"]"#).unwrap();
         router.left(&1);
+        assert_eq!(router.backlog(), (0, 0));
         assert!(matches!(feed(&mut router, r#"2["a"]"#), Ok(None)));
         assert!(matches!(feed(&mut router, "1"), Ok(None)));
     }
@@ -351,7 +657,7 @@ mod tests {
         let mut router = router();
         router.join("/".into(), 1);
         feed(&mut router, r#"2["a"]"#).unwrap();
-        router.refused(&1);
-        assert_eq!((router.queued(), router.close()), (0, vec![]));
+        router.gone(&1);
+        assert_eq!((router.backlog(), router.close()), ((0, 0), vec![]));
     }
 }

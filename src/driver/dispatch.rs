@@ -1,149 +1,169 @@
 //! From a packet to its handler, and from a handler's end to what follows.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytestring::ByteString;
 
-use super::running::{Ended, Handlers, Lane, Running};
+use super::lanes::{Lane, Lanes, Task};
+use super::running::{Ended, Handlers, Running};
 use crate::connection::{Route, Router, Violation};
 use crate::engine::DisconnectReason;
 use crate::hub::{
-    AckBody, Answer, BoxHandler, Call, Client, EventCall, EventContext, Order, Refusal, Server,
-    Socket, Unhandled, new_sid, reply,
+    AckBody, Answer, Call, Client, EventCall, EventContext, Order, Refusal, Server, Socket,
+    Unhandled, new_sid, reply,
 };
 use crate::protocol::engine_io::Message;
 use crate::protocol::socket_io::{EncodedPacket, Event, Kind};
 
 /// The Socket.IO side of a connection: its namespaces, and the handlers that are under way.
-pub(crate) struct Dispatch {
+pub(super) struct Dispatch {
     server: Arc<Server>,
     client: Arc<Client>,
     router: Router<Socket>,
+    lanes: Lanes,
     handlers: Handlers,
-    /// Events that may go ahead, but come before those that are not read yet.
-    released: VecDeque<(Socket, Option<u64>, Event)>,
-    /// Lanes in which a handler runs, and the events that wait for it to end.
-    busy: Vec<Lane>,
-    /// Lanes whose handler has just ended.
-    freed: Vec<Lane>,
-    waiting: VecDeque<(Lane, Option<u64>, Event, BoxHandler<AckBody>)>,
-    /// A socket that can take no more at the moment.
-    held_by: Option<Socket>,
+    /// Sockets that have ended; their disconnect handlers start when all that came before has started.
+    ended: Vec<(Socket, DisconnectReason)>,
     /// A namespace has been joined at some time.
-    pub(crate) joined: bool,
+    pub(super) joined: bool,
 }
 
 impl Dispatch {
-    pub(crate) fn new(server: Arc<Server>, client: Arc<Client>) -> Self {
+    pub(super) fn new(server: Arc<Server>, client: Arc<Client>) -> Self {
         let router = Router::new(server.settings.limits, server.settings.max_namespaces);
         Self {
             server,
             client,
             router,
+            lanes: Lanes::default(),
             handlers: Handlers::default(),
-            released: VecDeque::new(),
-            busy: Vec::new(),
-            freed: Vec::new(),
-            waiting: VecDeque::new(),
-            held_by: None,
+            ended: Vec::new(),
             joined: false,
         }
     }
 
-    /// Whether nothing more may be taken in before some handler has gone on.
-    pub(crate) fn is_blocked(&mut self) -> bool {
-        if let Some(socket) = &self.held_by {
-            if socket.is_extracting() || !socket.has_room_for_more() {
-                return true;
-            }
-            self.held_by = None;
-        }
-        !self.released.is_empty() || self.router.queued() >= self.server.settings.max_queued
+    /// Whether so much waits for handlers to go on that nothing more may be taken in.
+    pub(super) fn is_full(&self) -> bool {
+        let (requests, bytes) = self.router.backlog();
+        requests >= self.server.settings.max_queued
+            || bytes + self.lanes.bytes() >= self.server.settings.engine.max_payload
     }
 
-    /// Whether no handler is under way.
-    pub(crate) fn is_idle(&self) -> bool {
+    /// Whether no handler is under way, and none will be.
+    pub(super) fn is_idle(&self) -> bool {
         self.handlers.is_empty()
     }
 
-    pub(crate) fn message(
+    pub(super) fn message(
         &mut self,
         message: Message,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
-        match self.router.feed(message)? {
-            None => {}
-            Some(Route::Connect { nsp, auth }) => self.connect(&nsp, auth, cx)?,
-            Some(Route::Event { socket, id, event }) => self.event(socket, id, event, cx)?,
-            Some(Route::Ack { socket, id, args }) => {
-                args.check()?;
-                socket.member().answer(id, args);
-            }
-            Some(Route::Leave { socket }) => {
-                self.left(&socket, DisconnectReason::ClientNamespaceDisconnect, cx)?
-            }
+        if let Some(route) = self.router.feed(message, Socket::is_ready)? {
+            self.go(route, cx)?;
         }
-        self.go_on_in_lanes(cx)
+        self.go_on(cx)
     }
 
-    /// Polls the handlers that are under way, and lets events go ahead that have waited for them.
-    pub(crate) fn poll_handlers(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
-        loop {
-            while let Poll::Ready(Some(ended)) = self.handlers.poll(cx) {
-                self.ended(ended, cx)?;
+    /// Polls the handlers that are under way, and lets go ahead what has waited for them.
+    pub(super) fn poll_handlers(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
+        while let Poll::Ready(Some(ended)) = self.handlers.poll(cx) {
+            self.ended(ended, cx)?;
+            self.go_on(cx)?;
+        }
+        self.go_on(cx)
+    }
+
+    /// The server has disconnected the socket.
+    pub(super) fn left_by_server(
+        &mut self,
+        socket: Socket,
+        reason: DisconnectReason,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Violation> {
+        self.router.left(&socket);
+        self.lanes.forget(&socket);
+        self.ended.push((socket, reason));
+        self.go_on(cx)
+    }
+
+    /// The server disconnects all sockets of the connection.
+    pub(super) fn disconnect_all(&mut self) {
+        self.router.sockets().for_each(Socket::disconnect);
+    }
+
+    /// The connection is over, for all its sockets. What they sent before is still handled, unless it is the server that
+    /// ends it.
+    pub(super) fn close(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) {
+        for socket in self.router.close() {
+            if socket.end(reason) {
+                if reason.is_by_server() {
+                    self.forget(&socket);
+                }
+                self.ended.push((socket, reason));
+            } else {
+                self.forget(&socket);
             }
-            self.go_on_in_lanes(cx)?;
-            if !self.go_ahead(cx)? {
+        }
+        // What goes wrong now concerns nobody: the client is gone.
+        while self.go_on(cx).is_err() {}
+    }
+
+    fn forget(&mut self, socket: &Socket) {
+        self.router.gone(socket);
+        self.lanes.forget(socket);
+    }
+
+    /// Starts whatever need not wait any longer.
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
+        loop {
+            if let Some(task) = self.lanes.next() {
+                if task.socket.ended_by_server() {
+                    self.lanes.forget(&task.socket);
+                    task.lane.into_iter().for_each(|lane| self.lanes.free(lane));
+                } else {
+                    self.start(task, cx)?;
+                }
+            } else if let Some(route) = self.router.next(Socket::is_ready)? {
+                self.go(route, cx)?;
+            } else if let Some((socket, reason)) = self.next_ended() {
+                self.router.gone(&socket);
+                self.run_disconnect(&socket, reason, cx);
+            } else {
                 return Ok(());
             }
         }
     }
 
-    /// Starts events that were held back, as long as nothing holds them. Returns whether there were any.
-    fn go_ahead(&mut self, cx: &mut Context<'_>) -> Result<bool, Violation> {
-        let mut any = false;
-        while self
-            .held_by
-            .as_ref()
-            .is_none_or(|socket| !socket.is_extracting() && socket.has_room_for_more())
-        {
-            self.held_by = None;
-            let Some((socket, id, event)) = self.released.pop_front() else {
-                break;
-            };
-            any = true;
-            self.event(socket, id, event, cx)?;
-        }
-        Ok(any)
+    /// A socket that has ended, all of whose events have started.
+    fn next_ended(&mut self) -> Option<(Socket, DisconnectReason)> {
+        let (router, lanes) = (&self.router, &self.lanes);
+        let at = self.ended.iter().position(|(socket, _)| {
+            !(socket.is_extracting()
+                || router.keeps_events_of(socket)
+                || lanes.keep_events_of(socket))
+        })?;
+        Some(self.ended.swap_remove(at))
     }
 
-    /// The server has disconnected the socket.
-    pub(crate) fn left_by_server(
-        &mut self,
-        socket: &Socket,
-        reason: DisconnectReason,
-        cx: &mut Context<'_>,
-    ) {
-        self.router.left(socket);
-        self.drop_waiting(socket);
-        self.run_disconnect(socket, reason, cx);
-    }
-
-    /// The server disconnects all sockets of the connection.
-    pub(crate) fn disconnect_all(&mut self) {
-        self.router.sockets().for_each(Socket::disconnect);
-    }
-
-    /// The connection is over, for all its sockets.
-    pub(crate) fn close(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) {
-        self.released.clear();
-        self.waiting.clear();
-        for socket in self.router.close() {
-            if socket.end(reason) {
-                self.run_disconnect(&socket, reason, cx);
+    fn go(&mut self, route: Route<Socket>, cx: &mut Context<'_>) -> Result<(), Violation> {
+        match route {
+            Route::Connect { nsp, auth } => self.connect(&nsp, auth, cx),
+            Route::Event { socket, id, event } => self.event(socket, id, event, cx),
+            Route::Ack { socket, id, args } => {
+                args.check()?;
+                socket.member().answer(id, args);
+                Ok(())
+            }
+            Route::Leave { socket } => {
+                let reason = DisconnectReason::ClientNamespaceDisconnect;
+                if socket.end(reason) {
+                    self.ended.push((socket, reason));
+                } else {
+                    self.forget(&socket);
+                }
+                Ok(())
             }
         }
     }
@@ -192,7 +212,7 @@ impl Dispatch {
                 message = refusal.message,
                 "connection refused"
             );
-            self.router.refused(socket);
+            self.router.gone(socket);
             // Undoes what the middleware joined.
             socket.end(DisconnectReason::ForcedClose);
             self.refuse(socket.nsp(), &refusal);
@@ -211,7 +231,7 @@ impl Dispatch {
         match &socket.namespace().handlers.connect {
             Some(handler) => self.run(Running::connect(socket.clone(), handler), cx),
             None => {
-                self.release(socket);
+                self.router.joined(socket);
                 Ok(())
             }
         }
@@ -225,16 +245,6 @@ impl Dispatch {
             .push(crate::engine::Frame::new(packet), false);
     }
 
-    /// The events that have waited for the connect handler may go ahead.
-    fn release(&mut self, socket: &Socket) {
-        let events = self.router.joined(socket);
-        self.released.extend(
-            events
-                .into_iter()
-                .map(|(id, event)| (socket.clone(), id, event)),
-        );
-    }
-
     fn event(
         &mut self,
         socket: Socket,
@@ -243,7 +253,7 @@ impl Dispatch {
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         // A handler before may have disconnected it.
-        if !socket.connected() {
+        if socket.ended_by_server() {
             return Ok(());
         }
         let nsp = Arc::clone(socket.namespace());
@@ -286,51 +296,42 @@ impl Dispatch {
             }),
             Order::Started => None,
         };
-        if let Some(lane) = lane {
-            if self.busy.contains(&lane) {
-                socket.pending().fetch_add(1, Ordering::Relaxed);
-                self.hold_if_full(&socket);
-                self.waiting.push_back((lane, id, event, handler));
-                return Ok(());
-            }
-            self.busy.push(lane.clone());
-            return self.start(socket, id, event, &handler, Some(lane), cx);
+        let task = Task {
+            socket,
+            ack: id,
+            event,
+            handler,
+            lane,
+        };
+        match self.lanes.enter(task) {
+            Some(task) => self.start(task, cx),
+            None => Ok(()),
         }
-        self.start(socket, id, event, &handler, None, cx)
     }
 
-    fn start(
-        &mut self,
-        socket: Socket,
-        id: Option<u64>,
-        event: Event,
-        handler: &BoxHandler<AckBody>,
-        lane: Option<Lane>,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Violation> {
+    fn start(&mut self, task: Task, cx: &mut Context<'_>) -> Result<(), Violation> {
+        let Task {
+            socket,
+            ack,
+            event,
+            handler,
+            lane,
+        } = task;
         let nsp = Arc::clone(socket.namespace());
         let span = tracing::enabled!(tracing::Level::DEBUG).then(|| event.name().to_owned());
         let call = EventCall {
             event,
-            ack: id,
+            ack,
             ack_taken: false,
             checked: false,
         };
         let context = EventContext::new(socket.clone(), Call::Event(call));
         let future = match &nsp.handlers.layered {
-            Some(layers) => layers.dispatch(context, handler.clone()),
+            Some(layers) => layers.dispatch(context, handler),
             None => handler.call(context),
         };
-        self.run(
-            Running::event(
-                socket,
-                span.as_deref().unwrap_or_default(),
-                future,
-                id,
-                lane,
-            ),
-            cx,
-        )
+        let name = span.as_deref().unwrap_or_default();
+        self.run(Running::event(socket, name, future, ack, lane), cx)
     }
 
     /// Polls a handler for the first time, here and now.
@@ -341,21 +342,9 @@ impl Dispatch {
                 self.ended(ended, cx)
             }
             Poll::Pending => {
-                let socket = running.socket().clone();
                 self.handlers.push(running);
-                if socket.is_extracting() {
-                    self.held_by = Some(socket);
-                } else {
-                    self.hold_if_full(&socket);
-                }
                 Ok(())
             }
-        }
-    }
-
-    fn hold_if_full(&mut self, socket: &Socket) {
-        if !socket.has_room_for_more() {
-            self.held_by = Some(socket.clone());
         }
     }
 
@@ -363,13 +352,14 @@ impl Dispatch {
         match ended {
             Ended::Admitted(socket, result) => self.admitted(&socket, result, cx),
             Ended::Connected(socket, Ok(())) => {
-                self.release(&socket);
+                self.router.joined(&socket);
                 Ok(())
             }
             Ended::Connected(socket, Err(refusal)) => {
                 tracing::warn!(socket = %socket.id(), error = refusal.message, "connect handler failed");
-                self.router.joined(&socket);
                 socket.disconnect();
+                // Its client may have left meanwhile.
+                self.router.drop_events(&socket);
                 Ok(())
             }
             Ended::Event {
@@ -382,63 +372,19 @@ impl Dispatch {
                     return Err(Violation::Malformed(error));
                 }
                 reply(&socket, ack, answer);
-                self.freed.extend(lane);
+                lane.into_iter().for_each(|lane| self.lanes.free(lane));
                 Ok(())
             }
             Ended::Disconnected => Ok(()),
         }
     }
 
-    /// Starts the next event of each lane that has become free.
-    fn go_on_in_lanes(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
-        while let Some(lane) = self.freed.pop() {
-            if !lane.socket.connected() {
-                self.drop_waiting(&lane.socket);
-            }
-            let next = self
-                .waiting
-                .iter()
-                .position(|(waiting, ..)| *waiting == lane);
-            let Some((lane, id, event, handler)) = next.and_then(|at| self.waiting.remove(at))
-            else {
-                self.busy.retain(|busy| *busy != lane);
-                continue;
-            };
-            let socket = lane.socket.clone();
-            socket.pending().fetch_sub(1, Ordering::Relaxed);
-            self.start(socket, id, event, &handler, Some(lane), cx)?;
-        }
-        Ok(())
-    }
-
-    /// Forgets the events of a socket that wait for their turn.
-    fn drop_waiting(&mut self, of: &Socket) {
-        let before = self.waiting.len();
-        self.waiting.retain(|(lane, ..)| lane.socket != *of);
-        of.pending()
-            .fetch_sub(before - self.waiting.len(), Ordering::Relaxed);
-    }
-
-    fn left(
-        &mut self,
-        socket: &Socket,
-        reason: DisconnectReason,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Violation> {
-        // What it sent before it left is handled before it is gone.
-        self.go_ahead(cx)?;
-        self.drop_waiting(socket);
-        if socket.end(reason) {
-            self.run_disconnect(socket, reason, cx);
-        }
-        Ok(())
-    }
-
     fn run_disconnect(&mut self, socket: &Socket, reason: DisconnectReason, cx: &mut Context<'_>) {
         tracing::debug!(socket = %socket.id(), nsp = socket.nsp(), %reason, "disconnected");
         if let Some(handler) = &socket.namespace().handlers.disconnect {
+            let running = Running::disconnect(socket.clone(), handler, reason);
             // A disconnect handler breaks no rule of the protocol.
-            let _ = self.run(Running::disconnect(socket.clone(), handler, reason), cx);
+            let _ = self.run(running, cx);
         }
     }
 }

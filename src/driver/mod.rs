@@ -1,6 +1,7 @@
 //! The one task of each connection: it reads, writes, keeps the time and polls the handlers.
 
 mod dispatch;
+mod lanes;
 mod running;
 mod sessions;
 mod task;

@@ -6,24 +6,24 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use futures_util::stream::{FuturesUnordered, Stream};
 use tracing::Span;
 
+use super::lanes::Lane;
 use crate::adapter::BoxFuture;
 use crate::engine::DisconnectReason;
 use crate::hub::{AckBody, BoxHandler, Call, Done, EventContext, Refusal, Socket};
 
 /// The handlers of one connection.
 #[derive(Default)]
-pub(crate) struct Handlers {
+pub(super) struct Handlers {
     pending: FuturesUnordered<Running>,
 }
 
 /// One handler's future, and what to do when it ends.
-pub(crate) struct Running {
+pub(super) struct Running {
     socket: Socket,
     work: Work,
     span: Span,
@@ -40,26 +40,8 @@ enum Work {
     Disconnect(BoxFuture<Done>),
 }
 
-/// Where only one handler runs at a time: all events of a socket, or those for one handler.
-#[derive(Clone, Debug)]
-pub(crate) struct Lane {
-    pub(crate) socket: Socket,
-    pub(crate) handler: Option<BoxHandler<AckBody>>,
-}
-
-impl PartialEq for Lane {
-    fn eq(&self, other: &Self) -> bool {
-        self.socket == other.socket
-            && match (&self.handler, &other.handler) {
-                (Some(one), Some(other)) => one.is(other),
-                (None, None) => true,
-                _ => false,
-            }
-    }
-}
-
 /// A handler has ended.
-pub(crate) enum Ended {
+pub(super) enum Ended {
     Admitted(Socket, Result<(), Refusal>),
     Connected(Socket, Result<(), Refusal>),
     Event {
@@ -73,13 +55,13 @@ pub(crate) enum Ended {
 
 impl Running {
     /// All middleware of the namespace, one after another.
-    pub(crate) fn admit(socket: Socket) -> Self {
+    pub(super) fn admit(socket: Socket) -> Self {
         let span = span(&socket, "middleware");
         let work = Work::Admit(Box::pin(admit(socket.clone())));
         Self { socket, work, span }
     }
 
-    pub(crate) fn connect(socket: Socket, handler: &BoxHandler<Done>) -> Self {
+    pub(super) fn connect(socket: Socket, handler: &BoxHandler<Done>) -> Self {
         let future = handler.call(EventContext::new(socket.clone(), Call::Connect));
         let span = span(&socket, "connect");
         Self {
@@ -89,7 +71,7 @@ impl Running {
         }
     }
 
-    pub(crate) fn disconnect(
+    pub(super) fn disconnect(
         socket: Socket,
         handler: &BoxHandler<Done>,
         reason: DisconnectReason,
@@ -103,14 +85,14 @@ impl Running {
         }
     }
 
-    pub(crate) fn event(
+    pub(super) fn event(
         socket: Socket,
         name: &str,
         future: BoxFuture<AckBody>,
         ack: Option<u64>,
         lane: Option<Lane>,
     ) -> Self {
-        socket.pending().fetch_add(1, Ordering::Relaxed);
+        socket.add_pending();
         let span = span(&socket, name);
         Self {
             socket,
@@ -119,12 +101,8 @@ impl Running {
         }
     }
 
-    pub(crate) fn socket(&self) -> &Socket {
-        &self.socket
-    }
-
     /// Polls it; a panic is its end, and nobody else's.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let Self { socket, work, span } = self;
         let _in_span = span.enter();
         match catch_unwind(AssertUnwindSafe(|| work.poll(socket, cx))) {
@@ -202,22 +180,22 @@ impl Future for Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if matches!(self.work, Work::Event { .. }) {
-            self.socket.pending().fetch_sub(1, Ordering::Relaxed);
+            self.socket.remove_pending();
         }
     }
 }
 
 impl Handlers {
-    pub(crate) fn push(&mut self, running: Running) {
+    pub(super) fn push(&mut self, running: Running) {
         self.pending.push(running);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
 
     /// The next handler that has ended.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ended>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ended>> {
         Pin::new(&mut self.pending).poll_next(cx)
     }
 }

@@ -207,10 +207,10 @@ impl Connection {
     /// Takes packets of a POST, until all are taken or no more can be. Returns whether it took any.
     fn take_post(&mut self, cx: &mut Context<'_>) -> bool {
         let mut any = false;
-        while self.session.is_open() && !self.dispatch.is_blocked() {
-            let Some(post) = &mut self.post else {
-                return any;
-            };
+        while self.session.is_open()
+            && let Some(post) = &mut self.post
+            && (post.packets.is_done() || !self.dispatch.is_full())
+        {
             any = true;
             match post.packets.next() {
                 Some(Ok(packet)) => self.input(Input::Packet(packet), cx),
@@ -230,7 +230,7 @@ impl Connection {
 
     /// Reads the WebSocket. Returns whether it should be read again at once.
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.dispatch.is_blocked() || self.session.is_closed() {
+        if self.dispatch.is_full() || self.session.is_closed() {
             return false;
         }
         let Some(mut socket) = self.socket.take() else {
@@ -243,7 +243,7 @@ impl Connection {
                 Ok(packet) => self.input(Input::Packet(packet), cx),
                 Err(()) => self.input(Input::Lost(DisconnectReason::ParseError), cx),
             }
-            if self.dispatch.is_blocked() || self.session.is_closed() {
+            if self.dispatch.is_full() || self.session.is_closed() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -252,7 +252,7 @@ impl Connection {
         self.socket = Some(socket);
         match read {
             Poll::Pending => false,
-            Poll::Ready(Ok(())) => !self.dispatch.is_blocked(),
+            Poll::Ready(Ok(())) => !self.dispatch.is_full(),
             Poll::Ready(Err(end)) => {
                 tracing::debug!(%end, "websocket ended");
                 let reason = match end {
@@ -322,7 +322,11 @@ impl Connection {
     fn take_commands(&mut self, cx: &mut Context<'_>) {
         for command in self.client.take_commands() {
             match command {
-                Command::Left(socket, reason) => self.dispatch.left_by_server(&socket, reason, cx),
+                Command::Left(socket, reason) => {
+                    if let Err(violation) = self.dispatch.left_by_server(socket, reason, cx) {
+                        self.violated(&violation, cx);
+                    }
+                }
                 Command::Close(reason) => {
                     if reason == DisconnectReason::ServerNamespaceDisconnect {
                         self.dispatch.disconnect_all();
@@ -485,6 +489,9 @@ impl Connection {
             self.timers.connect_by = None;
         }
         let now = now();
+        if self.dispatch.is_full() {
+            self.session.handle(Input::NotRead, now);
+        }
         self.session.handle_timeout(now);
         if self.timers.connect_by.is_some_and(|by| now >= by) {
             self.timers.connect_by = None;

@@ -47,6 +47,14 @@ impl DisconnectReason {
             Self::SlowClient => "slow client",
         }
     }
+
+    /// Whether the server wanted it so, and not the client or the network.
+    pub(crate) const fn is_by_server(self) -> bool {
+        matches!(
+            self,
+            Self::ServerNamespaceDisconnect | Self::ServerShuttingDown | Self::ForcedClose
+        )
+    }
 }
 
 impl fmt::Display for DisconnectReason {

@@ -34,6 +34,8 @@ pub(crate) enum Input {
     ProbePacket(Packet),
     /// The WebSocket that wanted to take over is gone.
     ProbeLost,
+    /// Nothing was read for a while, by the server's own choice: a pong may lie there.
+    NotRead,
     /// The transport ended.
     Lost(DisconnectReason),
     /// The server wants to close, as soon as all that is queued has been written.
@@ -181,6 +183,11 @@ impl Session {
             }
             (State::Open, Input::ProbePacket(packet)) => self.probe_packet(packet),
             (State::Open, Input::ProbeLost) => self.probe = Probe::None,
+            (State::Open, Input::NotRead) => {
+                if let Heartbeat::Awaiting { close_at, .. } = &mut self.heartbeat {
+                    *close_at = now + self.timing.ping_timeout;
+                }
+            }
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) path: String,
     pub(crate) max_namespaces: usize,
-    /// Events that wait for connect handlers, over all namespaces of a connection.
+    /// Packets that wait for handlers to go on, over all namespaces of a connection.
     pub(crate) max_queued: usize,
     pub(crate) drain_window: Duration,
     pub(crate) drain_limit: Duration,

@@ -63,12 +63,15 @@ enum State {
     Closed(DisconnectReason),
 }
 
-/// Where the request's parts are between events.
-#[derive(Debug)]
-enum Slot {
+/// The request's parts between events.
+#[derive(Debug, Default)]
+struct Slot {
     /// Made when an extractor first asks for them.
-    Here(Option<Box<Parts>>),
-    Lent,
+    parts: Option<Box<Parts>>,
+    /// How many extensions they had when they were made.
+    pristine: usize,
+    /// How many handlers are taking their arguments.
+    lent: usize,
 }
 
 type OwnHandlers = HashMap<Box<str>, OwnHandler>;
@@ -92,7 +95,7 @@ impl Socket {
             auth,
             state: Lock::new(State::Connecting),
             closed: Notify::new(),
-            parts: Lock::new(Slot::Here(None)),
+            parts: Lock::default(),
             added: Lock::default(),
             handlers: Lock::default(),
             pending: AtomicUsize::new(0),
@@ -314,7 +317,7 @@ impl Socket {
     pub(crate) fn grant(&self, grant: Grant) {
         grant(&mut self.0.added.lock());
         // The next middleware sees what this one has added.
-        *self.0.parts.lock() = Slot::Here(None);
+        self.0.parts.lock().parts = None;
     }
 
     /// Middleware have admitted it: it joins the namespace. Returns false when it is over already.
@@ -354,42 +357,54 @@ impl Socket {
         before == State::Connected
     }
 
-    /// How often this handle's handlers are under way.
-    pub(crate) fn pending(&self) -> &AtomicUsize {
-        &self.0.pending
+    pub(crate) fn add_pending(&self) {
+        self.0.pending.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove_pending(&self) {
+        self.0.pending.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Whether a handler of this socket is still taking its arguments.
     pub(crate) fn is_extracting(&self) -> bool {
-        matches!(*self.0.parts.lock(), Slot::Lent)
+        self.0.parts.lock().lent > 0
     }
 
-    pub(crate) fn has_room_for_more(&self) -> bool {
-        self.0.pending.load(Ordering::Relaxed) < self.0.nsp.options.max_pending
+    /// Whether its next event may start.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.is_extracting()
+            && self.0.pending.load(Ordering::Relaxed) < self.0.nsp.options.max_pending
+    }
+
+    /// Whether the server has ended it: then what its client sent before is not handled any more.
+    pub(crate) fn ended_by_server(&self) -> bool {
+        matches!(*self.0.state.lock(), State::Closed(reason) if reason.is_by_server())
     }
 
     pub(crate) fn borrow_parts(&self) -> Option<Box<Parts>> {
-        let before = std::mem::replace(&mut *self.0.parts.lock(), Slot::Lent);
-        match before {
-            Slot::Here(parts) => parts,
-            Slot::Lent => None,
-        }
+        let mut slot = self.0.parts.lock();
+        slot.lent += 1;
+        slot.parts.take()
     }
 
     /// Puts back what was borrowed, without what extraction has added to its extensions.
-    pub(crate) fn return_parts(&self, parts: Option<Box<Parts>>) {
-        let pristine = self.0.client.handshake.extensions().len() + self.0.added.lock().len();
-        let parts = parts.map(|mut parts| {
-            if parts.extensions.len() != pristine {
-                parts.extensions = self.make_extensions();
-            }
-            parts
-        });
-        *self.0.parts.lock() = Slot::Here(parts);
+    pub(crate) fn return_parts(&self, mut parts: Option<Box<Parts>>) {
+        let pristine = self.0.parts.lock().pristine;
+        if let Some(parts) = &mut parts
+            && parts.extensions.len() != pristine
+        {
+            parts.extensions = self.make_extensions();
+        }
+        let mut slot = self.0.parts.lock();
+        slot.lent -= 1;
+        slot.parts = parts.or_else(|| slot.parts.take());
     }
 
     pub(crate) fn make_parts(&self) -> Parts {
-        self.0.client.handshake.parts(&self.0.added.lock())
+        let mut parts = self.0.client.handshake.parts();
+        parts.extensions = self.make_extensions();
+        self.0.parts.lock().pristine = parts.extensions.len();
+        parts
     }
 
     fn make_extensions(&self) -> Extensions {

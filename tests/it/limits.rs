@@ -179,15 +179,18 @@ async fn a_client_that_catches_up_in_time_stays() {
 fn waiting() -> (Namespace, Arc<Semaphore>, Arc<AtomicUsize>) {
     let (go, running) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let (gate, count) = (Arc::clone(&go), Arc::clone(&running));
-    let namespace = Namespace::new().on("wait", move |Data(n): Data<usize>| {
-        let (gate, count) = (Arc::clone(&gate), Arc::clone(&count));
-        async move {
-            count.fetch_add(1, Ordering::SeqCst);
-            gate.acquire().await.unwrap().forget();
-            count.fetch_sub(1, Ordering::SeqCst);
-            Json(n)
-        }
-    });
+    let namespace = Namespace::new().on(
+        "wait",
+        move |Data((n, _filler)): Data<(usize, Option<String>)>| {
+            let (gate, count) = (Arc::clone(&gate), Arc::clone(&count));
+            async move {
+                count.fetch_add(1, Ordering::SeqCst);
+                gate.acquire().await.unwrap().forget();
+                count.fetch_sub(1, Ordering::SeqCst);
+                Json(n)
+            }
+        },
+    );
     (namespace, go, running)
 }
 
@@ -201,7 +204,7 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 #[tokio::test]
-async fn a_connection_with_too_many_handlers_is_not_read_until_some_end() {
+async fn events_wait_while_too_many_handlers_of_their_socket_run() {
     let (namespace, go, running) = waiting();
     let io = SocketIo::builder()
         .namespace("/", namespace.max_pending(2))
@@ -229,6 +232,7 @@ async fn a_post_is_answered_when_its_packets_could_be_taken() {
     let (namespace, go, running) = waiting();
     let io = SocketIo::builder()
         .namespace("/", namespace.max_pending(2))
+        .max_queued(1)
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut client = Polling::joined(server.addr).await;
@@ -241,9 +245,105 @@ async fn a_post_is_answered_when_its_packets_could_be_taken() {
     // What handlers answer gets out although the POST is not answered yet.
     go.add_permits(1);
     assert_eq!(client.poll().await, "430[0]");
-    go.add_permits(3);
-    client.expect(&["431[1]", "432[2]", "433[3]"]).await;
     assert_eq!(client.end_post().await.brief(), (200, "ok"));
+    for answer in ["431[1]", "432[2]", "433[3]"] {
+        go.add_permits(1);
+        assert_eq!(client.poll().await, answer);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_packets_wait_is_read_up_to_a_limit() {
+    let (namespace, go, running) = waiting();
+    let io = SocketIo::builder()
+        .namespace("/", namespace.max_pending(1))
+        .max_queued(2)
+        .max_payload(1000)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    // By number, and by size.
+    for filler in ["", &"x".repeat(900)] {
+        let mut client = Polling::joined(server.addr).await;
+        client.send(r#"420["wait",0]"#).await;
+        until("one handler runs", || running.load(Ordering::SeqCst) == 1).await;
+        client.send(&format!(r#"421["wait",1,"{filler}"]"#)).await;
+        let last = format!(r#"422["wait",2,"{filler}"]"#);
+        client.send(&last).await;
+        // Full: this one is not taken before there is room.
+        let body = r#"423["wait",3]"#;
+        client
+            .begin_post(&server, body.len(), body.as_bytes())
+            .await;
+        go.add_permits(1);
+        assert_eq!(client.poll().await, "430[0]");
+        assert_eq!(client.end_post().await.brief(), (200, "ok"));
+        go.add_permits(3);
+        client.expect(&["431[1]", "432[2]", "433[3]"]).await;
+    }
+}
+
+#[tokio::test]
+async fn acknowledgements_and_other_namespaces_do_not_wait_for_handlers() {
+    let ask = async |socket: Socket, Data(n): Data<u32>| {
+        let answer: Result<u32, _> = socket.emit_with_ack("question", n).await;
+        Json(answer.ok())
+    };
+    let io = SocketIo::builder()
+        .namespace("/", Namespace::new().on("ask", ask).max_pending(1))
+        .namespace("/other", echo().0)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut ws = Ws::joined(server.addr).await;
+    ws.join("/other").await;
+    ws.send_all(&[
+        r#"421["ask",1]"#,
+        r#"422["ask",2]"#,
+        r#"42/other,3["echo",3]"#,
+    ])
+    .await;
+    assert_eq!(ws.text().await, r#"420["question",1]"#);
+    assert_eq!(ws.text().await, "43/other,3[3]");
+    ws.send("430[10]").await;
+    assert_eq!(ws.text().await, "431[10]");
+    assert_eq!(ws.text().await, r#"421["question",2]"#);
+    ws.send("431[20]").await;
+    assert_eq!(ws.text().await, "432[20]");
+}
+
+#[tokio::test]
+async fn a_client_is_not_blamed_for_a_pong_that_was_not_read() {
+    let (namespace, go, running) = waiting();
+    let (silent, mut reasons) = echo();
+    let io = SocketIo::builder()
+        .namespace("/", namespace.max_pending(1))
+        .namespace("/silent", silent)
+        .max_queued(1)
+        .ping_interval(Duration::from_millis(30))
+        .ping_timeout(Duration::from_millis(60))
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut ws = Ws::joined(server.addr).await;
+    ws.send_all(&[r#"420["wait",0]"#, r#"421["wait",1]"#]).await;
+    until("one handler runs", || running.load(Ordering::SeqCst) == 1).await;
+    // Three times as long as it would have lived, as others show.
+    for _ in 0..3 {
+        let mut other = Ws::open(server.addr).await;
+        other.join("/silent").await;
+        assert_eq!(reasons.next().await, "ping timeout");
+        other.ended().await;
+    }
+    ws.send("3").await;
+    go.add_permits(2);
+    let mut texts = Vec::new();
+    while texts.len() < 2 {
+        let text = ws.text().await;
+        if text == "2" {
+            ws.send("3").await;
+        } else {
+            texts.push(text);
+        }
+    }
+    assert_eq!(texts, ["430[0]", "431[1]"]);
 }
 
 #[tokio::test]
@@ -272,7 +372,7 @@ async fn events_behind_connect_are_held_up_to_a_limit_and_none_is_lost() {
     });
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_pending(4)
+        .max_queued(4)
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut ws = Ws::open(server.addr).await;

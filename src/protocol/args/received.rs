@@ -181,6 +181,11 @@ impl Args {
         &self.attachments
     }
 
+    /// How much was received for them, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.packet.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
+
     const fn list<'p, D>(&self, array: D, position: &'p Position) -> List<'p, D> {
         List {
             array,

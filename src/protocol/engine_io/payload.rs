@@ -29,6 +29,12 @@ impl Payload {
             next: Some(0),
         }
     }
+
+    /// Whether all packets have been given.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.next.is_none()
+    }
 }
 
 impl Iterator for Payload {

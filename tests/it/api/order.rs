@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::{Json, Router};
-use axum_socketio::{Data, Handler, Namespace, Order, Socket, SocketIo};
-use tokio::sync::{Notify, mpsc};
+use axum_socketio::{Data, DisconnectReason, Handler, Namespace, Order, Socket, SocketIo};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tower::ServiceBuilder;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
@@ -213,4 +213,91 @@ async fn layers_stop_what_takes_too_long_or_is_too_much() {
         r#"[{"error":"overloaded"}]"#,
         "shared by all sockets"
     );
+}
+
+/// A namespace that logs what happens in it. `wait` waits to be let go, `out` disconnects its socket after that.
+fn logging(log: &Log, go: &Arc<Semaphore>) -> Namespace {
+    let wait = |after: fn(&Socket)| {
+        let (log, gate) = (log.clone(), Arc::clone(go));
+        move |socket: Socket, Data(n): Data<u32>| {
+            let (log, gate) = (log.clone(), Arc::clone(&gate));
+            async move {
+                log.add(format!("start {n}"));
+                gate.acquire().await.unwrap().forget();
+                after(&socket);
+            }
+        }
+    };
+    let (joins, leaves) = (log.clone(), log.clone());
+    Namespace::new()
+        .max_pending(1)
+        .on_connect(move || async move { joins.add("joined") })
+        .on("wait", wait(|_| {}))
+        .on("out", wait(Socket::disconnect))
+        .on_disconnect(move |reason: DisconnectReason| async move {
+            leaves.add(reason.as_str());
+        })
+}
+
+async fn logged(log: &Log, expected: &[&str]) {
+    within("the log", async {
+        while log.0.lock().unwrap().len() < expected.len() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(log.take(), expected);
+}
+
+#[tokio::test]
+async fn what_a_client_sent_before_it_left_a_namespace_is_handled_before_it_has_left() {
+    let (log, go) = (Log::default(), Arc::new(Semaphore::new(0)));
+    let (server, io) = with(logging(&log, &go)).await;
+    let mut client = Ws::joined(server.addr).await;
+    client
+        .send_all(&[r#"42["wait",1]"#, r#"42["wait",2]"#, "41", "40"])
+        .await;
+    logged(&log, &["joined", "start 1"]).await;
+    // It counts no longer, though its events wait.
+    within("nobody", async {
+        while !io.of("/").fetch_sockets().await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    go.add_permits(1);
+    let then = ["start 2", "client namespace disconnect", "joined"];
+    logged(&log, &then).await;
+    assert!(client.text().await.starts_with("40{"));
+}
+
+#[tokio::test]
+async fn what_a_client_sent_before_it_closed_is_handled() {
+    for order in [Order::Started, Order::Completed] {
+        let (log, go) = (Log::default(), Arc::new(Semaphore::new(0)));
+        let (server, _io) = with(logging(&log, &go).order(order).max_pending(2)).await;
+        let mut client = Ws::joined(server.addr).await;
+        client
+            .send_all(&[r#"42["wait",1]"#, r#"42["wait",2]"#, r#"42["wait",3]"#, "1"])
+            .await;
+        go.add_permits(3);
+        let then = ["joined", "start 1", "start 2", "start 3", "transport close"];
+        logged(&log, &then).await;
+    }
+}
+
+#[tokio::test]
+async fn what_waits_when_the_server_disconnects_a_socket_is_dropped() {
+    let (log, go) = (Log::default(), Arc::new(Semaphore::new(0)));
+    let (server, _io) = with(logging(&log, &go)).await;
+    let mut client = Ws::joined(server.addr).await;
+    client
+        .send_all(&[r#"42["out",1]"#, r#"42["wait",2]"#])
+        .await;
+    go.add_permits(1);
+    assert_eq!(client.text().await, "41");
+    let then = ["joined", "start 1", "server namespace disconnect"];
+    logged(&log, &then).await;
+    client.join("/").await;
+    logged(&log, &["joined"]).await;
 }
