@@ -102,18 +102,21 @@ impl<'de> Text<'de> {
         start.get(..taken).unwrap_or_default()
     }
 
-    /// If the object that starts here is a placeholder, its number; `None` inside if that is no number.
+    /// If the object that starts here is a placeholder, its number; `None` inside if it has none. Only its first two members
+    /// are looked at: no client writes others, and to walk over more at every brace would cost the square of the depth.
     pub(super) fn placeholder(&self) -> Option<Option<usize>> {
+        const MARK: (&str, &str) = ("\"_placeholder\"", "true");
+
         let mut text = *self;
         text.eat(b'{')?;
         let first = text.member()?;
-        text.eat(b',')?;
-        let second = text.member()?;
-        match (first, second) {
-            (("\"_placeholder\"", "true"), ("\"num\"", num))
-            | (("\"num\"", num), ("\"_placeholder\"", "true")) => Some(num.parse().ok()),
-            _ => None,
-        }
+        let second = text.eat(b',').and_then(|()| text.member());
+        let number = match (first, second) {
+            (MARK, number) => number,
+            (number, Some(MARK)) => Some(number),
+            _ => return None,
+        };
+        Some(number.and_then(|(_, number)| number.parse().ok()))
     }
 
     /// A member that a placeholder may have, unless its value is an array or an object.

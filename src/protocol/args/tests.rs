@@ -151,9 +151,8 @@ fn what_only_looks_like_a_placeholder_is_data() {
     for data in [
         r#"{"_placeholder":false,"num":9}"#,
         r#"{"_placeholder":"true","num":9}"#,
-        r#"{"_placeholder":true}"#,
         r#"{"num":9}"#,
-        r#"{"num":{"_placeholder":true}}"#,
+        r#"{"num":{"_placeholder":false}}"#,
         r#"{"_placeholder":[true],"num":9}"#,
         r#"{"num":[{"num":[{}]}],"_placeholder":true}"#,
         r#""{\"_placeholder\":true,\"num\":9}""#,
@@ -185,6 +184,26 @@ fn a_placeholder_without_an_attachment_is_found() {
         let json = format!(r#"[{{"_placeholder":true,"num":{num}}}]"#);
         assert_eq!(
             refusal::<Bytes>(&json),
+            "placeholder without an attachment at argument 1"
+        );
+    }
+}
+
+#[test]
+fn a_placeholder_without_a_number_is_found() {
+    for data in [
+        r#"{"_placeholder":true}"#,
+        r#"{"_placeholder":true,"num":[0]}"#,
+        r#"{"_placeholder":true,"other":1,"num":0}"#,
+    ] {
+        let json = format!("[{data}]");
+        assert_eq!(
+            check_placeholders(&json, 1),
+            Err(DecodeError::Placeholder),
+            "{json}"
+        );
+        assert_eq!(
+            refusal::<Value>(&json),
             "placeholder without an attachment at argument 1"
         );
     }

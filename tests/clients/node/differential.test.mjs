@@ -65,6 +65,7 @@ const same = {
   "a text while an attachment is due": packet(`451-1["size",${one}]${RS}42["x"]`),
   "an attachment that nobody waits for": packet("bAQID"),
   "a placeholder that is no number": packet(`451-1["size",{"_placeholder":true,"num":"0"}]${RS}bAQID`),
+  "a placeholder without a number": packet(`451-1["size",{"_placeholder":true}]${RS}bAQID`),
   "the server's own close": packet('42["kick",true]'),
 };
 for (const text of [
