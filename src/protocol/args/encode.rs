@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer, ser};
 use serde_json::Error;
 
+use super::list::REST;
 use crate::protocol::{EncodeError, socket_io};
 
 /// The bytes left free before the JSON, for the headers of Socket.IO, Engine.IO and WebSocket.
@@ -110,6 +111,7 @@ impl EncodedArgs {
     fn push_all<T: Serialize + ?Sized>(&mut self, args: &T) -> Result<(), Error> {
         args.serialize(Arguments {
             list: self.list(),
+            whole: true,
             writer: &mut None,
         })
     }
@@ -155,43 +157,60 @@ impl<'a> List<'a> {
     }
 
     fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        let list = List {
-            json: self.json,
-            attachments: self.attachments,
-        };
-        value.serialize(&mut list.element())
+        value.serialize(Arguments {
+            list: List {
+                json: self.json,
+                attachments: self.attachments,
+            },
+            whole: false,
+            writer: &mut None,
+        })
     }
 }
 
-impl ser::SerializeTuple for List<'_> {
+/// The elements of a tuple: arguments each, or one argument together.
+enum Tuple<'w, 'a> {
+    Several(List<'a>),
+    One(<&'w mut Writer<'a> as Serializer>::SerializeTuple),
+}
+
+impl ser::SerializeTuple for Tuple<'_, '_> {
     type Ok = ();
     type Error = Error;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.push(value)
+        match self {
+            Self::Several(list) => list.push(value),
+            Self::One(tuple) => tuple.serialize_element(value),
+        }
     }
 
     fn end(self) -> Result<(), Error> {
-        Ok(())
+        match self {
+            Self::Several(_) => Ok(()),
+            Self::One(tuple) => ser::SerializeTuple::end(tuple),
+        }
     }
 }
 
-impl ser::SerializeTupleStruct for List<'_> {
+impl ser::SerializeTupleStruct for Tuple<'_, '_> {
     type Ok = ();
     type Error = Error;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.push(value)
+        ser::SerializeTuple::serialize_element(self, value)
     }
 
     fn end(self) -> Result<(), Error> {
-        Ok(())
+        ser::SerializeTuple::end(self)
     }
 }
 
 /// Learns from the value itself whether it is several arguments, none or one.
 struct Arguments<'w, 'a> {
     list: List<'a>,
+    /// It is all the arguments, and not one of them.
+    whole: bool,
     /// Where the writer of a single argument lives until the value has ended.
     writer: &'w mut Option<Writer<'a>>,
 }
@@ -214,23 +233,36 @@ impl<'w, 'a> Serializer for Arguments<'w, 'a> {
     type Ok = ();
     type Error = Error;
     type SerializeSeq = <&'w mut Writer<'a> as Serializer>::SerializeSeq;
-    type SerializeTuple = List<'a>;
-    type SerializeTupleStruct = List<'a>;
+    type SerializeTuple = Tuple<'w, 'a>;
+    type SerializeTupleStruct = Tuple<'w, 'a>;
     type SerializeTupleVariant = <&'w mut Writer<'a> as Serializer>::SerializeTupleVariant;
     type SerializeMap = <&'w mut Writer<'a> as Serializer>::SerializeMap;
     type SerializeStruct = <&'w mut Writer<'a> as Serializer>::SerializeStruct;
     type SerializeStructVariant = <&'w mut Writer<'a> as Serializer>::SerializeStructVariant;
 
     fn serialize_unit(self) -> Result<(), Error> {
-        Ok(())
+        if self.whole {
+            return Ok(());
+        }
+        self.one().serialize_unit()
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<List<'a>, Error> {
-        Ok(self.list)
+    fn serialize_tuple(self, len: usize) -> Result<Tuple<'w, 'a>, Error> {
+        if self.whole {
+            return Ok(Tuple::Several(self.list));
+        }
+        self.one().serialize_tuple(len).map(Tuple::One)
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<List<'a>, Error> {
-        Ok(self.list)
+    fn serialize_tuple_struct(
+        self,
+        name: &'static str,
+        len: usize,
+    ) -> Result<Tuple<'w, 'a>, Error> {
+        if self.whole || name == REST {
+            return Ok(Tuple::Several(self.list));
+        }
+        self.one().serialize_tuple(len).map(Tuple::One)
     }
 
     one_argument! {
@@ -295,6 +327,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
+    use crate::protocol::Rest;
 
     fn event<T: Serialize>(args: T) -> String {
         EncodedArgs::event("e", &args).unwrap().json().to_owned()
@@ -361,6 +394,18 @@ mod tests {
         assert_eq!(ack(Choice::Struct { a: 1 }), r#"[{"Struct":{"a":1}}]"#);
         let raw: &RawValue = serde_json::from_str("[1, 2]").unwrap();
         assert_eq!(ack(raw), "[[1, 2]]");
+    }
+
+    #[test]
+    fn the_rest_is_as_many_arguments_as_it_holds() {
+        assert_eq!(event(Rest(vec![1, 2])), r#"["e",1,2]"#);
+        assert_eq!(event(Rest::<u8>(vec![])), r#"["e"]"#);
+        assert_eq!(ack((0, Rest(vec![1, 2]))), "[0,1,2]");
+        assert_eq!(ack((0, Rest::<u8>(vec![]))), "[0]");
+        assert_eq!(ack(Rest(vec![(1, 2), (3, 4)])), "[[1,2],[3,4]]");
+        assert_eq!(ack(Rest(vec![()])), "[null]");
+        assert_eq!(ack((vec![Rest(vec![1])],)), "[[[1]]]");
+        assert_eq!(serde_json::to_string(&Rest(vec![1, 2])).unwrap(), "[1,2]");
     }
 
     #[test]
