@@ -67,7 +67,7 @@ async fn login(session: Session, Path(name): Path<String>) -> Result<StatusCode,
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn app() -> Router {
+pub(crate) fn app() -> Router {
     let keys = Keys {
         secret: "secret".to_owned(),
     };

@@ -3,18 +3,19 @@
 //! `cargo run --example echo`, then connect a client to `http://localhost:3000`.
 
 use axum::Router;
-use axum_socketio::{Namespace, RawArgs, Reply, SocketIo};
+use axum_socketio::extract::Rest;
+use axum_socketio::{Data, Namespace, Reply, SocketIo};
 use serde_json::Value;
 
-fn app() -> Router {
+pub(crate) fn app() -> Router {
     let io = SocketIo::builder()
         .namespace("/", Namespace::new().on("echo", echo))
         .build();
     Router::new().layer(io.layer())
 }
 
-async fn echo(args: RawArgs) -> Reply<Value> {
-    Reply(args.deserialize().unwrap_or_default())
+async fn echo(Data(args): Data<Rest<Value>>) -> Reply<Rest<Value>> {
+    Reply(args)
 }
 
 #[tokio::main]

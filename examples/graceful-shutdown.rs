@@ -35,8 +35,7 @@ async fn ctrl_c() {
     }
 }
 
-#[tokio::main]
-async fn main() -> std::io::Result<()> {
+pub(crate) fn app() -> (Router, SocketIo) {
     let io = SocketIo::builder()
         .drain_window(Duration::from_secs(2))
         .drain_limit(Duration::from_secs(20))
@@ -45,6 +44,12 @@ async fn main() -> std::io::Result<()> {
     let app = Router::new()
         .route("/readyz", get(readyz))
         .layer(io.layer());
+    (app, io)
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let (app, io) = app();
     let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
     axum::serve(listener, app)
         .with_graceful_shutdown(io.graceful(ctrl_c()))

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 async fn add(Data((a, b)): Data<(i64, i64)>) -> Reply<i64> {
@@ -27,12 +28,10 @@ async fn serve(
     Ok(response)
 }
 
-#[tokio::main]
-async fn main() -> std::io::Result<()> {
+pub(crate) async fn listen(listener: TcpListener) -> std::io::Result<()> {
     let io = SocketIo::builder()
         .namespace("/", Namespace::new().on("add", add))
         .build();
-    let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
     loop {
         let (stream, _) = listener.accept().await?;
         // Many small packets: do not let the kernel wait for more of them.
@@ -50,4 +49,9 @@ async fn main() -> std::io::Result<()> {
             }
         });
     }
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    listen(TcpListener::bind("0.0.0.0:3000").await?).await
 }

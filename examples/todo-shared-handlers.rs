@@ -81,7 +81,7 @@ async fn list_todos(State(todos): State<Todos>) -> Json<Vec<Todo>> {
     )
 }
 
-fn app() -> Router {
+pub(crate) fn app() -> Router {
     // The state holds the handle, the server holds the state: so the handle is made first.
     let io = SocketIo::handle();
     let state = AppState {

@@ -22,7 +22,7 @@ async fn search(Data(query): Data<String>) -> Json<Vec<String>> {
     Json(vec![format!("something about {query}")])
 }
 
-fn app() -> Router {
+pub(crate) fn app() -> Router {
     // Two at a time over all sockets, and whoever comes third is told at once.
     let limited = ServiceBuilder::new()
         .layer(LoadShedLayer::new())

@@ -12,6 +12,7 @@ mod api;
 mod autobahn;
 mod compile_fail;
 mod connect;
+mod examples;
 mod grammar;
 mod heartbeat;
 mod http2;

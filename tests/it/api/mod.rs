@@ -18,17 +18,6 @@ async fn with(namespace: Namespace) -> (Server, SocketIo) {
     (serve(Router::new().layer(io.layer())).await, io)
 }
 
-impl Ws {
-    /// Sends an event with an acknowledgement id, and gives the answer's arguments.
-    async fn ask(&mut self, event: &str) -> String {
-        self.send(&format!("427{event}")).await;
-        let text = self.text().await;
-        text.strip_prefix("437")
-            .unwrap_or_else(|| panic!("{event} got {text}"))
-            .to_owned()
-    }
-}
-
 /// Each event with the answer that it gets.
 async fn answers(namespace: Namespace, expected: &[(&str, &str)]) {
     let (server, _io) = with(namespace).await;

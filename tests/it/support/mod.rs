@@ -16,7 +16,8 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum_socketio::{Data, DisconnectReason, Namespace, RawArgs, Reply, SocketIo, SocketIoBuilder};
+use axum_socketio::extract::Rest;
+use axum_socketio::{Data, DisconnectReason, Namespace, Reply, SocketIo, SocketIoBuilder};
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -154,9 +155,7 @@ impl Reasons {
 pub(crate) fn echo() -> (Namespace, Reasons) {
     let (sender, reasons) = mpsc::unbounded_channel();
     let namespace = Namespace::new()
-        .on("echo", async |args: RawArgs| {
-            Reply(args.deserialize::<Value>().unwrap_or_default())
-        })
+        .on("echo", async |Data(args): Data<Rest<Value>>| Reply(args))
         .on("bytes", async |Data(bytes): Data<Bytes>| Reply(bytes))
         .on_disconnect(move |reason: DisconnectReason| {
             let _ = sender.send(reason);

@@ -55,6 +55,11 @@ impl Ws {
     /// A WebSocket of which nothing has been read.
     pub(crate) async fn raw(addr: SocketAddr, target: &str) -> Result<Self, Answer> {
         let (answer, http) = handshake(addr, target, &[]).await;
+        Self::on(answer, http)
+    }
+
+    /// What a handshake has made, or the answer that refused it.
+    pub(crate) fn on(answer: Answer, http: Http) -> Result<Self, Answer> {
         if answer.status != 101 {
             return Err(answer);
         }
@@ -215,6 +220,15 @@ impl Ws {
             }
         }
         ended
+    }
+
+    /// Sends an event with an acknowledgement id, and gives the answer's arguments.
+    pub(crate) async fn ask(&mut self, event: &str) -> String {
+        self.send(&format!("427{event}")).await;
+        let text = self.text().await;
+        text.strip_prefix("437")
+            .unwrap_or_else(|| panic!("{event} got {text}"))
+            .to_owned()
     }
 
     /// Shows that the connection is alive, and that nothing else was on its way.
