@@ -8,9 +8,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::extract::phase;
-use crate::handler::{AckBody, Dispatcher, EventRequest, EventService, Handler};
+use crate::handler::{AckBody, Dispatcher, EventRequest, EventService, Handler, report_reserved};
 use crate::hub::{Handlers, NspOptions, Order, Rejected, Unhandled};
-use crate::protocol::socket_io::reserved;
 
 /// The handlers of a namespace, in which `S` is still to be supplied: what `Router<S>` is to HTTP.
 ///
@@ -75,31 +74,26 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     ///
     /// An error disconnects the socket.
     pub fn on_connect<M: 'static, H: Handler<M, S, phase::Connect>>(self, handler: H) -> Self {
-        self.register(move |state, handlers| handlers.connect = Some(handler.into_boxed(state)))
+        self.register(move |state, handlers| {
+            only_one(
+                "on_connect",
+                handlers
+                    .connect
+                    .replace(handler.into_boxed(state))
+                    .is_some(),
+            );
+        })
     }
 
     /// Handles an event. What the handler returns is the client's acknowledgement; see
     /// [`IntoAck`](crate::handler::IntoAck). A second handler for the same event replaces the first.
     pub fn on<M: 'static, H: Handler<M, S>>(self, event: impl Into<String>, handler: H) -> Self {
         let event = event.into();
-        if let Some(event) = reserved(&event) {
-            tracing::error!(
-                event,
-                "no client can send this event: the name is reserved; use on_connect or on_disconnect"
-            );
-        }
+        report_reserved(&event);
         self.register(move |state, handlers| {
             let handler = handler.into_boxed(state);
-            if handlers
-                .events
-                .insert(event.as_str().into(), handler)
-                .is_some()
-            {
-                tracing::warn!(
-                    event,
-                    "two handlers for one event: the second replaces the first"
-                );
-            }
+            let replaced = handlers.events.insert(event.as_str().into(), handler);
+            only_one(&event, replaced.is_some());
         })
     }
 
@@ -110,7 +104,15 @@ impl<S: Send + Sync + 'static> Namespace<S> {
 
     /// Handles the events that have no handler.
     pub fn fallback<M: 'static, H: Handler<M, S>>(self, handler: H) -> Self {
-        self.register(move |state, handlers| handlers.fallback = Some(handler.into_boxed(state)))
+        self.register(move |state, handlers| {
+            only_one(
+                "fallback",
+                handlers
+                    .fallback
+                    .replace(handler.into_boxed(state))
+                    .is_some(),
+            );
+        })
     }
 
     /// Runs when a socket has left, whatever the reason. The socket's rooms can still be read. Node's `disconnecting` and
@@ -119,12 +121,25 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self,
         handler: H,
     ) -> Self {
-        self.register(move |state, handlers| handlers.disconnect = Some(handler.into_boxed(state)))
+        self.register(move |state, handlers| {
+            only_one(
+                "on_disconnect",
+                handlers
+                    .disconnect
+                    .replace(handler.into_boxed(state))
+                    .is_some(),
+            );
+        })
     }
 
     /// Is told of every event whose arguments did not fit its handler.
     pub fn on_rejection(self, hook: impl Fn(&Rejected<'_>) + Send + Sync + 'static) -> Self {
-        self.register(move |_, handlers| handlers.on_rejection = Some(Arc::new(hook)))
+        self.register(move |_, handlers| {
+            only_one(
+                "on_rejection",
+                handlers.on_rejection.replace(Arc::new(hook)).is_some(),
+            );
+        })
     }
 
     /// Wraps the handling of all events of the namespace in a tower layer, shared by all its sockets. A second layer goes
@@ -211,6 +226,16 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         options.max_pending = self.max_pending.unwrap_or(options.max_pending);
         options.unhandled = self.unhandled.unwrap_or(options.unhandled);
         (handlers, options)
+    }
+}
+
+/// Node would call both.
+fn only_one(what: &str, replaced: bool) {
+    if replaced {
+        tracing::warn!(
+            what,
+            "two handlers for one thing: the second replaces the first"
+        );
     }
 }
 

@@ -11,6 +11,9 @@ use crate::engine::{Config, Transport};
 use crate::hub::{AckFormat, Nsp, NspOptions, Order, Server, Settings, SocketIo, Unhandled};
 use crate::protocol::socket_io::Limits;
 
+/// As good as for ever: what a longer time would be added to has no place for the sum.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// Builds a [`SocketIo`]: namespaces and options. Every option has a default that suits most.
 ///
 /// ```
@@ -97,27 +100,27 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
 
     /// How long after the handshake, and after each answer, the next ping is sent. Default: 25 s. Node's `pingInterval`.
     pub fn ping_interval(mut self, interval: Duration) -> Self {
-        self.settings.engine.ping_interval = interval;
+        self.settings.engine.ping_interval = interval.min(FOREVER);
         self
     }
 
     /// How long a client may take to answer a ping before it is disconnected with `ping timeout`. Default: 20 s. Node's
     /// `pingTimeout`. Sent to the client in the handshake, in milliseconds, rounded up.
     pub fn ping_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.ping_timeout = timeout;
+        self.settings.engine.ping_timeout = timeout.min(FOREVER);
         self
     }
 
     /// How long an upgrade from polling to WebSocket may take; a late one is given up and polling goes on. Default: 10 s.
     /// Node's `upgradeTimeout`.
     pub fn upgrade_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.upgrade_timeout = timeout;
+        self.settings.engine.upgrade_timeout = timeout.min(FOREVER);
         self
     }
 
     /// How long a connection may stay without having joined a namespace. Default: 45 s. Node's `connectTimeout`.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.connect_timeout = timeout;
+        self.settings.engine.connect_timeout = timeout.min(FOREVER);
         self
     }
 
@@ -143,13 +146,13 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
 
     /// How long a client's outbox may stay full before it is disconnected with `slow client`. Default: 10 s.
     pub fn slow_client_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.slow_client_timeout = timeout;
+        self.settings.engine.slow_client_timeout = timeout.min(FOREVER);
         self
     }
 
     /// How long a session that is being closed waits for its client to fetch what is left. Default: 30 s, as in Node.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.close_timeout = timeout;
+        self.settings.engine.close_timeout = timeout.min(FOREVER);
         self
     }
 
@@ -223,7 +226,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
 
     /// How long `emit_with_ack` waits unless told otherwise. Default: 5 s.
     pub fn ack_timeout(mut self, timeout: Duration) -> Self {
-        self.options.ack_timeout = timeout;
+        self.options.ack_timeout = timeout.min(FOREVER);
         self
     }
 
@@ -235,13 +238,13 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
 
     /// Over how long a time [`SocketIo::graceful`] spreads the closing of connections. Default: 5 s.
     pub fn drain_window(mut self, window: Duration) -> Self {
-        self.settings.drain_window = window;
+        self.settings.drain_window = window.min(FOREVER);
         self
     }
 
     /// How long [`SocketIo::graceful`] and [`SocketIo::closed`] wait for handlers to end. Default: 30 s.
     pub fn drain_limit(mut self, limit: Duration) -> Self {
-        self.settings.drain_limit = limit;
+        self.settings.drain_limit = limit.min(FOREVER);
         self
     }
 }

@@ -110,9 +110,11 @@ impl Dispatch {
         while self.go_on(cx).is_err() {}
     }
 
+    /// Nothing of the socket is left to be handled.
     fn forget(&mut self, socket: &Socket) {
         self.router.gone(socket);
         self.lanes.forget(socket);
+        socket.release();
     }
 
     /// Starts whatever need not wait any longer.
@@ -128,7 +130,7 @@ impl Dispatch {
             } else if let Some(route) = self.router.next(Socket::is_ready)? {
                 self.go(route, cx)?;
             } else if let Some((socket, reason)) = self.next_ended() {
-                self.router.gone(&socket);
+                self.forget(&socket);
                 self.run_disconnect(&socket, reason, cx);
             } else {
                 return Ok(());
@@ -212,9 +214,9 @@ impl Dispatch {
                 message = refusal.message,
                 "connection refused"
             );
-            self.router.gone(socket);
             // Undoes what the middleware joined.
             socket.end(DisconnectReason::ForcedClose);
+            self.forget(socket);
             self.refuse(socket.nsp(), &refusal);
             return Ok(());
         }
@@ -276,12 +278,11 @@ impl Dispatch {
         let Some(handler) = handler.or_else(|| nsp.handlers.fallback.clone()) else {
             event.args().check()?;
             tracing::debug!(socket = %socket.id(), event = event.name(), "no handler for this event");
-            if nsp.options.unhandled == Unhandled::Error {
-                reply(
-                    &socket,
-                    id,
-                    AckBody::error(&format!("no handler for {:?}", event.name())),
-                );
+            if nsp.options.unhandled == Unhandled::Error
+                && let Some(id) = id
+            {
+                let error = format!("no handler for {:?}", event.name());
+                reply(&socket, id, AckBody::error(&error));
             }
             return Ok(());
         };
@@ -368,10 +369,16 @@ impl Dispatch {
                 lane,
                 answer,
             } => {
+                let taken = ack.and_then(|id| socket.end_ack(id));
                 if let AckBody(Answer::Malformed(error)) = answer {
                     return Err(Violation::Malformed(error));
                 }
-                reply(&socket, ack, answer);
+                // Who took the acknowledgement over answers, unless the handler failed before it could.
+                if let Some(id) = ack
+                    && taken.is_none_or(|answered| answer.is_error() && answered.claim())
+                {
+                    reply(&socket, id, answer);
+                }
                 lane.into_iter().for_each(|lane| self.lanes.free(lane));
                 Ok(())
             }

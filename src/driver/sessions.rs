@@ -1,13 +1,14 @@
 //! The table of connections: sid to the mailbox of its task.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::adapter::BoxFuture;
 use crate::engine::DisconnectReason;
@@ -65,10 +66,12 @@ pub(crate) struct Sessions(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     entries: Lock<HashMap<Sid, Arc<Entry>>>,
-    shut: AtomicBool,
+    /// Until when a shutdown waits; none is under way while it is not set.
+    shut: OnceLock<Instant>,
     /// Connections whose task, or one of their handlers, is still running.
     running: AtomicUsize,
-    done: Notify,
+    /// A shutdown has begun, or the last connection is done.
+    changed: Notify,
 }
 
 /// Counts a task as running while it lives.
@@ -98,14 +101,15 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if self.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.done.notify_waiters();
+            self.0.changed.notify_waiters();
         }
     }
 }
 
 impl Connections for Sessions {
-    fn shut_down(&self, window: Duration) {
-        self.0.shut.store(true, Ordering::Release);
+    fn shut_down(&self, window: Duration, limit: Duration) {
+        self.0.shut.get_or_init(|| Instant::now() + limit);
+        self.0.changed.notify_waiters();
         let entries: Vec<_> = self.0.entries.lock().values().cloned().collect();
         let close = |entry: &Entry| {
             entry
@@ -127,7 +131,7 @@ impl Connections for Sessions {
     }
 
     fn is_open(&self) -> bool {
-        !self.0.shut.load(Ordering::Acquire)
+        self.0.shut.get().is_none()
     }
 
     fn count(&self) -> usize {
@@ -137,15 +141,27 @@ impl Connections for Sessions {
     fn closed(&self) -> BoxFuture<()> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
-            loop {
-                let notified = shared.done.notified();
-                tokio::pin!(notified);
-                notified.as_mut().enable();
-                if shared.running.load(Ordering::Acquire) == 0 {
-                    return;
-                }
-                notified.await;
+            shared.until(|| shared.shut.get().is_some()).await;
+            let limit = shared.shut.get().copied().unwrap_or_else(Instant::now);
+            let done = shared.until(|| shared.running.load(Ordering::Acquire) == 0);
+            if tokio::time::timeout_at(limit, done).await.is_err() {
+                let connections = shared.running.load(Ordering::Relaxed);
+                tracing::warn!(connections, "not all connections were done in time");
             }
         })
+    }
+}
+
+impl Shared {
+    async fn until(&self, condition: impl Fn() -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if condition() {
+                return;
+            }
+            changed.await;
+        }
     }
 }

@@ -7,9 +7,10 @@ use std::marker::PhantomData;
 use serde::Serialize;
 
 use super::{EventContext, FromEvent, phase, via};
-use crate::hub::{AckBody, Socket, reply};
+use crate::hub::{AckBody, Answered, Socket, reply};
 
-/// The client's acknowledgement, taken over by the handler: what the handler returns is then not sent.
+/// The client's acknowledgement, taken over by the handler: what the handler returns is then not sent, unless it is an error
+/// and nothing was answered before.
 ///
 /// `T` is what is answered; as with `emit`, a tuple is several arguments.
 ///
@@ -22,30 +23,39 @@ use crate::hub::{AckBody, Socket, reply};
 /// }
 /// ```
 ///
-/// Dropped unsent, it answers nothing: the client's own timeout decides.
+/// Dropped unsent by a handler that ends well, it answers nothing: the client's own timeout decides.
 pub struct Ack<T> {
     socket: Socket,
-    id: Option<u64>,
+    wanted: Option<(u64, Answered)>,
     answer: PhantomData<fn(T)>,
 }
 
 impl<T: Serialize> Ack<T> {
-    /// Answers. Does nothing if the client did not ask for an acknowledgement.
+    /// Answers. Does nothing if the client did not ask for an acknowledgement, or has been told an error already because the
+    /// handler ended with one.
     pub fn send(self, answer: T) {
-        reply(&self.socket, self.id, AckBody::ok(&answer));
+        self.answer(|| AckBody::ok(&answer));
     }
 }
 
 impl<T> Ack<T> {
     /// Answers with `{"error": message}`.
     pub fn error(self, message: impl AsRef<str>) {
-        reply(&self.socket, self.id, AckBody::error(message.as_ref()));
+        self.answer(|| AckBody::error(message.as_ref()));
+    }
+
+    fn answer(&self, body: impl FnOnce() -> AckBody) {
+        if let Some((id, answered)) = &self.wanted
+            && answered.claim()
+        {
+            reply(&self.socket, *id, body());
+        }
     }
 
     /// Whether the client asked for an acknowledgement.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        self.id.is_some()
+        self.wanted.is_some()
     }
 }
 
@@ -54,13 +64,10 @@ impl<S: Sync, T> FromEvent<S, phase::Event, via::Event> for Ack<T> {
 
     async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, Infallible> {
         let socket = cx.socket().clone();
-        let id = cx.event_call().and_then(|call| {
-            call.ack_taken = true;
-            call.ack
-        });
+        let wanted = cx.take_ack().map(|id| (id, socket.take_ack(id)));
         Ok(Self {
             socket,
-            id,
+            wanted,
             answer: PhantomData,
         })
     }
@@ -69,7 +76,7 @@ impl<S: Sync, T> FromEvent<S, phase::Event, via::Event> for Ack<T> {
 impl<T> fmt::Debug for Ack<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ack")
-            .field("id", &self.id)
+            .field("wanted", &self.is_wanted())
             .finish_non_exhaustive()
     }
 }

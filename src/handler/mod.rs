@@ -25,6 +25,7 @@ pub use reply::{IntoAck, Reply};
 use crate::extract::phase;
 use crate::hub::Socket;
 pub use crate::hub::{AckBody, Admission, BoxHandler, Done};
+use crate::protocol::socket_io::reserved;
 
 /// An async function that can handle events in a namespace with the state `S`.
 ///
@@ -150,8 +151,11 @@ impl<L, H, M, S, P> fmt::Debug for Layered<L, H, M, S, P> {
 }
 
 impl Socket {
-    /// Handles an event of this socket alone, before the namespace's own handler for it. For people who come from Node;
+    /// Handles an event of this socket alone, instead of the namespace's own handler for it. For people who come from Node;
     /// [`Namespace::on`](crate::Namespace::on) costs less. A second handler for the same event replaces the first.
+    ///
+    /// `State` is not available: capture what the handler needs, the socket included. For `disconnect` there is
+    /// [`Namespace::on_disconnect`](crate::Namespace::on_disconnect), or [`Socket::closed`] to await.
     ///
     /// ```
     /// # use axum_socketio::{Data, Socket};
@@ -160,11 +164,23 @@ impl Socket {
     /// # }
     /// ```
     pub fn on<M, H: Handler<M, ()>>(&self, event: &str, handler: H) {
+        report_reserved(event);
         self.add_handler(event, handler.into_boxed(&Arc::new(())), false);
     }
 
     /// Handles the next such event only.
     pub fn once<M, H: Handler<M, ()>>(&self, event: &str, handler: H) {
+        report_reserved(event);
         self.add_handler(event, handler.into_boxed(&Arc::new(())), true);
+    }
+}
+
+/// A handler for an event that only the library itself may send is a mistake that would never show.
+pub(crate) fn report_reserved(event: &str) {
+    if let Some(event) = reserved(event) {
+        tracing::error!(
+            event,
+            "no client can send this event: the name is reserved; use the namespace's on_connect or on_disconnect"
+        );
     }
 }

@@ -153,6 +153,13 @@ impl EventContext {
         }
     }
 
+    /// An argument takes the acknowledgement over. Nothing if the client does not wait for one, or another argument has it.
+    pub(crate) fn take_ack(&mut self) -> Option<u64> {
+        let call = self.event_call()?;
+        let taken = std::mem::replace(&mut call.ack_taken, true);
+        call.ack.filter(|_| !taken)
+    }
+
     pub(crate) fn call(&self) -> &Call {
         &self.call
     }

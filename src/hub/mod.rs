@@ -8,10 +8,12 @@ mod handshake;
 mod id;
 mod nsp;
 mod operators;
+mod own_handlers;
 mod remote;
 mod reply;
 mod server;
 mod socket;
+mod taken;
 
 pub use ack::{AckError, AckStream, AckSummary, Asking};
 pub(crate) use client::{Client, Command};
@@ -28,3 +30,4 @@ pub(crate) use reply::reply;
 pub use server::SocketIo;
 pub(crate) use server::{Connections, Server, Settings};
 pub use socket::Socket;
+pub(crate) use taken::Answered;

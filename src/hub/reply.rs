@@ -3,9 +3,8 @@
 use super::{AckBody, AckFormat, Answer, Socket};
 use crate::protocol::socket_io::{EncodedPacket, Kind};
 
-/// Sends what a handler answered, in the server's format, if the client asked for it.
-pub(crate) fn reply(socket: &Socket, id: Option<u64>, body: AckBody) {
-    let Some(id) = id else { return };
+/// Sends what a handler answered, in the server's format.
+pub(crate) fn reply(socket: &Socket, id: u64, body: AckBody) {
     let format = socket.namespace().options.ack_format;
     let args = match (format, body.0) {
         (_, Answer::Silent | Answer::Malformed(_)) => return,

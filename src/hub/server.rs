@@ -63,12 +63,14 @@ pub(crate) struct Server {
 
 /// The connections, which the layer above holds.
 pub(crate) trait Connections: Any + Send + Sync {
-    /// Refuses new connections from now on, and closes those there are, spread over `window`.
-    fn shut_down(&self, window: Duration);
+    /// Refuses new connections from now on, and closes those there are, spread over `window`. They and their handlers have
+    /// `limit` to end, counted from the first call.
+    fn shut_down(&self, window: Duration, limit: Duration);
     /// Whether new connections are taken.
     fn is_open(&self) -> bool;
     fn count(&self) -> usize;
-    /// Resolves when, after [`shut_down`](Self::shut_down), all connections and their handlers are done.
+    /// Resolves when, after [`shut_down`](Self::shut_down), all connections and their handlers are done, or the time for it
+    /// is over.
     fn closed(&self) -> BoxFuture<()>;
 }
 
@@ -180,7 +182,7 @@ impl SocketIo {
     /// [`closed`](Self::closed) to know when their handlers are done.
     pub fn close(&self) {
         if let Some(server) = self.server() {
-            server.connections.shut_down(Duration::ZERO);
+            server.shut_down(Duration::ZERO);
         }
     }
 
@@ -198,23 +200,25 @@ impl SocketIo {
         async move {
             signal.await;
             if let Some(server) = io.server() {
-                server.connections.shut_down(server.settings.drain_window);
-                io.closed().await;
+                server.shut_down(server.settings.drain_window);
+                server.connections.closed().await;
             }
         }
     }
 
-    /// Resolves when, after [`close`](Self::close) or [`graceful`](Self::graceful), all connections are closed and all
-    /// handlers are done, or after the builder's `drain_limit`.
+    /// Waits for [`close`](Self::close) or [`graceful`](Self::graceful), and resolves when all connections are closed and
+    /// all handlers are done, or when the builder's `drain_limit` is over, which counts from the start of the shutdown.
     pub async fn closed(&self) {
-        let Some(server) = self.server() else { return };
-        let closed = server.connections.closed();
-        if tokio::time::timeout(server.settings.drain_limit, closed)
-            .await
-            .is_err()
-        {
-            tracing::warn!("not all connections were done in time");
+        if let Some(server) = self.server() {
+            server.connections.closed().await;
         }
+    }
+}
+
+impl Server {
+    fn shut_down(&self, window: Duration) {
+        self.connections
+            .shut_down(window, self.settings.drain_limit);
     }
 }
 

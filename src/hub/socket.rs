@@ -1,7 +1,6 @@
 //! One client in one namespace.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -15,8 +14,11 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use super::emit::event_frame;
+use super::own_handlers::OwnHandlers;
+use super::taken::Taken;
 use super::{
-    AckBody, Asking, BoxHandler, Broadcast, Client, Command, Emitted, Grant, Nsp, ToSocket,
+    AckBody, Answered, Asking, BoxHandler, Broadcast, Client, Command, Emitted, Grant, Nsp,
+    ToSocket,
 };
 use crate::engine::{DisconnectReason, EmitError, Frame, Pushed, Transport};
 use crate::protocol::Sid;
@@ -50,7 +52,8 @@ struct Inner {
     parts: Lock<Slot>,
     /// What middleware have returned.
     added: Lock<Extensions>,
-    handlers: Lock<Option<Box<OwnHandlers>>>,
+    handlers: OwnHandlers,
+    taken: Taken,
     /// Handlers that have started and not ended.
     pending: AtomicUsize,
 }
@@ -74,13 +77,6 @@ struct Slot {
     lent: usize,
 }
 
-type OwnHandlers = HashMap<Box<str>, OwnHandler>;
-
-struct OwnHandler {
-    handler: BoxHandler<AckBody>,
-    once: bool,
-}
-
 impl Socket {
     pub(crate) fn new(
         id: Sid,
@@ -97,7 +93,8 @@ impl Socket {
             closed: Notify::new(),
             parts: Lock::default(),
             added: Lock::default(),
-            handlers: Lock::default(),
+            handlers: OwnHandlers::default(),
+            taken: Taken::default(),
             pending: AtomicUsize::new(0),
         }))
     }
@@ -413,30 +410,32 @@ impl Socket {
         extensions
     }
 
+    /// A handler takes the acknowledgement over.
+    pub(crate) fn take_ack(&self, id: u64) -> Answered {
+        self.0.taken.take(id)
+    }
+
+    /// A handler has ended: gives the acknowledgement that it took over.
+    pub(crate) fn end_ack(&self, id: u64) -> Option<Answered> {
+        self.0.taken.end(id)
+    }
+
     pub(crate) fn own_handler(&self, event: &str) -> Option<BoxHandler<AckBody>> {
-        let mut handlers = self.0.handlers.lock();
-        let own = handlers.as_mut()?.get(event)?;
-        let handler = own.handler.clone();
-        if own.once
-            && let Some(handlers) = handlers.as_mut()
-        {
-            handlers.remove(event);
-        }
-        Some(handler)
+        self.0.handlers.find(event)
     }
 
     pub(crate) fn add_handler(&self, event: &str, handler: BoxHandler<AckBody>, once: bool) {
-        let mut handlers = self.0.handlers.lock();
-        handlers
-            .get_or_insert_default()
-            .insert(event.into(), OwnHandler { handler, once });
+        self.0.handlers.add(event, handler, once);
     }
 
     /// Removes the handler that was added to this socket for the event. Those of the namespace stay.
     pub fn off(&self, event: &str) {
-        if let Some(handlers) = self.0.handlers.lock().as_mut() {
-            handlers.remove(event);
-        }
+        self.0.handlers.remove(event);
+    }
+
+    /// It has ended, and all its events have been handled or dropped: lets go of its own handlers, which may hold it.
+    pub(crate) fn release(&self) {
+        self.0.handlers.release();
     }
 
     pub(crate) fn from_link(link: Arc<dyn Link>) -> Option<Self> {

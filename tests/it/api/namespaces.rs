@@ -1,5 +1,7 @@
 //! Middleware, lifetimes of sockets, handlers of one socket.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use axum::{Extension, Json, Router};
 use axum_socketio::{Auth, Data, DisconnectReason, Event, Namespace, Refused, Socket, SocketIo};
@@ -230,4 +232,29 @@ async fn a_handle_made_first_is_the_server_later() {
     client.send(r#"42["say","hi"]"#).await;
     assert_eq!(client.text().await, r#"42["said","hi"]"#);
     assert!(handle.ready());
+}
+
+#[tokio::test]
+async fn a_handler_of_a_socket_may_hold_that_socket() {
+    struct Guard(mpsc::UnboundedSender<&'static str>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            let _ = self.0.send("dropped");
+        }
+    }
+
+    let (sender, mut dropped) = mpsc::unbounded_channel();
+    let namespace = Namespace::new().on_connect(async move |socket: Socket| {
+        let (own, guard) = (socket.clone(), Arc::new(Guard(sender)));
+        socket.on("rooms", move || {
+            let _ = &guard;
+            let rooms = own.rooms().len();
+            async move { Json(rooms) }
+        });
+    });
+    let (server, _io) = with(namespace).await;
+    let mut client = Ws::joined(server.addr).await;
+    assert_eq!(client.ask(r#"["rooms"]"#).await, "[1]");
+    drop(client);
+    assert_eq!(within("a drop", dropped.recv()).await, Some("dropped"));
 }

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use axum_socketio::{AckFormat, Data, Namespace, Reply, SocketIo, Unhandled};
+use axum_socketio::{Ack, AckFormat, Data, Namespace, Reply, SocketIo, Unhandled};
 use serde_json::{Value, json};
 
 use super::{answers, with};
@@ -178,4 +178,50 @@ async fn one_function_serves_a_route_and_an_event() {
     let json = [("content-type", "application/json")];
     let answer = http.ask("POST", "/todos", &json, br#"{"text":"b"}"#).await;
     assert_eq!(answer.brief(), (201, "2"));
+}
+
+#[tokio::test]
+async fn an_event_is_answered_once() {
+    let namespace = Namespace::new()
+        .on("sent, then failed", async |ack: Ack<u8>| {
+            ack.send(1);
+            Err::<(), _>(Teapot)
+        })
+        .on("sent, then panicked", async |ack: Ack<u8>| {
+            ack.send(2);
+            if true {
+                panic!("on purpose")
+            }
+        })
+        .on("failed unsent", async |_ack: Ack<u8>| Err::<(), _>(Teapot))
+        .on("panicked unsent", async |_ack: Ack<u8>| {
+            if true {
+                panic!("on purpose")
+            }
+        })
+        .on("sent later", async |ack: Ack<u8>| {
+            tokio::spawn(async move { ack.send(3) });
+        })
+        .on("failed, then sent later", async |ack: Ack<u8>| {
+            tokio::spawn(async move { ack.send(4) });
+            Err::<(), _>(Teapot)
+        })
+        .on("end", async || {});
+    let (server, _io) = with(namespace).await;
+    let mut client = Ws::joined(server.addr).await;
+    let teapot = r#"[{"code":418,"error":"teapot"}]"#;
+    for (event, answer) in [
+        ("sent, then failed", "[1]"),
+        ("sent, then panicked", "[2]"),
+        ("failed unsent", teapot),
+        ("panicked unsent", r#"[{"error":"internal error"}]"#),
+        ("sent later", "[3]"),
+        ("end", "[]"),
+    ] {
+        assert_eq!(client.ask(&format!("[{event:?}]")).await, answer, "{event}");
+    }
+    // Which of the two is first is open, but it is one.
+    let answer = client.ask(r#"["failed, then sent later"]"#).await;
+    assert!(answer == "[4]" || answer == teapot, "{answer}");
+    assert_eq!(client.ask(r#"["end"]"#).await, "[]");
 }

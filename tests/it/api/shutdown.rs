@@ -75,3 +75,39 @@ async fn waiting_has_a_limit() {
     within("the limit", io.closed()).await;
     assert_eq!(client.ended().await.close, Some(None));
 }
+
+#[tokio::test]
+async fn the_limit_counts_from_the_start_of_the_shutdown() {
+    let limit = Duration::from_secs(30);
+    let namespace = Namespace::new()
+        .on("hang", std::future::pending::<()>)
+        .on("end", async || {});
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .drain_limit(limit)
+        .drain_window(Duration::ZERO)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Ws::joined(server.addr).await;
+    client.send(r#"42["hang"]"#).await;
+    client.ask(r#"["end"]"#).await;
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    io.graceful(std::future::ready(())).await;
+    io.closed().await;
+    assert_eq!(begun.elapsed().as_secs(), limit.as_secs());
+}
+
+#[tokio::test]
+async fn closed_waits_for_a_shutdown() {
+    let io = SocketIo::builder().build();
+    let closed = tokio::spawn({
+        let io = io.clone();
+        async move { io.closed().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!closed.is_finished());
+    assert!(io.ready());
+    io.close();
+    within("the end", closed).await.unwrap();
+}

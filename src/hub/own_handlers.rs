@@ -1,0 +1,72 @@
+//! Handlers of one socket alone.
+
+use std::collections::HashMap;
+
+use super::{AckBody, BoxHandler};
+use crate::sync::Lock;
+
+/// A table that is made when the first handler is added, and gone when its socket is: a handler may hold the socket that
+/// holds it.
+#[derive(Default)]
+pub(super) struct OwnHandlers(Lock<State>);
+
+#[derive(Default)]
+enum State {
+    #[default]
+    None,
+    Some(HashMap<Box<str>, Own>),
+    Released,
+}
+
+struct Own {
+    handler: BoxHandler<AckBody>,
+    once: bool,
+}
+
+impl OwnHandlers {
+    pub(super) fn add(&self, event: &str, handler: BoxHandler<AckBody>, once: bool) {
+        let own = Own { handler, once };
+        let mut state = self.0.lock();
+        let replaced = match &mut *state {
+            State::None => {
+                let table = HashMap::from([(event.into(), own)]);
+                *state = State::Some(table);
+                None
+            }
+            State::Some(table) => table.insert(event.into(), own),
+            State::Released => Some(own),
+        };
+        drop(state);
+        // What users have written is dropped with no lock held.
+        drop(replaced);
+    }
+
+    pub(super) fn remove(&self, event: &str) {
+        let mut state = self.0.lock();
+        let removed = match &mut *state {
+            State::Some(table) => table.remove(event),
+            State::None | State::Released => None,
+        };
+        drop(state);
+        drop(removed);
+    }
+
+    /// The handler for an event; one for a single event is taken out.
+    pub(super) fn find(&self, event: &str) -> Option<BoxHandler<AckBody>> {
+        let mut state = self.0.lock();
+        let State::Some(table) = &mut *state else {
+            return None;
+        };
+        let own = table.get(event)?;
+        if own.once {
+            return table.remove(event).map(|own| own.handler);
+        }
+        Some(own.handler.clone())
+    }
+
+    /// No event will come any more.
+    pub(super) fn release(&self) {
+        let before = std::mem::replace(&mut *self.0.lock(), State::Released);
+        drop(before);
+    }
+}
