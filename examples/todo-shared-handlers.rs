@@ -94,7 +94,7 @@ pub(crate) fn app() -> Router {
     let io = SocketIo::builder()
         .namespace("/", todos)
         .with_state(state.clone())
-        .build_into(&io);
+        .build_into(io);
     Router::new()
         .route("/todos", get(list_todos).post(create_todo))
         .layer(io.layer())

@@ -45,7 +45,7 @@ pub use engine::{DisconnectReason, EmitError, Transport};
 pub use extract::{Ack, Auth, Data, Event, RawArgs};
 pub use handler::{Handler, Refused, Reply};
 pub use hub::{
-    AckError, AckFormat, AckStream, AckSummary, Asking, Broadcast, Emitted, Order, Rejected,
+    AckError, AckFormat, AckFuture, AckStream, AckSummary, Broadcast, Emitted, Order, Rejected,
     RemoteSocket, Socket, SocketIo, ToSocket, Unhandled,
 };
 pub use protocol::Sid;

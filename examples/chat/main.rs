@@ -41,7 +41,7 @@ fn app() -> (Router, SocketIo) {
         .drain_window(Duration::from_millis(500))
         .drain_limit(Duration::from_secs(3))
         .with_state(state.clone())
-        .build_into(&io);
+        .build_into(io);
     let app = Router::new()
         .route("/rooms", get(http::rooms))
         .route("/rooms/{room}/messages", post(http::post_message))

@@ -71,7 +71,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Supplies the state of all handlers, as `Router::with_state` does.
+    /// Supplies the state of all handlers, as `Router::with_state` does; so it comes after the namespaces that need it.
     pub fn with_state(self, state: S) -> SocketIoBuilder {
         let Self {
             namespaces,
@@ -250,7 +250,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
 }
 
 impl SocketIoBuilder {
-    /// Builds the server.
+    /// Builds the server. (If the compiler finds no such method, its handlers need a state: call
+    /// [`with_state`](Self::with_state) first.)
     #[must_use]
     pub fn build(self) -> SocketIo {
         let Self {
@@ -279,9 +280,10 @@ impl SocketIoBuilder {
 
     /// Builds the server and points `handle` to it, which [`SocketIo::handle`] made before the state.
     #[must_use]
-    pub fn build_into(self, handle: &SocketIo) -> SocketIo {
+    #[expect(clippy::needless_pass_by_value, reason = "it has no other use")]
+    pub fn build_into(self, handle: SocketIo) -> SocketIo {
         let io = self.build();
-        io.fill(handle);
+        io.fill(&handle);
         io
     }
 }

@@ -1,5 +1,6 @@
 //! Intervals and limits of a session.
 
+use std::fmt;
 use std::time::Duration;
 
 /// How a client talks to the server.
@@ -20,6 +21,12 @@ impl Transport {
             Self::Polling => "polling",
             Self::WebSocket => "websocket",
         }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -7,6 +7,7 @@ use http::StatusCode;
 use serde::de::DeserializeOwned;
 
 use super::{EventContext, FromEvent, via};
+use crate::protocol::without_place;
 
 /// The payload of the client's CONNECT: `io(url, { auth: { token: "…" } })`. A client that sent none sent `{}`.
 ///
@@ -24,8 +25,8 @@ pub struct Auth<T>(pub T);
 
 /// The payload is not of the type that was asked for.
 #[derive(Debug, thiserror::Error)]
-#[error("auth: {0}")]
-pub struct AuthRejection(#[source] serde_json::Error);
+#[error("auth: {}", without_place(.0))]
+pub struct AuthRejection(serde_json::Error);
 
 impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {

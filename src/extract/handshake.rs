@@ -1,6 +1,8 @@
 //! The server itself, out of a request.
 
-use axum_core::extract::FromRequestParts;
+use std::convert::Infallible;
+
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
@@ -30,5 +32,13 @@ impl<S: Sync> FromRequestParts<S> for SocketIo {
             .get::<Self>()
             .cloned()
             .ok_or(SocketIoRejection)
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for SocketIo {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned())
     }
 }

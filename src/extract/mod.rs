@@ -10,7 +10,8 @@
 //! | [`Data`], [`Json`](axum::Json), [`RawArgs`], [`Event`], [`Ack`] | | | ● | |
 //! | [`DisconnectReason`](crate::DisconnectReason) | | | | ● |
 //!
-//! `Option<_>` and `Result<_, _>` of ours make an argument optional, or hand its rejection to the handler.
+//! `Option<_>` and `Result<_, _>` of `Data`, `Json` and `Auth` make an argument optional, or hand its rejection to the
+//! handler. In a middleware a `Socket` cannot emit yet.
 
 mod ack;
 mod auth;
@@ -25,9 +26,10 @@ use axum_core::extract::FromRequestParts;
 use axum_core::response::IntoResponse;
 
 pub use ack::Ack;
-pub use auth::Auth;
+pub use auth::{Auth, AuthRejection};
 pub use context::Event;
 pub use data::{Data, RawArgs};
+pub use handshake::SocketIoRejection;
 pub use rejection::DataRejection;
 
 pub use crate::hub::EventContext;

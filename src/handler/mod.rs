@@ -1,7 +1,13 @@
 //! Async functions as handlers.
 //!
 //! A handler is an async function (or closure) of up to 16 arguments, each [`FromEvent`](crate::extract::FromEvent). Its
-//! arguments are taken one after another, then its body runs; what it returns is the client's acknowledgement.
+//! arguments are taken one after another, then its body runs.
+//!
+//! | handler | what it may return |
+//! |---|---|
+//! | of an event | the client's acknowledgement, see [`IntoAck`] |
+//! | middleware | `()`, `Extension<T>` to keep with the socket, a tuple of them, or `Result<_, E>` with `E: IntoResponse` |
+//! | connect, disconnect | `()`, or `Result<(), E>` with `E: IntoResponse` |
 
 mod body;
 mod cancel;
@@ -33,11 +39,12 @@ use crate::protocol::socket_io::reserved;
 ///
 /// To learn *which argument* of a function is wrong, use [`check_handler!`](crate::check_handler).
 #[diagnostic::on_unimplemented(
-    message = "this function cannot handle Socket.IO events in a namespace whose state is `{S}`",
+    message = "this function cannot be such a handler in a Socket.IO namespace whose state is `{S}`",
     label = "not a handler here",
-    note = "it must be `async`, its future `Send`, each argument `FromEvent`, and its result an acknowledgement: `()`, \
-            `Json<T>`, `Reply<T>`, a `Response`, or a `Result` of them",
-    note = "`check_handler!(State; A, B)` names the argument that is wrong"
+    note = "it must be `async`, its future `Send`, and each argument `FromEvent`",
+    note = "the handler of an event returns `()`, `Json<T>`, `Reply<T>`, a `Response`, or a `Result` of them; a middleware \
+            `()`, `Extension<T>`, or a `Result` of them; connect and disconnect handlers `()` or `Result<(), E>`",
+    note = "`check_handler!(State; A, B => Result)` names the argument, or the result, that is wrong"
 )]
 pub trait Handler<M, S, P: Phase = phase::Event>: Clone + Send + Sync + Sized + 'static {
     /// Binds it to its state.

@@ -7,7 +7,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
 
-use super::body::Content;
+use super::body::{Content, reason};
 use crate::hub::AckBody;
 
 /// What the handler of an event may return: the client's acknowledgement.
@@ -17,8 +17,8 @@ use crate::hub::AckBody;
 /// | `()` | no arguments |
 /// | `Json<T>` | the value |
 /// | [`Reply<T>`] | the value, or several arguments if it is a tuple; binary allowed |
-/// | `(StatusCode, T)` | what `T` says |
-/// | a `Response` | its body: JSON as it is, else as text |
+/// | `(StatusCode, T)` | what `T` says, as an error if the status is one |
+/// | a `Response` | its body: JSON as it is, else as text; an error if its status is one |
 /// | `Err(E)` with `E: IntoResponse` | its body: JSON as it is, text as `{"error": text}` |
 pub trait IntoAck: Send {
     /// Makes the acknowledgement.
@@ -63,11 +63,17 @@ impl<T: Serialize + Send> IntoAck for Reply<T> {
 
 impl<T: IntoAck> IntoAck for (StatusCode, T) {
     async fn into_ack(self) -> AckBody {
-        self.1.into_ack().await
+        let (status, value) = self;
+        let answer = value.into_ack().await;
+        if is_failure(status) {
+            answer.into_error(&reason(status))
+        } else {
+            answer
+        }
     }
 
     fn is_error(&self) -> bool {
-        self.1.is_error()
+        is_failure(self.0) || self.1.is_error()
     }
 }
 
@@ -84,7 +90,7 @@ impl IntoAck for Response {
     }
 
     fn is_error(&self) -> bool {
-        self.status().is_client_error() || self.status().is_server_error()
+        is_failure(self.status())
     }
 }
 
@@ -99,6 +105,10 @@ impl<T: IntoAck, E: IntoResponse + Send> IntoAck for Result<T, E> {
     fn is_error(&self) -> bool {
         self.as_ref().map_or(true, IntoAck::is_error)
     }
+}
+
+fn is_failure(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 async fn error(response: Response) -> AckBody {

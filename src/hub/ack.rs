@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use axum_core::response::{IntoResponse, Response};
 use futures_core::Stream;
+use http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
@@ -40,6 +42,28 @@ pub enum AckError {
     Decode(#[source] ArgsError),
 }
 
+/// So that a handler which asks its client may pass the error on with `?`.
+impl IntoResponse for AckError {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Closed => StatusCode::GONE,
+            Self::Emit(error) => return error.into_response(),
+            Self::Decode(_) => StatusCode::BAD_GATEWAY,
+        };
+        (status, self.to_string()).into_response()
+    }
+}
+
+impl From<EmitError> for AckError {
+    fn from(error: EmitError) -> Self {
+        match error {
+            EmitError::Closed => Self::Closed,
+            error => Self::Emit(error),
+        }
+    }
+}
+
 type Timer = Option<Pin<Box<Sleep>>>;
 
 fn timer(wait: Wait, nsp: &Nsp) -> Timer {
@@ -55,7 +79,7 @@ fn has_run_out(timer: &mut Timer, cx: &mut Context<'_>) -> bool {
 
 /// The answer of one client: what [`Socket::emit_with_ack`] gives.
 #[must_use = "the event is sent, but nobody hears the answer"]
-pub struct Asking<R> {
+pub struct AckFuture<R> {
     state: State,
     timer: Timer,
     /// Where nobody waits any more once this is dropped.
@@ -68,7 +92,7 @@ enum State {
     Waiting(oneshot::Receiver<Answer>),
 }
 
-impl<R: DeserializeOwned> Asking<R> {
+impl<R: DeserializeOwned> AckFuture<R> {
     pub(crate) fn ask<T: Serialize>(
         socket: &Socket,
         event: &str,
@@ -94,14 +118,14 @@ impl<R: DeserializeOwned> Asking<R> {
     }
 }
 
-impl<R: DeserializeOwned> Future for Asking<R> {
+impl<R: DeserializeOwned> Future for AckFuture<R> {
     type Output = Result<R, AckError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let answer = match &mut this.state {
             State::Failed(error) => {
-                return Poll::Ready(Err(error.take().map_or(AckError::Closed, AckError::Emit)));
+                return Poll::Ready(Err(error.take().map_or(AckError::Closed, AckError::from)));
             }
             State::Waiting(receiver) => Pin::new(receiver).poll(cx),
         };
@@ -118,7 +142,7 @@ impl<R: DeserializeOwned> Future for Asking<R> {
     }
 }
 
-impl<R> Drop for Asking<R> {
+impl<R> Drop for AckFuture<R> {
     fn drop(&mut self) {
         if let Some((member, id)) = self.asked.take() {
             let unanswered = member.acks.lock().take(id);
@@ -127,9 +151,9 @@ impl<R> Drop for Asking<R> {
     }
 }
 
-impl<R> fmt::Debug for Asking<R> {
+impl<R> fmt::Debug for AckFuture<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Asking").finish_non_exhaustive()
+        f.debug_struct("AckFuture").finish_non_exhaustive()
     }
 }
 
@@ -170,6 +194,7 @@ pub struct AckStream<R> {
     /// The namespace and the id, where nobody waits any more once this is dropped.
     asked: Option<(Arc<Nsp>, u64)>,
     unreadable: Vec<Sid>,
+    error: Option<EmitError>,
     answer: PhantomData<fn() -> R>,
 }
 
@@ -223,18 +248,27 @@ impl<R: DeserializeOwned> AckStream<R> {
             timer: timer(wait, nsp),
             asked: Some((Arc::clone(nsp), id)),
             unreadable: Vec::new(),
+            error: None,
             answer: PhantomData,
         }
     }
 
-    pub(crate) fn empty() -> Self {
+    /// Nobody was asked.
+    pub(crate) fn empty(error: Option<EmitError>) -> Self {
         Self {
             shared: Arc::default(),
             timer: None,
             asked: None,
             unreadable: Vec::new(),
+            error,
             answer: PhantomData,
         }
+    }
+
+    /// Why the event was sent to nobody: it could not be encoded, or its name is reserved.
+    #[must_use]
+    pub fn error(&self) -> Option<&EmitError> {
+        self.error.as_ref()
     }
 
     /// The next answer and who gave it.

@@ -1,5 +1,8 @@
 //! What became of an emit.
 
+use axum_core::response::{IntoResponse, Response};
+use http::StatusCode;
+
 use crate::engine::{EmitError, Frame};
 use crate::protocol::EncodedArgs;
 use crate::protocol::socket_io::{EncodedPacket, Kind, reserved};
@@ -39,6 +42,18 @@ impl Emitted {
     /// The reason, if it was not queued.
     pub fn into_result(self) -> Result<(), EmitError> {
         self.0
+    }
+}
+
+/// So that a handler may pass the error on with `?`.
+impl IntoResponse for EmitError {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::Serialize(_) | Self::Reserved(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Closed => StatusCode::GONE,
+        };
+        (status, self.to_string()).into_response()
     }
 }
 

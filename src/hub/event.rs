@@ -245,6 +245,15 @@ impl AckBody {
         Self(EncodedArgs::ack(&(value,)).map_or(Answer::Silent, Answer::Error))
     }
 
+    /// The same value as an error; `reason` if there is none.
+    pub(crate) fn into_error(self, reason: &str) -> Self {
+        match self.0 {
+            Answer::Ok(args) if args.json() == "[]" => Self::error(reason),
+            Answer::Ok(args) => Self(Answer::Error(args)),
+            other => Self(other),
+        }
+    }
+
     /// Whether it is an error.
     #[must_use]
     pub fn is_error(&self) -> bool {

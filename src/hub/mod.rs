@@ -11,11 +11,12 @@ mod operators;
 mod own_handlers;
 mod remote;
 mod reply;
+mod request;
 mod server;
 mod socket;
 mod taken;
 
-pub use ack::{AckError, AckStream, AckSummary, Asking};
+pub use ack::{AckError, AckFuture, AckStream, AckSummary};
 pub(crate) use client::{Client, Command};
 pub use emit::Emitted;
 pub use event::{AckBody, Admission, BoxHandler, Done, EventContext};

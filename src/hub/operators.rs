@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::emit::event_frame;
-use super::{AckStream, Asking, Emitted, Nsp, RemoteSocket, Socket};
+use super::{AckFuture, AckStream, Emitted, Nsp, RemoteSocket, Socket};
 use crate::adapter::AdapterError;
 use crate::rooms::{Room, Rooms, Target};
 
@@ -126,16 +126,12 @@ impl Broadcast {
         args: impl Serialize,
     ) -> AckStream<R> {
         let Some(nsp) = &self.nsp else {
-            return AckStream::empty();
+            return AckStream::empty(None);
         };
         let id = nsp.next_ack_id();
         match event_frame(&nsp.name, event.as_ref(), &args, Some(id)) {
             Ok(frame) => AckStream::ask(nsp, &self.target, &frame, id, self.wait),
-            Err(error) => {
-                // Shows in the log; nobody was asked.
-                let _ = Emitted::new(Err(error));
-                AckStream::empty()
-            }
+            Err(error) => AckStream::empty(Emitted::new(Err(error)).into_result().err()),
         }
     }
 
@@ -212,7 +208,7 @@ impl fmt::Debug for Broadcast {
     }
 }
 
-/// One socket, with a say in how it is sent to: what [`Socket::timeout`] and [`Socket::volatile`] give.
+/// One socket, with a say in how it, or the others, are sent to: what [`Socket::timeout`] and [`Socket::volatile`] give.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is sent before `emit`"]
 pub struct ToSocket {
@@ -248,6 +244,24 @@ impl ToSocket {
         self
     }
 
+    /// See [`Socket::to`].
+    pub fn to(self, rooms: impl Rooms) -> Broadcast {
+        self.broadcast().to(rooms)
+    }
+
+    /// See [`Socket::except`].
+    pub fn except(self, rooms: impl Rooms) -> Broadcast {
+        self.broadcast().except(rooms)
+    }
+
+    /// See [`Socket::broadcast`].
+    pub fn broadcast(self) -> Broadcast {
+        let mut others = self.socket.broadcast();
+        others.target.volatile = self.volatile;
+        others.wait = self.wait;
+        others
+    }
+
     /// See [`Socket::emit`].
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         Emitted::new(
@@ -261,8 +275,8 @@ impl ToSocket {
         &self,
         event: impl AsRef<str>,
         args: impl Serialize,
-    ) -> Asking<R> {
-        Asking::ask(
+    ) -> AckFuture<R> {
+        AckFuture::ask(
             &self.socket,
             event.as_ref(),
             &args,

@@ -1,6 +1,6 @@
 //! A socket that may be held by another server.
 
-use super::Broadcast;
+use super::{Broadcast, Socket};
 use crate::adapter::Facts;
 use crate::protocol::Sid;
 use crate::rooms::{Room, Rooms};
@@ -30,6 +30,12 @@ impl RemoteSocket {
         let mut rooms = self.facts.rooms.clone();
         rooms.insert(0, self.facts.id.as_str().into());
         rooms
+    }
+
+    /// The socket itself, if this server holds it and it is still connected.
+    #[must_use]
+    pub fn socket(&self) -> Option<Socket> {
+        self.here.socket(self.facts.id)
     }
 
     /// Sends it an event.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AckStream, Broadcast, Emitted, Nsp, Socket};
-use crate::adapter::BoxFuture;
+use super::{AckStream, Broadcast, Emitted, Nsp, RemoteSocket, Socket};
+use crate::adapter::{AdapterError, BoxFuture};
 use crate::engine::Config;
 use crate::protocol::Sid;
 use crate::protocol::socket_io::Limits;
@@ -91,7 +91,7 @@ impl SocketIo {
     ///
     /// let io = SocketIo::handle();
     /// let state = AppState { io: io.clone() };
-    /// let io = SocketIo::builder().namespace("/", Namespace::new()).with_state(state).build_into(&io);
+    /// let io = SocketIo::builder().namespace("/", Namespace::new()).with_state(state).build_into(io);
     /// ```
     #[must_use]
     pub fn handle() -> Self {
@@ -100,9 +100,11 @@ impl SocketIo {
 
     /// Points an empty handle to this server. The first server it is pointed to stays.
     pub(crate) fn fill(&self, handle: &Self) {
-        if let (Reference::Strong(server), Reference::Weak(cell)) = (&self.0, &handle.0)
-            && cell.set(Arc::downgrade(server)).is_err()
-        {
+        let (Reference::Strong(server), Reference::Weak(cell)) = (&self.0, &handle.0) else {
+            tracing::warn!("not a handle from `SocketIo::handle`: it stays with its own server");
+            return;
+        };
+        if cell.set(Arc::downgrade(server)).is_err() {
             tracing::warn!("the handle belongs to another server already");
         }
     }
@@ -118,15 +120,18 @@ impl SocketIo {
     /// not have goes nowhere.
     pub fn of(&self, nsp: &str) -> Broadcast {
         let Some(server) = self.server() else {
+            tracing::debug!(nsp, "this handle has no server");
             return Broadcast::nowhere();
         };
-        let nsp = match nsp.strip_prefix('/') {
+        let found = match nsp.strip_prefix('/') {
             Some(_) => server.nsps.get(nsp),
             None => server.nsps.get(format!("/{nsp}").as_str()),
         };
-        nsp.map_or_else(Broadcast::nowhere, |nsp| {
-            Broadcast::new(Arc::clone(nsp), Target::default())
-        })
+        let Some(found) = found else {
+            tracing::debug!(nsp, "this server has no such namespace");
+            return Broadcast::nowhere();
+        };
+        Broadcast::new(Arc::clone(found), Target::default())
     }
 
     /// The sockets of `/` that are in any of the rooms.
@@ -142,6 +147,25 @@ impl SocketIo {
     /// The sockets of `/` on this server.
     pub fn local(&self) -> Broadcast {
         self.of("/").local()
+    }
+
+    /// The sockets of `/`; what is emitted is dropped for each client that cannot be written to at once.
+    pub fn volatile(&self) -> Broadcast {
+        self.of("/").volatile()
+    }
+
+    /// The sockets of `/`; how long `emit_with_ack` waits for their answers.
+    pub fn timeout(&self, timeout: Duration) -> Broadcast {
+        self.of("/").timeout(timeout)
+    }
+
+    /// All sockets of `/`, wherever they are held; see [`Broadcast::fetch_sockets`].
+    ///
+    /// # Errors
+    ///
+    /// When other servers do not answer.
+    pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
+        self.of("/").fetch_sockets().await
     }
 
     /// Sends an event to all sockets of `/`. Arguments as in [`Socket::emit`].
@@ -166,7 +190,7 @@ impl SocketIo {
 
     /// How many clients are connected to this server, over all namespaces. Node's `engine.clientsCount`.
     #[must_use]
-    pub fn clients(&self) -> usize {
+    pub fn client_count(&self) -> usize {
         self.server().map_or(0, |server| server.connections.count())
     }
 

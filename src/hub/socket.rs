@@ -7,7 +7,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytestring::ByteString;
-use http::Extensions;
 use http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,9 +14,10 @@ use tokio::sync::Notify;
 
 use super::emit::event_frame;
 use super::own_handlers::OwnHandlers;
+use super::request::SocketRequest;
 use super::taken::Taken;
 use super::{
-    AckBody, Answered, Asking, BoxHandler, Broadcast, Client, Command, Emitted, Grant, Nsp,
+    AckBody, AckFuture, Answered, BoxHandler, Broadcast, Client, Command, Emitted, Grant, Nsp,
     ToSocket,
 };
 use crate::engine::{DisconnectReason, EmitError, Frame, Pushed, Transport};
@@ -49,9 +49,7 @@ struct Inner {
     auth: Option<ByteString>,
     state: Lock<State>,
     closed: Notify,
-    parts: Lock<Slot>,
-    /// What middleware have returned.
-    added: Lock<Extensions>,
+    request: SocketRequest,
     handlers: OwnHandlers,
     taken: Taken,
     /// Handlers that have started and not ended.
@@ -64,17 +62,6 @@ enum State {
     Connecting,
     Connected,
     Closed(DisconnectReason),
-}
-
-/// The request's parts between events.
-#[derive(Debug, Default)]
-struct Slot {
-    /// Made when an extractor first asks for them.
-    parts: Option<Box<Parts>>,
-    /// How many extensions they had when they were made.
-    pristine: usize,
-    /// How many handlers are taking their arguments.
-    lent: usize,
 }
 
 impl Socket {
@@ -91,8 +78,7 @@ impl Socket {
             auth,
             state: Lock::new(State::Connecting),
             closed: Notify::new(),
-            parts: Lock::default(),
-            added: Lock::default(),
+            request: SocketRequest::default(),
             handlers: OwnHandlers::default(),
             taken: Taken::default(),
             pending: AtomicUsize::new(0),
@@ -148,13 +134,18 @@ impl Socket {
         &self,
         event: impl AsRef<str>,
         args: impl Serialize,
-    ) -> Asking<R> {
+    ) -> AckFuture<R> {
         ToSocket::new(self.clone()).emit_with_ack(event, args)
     }
 
     /// How long the next `emit_with_ack` waits.
     pub fn timeout(&self, timeout: Duration) -> ToSocket {
         ToSocket::new(self.clone()).timeout(timeout)
+    }
+
+    /// The next `emit_with_ack` waits as long as the client stays connected.
+    pub fn no_timeout(&self) -> ToSocket {
+        ToSocket::new(self.clone()).no_timeout()
     }
 
     /// The next event may be lost: it is dropped when the client cannot be written to at once.
@@ -206,11 +197,24 @@ impl Socket {
         rooms
     }
 
-    /// What a middleware returned as `Extension<T>`, or a layer put into the handshake's request.
+    /// Whether it is in a room, or was when it left.
+    #[must_use]
+    pub fn is_in(&self, room: impl AsRef<str>) -> bool {
+        let room = room.as_ref();
+        *room == *self.id().as_str() || self.0.member.is_in(room)
+    }
+
+    /// Keeps a value with the socket, in place of one of the same type: [`get`](Self::get) and `Extension<T>` find it from
+    /// the next event on. What Node's `socket.data` is for; middleware return an `Extension` instead.
+    pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) {
+        self.grant(Box::new(|extensions| drop(extensions.insert(value))));
+    }
+
+    /// What [`insert`](Self::insert) keeps, a middleware returned as `Extension<T>`, or a layer put into the handshake's
+    /// request.
     #[must_use]
     pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
-        let added = self.0.added.lock().get::<T>().cloned();
-        added.or_else(|| self.0.client.handshake.extensions().get::<T>().cloned())
+        self.0.request.get(&self.0.client.handshake)
     }
 
     /// Disconnects it from its namespace; the client stays connected to others. Its client does not reconnect by
@@ -311,10 +315,9 @@ impl Socket {
         &self.0.nsp
     }
 
+    /// The next handler sees what is added to the request's extensions.
     pub(crate) fn grant(&self, grant: Grant) {
-        grant(&mut self.0.added.lock());
-        // The next middleware sees what this one has added.
-        self.0.parts.lock().parts = None;
+        self.0.request.grant(grant);
     }
 
     /// Middleware have admitted it: it joins the namespace. Returns false when it is over already.
@@ -364,7 +367,7 @@ impl Socket {
 
     /// Whether a handler of this socket is still taking its arguments.
     pub(crate) fn is_extracting(&self) -> bool {
-        self.0.parts.lock().lent > 0
+        self.0.request.is_lent()
     }
 
     /// Whether its next event may start.
@@ -379,35 +382,15 @@ impl Socket {
     }
 
     pub(crate) fn borrow_parts(&self) -> Option<Box<Parts>> {
-        let mut slot = self.0.parts.lock();
-        slot.lent += 1;
-        slot.parts.take()
+        self.0.request.borrow()
     }
 
-    /// Puts back what was borrowed, without what extraction has added to its extensions.
-    pub(crate) fn return_parts(&self, mut parts: Option<Box<Parts>>) {
-        let pristine = self.0.parts.lock().pristine;
-        if let Some(parts) = &mut parts
-            && parts.extensions.len() != pristine
-        {
-            parts.extensions = self.make_extensions();
-        }
-        let mut slot = self.0.parts.lock();
-        slot.lent -= 1;
-        slot.parts = parts.or_else(|| slot.parts.take());
+    pub(crate) fn return_parts(&self, parts: Option<Box<Parts>>) {
+        self.0.request.give_back(parts, &self.0.client.handshake);
     }
 
     pub(crate) fn make_parts(&self) -> Parts {
-        let mut parts = self.0.client.handshake.parts();
-        parts.extensions = self.make_extensions();
-        self.0.parts.lock().pristine = parts.extensions.len();
-        parts
-    }
-
-    fn make_extensions(&self) -> Extensions {
-        let mut extensions = self.0.client.handshake.extensions().clone();
-        extensions.extend(self.0.added.lock().clone());
-        extensions
+        self.0.request.make(&self.0.client.handshake)
     }
 
     /// A handler takes the acknowledgement over.

@@ -16,6 +16,7 @@ pub mod sid;
 pub mod socket_io;
 pub mod websocket;
 
+pub(crate) use args::without_place;
 pub use args::{Args, ArgsError, EncodedArgs, Rest};
 pub use error::{DecodeError, EncodeError};
 pub use sid::Sid;

@@ -54,6 +54,11 @@ impl Member {
         self.joined.lock().rooms.clone()
     }
 
+    pub(crate) fn is_in(&self, room: &str) -> bool {
+        let joined = self.joined.lock();
+        joined.rooms.iter().any(|joined| **joined == *room)
+    }
+
     /// Waits for an answer; tells `sink` at once when the client has left already.
     pub(crate) fn expect_ack(&self, id: u64, sink: AckSink) {
         let refused = self.acks.lock().expect(id, sink);

@@ -1,5 +1,6 @@
 //! Whom a broadcast is for.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::protocol::Sid;
@@ -19,42 +20,24 @@ pub type Room = Arc<str>;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not name rooms",
-    note = "rooms are named by `&str`, `String`, `Sid`, or an array, slice or `Vec` of them"
+    note = "rooms are named by `&str`, `String`, `Room`, `Sid`, or an array, slice, `Vec`, set or `Option` of them"
 )]
 pub trait Rooms {
     /// Hands each name to `add`.
     fn for_each(self, add: &mut dyn FnMut(Room));
 }
 
-impl Rooms for &str {
-    fn for_each(self, add: &mut dyn FnMut(Room)) {
-        add(self.into());
-    }
+macro_rules! names {
+    ($($name:ty),*) => {$(
+        impl Rooms for $name {
+            fn for_each(self, add: &mut dyn FnMut(Room)) {
+                add(self.into());
+            }
+        }
+    )*};
 }
 
-impl Rooms for String {
-    fn for_each(self, add: &mut dyn FnMut(Room)) {
-        add(self.into());
-    }
-}
-
-impl Rooms for &String {
-    fn for_each(self, add: &mut dyn FnMut(Room)) {
-        add(self.as_str().into());
-    }
-}
-
-impl Rooms for Room {
-    fn for_each(self, add: &mut dyn FnMut(Room)) {
-        add(self);
-    }
-}
-
-impl Rooms for &Room {
-    fn for_each(self, add: &mut dyn FnMut(Room)) {
-        add(Arc::clone(self));
-    }
-}
+names!(&str, String, Room);
 
 impl Rooms for Sid {
     fn for_each(self, add: &mut dyn FnMut(Room)) {
@@ -62,23 +45,51 @@ impl Rooms for Sid {
     }
 }
 
-impl<R: Rooms, const N: usize> Rooms for [R; N] {
-    fn for_each(self, add: &mut dyn FnMut(Room)) {
-        self.into_iter().for_each(|rooms| rooms.for_each(add));
-    }
+macro_rules! collections {
+    ($([$($generics:tt)*] $collection:ty),*) => {$(
+        impl<$($generics)*> Rooms for $collection {
+            fn for_each(self, add: &mut dyn FnMut(Room)) {
+                self.into_iter().for_each(|rooms| rooms.for_each(add));
+            }
+        }
+    )*};
 }
 
-impl<R: Rooms> Rooms for Vec<R> {
-    fn for_each(self, add: &mut dyn FnMut(Room)) {
-        self.into_iter().for_each(|rooms| rooms.for_each(add));
-    }
-}
+collections!(
+    [R: Rooms, const N: usize] [R; N],
+    [R: Rooms] Vec<R>,
+    [R: Rooms] Option<R>,
+    [R: Rooms] HashSet<R>,
+    [R: Rooms] BTreeSet<R>
+);
 
 impl<R: Rooms + Clone> Rooms for &[R] {
     fn for_each(self, add: &mut dyn FnMut(Room)) {
         self.iter().cloned().for_each(|rooms| rooms.for_each(add));
     }
 }
+
+/// What names rooms does so by reference too, at the price of a clone.
+macro_rules! references {
+    ($([$($generics:tt)*] $name:ty),*) => {$(
+        impl<$($generics)*> Rooms for &$name {
+            fn for_each(self, add: &mut dyn FnMut(Room)) {
+                self.clone().for_each(add);
+            }
+        }
+    )*};
+}
+
+references!(
+    [] &str,
+    [] String,
+    [] Room,
+    [] Sid,
+    [R: Rooms + Clone, const N: usize] [R; N],
+    [R: Rooms + Clone] Vec<R>,
+    [R: Rooms + Clone] HashSet<R>,
+    [R: Rooms + Clone] BTreeSet<R>
+);
 
 /// The members of any of `rooms` (of all the namespace when there are none), less those of any of `except`.
 #[derive(Clone, Debug, Default)]

@@ -1,11 +1,16 @@
 //! A result that is no acknowledgement.
-use axum_socketio::Namespace;
+//~ a Socket.IO handler cannot return `Whatever` here
+//~ the handler of an event returns an acknowledgement: `()`, `Json<T>`
+//~ this function cannot be such a handler in a Socket.IO namespace
+use axum_socketio::{Namespace, check_handler};
 
 struct Whatever;
 
 async fn message() -> Whatever {
     Whatever
 }
+
+check_handler!((); => Whatever);
 
 fn main() {
     let _: Namespace = Namespace::new().on("message", message);

@@ -1,7 +1,11 @@
 //! The data of an event, where there is no event.
-use axum_socketio::{Data, Namespace};
+//~ `Data<String>` is not an argument that this kind of Socket.IO handler can take
+//~ connect and disconnect handlers `()` or `Result<(), E>`
+use axum_socketio::{Data, Namespace, check_handler};
 
 async fn welcome(_: Data<String>) {}
+
+check_handler!(connect (); Data<String>);
 
 fn main() {
     let _: Namespace = Namespace::new().on_connect(welcome);

@@ -349,7 +349,7 @@ async fn who_joins_nothing_is_closed_after_a_while() {
     let end = polling.poll().await;
     assert!(["1", "6\x1e1"].contains(&end.as_str()), "{end}");
     polling.gone().await;
-    assert_eq!(io.clients(), 0);
+    assert_eq!(io.client_count(), 0);
 }
 
 #[tokio::test]
@@ -393,7 +393,7 @@ async fn a_middleware_that_never_decides_is_cut_short() {
     ws.send("40").await;
     assert_eq!(ws.ended().await.close, Some(None));
     within("no connection is left", async {
-        while io.clients() > 0 {
+        while io.client_count() > 0 {
             tokio::task::yield_now().await;
         }
     })

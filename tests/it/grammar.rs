@@ -52,7 +52,7 @@ async fn all_close(reason: &str, cases: &[&[&str]]) {
         assert_eq!(ws.ended().await, closed(), "{texts:?}");
         assert_eq!(reasons.next().await, reason, "{texts:?}");
     }
-    assert_eq!(io.clients(), 0);
+    assert_eq!(io.client_count(), 0);
 }
 
 /// Each of these is answered as said.

@@ -48,7 +48,7 @@ async fn a_websocket_client_that_does_not_answer_is_closed() {
     assert_eq!(ended.texts, ["2"]);
     assert_eq!(ended.close, Some(None));
     assert_eq!(reasons.next().await, "ping timeout");
-    assert_eq!(io.clients(), 0);
+    assert_eq!(io.client_count(), 0);
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn a_polling_client_that_does_not_answer_is_closed() {
     assert_eq!(client.poll().await, "1");
     assert_eq!(reasons.next().await, "ping timeout");
     client.gone().await;
-    assert_eq!(io.clients(), 0);
+    assert_eq!(io.client_count(), 0);
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_client_that_stopped_polling_is_closed() {
     let client = Polling::joined(server.addr).await;
     assert_eq!(reasons.next().await, "ping timeout");
     client.gone().await;
-    assert_eq!(io.clients(), 0);
+    assert_eq!(io.client_count(), 0);
 }
 
 #[tokio::test]

@@ -189,7 +189,7 @@ async fn a_client_polls_over_http2() {
     assert_eq!(poll, (200, r#"431["h2"]"#.to_owned()));
     assert_eq!(client.ask(Method::POST, &target, "1").await.0, 200);
     assert_eq!(reasons.next().await, "transport close");
-    assert_eq!(io.clients(), 0);
+    assert_eq!(io.client_count(), 0);
 }
 
 #[tokio::test]
@@ -228,13 +228,13 @@ async fn a_client_opens_a_websocket_over_http2() {
     assert!(second.text().await.starts_with(r#"0{"sid":""#));
     second.send("40/other,");
     assert!(second.text().await.starts_with("40/other,{"));
-    assert_eq!(io.clients(), 2);
+    assert_eq!(io.client_count(), 2);
     ws.sender.send_reset(h2::Reason::CANCEL);
     assert_eq!(reasons.next().await, "transport close");
     second.send("42/other,[]");
     assert_eq!(second.event().await, Some(Event::Close(None)));
     assert_eq!(second.event().await, None);
-    assert_eq!(io.clients(), 0);
+    assert_eq!(io.client_count(), 0);
 }
 
 #[tokio::test]

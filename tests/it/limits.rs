@@ -135,7 +135,7 @@ async fn a_websocket_client_that_stops_reading_is_closed_and_another_is_served()
         Err(EmitError::Closed)
     ));
     other.alive().await;
-    assert_eq!(io.clients(), 1);
+    assert_eq!(io.client_count(), 1);
     drop(stuck);
 }
 
@@ -355,7 +355,7 @@ async fn handlers_of_a_client_that_leaves_run_to_their_end() {
     ws.send(r#"421["wait",1]"#).await;
     until("the handler runs", || running.load(Ordering::SeqCst) == 1).await;
     drop(ws);
-    until("the client is gone", || io.clients() == 0).await;
+    until("the client is gone", || io.client_count() == 0).await;
     assert_eq!(running.load(Ordering::SeqCst), 1);
     go.add_permits(1);
     until("the handler ends", || running.load(Ordering::SeqCst) == 0).await;
@@ -553,6 +553,6 @@ async fn ten_thousand_malformed_messages_do_not_disturb_a_healthy_connection() {
     }
     attack.await.unwrap();
     assert!(sent > 0);
-    until("only the healthy is left", || io.clients() == 1).await;
+    until("only the healthy is left", || io.client_count() == 1).await;
     healthy.alive().await;
 }

@@ -190,7 +190,7 @@ async fn all_services_of_a_layer_share_their_sessions() {
     let sid = text.split('"').nth(3).unwrap();
     let answer = other.call(ask(&format!("&sid={sid}"))).await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(io.clients(), 1);
+    assert_eq!(io.client_count(), 1);
 }
 
 async fn announce(io: SocketIo, Json(text): Json<String>) -> StatusCode {

@@ -114,7 +114,7 @@ async fn overlapping_polls_close_the_session() {
     assert_eq!(client.end_poll().await.brief(), (200, "1"));
     assert_eq!(reasons.next().await, "transport error");
     client.gone().await;
-    assert_eq!(io.clients(), 0);
+    assert_eq!(io.client_count(), 0);
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn overlapping_posts_close_the_session() {
     // The first is not waited for any longer.
     assert_eq!(client.end_post().await.brief(), (400, CODE_1));
     client.gone().await;
-    assert_eq!(io.clients(), 0);
+    assert_eq!(io.client_count(), 0);
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn an_aborted_poll_closes_the_session() {
     assert_eq!(reasons.next().await, "transport error");
     let answer = Http::once(server.addr, "GET", &target).await;
     assert_eq!(answer.brief(), (400, CODE_1));
-    assert_eq!(io.clients(), 0);
+    assert_eq!(io.client_count(), 0);
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn an_aborted_post_closes_the_session() {
     assert_eq!(reasons.next().await, "transport error");
     let answer = Http::once(server.addr, "GET", &target).await;
     assert_eq!(answer.brief(), (400, CODE_1));
-    assert_eq!(io.clients(), 0);
+    assert_eq!(io.client_count(), 0);
 }
 
 #[tokio::test]
@@ -251,7 +251,7 @@ async fn what_is_no_payload_is_answered_400_and_closes_the_session() {
         assert_eq!(reasons.next().await, "parse error", "{body:?}");
         client.gone().await;
     }
-    assert_eq!(io.clients(), 0);
+    assert_eq!(io.client_count(), 0);
 }
 
 #[tokio::test]
@@ -283,7 +283,7 @@ async fn a_client_that_closes_gets_its_poll_back() {
     assert_eq!(client.end_poll().await.brief(), (200, "6"));
     assert_eq!(reasons.next().await, "transport close");
     client.gone().await;
-    assert_eq!(io.clients(), 0);
+    assert_eq!(io.client_count(), 0);
 }
 
 #[tokio::test]

@@ -295,7 +295,7 @@ async fn a_session_that_ends_closes_the_probe_too() {
     client.send("1").await;
     assert_eq!(ws.ended().await.close, Some(None));
     assert_eq!(reasons.next().await, "transport close");
-    assert_eq!(io.clients(), 0);
+    assert_eq!(io.client_count(), 0);
 }
 
 #[tokio::test]

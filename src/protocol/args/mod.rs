@@ -19,5 +19,6 @@ pub use encode::EncodedArgs;
 pub(in crate::protocol) use encode::HEADROOM;
 pub use list::Rest;
 pub(in crate::protocol) use received::check_json;
+pub(crate) use received::without_place;
 pub use received::{Args, ArgsError};
 pub(in crate::protocol) use scan::check_placeholders;

@@ -198,15 +198,20 @@ impl Args {
         if let Err(malformed) = self.check() {
             return ArgsError::Malformed(malformed);
         }
-        let mut message = error.to_string();
-        // Lines and columns of our own text mean nothing to anybody.
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        if message.ends_with(&place) {
-            message.truncate(message.len() - place.len());
-        }
+        let message = without_place(error);
         let argument = Some(position.get()).filter(|&argument| argument > 0);
         ArgsError::Mismatch { argument, message }
     }
+}
+
+/// An error's words. Lines and columns of a text that nobody has seen mean nothing to anybody.
+pub(crate) fn without_place(error: &Error) -> String {
+    let mut message = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    if message.ends_with(&place) {
+        message.truncate(message.len() - place.len());
+    }
+    message
 }
 
 /// Whether a text is JSON. Nesting has no limit and numbers no range, as in a browser.

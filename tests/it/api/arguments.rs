@@ -81,7 +81,7 @@ async fn axums_own_extractors_see_the_handshake() {
         .on("session", async |session: Session| {
             Json(session.id().is_none())
         })
-        .on("io", async |io: SocketIo| Json(io.clients()))
+        .on("io", async |io: SocketIo| Json(io.client_count()))
         .on("agent", async |Agent(agent): Agent| Json(agent));
     let state = AppState {
         name: "ann".to_owned(),

@@ -213,7 +213,7 @@ async fn namespaces_have_their_own_state_and_share_the_connection() {
     assert_eq!(client.ask(r#"["state"]"#).await, r#"["root"]"#);
     client.send(r#"42/other,1["state"]"#).await;
     assert_eq!(client.text().await, r#"43/other,1["other"]"#);
-    assert_eq!(io.clients(), 1);
+    assert_eq!(io.client_count(), 1);
 }
 
 #[tokio::test]
@@ -226,7 +226,7 @@ async fn a_handle_made_first_is_the_server_later() {
     });
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .build_into(&handle);
+        .build_into(handle.clone());
     let server = serve(Router::new().layer(io.layer())).await;
     let mut client = Ws::joined(server.addr).await;
     client.send(r#"42["say","hi"]"#).await;
@@ -257,4 +257,30 @@ async fn a_handler_of_a_socket_may_hold_that_socket() {
     assert_eq!(client.ask(r#"["rooms"]"#).await, "[1]");
     drop(client);
     assert_eq!(within("a drop", dropped.recv()).await, Some("dropped"));
+}
+
+#[tokio::test]
+async fn what_is_inserted_stays_with_the_socket() {
+    #[derive(Clone)]
+    struct Name(String);
+
+    async fn rename(
+        socket: Socket,
+        old: Option<Extension<Name>>,
+        Data(new): Data<String>,
+    ) -> Json<Value> {
+        socket.insert(Name(new));
+        let new = socket.get::<Name>().map(|name| name.0);
+        Json(json!([old.map(|old| old.0.0), new]))
+    }
+
+    answers(
+        Namespace::new().on("rename", rename),
+        &[
+            (r#"["rename","ann"]"#, r#"[[null,"ann"]]"#),
+            (r#"["rename","bob"]"#, r#"[["ann","bob"]]"#),
+            (r#"["rename","eve"]"#, r#"[["bob","eve"]]"#),
+        ],
+    )
+    .await;
 }

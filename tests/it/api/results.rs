@@ -1,13 +1,16 @@
 //! Results and errors as acknowledgements.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use axum_socketio::{Ack, AckFormat, Data, Namespace, Reply, SocketIo, Unhandled};
+use axum_socketio::{
+    Ack, AckError, AckFormat, Data, EmitError, Namespace, Reply, Socket, SocketIo, Unhandled,
+};
 use serde_json::{Value, json};
 
 use super::{answers, with};
@@ -31,6 +34,8 @@ fn every_result() -> Namespace {
         .on("json", async || Json(json!([1, 2])))
         .on("reply", async || Reply((1, "two")))
         .on("status", async || (StatusCode::CREATED, Json(1)))
+        .on("missing", async || (StatusCode::NOT_FOUND, Json("gone")))
+        .on("nothing", async || (StatusCode::NOT_FOUND, ()))
         .on("response", async || "text".into_response())
         .on("ok", async || Ok::<_, Teapot>(Json(true)))
         .on("err", async || Err::<Json<bool>, _>(Teapot))
@@ -55,6 +60,8 @@ async fn every_result_is_an_acknowledgement() {
             (r#"["json"]"#, "[[1,2]]"),
             (r#"["reply"]"#, r#"[1,"two"]"#),
             (r#"["status"]"#, "[1]"),
+            (r#"["missing"]"#, r#"["gone"]"#),
+            (r#"["nothing"]"#, r#"[{"error":"Not Found"}]"#),
             (r#"["response"]"#, r#"["text"]"#),
             (r#"["ok"]"#, "[true]"),
             (r#"["err"]"#, r#"[{"code":418,"error":"teapot"}]"#),
@@ -93,6 +100,12 @@ async fn the_format_of_acknowledgements_can_be_chosen() {
         let mut client = Ws::joined(server.addr).await;
         assert_eq!(client.ask(r#"["json"]"#).await, ok);
         assert_eq!(client.ask(r#"["text"]"#).await, err);
+        let missing = client.ask(r#"["missing"]"#).await;
+        assert_eq!(
+            missing == r#"["gone"]"#,
+            format == AckFormat::ErrorFirst,
+            "the status says it is an error: {missing}"
+        );
     }
 }
 
@@ -224,4 +237,32 @@ async fn an_event_is_answered_once() {
     let answer = client.ask(r#"["failed, then sent later"]"#).await;
     assert!(answer == "[4]" || answer == teapot, "{answer}");
     assert_eq!(client.ask(r#"["end"]"#).await, "[]");
+}
+
+#[tokio::test]
+async fn a_handler_may_pass_on_why_its_client_did_not_answer() {
+    async fn confirm(socket: Socket) -> Result<Json<bool>, AckError> {
+        let wait = Duration::from_millis(1);
+        Ok(Json(socket.timeout(wait).emit_with_ack("sure", ()).await?))
+    }
+
+    async fn reserved(socket: Socket) -> Result<(), EmitError> {
+        socket.emit("disconnect", ()).into_result()
+    }
+
+    let namespace = Namespace::new()
+        .on("confirm", confirm)
+        .on("reserved", reserved);
+    let (server, _io) = with(namespace).await;
+    let mut client = Ws::joined(server.addr).await;
+    client.send(r#"421["confirm"]"#).await;
+    assert_eq!(client.text().await, r#"420["sure"]"#);
+    assert_eq!(
+        client.text().await,
+        r#"431[{"error":"operation has timed out"}]"#
+    );
+    assert_eq!(
+        client.ask(r#"["reserved"]"#).await,
+        r#"[{"error":"event name \"disconnect\" is reserved"}]"#
+    );
 }

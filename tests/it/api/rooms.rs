@@ -1,5 +1,6 @@
 //! Whom a broadcast reaches, and what comes back.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use axum_socketio::{AckError, Data, Namespace, Socket, SocketIo};
@@ -16,6 +17,9 @@ async fn three() -> (Server, SocketIo, [Ws; 3]) {
         )
         .on("others", async |socket: Socket| {
             drop(socket.broadcast().emit("hey", ()))
+        })
+        .on("volatile", async |socket: Socket| {
+            drop(socket.volatile().to("x").except("y").emit("hey", ()))
         })
         .on("room", async |socket: Socket, Data(room): Data<String>| {
             drop(socket.to(room).emit("hey", ()))
@@ -58,6 +62,14 @@ async fn a_broadcast_reaches_each_of_its_target_once() {
     assert_eq!(heard(&io, &mut clients).await, "c");
     io.local().to("y").emit("hey", ());
     assert_eq!(heard(&io, &mut clients).await, "b");
+    io.to(&vec!["y"]).emit("hey", ());
+    assert_eq!(heard(&io, &mut clients).await, "b");
+    io.to(&["y", "z"]).emit("hey", ());
+    assert_eq!(heard(&io, &mut clients).await, "b");
+    io.to(HashSet::from(["x".to_owned()])).emit("hey", ());
+    assert_eq!(heard(&io, &mut clients).await, "ab");
+    io.volatile().to("y").emit("hey", ());
+    assert_eq!(heard(&io, &mut clients).await, "b");
     io.of("/nowhere").emit("hey", ());
     assert_eq!(heard(&io, &mut clients).await, "");
 }
@@ -69,12 +81,17 @@ async fn a_sockets_own_broadcast_leaves_it_out() {
     assert_eq!(heard(&io, &mut clients).await, "bc");
     clients[0].ask(r#"["room","x"]"#).await;
     assert_eq!(heard(&io, &mut clients).await, "b");
+    clients[2].ask(r#"["volatile"]"#).await;
+    assert_eq!(heard(&io, &mut clients).await, "a");
 }
 
 #[tokio::test]
 async fn sockets_are_found_moved_and_disconnected_by_their_rooms() {
     let (_server, io, mut clients) = three().await;
     let found = io.to("y").fetch_sockets().await.unwrap();
+    let socket = found[0].socket().unwrap();
+    assert!(socket.is_in("x") && socket.is_in("y") && socket.is_in(socket.id().as_str()));
+    assert!(!socket.is_in("z"));
     let rooms: Vec<_> = found[0]
         .rooms()
         .iter()

@@ -1,0 +1,90 @@
+//! The handshake's request as the extractors of one socket see it.
+
+use http::Extensions;
+use http::request::Parts;
+
+use super::{Grant, Handshake};
+use crate::sync::Lock;
+
+/// The request's parts, lent to one handler after another, and what was added to its extensions for this socket.
+#[derive(Debug, Default)]
+pub(super) struct SocketRequest {
+    slot: Lock<Slot>,
+    /// What middleware have returned and handlers have inserted.
+    added: Lock<Extensions>,
+}
+
+/// The parts between events.
+#[derive(Debug, Default)]
+struct Slot {
+    /// Made when an extractor first asks for them.
+    parts: Option<Box<Parts>>,
+    /// How many extensions they had when they were made.
+    pristine: usize,
+    /// How many handlers are taking their arguments.
+    lent: usize,
+    /// Something was added while they were away.
+    stale: bool,
+}
+
+impl SocketRequest {
+    pub(super) fn borrow(&self) -> Option<Box<Parts>> {
+        let mut slot = self.slot.lock();
+        slot.lent += 1;
+        slot.parts.take()
+    }
+
+    /// Puts back what was borrowed, without what extraction has added to its extensions.
+    pub(super) fn give_back(&self, mut parts: Option<Box<Parts>>, handshake: &Handshake) {
+        let pristine = self.slot.lock().pristine;
+        if let Some(parts) = &mut parts
+            && parts.extensions.len() != pristine
+        {
+            parts.extensions = self.extensions(handshake);
+        }
+        let mut slot = self.slot.lock();
+        slot.lent -= 1;
+        if slot.stale {
+            slot.stale = slot.lent > 0;
+        } else if slot.parts.is_none() {
+            slot.parts = parts.take();
+        }
+        // What is left of users' values is dropped with no lock held.
+        drop(slot);
+        drop(parts);
+    }
+
+    /// Whether a handler is still taking its arguments.
+    pub(super) fn is_lent(&self) -> bool {
+        self.slot.lock().lent > 0
+    }
+
+    /// The parts anew, with all that was added.
+    pub(super) fn make(&self, handshake: &Handshake) -> Parts {
+        let mut parts = handshake.parts();
+        parts.extensions = self.extensions(handshake);
+        self.slot.lock().pristine = parts.extensions.len();
+        parts
+    }
+
+    /// Adds to the extensions, from the next handler on.
+    pub(super) fn grant(&self, grant: Grant) {
+        grant(&mut self.added.lock());
+        let mut slot = self.slot.lock();
+        slot.stale = slot.lent > 0;
+        let parts = slot.parts.take();
+        drop(slot);
+        drop(parts);
+    }
+
+    pub(super) fn get<T: Clone + Send + Sync + 'static>(&self, handshake: &Handshake) -> Option<T> {
+        let added = self.added.lock().get::<T>().cloned();
+        added.or_else(|| handshake.extensions().get::<T>().cloned())
+    }
+
+    fn extensions(&self, handshake: &Handshake) -> Extensions {
+        let mut extensions = handshake.extensions().clone();
+        extensions.extend(self.added.lock().clone());
+        extensions
+    }
+}
