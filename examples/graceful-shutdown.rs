@@ -1,5 +1,5 @@
-//! A server that goes down without losing anything: on ctrl-c it takes no new connections, closes those it has, spread
-//! over two seconds, and waits for handlers that are still at work.
+//! A server that goes down in order: on ctrl-c it takes no new connections, closes those it has, spread over two seconds,
+//! and waits for handlers that are still at work. Their clients are gone by then, so nobody hears what they answer.
 //!
 //! `cargo run --example graceful-shutdown`; `curl -i localhost:3000/readyz` says whether it takes new connections.
 

@@ -142,8 +142,9 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         })
     }
 
-    /// Wraps the handling of all events of the namespace in a tower layer, shared by all its sockets. A second layer goes
-    /// inside of the first; use a `ServiceBuilder` for several.
+    /// Wraps all handlers of events of the namespace in a tower layer, shared by all its sockets: those of `on`, of
+    /// [`Socket::on`](crate::Socket::on) and of `fallback`. A second layer goes inside of the first; use a `ServiceBuilder`
+    /// for several.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "layers are given away, as in axum"

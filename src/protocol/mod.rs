@@ -4,6 +4,8 @@
 //! body or a WebSocket message ([Engine.IO protocol, revision 4]). [`socket_io`] puts namespaces, events and acknowledgements
 //! into those messages ([Socket.IO protocol, revision 5]). [`Args`] are an event's arguments, typed on demand.
 //!
+//! Public for tools, fuzzers and tests; it may change in any version before 1.0.
+//!
 //! Every decoder is total: bad input is a [`DecodeError`], never a panic and never silence.
 //!
 //! [Engine.IO protocol, revision 4]: https://socket.io/docs/v4/engine-io-protocol/

@@ -35,7 +35,8 @@ impl SocketIo {
 
     /// A router to `.merge` or `.nest`: independent of order, fallbacks and nesting.
     ///
-    /// HTTP handlers that take [`SocketIo`] as an argument need it from the state, or `.layer(Extension(io.clone()))`.
+    /// HTTP handlers that take [`SocketIo`] as an argument need `.layer(Extension(io.clone()))`; those that take
+    /// `State<SocketIo>` need it in the state.
     ///
     /// ```
     /// # use axum::{Extension, Router};
