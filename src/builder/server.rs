@@ -42,7 +42,8 @@ impl SocketIo {
                 limits: Limits::default(),
                 path: "/socket.io".to_owned(),
                 max_namespaces: 64,
-                max_queued: 64,
+                max_queued: 1024,
+                max_handlers: 1024,
                 drain_window: Duration::from_secs(5),
                 drain_limit: Duration::from_secs(30),
             },
@@ -214,13 +215,21 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     }
 
     /// How many packets of one connection may wait for handlers to go on: for a connect handler to return, for an
-    /// extractor that waits, for one of [`max_pending`](Self::max_pending) handlers to end. Default: 64.
+    /// extractor that waits, for one of [`max_pending`](Self::max_pending) handlers to end, for the client to read what was
+    /// sent to it. Default: 1,024.
     ///
-    /// When there are so many, or when they are as large together as [`max_payload`](Self::max_payload), the connection is
-    /// not read from until some have gone on: that is the back-pressure. A client is not blamed for a pong that was not
-    /// read.
+    /// When there are so many, or when they need as much memory as [`max_payload`](Self::max_payload), the connection is not
+    /// read from until some have gone on: that is the back-pressure. A client is not blamed for a pong that was not read,
+    /// unless it stays unread for longer than `ping_interval` and twice `ping_timeout`.
     pub fn max_queued(mut self, packets: usize) -> Self {
         self.settings.max_queued = packets.max(1);
+        self
+    }
+
+    /// How many handlers of one connection may be under way, over all its namespaces, middleware and the handlers of connects
+    /// and disconnects included. When there are so many, events and CONNECTs wait. Default: 1,024.
+    pub fn max_handlers(mut self, handlers: usize) -> Self {
+        self.settings.max_handlers = handlers.max(1);
         self
     }
 

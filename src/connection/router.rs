@@ -33,6 +33,8 @@ pub(crate) struct Router<T> {
     limits: Limits,
     max_namespaces: usize,
     backlog: Backlog,
+    /// Something waits only because everything is held.
+    was_held: bool,
 }
 
 #[derive(Debug)]
@@ -116,13 +118,16 @@ impl<T: Clone + PartialEq> Router<T> {
             limits,
             max_namespaces,
             backlog: Backlog::default(),
+            was_held: false,
         }
     }
 
-    /// Takes one message in. `None` means that nothing is to be done now. `ready` tells whether a socket takes an event.
+    /// Takes one message in. `None` means that nothing is to be done now. `held` says that nothing may start which makes
+    /// more work, `ready` whether a socket takes an event.
     pub(crate) fn feed(
         &mut self,
         message: Message,
+        held: bool,
         ready: impl Fn(&T) -> bool,
     ) -> Result<Option<Route<T>>, Violation> {
         let Some(packet) = self.assembler.feed(message, &self.limits)? else {
@@ -145,9 +150,10 @@ impl<T: Clone + PartialEq> Router<T> {
                 }
                 true
             }
-            _ => self.backlog.has(&nsp) || !may_go(&request, state, &ready),
+            _ => held || self.backlog.has(&nsp) || !may_go(&request, state, &ready),
         };
         if waits {
+            self.was_held |= held;
             self.backlog.push(nsp, request);
             return Ok(None);
         }
@@ -157,8 +163,13 @@ impl<T: Clone + PartialEq> Router<T> {
     /// The first request in the backlog that needs not wait any longer.
     pub(crate) fn next(
         &mut self,
+        held: bool,
         ready: impl Fn(&T) -> bool,
     ) -> Result<Option<Route<T>>, Violation> {
+        self.was_held = held && !self.backlog.waiting.is_empty();
+        if held {
+            return Ok(None);
+        }
         while let Some((nsp, request)) = self
             .backlog
             .take(|nsp, request| may_go(request, state_of(&self.entries, nsp), &ready))
@@ -191,13 +202,19 @@ impl<T: Clone + PartialEq> Router<T> {
         }
     }
 
-    /// The server has disconnected the socket; what its client has sent meanwhile is dropped.
-    pub(crate) fn left(&mut self, socket: &T) {
-        if let Some(entry) = self.entry_of(socket) {
-            entry.state = State::Left;
-            let nsp = entry.nsp.clone();
-            self.backlog.drop_events(&nsp);
+    /// The server has disconnected the socket; what its client has sent meanwhile is dropped. Returns false when its client
+    /// had left before.
+    pub(crate) fn left(&mut self, socket: &T) -> bool {
+        let Some(entry) = self.entry_of(socket) else {
+            return false;
+        };
+        if matches!(entry.state, State::Leaving { .. }) {
+            return false;
         }
+        entry.state = State::Left;
+        let nsp = entry.nsp.clone();
+        self.backlog.drop_events(&nsp);
+        true
     }
 
     /// Nothing of the socket is left to be handled, or it was refused: what still waits of it is dropped.
@@ -239,6 +256,11 @@ impl<T: Clone + PartialEq> Router<T> {
             State::Joining(socket) | State::Joined(socket) => Some(socket),
             State::Leaving { .. } | State::Left => None,
         })
+    }
+
+    /// Whether something waits only because everything was held, when last asked for it.
+    pub(crate) fn was_held(&self) -> bool {
+        self.was_held
     }
 
     /// How many requests wait, and the size of their arguments in bytes.
@@ -470,18 +492,18 @@ mod tests {
     }
 
     fn feed(router: &mut Router<u8>, text: &'static str) -> Fed {
-        router.feed(Message::Text(text.into()), |_| true)
+        router.feed(Message::Text(text.into()), false, |_| true)
     }
 
     /// Feeds while no socket takes events.
     fn hold(router: &mut Router<u8>, text: &'static str) -> Fed {
-        router.feed(Message::Text(text.into()), |_| false)
+        router.feed(Message::Text(text.into()), false, |_| false)
     }
 
     /// What the backlog gives, in words.
     fn released(router: &mut Router<u8>) -> Vec<String> {
         let mut all = Vec::new();
-        while let Some(route) = router.next(|_| true).unwrap() {
+        while let Some(route) = router.next(false, |_| true).unwrap() {
             all.push(match route {
                 Route::Connect { nsp, .. } => format!("connect {nsp}"),
                 Route::Event { socket, id, event } => format!("{socket} {id:?} {}", event.name()),
@@ -545,7 +567,7 @@ mod tests {
             Ok(Some(Route::Event { socket: 2, .. }))
         ));
         hold(&mut router, r#"2/b,["c"]"#).unwrap();
-        let next = router.next(|socket| *socket == 2).unwrap();
+        let next = router.next(false, |socket| *socket == 2).unwrap();
         assert!(matches!(next, Some(Route::Event { socket: 2, .. })));
         assert_eq!(released(&mut router), ["1 None a"]);
     }
@@ -577,7 +599,7 @@ mod tests {
         }
         assert_eq!(released(&mut router), ["1 None a"]);
         router.gone(&1);
-        let next = router.next(|_| true).unwrap();
+        let next = router.next(false, |_| true).unwrap();
         assert!(matches!(next, Some(Route::Connect { .. })));
         router.join("/".into(), 2);
         assert!(released(&mut router).is_empty());

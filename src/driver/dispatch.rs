@@ -6,15 +6,18 @@ use std::task::{Context, Poll};
 use bytestring::ByteString;
 
 use super::lanes::{Lane, Lanes, Task};
-use super::running::{Ended, Handlers, Running};
+use super::running::{Finished, Handlers, Running};
 use crate::connection::{Route, Router, Violation};
-use crate::engine::DisconnectReason;
+use crate::engine::{DisconnectReason, Frame};
 use crate::hub::{
-    AckBody, Answer, Call, Client, EventCall, EventContext, Order, Refusal, Server, Socket,
+    AckBody, Answer, Call, Client, Ended, EventCall, EventContext, Order, Refusal, Server, Socket,
     Unhandled, new_sid, reply,
 };
 use crate::protocol::engine_io::Message;
 use crate::protocol::socket_io::{EncodedPacket, Event, Kind};
+
+/// What an event that waits costs beside its own bytes.
+const OVERHEAD: usize = 128;
 
 /// The Socket.IO side of a connection: its namespaces, and the handlers that are under way.
 pub(super) struct Dispatch {
@@ -24,7 +27,7 @@ pub(super) struct Dispatch {
     lanes: Lanes,
     handlers: Handlers,
     /// Sockets that have ended; their disconnect handlers start when all that came before has started.
-    ended: Vec<(Socket, DisconnectReason)>,
+    ended: Vec<Socket>,
     /// A namespace has been joined at some time.
     pub(super) joined: bool,
 }
@@ -46,13 +49,19 @@ impl Dispatch {
     /// Whether so much waits for handlers to go on that nothing more may be taken in.
     pub(super) fn is_full(&self) -> bool {
         let (requests, bytes) = self.router.backlog();
+        let bytes = bytes + requests * OVERHEAD + self.lanes.bytes();
         requests >= self.server.settings.max_queued
-            || bytes + self.lanes.bytes() >= self.server.settings.engine.max_payload
+            || bytes >= self.server.settings.engine.max_payload
     }
 
-    /// Whether no handler is under way, and none will be.
-    pub(super) fn is_idle(&self) -> bool {
-        self.handlers.is_empty()
+    /// Whether nothing may start that makes more work: the client has much to read, or many handlers are under way.
+    fn is_held(&self) -> bool {
+        self.client.outbox.is_crowded() || self.handlers.len() >= self.server.settings.max_handlers
+    }
+
+    /// Whether something waits that need not wait any longer.
+    pub(super) fn may_go_on(&self) -> bool {
+        self.router.was_held() && !self.is_held()
     }
 
     pub(super) fn message(
@@ -60,7 +69,8 @@ impl Dispatch {
         message: Message,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
-        if let Some(route) = self.router.feed(message, Socket::is_ready)? {
+        let held = self.is_held();
+        if let Some(route) = self.router.feed(message, held, Socket::is_ready)? {
             self.go(route, cx)?;
         }
         self.go_on(cx)
@@ -68,46 +78,74 @@ impl Dispatch {
 
     /// Polls the handlers that are under way, and lets go ahead what has waited for them.
     pub(super) fn poll_handlers(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
-        while let Poll::Ready(Some(ended)) = self.handlers.poll(cx) {
-            self.ended(ended, cx)?;
+        while let Poll::Ready(Some(finished)) = self.handlers.poll(cx) {
+            self.finished(finished, cx)?;
             self.go_on(cx)?;
         }
         self.go_on(cx)
     }
 
-    /// The server has disconnected the socket.
+    /// Polls the handlers that are left when the connection is over. Ready when there are none.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // What goes wrong now concerns nobody: the client is gone.
+        while self.poll_handlers(cx).is_err() {}
+        if self.handlers.len() == 0 {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// The server has disconnected the socket, unless its client left before.
     pub(super) fn left_by_server(
         &mut self,
-        socket: Socket,
-        reason: DisconnectReason,
+        socket: &Socket,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
-        self.router.left(&socket);
-        self.lanes.forget(&socket);
-        self.ended.push((socket, reason));
+        if self.router.left(socket) {
+            Self::tell_disconnected(socket);
+            self.finish(socket);
+        }
         self.go_on(cx)
     }
 
+    fn tell_disconnected(socket: &Socket) {
+        socket.push_owed(EncodedPacket::plain(Kind::Disconnect, socket.nsp(), None));
+    }
+
     /// The server disconnects all sockets of the connection.
-    pub(super) fn disconnect_all(&mut self) {
-        self.router.sockets().for_each(Socket::disconnect);
+    pub(super) fn disconnect_all(&mut self, cx: &mut Context<'_>) {
+        let sockets: Vec<_> = self.router.sockets().cloned().collect();
+        for socket in sockets.iter().filter(|socket| socket.connected()) {
+            socket.end(DisconnectReason::ServerNamespaceDisconnect);
+            // What goes wrong now concerns nobody: the connection is closed next.
+            let _ = self.left_by_server(socket, cx);
+        }
     }
 
     /// The connection is over, for all its sockets. What they sent before is still handled, unless it is the server that
     /// ends it.
     pub(super) fn close(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) {
         for socket in self.router.close() {
-            if socket.end(reason) {
-                if reason.is_by_server() {
-                    self.forget(&socket);
-                }
-                self.ended.push((socket, reason));
-            } else {
-                self.forget(&socket);
-            }
+            socket.end(reason);
+            self.finish(&socket);
         }
         // What goes wrong now concerns nobody: the client is gone.
         while self.go_on(cx).is_err() {}
+    }
+
+    /// A socket has ended, and its entry says so: this is reached once for each.
+    fn finish(&mut self, socket: &Socket) {
+        let Some(ended) = socket.ended() else { return };
+        if ended.reason.is_by_server() || !ended.was_connected {
+            self.router.drop_events(socket);
+            self.lanes.forget(socket);
+        }
+        if ended.was_connected {
+            self.ended.push(socket.clone());
+        } else {
+            self.forget(socket);
+        }
     }
 
     /// Nothing of the socket is left to be handled.
@@ -127,11 +165,14 @@ impl Dispatch {
                 } else {
                     self.start(task, cx)?;
                 }
-            } else if let Some(route) = self.router.next(Socket::is_ready)? {
+                continue;
+            }
+            let held = self.is_held();
+            if let Some(route) = self.router.next(held, Socket::is_ready)? {
                 self.go(route, cx)?;
-            } else if let Some((socket, reason)) = self.next_ended() {
+            } else if let Some(socket) = self.next_ended() {
                 self.forget(&socket);
-                self.run_disconnect(&socket, reason, cx);
+                self.run_disconnect(&socket, cx);
             } else {
                 return Ok(());
             }
@@ -139,14 +180,14 @@ impl Dispatch {
     }
 
     /// A socket that has ended, all of whose events have started.
-    fn next_ended(&mut self) -> Option<(Socket, DisconnectReason)> {
+    fn next_ended(&mut self) -> Option<Socket> {
         let (router, lanes) = (&self.router, &self.lanes);
-        let at = self.ended.iter().position(|(socket, _)| {
+        let at = self.ended.iter().position(|socket| {
             !(socket.is_extracting()
                 || router.keeps_events_of(socket)
                 || lanes.keep_events_of(socket))
         })?;
-        Some(self.ended.swap_remove(at))
+        Some(self.ended.remove(at))
     }
 
     fn go(&mut self, route: Route<Socket>, cx: &mut Context<'_>) -> Result<(), Violation> {
@@ -159,12 +200,11 @@ impl Dispatch {
                 Ok(())
             }
             Route::Leave { socket } => {
-                let reason = DisconnectReason::ClientNamespaceDisconnect;
-                if socket.end(reason) {
-                    self.ended.push((socket, reason));
-                } else {
-                    self.forget(&socket);
+                if !socket.end(DisconnectReason::ClientNamespaceDisconnect) {
+                    // The server was first, and its order is still on the way here.
+                    Self::tell_disconnected(&socket);
                 }
+                self.finish(&socket);
                 Ok(())
             }
         }
@@ -185,13 +225,7 @@ impl Dispatch {
             return Ok(());
         };
         let Some(id) = new_sid() else {
-            self.refuse(
-                nsp,
-                &Refusal {
-                    message: "internal error".to_owned(),
-                    data: None,
-                },
-            );
+            self.refuse(nsp, &Refusal::internal());
             return Ok(());
         };
         let socket = Socket::new(id, Arc::clone(found), Arc::clone(&self.client), auth);
@@ -208,28 +242,23 @@ impl Dispatch {
         result: Result<(), Refusal>,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
+        // Its client may have left meanwhile, and be joining anew: that attempt is another socket's.
+        if socket.ended().is_some() {
+            return Ok(());
+        }
         if let Err(refusal) = result {
-            tracing::debug!(
-                nsp = socket.nsp(),
-                message = refusal.message,
-                "connection refused"
-            );
+            let (nsp, message) = (socket.nsp(), &refusal.message);
+            tracing::debug!(nsp, message, "connection refused");
             // Undoes what the middleware joined.
             socket.end(DisconnectReason::ForcedClose);
             self.forget(socket);
-            self.refuse(socket.nsp(), &refusal);
+            self.refuse(nsp, &refusal);
             return Ok(());
         }
         if !socket.connect() {
             return Ok(());
         }
         self.joined = true;
-        let reply = format!(r#"{{"sid":"{}"}}"#, socket.id());
-        socket.push(EncodedPacket::plain(
-            Kind::Connect,
-            socket.nsp(),
-            Some(&reply),
-        ));
         match &socket.namespace().handlers.connect {
             Some(handler) => self.run(Running::connect(socket.clone(), handler), cx),
             None => {
@@ -242,9 +271,7 @@ impl Dispatch {
     fn refuse(&self, nsp: &str, refusal: &Refusal) {
         let body = serde_json::to_string(refusal).unwrap_or_default();
         let packet = EncodedPacket::plain(Kind::ConnectError, nsp, Some(&body));
-        self.client
-            .outbox
-            .push(crate::engine::Frame::new(packet), false);
+        self.client.outbox.push_owed(Frame::new(packet));
     }
 
     fn event(
@@ -267,11 +294,10 @@ impl Dispatch {
                 ack_taken: false,
                 checked: false,
             };
-            let future = handler.call(EventContext::new(socket.clone(), Call::Event(call)));
-            self.run(
-                Running::event(socket.clone(), event.name(), future, None, None),
-                cx,
-            )?;
+            let context = EventContext::new(socket.clone(), Call::Event(call));
+            let running =
+                Running::event(&socket, event.name(), None, None, || handler.call(context));
+            self.run(running, cx)?;
         }
         let own = socket.own_handler(event.name());
         let handler = own.or_else(|| nsp.handlers.events.get(event.name()).cloned());
@@ -327,20 +353,20 @@ impl Dispatch {
             checked: false,
         };
         let context = EventContext::new(socket.clone(), Call::Event(call));
-        let future = match &nsp.handlers.layered {
+        let name = span.as_deref().unwrap_or_default();
+        let running = Running::event(&socket, name, ack, lane, || match &nsp.handlers.layered {
             Some(layers) => layers.dispatch(context, handler),
             None => handler.call(context),
-        };
-        let name = span.as_deref().unwrap_or_default();
-        self.run(Running::event(socket, name, future, ack, lane), cx)
+        });
+        self.run(running, cx)
     }
 
     /// Polls a handler for the first time, here and now.
     fn run(&mut self, mut running: Running, cx: &mut Context<'_>) -> Result<(), Violation> {
         match running.poll(cx) {
-            Poll::Ready(ended) => {
+            Poll::Ready(finished) => {
                 drop(running);
-                self.ended(ended, cx)
+                self.finished(finished, cx)
             }
             Poll::Pending => {
                 self.handlers.push(running);
@@ -349,27 +375,28 @@ impl Dispatch {
         }
     }
 
-    fn ended(&mut self, ended: Ended, cx: &mut Context<'_>) -> Result<(), Violation> {
-        match ended {
-            Ended::Admitted(socket, result) => self.admitted(&socket, result, cx),
-            Ended::Connected(socket, Ok(())) => {
+    fn finished(&mut self, finished: Finished, cx: &mut Context<'_>) -> Result<(), Violation> {
+        match finished {
+            Finished::Admitted(socket, result) => self.admitted(&socket, result, cx),
+            Finished::Connected(socket, Ok(())) => {
                 self.router.joined(&socket);
                 Ok(())
             }
-            Ended::Connected(socket, Err(refusal)) => {
+            Finished::Connected(socket, Err(refusal)) => {
                 tracing::warn!(socket = %socket.id(), error = refusal.message, "connect handler failed");
-                socket.disconnect();
+                socket.end(DisconnectReason::ServerNamespaceDisconnect);
                 // Its client may have left meanwhile.
                 self.router.drop_events(&socket);
-                Ok(())
+                self.left_by_server(&socket, cx)
             }
-            Ended::Event {
+            Finished::Event {
                 socket,
                 ack,
                 lane,
                 answer,
             } => {
                 let taken = ack.and_then(|id| socket.end_ack(id));
+                lane.into_iter().for_each(|lane| self.lanes.free(lane));
                 if let AckBody(Answer::Malformed(error)) = answer {
                     return Err(Violation::Malformed(error));
                 }
@@ -379,19 +406,31 @@ impl Dispatch {
                 {
                     reply(&socket, id, answer);
                 }
-                lane.into_iter().for_each(|lane| self.lanes.free(lane));
                 Ok(())
             }
-            Ended::Disconnected => Ok(()),
+            Finished::Disconnected => Ok(()),
         }
     }
 
-    fn run_disconnect(&mut self, socket: &Socket, reason: DisconnectReason, cx: &mut Context<'_>) {
+    fn run_disconnect(&mut self, socket: &Socket, cx: &mut Context<'_>) {
+        let Some(Ended { reason, .. }) = socket.ended() else {
+            return;
+        };
         tracing::debug!(socket = %socket.id(), nsp = socket.nsp(), %reason, "disconnected");
         if let Some(handler) = &socket.namespace().handlers.disconnect {
             let running = Running::disconnect(socket.clone(), handler, reason);
             // A disconnect handler breaks no rule of the protocol.
             let _ = self.run(running, cx);
+        }
+    }
+}
+
+/// Its task has been dropped in the middle: nobody must think that its sockets are still there.
+impl Drop for Dispatch {
+    fn drop(&mut self) {
+        for socket in self.router.close() {
+            socket.end(DisconnectReason::TransportClose);
+            socket.release();
         }
     }
 }

@@ -1,11 +1,15 @@
 //! The one task of each connection: it reads, writes, keeps the time and polls the handlers.
 
 mod dispatch;
+mod inbox;
 mod lanes;
+mod polls;
 mod running;
 mod sessions;
+mod sockets;
 mod task;
 mod timers;
 
-pub(crate) use sessions::{Entry, Inbound, PollAnswer, PostAnswer, Sessions};
+pub(crate) use inbox::{Inbound, PollAnswer, PostAnswer, Refused};
+pub(crate) use sessions::{Entry, Guard, Sessions};
 pub(crate) use task::Connection;

@@ -3,7 +3,7 @@
 //! A handler is polled at once, on its connection's task; only one that has to wait is kept here.
 
 use std::any::Any;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -41,7 +41,7 @@ enum Work {
 }
 
 /// A handler has ended.
-pub(super) enum Ended {
+pub(super) enum Finished {
     Admitted(Socket, Result<(), Refusal>),
     Connected(Socket, Result<(), Refusal>),
     Event {
@@ -62,8 +62,9 @@ impl Running {
     }
 
     pub(super) fn connect(socket: Socket, handler: &BoxHandler<Done>) -> Self {
-        let future = handler.call(EventContext::new(socket.clone(), Call::Connect));
         let span = span(&socket, "connect");
+        let context = EventContext::new(socket.clone(), Call::Connect);
+        let future = guarded(&span, || handler.call(context)).unwrap_or_else(|Panicked| failed());
         Self {
             socket,
             work: Work::Connect(future),
@@ -76,8 +77,9 @@ impl Running {
         handler: &BoxHandler<Done>,
         reason: DisconnectReason,
     ) -> Self {
-        let future = handler.call(EventContext::new(socket.clone(), Call::Disconnect(reason)));
         let span = span(&socket, "disconnect");
+        let context = EventContext::new(socket.clone(), Call::Disconnect(reason));
+        let future = guarded(&span, || handler.call(context)).unwrap_or_else(|Panicked| failed());
         Self {
             socket,
             work: Work::Disconnect(future),
@@ -85,50 +87,47 @@ impl Running {
         }
     }
 
+    /// `call` makes its future; what users have written may panic in it.
     pub(super) fn event(
-        socket: Socket,
+        socket: &Socket,
         name: &str,
-        future: BoxFuture<AckBody>,
         ack: Option<u64>,
         lane: Option<Lane>,
+        call: impl FnOnce() -> BoxFuture<AckBody>,
     ) -> Self {
+        let span = span(socket, name);
+        let future = guarded(&span, call)
+            .unwrap_or_else(|Panicked| Box::pin(ready(AckBody::error("internal error"))));
         socket.add_pending();
-        let span = span(&socket, name);
         Self {
-            socket,
+            socket: socket.clone(),
             work: Work::Event { future, ack, lane },
             span,
         }
     }
 
     /// Polls it; a panic is its end, and nobody else's.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Finished> {
         let Self { socket, work, span } = self;
-        let _in_span = span.enter();
-        match catch_unwind(AssertUnwindSafe(|| work.poll(socket, cx))) {
-            Ok(poll) => poll,
-            Err(panic) => {
-                tracing::error!(panic = panic_message(&*panic), "handler panicked");
-                Poll::Ready(work.panicked(socket))
-            }
-        }
+        guarded(span, || work.poll(socket, cx))
+            .unwrap_or_else(|Panicked| Poll::Ready(work.panicked(socket)))
     }
 }
 
 impl Work {
-    fn poll(&mut self, socket: &Socket, cx: &mut Context<'_>) -> Poll<Ended> {
+    fn poll(&mut self, socket: &Socket, cx: &mut Context<'_>) -> Poll<Finished> {
         let socket = || socket.clone();
         match self {
             Self::Admit(future) => future
                 .as_mut()
                 .poll(cx)
-                .map(|result| Ended::Admitted(socket(), result)),
+                .map(|result| Finished::Admitted(socket(), result)),
             Self::Connect(future) => future
                 .as_mut()
                 .poll(cx)
-                .map(|Done(result)| Ended::Connected(socket(), result)),
+                .map(|Done(result)| Finished::Connected(socket(), result)),
             Self::Event { future, ack, lane } => {
-                future.as_mut().poll(cx).map(|answer| Ended::Event {
+                future.as_mut().poll(cx).map(|answer| Finished::Event {
                     socket: socket(),
                     ack: *ack,
                     lane: lane.take(),
@@ -139,40 +138,34 @@ impl Work {
                 if let Err(refusal) = result {
                     tracing::warn!(error = refusal.message, "disconnect handler failed");
                 }
-                Ended::Disconnected
+                Finished::Disconnected
             }),
         }
     }
 
-    fn panicked(&mut self, socket: &Socket) -> Ended {
+    fn panicked(&mut self, socket: &Socket) -> Finished {
         let socket = socket.clone();
-        let refusal = || {
-            Err(Refusal {
-                message: "internal error".to_owned(),
-                data: None,
-            })
-        };
         match self {
-            Self::Admit(_) => Ended::Admitted(socket, refusal()),
-            Self::Connect(_) => Ended::Connected(socket, refusal()),
+            Self::Admit(_) => Finished::Admitted(socket, Err(Refusal::internal())),
+            Self::Connect(_) => Finished::Connected(socket, Err(Refusal::internal())),
             Self::Event { ack, lane, .. } => {
                 let answer = AckBody::error("internal error");
-                Ended::Event {
+                Finished::Event {
                     socket,
                     ack: *ack,
                     lane: lane.take(),
                     answer,
                 }
             }
-            Self::Disconnect(_) => Ended::Disconnected,
+            Self::Disconnect(_) => Finished::Disconnected,
         }
     }
 }
 
 impl Future for Running {
-    type Output = Ended;
+    type Output = Finished;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
         Self::poll(&mut self, cx)
     }
 }
@@ -190,14 +183,29 @@ impl Handlers {
         self.pending.push(running);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+    pub(super) fn len(&self) -> usize {
+        self.pending.len()
     }
 
     /// The next handler that has ended.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ended>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Finished>> {
         Pin::new(&mut self.pending).poll_next(cx)
     }
+}
+
+/// What users have written has panicked, and that is traced.
+struct Panicked;
+
+fn guarded<T>(span: &Span, work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    let _in_span = span.enter();
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        tracing::error!(panic = panic_message(&*panic), "handler panicked");
+        Panicked
+    })
+}
+
+fn failed() -> BoxFuture<Done> {
+    Box::pin(ready(Done(Err(Refusal::internal()))))
 }
 
 async fn admit(socket: Socket) -> Result<(), Refusal> {

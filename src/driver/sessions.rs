@@ -1,63 +1,54 @@
 //! The table of connections: sid to the mailbox of its task.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
-use bytestring::ByteString;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::inbox::{Inbound, Inbox, Refused};
 use crate::adapter::BoxFuture;
-use crate::engine::DisconnectReason;
+use crate::engine::{DisconnectReason, Transport};
 use crate::hub::{Client, Command, Connections};
 use crate::protocol::Sid;
 use crate::sync::Lock;
-use crate::transport::WebSocket;
-
-/// What a request hands to the task of its connection.
-#[derive(Debug)]
-pub(crate) enum Inbound {
-    /// A poll. The answer's receiver is dropped when the client gives up.
-    Poll(oneshot::Sender<PollAnswer>),
-    /// The body of a POST. It is answered when all its packets have been taken.
-    Post(ByteString, oneshot::Sender<PostAnswer>),
-    /// A request broke the rules of the transport.
-    Broken(DisconnectReason),
-    /// A WebSocket that wants to take over.
-    Probe(WebSocket),
-    /// It did not come to it.
-    ProbeFailed,
-}
-
-/// How a poll ends.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum PollAnswer {
-    Payload(Bytes),
-    /// Another poll was pending: 400.
-    Overlap,
-}
-
-/// How a POST ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PostAnswer {
-    /// All its packets have been taken, or the session ended while they were.
-    Taken,
-    /// It holds something that is no packet.
-    Undecodable,
-}
 
 /// A connection, as requests see it.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) client: Arc<Client>,
-    pub(crate) mailbox: mpsc::Sender<Inbound>,
+    pub(super) inbox: Inbox,
     /// A POST is being read.
     pub(crate) posting: AtomicBool,
     /// A WebSocket is taking over, or has.
     pub(crate) upgrading: AtomicBool,
+}
+
+impl Entry {
+    pub(super) fn new(client: Arc<Client>) -> Self {
+        let upgrading = client.transport() == Transport::WebSocket;
+        Self {
+            client,
+            inbox: Inbox::default(),
+            posting: false.into(),
+            upgrading: upgrading.into(),
+        }
+    }
+
+    /// Hands a request to the connection's task.
+    pub(crate) fn hand(&self, inbound: Inbound) -> Result<(), Refused> {
+        self.inbox.push(inbound)?;
+        self.client.outbox.nudge();
+        Ok(())
+    }
+
+    /// Resolves when the session is over.
+    pub(crate) fn closed(&self) -> impl Future<Output = ()> + Send {
+        self.inbox.closed()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -68,64 +59,86 @@ struct Shared {
     entries: Lock<HashMap<Sid, Arc<Entry>>>,
     /// Until when a shutdown waits; none is under way while it is not set.
     shut: OnceLock<Instant>,
-    /// Connections whose task, or one of their handlers, is still running.
+    /// Connections whose handshake, task or handlers are still running.
     running: AtomicUsize,
     /// A shutdown has begun, or the last connection is done.
     changed: Notify,
 }
 
-/// Counts a task as running while it lives.
+/// Counts a connection as running while it lives, from its handshake on.
 #[derive(Debug)]
-pub(crate) struct Guard(Arc<Shared>);
+pub(crate) struct Guard {
+    shared: Arc<Shared>,
+    sid: Sid,
+}
 
 impl Sessions {
     pub(crate) fn get(&self, sid: Sid) -> Option<Arc<Entry>> {
         self.0.entries.lock().get(&sid).cloned()
     }
 
-    pub(crate) fn insert(&self, entry: Arc<Entry>) -> Guard {
-        self.0.running.fetch_add(1, Ordering::Relaxed);
-        self.0.entries.lock().insert(entry.client.sid, entry);
-        Guard(Arc::clone(&self.0))
+    /// A handshake begins; nothing if a shutdown has.
+    pub(crate) fn begin(&self, sid: Sid) -> Option<Guard> {
+        self.0.running.fetch_add(1, Ordering::AcqRel);
+        let guard = Guard {
+            shared: Arc::clone(&self.0),
+            sid,
+        };
+        self.is_open().then_some(guard)
     }
 }
 
 impl Guard {
+    /// The session is open.
+    pub(super) fn enter(&self, entry: &Arc<Entry>) {
+        let entries = &self.shared.entries;
+        entries.lock().insert(self.sid, Arc::clone(entry));
+        // A shutdown that began since the handshake has not seen it, or both tell it, which does no harm.
+        if self.shared.shut.get().is_some() {
+            close(entry);
+        }
+    }
+
     /// The session is over: its sid is unknown from now on.
-    pub(crate) fn remove(&self, sid: Sid) {
-        let entry = self.0.entries.lock().remove(&sid);
+    pub(super) fn leave(&self) {
+        let entry = self.shared.entries.lock().remove(&self.sid);
         drop(entry);
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if self.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.changed.notify_waiters();
+        self.leave();
+        if self.shared.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.changed.notify_waiters();
         }
     }
 }
 
+fn close(entry: &Entry) {
+    entry
+        .client
+        .command(Command::Close(DisconnectReason::ServerShuttingDown));
+}
+
 impl Connections for Sessions {
     fn shut_down(&self, window: Duration, limit: Duration) {
+        let window = window.min(limit);
         self.0.shut.get_or_init(|| Instant::now() + limit);
         self.0.changed.notify_waiters();
         let entries: Vec<_> = self.0.entries.lock().values().cloned().collect();
-        let close = |entry: &Entry| {
-            entry
-                .client
-                .command(Command::Close(DisconnectReason::ServerShuttingDown))
-        };
         if window.is_zero() || entries.len() < 2 {
             entries.iter().for_each(|entry| close(entry));
             return;
         }
         // The table's order is random, so the neighbours of one moment have nothing in common.
         let pause = window / u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        let mut next = Instant::now();
         tokio::spawn(async move {
             for entry in entries {
                 close(&entry);
-                tokio::time::sleep(pause).await;
+                next += pause;
+                tokio::time::sleep_until(next).await;
             }
         });
     }

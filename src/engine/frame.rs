@@ -59,6 +59,11 @@ impl Frame {
         }))
     }
 
+    /// How many Engine.IO packets it is: its text and each of its attachments.
+    pub(crate) fn packets(&self) -> usize {
+        1 + self.0.attachments.len()
+    }
+
     /// How many bytes of payload it carries, all its parts together.
     pub(crate) fn size(&self) -> usize {
         let attachments: usize = self.0.attachments.iter().map(|a| a.data.len()).sum();

@@ -13,6 +13,6 @@ pub(crate) use config::Config;
 pub use config::Transport;
 pub(crate) use frame::Frame;
 pub use outbox::EmitError;
-pub(crate) use outbox::{Outbox, Pushed};
+pub(crate) use outbox::{Outbox, Pushed, give_back};
 pub use reason::DisconnectReason;
 pub(crate) use session::{Action, Control, Input, Session};

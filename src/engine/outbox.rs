@@ -1,6 +1,8 @@
 //! What waits to be written to one client: a bounded queue of frames with a waker.
 
 use std::collections::VecDeque;
+use std::sync::MutexGuard;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use super::Frame;
@@ -41,6 +43,8 @@ pub(crate) enum Pushed {
 pub(crate) struct Outbox {
     max_packets: usize,
     max_bytes: usize,
+    /// More than half of either limit waits. Beside the lock, since it is asked for each event that comes in.
+    crowded: AtomicBool,
     state: Lock<State>,
 }
 
@@ -56,32 +60,31 @@ struct State {
     stalled: bool,
     /// A frame was refused since the queue was last below its limits.
     refused: bool,
-    woken: bool,
+    /// A frame has been queued that the writer has not taken.
+    fed: bool,
+    /// The writer is wanted for something else.
+    nudged: bool,
     closed: bool,
     waker: Option<Waker>,
     /// Who waits for room.
     waiting: Vec<Waker>,
 }
 
-/// What [`Outbox::take`] saw.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Taken {
-    /// Frames are being refused because the client does not read.
-    pub(crate) refused: bool,
-}
+/// A queue longer than this is not kept when it is empty.
+const KEPT: usize = 32;
 
 impl Outbox {
     pub(crate) fn new(max_packets: usize, max_bytes: usize) -> Self {
         Self {
             max_packets,
             max_bytes,
+            crowded: AtomicBool::new(false),
             state: Lock::new(State::default()),
         }
     }
 
     /// Queues a frame and wakes the writer.
     pub(crate) fn push(&self, frame: Frame, volatile: bool) -> Pushed {
-        let size = frame.size();
         let mut state = self.state.lock();
         if state.closed {
             return Pushed::Closed;
@@ -90,34 +93,51 @@ impl Outbox {
             return Pushed::Dropped;
         }
         if state.packets >= self.max_packets
-            || (state.packets > 0 && state.bytes + size > self.max_bytes)
+            || (state.packets > 0 && state.bytes + frame.size() > self.max_bytes)
         {
             if volatile {
                 return Pushed::Dropped;
             }
             state.refused = true;
+            state.nudged = true;
             let bytes = state.bytes;
             Self::wake(state);
             return Pushed::Full(bytes);
         }
+        self.queue(state, frame);
+        Pushed::Queued
+    }
+
+    /// Queues a packet that the protocol owes, whatever the limits: an acknowledgement, the answer to a CONNECT. There is at
+    /// most one for each packet of the client, and of those none is taken while the outbox is [crowded](Self::is_crowded).
+    pub(crate) fn push_owed(&self, frame: Frame) {
+        let state = self.state.lock();
+        if !state.closed {
+            self.queue(state, frame);
+        }
+    }
+
+    fn queue(&self, mut state: MutexGuard<'_, State>, frame: Frame) {
         state.packets += 1;
-        state.bytes += size;
+        state.bytes += frame.size();
+        self.measure(&state);
         if state.first.is_none() && state.rest.is_empty() {
             state.first = Some(frame);
         } else {
             state.rest.push_back(frame);
         }
+        state.fed = true;
         Self::wake(state);
-        Pushed::Queued
     }
 
     /// Wakes the writer without queueing anything.
-    pub(crate) fn wake_writer(&self) {
-        Self::wake(self.state.lock());
+    pub(crate) fn nudge(&self) {
+        let mut state = self.state.lock();
+        state.nudged = true;
+        Self::wake(state);
     }
 
-    fn wake(mut state: std::sync::MutexGuard<'_, State>) {
-        state.woken = true;
+    fn wake(mut state: MutexGuard<'_, State>) {
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
@@ -125,24 +145,66 @@ impl Outbox {
         }
     }
 
-    /// Moves all that is queued into `into`, in order. It counts against the limits until [`written`](Self::written).
-    pub(crate) fn take(&self, into: &mut VecDeque<Frame>) -> Taken {
-        let mut state = self.state.lock();
-        into.extend(state.first.take());
-        into.append(&mut state.rest);
-        Taken {
-            refused: state.refused,
-        }
+    /// Whether so much waits that nothing should be done which makes it more.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed)
     }
 
-    /// Reports what the transport has taken over.
-    pub(crate) fn written(&self, packets: usize, bytes: usize) {
+    fn measure(&self, state: &State) {
+        let crowded = state.packets > self.max_packets / 2 || state.bytes > self.max_bytes / 2;
+        self.crowded.store(crowded, Ordering::Relaxed);
+    }
+
+    /// Moves all that is queued behind what `into` has. It counts against the limits until [`settle`](Self::settle).
+    pub(crate) fn take(&self, into: &mut VecDeque<Frame>) {
         let mut state = self.state.lock();
+        state.fed = false;
+        into.extend(state.first.take());
+        if state.rest.len() > into.len() {
+            // The shorter one moves.
+            std::mem::swap(&mut state.rest, into);
+            while let Some(frame) = state.rest.pop_back() {
+                into.push_front(frame);
+            }
+        } else {
+            into.append(&mut state.rest);
+        }
+        give_back(&mut state.rest);
+    }
+
+    /// Takes the first frame, if there is one and it `fits`.
+    pub(crate) fn take_if(&self, fits: impl FnOnce(&Frame) -> bool) -> Option<Frame> {
+        let mut state = self.state.lock();
+        state.fed = false;
+        if !fits(state.first.as_ref().or(state.rest.front())?) {
+            return None;
+        }
+        let frame = state.first.take().or_else(|| state.rest.pop_front());
+        give_back(&mut state.rest);
+        frame
+    }
+
+    /// Whether nothing is queued.
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = self.state.lock();
+        state.first.is_none() && state.rest.is_empty()
+    }
+
+    /// Reports what the transport has taken over, and whether it can take more at once. Returns whether frames are being
+    /// refused because the client does not read.
+    pub(crate) fn settle(&self, packets: usize, bytes: usize, stalled: bool) -> bool {
+        let mut state = self.state.lock();
+        state.stalled = stalled;
+        if packets == 0 {
+            return state.refused;
+        }
         state.packets = state.packets.saturating_sub(packets);
         state.bytes = state.bytes.saturating_sub(bytes);
+        self.measure(&state);
         if state.packets < self.max_packets && state.bytes < self.max_bytes {
             state.refused = false;
         }
+        let refused = state.refused;
         let waiting = if self.is_low(&state) {
             std::mem::take(&mut state.waiting)
         } else {
@@ -150,6 +212,7 @@ impl Outbox {
         };
         drop(state);
         waiting.into_iter().for_each(Waker::wake);
+        refused
     }
 
     /// Ready when no more than a quarter of either limit is waiting, or nothing ever will be.
@@ -158,7 +221,9 @@ impl Outbox {
         if state.closed || self.is_low(&state) {
             return Poll::Ready(());
         }
-        state.waiting.push(cx.waker().clone());
+        if !state.waiting.iter().any(|old| old.will_wake(cx.waker())) {
+            state.waiting.push(cx.waker().clone());
+        }
         Poll::Pending
     }
 
@@ -166,22 +231,13 @@ impl Outbox {
         state.packets <= self.max_packets / 4 && state.bytes <= self.max_bytes / 4
     }
 
-    /// Whether it has refused a frame since it was last below its limits.
-    pub(crate) fn refuses(&self) -> bool {
-        self.state.lock().refused
-    }
-
-    /// Says whether the transport can take more at once.
-    pub(crate) fn set_stalled(&self, stalled: bool) {
-        self.state.lock().stalled = stalled;
-    }
-
-    /// Leaves the writer's waker, unless something has happened since the last call.
+    /// Leaves the writer's waker, unless something has happened since the last call that the writer has not seen.
     ///
     /// Returns true when the writer must look again instead of sleeping.
     pub(crate) fn register(&self, waker: &Waker) -> bool {
         let mut state = self.state.lock();
-        if std::mem::take(&mut state.woken) {
+        let fed = std::mem::take(&mut state.fed);
+        if std::mem::take(&mut state.nudged) || fed {
             return true;
         }
         match &mut state.waker {
@@ -191,31 +247,31 @@ impl Outbox {
         false
     }
 
-    /// Packets and bytes that are not yet written.
-    pub(crate) fn pending(&self) -> (usize, usize) {
-        let state = self.state.lock();
-        (state.packets, state.bytes)
-    }
-
     /// Refuses everything from now on and forgets what was queued.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
-        let before = std::mem::replace(
-            &mut *state,
-            State {
-                closed: true,
-                ..State::default()
-            },
-        );
+        let closed = State {
+            closed: true,
+            ..State::default()
+        };
+        let before = std::mem::replace(&mut *state, closed);
+        self.measure(&state);
         drop(state);
         before.waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// After a burst, an idle connection needs no room for the next one.
+pub(crate) fn give_back<T>(queue: &mut VecDeque<T>) {
+    if queue.is_empty() && queue.capacity() > KEPT {
+        *queue = VecDeque::new();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::task::Wake;
 
     use super::*;
@@ -247,7 +303,7 @@ mod tests {
         assert_eq!(outbox.push(frame(), false), Pushed::Queued);
         assert_eq!(take(&outbox), 2);
         assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
-        outbox.written(1, frame().size());
+        outbox.settle(1, frame().size(), false);
         assert_eq!(outbox.push(frame(), false), Pushed::Queued);
     }
 
@@ -264,8 +320,8 @@ mod tests {
         assert_eq!(outbox.push(frame(), true), Pushed::Queued);
         assert_eq!(outbox.push(frame(), true), Pushed::Dropped);
         assert_eq!(take(&outbox), 1);
-        outbox.written(1, frame().size());
-        outbox.set_stalled(true);
+        outbox.settle(1, frame().size(), false);
+        outbox.settle(0, 0, true);
         assert_eq!(outbox.push(frame(), true), Pushed::Dropped);
     }
 
@@ -289,12 +345,72 @@ mod tests {
         assert!(outbox.poll_flushed(cx).is_ready());
         outbox.push(frame(), false);
         assert!(outbox.poll_flushed(cx).is_pending());
-        outbox.written(1, frame().size());
+        outbox.settle(1, frame().size(), false);
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
         outbox.push(frame(), false);
         assert!(outbox.poll_flushed(cx).is_pending());
         outbox.close();
         assert_eq!(count.0.load(Ordering::Relaxed), 2);
         assert_eq!(outbox.push(frame(), false), Pushed::Closed);
+    }
+
+    #[test]
+    fn what_the_protocol_owes_is_queued_beyond_the_limits() {
+        let outbox = Outbox::new(2, 1000);
+        for _ in 0..3 {
+            outbox.push_owed(frame());
+        }
+        assert_eq!(outbox.state.lock().packets, 3);
+        assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
+        outbox.close();
+        outbox.push_owed(frame());
+        assert_eq!(take(&outbox), 0);
+    }
+
+    #[test]
+    fn it_is_crowded_above_half_of_its_limits() {
+        let outbox = Outbox::new(2, 1000);
+        outbox.push(frame(), false);
+        assert!(!outbox.is_crowded());
+        outbox.push(frame(), false);
+        assert!(outbox.is_crowded());
+        take(&outbox);
+        assert!(outbox.is_crowded(), "taken, but not written");
+        outbox.settle(1, frame().size(), false);
+        assert!(!outbox.is_crowded());
+    }
+
+    #[test]
+    fn frames_are_taken_in_order_and_one_by_one_if_they_fit() {
+        let outbox = Outbox::new(1000, 100_000);
+        let named = |name: &str| Frame::new(EncodedPacket::plain(Kind::Disconnect, name, None));
+        let mut taken = VecDeque::from([named("/0")]);
+        for name in ["/1", "/2", "/3"] {
+            outbox.push(named(name), false);
+        }
+        assert!(outbox.take_if(|_| false).is_none());
+        let first = outbox.take_if(|frame| frame.packets() == 1).unwrap();
+        assert_eq!(first.text(), b"41/1,");
+        outbox.take(&mut taken);
+        assert!(outbox.is_empty());
+        let texts: Vec<_> = taken.iter().map(Frame::text).collect();
+        assert_eq!(texts, [b"41/0,", b"41/2,", b"41/3,"]);
+        for _ in 0..100 {
+            outbox.push(named("/x"), false);
+        }
+        outbox.take(&mut taken);
+        assert_eq!(taken.len(), 103);
+        assert_eq!(taken[0].text(), b"41/0,");
+    }
+
+    #[test]
+    fn who_has_taken_all_may_sleep() {
+        let outbox = Outbox::new(10, 1000);
+        outbox.push(frame(), false);
+        take(&outbox);
+        assert!(!outbox.register(Waker::noop()));
+        outbox.nudge();
+        take(&outbox);
+        assert!(outbox.register(Waker::noop()), "not for a frame");
     }
 }

@@ -34,7 +34,7 @@ pub(crate) enum Input {
     ProbePacket(Packet),
     /// The WebSocket that wanted to take over is gone.
     ProbeLost,
-    /// Nothing was read for a while, by the server's own choice: a pong may lie there.
+    /// Nothing is being read, by the server's own choice: a pong may lie there.
     NotRead,
     /// The transport ended.
     Lost(DisconnectReason),
@@ -63,7 +63,8 @@ pub(crate) enum Action {
     AnswerProbe,
     /// Answer the pending poll, if any, with a `noop`.
     ReleasePoll,
-    /// The probing WebSocket is now the transport.
+    /// The probing WebSocket is now the transport. A pending poll ends with a `noop`: what is queued goes the new way, or it
+    /// could be overtaken.
     Upgrade,
     /// Close the probing WebSocket.
     CloseProbe,
@@ -146,7 +147,7 @@ impl Session {
             (State::Closed, _) => {}
             (State::Open, Input::Lost(reason)) => self.close(reason),
             (State::Open, Input::Close(reason)) => {
-                self.close_probe();
+                // An upgrade goes on: its client may have stopped polling, and what is left then goes by the WebSocket.
                 self.state = State::Closing {
                     reason,
                     close_at: now + self.timing.close_timeout,
@@ -160,10 +161,9 @@ impl Session {
                 let reason = *reason;
                 self.close(reason);
             }
-            // What else a client sends to a session that is closing is ignored, as in Node.
-            (State::Closing { .. }, _) | (State::Open, Input::Flushed) => {}
-            (State::Open, Input::Packet(packet)) => self.packet(packet, now),
-            (State::Open, Input::PollOpened) => {
+            (_, Input::ProbePacket(packet)) => self.probe_packet(packet),
+            (_, Input::ProbeLost) => self.probe = Probe::None,
+            (_, Input::PollOpened) => {
                 if let Probe::Open {
                     probed: true,
                     noop_at,
@@ -173,6 +173,9 @@ impl Session {
                     *noop_at = Some(now + NOOP_DELAY);
                 }
             }
+            // What else a client sends to a session that is closing is ignored, as in Node.
+            (State::Closing { .. }, _) | (State::Open, Input::Flushed) => {}
+            (State::Open, Input::Packet(packet)) => self.packet(packet, now),
             (State::Open, Input::ProbeOpened) => {
                 let close_at = now + self.timing.upgrade_timeout;
                 self.probe = Probe::Open {
@@ -181,8 +184,6 @@ impl Session {
                     noop_at: None,
                 };
             }
-            (State::Open, Input::ProbePacket(packet)) => self.probe_packet(packet),
-            (State::Open, Input::ProbeLost) => self.probe = Probe::None,
             (State::Open, Input::NotRead) => {
                 if let Heartbeat::Awaiting { close_at, .. } = &mut self.heartbeat {
                     *close_at = now + self.timing.ping_timeout;
@@ -192,15 +193,13 @@ impl Session {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        match self.state {
-            State::Open => {}
-            State::Closing { reason, close_at } => {
-                if now >= close_at {
-                    self.close(reason);
-                }
-                return;
-            }
-            State::Closed => return,
+        if let State::Closing { reason, close_at } = self.state
+            && now >= close_at
+        {
+            self.close(reason);
+        }
+        if self.is_closed() {
+            return;
         }
         if let Probe::Open {
             close_at, noop_at, ..
@@ -213,6 +212,9 @@ impl Session {
             if now >= *close_at {
                 self.close_probe();
             }
+        }
+        if self.is_closing() {
+            return;
         }
         match self.heartbeat {
             Heartbeat::Idle { ping_at } if now >= ping_at => {
@@ -234,14 +236,11 @@ impl Session {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        match self.state {
-            State::Open => {}
-            State::Closing { close_at, .. } => return Some(close_at),
-            State::Closed => return None,
-        }
-        let mut next = match self.heartbeat {
-            Heartbeat::Idle { ping_at } => ping_at,
-            Heartbeat::Awaiting { close_at, .. } => close_at,
+        let mut next = match (&self.state, &self.heartbeat) {
+            (State::Closed, _) => return None,
+            (State::Closing { close_at, .. }, _) => *close_at,
+            (State::Open, Heartbeat::Idle { ping_at }) => *ping_at,
+            (State::Open, Heartbeat::Awaiting { close_at, .. }) => *close_at,
         };
         if let Probe::Open {
             close_at, noop_at, ..
@@ -311,7 +310,6 @@ impl Session {
                 // The heartbeat goes on as it was: a pong that is owed is still owed.
                 self.probe = Probe::None;
                 self.transport = Transport::WebSocket;
-                self.actions.push_back(Action::ReleasePoll);
                 self.actions.push_back(Action::Upgrade);
             }
             _ => self.close_probe(),
@@ -429,7 +427,6 @@ mod tests {
                 Action::Send(Control::Ping),
                 Action::AnswerProbe,
                 Action::ReleasePoll,
-                Action::ReleasePoll,
                 Action::Upgrade
             ]
         );
@@ -491,5 +488,28 @@ mod tests {
             actions(&mut session),
             [Action::Closed(DisconnectReason::ForcedClose)]
         );
+    }
+
+    #[test]
+    fn an_upgrade_under_way_goes_on_while_the_session_is_closing() {
+        let start = t0();
+        let (mut session, config) = polling(start);
+        session.handle(Input::ProbeOpened, start);
+        session.handle(Input::ProbePacket(text("2probe")), start);
+        actions(&mut session);
+        session.handle(Input::Close(DisconnectReason::ForcedClose), start);
+        session.handle(Input::ProbePacket(text("5")), start);
+        assert_eq!(actions(&mut session), [Action::Upgrade]);
+        session.handle(Input::Flushed, start);
+        assert_eq!(
+            actions(&mut session),
+            [Action::Closed(DisconnectReason::ForcedClose)]
+        );
+
+        let (mut session, _) = polling(start);
+        session.handle(Input::ProbeOpened, start);
+        session.handle(Input::Close(DisconnectReason::ForcedClose), start);
+        session.handle_timeout(start + config.upgrade_timeout);
+        assert_eq!(actions(&mut session), [Action::CloseProbe]);
     }
 }

@@ -10,8 +10,8 @@ use crate::sync::Lock;
 /// What the sockets of a connection want of the task that runs it.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// The server has disconnected this socket: run its handler.
-    Left(Socket, DisconnectReason),
+    /// The server has disconnected this socket: tell its client, run its handler.
+    Left(Socket),
     /// Close the whole connection once all that is queued has been written.
     Close(DisconnectReason),
 }
@@ -22,7 +22,14 @@ pub(crate) struct Client {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) handshake: Handshake,
     transport: Lock<Transport>,
-    commands: Lock<Vec<Command>>,
+    commands: Lock<Commands>,
+}
+
+#[derive(Debug, Default)]
+struct Commands {
+    waiting: Vec<Command>,
+    /// The task takes none any more.
+    closed: bool,
 }
 
 impl Client {
@@ -41,13 +48,28 @@ impl Client {
         }
     }
 
+    /// Hands a command to the task; it is dropped when the connection is over.
     pub(crate) fn command(&self, command: Command) {
-        self.commands.lock().push(command);
-        self.outbox.wake_writer();
+        let mut commands = self.commands.lock();
+        if commands.closed {
+            return;
+        }
+        commands.waiting.push(command);
+        drop(commands);
+        self.outbox.nudge();
     }
 
     pub(crate) fn take_commands(&self) -> Vec<Command> {
-        std::mem::take(&mut *self.commands.lock())
+        std::mem::take(&mut self.commands.lock().waiting)
+    }
+
+    /// Takes no commands any more: they would keep sockets alive that keep this alive.
+    pub(crate) fn close_commands(&self) {
+        let mut commands = self.commands.lock();
+        commands.closed = true;
+        let waiting = std::mem::take(&mut commands.waiting);
+        drop(commands);
+        drop(waiting);
     }
 
     pub(crate) fn transport(&self) -> Transport {

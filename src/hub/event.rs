@@ -283,6 +283,15 @@ pub(crate) struct Refusal {
     pub(crate) data: Option<Box<RawValue>>,
 }
 
+impl Refusal {
+    pub(crate) fn internal() -> Self {
+        Self {
+            message: "internal error".to_owned(),
+            data: None,
+        }
+    }
+}
+
 /// How a connect or disconnect handler ended.
 #[derive(Debug)]
 pub struct Done(pub(crate) Result<(), Refusal>);

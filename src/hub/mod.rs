@@ -30,5 +30,6 @@ pub use remote::RemoteSocket;
 pub(crate) use reply::reply;
 pub use server::SocketIo;
 pub(crate) use server::{Connections, Server, Settings};
+pub(crate) use socket::Ended;
 pub use socket::Socket;
 pub(crate) use taken::Answered;

@@ -26,7 +26,7 @@ pub(crate) fn reply(socket: &Socket, id: u64, body: AckBody) {
         }),
         (AckFormat::ErrorFirst, Answer::Error(args)) => args,
     };
-    socket.push(EncodedPacket::from_args(
+    socket.push_owed(EncodedPacket::from_args(
         args,
         Kind::Ack,
         socket.nsp(),

@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) max_namespaces: usize,
     /// Packets that wait for handlers to go on, over all namespaces of a connection.
     pub(crate) max_queued: usize,
+    /// Handlers under way, over all namespaces of a connection.
+    pub(crate) max_handlers: usize,
     pub(crate) drain_window: Duration,
     pub(crate) drain_limit: Duration,
 }

@@ -2,11 +2,13 @@
 
 use std::any::Any;
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytestring::ByteString;
+use futures_util::future::select;
 use http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -61,7 +63,15 @@ enum State {
     /// Middleware are deciding.
     Connecting,
     Connected,
-    Closed(DisconnectReason),
+    Closed(Ended),
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) reason: DisconnectReason,
+    /// Whether it was connected before. If not, nobody has seen it, and nobody is told.
+    pub(crate) was_connected: bool,
 }
 
 impl Socket {
@@ -220,13 +230,9 @@ impl Socket {
     /// Disconnects it from its namespace; the client stays connected to others. Its client does not reconnect by
     /// itself. Node's `socket.disconnect()`.
     pub fn disconnect(&self) {
-        if self.end(DisconnectReason::ServerNamespaceDisconnect) {
-            // In this order, so that a client that joins anew at once finds the namespace left.
-            self.0.client.command(Command::Left(
-                self.clone(),
-                DisconnectReason::ServerNamespaceDisconnect,
-            ));
-            self.push(EncodedPacket::plain(Kind::Disconnect, self.nsp(), None));
+        // What middleware are still deciding about is ended by the connection alone.
+        if self.connected() && self.end(DisconnectReason::ServerNamespaceDisconnect) {
+            self.0.client.command(Command::Left(self.clone()));
         }
     }
 
@@ -255,9 +261,8 @@ impl Socket {
             let notified = self.0.closed.notified();
             tokio::pin!(notified);
             notified.as_mut().enable();
-            let state = *self.0.state.lock();
-            if let State::Closed(reason) = state {
-                return reason;
+            if let Some(ended) = self.ended() {
+                return ended.reason;
             }
             notified.await;
         }
@@ -276,7 +281,8 @@ impl Socket {
     /// # }
     /// ```
     pub async fn flushed(&self) {
-        std::future::poll_fn(|cx| self.0.client.outbox.poll_flushed(cx)).await;
+        let flushed = std::future::poll_fn(|cx| self.0.client.outbox.poll_flushed(cx));
+        select(pin!(flushed), pin!(self.closed())).await;
     }
 
     pub(crate) fn send_event<T: Serialize + ?Sized>(
@@ -297,10 +303,9 @@ impl Socket {
         }
     }
 
-    /// Queues a packet of the protocol's own. It is refused only when the client is gone or does not read, and then its
-    /// connection is closed.
-    pub(crate) fn push(&self, packet: EncodedPacket) {
-        self.0.client.outbox.push(Frame::new(packet), false);
+    /// Queues a packet of the protocol's own, whatever the limits.
+    pub(crate) fn push_owed(&self, packet: EncodedPacket) {
+        self.0.client.outbox.push_owed(Frame::new(packet));
     }
 
     pub(crate) fn auth(&self) -> Option<&str> {
@@ -320,41 +325,48 @@ impl Socket {
         self.0.request.grant(grant);
     }
 
-    /// Middleware have admitted it: it joins the namespace. Returns false when it is over already.
+    /// Middleware have admitted it: it joins the namespace, behind the packet that tells its client. Returns false when it is
+    /// over already.
     pub(crate) fn connect(&self) -> bool {
+        let reply = format!(r#"{{"sid":"{}"}}"#, self.id());
+        let packet = EncodedPacket::plain(Kind::Connect, self.nsp(), Some(&reply));
         let mut state = self.0.state.lock();
-        let connecting = *state == State::Connecting;
-        if connecting {
-            *state = State::Connected;
+        if *state != State::Connecting {
+            return false;
         }
+        // Under the lock: nobody may emit before the client knows of the socket.
+        self.push_owed(packet);
+        *state = State::Connected;
         drop(state);
-        if connecting {
-            self.0.nsp.members.insert(&self.0.member);
-        }
-        connecting
+        self.0.nsp.members.insert(&self.0.member);
+        true
     }
 
-    /// It leaves its namespace and rooms. Returns true for the one caller who ended it while it was connected, and who
-    /// has to see to its disconnect handler.
+    /// It leaves its namespace and rooms. Returns true for the one caller who ended it.
     pub(crate) fn end(&self, reason: DisconnectReason) -> bool {
-        let before = {
-            let mut state = self.0.state.lock();
-            match *state {
-                State::Closed(_) => return false,
-                // What middleware are still deciding about is ended by the connection alone.
-                State::Connecting if reason == DisconnectReason::ServerNamespaceDisconnect => {
-                    return false;
-                }
-                before => {
-                    *state = State::Closed(reason);
-                    before
-                }
-            }
-        };
+        let mut state = self.0.state.lock();
+        if matches!(*state, State::Closed(_)) {
+            return false;
+        }
+        let was_connected = *state == State::Connected;
+        *state = State::Closed(Ended {
+            reason,
+            was_connected,
+        });
+        drop(state);
         self.0.nsp.members.remove(&self.0.member);
         self.0.member.close_acks();
         self.0.closed.notify_waiters();
-        before == State::Connected
+        true
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        let state = *self.0.state.lock();
+        match state {
+            State::Closed(ended) => Some(ended),
+            State::Connecting | State::Connected => None,
+        }
     }
 
     pub(crate) fn add_pending(&self) {
@@ -378,7 +390,8 @@ impl Socket {
 
     /// Whether the server has ended it: then what its client sent before is not handled any more.
     pub(crate) fn ended_by_server(&self) -> bool {
-        matches!(*self.0.state.lock(), State::Closed(reason) if reason.is_by_server())
+        self.ended()
+            .is_some_and(|ended| ended.reason.is_by_server())
     }
 
     pub(crate) fn borrow_parts(&self) -> Option<Box<Parts>> {

@@ -34,8 +34,17 @@ pub(crate) struct Member {
 pub(super) struct Joined {
     /// In the order of joining.
     pub(super) rooms: Vec<Room>,
+    pub(super) presence: Presence,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It has not been admitted: the rooms that it joins are remembered, and reach it from its admission on.
+    #[default]
+    Expected,
+    Here,
     /// It has left the namespace, so it joins nothing any more.
-    pub(super) gone: bool,
+    Gone,
 }
 
 impl Member {

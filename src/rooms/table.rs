@@ -2,13 +2,14 @@
 //!
 //! Every member is also in the room of its own id, as in Node; that room is not stored but looked up.
 //!
-//! Locks are taken in one order: a member's rooms, then a shard. A walk takes neither: it holds a snapshot.
+//! Locks are taken in one order: a member's rooms, then the list of all, or a shard. A walk takes neither: it holds a snapshot.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use super::member::Presence;
 use super::{Member, Room};
 use crate::protocol::Sid;
 use crate::sync::Lock;
@@ -63,15 +64,26 @@ impl Table {
         }
     }
 
+    /// Admits a member to the namespace, and to the rooms that it has joined meanwhile. Nothing if it has left already.
     pub(crate) fn insert(&self, member: &Arc<Member>) {
+        let mut joined = member.joined.lock();
+        if joined.presence != Presence::Expected {
+            return;
+        }
+        joined.presence = Presence::Here;
         self.all.lock().insert(member);
+        for room in &joined.rooms {
+            self.put_in(Arc::clone(room), member);
+        }
     }
 
     /// Takes a member out of the namespace and of all its rooms, which stay readable on the member.
     pub(crate) fn remove(&self, member: &Member) {
-        self.all.lock().remove(member.id);
         let mut joined = member.joined.lock();
-        joined.gone = true;
+        if std::mem::replace(&mut joined.presence, Presence::Gone) != Presence::Here {
+            return;
+        }
+        self.all.lock().remove(member.id);
         for room in &joined.rooms {
             self.take_out(room, member.id);
         }
@@ -83,18 +95,16 @@ impl Table {
             return true;
         }
         let mut joined = member.joined.lock();
-        if joined.gone || joined.rooms.contains(&room) {
+        if joined.presence == Presence::Gone || joined.rooms.contains(&room) {
             return true;
         }
         if joined.rooms.len() >= limit {
             return false;
         }
         joined.rooms.push(Arc::clone(&room));
-        self.shard(&room)
-            .lock()
-            .entry(room)
-            .or_default()
-            .insert(member);
+        if joined.presence == Presence::Here {
+            self.put_in(room, member);
+        }
         true
     }
 
@@ -102,7 +112,7 @@ impl Table {
         let mut joined = member.joined.lock();
         let before = joined.rooms.len();
         joined.rooms.retain(|other| **other != *room);
-        if joined.rooms.len() < before {
+        if joined.rooms.len() < before && joined.presence == Presence::Here {
             self.take_out(room, member.id);
         }
     }
@@ -132,6 +142,11 @@ impl Table {
     /// How many members the namespace has.
     pub(crate) fn len(&self) -> usize {
         self.all.lock().list.len()
+    }
+
+    fn put_in(&self, room: Room, member: &Arc<Member>) {
+        let mut shard = self.shard(&room).lock();
+        shard.entry(room).or_default().insert(member);
     }
 
     fn take_out(&self, room: &str, id: Sid) {

@@ -43,16 +43,21 @@ impl Refusal {
 
 /// What a poll takes along.
 pub(super) fn payload(body: Bytes) -> Response<Body> {
-    let mut response = answer(StatusCode::OK, "text/plain; charset=UTF-8", body);
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    unstored("text/plain; charset=UTF-8", body)
 }
 
 /// A POST has been taken.
 pub(super) fn accepted() -> Response<Body> {
-    answer(StatusCode::OK, "text/html", Bytes::from_static(b"ok"))
+    unstored("text/html", Bytes::from_static(b"ok"))
+}
+
+/// An answer that no cache may keep.
+fn unstored(kind: &'static str, body: Bytes) -> Response<Body> {
+    let mut response = answer(StatusCode::OK, kind, body);
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// A rule of the transport is broken, which has no code.

@@ -11,18 +11,18 @@ use bytestring::ByteString;
 use futures_util::future::{Either, select};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 use tower::BoxError;
 
 use super::request::{Asked, parse};
 use super::response::{Refusal, accepted, empty, payload, unavailable};
-use crate::driver::{Connection, Entry, Inbound, PollAnswer, PostAnswer, Sessions};
+use crate::driver::{Connection, Entry, Guard, Inbound, PollAnswer, PostAnswer, Refused, Sessions};
 use crate::engine::{DisconnectReason, Outbox, Transport};
-use crate::hub::{Client, Connections, Handshake, Server, SocketIo, new_sid};
+use crate::hub::{Client, Handshake, Server, SocketIo, new_sid};
 use crate::protocol::Sid;
-use crate::protocol::websocket::accept_key;
+use crate::protocol::websocket::{accept_key, is_key};
 use crate::transport::WebSocket;
 
 /// The server, for the time of one request.
@@ -41,7 +41,6 @@ where
         context.sessions.get(sid)
     });
     match asked {
-        Ok(Asked::Open | Asked::OpenWebSocket) if !context.sessions.is_open() => unavailable(),
         Ok(Asked::Open) => open(&context, parts),
         Ok(Asked::OpenWebSocket) => open_websocket(context, parts),
         Ok(Asked::Poll(entry)) => poll(&entry).await,
@@ -49,17 +48,24 @@ where
         Ok(Asked::Upgrade(entry)) => upgrade(&context, entry, parts),
         Ok(Asked::OtherMethod) => empty(StatusCode::INTERNAL_SERVER_ERROR),
         Err(refusal) => {
-            tracing::debug!(uri = %parts.uri, %refusal, "request refused");
+            // Not the query: it may hold what only the client should know.
+            let path = parts.uri.path();
+            tracing::debug!(method = %parts.method, path, %refusal, "request refused");
             refusal.response()
         }
     }
 }
 
 fn open(context: &Context, mut parts: Parts) -> Response<Body> {
-    let Some((client, packet)) = new_client(context, &mut parts, Transport::Polling) else {
-        return empty(StatusCode::SERVICE_UNAVAILABLE);
+    let Some(Fresh {
+        guard,
+        client,
+        packet,
+    }) = fresh(context, &mut parts, Transport::Polling)
+    else {
+        return unavailable();
     };
-    let (connection, _) = Connection::open(&context.server, &context.sessions, client, None);
+    let connection = Connection::open(&context.server, guard, client, None);
     tokio::spawn(connection.run());
     payload(packet.into())
 }
@@ -69,8 +75,13 @@ fn open_websocket(context: Context, mut parts: Parts) -> Response<Body> {
         Ok(switch) => switch,
         Err(refused) => return refused,
     };
-    let Some((client, packet)) = new_client(&context, &mut parts, Transport::WebSocket) else {
-        return empty(StatusCode::SERVICE_UNAVAILABLE);
+    let Some(Fresh {
+        guard,
+        client,
+        packet,
+    }) = fresh(&context, &mut parts, Transport::WebSocket)
+    else {
+        return unavailable();
     };
     drop(parts);
     tokio::spawn(async move {
@@ -79,23 +90,27 @@ fn open_websocket(context: Context, mut parts: Parts) -> Response<Body> {
             Ok(upgraded) => WebSocket::new(upgraded, max_payload),
             Err(error) => return tracing::debug!(%error, "upgrade failed"),
         };
-        socket.push_text(packet.as_bytes());
-        let (connection, _) =
-            Connection::open(&context.server, &context.sessions, client, Some(socket));
+        socket.push_packet(packet.as_bytes());
+        let connection = Connection::open(&context.server, guard, client, Some(socket));
         drop(context);
         connection.run().await;
     });
     response
 }
 
-/// A fresh client, and the packet that opens its session.
-fn new_client(
-    context: &Context,
-    parts: &mut Parts,
-    transport: Transport,
-) -> Option<(Arc<Client>, String)> {
+/// A client whose session is about to open.
+struct Fresh {
+    guard: Guard,
+    client: Arc<Client>,
+    /// What opens its session.
+    packet: String,
+}
+
+/// Nothing if the server is shutting down.
+fn fresh(context: &Context, parts: &mut Parts, transport: Transport) -> Option<Fresh> {
     let config = &context.server.settings.engine;
     let sid: Sid = new_sid()?;
+    let guard = context.sessions.begin(sid)?;
     parts.extensions.insert(context.io.clone());
     let packet = crate::protocol::engine_io::Handshake {
         sid,
@@ -109,13 +124,17 @@ fn new_client(
         config.max_outbox_bytes,
     ));
     let client = Client::new(sid, outbox, Handshake::new(parts), transport);
-    Some((Arc::new(client), packet.encode()))
+    Some(Fresh {
+        guard,
+        client: Arc::new(client),
+        packet: packet.encode(),
+    })
 }
 
 async fn poll(entry: &Entry) -> Response<Body> {
     let (sender, receiver) = oneshot::channel();
-    if entry.mailbox.send(Inbound::Poll(sender)).await.is_err() {
-        return Refusal::SessionUnknown.response();
+    if let Err(refused) = entry.hand(Inbound::Poll(sender)) {
+        return refused.response();
     }
     match receiver.await {
         Ok(PollAnswer::Payload(body)) => payload(body),
@@ -124,23 +143,29 @@ async fn poll(entry: &Entry) -> Response<Body> {
     }
 }
 
+impl Refused {
+    fn response(self) -> Response<Body> {
+        match self {
+            Self::Closed => Refusal::SessionUnknown.response(),
+            Self::Full => empty(StatusCode::BAD_REQUEST),
+        }
+    }
+}
+
 async fn post<B>(context: &Context, entry: &Arc<Entry>, parts: &Parts, body: B) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
     let Some(posting) = Posting::begin(entry) else {
-        entry.broken(DisconnectReason::TransportError).await;
+        entry.broken(DisconnectReason::TransportError);
         return empty(StatusCode::BAD_REQUEST);
     };
     let kind = parts.headers.get(header::CONTENT_TYPE);
     if kind.is_some_and(|kind| kind == "application/octet-stream") {
-        return posting
-            .fail(DisconnectReason::TransportError, StatusCode::BAD_REQUEST)
-            .await;
+        return posting.fail(DisconnectReason::TransportError, StatusCode::BAD_REQUEST);
     }
     let limit = context.server.settings.engine.max_payload;
-    let body = Limited::new(Box::pin(body), limit).collect();
-    let body = match select(pin!(body), pin!(entry.mailbox.closed())).await {
+    let body = match select(pin!(read(body, limit)), pin!(entry.closed())).await {
         Either::Left((body, _)) => body,
         // A body that never ends is not waited for longer than its session lives.
         Either::Right(_) => {
@@ -149,32 +174,23 @@ where
         }
     };
     let body = match body {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            tracing::debug!(sid = %entry.client.sid, limit, "request body over the limit");
-            return posting
-                .fail(
-                    DisconnectReason::TransportError,
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                )
-                .await;
-        }
+        Ok(body) => body,
         Err(error) => {
-            tracing::debug!(sid = %entry.client.sid, %error, "request body cannot be read");
-            return posting
-                .fail(DisconnectReason::TransportError, StatusCode::BAD_REQUEST)
-                .await;
+            tracing::debug!(%error, limit, "request body cannot be taken");
+            let status = match error {
+                BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                BodyError::Lost(_) => StatusCode::BAD_REQUEST,
+            };
+            return posting.fail(DisconnectReason::TransportError, status);
         }
     };
     let Ok(text) = ByteString::try_from(body) else {
-        return posting
-            .fail(DisconnectReason::ParseError, StatusCode::BAD_REQUEST)
-            .await;
+        return posting.fail(DisconnectReason::ParseError, StatusCode::BAD_REQUEST);
     };
     let (done, taken) = oneshot::channel();
-    if entry.mailbox.send(Inbound::Post(text, done)).await.is_err() {
+    if let Err(refused) = entry.hand(Inbound::Post(text, done)) {
         posting.end();
-        return Refusal::SessionUnknown.response();
+        return refused.response();
     }
     let answer = taken.await;
     posting.end();
@@ -184,10 +200,44 @@ where
     }
 }
 
+/// Why the body of a POST was not taken.
+#[derive(Debug, thiserror::Error)]
+enum BodyError {
+    #[error("larger than the limit")]
+    TooLarge,
+    #[error("{0}")]
+    Lost(BoxError),
+}
+
+/// Reads a body into one buffer, however small its pieces are: each would keep the server's whole read buffer alive.
+async fn read<B>(body: B, limit: usize) -> Result<Vec<u8>, BodyError>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    let mut body = pin!(body);
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(limit);
+    if expected > limit {
+        return Err(BodyError::TooLarge);
+    }
+    let mut all = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| BodyError::Lost(error.into()))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if data.len() > limit - all.len() {
+            return Err(BodyError::TooLarge);
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(all)
+}
+
 impl Entry {
     /// Ends the session. If its task is gone there is none.
-    async fn broken(&self, reason: DisconnectReason) {
-        let _ = self.mailbox.send(Inbound::Broken(reason)).await;
+    fn broken(&self, reason: DisconnectReason) {
+        // A full inbox has worse to tell.
+        let _ = self.hand(Inbound::Broken(reason));
     }
 }
 
@@ -211,8 +261,8 @@ impl Posting {
         self.ended = true;
     }
 
-    async fn fail(self, reason: DisconnectReason, status: StatusCode) -> Response<Body> {
-        self.entry.broken(reason).await;
+    fn fail(self, reason: DisconnectReason, status: StatusCode) -> Response<Body> {
+        self.entry.broken(reason);
         self.end();
         empty(status)
     }
@@ -222,9 +272,7 @@ impl Drop for Posting {
     fn drop(&mut self) {
         self.entry.posting.store(false, Ordering::Release);
         if !self.ended {
-            // A full mailbox has worse to tell.
-            let broken = Inbound::Broken(DisconnectReason::TransportError);
-            let _ = self.entry.mailbox.try_send(broken);
+            self.entry.broken(DisconnectReason::TransportError);
         }
     }
 }
@@ -241,13 +289,14 @@ fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) -> Response<B
     let max_payload = context.server.settings.engine.max_payload;
     tokio::spawn(async move {
         let inbound = match on_upgrade.await {
-            Ok(upgraded) => Inbound::Probe(WebSocket::new(upgraded, max_payload)),
+            Ok(upgraded) => Inbound::Probe(Box::new(WebSocket::new(upgraded, max_payload))),
             Err(error) => {
                 tracing::debug!(sid = %entry.client.sid, %error, "upgrade failed");
                 Inbound::ProbeFailed
             }
         };
-        let _ = entry.mailbox.send(inbound).await;
+        // If its session is gone, so is it.
+        let _ = entry.hand(inbound);
     });
     response
 }
@@ -270,6 +319,7 @@ fn switch_protocols(parts: &mut Parts) -> Result<(Response<Body>, OnUpgrade), Re
     let key = parts
         .headers
         .get(header::SEC_WEBSOCKET_KEY)
+        .filter(|key| is_key(key.as_bytes()))
         .map(|key| accept_key(key.as_bytes()));
     if key.is_none() && !http2 {
         return Err(Refusal::BadRequest.response());

@@ -2,6 +2,7 @@
 
 mod polling;
 mod websocket;
+mod writer;
 
 pub(crate) use polling::collect;
 pub(crate) use websocket::{End, WebSocket};

@@ -1,10 +1,8 @@
 //! The body of a poll.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
-use crate::engine::{Control, Frame};
+use crate::engine::{Control, Outbox};
 use crate::protocol::engine_io::PayloadWriter;
 
 /// A body carries no more packets than this: a client library in wide use (python-engineio) refuses more.
@@ -14,31 +12,27 @@ const MAX_PACKETS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Collected {
     pub(crate) body: Bytes,
-    /// How many frames of the queue are in it, and their size.
+    /// How many frames of the outbox are in it, and their size.
     pub(crate) frames: usize,
     pub(crate) bytes: usize,
 }
 
-/// Packs as many frames of the queue as one body may hold, then, if none is left, `controls`.
-pub(crate) fn collect(queue: &mut VecDeque<Frame>, controls: &mut VecDeque<Control>) -> Collected {
+/// Packs as many frames as one body may hold. A ping that is due is always among them, or a long queue would keep it from
+/// its client until it is too late.
+pub(crate) fn collect(outbox: &Outbox, ping: bool) -> Collected {
     let mut writer = PayloadWriter::default();
-    let (mut packets, mut frames, mut bytes) = (0, 0, 0);
-    while let Some(frame) = queue.front() {
-        let parts = 1 + frame.base64().count();
-        if packets > 0 && packets + parts > MAX_PACKETS {
-            break;
-        }
+    let (mut packets, mut frames, mut bytes) = (usize::from(ping), 0, 0);
+    while let Some(frame) =
+        outbox.take_if(|frame| frames == 0 || packets + frame.packets() <= MAX_PACKETS)
+    {
         writer.push_text(frame.text());
         frame.base64().for_each(|data| writer.push_base64(data));
-        packets += parts;
+        packets += frame.packets();
         frames += 1;
         bytes += frame.size();
-        queue.pop_front();
     }
-    if queue.is_empty() {
-        controls
-            .drain(..)
-            .for_each(|control| writer.push_text(control.text()));
+    if ping {
+        writer.push_text(Control::Ping.text());
     }
     Collected {
         body: writer.finish(),

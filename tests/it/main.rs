@@ -20,6 +20,7 @@ mod layers;
 mod limits;
 mod mounting;
 mod polling;
+mod races;
 mod support;
 mod upgrade;
 mod vectors;

@@ -132,6 +132,16 @@ pub fn masked_frame(opcode: Opcode, payload: &[u8], mask: [u8; 4]) -> Bytes {
     frame.into()
 }
 
+/// Whether this may be a `Sec-WebSocket-Key`: 16 bytes in base64 (section 4.1).
+#[must_use]
+pub fn is_key(key: &[u8]) -> bool {
+    let digits = |key: &[u8]| {
+        key.iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+    };
+    key.len() == 24 && key.strip_suffix(b"==").is_some_and(digits)
+}
+
 /// `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (section 4.2.2).
 #[must_use]
 pub fn accept_key(key: &[u8]) -> String {

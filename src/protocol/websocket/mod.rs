@@ -17,5 +17,5 @@ mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
 pub use decoder::{Config, Decoder, Event};
-pub use encode::{Header, Opcode, accept_key, close_frame, frame, masked_frame};
+pub use encode::{Header, Opcode, accept_key, close_frame, frame, is_key, masked_frame};
 pub use error::ProtocolError;

@@ -62,9 +62,10 @@ async fn a_broadcast_reaches_each_of_its_target_once() {
     assert_eq!(heard(&io, &mut clients).await, "c");
     io.local().to("y").emit("hey", ());
     assert_eq!(heard(&io, &mut clients).await, "b");
-    io.to(&vec!["y"]).emit("hey", ());
+    let (list, array) = (vec!["y"], ["y".to_owned(), "z".to_owned()]);
+    io.to(&list).to(list).emit("hey", ());
     assert_eq!(heard(&io, &mut clients).await, "b");
-    io.to(&["y", "z"]).emit("hey", ());
+    io.to(&array).to(array).emit("hey", ());
     assert_eq!(heard(&io, &mut clients).await, "b");
     io.to(HashSet::from(["x".to_owned()])).emit("hey", ());
     assert_eq!(heard(&io, &mut clients).await, "ab");

@@ -1,0 +1,155 @@
+//! A connection over polling: the GET that waits for packets, the POST that brings some.
+
+use std::task::Context;
+
+use tokio::sync::oneshot;
+
+use super::inbox::{Inbound, PollAnswer, PostAnswer};
+use super::task::Connection;
+use crate::engine::{Control, DisconnectReason, Input};
+use crate::protocol::engine_io::Payload;
+use crate::transport::collect;
+
+/// How many packets of a POST are taken before what they caused is written.
+const BATCH: usize = 128;
+
+/// The requests that are pending.
+#[derive(Debug, Default)]
+pub(super) struct Polls {
+    poll: Option<oneshot::Sender<PollAnswer>>,
+    /// The poll that is pending came when the session was closing.
+    late: bool,
+    post: Option<Post>,
+    /// A ping is due.
+    pub(super) ping: bool,
+}
+
+/// A POST whose packets are being taken.
+#[derive(Debug)]
+struct Post {
+    packets: Payload,
+    done: oneshot::Sender<PostAnswer>,
+}
+
+impl Connection {
+    pub(super) fn take_requests(&mut self, cx: &mut Context<'_>) {
+        // Polls are taken also while a POST waits for its handlers: what these emit must get out.
+        while let Some(inbound) = self.entry.inbox.pop() {
+            match inbound {
+                Inbound::Poll(poll) => self.open_poll(poll, cx),
+                Inbound::Post(body, done) => {
+                    let packets = Payload::decode(body);
+                    self.polls.post = Some(Post { packets, done });
+                }
+                Inbound::Broken(reason) => self.input(Input::Lost(reason), cx),
+                Inbound::Probe(socket) => {
+                    self.sockets.probe = Some(socket);
+                    self.input(Input::ProbeOpened, cx);
+                }
+                Inbound::ProbeFailed => self.probe_over(),
+            }
+        }
+        let poll = self.polls.poll.as_mut();
+        if poll.is_some_and(|poll| poll.poll_closed(cx).is_ready()) {
+            self.poll_lost(cx);
+        }
+    }
+
+    fn open_poll(&mut self, poll: oneshot::Sender<PollAnswer>, cx: &mut Context<'_>) {
+        if self.polls.poll.is_some() {
+            tracing::debug!("overlapping polls");
+            let _ = poll.send(PollAnswer::Overlap);
+            self.input(Input::Lost(DisconnectReason::TransportError), cx);
+            return;
+        }
+        if self.sockets.main.is_some() {
+            // The WebSocket has taken over while this one was on its way.
+            let _ = poll.send(PollAnswer::Payload(Control::Noop.text().into()));
+            return;
+        }
+        self.polls.late |= self.session.is_closing();
+        self.polls.poll = Some(poll);
+        self.input(Input::PollOpened, cx);
+        self.client.outbox.settle(0, 0, false);
+    }
+
+    fn poll_lost(&mut self, cx: &mut Context<'_>) {
+        tracing::debug!("poll closed prematurely");
+        self.polls.poll = None;
+        self.input(Input::Lost(DisconnectReason::TransportError), cx);
+    }
+
+    /// Takes packets of a POST, as long as more can be taken in. Returns whether there are more that can.
+    pub(super) fn take_post(&mut self, cx: &mut Context<'_>) -> bool {
+        for _ in 0..BATCH {
+            if !self.session.is_open() {
+                self.answer_post(PostAnswer::Taken);
+            }
+            let held = self.is_held();
+            let Some(post) = &mut self.polls.post else {
+                return false;
+            };
+            if held && !post.packets.is_done() {
+                return false;
+            }
+            match post.packets.next() {
+                Some(Ok(packet)) => self.input(Input::Packet(packet), cx),
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "undecodable payload");
+                    self.answer_post(PostAnswer::Undecodable);
+                    self.input(Input::Lost(DisconnectReason::ParseError), cx);
+                }
+                None => self.answer_post(PostAnswer::Taken),
+            }
+        }
+        true
+    }
+
+    /// Gives a pending poll what is queued. Returns whether the outbox refuses frames.
+    pub(super) fn write_poll(&mut self, cx: &mut Context<'_>) -> bool {
+        let outbox = &self.client.outbox;
+        let (closing, ping) = (self.session.is_closing(), self.polls.ping);
+        let nothing = !ping && outbox.is_empty();
+        if self.polls.poll.is_none() || (nothing && !closing) {
+            return outbox.settle(0, 0, self.polls.poll.is_none());
+        }
+        if closing && outbox.is_empty() {
+            // By itself: official clients forget what comes in one payload with it.
+            self.session.handle(Input::Flushed, self.now);
+            return false;
+        }
+        let collected = collect(outbox, ping);
+        self.polls.ping = false;
+        let refused = outbox.settle(collected.frames, collected.bytes, true);
+        if let Some(poll) = self.polls.poll.take()
+            && poll.send(PollAnswer::Payload(collected.body)).is_err()
+        {
+            self.poll_lost(cx);
+        }
+        refused
+    }
+
+    /// Answers what is pending: the session is closed.
+    pub(super) fn end_polls(&mut self, reason: DisconnectReason) {
+        // A client that closes by itself needs not be told.
+        self.answer_poll(match reason {
+            DisconnectReason::TransportClose => Control::Noop.text(),
+            _ if self.polls.late => b"6\x1e1",
+            _ => Control::Close.text(),
+        });
+        self.answer_post(PostAnswer::Taken);
+    }
+
+    pub(super) fn answer_poll(&mut self, payload: &'static [u8]) {
+        if let Some(poll) = self.polls.poll.take() {
+            let _ = poll.send(PollAnswer::Payload(payload.into()));
+            self.client.outbox.settle(0, 0, true);
+        }
+    }
+
+    fn answer_post(&mut self, answer: PostAnswer) {
+        if let Some(post) = self.polls.post.take() {
+            let _ = post.done.send(answer);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! A connection over WebSocket: the one in use, and the one that wants to take over from polling.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use super::task::{CLOSE_HANDSHAKE, Connection};
+use crate::engine::{Control, DisconnectReason, Input, Transport};
+use crate::protocol::engine_io::Packet;
+use crate::protocol::websocket::Event;
+use crate::transport::{End, WebSocket};
+
+/// How many packets are taken before what they caused is written.
+const BATCH: usize = 128;
+
+/// The WebSockets of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    /// The transport in use, unless that is polling.
+    pub(super) main: Option<WebSocket>,
+    pub(super) probe: Option<Box<WebSocket>>,
+    /// Why it ended, for its closing handshake.
+    pub(super) end: Option<End>,
+}
+
+impl Sockets {
+    pub(super) fn new(main: Option<WebSocket>) -> Self {
+        Self {
+            main,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn answer_probe(&mut self) {
+        if let Some(probe) = &mut self.probe {
+            probe.push_packet(Packet::PONG_PROBE.as_bytes());
+        }
+    }
+
+    /// The closing handshakes of what is left.
+    pub(super) async fn farewell(self) {
+        if let Some(probe) = self.probe {
+            close_in_background(probe);
+        }
+        if let Some(main) = self.main {
+            main.close(self.end.as_ref()).await;
+        }
+    }
+}
+
+impl Connection {
+    /// Reads the WebSocket. Returns whether it should be read again at once.
+    pub(super) fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.session.is_closed() || self.is_held() {
+            return false;
+        }
+        let Some(mut socket) = self.sockets.main.take() else {
+            return false;
+        };
+        let waker = cx.waker().clone();
+        let mut taken = 0;
+        let read = socket.poll_read(cx, &mut |event| {
+            let cx = &mut Context::from_waker(&waker);
+            match decode(event) {
+                Ok(packet) => self.input(Input::Packet(packet), cx),
+                Err(()) => self.input(Input::Lost(DisconnectReason::ParseError), cx),
+            }
+            taken += 1;
+            if taken == BATCH || self.dispatch.is_full() || self.session.is_closed() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        self.sockets.main = Some(socket);
+        match read {
+            Poll::Pending => false,
+            Poll::Ready(Ok(())) => !self.is_held(),
+            Poll::Ready(Err(end)) => {
+                tracing::debug!(%end, "websocket ended");
+                let reason = match end {
+                    End::Closed(_) | End::Lost(_) => DisconnectReason::TransportClose,
+                    End::Violation(_) => DisconnectReason::TransportError,
+                };
+                self.sockets.end = Some(end);
+                self.input(Input::Lost(reason), cx);
+                false
+            }
+        }
+    }
+
+    /// Reads and writes the WebSocket that wants to take over. Returns whether it should be looked at again at once.
+    pub(super) fn read_probe(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(probe) = &mut self.sockets.probe else {
+            return false;
+        };
+        // One packet at a time: what follows the upgrade belongs to the session.
+        let mut packet = None;
+        let read = probe.poll_read(cx, &mut |event| {
+            packet = Some(decode(event));
+            ControlFlow::Break(())
+        });
+        let any = packet.is_some();
+        if let Some(packet) = packet {
+            let packet = packet.unwrap_or(Packet::Close);
+            self.input(Input::ProbePacket(packet), cx);
+        } else if let Poll::Ready(Err(_)) = read {
+            self.probe_lost(cx);
+        }
+        if let Some(probe) = &mut self.sockets.probe
+            && let Poll::Ready(Err(_)) = probe.poll_write(cx)
+        {
+            self.probe_lost(cx);
+        }
+        any
+    }
+
+    fn probe_lost(&mut self, cx: &mut Context<'_>) {
+        self.probe_over();
+        self.input(Input::ProbeLost, cx);
+    }
+
+    pub(super) fn probe_over(&mut self) {
+        if let Some(probe) = self.sockets.probe.take() {
+            close_in_background(probe);
+        }
+        self.entry.upgrading.store(false, Ordering::Release);
+    }
+
+    pub(super) fn upgrade(&mut self) {
+        self.answer_poll(Control::Noop.text());
+        self.sockets.main = self.sockets.probe.take().map(|probe| *probe);
+        self.client.set_transport(Transport::WebSocket);
+        self.client.outbox.settle(0, 0, false);
+        if let Some(socket) = &mut self.sockets.main
+            && std::mem::take(&mut self.polls.ping)
+        {
+            socket.push_packet(Control::Ping.text());
+        }
+    }
+
+    /// Writes what is queued. Returns whether the outbox refuses frames.
+    pub(super) fn write_socket(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(socket) = &mut self.sockets.main else {
+            return false;
+        };
+        let (write, refused) = socket.poll_outbox(&self.client.outbox, cx);
+        match write {
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(%error, "cannot write");
+                self.sockets.end = Some(End::Lost(error));
+                let lost = Input::Lost(DisconnectReason::TransportClose);
+                self.session.handle(lost, self.now);
+            }
+            Poll::Ready(Ok(())) if self.session.is_closing() => {
+                self.session.handle(Input::Flushed, self.now);
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => {}
+        }
+        refused
+    }
+}
+
+fn close_in_background(socket: Box<WebSocket>) {
+    tokio::spawn(async move {
+        let _ = tokio::time::timeout(CLOSE_HANDSHAKE, socket.close(None)).await;
+    });
+}
+
+fn decode(event: Event) -> Result<Packet, ()> {
+    match event {
+        Event::Text(text) => {
+            Packet::decode_text(text).map_err(|error| tracing::debug!(%error, "undecodable packet"))
+        }
+        Event::Binary(data) => Ok(Packet::decode_binary(data)),
+        // The transport keeps these to itself.
+        Event::Ping(_) | Event::Pong(_) | Event::Close(_) => Err(()),
+    }
+}

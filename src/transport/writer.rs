@@ -1,0 +1,246 @@
+//! What a WebSocket has to write, and how far it has got.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+
+use crate::engine::{Frame, Outbox, give_back};
+
+/// How many chunks one write gathers.
+const GATHER: usize = 64;
+/// Several chunks that are no longer than this together are copied into one.
+const COALESCE: usize = 16 * 1024;
+/// Where the connection takes one chunk at a time (TLS, HTTP/2), so much is copied into one.
+const COALESCE_ONE: usize = 64 * 1024;
+/// Frames of the protocol's own that may wait. A peer that asks for more does not read, and gets no answer.
+const URGENT: usize = 8;
+
+thread_local! {
+    static BUFFER: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
+}
+
+/// Frames of the outbox, and those of the protocol's own, which go first but never into the middle of another.
+#[derive(Default)]
+pub(super) struct Writer {
+    queue: VecDeque<Frame>,
+    /// Where in the first of the queue the next write starts.
+    chunk: usize,
+    offset: usize,
+    urgent: VecDeque<Bytes>,
+    /// Where in the first of these the next write starts.
+    urgent_offset: usize,
+    /// The connection has taken bytes that it may not have sent yet.
+    unflushed: bool,
+}
+
+/// What one write has moved, as the outbox counts it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Written {
+    packets: usize,
+    bytes: usize,
+}
+
+impl Writer {
+    /// Queues a frame of the protocol's own. Returns false when too many wait already.
+    pub(super) fn push_urgent(&mut self, frame: Bytes) -> bool {
+        let room = self.urgent.len() < URGENT;
+        if room {
+            self.urgent.push_back(frame);
+        }
+        room
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queue.len() + self.urgent.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.urgent.is_empty()
+    }
+
+    /// Writes what is queued here and in the outbox, to which it reports. Returns whether the outbox refuses frames.
+    pub(super) fn poll_outbox<W: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut W,
+        outbox: &Outbox,
+        cx: &mut Context<'_>,
+    ) -> (Poll<io::Result<()>>, bool) {
+        outbox.take(&mut self.queue);
+        let mut written = Written::default();
+        let result = self.poll(io, cx, &mut written);
+        let refused = outbox.settle(written.packets, written.bytes, result.is_pending());
+        (result, refused)
+    }
+
+    /// Writes what is queued here.
+    pub(super) fn poll_own<W: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll(io, cx, &mut Written::default())
+    }
+
+    fn poll<W: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+        written: &mut Written,
+    ) -> Poll<io::Result<()>> {
+        while !self.is_empty() {
+            match ready!(self.write(io, cx))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                bytes => self.advance(bytes, written),
+            }
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            ready!(Pin::new(io).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn write<W: AsyncWrite + Unpin>(
+        &self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let vectored = io.is_write_vectored();
+        let mut gathered = Gathered {
+            slices: [IoSlice::new(&[]); GATHER],
+            used: 0,
+            bytes: 0,
+            limit: if vectored { usize::MAX } else { COALESCE_ONE },
+        };
+        self.gather(&mut gathered);
+        let Gathered {
+            slices,
+            used,
+            bytes,
+            ..
+        } = gathered;
+        let slices = slices.get(..used).unwrap_or_default();
+        match slices {
+            [one] => Pin::new(io).poll_write(cx, one),
+            many if bytes <= COALESCE || !vectored => {
+                let mut buffer = BUFFER.take().unwrap_or_default();
+                buffer.clear();
+                many.iter()
+                    .for_each(|slice| buffer.extend_from_slice(slice));
+                let result = Pin::new(io).poll_write(cx, &buffer);
+                BUFFER.set(Some(buffer));
+                result
+            }
+            many => Pin::new(io).poll_write_vectored(cx, many),
+        }
+    }
+
+    /// Whether the first of the queue has been begun.
+    fn is_mid_frame(&self) -> bool {
+        (self.chunk, self.offset) != (0, 0)
+    }
+
+    /// The next bytes, in the order in which [`advance`](Self::advance) counts them.
+    fn gather<'a>(&'a self, gathered: &mut Gathered<'a>) {
+        let mut frames = self.queue.iter();
+        if self.is_mid_frame()
+            && let Some(frame) = frames.next()
+        {
+            let offset = self.offset;
+            for index in self.chunk..frame.chunks() {
+                let skip = if index == self.chunk { offset } else { 0 };
+                if !gathered.push(frame.chunk(index), skip) {
+                    return;
+                }
+            }
+        }
+        for (index, frame) in self.urgent.iter().enumerate() {
+            let skip = if index == 0 { self.urgent_offset } else { 0 };
+            if !gathered.push(frame, skip) {
+                return;
+            }
+        }
+        for frame in frames {
+            for index in 0..frame.chunks() {
+                if !gathered.push(frame.chunk(index), 0) {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, mut bytes: usize, written: &mut Written) {
+        if self.is_mid_frame() {
+            self.advance_frame(&mut bytes, written);
+        }
+        while bytes > 0
+            && let Some(frame) = self.urgent.front()
+        {
+            let left = frame.len().saturating_sub(self.urgent_offset);
+            if bytes < left {
+                self.urgent_offset += bytes;
+                return;
+            }
+            bytes -= left;
+            self.urgent_offset = 0;
+            self.urgent.pop_front();
+        }
+        while bytes > 0 && !self.queue.is_empty() {
+            self.advance_frame(&mut bytes, written);
+        }
+        give_back(&mut self.queue);
+    }
+
+    /// Moves on in the first of the queue.
+    fn advance_frame(&mut self, bytes: &mut usize, written: &mut Written) {
+        let Some(frame) = self.queue.front() else {
+            return;
+        };
+        while self.chunk < frame.chunks() {
+            let left = frame.chunk(self.chunk).len().saturating_sub(self.offset);
+            if *bytes < left {
+                self.offset += *bytes;
+                *bytes = 0;
+                return;
+            }
+            *bytes -= left;
+            self.chunk += 1;
+            self.offset = 0;
+        }
+        written.packets += 1;
+        written.bytes += frame.size();
+        self.chunk = 0;
+        self.queue.pop_front();
+    }
+}
+
+struct Gathered<'a> {
+    slices: [IoSlice<'a>; GATHER],
+    used: usize,
+    bytes: usize,
+    limit: usize,
+}
+
+impl<'a> Gathered<'a> {
+    /// Returns false when it is full.
+    fn push(&mut self, chunk: &'a [u8], skip: usize) -> bool {
+        let Some(slot) = self.slices.get_mut(self.used) else {
+            return false;
+        };
+        let data = chunk.get(skip..).unwrap_or_default();
+        // A large one alone needs no copy.
+        if self.used > 0 && data.len() > self.limit - self.bytes.min(self.limit) {
+            return false;
+        }
+        *slot = IoSlice::new(data);
+        self.bytes += data.len();
+        self.used += 1;
+        true
+    }
+}
