@@ -2,6 +2,7 @@
 //!
 //! Header values and the address are copied: the server's own would keep the buffer alive that they were read into.
 
+use axum::extract::OriginalUri;
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Uri, Version};
@@ -20,6 +21,10 @@ impl Handshake {
         let mut extensions = std::mem::take(&mut parts.extensions);
         // It belongs to this request's connection, which outlives the request only if we say so.
         extensions.remove::<hyper::upgrade::OnUpgrade>();
+        // axum's router leaves it there, and with it some 16 KiB of read buffer for as long as the client stays.
+        if let Some(OriginalUri(uri)) = extensions.get_mut() {
+            *uri = copy_uri(uri);
+        }
         Self {
             method: parts.method.clone(),
             uri: copy_uri(&parts.uri),
@@ -87,5 +92,43 @@ mod tests {
         assert_eq!(kept.headers, before);
         assert_eq!(kept.uri, "http://host/socket.io/?EIO=4&x=%20");
         assert_eq!(handshake.extensions().get::<u8>(), Some(&7));
+    }
+
+    #[test]
+    fn nothing_of_the_servers_read_buffer_is_kept() {
+        struct Buffer(std::sync::mpsc::Sender<()>, &'static [u8]);
+
+        impl AsRef<[u8]> for Buffer {
+            fn as_ref(&self) -> &[u8] {
+                self.1
+            }
+        }
+
+        impl Drop for Buffer {
+            fn drop(&mut self) {
+                let _ = self.0.send(());
+            }
+        }
+
+        let (sender, freed) = std::sync::mpsc::channel();
+        let head = b"/socket.io/?EIO=4 curl x-own-name PROPFIND";
+        let read = Bytes::from_owner(Buffer(sender, head));
+        let mut parts = Request::new(()).into_parts().0;
+        parts.uri = Uri::from_maybe_shared(read.slice(..17)).unwrap();
+        parts.extensions.insert(OriginalUri(parts.uri.clone()));
+        parts.method = Method::from_bytes(&read.slice(34..)).unwrap();
+        parts.headers.insert(
+            http::header::USER_AGENT,
+            HeaderValue::from_maybe_shared(read.slice(18..22)).unwrap(),
+        );
+        parts.headers.insert(
+            http::HeaderName::from_bytes(&read.slice(23..33)).unwrap(),
+            HeaderValue::from_maybe_shared(read.slice(23..33)).unwrap(),
+        );
+        drop(read);
+        let handshake = Handshake::new(&mut parts);
+        drop(parts);
+        assert_eq!(freed.try_recv(), Ok(()));
+        assert_eq!(handshake.parts().uri, "/socket.io/?EIO=4");
     }
 }
