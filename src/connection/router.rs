@@ -188,6 +188,10 @@ impl<T: Clone + PartialEq> Router<T> {
             self.forget_a_left_one();
         }
         let state = State::Joining(socket);
+        // Most clients join one namespace.
+        if self.entries.is_empty() {
+            self.entries.reserve_exact(1);
+        }
         self.entries.push(Entry { nsp, state });
     }
 

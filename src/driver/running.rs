@@ -19,7 +19,8 @@ use crate::hub::{AckBody, BoxHandler, Call, Done, EventContext, Refusal, Socket}
 /// The handlers of one connection.
 #[derive(Default)]
 pub(super) struct Handlers {
-    pending: FuturesUnordered<Running>,
+    /// Made when the first handler has to wait, and gone when none does.
+    pending: Option<FuturesUnordered<Running>>,
 }
 
 /// One handler's future, and what to do when it ends.
@@ -180,16 +181,23 @@ impl Drop for Running {
 
 impl Handlers {
     pub(super) fn push(&mut self, running: Running) {
-        self.pending.push(running);
+        self.pending.get_or_insert_default().push(running);
     }
 
     pub(super) fn len(&self) -> usize {
-        self.pending.len()
+        self.pending.as_ref().map_or(0, FuturesUnordered::len)
     }
 
     /// The next handler that has ended.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Finished>> {
-        Pin::new(&mut self.pending).poll_next(cx)
+        let Some(pending) = &mut self.pending else {
+            return Poll::Ready(None);
+        };
+        let finished = Pin::new(pending).poll_next(cx);
+        if matches!(finished, Poll::Ready(None)) {
+            self.pending = None;
+        }
+        finished
     }
 }
 

@@ -49,7 +49,7 @@ impl Connection {
         guard: Guard,
         client: Arc<Client>,
         socket: Option<WebSocket>,
-    ) -> Self {
+    ) -> Box<Self> {
         let transport = client.transport();
         let entry = Arc::new(Entry::new(Arc::clone(&client)));
         let (config, now) = (&server.settings.engine, now());
@@ -58,7 +58,8 @@ impl Connection {
         let polling = transport == Transport::Polling;
         client.outbox.settle(0, 0, polling);
         guard.enter(&entry);
-        Self {
+        // In a box, since a future is as large as all that it ever holds at once, several times over.
+        Box::new(Self {
             session,
             dispatch: Dispatch::new(Arc::clone(server), Arc::clone(&client)),
             client,
@@ -71,28 +72,39 @@ impl Connection {
             unread_since: None,
             slow_client: config.slow_client_timeout,
             patience: config.ping_interval + 2 * config.ping_timeout,
-        }
+        })
     }
 
     /// Runs the connection to its end, and the end of its handlers, in a span of its own.
-    pub(crate) fn run(self) -> impl Future<Output = ()> + Send {
+    pub(crate) fn run(self: Box<Self>) -> impl Future<Output = ()> + Send {
         let span = tracing::debug_span!("connection", sid = %self.client.sid);
         self.live().instrument(span)
     }
 
-    async fn live(mut self) {
+    async fn live(mut self: Box<Self>) {
         std::future::poll_fn(|cx| self.poll_open(cx)).await;
-        // Only what is still needed lives on: handlers may take their time.
+        Box::pin(self.end()).await;
+    }
+
+    /// The session is closed: nobody reaches it any more. Ends what is left of it, of which only that lives on, since
+    /// handlers may take their time.
+    fn end(self: Box<Self>) -> impl Future<Output = ()> + Send {
         let Self {
+            entry,
+            client,
             mut dispatch,
             guard,
             sockets,
             ..
-        } = self.ended();
-        let farewell = tokio::time::timeout(CLOSE_HANDSHAKE, sockets.farewell());
-        let handlers = std::future::poll_fn(|cx| dispatch.poll_end(cx));
-        let _ = futures_util::future::join(farewell, handlers).await;
-        drop(guard);
+        } = *self;
+        entry.inbox.close();
+        client.close_commands();
+        async move {
+            let farewell = tokio::time::timeout(CLOSE_HANDSHAKE, sockets.farewell());
+            let handlers = std::future::poll_fn(|cx| dispatch.poll_end(cx));
+            let _ = futures_util::future::join(farewell, handlers).await;
+            drop(guard);
+        }
     }
 
     /// Polls everything there is, until nothing moves any more. Ready when the session is closed.
@@ -188,14 +200,6 @@ impl Connection {
         self.dispatch.close(reason, cx);
         self.client.outbox.close();
         self.end_polls(reason);
-    }
-
-    /// The session is closed: nobody reaches it any more.
-    fn ended(mut self) -> Self {
-        self.entry.inbox.close();
-        self.client.close_commands();
-        self.polls = Polls::default();
-        self
     }
 
     /// Whether nothing is read, since too much waits to be handled.

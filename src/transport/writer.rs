@@ -190,6 +190,10 @@ impl Writer {
             bytes -= left;
             self.urgent_offset = 0;
             self.urgent.pop_front();
+            if self.urgent.is_empty() {
+                // Seldom used: an idle connection keeps no room for it.
+                self.urgent = VecDeque::new();
+            }
         }
         while bytes > 0 && !self.queue.is_empty() {
             self.advance_frame(&mut bytes, written);
