@@ -1,0 +1,5 @@
+//! What is measured.
+
+mod exchange;
+
+pub use exchange::{Times, exchange};
