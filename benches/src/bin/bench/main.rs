@@ -1,75 +1,127 @@
-//! Runs the scenarios against the servers and writes down what they cost.
+//! Runs the scenarios against the servers and writes down what they cost. Started by `benches/run`.
 
 mod connect;
 mod measure;
 mod net;
+mod options;
+mod plan;
+mod results;
+mod runner;
 mod scenario;
 mod server;
 
 use std::io;
-use std::time::Duration;
+use std::process::ExitCode;
 
-use connect::{Way, connect};
-use measure::{Cpus, raise_open_files};
-use net::{Net, Request, event};
-use scenario::{Times, exchange};
-use server::{Kind, Programs, Server};
+use measure::raise_open_files;
+use options::Options;
+use plan::{Group, Scenario, scenarios};
+use results::Results;
+use runner::Runner;
+use server::{Kind, Programs};
 
-fn main() -> io::Result<()> {
-    let files = raise_open_files()?;
-    let programs = Programs {
-        built: std::env::current_exe()?.parent().unwrap().to_owned(),
-        node: std::env::args().nth(1).unwrap().into(),
-    };
-    let cpus = Cpus {
-        server: 0,
-        generator: 1,
-    };
-    for round in 0..2 {
-        for kind in Kind::ALL {
-            if !programs.have(kind)
-                || kind == Kind::BareAxum
-                || kind == Kind::BareHyper
-                || kind == Kind::BareDirect
-            {
-                continue;
-            }
-            let server = Server::start(&programs, kind, 1, cpus)?;
-            let mut net = Net::new()?;
-            net.set_limit(Duration::from_secs(30));
-            let way = if kind == Kind::BareTcp {
-                Way::Tcp
-            } else {
-                Way::WebSocket
-            };
-            let clients = connect(&mut net, server.address, way, 100)?;
-            let text = event(&("echo", "x".repeat(32)))?;
-            let request = if kind == Kind::BareTcp {
-                Request::unmasked(&text, 16)
-            } else {
-                Request::text(&text, 16)
-            };
-            for window in [1, 16] {
-                let sample = exchange(
-                    &mut net,
-                    server.process,
-                    &clients,
-                    &request,
-                    window,
-                    Times {
-                        warm_up: Duration::from_millis(300),
-                        measure: Duration::from_millis(1000),
-                    },
-                )?;
-                println!(
-                    "{} {window} {:.2} {:.2} {:?}",
-                    kind.name(),
-                    sample.value,
-                    sample.generator,
-                    sample
-                );
-            }
+fn main() -> ExitCode {
+    match Options::parse(std::env::args().skip(1)).and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
         }
     }
+}
+
+fn run(options: Options) -> io::Result<()> {
+    let all = scenarios(options.size());
+    if options.list {
+        for scenario in &all {
+            println!("{:28} {}", scenario.id, scenario.title);
+        }
+        for kind in Kind::ALL {
+            println!("{}", kind.name());
+        }
+        return Ok(());
+    }
+    let results = measure_all(&options, &all)?;
+    println!("{}", serde_json::to_string_pretty(&results)?);
     Ok(())
+}
+
+fn measure_all(options: &Options, all: &[Scenario]) -> io::Result<Results> {
+    let files = raise_open_files()?;
+    if files < options.size().crowd as u64 + 100 {
+        return Err(io::Error::other(format!(
+            "{files} open files are too few; see ulimit -n"
+        )));
+    }
+    let programs = Programs {
+        built: std::env::current_exe()?
+            .parent()
+            .map(Into::into)
+            .unwrap_or_default(),
+        node: options.node.clone(),
+    };
+    let mut kinds = options.servers.clone();
+    kinds.retain(|&kind| {
+        let have = programs.have(kind);
+        if !have {
+            eprintln!("{} is not installed: left out", kind.name());
+        }
+        have
+    });
+    let mut runner = Runner {
+        programs,
+        cpus: options.cpus,
+        times: options.times(),
+        size: options.size(),
+        saturating: None,
+    };
+    let mut results = Results {
+        rounds: options.rounds,
+        quick: options.quick,
+        ..Results::default()
+    };
+    for round in 1..=options.rounds {
+        for group in Group::ALL {
+            for &kind in &kinds {
+                let wanted: Vec<_> = all
+                    .iter()
+                    .filter(|scenario| {
+                        scenario.what.group() == group
+                            && scenario.what.fits(kind)
+                            && options.wants(&scenario.id)
+                    })
+                    .collect();
+                if wanted.is_empty() {
+                    continue;
+                }
+                let mut failures = Vec::new();
+                let outcome =
+                    runner.run(kind, group, &wanted, &mut |scenario, sample| match sample {
+                        Ok(sample) => {
+                            eprintln!(
+                                "{round}/{} {:28} {:14} {:9.3} {}",
+                                options.rounds,
+                                scenario.id,
+                                kind.name(),
+                                sample.value,
+                                scenario.what.unit()
+                            );
+                            results.add(&scenario.id, kind, sample);
+                        }
+                        Err(error) => {
+                            failures.push(format!("{} {}: {error}", scenario.id, kind.name()))
+                        }
+                    });
+                if let Err(error) = outcome {
+                    failures.push(format!("{group:?} {}: {error}", kind.name()));
+                }
+                for failure in failures {
+                    eprintln!("{round}/{} {failure}", options.rounds);
+                    results.failures.push(failure);
+                }
+            }
+        }
+        results.saturating = runner.saturating;
+    }
+    Ok(results)
 }

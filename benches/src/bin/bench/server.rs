@@ -62,6 +62,11 @@ impl Kind {
         )
     }
 
+    /// Whether it is slow until its code has been compiled.
+    pub const fn compiles_late(self) -> bool {
+        matches!(self, Self::Node | Self::Bun)
+    }
+
     /// Whether it can have more than one thread.
     pub const fn has_threads(self) -> bool {
         !matches!(self, Self::Node | Self::Bun)

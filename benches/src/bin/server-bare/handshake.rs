@@ -13,39 +13,45 @@ use tokio::net::TcpStream;
 
 /// Reads the request, answers it, and opens the session.
 pub async fn accept(stream: &mut TcpStream) -> io::Result<()> {
-    let mut answer = Vec::with_capacity(512);
-    while answer.is_empty() {
-        let mut request = [0; 2048];
-        let got = stream.peek(&mut request).await?;
-        let Some(request) = request.get(..got).filter(|request| !request.is_empty()) else {
+    // On the heap, and gone with this function: what stands on its stack would stay in the task for ever.
+    let mut request = Vec::with_capacity(2048);
+    loop {
+        if stream.read_buf(&mut request).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
-        };
-        if let Some((len, key)) = parse(request)? {
-            answer.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ");
-            answer.extend_from_slice(key.as_bytes());
-            answer.extend_from_slice(b"\r\n\r\n");
-            answer.extend_from_slice(&open());
-            stream.read_exact(&mut [0; 2048][..len]).await?;
+        }
+        // Nothing follows the request before it has been answered.
+        if let Some(key) = parse(&request)? {
+            return stream.write_all(&answer(&key)).await;
         }
     }
-    stream.write_all(&answer).await
 }
 
-/// The length of the request and the key that answers it, when the request is whole.
-fn parse(bytes: &[u8]) -> io::Result<Option<(usize, String)>> {
+fn answer(key: &str) -> Vec<u8> {
+    let mut answer = Vec::with_capacity(512);
+    for part in [
+        "HTTP/1.1 101 Switching Protocols\r\n",
+        "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ",
+        key,
+        "\r\n\r\n",
+    ] {
+        answer.extend_from_slice(part.as_bytes());
+    }
+    answer.extend_from_slice(&open());
+    answer
+}
+
+/// The key that answers the request, when that is whole.
+fn parse(bytes: &[u8]) -> io::Result<Option<String>> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut request = httparse::Request::new(&mut headers);
-    let httparse::Status::Complete(len) = request.parse(bytes).map_err(io::Error::other)? else {
+    if request.parse(bytes).map_err(io::Error::other)?.is_partial() {
         return Ok(None);
-    };
+    }
     let is_key =
         |header: &&httparse::Header<'_>| header.name.eq_ignore_ascii_case("sec-websocket-key");
-    let key = request
-        .headers
-        .iter()
-        .find(is_key)
-        .ok_or_else(|| io::Error::other("not a WebSocket"))?;
-    Ok(Some((len, accept_key(key.value))))
+    let key = request.headers.iter().find(is_key);
+    let key = key.ok_or_else(|| io::Error::other("not a WebSocket"))?;
+    Ok(Some(accept_key(key.value)))
 }
 
 /// The first frame.

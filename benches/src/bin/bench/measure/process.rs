@@ -51,7 +51,7 @@ impl Process {
 }
 
 /// Where the server runs and where the generator.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Cpus {
     pub server: usize,
     pub generator: usize,

@@ -5,8 +5,10 @@ use std::io;
 /// What was in the bytes of one read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Events and acknowledgements, with their attachments.
-    pub messages: u32,
+    /// Events, with their attachments.
+    pub events: u32,
+    /// Acknowledgements.
+    pub acks: u32,
     /// Heartbeats that want an answer.
     pub pings: u32,
     /// HTTP responses. A WebSocket's upgrade is one.
@@ -17,6 +19,13 @@ pub struct Seen {
     pub connected: bool,
     /// The answer to a probe.
     pub probed: bool,
+}
+
+impl Seen {
+    /// Whatever answers a request.
+    pub const fn answers(&self) -> u32 {
+        self.events + self.acks
+    }
 }
 
 /// Where in the stream we are. Payloads are skipped; only the first bytes of a text are kept.
@@ -131,7 +140,8 @@ impl FrameReader {
     fn end(&mut self, seen: &mut Seen) -> io::Result<()> {
         match (self.opcode, &self.kind) {
             // A text with attachments is counted when they are here. One each is all that the benchmarks use.
-            (1, b"42" | b"43") | (2, _) => seen.messages += 1,
+            (1, b"42") | (2, _) => seen.events += 1,
+            (1, b"43") => seen.acks += 1,
             (1, b"45" | b"46") => {}
             (1, [b'2', _]) => seen.pings += 1,
             (1, [b'0', _]) => seen.open = true,
@@ -181,7 +191,8 @@ mod tests {
             assert_eq!(
                 seen,
                 Seen {
-                    messages: 3,
+                    events: 2,
+                    acks: 1,
                     pings: 1,
                     responses: 1,
                     open: true,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::connect::Client;
 use crate::measure::{Histogram, Process, Sample, Watch};
 use crate::net::{Net, Request};
+use crate::server::Kind;
 
 /// How long a measurement takes.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,17 @@ pub struct Times {
     /// Nothing is counted before.
     pub warm_up: Duration,
     pub measure: Duration,
+}
+
+impl Times {
+    /// More time to get warm for those that need it.
+    pub fn for_server(self, kind: Kind) -> Self {
+        let longer = if kind.compiles_late() { 3 } else { 1 };
+        Self {
+            warm_up: self.warm_up * longer,
+            ..self
+        }
+    }
 }
 
 /// Keeps `window` requests of each client under way.
@@ -82,17 +94,17 @@ impl Run {
             let Some(sent) = self.sent.get_mut(socket) else {
                 return Ok(());
             };
-            let now = Instant::now();
-            for _ in 0..seen.messages {
+            let (now, answers) = (Instant::now(), seen.answers());
+            for _ in 0..answers {
                 let sent = sent
                     .pop_front()
                     .ok_or_else(|| io::Error::other("an answer came to no request"))?;
                 self.latencies.add(now - sent);
             }
-            self.received += u64::from(seen.messages);
+            self.received += u64::from(answers);
             if self.sending {
-                sent.extend(std::iter::repeat_n(now, seen.messages as usize));
-                conn.send(request.times(seen.messages as usize))?;
+                sent.extend(std::iter::repeat_n(now, answers as usize));
+                conn.send(request.times(answers as usize))?;
             }
             Ok(())
         })
