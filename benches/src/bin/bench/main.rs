@@ -1,10 +1,12 @@
 //! Runs the scenarios against the servers and writes down what they cost. Started by `benches/run`.
 
 mod connect;
+mod machine;
 mod measure;
 mod net;
 mod options;
 mod plan;
+mod report;
 mod results;
 mod runner;
 mod scenario;
@@ -13,6 +15,7 @@ mod server;
 use std::io;
 use std::process::ExitCode;
 
+use machine::Others;
 use measure::raise_open_files;
 use options::Options;
 use plan::{Group, Scenario, scenarios};
@@ -41,9 +44,12 @@ fn run(options: Options) -> io::Result<()> {
         }
         return Ok(());
     }
-    let results = measure_all(&options, &all)?;
-    println!("{}", serde_json::to_string_pretty(&results)?);
-    Ok(())
+    let results = if options.report {
+        report::read(&options.out)?
+    } else {
+        measure_all(&options, &all)?
+    };
+    report::write(&results, &options.out)
 }
 
 fn measure_all(options: &Options, all: &[Scenario]) -> io::Result<Results> {
@@ -68,17 +74,19 @@ fn measure_all(options: &Options, all: &[Scenario]) -> io::Result<Results> {
         }
         have
     });
+    let mut results = Results {
+        machine: machine::describe(&programs),
+        rounds: options.rounds,
+        quick: options.quick,
+        ..Results::default()
+    };
+    let others = Others::start()?;
     let mut runner = Runner {
         programs,
         cpus: options.cpus,
         times: options.times(),
         size: options.size(),
         saturating: None,
-    };
-    let mut results = Results {
-        rounds: options.rounds,
-        quick: options.quick,
-        ..Results::default()
     };
     for round in 1..=options.rounds {
         for group in Group::ALL {
@@ -123,5 +131,6 @@ fn measure_all(options: &Options, all: &[Scenario]) -> io::Result<Results> {
         }
         results.saturating = runner.saturating;
     }
+    results.machine.extend(others.describe()?);
     Ok(results)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::Sample;
+use crate::plan::Size;
 use crate::server::Kind;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -45,6 +46,10 @@ impl Summary {
 }
 
 impl Results {
+    pub const fn size(&self) -> Size {
+        if self.quick { Size::QUICK } else { Size::FULL }
+    }
+
     pub fn add(&mut self, scenario: &str, kind: Kind, sample: Sample) {
         let servers = self.samples.entry(scenario.to_owned()).or_default();
         servers

@@ -83,7 +83,7 @@ pub struct Programs {
 }
 
 impl Programs {
-    fn bun(&self) -> PathBuf {
+    pub fn bun(&self) -> PathBuf {
         self.node.join("node_modules/bun/bin/bun.exe")
     }
 
