@@ -46,7 +46,7 @@ pub struct Position {
 }
 
 impl Report {
-    pub const ENTRIES: u32 = 276;
+    pub const ENTRIES: u32 = 287;
 
     #[must_use]
     pub fn sample() -> Self {

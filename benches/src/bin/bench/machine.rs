@@ -118,7 +118,7 @@ impl Others {
         let others = (busy()? - self.busy) - (own()? - self.own);
         let share = (others / elapsed * 100.0).max(0.0);
         Ok([
-            ("the run took".to_owned(), format!("{:.0} s", elapsed)),
+            ("the run took".to_owned(), format!("{elapsed:.0} s")),
             (
                 "other processes took meanwhile".to_owned(),
                 format!("{share:.0} % of one processor"),

@@ -16,7 +16,7 @@ use std::io;
 use std::process::ExitCode;
 
 use machine::Others;
-use measure::raise_open_files;
+use measure::{Sample, raise_open_files};
 use options::Options;
 use plan::{Group, Scenario, scenarios};
 use results::Results;
@@ -24,7 +24,7 @@ use runner::Runner;
 use server::{Kind, Programs};
 
 fn main() -> ExitCode {
-    match Options::parse(std::env::args().skip(1)).and_then(run) {
+    match Options::parse(std::env::args().skip(1)).and_then(|options| run(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: Options) -> io::Result<()> {
+fn run(options: &Options) -> io::Result<()> {
     let all = scenarios(options.size());
     if options.list {
         for scenario in &all {
@@ -47,7 +47,7 @@ fn run(options: Options) -> io::Result<()> {
     let results = if options.report {
         report::read(&options.out)?
     } else {
-        measure_all(&options, &all)?
+        measure_all(options, &all)?
     };
     report::write(&results, &options.out)
 }
@@ -93,39 +93,11 @@ fn measure_all(options: &Options, all: &[Scenario]) -> io::Result<Results> {
             for &kind in &kinds {
                 let wanted: Vec<_> = all
                     .iter()
-                    .filter(|scenario| {
-                        scenario.what.group() == group
-                            && scenario.what.fits(kind)
-                            && options.wants(&scenario.id)
-                    })
+                    .filter(|scenario| scenario.what.group() == group)
+                    .filter(|scenario| scenario.what.fits(kind) && options.wants(&scenario.id))
                     .collect();
-                if wanted.is_empty() {
-                    continue;
-                }
-                let mut failures = Vec::new();
-                let outcome =
-                    runner.run(kind, group, &wanted, &mut |scenario, sample| match sample {
-                        Ok(sample) => {
-                            eprintln!(
-                                "{round}/{} {:28} {:14} {:9.3} {}",
-                                options.rounds,
-                                scenario.id,
-                                kind.name(),
-                                sample.value,
-                                scenario.what.unit()
-                            );
-                            results.add(&scenario.id, kind, sample);
-                        }
-                        Err(error) => {
-                            failures.push(format!("{} {}: {error}", scenario.id, kind.name()))
-                        }
-                    });
-                if let Err(error) = outcome {
-                    failures.push(format!("{group:?} {}: {error}", kind.name()));
-                }
-                for failure in failures {
-                    eprintln!("{round}/{} {failure}", options.rounds);
-                    results.failures.push(failure);
+                if !wanted.is_empty() {
+                    measure(&mut runner, &mut results, round, kind, &wanted);
                 }
             }
         }
@@ -133,4 +105,33 @@ fn measure_all(options: &Options, all: &[Scenario]) -> io::Result<Results> {
     }
     results.machine.extend(others.describe()?);
     Ok(results)
+}
+
+/// Some scenarios of one group against one server. What fails is told, and the others go on.
+fn measure(
+    runner: &mut Runner,
+    results: &mut Results,
+    round: usize,
+    kind: Kind,
+    scenarios: &[&Scenario],
+) {
+    let (rounds, name) = (results.rounds, kind.name());
+    let mut report = |scenario: &Scenario, sample: io::Result<Sample>| match sample {
+        Ok(sample) => {
+            let (id, unit) = (&scenario.id, scenario.what.unit());
+            let value = sample.value;
+            eprintln!("{round}/{rounds} {id:28} {name:14} {value:9.3} {unit}");
+            results.add(id, kind, sample);
+        }
+        Err(error) => {
+            let failure = format!("round {round}, {} of {name}: {error}", scenario.id);
+            eprintln!("{failure}");
+            results.failures.push(failure);
+        }
+    };
+    if let Err(error) = runner.run(kind, scenarios, &mut report) {
+        let failure = format!("round {round}, {name}: {error}");
+        eprintln!("{failure}");
+        results.failures.push(failure);
+    }
 }

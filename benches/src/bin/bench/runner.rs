@@ -32,14 +32,16 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Runs those scenarios of a group that are given. `report` gets each as soon as it is there.
+    /// Runs scenarios, all of one group. `report` gets each as soon as it is there.
     pub fn run(
         &mut self,
         kind: Kind,
-        group: Group,
         scenarios: &[&Scenario],
         report: &mut impl FnMut(&Scenario, io::Result<Sample>),
     ) -> io::Result<()> {
+        let Some(group) = scenarios.first().map(|scenario| scenario.what.group()) else {
+            return Ok(());
+        };
         if group == Group::Saturation {
             let rate = self.saturating()?;
             for scenario in scenarios {

@@ -88,11 +88,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin, P: Protocol> Connection<T, P> {
 
     fn send(
         &mut self,
-        output: &mut Vec<u8>,
+        output: &[u8],
         frames: &mut VecDeque<Bytes>,
         cx: &mut Context<'_>,
     ) -> io::Result<()> {
-        let mut rest = &output[..];
+        let mut rest = output;
         while !rest.is_empty() && frames.is_empty() {
             match Pin::new(&mut self.stream).poll_write(cx, rest)? {
                 Poll::Ready(sent) => rest = rest.get(sent..).unwrap_or_default(),
