@@ -25,6 +25,8 @@ pub enum What {
     /// With two worker threads, which share two processors with the generator.
     ThreadsExchange(Exchange),
     ThreadsCast(Cast),
+    /// With Nagle's algorithm on, as it is where nobody turns it off.
+    Nagle(Cast),
     Saturation,
 }
 
@@ -61,17 +63,19 @@ pub enum Group {
     Memory,
     Polling,
     Threads,
+    Nagle,
     Saturation,
 }
 
 impl Group {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Handshakes,
         Self::Exchanges,
         Self::Polling,
         Self::Crowd,
         Self::Memory,
         Self::Threads,
+        Self::Nagle,
         Self::Saturation,
     ];
 }
@@ -85,6 +89,7 @@ impl What {
             Self::Memory(_) => Group::Memory,
             Self::Polling => Group::Polling,
             Self::ThreadsExchange(_) | Self::ThreadsCast(_) => Group::Threads,
+            Self::Nagle(_) => Group::Nagle,
             Self::Saturation => Group::Saturation,
         }
     }
@@ -94,9 +99,11 @@ impl What {
         match self {
             Self::Handshake(_) => "µs per handshake",
             Self::Exchange(_) | Self::Polling | Self::ThreadsExchange(_) => "µs per message",
-            Self::Cast(_) | Self::SmallRooms | Self::Restless | Self::ThreadsCast(_) => {
-                "µs per delivery"
-            }
+            Self::Cast(_)
+            | Self::SmallRooms
+            | Self::Restless
+            | Self::ThreadsCast(_)
+            | Self::Nagle(_) => "µs per delivery",
             Self::Memory(_) => "KiB per connection",
             Self::Saturation => "µs, 99th percentile",
         }
@@ -105,8 +112,8 @@ impl What {
     /// Whether this server can do it, and it says something.
     pub const fn fits(self, kind: Kind) -> bool {
         if kind.is_whole() {
-            let threads = matches!(self.group(), Group::Threads);
-            return !threads || kind.has_threads();
+            let rust = matches!(kind, Kind::Ours | Kind::Socketioxide);
+            return rust || !matches!(self.group(), Group::Threads | Group::Nagle);
         }
         match self {
             Self::Handshake(way) => {
@@ -120,9 +127,11 @@ impl What {
             Self::Cast(_) | Self::SmallRooms => matches!(kind, Kind::BareQueue | Kind::BareDirect),
             Self::Memory(_) => matches!(kind, Kind::BareQueue | Kind::BareAxum),
             Self::Polling => matches!(kind, Kind::BareHyper),
-            Self::Restless | Self::ThreadsExchange(_) | Self::ThreadsCast(_) | Self::Saturation => {
-                false
-            }
+            Self::Restless
+            | Self::ThreadsExchange(_)
+            | Self::ThreadsCast(_)
+            | Self::Nagle(_)
+            | Self::Saturation => false,
         }
     }
 }
@@ -213,6 +222,11 @@ pub fn scenarios(size: Size) -> Vec<Scenario> {
         "cast-128-1000-x1-threads-2",
         "broadcast of 128 B to 1,000, two threads",
         What::ThreadsCast(cast),
+    ));
+    all.push(row(
+        "cast-128-1000-x10-nagle",
+        "broadcast of 128 B to 1,000, bursts of ten, Nagle's algorithm on",
+        What::Nagle(Cast { burst: 10, ..cast }),
     ));
     all.push(row(
         "saturation",

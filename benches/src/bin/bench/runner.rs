@@ -10,7 +10,7 @@ use crate::measure::{Cpus, Sample};
 use crate::net::{Net, Request, event, event_with_ack};
 use crate::plan::{Exchange, Group, Moment, Payload, Scenario, Size, What};
 use crate::scenario::{Cast, Crowd, Times, exchange, handshakes, memory, paced, polling};
-use crate::server::{Kind, Programs, Server};
+use crate::server::{Kind, Programs, Server, Setup};
 
 /// No scenario takes longer, its connections included.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -49,8 +49,11 @@ impl Runner {
             }
             return Ok(());
         }
-        let workers = if group == Group::Threads { 2 } else { 1 };
-        let server = Server::start(&self.programs, kind, workers, self.cpus)?;
+        let setup = Setup {
+            workers: if group == Group::Threads { 2 } else { 1 },
+            nagle: group == Group::Nagle,
+        };
+        let server = Server::start(&self.programs, kind, setup, self.cpus)?;
         let mut running = Running {
             net: Net::new()?,
             server,
@@ -74,7 +77,7 @@ impl Runner {
                 // Nobody knows what is still on its way.
                 running.net = Net::new()?;
                 running.crowd = None;
-                running.server = Server::start(&self.programs, kind, workers, self.cpus)?;
+                running.server = Server::start(&self.programs, kind, setup, self.cpus)?;
             }
         }
         Ok(())
@@ -98,7 +101,7 @@ impl Runner {
     }
 
     fn at_rate(&self, kind: Kind, rate: f64) -> io::Result<Sample> {
-        let server = Server::start(&self.programs, kind, 1, self.cpus)?;
+        let server = Server::start(&self.programs, kind, Setup::PLAIN, self.cpus)?;
         let mut net = Net::new()?;
         net.set_limit(LIMIT);
         let clients = connect(&mut net, server.address, Way::WebSocket, 100)?;
@@ -134,7 +137,7 @@ impl Running {
                 polling(&mut self.net, address, process, 100, &message, times)
             }
             What::Cast(cast) => self.cast(cast, size.crowd, times),
-            What::ThreadsCast(cast) => self.cast(cast, cast.members, times),
+            What::ThreadsCast(cast) | What::Nagle(cast) => self.cast(cast, cast.members, times),
             What::SmallRooms => {
                 let crowd = assembled(&mut self.crowd, &mut self.net, &self.server, size.crowd)?;
                 crowd.small_rooms(&mut self.net, process, times)

@@ -66,11 +66,6 @@ impl Kind {
     pub const fn compiles_late(self) -> bool {
         matches!(self, Self::Node | Self::Bun)
     }
-
-    /// Whether it can have more than one thread.
-    pub const fn has_threads(self) -> bool {
-        !matches!(self, Self::Node | Self::Bun)
-    }
 }
 
 /// Where the servers' programs are.
@@ -135,6 +130,22 @@ fn runs(program: &Path) -> bool {
     quiet.is_ok_and(|status| status.success())
 }
 
+/// How a server is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// Threads. Two of them also get the generator's processor.
+    pub workers: usize,
+    /// Whether Nagle's algorithm is left on.
+    pub nagle: bool,
+}
+
+impl Setup {
+    pub const PLAIN: Self = Self {
+        workers: 1,
+        nagle: false,
+    };
+}
+
 /// A server that runs until this is dropped.
 pub struct Server {
     child: Child,
@@ -143,11 +154,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it with so many threads on its processor; two threads also get the generator's.
-    pub fn start(programs: &Programs, kind: Kind, workers: usize, cpus: Cpus) -> io::Result<Self> {
+    pub fn start(programs: &Programs, kind: Kind, setup: Setup, cpus: Cpus) -> io::Result<Self> {
+        let Setup { workers, nagle } = setup;
         let mut command = programs.command(kind);
         command
             .args(["--workers", &workers.to_string()])
+            .args(nagle.then_some("--nagle"))
             .stdout(Stdio::piped());
         let for_server = [cpus.server, cpus.generator];
         cpus.pin(for_server.get(..workers.min(2)).unwrap_or(&for_server))?;

@@ -56,12 +56,12 @@ fn parse(bytes: &[u8]) -> io::Result<Option<String>> {
 
 /// The first frame.
 pub fn open() -> Bytes {
-    frame(Opcode::Text, open_packet(&[]).as_bytes())
+    frame(Opcode::Text, open_packet(sid(), &[]).as_bytes())
 }
 
-pub fn open_packet(upgrades: &[&str]) -> String {
+pub fn open_packet(sid: Sid, upgrades: &[&str]) -> String {
     let handshake = Handshake {
-        sid: sid(),
+        sid,
         upgrades,
         ping_interval: PING_INTERVAL,
         ping_timeout: PING_INTERVAL,

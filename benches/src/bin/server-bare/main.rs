@@ -6,7 +6,7 @@
 //! | `direct` | the same, but the task of the sender writes into each member's socket, if its queue is empty |
 //! | `axum` | as `queue`, the handshake by hyper behind `axum::serve` |
 //! | `tcp` | returns every byte |
-//! | `hyper` | answers the requests of long-polling with bodies of the same size |
+//! | `hyper` | echo by long-polling: a GET waits for what a POST brings |
 
 mod behind_axum;
 mod connection;

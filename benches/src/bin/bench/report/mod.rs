@@ -59,6 +59,7 @@ fn figures(results: &Results, all: &[Scenario], links: &str) -> String {
         format!("## Plots\n\n{links}"),
         tables::costs(results, all),
         tables::latencies(results, all),
+        tables::rates(results, all),
         tables::generator(results),
         tables::failures(results),
     ]

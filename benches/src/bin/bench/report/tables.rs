@@ -28,7 +28,10 @@ pub fn costs(results: &Results, all: &[Scenario]) -> String {
             .iter()
             .filter(|scenario| scenario.what.group() == group)
             .collect();
-        text += &table(results, &scenarios, |results, scenario, kind| {
+        let unit = scenarios
+            .first()
+            .map_or("", |scenario| scenario.what.unit());
+        text += &table(results, unit, &scenarios, |results, scenario, kind| {
             Some(spread(results.summary(&scenario.id, kind)?))
         });
     }
@@ -41,7 +44,7 @@ pub fn latencies(results: &Results, all: &[Scenario]) -> String {
         .filter(|scenario| {
             matches!(
                 scenario.what.group(),
-                Group::Exchanges | Group::Polling | Group::Crowd | Group::Saturation
+                Group::Exchanges | Group::Polling | Group::Crowd | Group::Nagle | Group::Saturation
             )
         })
         .collect();
@@ -56,7 +59,7 @@ pub fn latencies(results: &Results, all: &[Scenario]) -> String {
             "The load that saturates socketioxide: {rate:.0} messages a second.\n\n"
         );
     }
-    text += &table(results, &scenarios, |results, scenario, kind| {
+    text += &table(results, "µs", &scenarios, |results, scenario, kind| {
         let part = |of: fn(&Sample) -> Option<f64>| {
             Some(digits(results.summary_of(&scenario.id, kind, of)?.median))
         };
@@ -64,6 +67,26 @@ pub fn latencies(results: &Results, all: &[Scenario]) -> String {
         Some(format!("{p50} / {p99} / {p999}"))
     });
     text
+}
+
+/// How much went through, which is also the generator's doing.
+pub fn rates(results: &Results, all: &[Scenario]) -> String {
+    let scenarios: Vec<_> = all
+        .iter()
+        .filter(|scenario| !matches!(scenario.what.group(), Group::Memory | Group::Saturation))
+        .collect();
+    let text = table(
+        results,
+        "a second",
+        &scenarios,
+        |results, scenario, kind| {
+            let rate = results.summary_of(&scenario.id, kind, |sample| Some(sample.rate))?;
+            Some(format!("{:.0}", rate.median))
+        },
+    );
+    format!(
+        "## Throughput\n\nMessages, deliveries or handshakes a second, medians of the rounds.\n\n{text}"
+    )
 }
 
 /// Whether the generator is in the way.
@@ -126,6 +149,7 @@ pub fn failures(results: &Results) -> String {
 
 fn table(
     results: &Results,
+    unit: &str,
     scenarios: &[&Scenario],
     cell: impl Fn(&Results, &Scenario, Kind) -> Option<String>,
 ) -> String {
@@ -135,10 +159,10 @@ fn table(
             .any(|scenario| cell(results, scenario, *kind).is_some())
     };
     let kinds: Vec<_> = Kind::ALL.into_iter().filter(measured).collect();
-    let Some(first) = scenarios.first().filter(|_| !kinds.is_empty()) else {
+    if kinds.is_empty() {
         return String::new();
-    };
-    let mut text = format!("| {} |", first.what.unit());
+    }
+    let mut text = format!("| {unit} |");
     for kind in &kinds {
         let _ = write!(text, " {} |", kind.name());
     }
