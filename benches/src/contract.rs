@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub const PING_INTERVAL: Duration = Duration::from_secs(120);
 
 /// About 64 KiB of JSON when it has [`Report::ENTRIES`]: numbers, texts, lists and objects, as an API would return them.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     pub title: String,
@@ -27,7 +27,7 @@ pub struct Report {
     pub entries: Vec<Entry>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     pub id: u64,
@@ -39,14 +39,14 @@ pub struct Entry {
     pub note: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     pub latitude: f64,
     pub longitude: f64,
 }
 
 impl Report {
-    pub const ENTRIES: u32 = 287;
+    pub const ENTRIES: u32 = 310;
 
     #[must_use]
     pub fn sample() -> Self {
@@ -65,10 +65,10 @@ impl Entry {
             id: 0x0005_0000_0000 + u64::from(number) * 65_537,
             name: format!("Account number {number} of \"Müller & Søn\""),
             active: !number.is_multiple_of(3),
-            balance: (fraction * 1e7).round() / 100.0,
+            balance: decimals(fraction * 1e5, 2),
             position: Position {
-                latitude: fraction * 180.0 - 90.0,
-                longitude: fraction * 360.0 - 180.0,
+                latitude: decimals(fraction * 180.0 - 90.0, 6),
+                longitude: decimals(fraction * 360.0 - 180.0, 6),
             },
             tags: vec!["customer".to_owned(), format!("group-{}", number % 17)],
             note: number
@@ -76,6 +76,12 @@ impl Entry {
                 .then(|| "Asked to be called back.\nNot before noon.".to_owned()),
         }
     }
+}
+
+/// So few that every reader finds the same number.
+fn decimals(number: f64, decimals: i32) -> f64 {
+    let scale = 10_f64.powi(decimals);
+    (number * scale).round() / scale
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Runs the scenarios against the servers and writes down what they cost. Started by `benches/run`.
 
+mod check;
 mod connect;
 mod machine;
 mod measure;
@@ -88,6 +89,9 @@ fn measure_all(options: &Options, all: &[Scenario]) -> io::Result<Results> {
         size: options.size(),
         saturating: None,
     };
+    for &kind in &kinds {
+        runner.check(kind)?;
+    }
     for round in 1..=options.rounds {
         for group in Group::ALL {
             for &kind in &kinds {

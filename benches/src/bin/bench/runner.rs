@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum_socketio_benches::contract::Report;
 
+use crate::check::check;
 use crate::connect::{Client, Way, connect};
 use crate::measure::{Cpus, Sample};
 use crate::net::{Net, Request, event, event_with_ack};
@@ -32,6 +33,16 @@ pub struct Runner {
 }
 
 impl Runner {
+    /// Whether a server speaks the contract. Those that know nothing of Socket.IO need not.
+    pub fn check(&self, kind: Kind) -> io::Result<()> {
+        if matches!(kind, Kind::BareTcp | Kind::BareHyper) {
+            return Ok(());
+        }
+        let server = Server::start(&self.programs, kind, Setup::PLAIN, self.cpus)?;
+        let outcome = check(server.address, kind.is_whole());
+        outcome.map_err(|error| io::Error::other(format!("{}: {error}", kind.name())))
+    }
+
     /// Runs scenarios, all of one group. `report` gets each as soon as it is there.
     pub fn run(
         &mut self,
