@@ -1,0 +1,141 @@
+//! Runs the scenarios against the servers and writes down what they cost. Started by `benches/run`.
+
+mod check;
+mod connect;
+mod machine;
+mod measure;
+mod net;
+mod options;
+mod plan;
+mod report;
+mod results;
+mod runner;
+mod scenario;
+mod server;
+
+use std::io;
+use std::process::ExitCode;
+
+use machine::Others;
+use measure::{Sample, raise_open_files};
+use options::Options;
+use plan::{Group, Scenario, scenarios};
+use results::Results;
+use runner::Runner;
+use server::{Kind, Programs};
+
+fn main() -> ExitCode {
+    match Options::parse(std::env::args().skip(1)).and_then(|options| run(&options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> io::Result<()> {
+    let all = scenarios(options.size());
+    if options.list {
+        for scenario in &all {
+            println!("{:28} {}", scenario.id, scenario.title);
+        }
+        for kind in Kind::ALL {
+            println!("{}", kind.name());
+        }
+        return Ok(());
+    }
+    let results = if options.report {
+        report::read(&options.out)?
+    } else {
+        measure_all(options, &all)?
+    };
+    report::write(&results, &options.out)
+}
+
+fn measure_all(options: &Options, all: &[Scenario]) -> io::Result<Results> {
+    let files = raise_open_files()?;
+    if files < options.size().crowd as u64 + 100 {
+        return Err(io::Error::other(format!(
+            "{files} open files are too few; see ulimit -n"
+        )));
+    }
+    let programs = Programs {
+        built: std::env::current_exe()?
+            .parent()
+            .map(Into::into)
+            .unwrap_or_default(),
+        node: options.node.clone(),
+    };
+    let mut kinds = options.servers.clone();
+    kinds.retain(|&kind| {
+        let have = programs.have(kind);
+        if !have {
+            eprintln!("{} is not installed: left out", kind.name());
+        }
+        have
+    });
+    let mut results = Results {
+        machine: machine::describe(&programs),
+        rounds: options.rounds,
+        quick: options.quick,
+        ..Results::default()
+    };
+    let others = Others::start()?;
+    let mut runner = Runner {
+        programs,
+        cpus: options.cpus,
+        times: options.times(),
+        size: options.size(),
+        saturating: None,
+    };
+    for &kind in &kinds {
+        runner.check(kind)?;
+    }
+    for round in 1..=options.rounds {
+        for group in Group::ALL {
+            for &kind in &kinds {
+                let wanted: Vec<_> = all
+                    .iter()
+                    .filter(|scenario| scenario.what.group() == group)
+                    .filter(|scenario| scenario.what.fits(kind) && options.wants(&scenario.id))
+                    .collect();
+                if !wanted.is_empty() {
+                    measure(&mut runner, &mut results, round, kind, &wanted);
+                }
+            }
+        }
+        results.saturating = runner.saturating;
+    }
+    results.machine.extend(others.describe()?);
+    Ok(results)
+}
+
+/// Some scenarios of one group against one server. What fails is told, and the others go on.
+fn measure(
+    runner: &mut Runner,
+    results: &mut Results,
+    round: usize,
+    kind: Kind,
+    scenarios: &[&Scenario],
+) {
+    let (rounds, name) = (results.rounds, kind.name());
+    let mut report = |scenario: &Scenario, sample: io::Result<Sample>| match sample {
+        Ok(sample) => {
+            let (id, unit) = (&scenario.id, scenario.what.unit());
+            let value = sample.value;
+            eprintln!("{round}/{rounds} {id:28} {name:14} {value:9.3} {unit}");
+            results.add(id, kind, sample);
+        }
+        Err(error) => {
+            let failure = format!("round {round}, {} of {name}: {error}", scenario.id);
+            eprintln!("{failure}");
+            results.failures.push(failure);
+        }
+    };
+    if let Err(error) = runner.run(kind, scenarios, &mut report) {
+        let failure = format!("round {round}, {name}: {error}");
+        eprintln!("{failure}");
+        results.failures.push(failure);
+    }
+}

@@ -1,0 +1,9 @@
+//! What is measured: time of the processor, memory, latency.
+
+mod histogram;
+mod process;
+mod sample;
+
+pub use histogram::Histogram;
+pub use process::{Cpus, Process, raise_open_files};
+pub use sample::{Sample, Watch};

@@ -1,0 +1,327 @@
+//! Which scenarios there are, and which servers take part in them.
+
+use crate::connect::Way;
+use crate::scenario::Cast;
+use crate::server::Kind;
+
+/// One row of the tables.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Its name in the results and on the command line.
+    pub id: String,
+    pub title: String,
+    pub what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum What {
+    Handshake(Way),
+    Exchange(Exchange),
+    Cast(Cast),
+    SmallRooms,
+    Restless,
+    Memory(Moment),
+    Polling,
+    /// With two worker threads, which share two processors with the generator.
+    ThreadsExchange(Exchange),
+    ThreadsCast(Cast),
+    /// With Nagle's algorithm on, as it is where nobody turns it off.
+    Nagle(Cast),
+    Saturation,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    pub payload: Payload,
+    pub window: usize,
+    pub clients: usize,
+}
+
+/// What is sent, of so many bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    Echo(usize),
+    Ack(usize),
+    Binary(usize),
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    Fresh,
+    Used,
+    Left,
+    Second,
+}
+
+/// Scenarios that share a server: it is started anew for each group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Handshakes,
+    Exchanges,
+    Crowd,
+    Memory,
+    Polling,
+    Threads,
+    Nagle,
+    Saturation,
+}
+
+impl Group {
+    pub const ALL: [Self; 8] = [
+        Self::Handshakes,
+        Self::Exchanges,
+        Self::Polling,
+        Self::Crowd,
+        Self::Memory,
+        Self::Threads,
+        Self::Nagle,
+        Self::Saturation,
+    ];
+}
+
+impl What {
+    pub const fn group(self) -> Group {
+        match self {
+            Self::Handshake(_) => Group::Handshakes,
+            Self::Exchange(_) => Group::Exchanges,
+            Self::Cast(_) | Self::SmallRooms | Self::Restless => Group::Crowd,
+            Self::Memory(_) => Group::Memory,
+            Self::Polling => Group::Polling,
+            Self::ThreadsExchange(_) | Self::ThreadsCast(_) => Group::Threads,
+            Self::Nagle(_) => Group::Nagle,
+            Self::Saturation => Group::Saturation,
+        }
+    }
+
+    /// Of the number in the tables.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Handshake(_) => "µs per handshake",
+            Self::Exchange(_) | Self::Polling | Self::ThreadsExchange(_) => "µs per message",
+            Self::Cast(_)
+            | Self::SmallRooms
+            | Self::Restless
+            | Self::ThreadsCast(_)
+            | Self::Nagle(_) => "µs per delivery",
+            Self::Memory(_) => "KiB per connection",
+            Self::Saturation => "µs, 99th percentile",
+        }
+    }
+
+    /// Whether this server can do it, and it says something.
+    pub const fn fits(self, kind: Kind) -> bool {
+        if kind.is_whole() {
+            let rust = matches!(kind, Kind::Ours | Kind::Socketioxide);
+            return rust || !matches!(self.group(), Group::Threads | Group::Nagle);
+        }
+        match self {
+            Self::Handshake(way) => {
+                matches!(way, Way::WebSocket) && matches!(kind, Kind::BareQueue | Kind::BareAxum)
+            }
+            Self::Exchange(exchange) => match (kind, exchange.payload) {
+                (Kind::BareQueue, _) => !matches!(exchange.payload, Payload::Json),
+                (Kind::BareTcp, Payload::Echo(_)) => true,
+                _ => false,
+            },
+            Self::Cast(_) | Self::SmallRooms => matches!(kind, Kind::BareQueue | Kind::BareDirect),
+            Self::Memory(_) => matches!(kind, Kind::BareQueue | Kind::BareAxum),
+            Self::Polling => matches!(kind, Kind::BareHyper),
+            Self::Restless
+            | Self::ThreadsExchange(_)
+            | Self::ThreadsCast(_)
+            | Self::Nagle(_)
+            | Self::Saturation => false,
+        }
+    }
+}
+
+/// The clients of a full run, and of a quick one.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub crowd: usize,
+    pub handshakes: usize,
+}
+
+impl Size {
+    pub const FULL: Self = Self {
+        crowd: 10_000,
+        handshakes: 2000,
+    };
+    pub const QUICK: Self = Self {
+        crowd: 1020,
+        handshakes: 500,
+    };
+}
+
+pub fn scenarios(size: Size) -> Vec<Scenario> {
+    let mut all = vec![
+        row(
+            "handshake-websocket",
+            "handshake, WebSocket at once",
+            What::Handshake(Way::WebSocket),
+        ),
+        row(
+            "handshake-upgrade",
+            "handshake, polling then upgrade",
+            What::Handshake(Way::Upgrade),
+        ),
+    ];
+    for (id, title, exchange) in exchanges() {
+        all.push(row(id, title, What::Exchange(exchange)));
+    }
+    all.push(row(
+        "polling-echo",
+        "echo of 32 B by long-polling",
+        What::Polling,
+    ));
+    all.extend(casts(size));
+    all.push(row(
+        "rooms-of-10",
+        "broadcast of 128 B to as many rooms of 10",
+        What::SmallRooms,
+    ));
+    all.push(row(
+        "restless",
+        "broadcast of 128 B to 1,000 while 10 join or leave",
+        What::Restless,
+    ));
+    for (id, title, moment) in [
+        ("memory-fresh", "memory, just connected", Moment::Fresh),
+        (
+            "memory-used",
+            "memory, after an echo of 16 KiB",
+            Moment::Used,
+        ),
+        (
+            "memory-left",
+            "memory left behind when all have gone",
+            Moment::Left,
+        ),
+        ("memory-second", "memory, second wave", Moment::Second),
+    ] {
+        all.push(row(id, title, What::Memory(moment)));
+    }
+    for (id, title, exchange) in exchanges()
+        .into_iter()
+        .filter(|(id, ..)| matches!(*id, "echo-1" | "echo-16"))
+    {
+        let id = format!("{id}-threads-2");
+        all.push(row(
+            &id,
+            &format!("{title}, two threads"),
+            What::ThreadsExchange(exchange),
+        ));
+    }
+    let cast = Cast {
+        members: 1000,
+        burst: 1,
+        bytes: 128,
+    };
+    all.push(row(
+        "cast-128-1000-x1-threads-2",
+        "broadcast of 128 B to 1,000, two threads",
+        What::ThreadsCast(cast),
+    ));
+    all.push(row(
+        "cast-128-1000-x10-nagle",
+        "broadcast of 128 B to 1,000, bursts of ten, Nagle's algorithm on",
+        What::Nagle(Cast { burst: 10, ..cast }),
+    ));
+    all.push(row(
+        "saturation",
+        "echo at the load that saturates socketioxide",
+        What::Saturation,
+    ));
+    all
+}
+
+fn row(id: &str, title: &str, what: What) -> Scenario {
+    Scenario {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        what,
+    }
+}
+
+fn exchanges() -> [(&'static str, &'static str, Exchange); 8] {
+    let exchange = |payload, window, clients| Exchange {
+        payload,
+        window,
+        clients,
+    };
+    [
+        (
+            "echo-1",
+            "echo of 32 B, 1 in flight",
+            exchange(Payload::Echo(32), 1, 100),
+        ),
+        (
+            "echo-8",
+            "echo of 32 B, 8 in flight",
+            exchange(Payload::Echo(32), 8, 100),
+        ),
+        (
+            "echo-16",
+            "echo of 32 B, 16 in flight",
+            exchange(Payload::Echo(32), 16, 100),
+        ),
+        (
+            "ack-1",
+            "acknowledgement of 32 B, 1 in flight",
+            exchange(Payload::Ack(32), 1, 100),
+        ),
+        (
+            "echo-16k",
+            "echo of 16 KiB",
+            exchange(Payload::Echo(16 * 1024), 1, 100),
+        ),
+        (
+            "binary-1k",
+            "binary of 1 KiB",
+            exchange(Payload::Binary(1024), 1, 100),
+        ),
+        // Fewer, so that what is under way stays in the processor's cache on either side.
+        (
+            "binary-64k",
+            "binary of 64 KiB",
+            exchange(Payload::Binary(64 * 1024), 1, 16),
+        ),
+        (
+            "json-64k",
+            "JSON of 64 KiB, typed",
+            exchange(Payload::Json, 1, 16),
+        ),
+    ]
+}
+
+fn casts(size: Size) -> Vec<Scenario> {
+    let mut casts = Vec::new();
+    for (bytes, name) in [(128, "128 B"), (16 * 1024, "16 KiB")] {
+        for members in [1, 100, 1000, 10_000]
+            .into_iter()
+            .filter(|&members| members <= size.crowd)
+        {
+            for burst in [1, 10] {
+                let id = format!("cast-{bytes}-{members}-x{burst}").replace("16384", "16k");
+                let how = if burst == 1 { "" } else { ", bursts of ten" };
+                let members_named = if members == 10_000 {
+                    "10,000".to_owned()
+                } else {
+                    members.to_string().replace("1000", "1,000")
+                };
+                let title = format!("broadcast of {name} to {members_named}{how}");
+                casts.push(row(
+                    &id,
+                    &title,
+                    What::Cast(Cast {
+                        members,
+                        burst,
+                        bytes,
+                    }),
+                ));
+            }
+        }
+    }
+    casts
+}

@@ -1,0 +1,24 @@
+//! What it costs to get clients in.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::connect::{Way, connect};
+use crate::measure::{Histogram, Process, Sample, Watch};
+use crate::net::Net;
+
+pub fn handshakes(
+    net: &mut Net,
+    address: SocketAddr,
+    server: Process,
+    way: Way,
+    clients: usize,
+) -> io::Result<Sample> {
+    // A just-in-time compiler has seen the code then.
+    connect(net, address, way, clients / 2)?;
+    let watch = Watch::start(server)?;
+    connect(net, address, way, clients)?;
+    let sample = watch.stop(clients as u64, &Histogram::default());
+    net.close_all();
+    sample
+}

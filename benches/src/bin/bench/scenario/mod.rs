@@ -1,0 +1,15 @@
+//! What is measured.
+
+mod crowd;
+mod exchange;
+mod handshakes;
+mod memory;
+mod paced;
+mod polling;
+
+pub use crowd::{Cast, Crowd};
+pub use exchange::{Times, exchange};
+pub use handshakes::handshakes;
+pub use memory::memory;
+pub use paced::paced;
+pub use polling::polling;
