@@ -157,7 +157,7 @@ impl Dispatch {
 
     /// Starts whatever need not wait any longer.
     fn go_on(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
-        loop {
+        while self.has_waiting() {
             if let Some(task) = self.lanes.next() {
                 if task.socket.ended_by_server() {
                     self.lanes.forget(&task.socket);
@@ -174,9 +174,15 @@ impl Dispatch {
                 self.forget(&socket);
                 self.run_disconnect(&socket, cx);
             } else {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
+    }
+
+    /// Whether anything waits for a handler to go on: seldom, so it is asked first.
+    fn has_waiting(&self) -> bool {
+        !self.lanes.is_idle() || self.router.backlog().0 > 0 || !self.ended.is_empty()
     }
 
     /// A socket that has ended, all of whose events have started.

@@ -93,6 +93,11 @@ impl Lanes {
         self.bytes = sizes.sum();
     }
 
+    /// Whether no handler runs in a lane and nothing waits for one.
+    pub(super) fn is_idle(&self) -> bool {
+        self.busy.is_empty()
+    }
+
     /// Whether events of this socket wait.
     pub(super) fn keep_events_of(&self, socket: &Socket) -> bool {
         self.waiting.iter().any(|task| task.socket == *socket)

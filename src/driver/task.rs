@@ -109,6 +109,7 @@ impl Connection {
 
     /// Polls everything there is, until nothing moves any more. Ready when the session is closed.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.client.outbox.awake();
         for _ in 0..ROUNDS {
             self.now = now();
             self.take_commands(cx);

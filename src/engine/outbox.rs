@@ -231,6 +231,12 @@ impl Outbox {
         state.packets <= self.max_packets / 4 && state.bytes <= self.max_bytes / 4
     }
 
+    /// The writer is awake: until it [registers](Self::register) again, what it queues itself need not wake it.
+    pub(crate) fn awake(&self) {
+        let waker = self.state.lock().waker.take();
+        drop(waker);
+    }
+
     /// Leaves the writer's waker, unless something has happened since the last call that the writer has not seen.
     ///
     /// Returns true when the writer must look again instead of sleeping.
@@ -412,5 +418,16 @@ mod tests {
         outbox.nudge();
         take(&outbox);
         assert!(outbox.register(Waker::noop()), "not for a frame");
+    }
+
+    #[test]
+    fn who_is_awake_is_not_woken_but_looks_again() {
+        let (outbox, count) = (Outbox::new(10, 1000), Arc::new(Count::default()));
+        let waker = Waker::from(Arc::clone(&count));
+        assert!(!outbox.register(&waker));
+        outbox.awake();
+        outbox.push(frame(), false);
+        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        assert!(outbox.register(&waker));
     }
 }
