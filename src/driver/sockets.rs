@@ -17,7 +17,7 @@ const BATCH: usize = 128;
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
     /// The transport in use, unless that is polling.
-    pub(super) main: Option<WebSocket>,
+    pub(super) main: Option<Box<WebSocket>>,
     pub(super) probe: Option<Box<WebSocket>>,
     /// Why it ended, for its closing handshake.
     pub(super) end: Option<End>,
@@ -26,7 +26,7 @@ pub(super) struct Sockets {
 impl Sockets {
     pub(super) fn new(main: Option<WebSocket>) -> Self {
         Self {
-            main,
+            main: main.map(Box::new),
             ..Self::default()
         }
     }
@@ -129,7 +129,7 @@ impl Connection {
 
     pub(super) fn upgrade(&mut self) {
         self.answer_poll(Control::Noop.text());
-        self.sockets.main = self.sockets.probe.take().map(|probe| *probe);
+        self.sockets.main = self.sockets.probe.take();
         self.client.set_transport(Transport::WebSocket);
         self.client.outbox.settle(0, 0, false);
         if let Some(socket) = &mut self.sockets.main

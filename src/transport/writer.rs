@@ -111,6 +111,9 @@ impl Writer {
         io: &mut W,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        if let Some(chunk) = self.only_chunk() {
+            return Pin::new(io).poll_write(cx, chunk);
+        }
         let vectored = io.is_write_vectored();
         let mut gathered = Gathered {
             slices: [IoSlice::new(&[]); GATHER],
@@ -119,16 +122,9 @@ impl Writer {
             limit: if vectored { usize::MAX } else { COALESCE_ONE },
         };
         self.gather(&mut gathered);
-        let Gathered {
-            slices,
-            used,
-            bytes,
-            ..
-        } = gathered;
-        let slices = slices.get(..used).unwrap_or_default();
-        match slices {
+        match gathered.slices.get(..gathered.used).unwrap_or_default() {
             [one] => Pin::new(io).poll_write(cx, one),
-            many if bytes <= COALESCE || !vectored => {
+            many if gathered.bytes <= COALESCE || !vectored => {
                 let mut buffer = BUFFER.take().unwrap_or_default();
                 buffer.clear();
                 many.iter()
@@ -139,6 +135,13 @@ impl Writer {
             }
             many => Pin::new(io).poll_write_vectored(cx, many),
         }
+    }
+
+    /// What there is to write, if it is a single chunk: the usual case.
+    fn only_chunk(&self) -> Option<&[u8]> {
+        let frame = self.queue.front()?;
+        (self.queue.len() == 1 && self.urgent.is_empty() && frame.chunks() == 1)
+            .then(|| frame.chunk(0).get(self.offset..).unwrap_or_default())
     }
 
     /// Whether the first of the queue has been begun.
