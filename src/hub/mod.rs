@@ -12,6 +12,8 @@ mod remote;
 mod reply;
 mod server;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 pub use ack::{AckError, AckStream, AckSummary, Asking};
 pub(crate) use client::{Client, Command};
