@@ -1,9 +1,14 @@
 //! Clients poll: payloads both ways, and every way to use the transport wrongly.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
 use axum_socketio::{Data, Namespace, Socket, SocketIo};
+use bytes::Bytes;
+use tower::ServiceExt;
 
 use crate::support::{Http, Polling, serve, start};
 
@@ -169,6 +174,24 @@ async fn an_aborted_post_closes_the_session() {
     let answer = Http::once(server.addr, "GET", &target).await;
     assert_eq!(answer.brief(), (400, CODE_1));
     assert_eq!(io.clients(), 0);
+}
+
+#[tokio::test]
+async fn a_post_that_a_layer_gives_up_closes_the_session() {
+    let (server, io, mut reasons) = start(|io| io).await;
+    let client = Polling::joined(server.addr).await;
+    // As a timeout does, and unlike a client that goes away, it drops the answer while the body is still open.
+    let body = Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
+    let request = Request::post(client.target()).body(body).unwrap();
+    let mut answer = Box::pin(io.service().oneshot(request));
+    assert!(
+        futures_util::future::poll_immediate(&mut answer)
+            .await
+            .is_none()
+    );
+    drop(answer);
+    assert_eq!(reasons.next().await, "transport error");
+    client.gone().await;
 }
 
 #[tokio::test]

@@ -301,3 +301,27 @@ async fn what_waits_when_the_server_disconnects_a_socket_is_dropped() {
     client.join("/").await;
     logged(&log, &["joined"]).await;
 }
+
+#[tokio::test]
+async fn what_waits_when_the_server_closes_the_connection_is_dropped() {
+    for (breaks, reason) in [(true, "forced close"), (false, "server shutting down")] {
+        let (log, go) = (Log::default(), Arc::new(Semaphore::new(0)));
+        let (server, io) = with(logging(&log, &go)).await;
+        let mut client = Ws::joined(server.addr).await;
+        client
+            .send_all(&[r#"42["wait",1]"#, r#"42["wait",2]"#])
+            .await;
+        logged(&log, &["joined", "start 1"]).await;
+        if breaks {
+            client.send("42{}").await;
+        } else {
+            io.close();
+        }
+        logged(&log, &[reason]).await;
+        drop(client);
+        go.add_permits(2);
+        io.close();
+        within("the handler ends", io.closed()).await;
+        assert!(log.take().is_empty(), "the second has not started");
+    }
+}
