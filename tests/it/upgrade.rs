@@ -354,6 +354,19 @@ async fn a_session_that_ends_closes_the_probe_too() {
 }
 
 #[tokio::test]
+async fn a_session_that_waits_for_its_last_poll_has_closed_the_probe_already() {
+    let (server, io, mut reasons) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    let mut ws = probe(&client).await;
+    io.close();
+    assert_eq!(ws.ended().await.close, Some(None));
+    assert_eq!(reasons.next().await, "server shutting down");
+    assert_eq!(io.clients(), 1);
+    assert_eq!(client.poll().await, "6\x1e1");
+    client.gone().await;
+}
+
+#[tokio::test]
 async fn heartbeats_go_on_after_the_upgrade() {
     let (server, _io, mut reasons) = start(|io| {
         io.ping_interval(Duration::from_millis(100))
