@@ -83,6 +83,21 @@ async fn a_payload_carries_no_more_packets_than_client_libraries_read() {
 }
 
 #[tokio::test]
+async fn attachments_count_among_the_packets_of_a_payload() {
+    let (server, io, _) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    for n in 0..10_u8 {
+        let bytes = Bytes::from(vec![n]);
+        io.emit("n", (bytes.clone(), bytes));
+    }
+    let mut counts = Vec::new();
+    while counts.iter().sum::<usize>() < 30 {
+        counts.push(client.poll().await.split('\x1e').count());
+    }
+    assert_eq!(counts, [15, 15], "no event is torn apart");
+}
+
+#[tokio::test]
 async fn binary_travels_as_base64_both_ways() {
     let (server, ..) = start(|io| io).await;
     let mut client = Polling::joined(server.addr).await;
