@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use axum::{Json, Router};
 use axum_socketio::protocol::websocket::{Event, Opcode, masked_frame};
-use axum_socketio::{Data, EmitError, Namespace, Socket, SocketIo};
+use axum_socketio::{Data, EmitError, Namespace, Order, Socket, SocketIo};
+use bytes::Bytes;
+use futures_util::future::poll_immediate;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::support::{Clock, Http, Polling, Ws, echo, serve, start, within};
@@ -137,6 +139,29 @@ async fn a_websocket_client_that_stops_reading_is_closed_and_another_is_served()
     other.alive().await;
     assert_eq!(io.clients(), 1);
     drop(stuck);
+}
+
+#[tokio::test]
+async fn a_websocket_client_that_reads_slowly_gets_every_byte() {
+    let (namespace, mut sockets) = sockets();
+    let io = SocketIo::builder().namespace("/", namespace).build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut ws = Ws::joined(server.addr).await;
+    let socket = within("a socket", sockets.recv()).await.unwrap();
+    // Longer than what the system buffers, so it is written in many parts; no part of it is like another.
+    let numbers: Vec<_> = (0..1_000_000).map(|n: u32| n.to_string()).collect();
+    let numbers = numbers.join(" ");
+    assert!(socket.emit("numbers", &numbers).ok());
+    for n in 0..100_u8 {
+        assert!(socket.emit("bytes", Bytes::from(vec![n; 20_000])).ok());
+    }
+    assert_eq!(ws.text().await, format!(r#"42["numbers","{numbers}"]"#));
+    for n in 0..100 {
+        let text = ws.text().await;
+        assert_eq!(text, r#"451-["bytes",{"_placeholder":true,"num":0}]"#);
+        assert_eq!(ws.binary().await, vec![n; 20_000]);
+    }
+    ws.alive().await;
 }
 
 #[tokio::test]
@@ -321,6 +346,7 @@ async fn a_post_is_answered_when_its_packets_could_be_taken() {
         .begin_post(&server, body.len(), body.as_bytes())
         .await;
     until("two handlers run", || running.load(Ordering::SeqCst) == 2).await;
+    still_posting(&mut client, &io).await;
     // What handlers answer gets out although the POST is not answered yet.
     go.add_permits(1);
     assert_eq!(client.poll().await, "430[0]");
@@ -329,6 +355,15 @@ async fn a_post_is_answered_when_its_packets_could_be_taken() {
         go.add_permits(1);
         assert_eq!(client.poll().await, answer);
     }
+}
+
+/// The POST that was begun has reached its connection, which has not answered it.
+async fn still_posting(client: &mut Polling, io: &SocketIo) {
+    // A poll that came later is answered.
+    io.emit("later", ());
+    assert_eq!(client.poll().await, r#"42["later"]"#);
+    let answer = poll_immediate(Box::pin(client.end_post())).await;
+    assert!(answer.is_none(), "{answer:?}");
 }
 
 #[tokio::test]
@@ -353,12 +388,42 @@ async fn a_connection_whose_packets_wait_is_read_up_to_a_limit() {
         client
             .begin_post(&server, body.len(), body.as_bytes())
             .await;
+        still_posting(&mut client, &io).await;
         go.add_permits(1);
         assert_eq!(client.poll().await, "430[0]");
         assert_eq!(client.end_post().await.brief(), (200, "ok"));
         go.add_permits(3);
         client.expect(&["431[1]", "432[2]", "433[3]"]).await;
     }
+}
+
+#[tokio::test]
+async fn what_waits_for_its_turn_is_limited_by_size_too() {
+    let (namespace, go, running) = waiting();
+    let io = SocketIo::builder()
+        .namespace("/", namespace.order(Order::Completed))
+        .max_payload(1000)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Polling::joined(server.addr).await;
+    client.send(r#"420["wait",0]"#).await;
+    until("one handler runs", || running.load(Ordering::SeqCst) == 1).await;
+    let filler = "x".repeat(600);
+    for n in 1..3 {
+        client
+            .send(&format!(r#"42{n}["wait",{n},"{filler}"]"#))
+            .await;
+    }
+    let body = r#"423["wait",3]"#;
+    client
+        .begin_post(&server, body.len(), body.as_bytes())
+        .await;
+    still_posting(&mut client, &io).await;
+    go.add_permits(4);
+    client
+        .expect(&["430[0]", "431[1]", "432[2]", "433[3]"])
+        .await;
+    assert_eq!(client.end_post().await.brief(), (200, "ok"));
 }
 
 #[tokio::test]
@@ -558,6 +623,9 @@ async fn rooms_and_their_names_are_limited() {
         ws.send(&format!(r#"421["join","{room}"]"#)).await;
         assert_eq!(ws.text().await, format!("431[{rooms}]"), "{room}");
     }
+    // Nor does it join more when the server moves it there.
+    io.to("b").join(["b", "d"]);
+    assert_eq!(io.to("d").fetch_sockets().await.unwrap().len(), 0);
 }
 
 #[tokio::test]
