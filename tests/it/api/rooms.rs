@@ -226,3 +226,19 @@ async fn who_could_not_be_asked_is_not_waited_for() {
         (0, 1, 1)
     );
 }
+
+#[tokio::test]
+async fn who_has_left_joins_nothing() {
+    let (sender, mut left) = tokio::sync::mpsc::unbounded_channel();
+    let namespace = Namespace::new().on_disconnect(move |socket: Socket| async move {
+        socket.join("late");
+        sender.send(socket).unwrap();
+    });
+    let (server, io) = with(namespace).await;
+    drop(Ws::joined(server.addr).await);
+    let socket = within("its end", left.recv()).await.unwrap();
+    socket.join("later");
+    assert_eq!(socket.rooms().len(), 1);
+    let found = io.to(["late", "later"]).fetch_sockets().await.unwrap();
+    assert_eq!(found.len(), 0);
+}
