@@ -15,6 +15,8 @@ mod request;
 mod server;
 mod socket;
 mod taken;
+#[cfg(test)]
+mod tests;
 
 pub use ack::{AckError, AckFuture, AckStream, AckSummary};
 pub(crate) use client::{Client, Command};

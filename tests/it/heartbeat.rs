@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use axum_socketio::SocketIoBuilder;
+use axum_socketio::protocol::websocket::Event;
 
-use crate::support::{Polling, Ws, start};
+use crate::support::{Clock, Polling, Ws, start};
+
+const INTERVAL: Duration = Duration::from_secs(25);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Pings soon, and waits long: a test that answers is never too late.
 fn patient(io: SocketIoBuilder) -> SocketIoBuilder {
@@ -80,6 +84,71 @@ async fn one_answer_does_not_count_for_ever() {
     assert_eq!(ws.text().await, "2");
     ws.ended().await;
     assert_eq!(reasons.next().await, "ping timeout");
+}
+
+#[tokio::test]
+async fn an_event_instead_of_the_answer_buys_one_more_timeout_and_no_second() {
+    let (server, _io, mut reasons) = start(|io| io).await;
+    let clock = Clock::stop();
+    let mut ws = Ws::joined(server.addr).await;
+    clock.advance(INTERVAL).await;
+    assert_eq!(ws.text().await, "2");
+    clock.advance(TIMEOUT / 2).await;
+    ws.alive().await;
+    // Without that event it would be over now.
+    clock.advance(TIMEOUT * 3 / 4).await;
+    ws.alive().await;
+    reasons.none();
+    // But for that second one it is.
+    clock.advance(TIMEOUT / 4).await;
+    ws.send(r#"421["echo","third"]"#).await;
+    assert_eq!(ws.event().await, Some(Event::Close(None)));
+    assert_eq!(reasons.next().await, "ping timeout");
+}
+
+#[tokio::test]
+async fn an_event_instead_of_the_answer_counts_over_polling_too() {
+    let (server, _io, mut reasons) = start(|io| io).await;
+    let clock = Clock::stop();
+    let mut client = Polling::joined(server.addr).await;
+    clock.advance(INTERVAL).await;
+    assert_eq!(client.poll().await, "2");
+    clock.advance(TIMEOUT / 2).await;
+    client.send(r#"421["echo",1]"#).await;
+    clock.advance(TIMEOUT * 3 / 4).await;
+    client.send(r#"422["echo",2]"#).await;
+    client.expect(&["431[1]", "432[2]"]).await;
+    reasons.none();
+    clock.advance(TIMEOUT / 4).await;
+    assert_eq!(client.post("6").await.status, 400);
+    assert_eq!(reasons.next().await, "ping timeout");
+}
+
+#[tokio::test]
+async fn an_answer_counts_until_the_timeout_and_the_next_ping_from_it() {
+    const MOMENT: Duration = Duration::from_secs(1);
+
+    let (server, _io, mut reasons) = start(|io| io).await;
+    let clock = Clock::stop();
+    let (mut early, mut late) = (Ws::joined(server.addr).await, Ws::joined(server.addr).await);
+    clock.advance(INTERVAL).await;
+    for client in [&mut early, &mut late] {
+        assert_eq!(client.text().await, "2");
+    }
+    clock.advance(TIMEOUT - MOMENT).await;
+    reasons.none();
+    early.send("3").await;
+    early.alive().await;
+    clock.advance(MOMENT).await;
+    late.send(r#"421["echo","too late"]"#).await;
+    assert_eq!(late.event().await, Some(Event::Close(None)));
+    assert_eq!(reasons.next().await, "ping timeout");
+    clock.advance(INTERVAL - 2 * MOMENT).await;
+    early.send(r#"421["echo","no ping yet"]"#).await;
+    assert_eq!(early.text().await, r#"431["no ping yet"]"#);
+    clock.advance(MOMENT).await;
+    assert_eq!(early.text().await, "2");
+    reasons.none();
 }
 
 #[tokio::test]

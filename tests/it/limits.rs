@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use axum::{Json, Router};
 use axum_socketio::protocol::websocket::{Event, Opcode, masked_frame};
-use axum_socketio::{Data, EmitError, Namespace, Socket, SocketIo};
+use axum_socketio::{Data, EmitError, Namespace, Order, Socket, SocketIo};
+use bytes::Bytes;
+use futures_util::future::poll_immediate;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::support::{Polling, Reasons, Server, Ws, echo, serve, start, within};
+use crate::support::{Clock, Http, Polling, Reasons, Server, Ws, echo, serve, start, within};
 
 #[tokio::test]
 async fn a_message_may_be_as_long_as_the_limit_and_no_longer() {
@@ -140,6 +142,29 @@ async fn a_websocket_client_that_stops_reading_is_closed_and_another_is_served()
 }
 
 #[tokio::test]
+async fn a_websocket_client_that_reads_slowly_gets_every_byte() {
+    let (namespace, mut sockets) = sockets();
+    let io = SocketIo::builder().namespace("/", namespace).build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut ws = Ws::joined(server.addr).await;
+    let socket = within("a socket", sockets.recv()).await.unwrap();
+    // Longer than what the system buffers, so it is written in many parts; no part of it is like another.
+    let numbers: Vec<_> = (0..1_000_000).map(|n: u32| n.to_string()).collect();
+    let numbers = numbers.join(" ");
+    assert!(socket.emit("numbers", &numbers).ok());
+    for n in 0..100_u8 {
+        assert!(socket.emit("bytes", Bytes::from(vec![n; 20_000])).ok());
+    }
+    assert_eq!(ws.text().await, format!(r#"42["numbers","{numbers}"]"#));
+    for n in 0..100 {
+        let text = ws.text().await;
+        assert_eq!(text, r#"451-["bytes",{"_placeholder":true,"num":0}]"#);
+        assert_eq!(ws.binary().await, vec![n; 20_000]);
+    }
+    ws.alive().await;
+}
+
+#[tokio::test]
 async fn a_polling_client_that_stops_polling_is_closed() {
     let (server, io, mut reasons) = start(|io| {
         io.max_outbox_packets(2)
@@ -173,6 +198,85 @@ async fn a_client_that_catches_up_in_time_stays() {
     client.send(r#"421["echo",1]"#).await;
     assert_eq!(client.poll().await, "431[1]");
     reasons.none();
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_close_its_side_is_waited_for_but_not_for_ever() {
+    let (server, io, _) = start(|io| io).await;
+    let clock = Clock::stop();
+    let mut ws = Ws::joined(server.addr).await;
+    io.close();
+    assert_eq!(ws.ended().await.close, Some(None));
+    let closed = tokio::spawn(async move { io.closed().await });
+    clock.advance(Duration::from_secs(4)).await;
+    // A request and its answer leave time for whatever is due.
+    let refused = Http::once(server.addr, "GET", "/socket.io/?EIO=4&transport=polling").await;
+    assert_eq!(refused.status, 503);
+    assert!(!closed.is_finished());
+    clock.advance(Duration::from_secs(1)).await;
+    within("the end", closed).await.unwrap();
+    drop(ws);
+}
+
+#[tokio::test]
+async fn a_session_that_is_closed_waits_for_its_client_to_fetch_the_rest_but_not_for_ever() {
+    let (server, io, mut reasons) = start(|io| io.close_timeout(Duration::from_secs(3))).await;
+    let clock = Clock::stop();
+    let client = Polling::joined(server.addr).await;
+    io.emit("last", ());
+    io.close();
+    // Its sockets have left at once.
+    assert_eq!(reasons.next().await, "server shutting down");
+    clock.advance(Duration::from_secs(2)).await;
+    assert_eq!(io.client_count(), 1);
+    clock.advance(Duration::from_secs(1)).await;
+    client.gone().await;
+    assert_eq!(io.client_count(), 0);
+}
+
+#[tokio::test]
+async fn a_sender_may_wait_until_most_has_been_written() {
+    let (namespace, mut sockets) = sockets();
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .max_outbox_packets(4)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Polling::joined(server.addr).await;
+    let socket = within("a socket", sockets.recv()).await.unwrap();
+    let flushed = |socket: &Socket| {
+        let socket = socket.clone();
+        tokio::spawn(async move { socket.flushed().await })
+    };
+    socket.emit("n", 0);
+    within("a quarter is little", flushed(&socket))
+        .await
+        .unwrap();
+    socket.emit("n", 1);
+    let waiting = flushed(&socket);
+    client.send(r#"42["echo"]"#).await;
+    assert!(!waiting.is_finished());
+    assert_eq!(client.poll().await, "42[\"n\",0]\x1e42[\"n\",1]");
+    within("the rest", waiting).await.unwrap();
+    // Nobody waits for a client that is gone.
+    (2..5).for_each(|n| drop(socket.emit("n", n)));
+    let waiting = flushed(&socket);
+    client.send("1").await;
+    within("the end", waiting).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_volatile_reaches_a_polling_client_only_while_it_polls() {
+    let (server, io, _) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    io.of("/").volatile().emit("lost", ());
+    client.begin_poll(&server).await;
+    io.of("/").volatile().emit("heard", ());
+    io.of("/").volatile().emit("lost", ());
+    assert_eq!(client.end_poll().await.brief(), (200, r#"42["heard"]"#));
+    io.of("/").volatile().emit("lost", ());
+    io.emit("end", ());
+    assert_eq!(client.poll().await, r#"42["end"]"#);
 }
 
 /// Handlers of `wait` hold on until they are let go; `running` counts them.
@@ -242,6 +346,7 @@ async fn a_post_is_answered_when_its_packets_could_be_taken() {
         .begin_post(&server, body.len(), body.as_bytes())
         .await;
     until("two handlers run", || running.load(Ordering::SeqCst) == 2).await;
+    still_posting(&mut client, &io).await;
     // What handlers answer gets out although the POST is not answered yet.
     go.add_permits(1);
     assert_eq!(client.poll().await, "430[0]");
@@ -250,6 +355,15 @@ async fn a_post_is_answered_when_its_packets_could_be_taken() {
         go.add_permits(1);
         assert_eq!(client.poll().await, answer);
     }
+}
+
+/// The POST that was begun has reached its connection, which has not answered it.
+async fn still_posting(client: &mut Polling, io: &SocketIo) {
+    // A poll that came later is answered.
+    io.emit("later", ());
+    assert_eq!(client.poll().await, r#"42["later"]"#);
+    let answer = poll_immediate(Box::pin(client.end_post())).await;
+    assert!(answer.is_none(), "{answer:?}");
 }
 
 #[tokio::test]
@@ -274,12 +388,42 @@ async fn a_connection_whose_packets_wait_is_read_up_to_a_limit() {
         client
             .begin_post(&server, body.len(), body.as_bytes())
             .await;
+        still_posting(&mut client, &io).await;
         go.add_permits(1);
         assert_eq!(client.poll().await, "430[0]");
         assert_eq!(client.end_post().await.brief(), (200, "ok"));
         go.add_permits(3);
         client.expect(&["431[1]", "432[2]", "433[3]"]).await;
     }
+}
+
+#[tokio::test]
+async fn what_waits_for_its_turn_is_limited_by_size_too() {
+    let (namespace, go, running) = waiting();
+    let io = SocketIo::builder()
+        .namespace("/", namespace.order(Order::Completed))
+        .max_payload(1000)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Polling::joined(server.addr).await;
+    client.send(r#"420["wait",0]"#).await;
+    until("one handler runs", || running.load(Ordering::SeqCst) == 1).await;
+    let filler = "x".repeat(600);
+    for n in 1..3 {
+        client
+            .send(&format!(r#"42{n}["wait",{n},"{filler}"]"#))
+            .await;
+    }
+    let body = r#"423["wait",3]"#;
+    client
+        .begin_post(&server, body.len(), body.as_bytes())
+        .await;
+    still_posting(&mut client, &io).await;
+    go.add_permits(4);
+    client
+        .expect(&["430[0]", "431[1]", "432[2]", "433[3]"])
+        .await;
+    assert_eq!(client.end_post().await.brief(), (200, "ok"));
 }
 
 #[tokio::test]
@@ -490,6 +634,9 @@ async fn rooms_and_their_names_are_limited() {
         ws.send(&format!(r#"421["join","{room}"]"#)).await;
         assert_eq!(ws.text().await, format!("431[{rooms}]"), "{room}");
     }
+    // Nor does it join more when the server moves it there.
+    io.to("b").join(["b", "d"]);
+    assert_eq!(io.to("d").fetch_sockets().await.unwrap().len(), 0);
 }
 
 #[tokio::test]
@@ -499,7 +646,12 @@ async fn pings_of_websocket_are_answered_and_cannot_pile_up() {
     let ping = masked_frame(Opcode::Ping, b"x", [1, 2, 3, 4]);
     ws.send_raw(&ping).await;
     assert!(matches!(ws.event().await, Some(Event::Pong(data)) if data == "x"));
-    ws.send_raw(&ping.repeat(10_000)).await;
+    // A client that reads none of them: more than any buffer between the two holds.
+    const PINGS: usize = 200_000;
+    let pings = masked_frame(Opcode::Ping, &[b'x'; 125], [1, 2, 3, 4]).repeat(PINGS / 100);
+    for _ in 0..100 {
+        ws.send_raw(&pings).await;
+    }
     ws.send(r#"421["echo",1]"#).await;
     let mut pongs = 0;
     loop {
@@ -511,7 +663,7 @@ async fn pings_of_websocket_are_answered_and_cannot_pile_up() {
             }
         }
     }
-    assert!((1..=10_000).contains(&pongs));
+    assert!((1..PINGS).contains(&pongs), "{pongs} of {PINGS}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

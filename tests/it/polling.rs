@@ -1,9 +1,14 @@
 //! Clients poll: payloads both ways, and every way to use the transport wrongly.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
 use axum_socketio::{Data, Namespace, Socket, SocketIo};
+use bytes::Bytes;
+use tower::ServiceExt;
 
 use crate::support::{Http, Polling, serve, start};
 
@@ -75,6 +80,21 @@ async fn a_payload_carries_no_more_packets_than_client_libraries_read() {
     assert_eq!(counts, [16, 16, 8]);
     let expected: Vec<_> = (0..40).map(|n| format!(r#"42["n",{n}]"#)).collect();
     assert_eq!(packets, expected);
+}
+
+#[tokio::test]
+async fn attachments_count_among_the_packets_of_a_payload() {
+    let (server, io, _) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    for n in 0..10_u8 {
+        let bytes = Bytes::from(vec![n]);
+        io.emit("n", (bytes.clone(), bytes));
+    }
+    let mut counts = Vec::new();
+    while counts.iter().sum::<usize>() < 30 {
+        counts.push(client.poll().await.split('\x1e').count());
+    }
+    assert_eq!(counts, [15, 15], "no event is torn apart");
 }
 
 #[tokio::test]
@@ -169,6 +189,24 @@ async fn an_aborted_post_closes_the_session() {
     let answer = Http::once(server.addr, "GET", &target).await;
     assert_eq!(answer.brief(), (400, CODE_1));
     assert_eq!(io.client_count(), 0);
+}
+
+#[tokio::test]
+async fn a_post_that_a_layer_gives_up_closes_the_session() {
+    let (server, io, mut reasons) = start(|io| io).await;
+    let client = Polling::joined(server.addr).await;
+    // As a timeout does, and unlike a client that goes away, it drops the answer while the body is still open.
+    let body = Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
+    let request = Request::post(client.target()).body(body).unwrap();
+    let mut answer = Box::pin(io.service().oneshot(request));
+    assert!(
+        futures_util::future::poll_immediate(&mut answer)
+            .await
+            .is_none()
+    );
+    drop(answer);
+    assert_eq!(reasons.next().await, "transport error");
+    client.gone().await;
 }
 
 #[tokio::test]

@@ -1,8 +1,14 @@
 //! A polling client moves to WebSocket, or tries to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Http, Polling, Server, Ws, start, within};
+use axum::Router;
+use axum_socketio::SocketIo;
+use axum_socketio::protocol::websocket::Event;
+use tokio::sync::{Notify, mpsc};
+
+use crate::support::{Clock, Http, Polling, Server, Ws, echo, serve, start, within};
 
 const CODE_3: &str = r#"{"code":3,"message":"Bad request"}"#;
 
@@ -73,6 +79,41 @@ async fn a_poll_opened_during_the_upgrade_is_released() {
     assert_eq!(client.poll().await, "6");
     ws.send("5").await;
     ws.alive().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poll_that_crosses_the_upgrade_is_answered() {
+    let go = Arc::new(Notify::new());
+    let (running, mut runs) = mpsc::unbounded_channel();
+    let (end, ended) = std::sync::mpsc::channel();
+    let (gate, ended) = (Arc::clone(&go), Arc::new(std::sync::Mutex::new(ended)));
+    let (namespace, mut reasons) = echo();
+    let namespace = namespace.on("hold", move || {
+        let (gate, running, ended) = (Arc::clone(&gate), running.clone(), Arc::clone(&ended));
+        async move {
+            gate.notified().await;
+            // Holds up its connection's task, which has looked for requests and not yet at the WebSocket.
+            tokio::task::block_in_place(|| {
+                running.send(()).unwrap();
+                ended.lock().unwrap().recv().unwrap();
+            });
+        }
+    });
+    let io = SocketIo::builder().namespace("/", namespace).build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Polling::joined(server.addr).await;
+    client.send(r#"42["hold"]"#).await;
+    let mut ws = probe(&client).await;
+    go.notify_one();
+    within("the handler", runs.recv()).await.unwrap();
+    ws.send("5").await;
+    client.begin_poll(&server).await;
+    end.send(()).unwrap();
+    assert_eq!(client.end_poll().await.brief(), (200, "6"));
+    ws.alive().await;
+    after_upgrade(&server, &mut client).await;
+    ws.alive().await;
+    reasons.none();
 }
 
 #[tokio::test]
@@ -288,6 +329,20 @@ async fn a_session_over_websocket_is_not_taken_over() {
 }
 
 #[tokio::test]
+async fn upgrades_can_be_forbidden_and_websocket_from_the_start_stays_possible() {
+    let (server, ..) = start(|io| io.allow_upgrades(false)).await;
+    let target = "/socket.io/?EIO=4&transport=polling";
+    let answer = Http::once(server.addr, "GET", target).await;
+    assert!(answer.text().contains(r#""upgrades":[],"#));
+    let mut client = Polling::joined(server.addr).await;
+    let refusal = Ws::upgrade(server.addr, &client.sid).await.err().unwrap();
+    assert_eq!(refusal.brief(), (400, CODE_3));
+    client.send(r#"421["echo",1]"#).await;
+    client.expect(&["431[1]"]).await;
+    Ws::joined(server.addr).await.alive().await;
+}
+
+#[tokio::test]
 async fn a_session_that_ends_closes_the_probe_too() {
     let (server, io, mut reasons) = start(|io| io).await;
     let mut client = Polling::joined(server.addr).await;
@@ -296,6 +351,19 @@ async fn a_session_that_ends_closes_the_probe_too() {
     assert_eq!(ws.ended().await.close, Some(None));
     assert_eq!(reasons.next().await, "transport close");
     assert_eq!(io.client_count(), 0);
+}
+
+#[tokio::test]
+async fn a_session_that_waits_for_its_last_poll_has_closed_the_probe_already() {
+    let (server, io, mut reasons) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    let mut ws = probe(&client).await;
+    io.close();
+    assert_eq!(ws.ended().await.close, Some(None));
+    assert_eq!(reasons.next().await, "server shutting down");
+    assert_eq!(io.client_count(), 1);
+    assert_eq!(client.poll().await, "6\x1e1");
+    client.gone().await;
 }
 
 #[tokio::test]
@@ -313,6 +381,23 @@ async fn heartbeats_go_on_after_the_upgrade() {
     }
     let ended = ws.ended().await;
     assert_eq!(ended.texts, ["2"]);
+    assert_eq!(reasons.next().await, "ping timeout");
+}
+
+#[tokio::test]
+async fn a_ping_that_no_poll_has_fetched_comes_after_the_upgrade() {
+    let (server, _io, mut reasons) = start(|io| io).await;
+    let clock = Clock::stop();
+    let client = Polling::joined(server.addr).await;
+    clock.advance(Duration::from_secs(25)).await;
+    let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
+    ws.send_all(&["2probe", "5"]).await;
+    assert_eq!(ws.text().await, "3probe");
+    assert_eq!(ws.text().await, "2");
+    // It has been waited for since it was due.
+    clock.advance(Duration::from_secs(20)).await;
+    ws.send(r#"421["echo",1]"#).await;
+    assert_eq!(ws.event().await, Some(Event::Close(None)));
     assert_eq!(reasons.next().await, "ping timeout");
 }
 

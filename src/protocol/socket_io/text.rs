@@ -214,6 +214,7 @@ fn number(text: &str) -> Result<Box<str>, DecodeError> {
 #[cfg(test)]
 mod tests {
     use DecodeError::*;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -544,6 +545,42 @@ mod tests {
             "2[5 5]",
         ] {
             refuses_later(text);
+        }
+    }
+
+    /// Text that is a packet or nearly so, and any other.
+    fn soup() -> impl Strategy<Value = String> {
+        prop_oneof![
+            r#"[0-6]([0-3]-)?(/[a-z]{0,9},)?[0-9]{0,2}(\["([a-z]{0,9}|disconnect|\\u006[a-f])"(,[0-9"{}\[\]]{0,3}|,\{"_placeholder":true,"num":[0-3]\}){0,2}\]?)?"#,
+            r#"[0-9]?([0-9]{1,3}|-|/[a-z]{0,9}|,|\[|\]|\{|\}|"[a-z]{0,9}"|\\|"|:|null|[ \n\x00\x1e]|€)*"#,
+            r"[\x00-\x{10ffff}]*",
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn any_text_is_a_packet_within_the_limits_or_an_error(text in soup()) {
+            let limits = Limits {
+                max_nsp_len: 6,
+                max_event_len: 6,
+                max_attachments: 2,
+                ..Limits::default()
+            };
+            if let Ok((packet, attachments)) = decode(text.as_str().into(), &limits) {
+                prop_assert!(packet.nsp().starts_with('/') && packet.nsp().len() <= 6);
+                prop_assert!(attachments <= 2);
+                match packet {
+                    Packet::Event { event, .. } => {
+                        prop_assert!(event.name().len() <= 6);
+                        prop_assert!(reserved(event.name()).is_none());
+                        let _ = event.args().check();
+                    }
+                    Packet::Ack { args, .. } => drop(args.check()),
+                    _ => prop_assert_eq!(attachments, 0),
+                }
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::{answers, with};
-use crate::support::{Ws, serve, within};
+use crate::support::{Polling, Ws, serve, within};
 
 #[tokio::test]
 async fn a_refusal_has_message_and_data_and_may_be_tried_again() {
@@ -88,6 +88,46 @@ async fn a_refusal_has_message_and_data_and_may_be_tried_again() {
     client.send(r#"40{"token":"ok"}"#).await;
     assert!(client.text().await.starts_with(r#"40{"sid":"#));
     assert_eq!(client.ask(r#"["me"]"#).await, "[7]");
+}
+
+#[tokio::test]
+async fn a_connect_handler_that_fails_disconnects_its_socket_and_no_other() {
+    let (sender, mut left) = mpsc::unbounded_channel();
+    let fails = move |handler: fn(), name: &'static str| {
+        let sender = sender.clone();
+        Namespace::new()
+            .on_connect(move || async move {
+                tokio::task::yield_now().await;
+                handler();
+                Err::<(), _>(StatusCode::BAD_REQUEST)
+            })
+            .on("never", async || Json("called"))
+            .on_disconnect(move |why: DisconnectReason| async move {
+                sender.send((name, why)).unwrap();
+                handler();
+            })
+    };
+    let io = SocketIo::builder()
+        .namespace("/", Namespace::new().on("here", async || {}))
+        .namespace("/error", fails(|| {}, "error"))
+        .namespace("/panic", fails(|| panic!("on purpose"), "panic"))
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Ws::joined(server.addr).await;
+    for name in ["error", "panic"] {
+        client
+            .send_all(&[&format!("40/{name},"), &format!(r#"42/{name},1["never"]"#)])
+            .await;
+        let joined = client.text().await;
+        assert!(
+            joined.starts_with(&format!(r#"40/{name},{{"sid":""#)),
+            "{joined}"
+        );
+        assert_eq!(client.text().await, format!("41/{name},"));
+        let end = (name, DisconnectReason::ServerNamespaceDisconnect);
+        assert_eq!(within("its end", left.recv()).await, Some(end));
+        assert_eq!(client.ask(r#"["here"]"#).await, "[]");
+    }
 }
 
 #[tokio::test]
@@ -189,6 +229,58 @@ async fn who_leaves_is_told_of_with_reason_and_rooms() {
         }
         let expected = (reason, vec!["a".to_owned(), "b".to_owned()], false);
         assert_eq!(within("its end", left.recv()).await, Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn whom_the_server_disconnects_is_told_of_also_when_the_connection_ends_with_it() {
+    let (sender, mut left) = mpsc::unbounded_channel();
+    let namespace = Namespace::new()
+        .on("kick", async |socket: Socket| socket.disconnect())
+        .on_disconnect(move |why: DisconnectReason| async move { sender.send(why).unwrap() });
+    let (server, _io) = with(namespace).await;
+    for last in ["1", "x", "2", "42{}"] {
+        let mut client = Ws::joined(server.addr).await;
+        client.send_all(&[r#"42["kick"]"#, last]).await;
+        let why = Some(DisconnectReason::ServerNamespaceDisconnect);
+        assert_eq!(within("its end", left.recv()).await, why, "{last}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_may_join_again_as_soon_as_it_hears_that_the_server_has_disconnected_it() {
+    const TIMES: usize = 100;
+
+    let (sender, mut left) = mpsc::unbounded_channel();
+    let namespace = Namespace::new()
+        .on("now", async |socket: Socket| socket.disconnect())
+        .on("later", async |socket: Socket| {
+            tokio::task::yield_now().await;
+            socket.disconnect();
+        })
+        .on("elsewhere", async |socket: Socket| {
+            drop(std::thread::spawn(move || socket.disconnect()));
+        })
+        .on_disconnect(move |why: DisconnectReason| async move { sender.send(why).unwrap() });
+    let (server, _io) = with(namespace).await;
+    let mut ws = Ws::joined(server.addr).await;
+    let mut polling = Polling::joined(server.addr).await;
+    for _ in 0..TIMES {
+        for event in [r#"42["now"]"#, r#"42["later"]"#, r#"42["elsewhere"]"#] {
+            ws.send(event).await;
+            assert_eq!(ws.text().await, "41", "{event}");
+            ws.join("/").await;
+            polling.begin_poll(&server).await;
+            polling.send(event).await;
+            assert_eq!(polling.end_poll().await.brief(), (200, "41"), "{event}");
+            polling.send("40").await;
+            let joined = polling.poll().await;
+            assert!(joined.starts_with(r#"40{"sid":""#), "{event}: {joined}");
+            for _ in 0..2 {
+                let why = within("an end", left.recv()).await;
+                assert_eq!(why, Some(DisconnectReason::ServerNamespaceDisconnect));
+            }
+        }
     }
 }
 

@@ -215,6 +215,29 @@ async fn layers_stop_what_takes_too_long_or_is_too_much() {
     );
 }
 
+#[tokio::test]
+async fn an_event_that_waits_in_a_layer_does_not_hold_up_the_next() {
+    let go = Arc::new(Notify::new());
+    let gate = Arc::clone(&go);
+    let busy = move |Data(n): Data<u32>| async move {
+        gate.notified().await;
+        Json(n)
+    };
+    let namespace = Namespace::new()
+        .on("busy", busy.layer(ConcurrencyLimitLayer::new(1)))
+        .on("free", async |Data(n): Data<u32>| Json(n));
+    let (server, _io) = with(namespace).await;
+    let mut client = Ws::joined(server.addr).await;
+    client
+        .send_all(&[r#"421["busy",1]"#, r#"422["busy",2]"#, r#"423["free",3]"#])
+        .await;
+    assert_eq!(client.text().await, "433[3]");
+    for answer in ["431[1]", "432[2]"] {
+        go.notify_one();
+        assert_eq!(client.text().await, answer);
+    }
+}
+
 /// A namespace that logs what happens in it. `wait` waits to be let go, `out` disconnects its socket after that.
 fn logging(log: &Log, go: &Arc<Semaphore>) -> Namespace {
     let wait = |after: fn(&Socket)| {
@@ -300,4 +323,28 @@ async fn what_waits_when_the_server_disconnects_a_socket_is_dropped() {
     logged(&log, &then).await;
     client.join("/").await;
     logged(&log, &["joined"]).await;
+}
+
+#[tokio::test]
+async fn what_waits_when_the_server_closes_the_connection_is_dropped() {
+    for (breaks, reason) in [(true, "forced close"), (false, "server shutting down")] {
+        let (log, go) = (Log::default(), Arc::new(Semaphore::new(0)));
+        let (server, io) = with(logging(&log, &go)).await;
+        let mut client = Ws::joined(server.addr).await;
+        client
+            .send_all(&[r#"42["wait",1]"#, r#"42["wait",2]"#])
+            .await;
+        logged(&log, &["joined", "start 1"]).await;
+        if breaks {
+            client.send("42{}").await;
+        } else {
+            io.close();
+        }
+        logged(&log, &[reason]).await;
+        drop(client);
+        go.add_permits(2);
+        io.close();
+        within("the handler ends", io.closed()).await;
+        assert!(log.take().is_empty(), "the second has not started");
+    }
 }

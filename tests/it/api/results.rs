@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use axum_socketio::{
     Ack, AckError, AckFormat, Data, EmitError, Namespace, Reply, Socket, SocketIo, Unhandled,
 };
+use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{answers, with};
@@ -76,6 +77,45 @@ async fn every_result_is_an_acknowledgement() {
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_emitted_is_an_error_and_nothing_is_sent() {
+    struct Broken;
+
+    impl Serialize for Broken {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(S::Error::custom("on purpose"))
+        }
+    }
+
+    let namespace = Namespace::new().on("try", async |socket: Socket| {
+        let reserved = socket.emit("disconnect", ()).into_result();
+        assert!(matches!(reserved, Err(EmitError::Reserved(name)) if name == "disconnect"));
+        let reserved = socket.broadcast().emit("connect", ()).into_result();
+        assert!(matches!(reserved, Err(EmitError::Reserved(name)) if name == "connect"));
+        let broken = socket.emit("e", Broken).into_result();
+        assert!(matches!(broken, Err(EmitError::Serialize(_))));
+        let asked = socket.emit_with_ack::<()>("e", Broken).await;
+        assert!(matches!(
+            asked,
+            Err(AckError::Emit(EmitError::Serialize(_)))
+        ));
+        let (_, asked) = socket
+            .broadcast()
+            .emit_with_ack::<()>("connect", ())
+            .all()
+            .await;
+        assert_eq!(asked.asked, 0);
+        Json("as said")
+    });
+    let (server, _io) = with(namespace.on("broken", async || Json(Broken))).await;
+    let mut client = Ws::joined(server.addr).await;
+    let mut other = Ws::joined(server.addr).await;
+    assert_eq!(client.ask(r#"["try"]"#).await, r#"["as said"]"#);
+    assert_eq!(other.ask(r#"["try"]"#).await, r#"["as said"]"#);
+    let answer = client.ask(r#"["broken"]"#).await;
+    assert_eq!(answer, r#"[{"error":"internal error"}]"#);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum_socketio::{AckError, Data, Namespace, Socket, SocketIo};
 
 use super::with;
-use crate::support::{Server, Ws, within};
+use crate::support::{Clock, Polling, Server, Ws, within};
 
 /// Three clients in rooms that their first letters name: `a` in x, `b` in x and y, `c` in none.
 async fn three() -> (Server, SocketIo, [Ws; 3]) {
@@ -194,4 +194,69 @@ async fn one_is_asked_and_may_fail_to_answer() {
         Err(AckError::Closed)
     ));
     assert!(!b.emit("late", ()).ok());
+}
+
+#[tokio::test]
+async fn an_answer_is_waited_for_as_long_as_the_server_says_unless_told_otherwise() {
+    let (_server, io, mut clients) = three().await;
+    let found = io.to("y").fetch_sockets().await.unwrap();
+    let socket = io.socket(found[0].id()).unwrap();
+    let clock = Clock::stop();
+    let one = tokio::spawn(socket.emit_with_ack::<u8>("q", ()));
+    let all = tokio::spawn(io.to("y").emit_with_ack::<u8>("q", ()).all());
+    let patient = tokio::spawn(
+        socket
+            .timeout(Duration::from_secs(60))
+            .emit_with_ack::<u8>("q", ()),
+    );
+    for _ in 0..3 {
+        clients[1].text().await;
+    }
+    clock.advance(Duration::from_secs(4)).await;
+    clients[1].ask(r#"["join",[]]"#).await;
+    assert!(!one.is_finished() && !all.is_finished());
+    clock.advance(Duration::from_secs(1)).await;
+    let one = within("the timeout", one).await.unwrap();
+    assert!(matches!(one, Err(AckError::Timeout)));
+    let (_, summary) = within("the timeout", all).await.unwrap();
+    assert_eq!((summary.asked, summary.missing.len()), (1, 1));
+    // Too late for two of them, in time for the third.
+    for answer in ["430[1]", "431[1]", "432[1]"] {
+        clients[1].send(answer).await;
+    }
+    assert_eq!(within("an answer", patient).await.unwrap().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn who_could_not_be_asked_is_not_waited_for() {
+    let namespace = Namespace::new();
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .max_outbox_packets(1)
+        .build();
+    let server = crate::support::serve(axum::Router::new().layer(io.layer())).await;
+    let _full = Polling::joined(server.addr).await;
+    io.emit("fills it", ());
+    let asking = io.of("/").no_timeout().emit_with_ack::<u8>("q", ());
+    let (answers, summary) = within("the end", asking.all()).await;
+    assert_eq!(
+        (answers.len(), summary.asked, summary.left.len()),
+        (0, 1, 1)
+    );
+}
+
+#[tokio::test]
+async fn who_has_left_joins_nothing() {
+    let (sender, mut left) = tokio::sync::mpsc::unbounded_channel();
+    let namespace = Namespace::new().on_disconnect(move |socket: Socket| async move {
+        socket.join("late");
+        sender.send(socket).unwrap();
+    });
+    let (server, io) = with(namespace).await;
+    drop(Ws::joined(server.addr).await);
+    let socket = within("its end", left.recv()).await.unwrap();
+    socket.join("later");
+    assert_eq!(socket.rooms().len(), 1);
+    let found = io.to(["late", "later"]).fetch_sockets().await.unwrap();
+    assert_eq!(found.len(), 0);
 }

@@ -8,7 +8,7 @@ use axum::Router;
 use axum_socketio::{DisconnectReason, Namespace, SocketIo};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::support::{Http, Ws, serve, within};
+use crate::support::{Clock, Http, Ws, serve, within};
 
 #[tokio::test]
 async fn a_graceful_shutdown_refuses_closes_and_waits() {
@@ -110,4 +110,32 @@ async fn closed_waits_for_a_shutdown() {
     assert!(io.ready());
     io.close();
     within("the end", closed).await.unwrap();
+}
+
+#[tokio::test]
+async fn clients_are_closed_one_after_another_over_the_drain_window() {
+    let io = SocketIo::builder()
+        .namespace("/", Namespace::new())
+        .drain_window(Duration::from_secs(9))
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let clock = Clock::stop();
+    let mut clients = [
+        Ws::joined(server.addr).await,
+        Ws::joined(server.addr).await,
+        Ws::joined(server.addr).await,
+    ];
+    let graceful = tokio::spawn(io.graceful(async {}));
+    for left in [2, 1, 0] {
+        // A request and its answer leave time for whatever is due.
+        let refused = Http::once(server.addr, "GET", "/socket.io/?EIO=4&transport=polling").await;
+        assert_eq!(refused.status, 503);
+        assert_eq!(io.client_count(), left);
+        clock.advance(Duration::from_secs(3)).await;
+    }
+    for client in &mut clients {
+        assert_eq!(client.ended().await.close, Some(None));
+    }
+    drop(clients);
+    within("the end", graceful).await.unwrap();
 }

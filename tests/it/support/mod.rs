@@ -43,6 +43,29 @@ pub(crate) fn within<F: Future>(what: &str, future: F) -> impl Future<Output = F
     }
 }
 
+/// The runtime's clock, stopped: what has a deadline waits for [`Clock::advance`], bytes go on travelling.
+///
+/// For tests on one thread, as `#[tokio::test]` makes them by default.
+pub(crate) struct Clock {
+    _stopped: std::sync::mpsc::Sender<()>,
+}
+
+impl Clock {
+    pub(crate) fn stop() -> Self {
+        tokio::time::pause();
+        let (stopped, goes_on) = std::sync::mpsc::channel();
+        // A paused clock leaps to the next deadline whenever the runtime has nothing to do, also while bytes are on their
+        // way, but not while a blocking task runs. In a test that hangs it leaps in the end, so that `within` ends it.
+        tokio::task::spawn_blocking(move || goes_on.recv_timeout(LIMIT));
+        Self { _stopped: stopped }
+    }
+
+    /// Lets so much time pass, and the millisecond that a timer may be late.
+    pub(crate) async fn advance(&self, time: Duration) {
+        tokio::time::advance(time + Duration::from_millis(1)).await;
+    }
+}
+
 /// An application on a port of its own, for as long as the test runs.
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,

@@ -1,0 +1,56 @@
+//! What cannot be seen from outside: whether anything is left behind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+
+use super::*;
+use crate::engine::{Outbox, Transport};
+use crate::protocol::Sid;
+use crate::rooms::Target;
+
+/// A socket whose client reads nothing.
+fn connected() -> (Socket, Arc<Client>) {
+    let options = NspOptions {
+        order: Order::Started,
+        max_pending: 1,
+        unhandled: Unhandled::Error,
+        ack_format: AckFormat::Value,
+        max_rooms: 1,
+        max_room_len: 1,
+        ack_timeout: Duration::from_secs(5),
+    };
+    let nsp = Arc::new(Nsp::new("/".into(), Handlers::default(), options));
+    let client = Arc::new(Client::new(
+        Sid::from_random([1; 15]),
+        Arc::new(Outbox::new(10, 1000)),
+        Handshake::new(&mut Request::new(()).into_parts().0),
+        Transport::WebSocket,
+    ));
+    let socket = Socket::new(Sid::from_random([2; 15]), nsp, Arc::clone(&client), None);
+    assert!(socket.connect());
+    (socket, client)
+}
+
+/// Nobody waits for the first answer of the namespace any more.
+fn forgotten(socket: &Socket) -> bool {
+    socket.member().acks.lock().take(0).is_none()
+}
+
+#[tokio::test]
+async fn a_question_that_is_dropped_leaves_nothing_behind() {
+    let (socket, _client) = connected();
+    let asking = socket.emit_with_ack::<()>("q", ());
+    assert!(!forgotten(&socket));
+    drop(asking);
+
+    let (socket, _client) = connected();
+    drop(socket.emit_with_ack::<()>("q", ()));
+    assert!(forgotten(&socket));
+
+    let (socket, _client) = connected();
+    let all = Broadcast::new(Arc::clone(socket.namespace()), Target::default());
+    drop(all.emit_with_ack::<()>("q", ()));
+    assert!(forgotten(&socket));
+}
