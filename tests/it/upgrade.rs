@@ -354,8 +354,9 @@ async fn a_session_that_ends_closes_the_probe_too() {
 }
 
 #[tokio::test]
-async fn a_session_that_waits_for_its_last_poll_has_closed_the_probe_already() {
-    let (server, io, mut reasons) = start(|io| io).await;
+async fn a_session_that_waits_for_its_last_poll_does_not_wait_for_a_probe() {
+    let (server, io, mut reasons) =
+        start(|io| io.upgrade_timeout(Duration::from_millis(100))).await;
     let mut client = Polling::joined(server.addr).await;
     let mut ws = probe(&client).await;
     io.close();
