@@ -134,6 +134,9 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
 
     /// How many packets may wait for one client. Past it, `emit` answers [`EmitError::Full`](crate::EmitError::Full).
     /// Default: 10,000. Node has no limit.
+    ///
+    /// While more than half of it waits, the client's next events wait too. What the protocol owes, such as
+    /// acknowledgements, is queued beyond the limit.
     pub fn max_outbox_packets(mut self, packets: usize) -> Self {
         self.settings.engine.max_outbox_packets = packets.max(1);
         self

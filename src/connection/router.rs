@@ -166,7 +166,7 @@ impl<T: Clone + PartialEq> Router<T> {
         held: bool,
         ready: impl Fn(&T) -> bool,
     ) -> Result<Option<Route<T>>, Violation> {
-        self.was_held = held && !self.backlog.waiting.is_empty();
+        self.was_held = held;
         if held {
             return Ok(None);
         }
@@ -264,7 +264,7 @@ impl<T: Clone + PartialEq> Router<T> {
 
     /// Whether something waits only because everything was held, when last asked for it.
     pub(crate) fn was_held(&self) -> bool {
-        self.was_held
+        self.was_held && !self.backlog.waiting.is_empty()
     }
 
     /// How many requests wait, and the size of their arguments in bytes.
@@ -537,6 +537,23 @@ mod tests {
             feed(&mut router, r#"2["c"]"#),
             Ok(Some(Route::Event { socket: 1, .. }))
         ));
+    }
+
+    #[test]
+    fn what_is_held_waits_until_nothing_holds_it() {
+        let mut router = joined();
+        let event = Message::Text(r#"2["a"]"#.into());
+        assert!(matches!(router.feed(event, true, |_| true), Ok(None)));
+        assert!(router.was_held());
+        assert!(matches!(router.next(true, |_| true), Ok(None)));
+        assert!(router.was_held());
+        assert_eq!(released(&mut router), ["1 None a"]);
+        assert!(!router.was_held());
+
+        let event = Message::Text(r#"2["a"]"#.into());
+        assert!(matches!(router.feed(event, true, |_| true), Ok(None)));
+        router.left(&1);
+        assert!(!router.was_held(), "nothing waits any more");
     }
 
     #[test]
