@@ -20,10 +20,13 @@ mod data;
 mod handshake;
 mod rejection;
 
+use std::any::type_name;
 use std::future::Future;
 
 use axum_core::extract::FromRequestParts;
 use axum_core::response::IntoResponse;
+use futures_util::FutureExt;
+use http::Request;
 
 pub use ack::Ack;
 pub use auth::{Auth, AuthRejection};
@@ -108,6 +111,65 @@ where
     type Rejection = T::Rejection;
 
     async fn from_event(cx: &mut EventContext, state: &S) -> Result<Self, Self::Rejection> {
-        T::from_request_parts(cx.parts_mut(), state).await
+        let using = Use::of::<T>();
+        if let Use::Nothing = using
+            && let Some(argument) = without_request(state)
+        {
+            return argument;
+        }
+        let parts = match using {
+            Use::Write => cx.parts_mut(),
+            Use::Nothing | Use::Read => cx.parts(),
+        };
+        T::from_request_parts(parts, state).await
+    }
+}
+
+/// So that a socket whose handlers only take `State` needs no copy of its request.
+fn without_request<T: FromRequestParts<S>, S: Send + Sync>(
+    state: &S,
+) -> Option<Result<T, T::Rejection>> {
+    let mut none = Request::new(()).into_parts().0;
+    T::from_request_parts(&mut none, state).now_or_never()
+}
+
+/// What an extractor does with the request. Known by its name, since it need be known only to do less: an extractor that is
+/// not recognized is taken to write, and its socket's extensions are made anew for the next event.
+enum Use {
+    Nothing,
+    Read,
+    Write,
+}
+
+impl Use {
+    fn of<T>() -> Self {
+        let name = type_name::<T>();
+        let inner = name.strip_prefix("core::option::Option<").unwrap_or(name);
+        if name.starts_with("axum::extract::state::State<") {
+            Self::Nothing
+        } else if inner.starts_with("axum::") || inner.starts_with("http::") {
+            Self::Read
+        } else {
+            Self::Write
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::{Query, State};
+    use axum::{Extension, Json};
+
+    use super::*;
+
+    #[test]
+    fn axums_own_extractors_are_known_by_their_names() {
+        assert!(matches!(Use::of::<State<u8>>(), Use::Nothing));
+        assert!(matches!(Use::of::<Extension<u8>>(), Use::Read));
+        assert!(matches!(Use::of::<Option<Extension<u8>>>(), Use::Read));
+        assert!(matches!(Use::of::<Query<u8>>(), Use::Read));
+        assert!(matches!(Use::of::<http::HeaderMap>(), Use::Read));
+        assert!(matches!(Use::of::<crate::SocketIo>(), Use::Write));
+        assert!(matches!(Use::of::<Result<Json<u8>, u8>>(), Use::Write));
     }
 }

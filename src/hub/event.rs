@@ -106,6 +106,8 @@ pub(crate) struct EventCall {
 struct Lent {
     parts: Option<Box<Parts>>,
     from: Option<Socket>,
+    /// Somebody may have changed the extensions.
+    written: bool,
 }
 
 impl EventContext {
@@ -113,6 +115,7 @@ impl EventContext {
         let parts = Lent {
             parts: socket.borrow_parts(),
             from: Some(socket.clone()),
+            written: false,
         };
         Self {
             socket,
@@ -129,8 +132,15 @@ impl EventContext {
 
     /// The request that opened the connection, with what middleware have added to its extensions.
     ///
-    /// What is inserted into its extensions is seen by the later arguments of the same handler, and gone afterwards.
+    /// What is inserted into its extensions, or replaced there, is seen by the later arguments of the same handler, and gone
+    /// afterwards.
     pub fn parts_mut(&mut self) -> &mut Parts {
+        self.parts.written = true;
+        self.parts()
+    }
+
+    /// The same, for who is known not to change them.
+    pub(crate) fn parts(&mut self) -> &mut Parts {
         let socket = &self.socket;
         self.parts
             .parts
@@ -196,7 +206,7 @@ impl EventContext {
 impl Lent {
     fn give_back(&mut self) {
         if let Some(socket) = self.from.take() {
-            socket.return_parts(self.parts.take());
+            socket.return_parts(self.parts.take(), self.written);
         }
     }
 }

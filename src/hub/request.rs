@@ -19,8 +19,6 @@ pub(super) struct SocketRequest {
 struct Slot {
     /// Made when an extractor first asks for them.
     parts: Option<Box<Parts>>,
-    /// How many extensions they had when they were made.
-    pristine: usize,
     /// How many handlers are taking their arguments.
     lent: usize,
     /// Something was added while they were away.
@@ -34,11 +32,15 @@ impl SocketRequest {
         slot.parts.take()
     }
 
-    /// Puts back what was borrowed, without what extraction has added to its extensions.
-    pub(super) fn give_back(&self, mut parts: Option<Box<Parts>>, handshake: &Handshake) {
-        let pristine = self.slot.lock().pristine;
+    /// Puts back what was borrowed. If extraction may have `written` to the extensions, they are as they were again.
+    pub(super) fn give_back(
+        &self,
+        mut parts: Option<Box<Parts>>,
+        written: bool,
+        handshake: &Handshake,
+    ) {
         if let Some(parts) = &mut parts
-            && parts.extensions.len() != pristine
+            && written
         {
             parts.extensions = self.extensions(handshake);
         }
@@ -63,7 +65,6 @@ impl SocketRequest {
     pub(super) fn make(&self, handshake: &Handshake) -> Parts {
         let mut parts = handshake.parts();
         parts.extensions = self.extensions(handshake);
-        self.slot.lock().pristine = parts.extensions.len();
         parts
     }
 

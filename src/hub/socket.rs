@@ -398,8 +398,9 @@ impl Socket {
         self.0.request.borrow()
     }
 
-    pub(crate) fn return_parts(&self, parts: Option<Box<Parts>>) {
-        self.0.request.give_back(parts, &self.0.client.handshake);
+    pub(crate) fn return_parts(&self, parts: Option<Box<Parts>>, written: bool) {
+        let handshake = &self.0.client.handshake;
+        self.0.request.give_back(parts, written, handshake);
     }
 
     pub(crate) fn make_parts(&self) -> Parts {

@@ -48,15 +48,9 @@ impl Table {
         match target.rooms.as_slice() {
             [] => self.everybody().iter().for_each(visit),
             [room] => {
+                // Others may have joined a room of a socket's name; the socket itself is never among them.
                 let members = self.room(room);
-                let own = self.own_room(room);
-                // Somebody else's room may have the name of a socket, which need not be in it.
-                let doubled = |own: &Arc<Member>| {
-                    members
-                        .iter()
-                        .any(|list| list.iter().any(|m| m.id == own.id))
-                };
-                own.iter().filter(|own| !doubled(own)).for_each(&mut visit);
+                self.own_room(room).iter().for_each(&mut visit);
                 members.iter().flat_map(|list| list.iter()).for_each(visit);
             }
             rooms => {

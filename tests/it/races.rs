@@ -369,3 +369,34 @@ async fn a_long_queue_does_not_keep_the_ping_from_a_polling_client() {
     }
     reasons.none();
 }
+
+/// An extractor that raises a number in the request's extensions.
+struct Raised(u32);
+
+impl<S: Sync> FromRequestParts<S> for Raised {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let raised = parts.extensions.get::<u32>().map_or(0, |number| number + 1);
+        parts.extensions.insert(raised);
+        Ok(Self(raised))
+    }
+}
+
+#[tokio::test]
+async fn an_extension_that_an_extractor_replaced_is_put_back() {
+    let namespace = Namespace::new()
+        .middleware(async || Extension(7_u32))
+        .on("raise", async |Raised(one): Raised, Raised(two): Raised| {
+            Json([one, two])
+        })
+        .on("read", async |Extension(number): Extension<u32>| {
+            Json(number)
+        });
+    let (server, _io) = with(namespace, |io| io).await;
+    let mut ws = Ws::joined(server.addr).await;
+    for _ in 0..2 {
+        assert_eq!(ws.ask(r#"["raise"]"#).await, "[[8,9]]");
+        assert_eq!(ws.ask(r#"["read"]"#).await, "[7]");
+    }
+}

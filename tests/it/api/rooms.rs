@@ -233,6 +233,7 @@ async fn who_could_not_be_asked_is_not_waited_for() {
     let io = SocketIo::builder()
         .namespace("/", namespace)
         .max_outbox_packets(1)
+        .slow_client_timeout(Duration::from_secs(60))
         .build();
     let server = crate::support::serve(axum::Router::new().layer(io.layer())).await;
     let _full = Polling::joined(server.addr).await;
