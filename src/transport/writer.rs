@@ -251,3 +251,139 @@ impl<'a> Gathered<'a> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::protocol::EncodedArgs;
+    use crate::protocol::socket_io::{EncodedPacket, Kind};
+
+    /// Takes so many bytes at each call, none where that is zero, and what comes after the last at once.
+    struct Slow {
+        sizes: std::vec::IntoIter<usize>,
+        vectored: bool,
+        written: Vec<u8>,
+        flushed: usize,
+    }
+
+    impl Slow {
+        fn new(sizes: Vec<usize>, vectored: bool) -> Self {
+            Self {
+                sizes: sizes.into_iter(),
+                vectored,
+                written: Vec::new(),
+                flushed: 0,
+            }
+        }
+    }
+
+    impl AsyncWrite for Slow {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let size = match self.sizes.next() {
+                Some(0) => return Poll::Pending,
+                Some(size) => size.min(buf.len()),
+                None => buf.len(),
+            };
+            self.written.extend_from_slice(&buf[..size]);
+            Poll::Ready(Ok(size))
+        }
+
+        fn poll_write_vectored(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bufs: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            let all: Vec<u8> = bufs.iter().flat_map(|buf| buf.to_vec()).collect();
+            self.poll_write(cx, &all)
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            self.vectored
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if let Some(0) = self.sizes.next() {
+                return Poll::Pending;
+            }
+            self.flushed = self.written.len();
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// An event with so many attachments, all of one size.
+    fn event(attachments: usize, size: usize) -> Frame {
+        let data = vec![Bytes::from(vec![b'x'; size]); attachments];
+        let args = EncodedArgs::event("e", &data).unwrap();
+        Frame::new(EncodedPacket::from_args(args, Kind::Event, "/", None))
+    }
+
+    fn bytes(frame: &Frame) -> Vec<u8> {
+        (0..frame.chunks())
+            .flat_map(|index| frame.chunk(index).to_vec())
+            .collect()
+    }
+
+    /// Splits what was written into the parts that are expected, in any order of the urgent ones among the others.
+    fn assert_interleaved(mut written: &[u8], frames: &[Frame], urgent: &[Bytes]) {
+        let (mut frames, mut urgent) = (frames.iter(), urgent.iter().peekable());
+        while !written.is_empty() {
+            if let Some(rest) = urgent.peek().and_then(|next| written.strip_prefix(&next[..])) {
+                urgent.next();
+                written = rest;
+                continue;
+            }
+            let frame = bytes(frames.next().expect("nothing more"));
+            written = written.strip_prefix(&frame[..]).expect("a whole frame");
+        }
+        assert!(frames.next().is_none() && urgent.next().is_none(), "all");
+    }
+
+    proptest! {
+        #[test]
+        fn however_little_is_taken_whole_frames_arrive_in_order(
+            sizes in prop::collection::vec(0_usize..40, 0..60),
+            shapes in prop::collection::vec((0_usize..3, 0_usize..30), 1..6),
+            pings in prop::collection::vec(0_usize..60, 0..5),
+            vectored: bool,
+        ) {
+            let frames: Vec<_> = shapes.iter().map(|&(n, size)| event(n, size)).collect();
+            let outbox = Outbox::new(100, 100_000);
+            let mut io = Slow::new(sizes, vectored);
+            let (mut writer, mut urgent) = (Writer::default(), Vec::new());
+            let cx = &mut Context::from_waker(std::task::Waker::noop());
+            let mut queued = frames.iter();
+            for call in 0..200 {
+                if let Some(frame) = queued.next() {
+                    outbox.push(frame.clone(), false);
+                }
+                if pings.contains(&call) {
+                    let ping = Bytes::from(format!("<ping {call}>"));
+                    if writer.push_urgent(ping.clone()) {
+                        urgent.push(ping);
+                    }
+                }
+                let _ = writer.poll_outbox(&mut io, &outbox, cx);
+            }
+            assert_interleaved(&io.written, &frames, &urgent);
+            prop_assert_eq!(io.flushed, io.written.len());
+            prop_assert!(outbox.push(event(0, 0), true) == crate::engine::Pushed::Queued, "all is settled");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_asks_and_does_not_read_gets_a_few_answers() {
+        let mut writer = Writer::default();
+        let pushed = (0..20).filter(|_| writer.push_urgent(Bytes::from_static(b"pong")));
+        assert_eq!(pushed.count(), URGENT);
+    }
+}
