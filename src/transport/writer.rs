@@ -337,7 +337,10 @@ mod tests {
     fn assert_interleaved(mut written: &[u8], frames: &[Frame], urgent: &[Bytes]) {
         let (mut frames, mut urgent) = (frames.iter(), urgent.iter().peekable());
         while !written.is_empty() {
-            if let Some(rest) = urgent.peek().and_then(|next| written.strip_prefix(&next[..])) {
+            if let Some(rest) = urgent
+                .peek()
+                .and_then(|next| written.strip_prefix(&next[..]))
+            {
                 urgent.next();
                 written = rest;
                 continue;
