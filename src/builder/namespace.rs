@@ -8,7 +8,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::extract::phase;
-use crate::handler::{AckBody, Dispatcher, EventRequest, EventService, Handler, report_reserved};
+use crate::handler::{
+    AckBody, BoxHandler, Dispatcher, EventRequest, EventService, Handler, Phase, report_reserved,
+};
 use crate::hub::{Handlers, NspOptions, Order, Rejected, Unhandled};
 
 /// The handlers of a namespace, in which `S` is still to be supplied: what `Router<S>` is to HTTP.
@@ -60,6 +62,19 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self
     }
 
+    /// Registers a handler where there is place for one.
+    fn only<M: 'static, P: Phase, H: Handler<M, S, P>>(
+        self,
+        what: &'static str,
+        handler: H,
+        place: fn(&mut Handlers) -> &mut Option<BoxHandler<P::Outcome>>,
+    ) -> Self {
+        self.register(move |state, handlers| {
+            let replaced = place(handlers).replace(handler.into_boxed(state));
+            only_one(what, replaced.is_some());
+        })
+    }
+
     /// Runs before a socket is admitted, after the middleware added before it. Node's `namespace.use`.
     ///
     /// What it returns as `Extension<T>` stays with the socket. An error refuses the connection: text, or `message` or
@@ -74,15 +89,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     ///
     /// An error disconnects the socket.
     pub fn on_connect<M: 'static, H: Handler<M, S, phase::Connect>>(self, handler: H) -> Self {
-        self.register(move |state, handlers| {
-            only_one(
-                "on_connect",
-                handlers
-                    .connect
-                    .replace(handler.into_boxed(state))
-                    .is_some(),
-            );
-        })
+        self.only("on_connect", handler, |handlers| &mut handlers.connect)
     }
 
     /// Handles an event. What the handler returns is the client's acknowledgement; see
@@ -104,15 +111,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
 
     /// Handles the events that have no handler.
     pub fn fallback<M: 'static, H: Handler<M, S>>(self, handler: H) -> Self {
-        self.register(move |state, handlers| {
-            only_one(
-                "fallback",
-                handlers
-                    .fallback
-                    .replace(handler.into_boxed(state))
-                    .is_some(),
-            );
-        })
+        self.only("fallback", handler, |handlers| &mut handlers.fallback)
     }
 
     /// Runs when a socket has left, whatever the reason. The socket's rooms can still be read. Node's `disconnecting` and
@@ -121,14 +120,8 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self,
         handler: H,
     ) -> Self {
-        self.register(move |state, handlers| {
-            only_one(
-                "on_disconnect",
-                handlers
-                    .disconnect
-                    .replace(handler.into_boxed(state))
-                    .is_some(),
-            );
+        self.only("on_disconnect", handler, |handlers| {
+            &mut handlers.disconnect
         })
     }
 

@@ -17,10 +17,9 @@
 //! that is absent breaks the protocol; one for a namespace that the server has `Left` crossed that news on its way, and is
 //! dropped.
 
-use std::collections::VecDeque;
-
 use bytestring::ByteString;
 
+use super::backlog::{Backlog, Request};
 use crate::protocol::engine_io::Message;
 use crate::protocol::socket_io::{Assembler, Event, Limits, Packet};
 use crate::protocol::{Args, DecodeError};
@@ -54,21 +53,6 @@ enum State<T> {
         joined: bool,
     },
     Left,
-}
-
-/// What has been received and waits, in order.
-#[derive(Debug, Default)]
-struct Backlog {
-    waiting: VecDeque<(ByteString, Request)>,
-    bytes: usize,
-}
-
-/// What a client wants of a namespace.
-#[derive(Debug)]
-enum Request {
-    Connect(Option<ByteString>),
-    Event(Option<u64>, Event),
-    Disconnect,
 }
 
 /// Where a packet goes.
@@ -264,12 +248,12 @@ impl<T: Clone + PartialEq> Router<T> {
 
     /// Whether something waits only because everything was held, when last asked for it.
     pub(crate) fn was_held(&self) -> bool {
-        self.was_held && !self.backlog.waiting.is_empty()
+        self.was_held && self.backlog.len() > 0
     }
 
     /// How many requests wait, and the size of their arguments in bytes.
     pub(crate) fn backlog(&self) -> (usize, usize) {
-        (self.backlog.waiting.len(), self.backlog.bytes)
+        (self.backlog.len(), self.backlog.bytes())
     }
 
     /// Whether events of this socket wait.
@@ -393,86 +377,6 @@ impl<T> State<T> {
                 Some(socket)
             }
             Self::Left => None,
-        }
-    }
-}
-
-impl Backlog {
-    fn push(&mut self, nsp: ByteString, request: Request) {
-        self.bytes += request.size();
-        self.waiting.push_back((nsp, request));
-    }
-
-    /// Takes the first request that may go and does not overtake another for its namespace.
-    fn take(
-        &mut self,
-        may_go: impl Fn(&ByteString, &Request) -> bool,
-    ) -> Option<(ByteString, Request)> {
-        let mut stuck: Vec<&ByteString> = Vec::new();
-        let at = self.waiting.iter().position(|(nsp, request)| {
-            let goes = !stuck.contains(&nsp) && may_go(nsp, request);
-            if !goes && !stuck.contains(&nsp) {
-                stuck.push(nsp);
-            }
-            goes
-        })?;
-        let (nsp, request) = self.waiting.remove(at)?;
-        self.bytes -= request.size();
-        Some((nsp, request))
-    }
-
-    fn of<'a>(&'a self, nsp: &'a ByteString) -> impl Iterator<Item = &'a Request> {
-        let waiting = self.waiting.iter();
-        waiting.filter_map(move |(of, request)| (of == nsp).then_some(request))
-    }
-
-    fn has(&self, nsp: &ByteString) -> bool {
-        self.of(nsp).next().is_some()
-    }
-
-    /// Whether events wait for the socket that is there now.
-    fn has_events(&self, nsp: &ByteString) -> bool {
-        matches!(self.of(nsp).next(), Some(Request::Event(..)))
-    }
-
-    /// Whether the client waits to join again, and that is the last it said of it.
-    fn rejoins(&self, nsp: &ByteString) -> bool {
-        self.of(nsp)
-            .any(|request| matches!(request, Request::Connect(_)))
-    }
-
-    /// Drops the events for the socket that is there now.
-    fn drop_events(&mut self, nsp: &ByteString) {
-        let mut over = false;
-        self.retain(|of, request| {
-            over |= of == nsp && !matches!(request, Request::Event(..));
-            of != nsp || over
-        });
-    }
-
-    /// Nobody will join any more.
-    fn close(&mut self) {
-        let mut over: Vec<ByteString> = Vec::new();
-        self.retain(|nsp, request| {
-            if !matches!(request, Request::Event(..)) {
-                over.push(nsp.clone());
-            }
-            !over.contains(nsp)
-        });
-    }
-
-    fn retain(&mut self, mut keep: impl FnMut(&ByteString, &Request) -> bool) {
-        self.waiting.retain(|(nsp, request)| keep(nsp, request));
-        self.bytes = self.waiting.iter().map(|(_, request)| request.size()).sum();
-    }
-}
-
-impl Request {
-    fn size(&self) -> usize {
-        match self {
-            Self::Connect(auth) => auth.as_ref().map_or(0, |auth| auth.len()),
-            Self::Event(_, event) => event.args().size(),
-            Self::Disconnect => 0,
         }
     }
 }

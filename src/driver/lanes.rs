@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::engine::give_back;
 use crate::hub::{AckBody, BoxHandler, Socket};
 use crate::protocol::socket_io::Event;
 
@@ -72,6 +73,7 @@ impl Lanes {
             let next = waiting.position(|task| task.lane.as_ref() == Some(&lane));
             if let Some(task) = next.and_then(|at| self.waiting.remove(at)) {
                 self.bytes -= task.event.args().size();
+                give_back(&mut self.waiting);
                 task.socket.remove_pending();
                 return Some(task);
             }
