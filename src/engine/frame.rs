@@ -9,15 +9,10 @@ use crate::protocol::websocket::{Header, Opcode};
 
 /// A Socket.IO packet ready to be written: cloning it shares the bytes.
 #[derive(Clone, Debug)]
-pub(crate) struct Frame(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    /// Free head-room, then the WebSocket header, then the Engine.IO text packet.
-    buf: Vec<u8>,
-    frame_at: usize,
-    text_at: usize,
-    attachments: Vec<Attachment>,
+pub(crate) struct Frame {
+    /// The WebSocket header, then the Engine.IO text packet: one allocation of just that size.
+    text: Arc<[u8]>,
+    attachments: Option<Arc<[Attachment]>>,
 }
 
 #[derive(Debug)]
@@ -30,62 +25,49 @@ struct Attachment {
 
 impl Frame {
     pub(crate) fn new(packet: EncodedPacket) -> Self {
-        let (mut buf, text_at, attachments) = packet.into_parts();
-        let header = Header::new(Opcode::Text, buf.len().saturating_sub(text_at));
-        let header = header.as_slice();
-        let mut frame_at = text_at.saturating_sub(header.len());
-        match buf.get_mut(frame_at..text_at) {
-            Some(room) if room.len() == header.len() => room.copy_from_slice(header),
-            // The encoder leaves head-room; without it the header is put in front the slow way.
-            _ => {
-                buf.splice(..text_at, header.iter().copied());
-                frame_at = 0;
-            }
-        }
-        let text_at = frame_at + header.len();
-        let attachments = attachments
-            .into_iter()
-            .map(|data| Attachment {
-                header: Header::new(Opcode::Binary, data.len()),
-                data,
-                base64: OnceLock::new(),
-            })
-            .collect();
-        Self(Arc::new(Inner {
-            buf,
-            frame_at,
-            text_at,
-            attachments,
-        }))
+        let header = Header::new(Opcode::Text, packet.text_len());
+        let (text, attachments) = packet.finish(header.as_slice(), |frame| Arc::from(frame));
+        let attachments = attachments.into_iter().map(|data| Attachment {
+            header: Header::new(Opcode::Binary, data.len()),
+            data,
+            base64: OnceLock::new(),
+        });
+        let attachments = (attachments.len() > 0).then(|| attachments.collect());
+        Self { text, attachments }
+    }
+
+    fn attachments(&self) -> &[Attachment] {
+        self.attachments.as_deref().unwrap_or_default()
     }
 
     /// How many Engine.IO packets it is: its text and each of its attachments.
     pub(crate) fn packets(&self) -> usize {
-        1 + self.0.attachments.len()
+        1 + self.attachments().len()
     }
 
     /// How many bytes of payload it carries, all its parts together.
     pub(crate) fn size(&self) -> usize {
-        let attachments: usize = self.0.attachments.iter().map(|a| a.data.len()).sum();
-        self.0.buf.len() - self.0.frame_at + attachments
+        let attachments: usize = self.attachments().iter().map(|a| a.data.len()).sum();
+        self.text.len() + attachments
     }
 
     /// The Engine.IO text packet.
     pub(crate) fn text(&self) -> &[u8] {
-        self.0.buf.get(self.0.text_at..).unwrap_or_default()
+        let header = Header::len_of(&self.text);
+        self.text.get(header..).unwrap_or_default()
     }
 
     /// How many chunks [`chunk`](Self::chunk) knows.
     pub(crate) fn chunks(&self) -> usize {
-        1 + 2 * self.0.attachments.len()
+        1 + 2 * self.attachments().len()
     }
 
     /// What a WebSocket writes, chunk by chunk: the text frame, then header and data of each attachment.
     pub(crate) fn chunk(&self, index: usize) -> &[u8] {
         let Some(rest) = index.checked_sub(1) else {
-            return self.0.buf.get(self.0.frame_at..).unwrap_or_default();
+            return &self.text;
         };
-        match self.0.attachments.get(rest / 2) {
+        match self.attachments().get(rest / 2) {
             Some(attachment) if rest % 2 == 0 => attachment.header.as_slice(),
             Some(attachment) => &attachment.data,
             None => &[],
@@ -94,7 +76,7 @@ impl Frame {
 
     /// The attachments as a polling payload carries them: standard base64, without the leading `b`.
     pub(crate) fn base64(&self) -> impl Iterator<Item = &str> {
-        self.0.attachments.iter().map(|attachment| {
+        self.attachments().iter().map(|attachment| {
             attachment
                 .base64
                 .get_or_init(|| base64_simd::STANDARD.encode_to_string(&attachment.data))

@@ -7,13 +7,11 @@ use serde::{Serialize, Serializer, ser};
 use serde_json::Error;
 
 use super::list::REST;
+use super::spare;
 use crate::protocol::{EncodeError, socket_io};
 
 /// The bytes left free before the JSON, for the headers of Socket.IO, Engine.IO and WebSocket.
 pub(in crate::protocol) const HEADROOM: usize = 64;
-
-/// What most events need; a small one is written without growing.
-const TYPICAL: usize = 128;
 
 /// Arguments ready to be sent: a JSON array, and the binary leaves that were taken out of it.
 #[derive(Clone, Debug)]
@@ -94,8 +92,7 @@ impl EncodedArgs {
     }
 
     fn open() -> Self {
-        let mut buf = Vec::with_capacity(HEADROOM + TYPICAL);
-        buf.resize(HEADROOM, 0);
+        let mut buf = spare::take(HEADROOM);
         buf.push(b'[');
         Self {
             buf,
@@ -453,13 +450,6 @@ mod tests {
         let args = EncodedArgs::ack(&Bytes::from_static(b"x")).unwrap();
         assert_eq!(args.json(), r#"[{"_placeholder":true,"num":0}]"#);
         assert_eq!(args.attachments(), ["x"]);
-    }
-
-    #[test]
-    fn a_small_event_is_one_allocation() {
-        let args = EncodedArgs::event("message", &("room", "a few words")).unwrap();
-        assert_eq!(args.buf.capacity(), HEADROOM + TYPICAL);
-        assert_eq!(args.attachments.capacity(), 0);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod encode;
 mod list;
 mod received;
 mod scan;
+pub(in crate::protocol) mod spare;
 #[cfg(test)]
 mod tests;
 

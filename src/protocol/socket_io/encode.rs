@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Kind;
-use crate::protocol::{EncodedArgs, args::HEADROOM};
+use crate::protocol::{EncodedArgs, args::HEADROOM, args::spare};
 
 /// The bytes that are always free before the packet: the longest header of a frame from a server.
 const FRAME_HEADER: usize = 10;
@@ -42,8 +42,7 @@ impl EncodedPacket {
     pub fn plain(kind: Kind, nsp: &str, json: Option<&str>) -> Self {
         let json = json.unwrap_or_default();
         let room = FRAME_HEADER + header_len(0, nsp, None);
-        let mut buf = Vec::with_capacity(room + json.len());
-        buf.resize(room, 0);
+        let mut buf = spare::take(room);
         let start = write_header(&mut buf, kind, 0, nsp, None);
         buf.extend_from_slice(json.as_bytes());
         Self {
@@ -66,10 +65,24 @@ impl EncodedPacket {
         &self.attachments
     }
 
-    /// The buffer, where the text starts in it (at 10 or later), and the attachments.
-    #[must_use]
-    pub fn into_parts(self) -> (Vec<u8>, usize, Vec<Bytes>) {
-        (self.buf, self.start, self.attachments)
+    /// How long the text is, in bytes.
+    pub(crate) fn text_len(&self) -> usize {
+        self.buf.len().saturating_sub(self.start)
+    }
+
+    /// Puts the header of a frame, of at most 10 bytes, before the text, hands both to `take`, and gives the attachments.
+    pub(crate) fn finish<T>(
+        mut self,
+        header: &[u8],
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> (T, Vec<Bytes>) {
+        let at = self.start.saturating_sub(header.len());
+        if let Some(room) = self.buf.get_mut(at..at + header.len()) {
+            room.copy_from_slice(header);
+        }
+        let taken = take(self.buf.get(at..).unwrap_or_default());
+        spare::give_back(self.buf);
+        (taken, self.attachments)
     }
 }
 
@@ -234,7 +247,7 @@ mod tests {
                 Kind::Event => EncodedArgs::event(&name, &(&text, &bytes)).unwrap(),
                 _ => EncodedArgs::ack(&(&text, &bytes)).unwrap(),
             };
-            let (buf, start, attachments) = EncodedPacket::from_args(args, kind, &nsp, id).into_parts();
+            let EncodedPacket { buf, start, attachments } = EncodedPacket::from_args(args, kind, &nsp, id);
             prop_assert!(start >= FRAME_HEADER);
             prop_assert_eq!(&attachments, &bytes);
 
@@ -265,7 +278,7 @@ mod tests {
 
         #[test]
         fn plain_packets_have_room_for_a_frame_header(nsp in "/[a-z]{0,80}", json: Option<String>) {
-            let (buf, start, _) = EncodedPacket::plain(Kind::Connect, &nsp, json.as_deref()).into_parts();
+            let EncodedPacket { buf, start, .. } = EncodedPacket::plain(Kind::Connect, &nsp, json.as_deref());
             prop_assert!(start >= FRAME_HEADER);
             prop_assert!(buf.len() > start);
         }

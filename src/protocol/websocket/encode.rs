@@ -86,6 +86,15 @@ impl Header {
         self
     }
 
+    /// How long the header is with which a frame begins.
+    pub(crate) fn len_of(frame: &[u8]) -> usize {
+        match frame.get(1).map(|short| short & 0x7f) {
+            Some(127) => 10,
+            Some(126) => 4,
+            _ => 2,
+        }
+    }
+
     /// The bytes to send.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
