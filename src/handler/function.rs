@@ -52,7 +52,8 @@ macro_rules! handler {
                         Box::pin(async move {
                             $(let $T = match $T::from_event(&mut cx, &state).await.map_err(IntoResponse::into_response) {
                                 Ok(argument) => argument,
-                                Err(rejection) => return P::rejected(cx, rejection).await,
+                                // In a box of its own: what seldom happens shall not make every future large.
+                                Err(rejection) => return Box::pin(P::rejected(cx, rejection)).await,
                             };)*
                             if let Err(error) = cx.finish() {
                                 return P::malformed(error);

@@ -66,7 +66,7 @@ impl Refusal {
         if let Some(Refused(refusal)) = response.extensions_mut().remove() {
             return refusal;
         }
-        let (status, content) = Content::of(response).await;
+        let (status, content) = Box::pin(Content::of(response)).await;
         let (message, data) = match content {
             Content::Empty => (reason(status), None),
             Content::Text(text) => (text, None),

@@ -80,9 +80,9 @@ impl<T: IntoAck> IntoAck for (StatusCode, T) {
 impl IntoAck for Response {
     async fn into_ack(self) -> AckBody {
         if IntoAck::is_error(&self) {
-            return error(self).await;
+            return Box::pin(error(self)).await;
         }
-        match Content::of(self).await.1 {
+        match Box::pin(Content::of(self)).await.1 {
             Content::Empty => AckBody::ok(&()),
             Content::Text(text) => AckBody::ok(&(text,)),
             Content::Json(json) => AckBody::ok(&(json,)),
@@ -98,7 +98,8 @@ impl<T: IntoAck, E: IntoResponse + Send> IntoAck for Result<T, E> {
     async fn into_ack(self) -> AckBody {
         match self {
             Ok(value) => value.into_ack().await,
-            Err(failure) => error(failure.into_response()).await,
+            // In a box of its own, or every handler's future would be as large.
+            Err(failure) => Box::pin(error(failure.into_response())).await,
         }
     }
 
