@@ -6,12 +6,12 @@ use std::task::{Context, Poll};
 use bytestring::ByteString;
 
 use super::lanes::{Lane, Lanes, Task};
-use super::running::{Finished, Handlers, Running};
+use super::running::{Finished, Handlers, Running, Work};
 use crate::connection::{Route, Router, Violation};
 use crate::engine::{DisconnectReason, Frame};
 use crate::hub::{
-    AckBody, Answer, Call, Client, Ended, EventCall, EventContext, Order, Refusal, Server, Socket,
-    Unhandled, new_sid, reply,
+    AckBody, Answer, BoxHandler, Call, Client, Ended, EventCall, EventContext, Order, Refusal,
+    Server, Socket, Unhandled, new_sid, reply,
 };
 use crate::protocol::engine_io::Message;
 use crate::protocol::socket_io::{EncodedPacket, Event, Kind};
@@ -78,8 +78,8 @@ impl Dispatch {
 
     /// Polls the handlers that are under way, and lets go ahead what has waited for them.
     pub(super) fn poll_handlers(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
-        while let Poll::Ready(Some(finished)) = self.handlers.poll(cx) {
-            self.finished(finished, cx)?;
+        while let Poll::Ready(Some((socket, finished))) = self.handlers.poll(cx) {
+            self.finished(&socket, finished, cx)?;
             self.go_on(cx)?;
         }
         self.go_on(cx)
@@ -159,11 +159,18 @@ impl Dispatch {
     fn go_on(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
         while self.has_waiting() {
             if let Some(task) = self.lanes.next() {
-                if task.socket.ended_by_server() {
-                    self.lanes.forget(&task.socket);
-                    task.lane.into_iter().for_each(|lane| self.lanes.free(lane));
+                if task.lane.socket.ended_by_server() {
+                    self.lanes.forget(&task.lane.socket);
+                    self.lanes.free(task.lane);
                 } else {
-                    self.start(task, cx)?;
+                    let Task {
+                        ack,
+                        event,
+                        handler,
+                        lane,
+                    } = task;
+                    let socket = lane.socket.clone();
+                    self.start(&socket, ack, event, &handler, Some(lane), cx)?;
                 }
                 continue;
             }
@@ -239,7 +246,7 @@ impl Dispatch {
         if found.handlers.middleware.is_empty() {
             return self.admitted(&socket, Ok(()), cx);
         }
-        self.run(Running::admit(socket), cx)
+        self.run(&socket, Work::admit(&socket), cx)
     }
 
     fn admitted(
@@ -266,7 +273,7 @@ impl Dispatch {
         }
         self.joined = true;
         match &socket.namespace().handlers.connect {
-            Some(handler) => self.run(Running::connect(socket.clone(), handler), cx),
+            Some(handler) => self.run(socket, Work::connect(socket, handler), cx),
             None => {
                 self.router.joined(socket);
                 Ok(())
@@ -291,7 +298,7 @@ impl Dispatch {
         if socket.ended_by_server() {
             return Ok(());
         }
-        let nsp = Arc::clone(socket.namespace());
+        let nsp = socket.namespace();
         tracing::trace!(socket = %socket.id(), event = event.name(), ack = id, "event");
         for handler in &nsp.handlers.any {
             let call = EventCall {
@@ -301,13 +308,15 @@ impl Dispatch {
                 checked: false,
             };
             let context = EventContext::new(socket.clone(), Call::Event(call));
-            let running =
-                Running::event(&socket, event.name(), None, None, || handler.call(context));
-            self.run(running, cx)?;
+            let work = Work::event(&socket, event.name(), None, None, || handler.call(context));
+            self.run(&socket, work, cx)?;
         }
         let own = socket.own_handler(event.name());
-        let handler = own.or_else(|| nsp.handlers.events.get(event.name()).cloned());
-        let Some(handler) = handler.or_else(|| nsp.handlers.fallback.clone()) else {
+        let handler = own
+            .as_ref()
+            .or_else(|| nsp.handlers.events.get(event.name()))
+            .or(nsp.handlers.fallback.as_ref());
+        let Some(handler) = handler else {
             event.args().check()?;
             tracing::debug!(socket = %socket.id(), event = event.name(), "no handler for this event");
             if nsp.options.unhandled == Unhandled::Error
@@ -319,39 +328,43 @@ impl Dispatch {
             return Ok(());
         };
         let lane = match nsp.options.order {
-            Order::Completed => Some(Lane {
+            Order::Completed => Lane {
                 socket: socket.clone(),
                 handler: None,
-            }),
-            Order::Started if handler.options.one_at_a_time => Some(Lane {
+            },
+            Order::Started if handler.options.one_at_a_time => Lane {
                 socket: socket.clone(),
                 handler: Some(handler.clone()),
-            }),
-            Order::Started => None,
+            },
+            Order::Started => return self.start(&socket, id, event, handler, None, cx),
         };
         let task = Task {
-            socket,
             ack: id,
             event,
-            handler,
+            handler: handler.clone(),
             lane,
         };
         match self.lanes.enter(task) {
-            Some(task) => self.start(task, cx),
+            Some(Task {
+                ack,
+                event,
+                handler,
+                lane,
+            }) => self.start(&socket, ack, event, &handler, Some(lane), cx),
             None => Ok(()),
         }
     }
 
-    fn start(&mut self, task: Task, cx: &mut Context<'_>) -> Result<(), Violation> {
-        let Task {
-            socket,
-            ack,
-            event,
-            handler,
-            lane,
-        } = task;
-        let nsp = Arc::clone(socket.namespace());
-        let span = tracing::enabled!(tracing::Level::DEBUG).then(|| event.name().to_owned());
+    fn start(
+        &mut self,
+        socket: &Socket,
+        ack: Option<u64>,
+        event: Event,
+        handler: &BoxHandler<AckBody>,
+        lane: Option<Lane>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Violation> {
+        let name = tracing::enabled!(tracing::Level::DEBUG).then(|| event.name().to_owned());
         let call = EventCall {
             event,
             ack,
@@ -359,48 +372,55 @@ impl Dispatch {
             checked: false,
         };
         let context = EventContext::new(socket.clone(), Call::Event(call));
-        let name = span.as_deref().unwrap_or_default();
-        let running = Running::event(&socket, name, ack, lane, || match &nsp.handlers.layered {
-            Some(layers) => layers.dispatch(context, handler),
-            None => handler.call(context),
+        let name = name.as_deref().unwrap_or_default();
+        let work = Work::event(socket, name, ack, lane, || {
+            match &socket.namespace().handlers.layered {
+                Some(layers) => layers.dispatch(context, handler.clone()),
+                None => handler.call(context),
+            }
         });
-        self.run(running, cx)
+        self.run(socket, work, cx)
     }
 
     /// Polls a handler for the first time, here and now.
-    fn run(&mut self, mut running: Running, cx: &mut Context<'_>) -> Result<(), Violation> {
-        match running.poll(cx) {
+    fn run(
+        &mut self,
+        socket: &Socket,
+        mut work: Work,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Violation> {
+        match work.poll(cx) {
             Poll::Ready(finished) => {
-                drop(running);
-                self.finished(finished, cx)
+                drop(work);
+                self.finished(socket, finished, cx)
             }
             Poll::Pending => {
-                self.handlers.push(running);
+                self.handlers.push(Running::new(socket.clone(), work));
                 Ok(())
             }
         }
     }
 
-    fn finished(&mut self, finished: Finished, cx: &mut Context<'_>) -> Result<(), Violation> {
+    fn finished(
+        &mut self,
+        socket: &Socket,
+        finished: Finished,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Violation> {
         match finished {
-            Finished::Admitted(socket, result) => self.admitted(&socket, result, cx),
-            Finished::Connected(socket, Ok(())) => {
-                self.router.joined(&socket);
+            Finished::Admitted(result) => self.admitted(socket, result, cx),
+            Finished::Connected(Ok(())) => {
+                self.router.joined(socket);
                 Ok(())
             }
-            Finished::Connected(socket, Err(refusal)) => {
+            Finished::Connected(Err(refusal)) => {
                 tracing::warn!(socket = %socket.id(), error = refusal.message, "connect handler failed");
                 socket.end(DisconnectReason::ServerNamespaceDisconnect);
                 // Its client may have left meanwhile.
-                self.router.drop_events(&socket);
-                self.left_by_server(&socket, cx)
+                self.router.drop_events(socket);
+                self.left_by_server(socket, cx)
             }
-            Finished::Event {
-                socket,
-                ack,
-                lane,
-                answer,
-            } => {
+            Finished::Event { ack, lane, answer } => {
                 let taken = ack.and_then(|id| socket.end_ack(id));
                 lane.into_iter().for_each(|lane| self.lanes.free(lane));
                 if let AckBody(Answer::Malformed(error)) = answer {
@@ -410,7 +430,7 @@ impl Dispatch {
                 if let Some(id) = ack
                     && taken.is_none_or(|answered| answer.is_error() && answered.claim())
                 {
-                    reply(&socket, id, answer);
+                    reply(socket, id, answer);
                 }
                 Ok(())
             }
@@ -424,9 +444,9 @@ impl Dispatch {
         };
         tracing::debug!(socket = %socket.id(), nsp = socket.nsp(), %reason, "disconnected");
         if let Some(handler) = &socket.namespace().handlers.disconnect {
-            let running = Running::disconnect(socket.clone(), handler, reason);
+            let work = Work::disconnect(socket, handler, reason);
             // A disconnect handler breaks no rule of the protocol.
-            let _ = self.run(running, cx);
+            let _ = self.run(socket, work, cx);
         }
     }
 }

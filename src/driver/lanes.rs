@@ -24,14 +24,13 @@ impl PartialEq for Lane {
     }
 }
 
-/// An event and who handles it.
+/// An event whose handler runs in a lane.
 #[derive(Debug)]
 pub(super) struct Task {
-    pub(super) socket: Socket,
     pub(super) ack: Option<u64>,
     pub(super) event: Event,
     pub(super) handler: BoxHandler<AckBody>,
-    pub(super) lane: Option<Lane>,
+    pub(super) lane: Lane,
 }
 
 /// The lanes of one connection.
@@ -48,15 +47,12 @@ pub(super) struct Lanes {
 impl Lanes {
     /// Gives the task back if it may start now; keeps it otherwise.
     pub(super) fn enter(&mut self, task: Task) -> Option<Task> {
-        let Some(lane) = &task.lane else {
-            return Some(task);
-        };
-        if !self.busy.contains(lane) {
-            self.busy.push(lane.clone());
+        if !self.busy.contains(&task.lane) {
+            self.busy.push(task.lane.clone());
             return Some(task);
         }
         self.bytes += task.event.args().size();
-        task.socket.add_pending();
+        task.lane.socket.add_pending();
         self.waiting.push_back(task);
         None
     }
@@ -70,11 +66,11 @@ impl Lanes {
     pub(super) fn next(&mut self) -> Option<Task> {
         while let Some(lane) = self.freed.pop() {
             let mut waiting = self.waiting.iter();
-            let next = waiting.position(|task| task.lane.as_ref() == Some(&lane));
+            let next = waiting.position(|task| task.lane == lane);
             if let Some(task) = next.and_then(|at| self.waiting.remove(at)) {
                 self.bytes -= task.event.args().size();
                 give_back(&mut self.waiting);
-                task.socket.remove_pending();
+                task.lane.socket.remove_pending();
                 return Some(task);
             }
             self.busy.retain(|busy| *busy != lane);
@@ -85,9 +81,9 @@ impl Lanes {
     /// Drops the events of a socket that wait for their turn.
     pub(super) fn forget(&mut self, socket: &Socket) {
         self.waiting.retain(|task| {
-            let keep = task.socket != *socket;
+            let keep = task.lane.socket != *socket;
             if !keep {
-                task.socket.remove_pending();
+                task.lane.socket.remove_pending();
             }
             keep
         });
@@ -102,7 +98,7 @@ impl Lanes {
 
     /// Whether events of this socket wait.
     pub(super) fn keep_events_of(&self, socket: &Socket) -> bool {
-        self.waiting.iter().any(|task| task.socket == *socket)
+        self.waiting.iter().any(|task| task.lane.socket == *socket)
     }
 
     /// The size of what waits, in bytes.

@@ -49,6 +49,10 @@ impl Connection {
                 Inbound::ProbeFailed => self.probe_over(),
             }
         }
+    }
+
+    /// Sees whether the client has given up the poll that is pending.
+    pub(super) fn check_poll(&mut self, cx: &mut Context<'_>) {
         let poll = self.polls.poll.as_mut();
         if poll.is_some_and(|poll| poll.poll_closed(cx).is_ready()) {
             self.poll_lost(cx);

@@ -23,14 +23,19 @@ pub(super) struct Handlers {
     pending: Option<FuturesUnordered<Running>>,
 }
 
-/// One handler's future, and what to do when it ends.
+/// One handler's future that had to wait, and whose it is.
 pub(super) struct Running {
     socket: Socket,
     work: Work,
+}
+
+/// One handler's future, and what to do when it ends.
+pub(super) struct Work {
+    future: Pending,
     span: Span,
 }
 
-enum Work {
+enum Pending {
     Admit(BoxFuture<Result<(), Refusal>>),
     Connect(BoxFuture<Done>),
     Event {
@@ -43,10 +48,9 @@ enum Work {
 
 /// A handler has ended.
 pub(super) enum Finished {
-    Admitted(Socket, Result<(), Refusal>),
-    Connected(Socket, Result<(), Refusal>),
+    Admitted(Result<(), Refusal>),
+    Connected(Result<(), Refusal>),
     Event {
-        socket: Socket,
         ack: Option<u64>,
         lane: Option<Lane>,
         answer: AckBody,
@@ -54,38 +58,28 @@ pub(super) enum Finished {
     Disconnected,
 }
 
-impl Running {
+impl Work {
     /// All middleware of the namespace, one after another.
-    pub(super) fn admit(socket: Socket) -> Self {
-        let span = span(&socket, "middleware");
-        let work = Work::Admit(Box::pin(admit(socket.clone())));
-        Self { socket, work, span }
+    pub(super) fn admit(socket: &Socket) -> Self {
+        let future = Pending::Admit(Box::pin(admit(socket.clone())));
+        let span = span(socket, "middleware");
+        Self { future, span }
     }
 
-    pub(super) fn connect(socket: Socket, handler: &BoxHandler<Done>) -> Self {
-        let span = span(&socket, "connect");
-        let context = EventContext::new(socket.clone(), Call::Connect);
-        let future = guarded(&span, || handler.call(context)).unwrap_or_else(|Panicked| failed());
-        Self {
-            socket,
-            work: Work::Connect(future),
-            span,
-        }
+    pub(super) fn connect(socket: &Socket, handler: &BoxHandler<Done>) -> Self {
+        let span = span(socket, "connect");
+        let future = Pending::Connect(call(socket, &span, handler, Call::Connect));
+        Self { future, span }
     }
 
     pub(super) fn disconnect(
-        socket: Socket,
+        socket: &Socket,
         handler: &BoxHandler<Done>,
         reason: DisconnectReason,
     ) -> Self {
-        let span = span(&socket, "disconnect");
-        let context = EventContext::new(socket.clone(), Call::Disconnect(reason));
-        let future = guarded(&span, || handler.call(context)).unwrap_or_else(|Panicked| failed());
-        Self {
-            socket,
-            work: Work::Disconnect(future),
-            span,
-        }
+        let span = span(socket, "disconnect");
+        let future = Pending::Disconnect(call(socket, &span, handler, Call::Disconnect(reason)));
+        Self { future, span }
     }
 
     /// `call` makes its future; what users have written may panic in it.
@@ -99,37 +93,27 @@ impl Running {
         let span = span(socket, name);
         let future = guarded(&span, call)
             .unwrap_or_else(|Panicked| Box::pin(ready(AckBody::error("internal error"))));
-        socket.add_pending();
-        Self {
-            socket: socket.clone(),
-            work: Work::Event { future, ack, lane },
-            span,
-        }
+        let future = Pending::Event { future, ack, lane };
+        Self { future, span }
     }
 
     /// Polls it; a panic is its end, and nobody else's.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Finished> {
-        let Self { socket, work, span } = self;
-        guarded(span, || work.poll(socket, cx))
-            .unwrap_or_else(|Panicked| Poll::Ready(work.panicked(socket)))
+        let Self { future, span } = self;
+        guarded(span, || future.poll(cx)).unwrap_or_else(|Panicked| Poll::Ready(future.panicked()))
     }
 }
 
-impl Work {
-    fn poll(&mut self, socket: &Socket, cx: &mut Context<'_>) -> Poll<Finished> {
-        let socket = || socket.clone();
+impl Pending {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Finished> {
         match self {
-            Self::Admit(future) => future
-                .as_mut()
-                .poll(cx)
-                .map(|result| Finished::Admitted(socket(), result)),
+            Self::Admit(future) => future.as_mut().poll(cx).map(Finished::Admitted),
             Self::Connect(future) => future
                 .as_mut()
                 .poll(cx)
-                .map(|Done(result)| Finished::Connected(socket(), result)),
+                .map(|Done(result)| Finished::Connected(result)),
             Self::Event { future, ack, lane } => {
                 future.as_mut().poll(cx).map(|answer| Finished::Event {
-                    socket: socket(),
                     ack: *ack,
                     lane: lane.take(),
                     answer,
@@ -144,36 +128,41 @@ impl Work {
         }
     }
 
-    fn panicked(&mut self, socket: &Socket) -> Finished {
-        let socket = socket.clone();
+    fn panicked(&mut self) -> Finished {
         match self {
-            Self::Admit(_) => Finished::Admitted(socket, Err(Refusal::internal())),
-            Self::Connect(_) => Finished::Connected(socket, Err(Refusal::internal())),
-            Self::Event { ack, lane, .. } => {
-                let answer = AckBody::error("internal error");
-                Finished::Event {
-                    socket,
-                    ack: *ack,
-                    lane: lane.take(),
-                    answer,
-                }
-            }
+            Self::Admit(_) => Finished::Admitted(Err(Refusal::internal())),
+            Self::Connect(_) => Finished::Connected(Err(Refusal::internal())),
+            Self::Event { ack, lane, .. } => Finished::Event {
+                ack: *ack,
+                lane: lane.take(),
+                answer: AckBody::error("internal error"),
+            },
             Self::Disconnect(_) => Finished::Disconnected,
         }
     }
 }
 
-impl Future for Running {
-    type Output = Finished;
+impl Running {
+    pub(super) fn new(socket: Socket, work: Work) -> Self {
+        if matches!(work.future, Pending::Event { .. }) {
+            socket.add_pending();
+        }
+        Self { socket, work }
+    }
+}
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
-        Self::poll(&mut self, cx)
+impl Future for Running {
+    type Output = (Socket, Finished);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let finished = self.work.poll(cx);
+        finished.map(|finished| (self.socket.clone(), finished))
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if matches!(self.work, Work::Event { .. }) {
+        if matches!(self.work.future, Pending::Event { .. }) {
             self.socket.remove_pending();
         }
     }
@@ -189,7 +178,7 @@ impl Handlers {
     }
 
     /// The next handler that has ended.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Finished>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Socket, Finished)>> {
         let Some(pending) = &mut self.pending else {
             return Poll::Ready(None);
         };
@@ -212,8 +201,11 @@ fn guarded<T>(span: &Span, work: impl FnOnce() -> T) -> Result<T, Panicked> {
     })
 }
 
-fn failed() -> BoxFuture<Done> {
-    Box::pin(ready(Done(Err(Refusal::internal()))))
+/// Calls a handler that is not for an event.
+fn call(socket: &Socket, span: &Span, handler: &BoxHandler<Done>, call: Call) -> BoxFuture<Done> {
+    let context = EventContext::new(socket.clone(), call);
+    guarded(span, || handler.call(context))
+        .unwrap_or_else(|Panicked| Box::pin(ready(Done(Err(Refusal::internal())))))
 }
 
 async fn admit(socket: Socket) -> Result<(), Refusal> {

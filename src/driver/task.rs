@@ -112,8 +112,11 @@ impl Connection {
         self.client.outbox.awake();
         for _ in 0..ROUNDS {
             self.now = now();
-            self.take_commands(cx);
-            self.take_requests(cx);
+            if self.client.outbox.take_nudge() {
+                self.take_commands(cx);
+                self.take_requests(cx);
+            }
+            self.check_poll(cx);
             while let Err(violation) = self.dispatch.poll_handlers(cx) {
                 self.violated(&violation, cx);
             }
@@ -155,18 +158,17 @@ impl Connection {
     }
 
     pub(super) fn input(&mut self, input: Input, cx: &mut Context<'_>) {
-        self.session.handle(input, self.now);
+        if let Some(message) = self.session.handle(input, self.now)
+            && let Err(violation) = self.dispatch.message(message, cx)
+        {
+            self.violated(&violation, cx);
+        }
         self.run_actions(cx);
     }
 
     fn run_actions(&mut self, cx: &mut Context<'_>) {
         while let Some(action) = self.session.poll_action() {
             match action {
-                Action::Deliver(message) => {
-                    if let Err(violation) = self.dispatch.message(message, cx) {
-                        self.violated(&violation, cx);
-                    }
-                }
                 Action::Send(control) => match &mut self.sockets.main {
                     Some(socket) => socket.push_packet(control.text()),
                     None => self.polls.ping = true,

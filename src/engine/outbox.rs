@@ -45,6 +45,8 @@ pub(crate) struct Outbox {
     max_bytes: usize,
     /// More than half of either limit waits. Beside the lock, since it is asked for each event that comes in.
     crowded: AtomicBool,
+    /// The writer is wanted for something else. Beside the lock, since it is asked for each time that the writer is awake.
+    nudged: AtomicBool,
     state: Lock<State>,
 }
 
@@ -62,8 +64,6 @@ struct State {
     refused: bool,
     /// A frame has been queued that the writer has not taken.
     fed: bool,
-    /// The writer is wanted for something else.
-    nudged: bool,
     closed: bool,
     waker: Option<Waker>,
     /// Who waits for room.
@@ -79,6 +79,7 @@ impl Outbox {
             max_packets,
             max_bytes,
             crowded: AtomicBool::new(false),
+            nudged: AtomicBool::new(false),
             state: Lock::new(State::default()),
         }
     }
@@ -99,7 +100,7 @@ impl Outbox {
                 return Pushed::Dropped;
             }
             state.refused = true;
-            state.nudged = true;
+            self.nudged.store(true, Ordering::Release);
             let bytes = state.bytes;
             Self::wake(state);
             return Pushed::Full(bytes);
@@ -132,9 +133,13 @@ impl Outbox {
 
     /// Wakes the writer without queueing anything.
     pub(crate) fn nudge(&self) {
-        let mut state = self.state.lock();
-        state.nudged = true;
-        Self::wake(state);
+        self.nudged.store(true, Ordering::Release);
+        Self::wake(self.state.lock());
+    }
+
+    /// Whether the writer has been nudged since it last asked.
+    pub(crate) fn take_nudge(&self) -> bool {
+        self.nudged.load(Ordering::Relaxed) && self.nudged.swap(false, Ordering::AcqRel)
     }
 
     fn wake(mut state: MutexGuard<'_, State>) {
@@ -237,13 +242,14 @@ impl Outbox {
         drop(waker);
     }
 
-    /// Leaves the writer's waker, unless something has happened since the last call that the writer has not seen.
+    /// Leaves the writer's waker, unless something has happened since the last call that the writer has not seen: a frame it
+    /// has not [taken](Self::take), a nudge it has not [taken](Self::take_nudge).
     ///
     /// Returns true when the writer must look again instead of sleeping.
     pub(crate) fn register(&self, waker: &Waker) -> bool {
         let mut state = self.state.lock();
-        let fed = std::mem::take(&mut state.fed);
-        if std::mem::take(&mut state.nudged) || fed {
+        // Who nudges from now on takes the lock behind us, and finds the waker.
+        if std::mem::take(&mut state.fed) || self.nudged.load(Ordering::Acquire) {
             return true;
         }
         match &mut state.waker {
@@ -418,6 +424,8 @@ mod tests {
         outbox.nudge();
         take(&outbox);
         assert!(outbox.register(Waker::noop()), "not for a frame");
+        assert!(outbox.take_nudge() && !outbox.take_nudge());
+        assert!(!outbox.register(Waker::noop()));
     }
 
     #[test]

@@ -55,8 +55,6 @@ pub(crate) enum Control {
 /// What to do, in order.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Hand a message to the layer above.
-    Deliver(Message),
     /// Send on the transport in use, behind all that is queued.
     Send(Control),
     /// Answer the probe with `3probe`.
@@ -142,8 +140,10 @@ impl Session {
         }
     }
 
-    pub(crate) fn handle(&mut self, input: Input, now: Instant) {
+    /// Takes an input. Returns the message that it carries, which is for the layer above.
+    pub(crate) fn handle(&mut self, input: Input, now: Instant) -> Option<Message> {
         match (&self.state, input) {
+            (State::Open, Input::Packet(packet)) => return self.packet(packet, now),
             (State::Closed, _) => {}
             (State::Open, Input::Lost(reason)) => self.close(reason),
             (State::Open, Input::Close(reason)) => {
@@ -175,7 +175,6 @@ impl Session {
             }
             // What else a client sends to a session that is closing is ignored, as in Node.
             (State::Closing { .. }, _) | (State::Open, Input::Flushed) => {}
-            (State::Open, Input::Packet(packet)) => self.packet(packet, now),
             (State::Open, Input::ProbeOpened) => {
                 let close_at = now + self.timing.upgrade_timeout;
                 self.probe = Probe::Open {
@@ -190,6 +189,7 @@ impl Session {
                 }
             }
         }
+        None
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
@@ -268,11 +268,11 @@ impl Session {
         matches!(self.state, State::Open)
     }
 
-    fn packet(&mut self, packet: Packet, now: Instant) {
+    fn packet(&mut self, packet: Packet, now: Instant) -> Option<Message> {
         match packet {
             Packet::Message(message) => {
                 self.extend(now);
-                self.actions.push_back(Action::Deliver(message));
+                return Some(message);
             }
             Packet::Pong(_) => {
                 self.heartbeat = Heartbeat::Idle {
@@ -284,6 +284,7 @@ impl Session {
             Packet::Ping(_) => self.close(DisconnectReason::TransportError),
             Packet::Open(_) | Packet::Upgrade | Packet::Noop => self.extend(now),
         }
+        None
     }
 
     /// The first packet that comes while a pong is awaited shows life: it buys one more `ping_timeout`.

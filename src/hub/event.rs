@@ -73,7 +73,10 @@ impl<Out> fmt::Debug for BoxHandler<Out> {
 #[derive(Debug)]
 pub struct EventContext {
     socket: Socket,
-    parts: Lent,
+    parts: Option<Box<Parts>>,
+    loan: Loan,
+    /// Somebody may have changed the extensions.
+    written: bool,
     call: Call,
 }
 
@@ -98,28 +101,26 @@ pub(crate) struct EventCall {
     pub(crate) checked: bool,
 }
 
-/// The socket's request parts, borrowed from it and given back when dropped.
+/// Whose the request's parts are.
 ///
-/// Extraction has them for itself, so nothing is cloned or locked for an event. While they are away, the socket's next
-/// events wait: this is what keeps the order when an extractor awaits.
-#[derive(Debug)]
-struct Lent {
-    parts: Option<Box<Parts>>,
-    from: Option<Socket>,
-    /// Somebody may have changed the extensions.
-    written: bool,
+/// Extraction has those of the socket for itself, so nothing is cloned or locked for an event that does not ask for them.
+/// While it is under way, the socket's next events wait: this is what keeps the order when an extractor awaits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loan {
+    /// Arguments are being taken; the parts are the socket's, and given back when that is over.
+    Open,
+    /// The parts are a copy.
+    Over,
 }
 
 impl EventContext {
     pub(crate) fn new(socket: Socket, call: Call) -> Self {
-        let parts = Lent {
-            parts: socket.borrow_parts(),
-            from: Some(socket.clone()),
-            written: false,
-        };
+        socket.request().begin();
         Self {
             socket,
-            parts,
+            parts: None,
+            loan: Loan::Open,
+            written: false,
             call,
         }
     }
@@ -135,16 +136,17 @@ impl EventContext {
     /// What is inserted into its extensions, or replaced there, is seen by the later arguments of the same handler, and gone
     /// afterwards.
     pub fn parts_mut(&mut self) -> &mut Parts {
-        self.parts.written = true;
+        self.written = true;
         self.parts()
     }
 
     /// The same, for who is known not to change them.
     pub(crate) fn parts(&mut self) -> &mut Parts {
-        let socket = &self.socket;
-        self.parts
-            .parts
-            .get_or_insert_with(|| Box::new(socket.make_parts()))
+        let (socket, loan) = (&self.socket, self.loan);
+        self.parts.get_or_insert_with(|| match loan {
+            Loan::Open => socket.request().borrow(socket.handshake()),
+            Loan::Over => Box::new(socket.request().make(socket.handshake())),
+        })
     }
 
     /// The event's name; `None` in handlers that are not for an event.
@@ -188,30 +190,35 @@ impl EventContext {
 
     /// Lets the socket's next event go ahead; later arguments work on a copy.
     pub(crate) fn detach(&mut self) {
-        let copy = self.parts.parts.clone();
-        self.parts.give_back();
-        self.parts.parts = copy;
+        let copy = self.parts.clone();
+        self.give_back();
+        self.parts = copy;
     }
 
     /// All arguments are taken: gives the request back, and sees to it that malformed JSON does not pass unread.
     pub(crate) fn finish(&mut self) -> Result<(), DecodeError> {
-        self.parts.give_back();
+        self.give_back();
         match &mut self.call {
             Call::Event(call) if !call.checked => call.event.args().check(),
             _ => Ok(()),
         }
     }
-}
 
-impl Lent {
+    /// No argument is taken any more.
     fn give_back(&mut self) {
-        if let Some(socket) = self.from.take() {
-            socket.return_parts(self.parts.take(), self.written);
+        if self.loan == Loan::Over {
+            return;
         }
+        self.loan = Loan::Over;
+        let request = self.socket.request();
+        if let Some(parts) = self.parts.take() {
+            request.give_back(parts, self.written, self.socket.handshake());
+        }
+        request.end();
     }
 }
 
-impl Drop for Lent {
+impl Drop for EventContext {
     fn drop(&mut self) {
         self.give_back();
     }

@@ -1,12 +1,12 @@
 //! One running namespace.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
+use rustc_hash::FxHashMap;
 
 use super::{AckBody, Admission, BoxHandler, Done, EventContext, Socket};
 use crate::adapter::BoxFuture;
@@ -20,7 +20,8 @@ pub(crate) struct Handlers {
     pub(crate) middleware: Vec<BoxHandler<Admission>>,
     pub(crate) connect: Option<BoxHandler<Done>>,
     pub(crate) any: Vec<BoxHandler<AckBody>>,
-    pub(crate) events: HashMap<Box<str>, BoxHandler<AckBody>>,
+    /// Only the application adds to it, so its hasher need not withstand chosen keys.
+    pub(crate) events: FxHashMap<Box<str>, BoxHandler<AckBody>>,
     pub(crate) fallback: Option<BoxHandler<AckBody>>,
     pub(crate) disconnect: Option<BoxHandler<Done>>,
     /// The namespace's own tower layers, around whichever handler is called.

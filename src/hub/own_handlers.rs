@@ -1,6 +1,7 @@
 //! Handlers of one socket alone.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{AckBody, BoxHandler};
 use crate::sync::Lock;
@@ -8,7 +9,11 @@ use crate::sync::Lock;
 /// A table that is made when the first handler is added, and gone when its socket is: a handler may hold the socket that
 /// holds it.
 #[derive(Default)]
-pub(super) struct OwnHandlers(Lock<State>);
+pub(super) struct OwnHandlers {
+    /// Spares the lock in the usual case, that there are none.
+    any: AtomicBool,
+    state: Lock<State>,
+}
 
 #[derive(Default)]
 enum State {
@@ -26,11 +31,12 @@ struct Own {
 impl OwnHandlers {
     pub(super) fn add(&self, event: &str, handler: BoxHandler<AckBody>, once: bool) {
         let own = Own { handler, once };
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let replaced = match &mut *state {
             State::None => {
                 let table = HashMap::from([(event.into(), own)]);
                 *state = State::Some(table);
+                self.any.store(true, Ordering::Release);
                 None
             }
             State::Some(table) => table.insert(event.into(), own),
@@ -42,7 +48,7 @@ impl OwnHandlers {
     }
 
     pub(super) fn remove(&self, event: &str) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let removed = match &mut *state {
             State::Some(table) => table.remove(event),
             State::None | State::Released => None,
@@ -53,7 +59,10 @@ impl OwnHandlers {
 
     /// The handler for an event; one for a single event is taken out.
     pub(super) fn find(&self, event: &str) -> Option<BoxHandler<AckBody>> {
-        let mut state = self.0.lock();
+        if !self.any.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut state = self.state.lock();
         let State::Some(table) = &mut *state else {
             return None;
         };
@@ -66,7 +75,7 @@ impl OwnHandlers {
 
     /// No event will come any more.
     pub(super) fn release(&self) {
-        let before = std::mem::replace(&mut *self.0.lock(), State::Released);
+        let before = std::mem::replace(&mut *self.state.lock(), State::Released);
         drop(before);
     }
 }

@@ -1,5 +1,7 @@
 //! The handshake's request as the extractors of one socket see it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use http::Extensions;
 use http::request::Parts;
 
@@ -9,6 +11,8 @@ use crate::sync::Lock;
 /// The request's parts, lent to one handler after another, and what was added to its extensions for this socket.
 #[derive(Debug, Default)]
 pub(super) struct SocketRequest {
+    /// How many handlers are taking their arguments. Beside the lock, since it is asked for each event.
+    extracting: AtomicUsize,
     slot: Lock<Slot>,
     /// What middleware have returned and handlers have inserted.
     added: Lock<Extensions>,
@@ -19,31 +23,43 @@ pub(super) struct SocketRequest {
 struct Slot {
     /// Made when an extractor first asks for them.
     parts: Option<Box<Parts>>,
-    /// How many handlers are taking their arguments.
+    /// How many handlers have them, or others like them.
     lent: usize,
     /// Something was added while they were away.
     stale: bool,
 }
 
 impl SocketRequest {
-    pub(super) fn borrow(&self) -> Option<Box<Parts>> {
+    /// A handler begins to take its arguments.
+    pub(super) fn begin(&self) {
+        self.extracting.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A handler has taken its arguments.
+    pub(super) fn end(&self) {
+        self.extracting.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether a handler is still taking its arguments.
+    pub(super) fn is_extracting(&self) -> bool {
+        self.extracting.load(Ordering::Acquire) > 0
+    }
+
+    /// Lends the parts, to be given back.
+    pub(super) fn borrow(&self, handshake: &Handshake) -> Box<Parts> {
         let mut slot = self.slot.lock();
         slot.lent += 1;
-        slot.parts.take()
+        let parts = slot.parts.take();
+        drop(slot);
+        parts.unwrap_or_else(|| Box::new(self.make(handshake)))
     }
 
     /// Puts back what was borrowed. If extraction may have `written` to the extensions, they are as they were again.
-    pub(super) fn give_back(
-        &self,
-        mut parts: Option<Box<Parts>>,
-        written: bool,
-        handshake: &Handshake,
-    ) {
-        if let Some(parts) = &mut parts
-            && written
-        {
+    pub(super) fn give_back(&self, mut parts: Box<Parts>, written: bool, handshake: &Handshake) {
+        if written {
             parts.extensions = self.extensions(handshake);
         }
+        let mut parts = Some(parts);
         let mut slot = self.slot.lock();
         slot.lent -= 1;
         if slot.stale {
@@ -54,11 +70,6 @@ impl SocketRequest {
         // What is left of users' values is dropped with no lock held.
         drop(slot);
         drop(parts);
-    }
-
-    /// Whether a handler is still taking its arguments.
-    pub(super) fn is_lent(&self) -> bool {
-        self.slot.lock().lent > 0
     }
 
     /// The parts anew, with all that was added.

@@ -3,13 +3,12 @@
 use std::any::Any;
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytestring::ByteString;
 use futures_util::future::select;
-use http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
@@ -19,8 +18,8 @@ use super::own_handlers::OwnHandlers;
 use super::request::SocketRequest;
 use super::taken::Taken;
 use super::{
-    AckBody, AckFuture, Answered, BoxHandler, Broadcast, Client, Command, Emitted, Grant, Nsp,
-    ToSocket,
+    AckBody, AckFuture, Answered, BoxHandler, Broadcast, Client, Command, Emitted, Grant,
+    Handshake, Nsp, ToSocket,
 };
 use crate::engine::{DisconnectReason, EmitError, Frame, Pushed, Transport};
 use crate::protocol::Sid;
@@ -50,6 +49,8 @@ struct Inner {
     /// The JSON object of the CONNECT packet.
     auth: Option<ByteString>,
     state: Lock<State>,
+    /// Whether the state is `Connected`. Beside the lock, since it is asked for each event and each emit.
+    connected: AtomicBool,
     closed: Notify,
     request: SocketRequest,
     handlers: OwnHandlers,
@@ -87,6 +88,7 @@ impl Socket {
             client,
             auth,
             state: Lock::new(State::Connecting),
+            connected: AtomicBool::new(false),
             closed: Notify::new(),
             request: SocketRequest::default(),
             handlers: OwnHandlers::default(),
@@ -116,7 +118,7 @@ impl Socket {
     /// Whether it is connected: middleware have admitted it and it has not left.
     #[must_use]
     pub fn connected(&self) -> bool {
-        *self.0.state.lock() == State::Connected
+        self.0.connected.load(Ordering::Acquire)
     }
 
     /// Sends an event to this client.
@@ -337,6 +339,7 @@ impl Socket {
         // Under the lock: nobody may emit before the client knows of the socket.
         self.push_owed(packet);
         *state = State::Connected;
+        self.0.connected.store(true, Ordering::Release);
         drop(state);
         self.0.nsp.members.insert(&self.0.member);
         true
@@ -353,6 +356,7 @@ impl Socket {
             reason,
             was_connected,
         });
+        self.0.connected.store(false, Ordering::Release);
         drop(state);
         self.0.nsp.members.remove(&self.0.member);
         self.0.member.close_acks();
@@ -379,7 +383,7 @@ impl Socket {
 
     /// Whether a handler of this socket is still taking its arguments.
     pub(crate) fn is_extracting(&self) -> bool {
-        self.0.request.is_lent()
+        self.0.request.is_extracting()
     }
 
     /// Whether its next event may start.
@@ -390,21 +394,18 @@ impl Socket {
 
     /// Whether the server has ended it: then what its client sent before is not handled any more.
     pub(crate) fn ended_by_server(&self) -> bool {
-        self.ended()
-            .is_some_and(|ended| ended.reason.is_by_server())
+        !self.connected()
+            && self
+                .ended()
+                .is_some_and(|ended| ended.reason.is_by_server())
     }
 
-    pub(crate) fn borrow_parts(&self) -> Option<Box<Parts>> {
-        self.0.request.borrow()
+    pub(super) fn request(&self) -> &SocketRequest {
+        &self.0.request
     }
 
-    pub(crate) fn return_parts(&self, parts: Option<Box<Parts>>, written: bool) {
-        let handshake = &self.0.client.handshake;
-        self.0.request.give_back(parts, written, handshake);
-    }
-
-    pub(crate) fn make_parts(&self) -> Parts {
-        self.0.request.make(&self.0.client.handshake)
+    pub(super) fn handshake(&self) -> &Handshake {
+        &self.0.client.handshake
     }
 
     /// A handler takes the acknowledgement over.
