@@ -145,12 +145,26 @@ struct List<'a> {
 }
 
 impl<'a> List<'a> {
-    /// Starts the next element.
-    fn element(self) -> Writer<'a> {
+    /// Ends the element before.
+    fn separate(&mut self) {
         if self.json.last() != Some(&b'[') {
             self.json.push(b',');
         }
+    }
+
+    /// Starts the next element.
+    fn element(mut self) -> Writer<'a> {
+        self.separate();
         Writer::with_formatter(self.json, TakeBinary(self.attachments))
+    }
+
+    /// Writes a whole element: a string that [is plain](is_plain).
+    fn push_plain(mut self, value: &str) {
+        self.separate();
+        self.json.reserve(value.len() + 3);
+        self.json.push(b'"');
+        self.json.extend_from_slice(value.as_bytes());
+        self.json.push(b'"');
     }
 
     fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
@@ -163,6 +177,16 @@ impl<'a> List<'a> {
             writer: &mut None,
         })
     }
+}
+
+/// Whether a string needs no escapes in JSON: it is copied as it is then. serde_json looks at one byte after another, this at
+/// sixteen and more at a time: most events are a name and a text.
+fn is_plain(text: &str) -> bool {
+    let escaped = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    let (chunks, rest) = text.as_bytes().as_chunks::<32>();
+    // No early end within a chunk, so that it becomes a few wide instructions.
+    let plain = |chunk: &[u8; 32]| !chunk.iter().fold(false, |any, byte| any | escaped(byte));
+    chunks.iter().all(plain) && !rest.iter().any(escaped)
 }
 
 /// The elements of a tuple: arguments each, or one argument together.
@@ -277,7 +301,6 @@ impl<'w, 'a> Serializer for Arguments<'w, 'a> {
         serialize_f32(value: f32) -> ();
         serialize_f64(value: f64) -> ();
         serialize_char(value: char) -> ();
-        serialize_str(value: &str) -> ();
         serialize_bytes(value: &[u8]) -> ();
         serialize_none() -> ();
         serialize_unit_struct(name: &'static str) -> ();
@@ -287,6 +310,14 @@ impl<'w, 'a> Serializer for Arguments<'w, 'a> {
         serialize_map(len: Option<usize>) -> Self::SerializeMap;
         serialize_struct(name: &'static str, len: usize) -> Self::SerializeStruct;
         serialize_struct_variant(name: &'static str, index: u32, variant: &'static str, len: usize) -> Self::SerializeStructVariant;
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), Error> {
+        if is_plain(value) {
+            self.list.push_plain(value);
+            return Ok(());
+        }
+        self.one().serialize_str(value)
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
@@ -321,6 +352,7 @@ impl<'w, 'a> Serializer for Arguments<'w, 'a> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use proptest::prelude::*;
     use serde_json::value::RawValue;
 
     use super::*;
@@ -450,6 +482,16 @@ mod tests {
         let args = EncodedArgs::ack(&Bytes::from_static(b"x")).unwrap();
         assert_eq!(args.json(), r#"[{"_placeholder":true,"num":0}]"#);
         assert_eq!(args.attachments(), ["x"]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_string_is_written_as_serde_json_writes_it(text in "[ -~\\u{0}-\\u{1f}é\u{1F600}\"\\\\]{0,80}", plain in "[a-z]{0,100}") {
+            for text in [&text, &plain, &format!("{plain}{text}")] {
+                let expected = serde_json::to_string(&("e", text)).unwrap();
+                prop_assert_eq!(event(text), expected);
+            }
+        }
     }
 
     #[test]

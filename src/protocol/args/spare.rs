@@ -6,7 +6,7 @@
 use std::cell::Cell;
 
 /// A buffer that has grown larger is not kept.
-const KEPT: usize = 64 * 1024;
+const KEPT: usize = 256 * 1024;
 /// What most packets need.
 const TYPICAL: usize = 512;
 

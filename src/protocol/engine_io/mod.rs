@@ -3,7 +3,9 @@
 mod handshake;
 mod packet;
 mod payload;
+mod text;
 
 pub use handshake::Handshake;
 pub use packet::{Message, Packet};
 pub use payload::{Payload, PayloadWriter};
+pub use text::Text;

@@ -1,15 +1,16 @@
 //! Packets: one character that names the kind, then the data.
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use bytestring::ByteString;
 
+use super::Text;
 use crate::protocol::DecodeError;
 
 /// What an application sends: the data of a message packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// Text.
-    Text(ByteString),
+    Text(Text),
     /// Bytes.
     Binary(Bytes),
 }
@@ -54,11 +55,11 @@ impl Packet {
     pub fn decode_text(text: ByteString) -> Result<Self, DecodeError> {
         let kind = text.chars().next().ok_or(DecodeError::Empty)?;
         match kind {
+            '4' => Ok(Self::Message(Message::Text(Text::behind_digit(text)))),
             '0' => Ok(Self::Open(without_first(text))),
             '1' => Ok(Self::Close),
             '2' => Ok(Self::Ping(without_first(text))),
             '3' => Ok(Self::Pong(without_first(text))),
-            '4' => Ok(Self::Message(Message::Text(without_first(text)))),
             '5' => Ok(Self::Upgrade),
             '6' => Ok(Self::Noop),
             'b' => decode_base64(&text).map(|data| Self::Message(Message::Binary(data))),
@@ -81,7 +82,7 @@ impl Packet {
             Self::Ping(data) if data.is_empty() => ByteString::from_static(Self::PING),
             Self::Ping(data) => format!("2{data}").into(),
             Self::Pong(data) => format!("3{data}").into(),
-            Self::Message(Message::Text(data)) => format!("4{data}").into(),
+            Self::Message(Message::Text(data)) => format!("4{}", &**data).into(),
             Self::Message(Message::Binary(data)) => {
                 let mut text = String::from("b");
                 base64_simd::STANDARD.encode_append(data, &mut text);
@@ -94,19 +95,8 @@ impl Packet {
 }
 
 /// Drops the first character, which is ASCII.
-///
-/// A slice makes the buffer shared, which allocates. Moving the start does not, but the text must then prove again that it
-/// is UTF-8, which is next to free for short ASCII.
 fn without_first(text: ByteString) -> ByteString {
-    const SHORT: usize = 512;
-
-    if text.len() <= SHORT && text.is_ascii() {
-        let mut bytes = text.into_bytes();
-        bytes.advance(usize::from(!bytes.is_empty()));
-        return ByteString::try_from(bytes).unwrap_or_default();
-    }
-    let rest = text.get(1..).unwrap_or_default();
-    text.slice_ref(rest)
+    text.slice_ref(text.get(1..).unwrap_or_default())
 }
 
 fn decode_base64(text: &str) -> Result<Bytes, DecodeError> {

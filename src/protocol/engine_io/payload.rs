@@ -215,7 +215,7 @@ mod tests {
                 match packet {
                     Message::Text(packet) => {
                         writer.push_text(packet.as_bytes());
-                        expected.push(Packet::decode_text(packet));
+                        expected.push(Packet::decode_text((*packet).into()));
                     }
                     Message::Binary(data) => {
                         writer.push_binary(&data);

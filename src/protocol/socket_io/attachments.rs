@@ -1,10 +1,12 @@
 //! Puts binary attachments into the packet that announced them.
 
 use bytes::Bytes;
-use bytestring::ByteString;
 
 use super::{Limits, Packet, text};
-use crate::protocol::{DecodeError, engine_io::Message};
+use crate::protocol::{
+    DecodeError,
+    engine_io::{Message, Text},
+};
 
 /// Makes packets of messages: a text message is a packet, or begins one that the next binary messages complete.
 ///
@@ -51,7 +53,7 @@ impl Assembler {
         self.pending.is_some()
     }
 
-    fn begin(&mut self, text: ByteString, limits: &Limits) -> Result<Option<Packet>, DecodeError> {
+    fn begin(&mut self, text: Text, limits: &Limits) -> Result<Option<Packet>, DecodeError> {
         let (packet, missing) = text::decode(text, limits)?;
         if missing == 0 {
             return Ok(Some(packet));

@@ -8,20 +8,22 @@ use super::packet::{Event, Kind, Limits, Name, Packet, reserved};
 use crate::protocol::{
     Args, DecodeError,
     args::{check_json, check_placeholders},
+    engine_io::Text,
 };
 
 /// Reads a packet's text, and how many attachments will follow.
 ///
 /// Behind the name of an event without attachments nothing is read: that is for whoever wants the arguments. With attachments
 /// the whole text is checked, so that nothing is collected for a packet that is refused later.
-pub(super) fn decode(text: ByteString, limits: &Limits) -> Result<(Packet, usize), DecodeError> {
+pub(super) fn decode(text: Text, limits: &Limits) -> Result<(Packet, usize), DecodeError> {
+    let (text, at) = text.into_parts();
     let Header {
         kind,
         attachments,
         nsp,
         id,
         payload,
-    } = Header::read(&text, limits)?;
+    } = Header::read(text.get(at..).unwrap_or_default(), limits)?;
     if attachments > 0 {
         check_json(payload)?;
         check_placeholders(payload, attachments)?;

@@ -1,0 +1,59 @@
+//! The text of a message.
+
+use std::fmt;
+use std::ops::Deref;
+
+use bytestring::ByteString;
+
+/// The text of a message, in the packet in which it came: to cut the packet's digit off would make the buffer shared, which
+/// allocates.
+#[derive(Clone)]
+pub struct Text {
+    packet: ByteString,
+    /// Where the text starts: 0 or 1.
+    start: usize,
+}
+
+impl Text {
+    /// The text behind the first character of a packet, which is ASCII.
+    pub(super) fn behind_digit(packet: ByteString) -> Self {
+        let start = usize::from(!packet.is_empty());
+        Self { packet, start }
+    }
+
+    /// The packet, and where in it the text starts.
+    pub(in crate::protocol) fn into_parts(self) -> (ByteString, usize) {
+        (self.packet, self.start)
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.packet.get(self.start..).unwrap_or_default()
+    }
+}
+
+impl<T: Into<ByteString>> From<T> for Text {
+    fn from(text: T) -> Self {
+        Self {
+            packet: text.into(),
+            start: 0,
+        }
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Text {}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
