@@ -14,6 +14,7 @@
 pub mod args;
 pub mod engine_io;
 pub mod error;
+mod large;
 pub mod sid;
 pub mod socket_io;
 pub mod websocket;

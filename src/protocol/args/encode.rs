@@ -8,7 +8,7 @@ use serde_json::Error;
 
 use super::list::REST;
 use super::spare;
-use crate::protocol::{EncodeError, socket_io};
+use crate::protocol::{EncodeError, large, socket_io};
 
 /// The bytes left free before the JSON, for the headers of Socket.IO, Engine.IO and WebSocket.
 pub(in crate::protocol) const HEADROOM: usize = 64;
@@ -133,7 +133,9 @@ impl serde_json::ser::Formatter for TakeBinary<'_> {
         value: &[u8],
     ) -> io::Result<()> {
         write!(writer, r#"{{"_placeholder":true,"num":{}}}"#, self.0.len())?;
-        self.0.push(Bytes::copy_from_slice(value));
+        let mut data = large::buffer(value.len());
+        data.extend_from_slice(value);
+        self.0.push(large::share(data));
         Ok(())
     }
 }

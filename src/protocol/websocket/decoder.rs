@@ -6,6 +6,7 @@ use bytestring::ByteString;
 use super::mask::append_unmasked;
 use super::utf8::Checked;
 use super::{CloseFrame, Opcode, ProtocolError};
+use crate::protocol::large;
 
 /// A header is at most this long: two bytes, a length of eight, a mask of four.
 const MAX_HEADER: usize = 14;
@@ -238,13 +239,17 @@ impl Message {
     fn reserve(&mut self, take: usize, left: usize) {
         let data = &mut self.data;
         if data.capacity() - data.len() < take {
-            data.reserve_exact(left.min(data.len().max(TRUST).max(take)));
+            let more = left.min(data.len().max(TRUST).max(take));
+            if data.capacity() == 0 {
+                *data = large::buffer(more);
+            } else {
+                data.reserve_exact(more);
+            }
         }
     }
 
     fn finish(self) -> Result<Event, ProtocolError> {
-        // What was reserved for growth is not kept for as long as the application keeps the message.
-        let data = Bytes::from(self.data.into_boxed_slice());
+        let data = large::share(self.data);
         if self.text {
             text(data)
         } else {
@@ -255,9 +260,9 @@ impl Message {
 
 /// A message that is whole, straight out of the input.
 fn whole(head: Head, payload: &[u8]) -> Result<Event, ProtocolError> {
-    let mut data = Vec::with_capacity(payload.len());
+    let mut data = large::buffer(payload.len());
     append_unmasked(&mut data, payload, head.mask, 0);
-    let data = Bytes::from(data);
+    let data = large::share(data);
     match head.opcode {
         Opcode::Text => text(data),
         Opcode::Binary => Ok(Event::Binary(data)),

@@ -1,0 +1,114 @@
+//! Buffers of large messages, used again.
+//!
+//! An allocator gives memory of this size back to the system, and gets it again page by page: of an echo of 64 KiB that was half
+//! of the time. So each thread keeps a few buffers at hand.
+
+use std::cell::RefCell;
+
+use bytes::Bytes;
+
+/// What is smaller, the allocator keeps by itself.
+const SMALL: usize = 32 * 1024;
+/// What is larger is not kept.
+const LARGE: usize = 256 * 1024;
+/// How many buffers a thread keeps: a megabyte at most.
+const KEPT: usize = 4;
+/// Capacities are multiples of this, so that messages of about one size can use the same buffers.
+const STEP: usize = 16 * 1024;
+
+thread_local! {
+    static IDLE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An empty buffer for so many bytes, and not for much more.
+pub(in crate::protocol) fn buffer(len: usize) -> Vec<u8> {
+    if !(SMALL..=LARGE).contains(&len) {
+        return Vec::with_capacity(len);
+    }
+    let fits = |buffer: &Vec<u8>| buffer.capacity() >= len && buffer.capacity() / 2 <= len;
+    let idle = IDLE.try_with(|idle| {
+        let mut idle = idle.try_borrow_mut().ok()?;
+        let at = idle.iter().position(fits)?;
+        Some(idle.swap_remove(at))
+    });
+    let idle = idle.ok().flatten();
+    idle.unwrap_or_else(|| Vec::with_capacity(len.next_multiple_of(STEP)))
+}
+
+/// The content of a buffer, which comes back here when the last who shares it is gone. Room that is not used is not kept for
+/// as long as that may take.
+pub(in crate::protocol) fn share(buffer: Vec<u8>) -> Bytes {
+    if buffer.capacity() / 2 > buffer.len() {
+        Bytes::from(buffer.into_boxed_slice())
+    } else if (SMALL..=LARGE).contains(&buffer.capacity()) {
+        Bytes::from_owner(Shared(buffer))
+    } else {
+        Bytes::from(buffer)
+    }
+}
+
+struct Shared(Vec<u8>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let mut buffer = std::mem::take(&mut self.0);
+        buffer.clear();
+        let _ = IDLE.try_with(|idle| {
+            if let Ok(mut idle) = idle.try_borrow_mut()
+                && idle.len() < KEPT
+            {
+                idle.push(buffer);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn idle() -> usize {
+        IDLE.with_borrow(Vec::len)
+    }
+
+    fn shared(len: usize) -> Bytes {
+        let mut data = buffer(len);
+        data.resize(len, 1);
+        share(data)
+    }
+
+    #[test]
+    fn a_buffer_is_used_again_for_a_message_of_about_its_size() {
+        let at = shared(40_000).as_ptr();
+        assert_eq!(idle(), 1);
+        let next = shared(42_000);
+        assert_eq!((next.as_ptr(), idle()), (at, 0));
+        assert!(next.iter().all(|&byte| byte == 1) && next.len() == 42_000);
+        drop(next);
+        assert_eq!(buffer(200_000).capacity(), 13 * STEP);
+        assert_eq!(idle(), 1, "too small for that");
+    }
+
+    #[test]
+    fn few_are_kept_and_none_that_is_small_or_huge() {
+        drop([100, SMALL - 1, LARGE + 1].map(shared));
+        assert_eq!(idle(), 0);
+        let many: Vec<_> = (0..2 * KEPT).map(|_| shared(SMALL)).collect();
+        drop(many);
+        assert_eq!(idle(), KEPT);
+    }
+
+    #[test]
+    fn what_holds_much_less_than_it_could_is_no_longer_shared_as_it_is() {
+        let mut data = buffer(LARGE);
+        data.push(1);
+        drop(share(data));
+        assert_eq!(idle(), 0);
+    }
+}
