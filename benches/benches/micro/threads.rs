@@ -1,0 +1,255 @@
+//! Two threads that join, leave and broadcast in rooms of their own: how much slower is each for the other's work?
+//!
+//! Both have a runtime and clients of their own; the server and its namespace are the same. What is queued for the clients
+//! is read between the measurements. The same with a server for each thread tells what the machine is to blame for: the
+//! processor's clock and caches, the allocator.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use axum_socketio::SocketIo;
+
+use crate::server::{Client, builder, runtime, shout};
+
+/// Rooms of each thread: so many that it does not matter which of them share a lock.
+const ROOMS: usize = 32;
+const MEMBERS: usize = 10;
+/// Passes over the rooms in one measurement.
+const PASSES: usize = 32;
+/// Measurements of each kind.
+const ROUNDS: usize = 200;
+
+#[derive(Clone, Copy)]
+enum Work {
+    JoinAndLeave,
+    BroadcastToOne,
+    Broadcast,
+    All,
+}
+
+const WORKS: [Work; 4] = [
+    Work::JoinAndLeave,
+    Work::BroadcastToOne,
+    Work::Broadcast,
+    Work::All,
+];
+
+impl Work {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::JoinAndLeave => "join, leave",
+            Self::BroadcastToOne => "broadcast to 1",
+            Self::Broadcast => "broadcast to 10",
+            Self::All => "join, broadcast to 11, leave",
+        }
+    }
+
+    /// How many operations it does with a room.
+    const fn operations(self) -> usize {
+        match self {
+            Self::JoinAndLeave => 2,
+            Self::BroadcastToOne | Self::Broadcast => 1,
+            Self::All => 3,
+        }
+    }
+}
+
+/// Nanoseconds of an operation of the first thread.
+struct Cost {
+    alone: f64,
+    both: f64,
+}
+
+impl Cost {
+    fn ratio(&self) -> f64 {
+        self.both / self.alone
+    }
+}
+
+/// Runs unless criterion was asked for something else, or only for what there is.
+pub(crate) fn run() {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let has = |option: &str| args.iter().any(|arg| arg == option);
+    let mut filters = args.iter().filter(|arg| !arg.starts_with('-')).peekable();
+    let wanted =
+        filters.peek().is_none() || filters.any(|filter| "threads".contains(filter.as_str()));
+    if !wanted || !has("--bench") || has("--list") {
+        return;
+    }
+    let rounds = if has("--quick") { ROUNDS / 10 } else { ROUNDS };
+    let io = builder().build();
+    let shared = measure([&io, &io], rounds);
+    let apart = measure([&builder().build(), &builder().build()], rounds);
+    println!(
+        "\nthreads: ns for each operation; at most 1.3 times that of one thread alone is wanted"
+    );
+    println!(
+        "{:<30} {:>8} {:>8} {:>8}   {:>24}",
+        "", "alone", "both", "ratio", "with a server for each"
+    );
+    for ((work, shared), apart) in WORKS.into_iter().zip(shared).zip(apart) {
+        println!(
+            "{:<30} {:>8.1} {:>8.1} {:>8.2}   {:>24.2}",
+            work.name(),
+            shared.alone,
+            shared.both,
+            shared.ratio(),
+            apart.ratio()
+        );
+    }
+}
+
+/// What each kind of work costs the first of two threads, each with a server to talk to.
+fn measure(servers: [&SocketIo; 2], rounds: usize) -> Vec<Cost> {
+    let meeting = Meeting::default();
+    thread::scope(|scope| {
+        let [first, _second] = [0, 1].map(|number| {
+            let (io, meeting) = (servers[number], &meeting);
+            scope.spawn(move || runtime().block_on(party(io, number, meeting, rounds)))
+        });
+        first.join().unwrap()
+    })
+}
+
+async fn party(io: &SocketIo, number: usize, meeting: &Meeting, rounds: usize) -> Vec<Cost> {
+    let mut party = Party::new(io, number).await;
+    let mut costs = Vec::new();
+    for work in WORKS {
+        let (mut alone, mut both) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            meeting.wait();
+            if number == 0 {
+                alone.push(party.work(work));
+                party.drain(work).await;
+            }
+            meeting.wait();
+            both.push(party.work(work));
+            // Who is done first does not disturb the other by reading.
+            meeting.wait();
+            party.drain(work).await;
+        }
+        if number == 0 {
+            let operations = (work.operations() * ROOMS * PASSES) as f64;
+            costs.push(Cost {
+                alone: typical(alone) / operations,
+                both: typical(both) / operations,
+            });
+        }
+    }
+    costs
+}
+
+/// Where the two threads wait for each other. Asleep, so that a waiting one takes nothing from the other; then, for a
+/// moment, awake, so that both go on in the same microsecond.
+struct Meeting {
+    barrier: Barrier,
+    awake: AtomicUsize,
+}
+
+impl Default for Meeting {
+    fn default() -> Self {
+        Self {
+            barrier: Barrier::new(2),
+            awake: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Meeting {
+    fn wait(&self) {
+        self.barrier.wait();
+        let number = self.awake.fetch_add(1, Ordering::AcqRel);
+        let all = number / 2 * 2 + 2;
+        while self.awake.load(Ordering::Acquire) < all {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// A thread's rooms, and one client that comes and goes.
+struct Party<'io> {
+    io: &'io SocketIo,
+    rooms: Vec<Room>,
+    guest: Client,
+}
+
+struct Room {
+    name: String,
+    /// The room that the first member has for itself.
+    first: String,
+    members: Vec<Client>,
+}
+
+impl<'io> Party<'io> {
+    async fn new(io: &'io SocketIo, number: usize) -> Self {
+        let guest = Client::connect(io).await;
+        let mut rooms = Vec::new();
+        for room in 0..ROOMS {
+            let name = format!("room {room} of thread {number}");
+            let first = format!("first of room {room} of thread {number}");
+            let mut members = Vec::new();
+            for _ in 0..MEMBERS {
+                let member = Client::connect(io).await;
+                member.socket.join(&name);
+                members.push(member);
+            }
+            members[0].socket.join(&first);
+            rooms.push(Room {
+                name,
+                first,
+                members,
+            });
+        }
+        Self { io, rooms, guest }
+    }
+
+    /// How long it takes.
+    fn work(&self, work: Work) -> Duration {
+        let start = Instant::now();
+        for _ in 0..PASSES {
+            for room in &self.rooms {
+                match work {
+                    Work::JoinAndLeave => {
+                        self.guest.socket.join(&room.name);
+                        self.guest.socket.leave(&room.name);
+                    }
+                    Work::BroadcastToOne => shout(self.io, &room.first),
+                    Work::Broadcast => shout(self.io, &room.name),
+                    Work::All => {
+                        self.guest.socket.join(&room.name);
+                        shout(self.io, &room.name);
+                        self.guest.socket.leave(&room.name);
+                    }
+                }
+            }
+        }
+        start.elapsed()
+    }
+
+    /// Lets the clients read what [`work`](Self::work) has queued for them.
+    async fn drain(&mut self, work: Work) {
+        let hearing = match work {
+            Work::JoinAndLeave => 0,
+            Work::BroadcastToOne => 1,
+            Work::Broadcast | Work::All => MEMBERS,
+        };
+        for room in &mut self.rooms {
+            for member in &mut room.members[..hearing] {
+                member.drain(PASSES).await;
+            }
+        }
+        if let Work::All = work {
+            self.guest.drain(PASSES * ROOMS).await;
+        }
+    }
+}
+
+/// The mean of the middle half, in nanoseconds: what other processes take falls into the outer ones.
+fn typical(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    let quarter = times.len() / 4;
+    let middle = &times[quarter..times.len() - quarter];
+    middle.iter().sum::<Duration>().as_nanos() as f64 / middle.len() as f64
+}
