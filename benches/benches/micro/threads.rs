@@ -3,23 +3,29 @@
 //! Both have a runtime and clients of their own; the server and its namespace are the same. What is queued for the clients
 //! is read between the measurements. The same with a server for each thread tells what the machine is to blame for: the
 //! processor's clock and caches, the allocator.
+//!
+//! A round in which a thread had to leave its processor to somebody else does not count, for then the two did not work at the
+//! same time. Waiting for a lock is no such thing.
 
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use axum_socketio::SocketIo;
+use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::server::{Client, builder, runtime, shout};
 
 /// Rooms of each thread: so many that it does not matter which of them share a lock.
 const ROOMS: usize = 32;
 const MEMBERS: usize = 10;
-/// Passes over the rooms in one measurement.
-const PASSES: usize = 32;
-/// Measurements of each kind.
+/// Passes over the rooms that are measured, and as many as a thread makes before and after, for the other's sake.
+const PASSES: usize = 24;
+const MARGIN: usize = 4;
+/// Measurements of each kind, and how many may be made to find so many undisturbed ones.
 const ROUNDS: usize = 200;
+const TRIES: usize = 20;
 
 #[derive(Clone, Copy)]
 enum Work {
@@ -118,25 +124,31 @@ async fn party(io: &SocketIo, number: usize, meeting: &Meeting, rounds: usize) -
     let mut costs = Vec::new();
     for work in WORKS {
         let (mut alone, mut both) = (Vec::new(), Vec::new());
-        for _ in 0..rounds {
+        for _ in 0..rounds * TRIES {
             meeting.wait();
+            let mut first = Duration::ZERO;
             if number == 0 {
-                alone.push(party.work(work));
+                meeting.disturbed.store(false, Ordering::Relaxed);
+                first = party.measure(work, meeting);
                 party.drain(work).await;
             }
             meeting.wait();
-            both.push(party.work(work));
-            // Who is done first does not disturb the other by reading.
+            let second = party.measure(work, meeting);
             meeting.wait();
+            if !meeting.disturbed.load(Ordering::Relaxed) {
+                alone.push(first);
+                both.push(second);
+            }
             party.drain(work).await;
+            if both.len() == rounds {
+                break;
+            }
         }
-        if number == 0 {
-            let operations = (work.operations() * ROOMS * PASSES) as f64;
-            costs.push(Cost {
-                alone: typical(alone) / operations,
-                both: typical(both) / operations,
-            });
-        }
+        let operations = (work.operations() * ROOMS * PASSES) as f64;
+        costs.push(Cost {
+            alone: typical(alone) / operations,
+            both: typical(both) / operations,
+        });
     }
     costs
 }
@@ -146,6 +158,8 @@ async fn party(io: &SocketIo, number: usize, meeting: &Meeting, rounds: usize) -
 struct Meeting {
     barrier: Barrier,
     awake: AtomicUsize,
+    /// Whether one of them was interrupted in this round.
+    disturbed: AtomicBool,
 }
 
 impl Default for Meeting {
@@ -153,6 +167,7 @@ impl Default for Meeting {
         Self {
             barrier: Barrier::new(2),
             awake: AtomicUsize::new(0),
+            disturbed: AtomicBool::new(false),
         }
     }
 }
@@ -205,10 +220,22 @@ impl<'io> Party<'io> {
         Self { io, rooms, guest }
     }
 
-    /// How long it takes.
-    fn work(&self, work: Work) -> Duration {
+    /// How long it takes, in the midst of more of the same.
+    fn measure(&self, work: Work, meeting: &Meeting) -> Duration {
+        let before = interruptions();
+        self.work(work, MARGIN);
         let start = Instant::now();
-        for _ in 0..PASSES {
+        self.work(work, PASSES);
+        let took = start.elapsed();
+        self.work(work, MARGIN);
+        if interruptions() != before {
+            meeting.disturbed.store(true, Ordering::Relaxed);
+        }
+        took
+    }
+
+    fn work(&self, work: Work, passes: usize) {
+        for _ in 0..passes {
             for room in &self.rooms {
                 match work {
                     Work::JoinAndLeave => {
@@ -225,11 +252,12 @@ impl<'io> Party<'io> {
                 }
             }
         }
-        start.elapsed()
     }
 
-    /// Lets the clients read what [`work`](Self::work) has queued for them.
+    /// Lets the clients read what [`measure`](Self::measure) has queued for them.
     async fn drain(&mut self, work: Work) {
+        const FRAMES: usize = MARGIN + PASSES + MARGIN;
+
         let hearing = match work {
             Work::JoinAndLeave => 0,
             Work::BroadcastToOne => 1,
@@ -237,16 +265,23 @@ impl<'io> Party<'io> {
         };
         for room in &mut self.rooms {
             for member in &mut room.members[..hearing] {
-                member.drain(PASSES).await;
+                member.drain(FRAMES).await;
             }
         }
         if let Work::All = work {
-            self.guest.drain(PASSES * ROOMS).await;
+            self.guest.drain(FRAMES * ROOMS).await;
         }
     }
 }
 
-/// The mean of the middle half, in nanoseconds: what other processes take falls into the outer ones.
+/// How often this thread had to leave its processor to another.
+fn interruptions() -> i64 {
+    getrusage(UsageWho::RUSAGE_THREAD)
+        .unwrap()
+        .involuntary_context_switches()
+}
+
+/// The mean of the middle half, in nanoseconds.
 fn typical(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
     let quarter = times.len() / 4;
