@@ -17,14 +17,16 @@ use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::server::{Client, builder, runtime, shout};
 
-/// Rooms of each thread: so many that it does not matter which of them share a lock.
-const ROOMS: usize = 32;
+/// Rooms of each thread: so few that a processor's cache holds their members.
+const ROOMS: usize = 8;
 const MEMBERS: usize = 10;
 /// Passes over the rooms that are measured, and as many as a thread makes before and after, for the other's sake.
-const PASSES: usize = 24;
-const MARGIN: usize = 4;
-/// Measurements of each kind, and how many may be made to find so many undisturbed ones.
-const ROUNDS: usize = 200;
+const PASSES: usize = 48;
+const MARGIN: usize = 8;
+/// One after the other: each has other keys for its hash tables, and so other rooms that share a lock.
+const SERVERS: usize = 8;
+/// Measurements of each kind with each server, and how many may be made to find so many undisturbed ones.
+const ROUNDS: usize = 100;
 const TRIES: usize = 20;
 
 #[derive(Clone, Copy)]
@@ -74,6 +76,12 @@ impl Cost {
     }
 }
 
+#[derive(Default)]
+struct Times {
+    alone: Vec<Duration>,
+    both: Vec<Duration>,
+}
+
 /// Runs unless criterion was asked for something else, or only for what there is.
 pub(crate) fn run() {
     let args: Vec<_> = std::env::args().skip(1).collect();
@@ -85,9 +93,11 @@ pub(crate) fn run() {
         return;
     }
     let rounds = if has("--quick") { ROUNDS / 10 } else { ROUNDS };
-    let io = builder().build();
-    let shared = measure([&io, &io], rounds);
-    let apart = measure([&builder().build(), &builder().build()], rounds);
+    let shared = measure(rounds, || {
+        let io = builder().build();
+        [io.clone(), io]
+    });
+    let apart = measure(rounds, || [builder().build(), builder().build()]);
     println!(
         "\nthreads: ns for each operation; at most 1.3 times that of one thread alone is wanted"
     );
@@ -107,50 +117,64 @@ pub(crate) fn run() {
     }
 }
 
-/// What each kind of work costs the first of two threads, each with a server to talk to.
-fn measure(servers: [&SocketIo; 2], rounds: usize) -> Vec<Cost> {
+/// What each kind of work costs, with a server for each of the two threads, perhaps the same.
+fn measure(rounds: usize, servers: impl Fn() -> [SocketIo; 2]) -> Vec<Cost> {
+    let mut times: Vec<_> = WORKS.iter().map(|_| Times::default()).collect();
+    for _ in 0..SERVERS {
+        for (all, new) in times.iter_mut().zip(two_threads(&servers(), rounds)) {
+            all.alone.extend(new.alone);
+            all.both.extend(new.both);
+        }
+    }
+    let costs = WORKS.into_iter().zip(times).map(|(work, times)| {
+        let operations = (work.operations() * ROOMS * PASSES) as f64;
+        Cost {
+            alone: typical(times.alone) / operations,
+            both: typical(times.both) / operations,
+        }
+    });
+    costs.collect()
+}
+
+/// How long the first thread took, for each kind of work.
+fn two_threads(servers: &[SocketIo; 2], rounds: usize) -> Vec<Times> {
     let meeting = Meeting::default();
+    let [one, two] = servers;
     thread::scope(|scope| {
-        let [first, _second] = [0, 1].map(|number| {
-            let (io, meeting) = (servers[number], &meeting);
-            scope.spawn(move || runtime().block_on(party(io, number, meeting, rounds)))
-        });
+        scope.spawn(|| runtime().block_on(party(two, 2, &meeting, rounds)));
+        let first = scope.spawn(|| runtime().block_on(party(one, 1, &meeting, rounds)));
         first.join().unwrap()
     })
 }
 
-async fn party(io: &SocketIo, number: usize, meeting: &Meeting, rounds: usize) -> Vec<Cost> {
+async fn party(io: &SocketIo, number: usize, meeting: &Meeting, rounds: usize) -> Vec<Times> {
     let mut party = Party::new(io, number).await;
-    let mut costs = Vec::new();
+    let mut all = Vec::new();
     for work in WORKS {
-        let (mut alone, mut both) = (Vec::new(), Vec::new());
+        let mut times = Times::default();
         for _ in 0..rounds * TRIES {
             meeting.wait();
-            let mut first = Duration::ZERO;
-            if number == 0 {
+            let mut alone = Duration::ZERO;
+            if number == 1 {
                 meeting.disturbed.store(false, Ordering::Relaxed);
-                first = party.measure(work, meeting);
+                alone = party.measure(work, meeting);
                 party.drain(work).await;
             }
             meeting.wait();
-            let second = party.measure(work, meeting);
+            let both = party.measure(work, meeting);
             meeting.wait();
             if !meeting.disturbed.load(Ordering::Relaxed) {
-                alone.push(first);
-                both.push(second);
+                times.alone.push(alone);
+                times.both.push(both);
             }
             party.drain(work).await;
-            if both.len() == rounds {
+            if times.both.len() == rounds {
                 break;
             }
         }
-        let operations = (work.operations() * ROOMS * PASSES) as f64;
-        costs.push(Cost {
-            alone: typical(alone) / operations,
-            both: typical(both) / operations,
-        });
+        all.push(times);
     }
-    costs
+    all
 }
 
 /// Where the two threads wait for each other. Asleep, so that a waiting one takes nothing from the other; then, for a
@@ -281,10 +305,9 @@ fn interruptions() -> i64 {
         .involuntary_context_switches()
 }
 
-/// The mean of the middle half, in nanoseconds.
+/// The lower quartile, in nanoseconds: whatever else the machine does can only add to it.
 fn typical(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
-    let quarter = times.len() / 4;
-    let middle = &times[quarter..times.len() - quarter];
-    middle.iter().sum::<Duration>().as_nanos() as f64 / middle.len() as f64
+    let quartile = times.get(times.len() / 4);
+    quartile.map_or(f64::NAN, |time| time.as_nanos() as f64)
 }
