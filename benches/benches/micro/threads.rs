@@ -13,7 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use axum_socketio::SocketIo;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::unistd::Pid;
 
 use crate::server::{Client, builder, runtime, shout};
 
@@ -148,6 +150,7 @@ fn two_threads(servers: &[SocketIo; 2], rounds: usize) -> Vec<Times> {
 }
 
 async fn party(io: &SocketIo, number: usize, meeting: &Meeting, rounds: usize) -> Vec<Times> {
+    pin(number);
     let mut party = Party::new(io, number).await;
     let mut all = Vec::new();
     for work in WORKS {
@@ -295,6 +298,18 @@ impl<'io> Party<'io> {
         if let Work::All = work {
             self.guest.drain(FRAMES * ROOMS).await;
         }
+    }
+}
+
+/// Keeps this thread on a processor of its own: one that moves has to fetch its memory anew.
+fn pin(number: usize) {
+    let this = Pid::from_raw(0);
+    let allowed = sched_getaffinity(this).unwrap();
+    let mut processors = (0..CpuSet::count()).filter(|&at| allowed.is_set(at).unwrap());
+    if let Some(at) = processors.nth(number - 1) {
+        let mut one = CpuSet::new();
+        one.set(at).unwrap();
+        sched_setaffinity(this, &one).unwrap();
     }
 }
 
