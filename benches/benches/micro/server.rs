@@ -1,0 +1,50 @@
+//! A server in memory with members in rooms, whose clients read what they get only when they are told to.
+
+use axum_socketio::{Socket, SocketIo, SocketIoBuilder};
+use axum_socketio_benches::contract::PING_INTERVAL;
+use axum_socketio_benches::memory;
+use tokio::io::DuplexStream;
+use tokio::runtime::{Builder, Runtime};
+
+/// What is emitted; each of its frames has so many bytes.
+pub(crate) const TEXT: &str = "what a chat would say in one line of its room";
+
+/// One thread, on which the server works only while the benchmark waits for something.
+pub(crate) fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// No pings, and no end to what may wait for a client.
+pub(crate) fn builder() -> SocketIoBuilder {
+    SocketIo::builder()
+        .ping_interval(PING_INTERVAL)
+        .max_outbox_packets(usize::MAX)
+        .max_outbox_bytes(usize::MAX)
+}
+
+/// A client that is connected, and its socket on the server.
+pub(crate) struct Client {
+    pub(crate) pipe: DuplexStream,
+    pub(crate) socket: Socket,
+}
+
+impl Client {
+    pub(crate) async fn connect(io: &SocketIo) -> Self {
+        let (pipe, sid) = memory::connect(io).await.unwrap();
+        let socket = io.socket(sid).unwrap();
+        Self { pipe, socket }
+    }
+
+    /// Lets the server write, and reads, so many frames of [`shout`].
+    pub(crate) async fn drain(&mut self, frames: usize) {
+        let frame = memory::answer(&format!(r#"42["cast","{TEXT}"]"#));
+        memory::skip(&mut self.pipe, frames * frame.len())
+            .await
+            .unwrap();
+    }
+}
+
+/// The broadcast that all of these measure.
+pub(crate) fn shout(io: &SocketIo, room: &str) {
+    io.to(room).emit("cast", TEXT);
+}

@@ -1,0 +1,328 @@
+//! Two threads that join, leave and broadcast in rooms of their own: how much slower is each for the other's work?
+//!
+//! Both have a runtime and clients of their own; the server and its namespace are the same. What is queued for the clients
+//! is read between the measurements. The same with a server for each thread tells what the machine is to blame for: the
+//! processor's clock and caches, the allocator.
+//!
+//! A round in which a thread had to leave its processor to somebody else does not count, for then the two did not work at the
+//! same time. Waiting for a lock is no such thing.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use axum_socketio::SocketIo;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::unistd::Pid;
+
+use crate::server::{Client, builder, runtime, shout};
+
+/// Rooms of each thread: so few that a processor's cache holds their members.
+const ROOMS: usize = 8;
+const MEMBERS: usize = 10;
+/// Passes over the rooms that are measured, and as many as a thread makes before and after, for the other's sake.
+const PASSES: usize = 48;
+const MARGIN: usize = 8;
+/// One after the other: each has other keys for its hash tables, and so other rooms that share a lock.
+const SERVERS: usize = 8;
+/// Measurements of each kind with each server, and how many may be made to find so many undisturbed ones.
+const ROUNDS: usize = 100;
+const TRIES: usize = 20;
+
+#[derive(Clone, Copy)]
+enum Work {
+    JoinAndLeave,
+    BroadcastToOne,
+    Broadcast,
+    All,
+}
+
+const WORKS: [Work; 4] = [
+    Work::JoinAndLeave,
+    Work::BroadcastToOne,
+    Work::Broadcast,
+    Work::All,
+];
+
+impl Work {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::JoinAndLeave => "join, leave",
+            Self::BroadcastToOne => "broadcast to 1",
+            Self::Broadcast => "broadcast to 10",
+            Self::All => "join, broadcast to 11, leave",
+        }
+    }
+
+    /// How many operations it does with a room.
+    const fn operations(self) -> usize {
+        match self {
+            Self::JoinAndLeave => 2,
+            Self::BroadcastToOne | Self::Broadcast => 1,
+            Self::All => 3,
+        }
+    }
+}
+
+/// Nanoseconds of an operation of the first thread.
+struct Cost {
+    alone: f64,
+    both: f64,
+}
+
+impl Cost {
+    fn ratio(&self) -> f64 {
+        self.both / self.alone
+    }
+}
+
+#[derive(Default)]
+struct Times {
+    alone: Vec<Duration>,
+    both: Vec<Duration>,
+}
+
+/// Runs unless criterion was asked for something else, or only for what there is.
+pub(crate) fn run() {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let has = |option: &str| args.iter().any(|arg| arg == option);
+    let mut filters = args.iter().filter(|arg| !arg.starts_with('-')).peekable();
+    let wanted =
+        filters.peek().is_none() || filters.any(|filter| "threads".contains(filter.as_str()));
+    if !wanted || !has("--bench") || has("--list") {
+        return;
+    }
+    let rounds = if has("--quick") { ROUNDS / 10 } else { ROUNDS };
+    let shared = measure(rounds, || {
+        let io = builder().build();
+        [io.clone(), io]
+    });
+    let apart = measure(rounds, || [builder().build(), builder().build()]);
+    println!(
+        "\nthreads: ns for each operation; at most 1.3 times that of one thread alone is wanted"
+    );
+    println!(
+        "{:<30} {:>8} {:>8} {:>8}   {:>24}",
+        "", "alone", "both", "ratio", "with a server for each"
+    );
+    for ((work, shared), apart) in WORKS.into_iter().zip(shared).zip(apart) {
+        println!(
+            "{:<30} {:>8.1} {:>8.1} {:>8.2}   {:>24.2}",
+            work.name(),
+            shared.alone,
+            shared.both,
+            shared.ratio(),
+            apart.ratio()
+        );
+    }
+}
+
+/// What each kind of work costs, with a server for each of the two threads, perhaps the same.
+fn measure(rounds: usize, servers: impl Fn() -> [SocketIo; 2]) -> Vec<Cost> {
+    let mut times: Vec<_> = WORKS.iter().map(|_| Times::default()).collect();
+    for _ in 0..SERVERS {
+        for (all, new) in times.iter_mut().zip(two_threads(&servers(), rounds)) {
+            all.alone.extend(new.alone);
+            all.both.extend(new.both);
+        }
+    }
+    let costs = WORKS.into_iter().zip(times).map(|(work, times)| {
+        let operations = (work.operations() * ROOMS * PASSES) as f64;
+        Cost {
+            alone: typical(times.alone) / operations,
+            both: typical(times.both) / operations,
+        }
+    });
+    costs.collect()
+}
+
+/// How long the first thread took, for each kind of work.
+fn two_threads(servers: &[SocketIo; 2], rounds: usize) -> Vec<Times> {
+    let meeting = Meeting::default();
+    let [one, two] = servers;
+    thread::scope(|scope| {
+        scope.spawn(|| runtime().block_on(party(two, 2, &meeting, rounds)));
+        let first = scope.spawn(|| runtime().block_on(party(one, 1, &meeting, rounds)));
+        first.join().unwrap()
+    })
+}
+
+async fn party(io: &SocketIo, number: usize, meeting: &Meeting, rounds: usize) -> Vec<Times> {
+    pin(number);
+    let mut party = Party::new(io, number).await;
+    let mut all = Vec::new();
+    for work in WORKS {
+        let mut times = Times::default();
+        for _ in 0..rounds * TRIES {
+            meeting.wait();
+            let mut alone = Duration::ZERO;
+            if number == 1 {
+                meeting.disturbed.store(false, Ordering::Relaxed);
+                alone = party.measure(work, meeting);
+                party.drain(work).await;
+            }
+            meeting.wait();
+            let both = party.measure(work, meeting);
+            meeting.wait();
+            if !meeting.disturbed.load(Ordering::Relaxed) {
+                times.alone.push(alone);
+                times.both.push(both);
+            }
+            party.drain(work).await;
+            if times.both.len() == rounds {
+                break;
+            }
+        }
+        all.push(times);
+    }
+    all
+}
+
+/// Where the two threads wait for each other. Asleep, so that a waiting one takes nothing from the other; then, for a
+/// moment, awake, so that both go on in the same microsecond.
+struct Meeting {
+    barrier: Barrier,
+    awake: AtomicUsize,
+    /// Whether one of them was interrupted in this round.
+    disturbed: AtomicBool,
+}
+
+impl Default for Meeting {
+    fn default() -> Self {
+        Self {
+            barrier: Barrier::new(2),
+            awake: AtomicUsize::new(0),
+            disturbed: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Meeting {
+    fn wait(&self) {
+        self.barrier.wait();
+        let number = self.awake.fetch_add(1, Ordering::AcqRel);
+        let all = number / 2 * 2 + 2;
+        while self.awake.load(Ordering::Acquire) < all {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// A thread's rooms, and one client that comes and goes.
+struct Party<'io> {
+    io: &'io SocketIo,
+    rooms: Vec<Room>,
+    guest: Client,
+}
+
+struct Room {
+    name: String,
+    /// The room that the first member has for itself.
+    first: String,
+    members: Vec<Client>,
+}
+
+impl<'io> Party<'io> {
+    async fn new(io: &'io SocketIo, number: usize) -> Self {
+        let guest = Client::connect(io).await;
+        let mut rooms = Vec::new();
+        for room in 0..ROOMS {
+            let name = format!("room {room} of thread {number}");
+            let first = format!("first of room {room} of thread {number}");
+            let mut members = Vec::new();
+            for _ in 0..MEMBERS {
+                let member = Client::connect(io).await;
+                member.socket.join(&name);
+                members.push(member);
+            }
+            members[0].socket.join(&first);
+            rooms.push(Room {
+                name,
+                first,
+                members,
+            });
+        }
+        Self { io, rooms, guest }
+    }
+
+    /// How long it takes, in the midst of more of the same.
+    fn measure(&self, work: Work, meeting: &Meeting) -> Duration {
+        let before = interruptions();
+        self.work(work, MARGIN);
+        let start = Instant::now();
+        self.work(work, PASSES);
+        let took = start.elapsed();
+        self.work(work, MARGIN);
+        if interruptions() != before {
+            meeting.disturbed.store(true, Ordering::Relaxed);
+        }
+        took
+    }
+
+    fn work(&self, work: Work, passes: usize) {
+        for _ in 0..passes {
+            for room in &self.rooms {
+                match work {
+                    Work::JoinAndLeave => {
+                        self.guest.socket.join(&room.name);
+                        self.guest.socket.leave(&room.name);
+                    }
+                    Work::BroadcastToOne => shout(self.io, &room.first),
+                    Work::Broadcast => shout(self.io, &room.name),
+                    Work::All => {
+                        self.guest.socket.join(&room.name);
+                        shout(self.io, &room.name);
+                        self.guest.socket.leave(&room.name);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets the clients read what [`measure`](Self::measure) has queued for them.
+    async fn drain(&mut self, work: Work) {
+        const FRAMES: usize = MARGIN + PASSES + MARGIN;
+
+        let hearing = match work {
+            Work::JoinAndLeave => 0,
+            Work::BroadcastToOne => 1,
+            Work::Broadcast | Work::All => MEMBERS,
+        };
+        for room in &mut self.rooms {
+            for member in &mut room.members[..hearing] {
+                member.drain(FRAMES).await;
+            }
+        }
+        if let Work::All = work {
+            self.guest.drain(FRAMES * ROOMS).await;
+        }
+    }
+}
+
+/// Keeps this thread on a processor of its own: one that moves has to fetch its memory anew.
+fn pin(number: usize) {
+    let this = Pid::from_raw(0);
+    let allowed = sched_getaffinity(this).unwrap();
+    let mut processors = (0..CpuSet::count()).filter(|&at| allowed.is_set(at).unwrap());
+    if let Some(at) = processors.nth(number - 1) {
+        let mut one = CpuSet::new();
+        one.set(at).unwrap();
+        sched_setaffinity(this, &one).unwrap();
+    }
+}
+
+/// How often this thread had to leave its processor to another.
+fn interruptions() -> i64 {
+    getrusage(UsageWho::RUSAGE_THREAD)
+        .unwrap()
+        .involuntary_context_switches()
+}
+
+/// The lower quartile, in nanoseconds: whatever else the machine does can only add to it.
+fn typical(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    let quartile = times.get(times.len() / 4);
+    quartile.map_or(f64::NAN, |time| time.as_nanos() as f64)
+}

@@ -1,0 +1,283 @@
+//! Events through the whole server, so many times, in one thread and without a network: for `benches/instructions`, which
+//! counts the instructions.
+//!
+//! `instructions SCENARIO server|bare TIMES`; without arguments it lists the scenarios. `bare` does the same with what is
+//! no server: bytes of the same length come back without a look at them. Whatever is done before the first event is the
+//! same for any number of times.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::extract::State;
+use axum_socketio::{Data, Namespace, Reply, Socket, SocketIo};
+use axum_socketio_benches::contract::PING_INTERVAL;
+use axum_socketio_benches::memory::{self, answer, binary, read_until, text};
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::task::yield_now;
+
+const SCENARIOS: [&str; 7] = [
+    "echo",
+    "echo-16",
+    "ack",
+    "silent",
+    "binary",
+    "broadcast",
+    "polling",
+];
+/// Of `broadcast`.
+const MEMBERS: usize = 100;
+
+/// How many events have been dealt with that are not answered.
+#[derive(Clone, Default)]
+struct Handled(Arc<AtomicUsize>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Server,
+    Bare,
+}
+
+fn main() -> io::Result<()> {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let (scenario, side, times) = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => {
+            println!("{}", SCENARIOS.join("\n"));
+            return Ok(());
+        }
+        [scenario, "server", times] => (scenario, Side::Server, times),
+        [scenario, "bare", times] => (scenario, Side::Bare, times),
+        _ => return Err(io::Error::other("instructions SCENARIO server|bare TIMES")),
+    };
+    let times = times.parse().map_err(io::Error::other)?;
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(run(scenario, side, times))
+}
+
+async fn run(scenario: &str, side: Side, times: usize) -> io::Result<()> {
+    let handled = Handled::default();
+    let io = server(handled.clone());
+    let hello = "a text of thirty-two characters.";
+    let echo = format!(r#"42["echo","{hello}"]"#);
+    match scenario {
+        "echo" => {
+            let way = Way::websocket(&io, text(&echo), answer(&echo)).await?;
+            talk(vec![way], side, times).await
+        }
+        "echo-16" => {
+            let (asks, answers) = (text(&echo).repeat(16), answer(&echo).repeat(16));
+            let way = Way::websocket(&io, asks, answers).await?;
+            talk(vec![way], side, times / 16).await
+        }
+        "ack" => {
+            let ask = text(&format!(r#"427["ack","{hello}"]"#));
+            let answer = answer(&format!(r#"437["{hello}"]"#));
+            talk(vec![Way::websocket(&io, ask, answer).await?], side, times).await
+        }
+        "binary" => {
+            let event = r#"451-["binary",{"_placeholder":true,"num":0}]"#;
+            let data = [7; 1024];
+            let ask = [text(event), binary(&data)].concat();
+            let answer = [answer(event), binary_answer(&data)].concat();
+            talk(vec![Way::websocket(&io, ask, answer).await?], side, times).await
+        }
+        "polling" => talk(polling(&io, &echo).await?, side, times).await,
+        "silent" => {
+            let ask = text(&format!(r#"42["silent","{hello}"]"#));
+            silent(&io, &ask, &handled, side, times).await
+        }
+        "broadcast" => broadcast(&io, hello, side, times / MEMBERS).await,
+        other => Err(io::Error::other(format!("no scenario {other}"))),
+    }
+}
+
+fn server(handled: Handled) -> SocketIo {
+    let namespace = Namespace::new()
+        .on("echo", echo)
+        .on("binary", echo_binary)
+        .on("ack", ack)
+        .on("silent", count);
+    SocketIo::builder()
+        .ping_interval(PING_INTERVAL)
+        .namespace("/", namespace)
+        .with_state(handled)
+        .build()
+}
+
+async fn echo(socket: Socket, Data(text): Data<String>) {
+    socket.emit("echo", text);
+}
+
+async fn echo_binary(socket: Socket, Data(data): Data<Bytes>) {
+    socket.emit("binary", data);
+}
+
+async fn ack(Data(text): Data<String>) -> Reply<String> {
+    Reply(text)
+}
+
+async fn count(State(handled): State<Handled>, Data(_text): Data<String>) {
+    handled.0.fetch_add(1, Ordering::Relaxed);
+}
+
+fn binary_answer(data: &[u8]) -> Vec<u8> {
+    use axum_socketio::protocol::websocket::{Opcode, frame};
+
+    frame(Opcode::Binary, data).to_vec()
+}
+
+/// A connection, what is sent by it for each event, and what comes back.
+struct Way {
+    pipe: DuplexStream,
+    ask: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+impl Way {
+    async fn websocket(io: &SocketIo, ask: Vec<u8>, answer: Vec<u8>) -> io::Result<Self> {
+        let (pipe, _) = memory::connect(io).await?;
+        Ok(Self { pipe, ask, answer })
+    }
+}
+
+/// Asks and waits for the answer, so many times and once before.
+async fn talk(mut ways: Vec<Way>, side: Side, times: usize) -> io::Result<()> {
+    for way in &mut ways {
+        way.pipe.write_all(&way.ask).await?;
+    }
+    for way in &mut ways {
+        let answer = read_until(&mut way.pipe, &way.answer).await?;
+        // Now with whatever comes before, such as the head of a response.
+        way.answer = answer;
+    }
+    if side == Side::Bare {
+        for way in &mut ways {
+            let (ours, theirs) = memory::pipe();
+            tokio::spawn(mirror(theirs, way.ask.len(), way.answer.clone()));
+            way.pipe = ours;
+        }
+    }
+    for _ in 0..times {
+        for way in &mut ways {
+            way.pipe.write_all(&way.ask).await?;
+        }
+        for way in &mut ways {
+            way.pipe.read_exact(&mut way.answer).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What comes back if nobody looks at what was sent.
+async fn mirror(mut pipe: DuplexStream, ask: usize, answer: Vec<u8>) -> io::Result<()> {
+    let mut read = vec![0; ask];
+    loop {
+        pipe.read_exact(&mut read).await?;
+        pipe.write_all(&answer).await?;
+    }
+}
+
+/// Events without an answer, one at a time.
+async fn silent(
+    io: &SocketIo,
+    ask: &[u8],
+    handled: &Handled,
+    side: Side,
+    times: usize,
+) -> io::Result<()> {
+    let (mut pipe, _) = memory::connect(io).await?;
+    if side == Side::Bare {
+        let (ours, mut theirs) = memory::pipe();
+        let (mut read, handled) = (vec![0; ask.len()], handled.clone());
+        tokio::spawn(async move {
+            while theirs.read_exact(&mut read).await.is_ok() {
+                handled.0.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        pipe = ours;
+    }
+    for sent in 1..=times {
+        pipe.write_all(ask).await?;
+        while handled.0.load(Ordering::Relaxed) < sent {
+            yield_now().await;
+        }
+    }
+    Ok(())
+}
+
+/// One event to many members. The bare side writes into their connections itself.
+async fn broadcast(io: &SocketIo, text: &str, side: Side, times: usize) -> io::Result<()> {
+    let frame = answer(&format!(r#"42["cast","{text}"]"#));
+    let mut members = Vec::new();
+    let mut direct = Vec::new();
+    for _ in 0..MEMBERS {
+        let (mut pipe, sid) = memory::connect(io).await?;
+        if let Some(socket) = io.socket(sid) {
+            socket.join("all");
+        }
+        if side == Side::Bare {
+            let (ours, theirs) = memory::pipe();
+            pipe = ours;
+            direct.push(theirs);
+        }
+        members.push(pipe);
+    }
+    let mut heard = vec![0; frame.len()];
+    for _ in 0..times {
+        if side == Side::Server {
+            io.to("all").emit("cast", text);
+        }
+        for pipe in &mut direct {
+            pipe.write_all(&frame).await?;
+        }
+        for pipe in &mut members {
+            pipe.read_exact(&mut heard).await?;
+        }
+        if heard != frame {
+            return Err(io::Error::other("not what was emitted"));
+        }
+    }
+    Ok(())
+}
+
+/// A session by long-polling: a GET that waits, and a POST that brings the event it waits for.
+async fn polling(io: &SocketIo, packet: &str) -> io::Result<Vec<Way>> {
+    const PATH: &str = "/socket.io/?EIO=4&transport=polling";
+
+    let mut polls = memory::open(io);
+    let mut posts = memory::open(io);
+    let open = format!("GET {PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    polls.write_all(open.as_bytes()).await?;
+    let opened = read_until(&mut polls, b"}").await?;
+    let opened = String::from_utf8_lossy(&opened);
+    let sid = opened
+        .split('"')
+        .nth(3)
+        .ok_or_else(|| io::Error::other("no session"))?;
+    let get = format!("GET {PATH}&sid={sid} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let post = |packet: &str| {
+        format!(
+            "POST {PATH}&sid={sid} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain;charset=UTF-8\r\n\
+             Content-Length: {}\r\n\r\n{packet}",
+            packet.len()
+        )
+    };
+    posts.write_all(post("40").as_bytes()).await?;
+    read_until(&mut posts, b"ok").await?;
+    polls.write_all(get.as_bytes()).await?;
+    read_until(&mut polls, b"\"}").await?;
+    let poll = Way {
+        pipe: polls,
+        ask: get.into_bytes(),
+        answer: packet.into(),
+    };
+    let post = Way {
+        pipe: posts,
+        ask: post(packet).into_bytes(),
+        answer: b"ok".into(),
+    };
+    Ok(vec![poll, post])
+}

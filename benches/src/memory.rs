@@ -1,0 +1,104 @@
+//! A server and its clients in one process, joined by pipes in memory: nothing of the operating system lies between.
+//!
+//! Everything must be called inside of a runtime. If that has one thread, the server works only while a client waits.
+
+use std::io;
+
+use axum_socketio::protocol::websocket::{Opcode, frame, masked_frame};
+use axum_socketio::{Sid, SocketIo};
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+/// How much a pipe holds: more than any client leaves in it, so that no writer waits.
+const CAPACITY: usize = 1024 * 1024;
+
+const HANDSHAKE: &str = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+     Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// The client's and the other end of a pipe.
+#[must_use]
+pub fn pipe() -> (DuplexStream, DuplexStream) {
+    tokio::io::duplex(CAPACITY)
+}
+
+/// Opens a connection of HTTP/1.1 to a server.
+#[must_use]
+pub fn open(io: &SocketIo) -> DuplexStream {
+    let (ours, theirs) = pipe();
+    let service = TowerToHyperService::new(io.service());
+    tokio::spawn(async move {
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(theirs), service);
+        // A client that goes away ends it with an error.
+        let _ = connection.with_upgrades().await;
+    });
+    ours
+}
+
+/// Opens a WebSocket to a server and joins `/`. Returns it with the id of the socket.
+///
+/// # Errors
+///
+/// When the server answers something else than it should.
+pub async fn connect(io: &SocketIo) -> io::Result<(DuplexStream, Sid)> {
+    let mut pipe = open(io);
+    pipe.write_all(HANDSHAKE.as_bytes()).await?;
+    read_until(&mut pipe, b"}").await?;
+    pipe.write_all(&text("40")).await?;
+    let joined = read_until(&mut pipe, b"\"}").await?;
+    let sid = joined
+        .strip_suffix(b"\"}")
+        .and_then(|rest| rest.last_chunk::<20>())
+        .and_then(|sid| str::from_utf8(sid).ok()?.parse().ok())
+        .ok_or_else(|| io::Error::other("not joined"))?;
+    Ok((pipe, sid))
+}
+
+/// A client's text message.
+#[must_use]
+pub fn text(packet: &str) -> Vec<u8> {
+    masked_frame(Opcode::Text, packet.as_bytes(), [1, 2, 3, 4]).to_vec()
+}
+
+/// A client's binary message.
+#[must_use]
+pub fn binary(data: &[u8]) -> Vec<u8> {
+    masked_frame(Opcode::Binary, data, [1, 2, 3, 4]).to_vec()
+}
+
+/// A server's text message.
+#[must_use]
+pub fn answer(packet: &str) -> Vec<u8> {
+    frame(Opcode::Text, packet.as_bytes()).to_vec()
+}
+
+/// Reads until what has been read ends so.
+///
+/// # Errors
+///
+/// When the connection is closed before.
+pub async fn read_until(pipe: &mut DuplexStream, end: &[u8]) -> io::Result<Vec<u8>> {
+    let mut read = Vec::new();
+    while !read.ends_with(end) {
+        if pipe.read_buf(&mut read).await? == 0 {
+            let read = String::from_utf8_lossy(&read);
+            return Err(io::Error::other(format!("closed after {read:?}")));
+        }
+    }
+    Ok(read)
+}
+
+/// Reads so many bytes, whatever they are.
+///
+/// # Errors
+///
+/// When the connection is closed before.
+pub async fn skip(pipe: &mut DuplexStream, mut bytes: usize) -> io::Result<()> {
+    let mut scratch = [0; 4096];
+    while bytes > 0 {
+        let wanted = scratch.len().min(bytes);
+        let part = scratch.get_mut(..wanted).unwrap_or_default();
+        bytes -= pipe.read_exact(part).await?;
+    }
+    Ok(())
+}
