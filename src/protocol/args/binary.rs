@@ -73,11 +73,10 @@ impl<'de, 'a> Binary<'de, 'a> {
 
     /// The attachment, if a placeholder is next.
     fn attachment(&mut self) -> Result<Option<&'a Bytes>, Error> {
-        let Some(index) = self.text.placeholder() else {
+        let Some(index) = self.text.take_placeholder() else {
             return Ok(None);
         };
         let attachment = index.and_then(|index| self.attachments.get(index));
-        self.text.value();
         attachment
             .map(Some)
             .ok_or_else(|| Error::custom("placeholder without an attachment"))

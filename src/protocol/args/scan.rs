@@ -11,11 +11,12 @@ pub(in crate::protocol) fn check_placeholders(
     while let Some(byte) = text.peek() {
         match byte {
             b'"' => _ = text.string(),
-            b'{' => match text.placeholder() {
+            b'{' => match text.take_placeholder() {
                 Some(index) if index.is_none_or(|index| index >= attachments) => {
                     return Err(DecodeError::Placeholder);
                 }
-                _ => _ = text.eat(b'{'),
+                Some(_) => {}
+                None => _ = text.eat(b'{'),
             },
             _ => text.skip(1),
         }
@@ -30,6 +31,10 @@ pub(super) struct Text<'de>(pub(super) &'de str);
 impl<'de> Text<'de> {
     /// The next byte that is not white space.
     pub(super) fn peek(&mut self) -> Option<u8> {
+        let first = self.0.bytes().next()?;
+        if first > b' ' {
+            return Some(first);
+        }
         self.0 = self.0.trim_start_matches([' ', '\t', '\n', '\r']);
         self.0.bytes().next()
     }
@@ -66,12 +71,16 @@ impl<'de> Text<'de> {
 
     /// Takes a string, a number or a literal.
     pub(super) fn leaf(&mut self) -> &'de str {
-        const END: &[u8] = b",:[]{}\" \t\n\r";
-
         if self.peek() == Some(b'"') {
             return self.string();
         }
-        let end = self.0.bytes().position(|byte| END.contains(&byte));
+        let ends = |byte| {
+            matches!(
+                byte,
+                b',' | b':' | b'[' | b']' | b'{' | b'}' | b'"' | b' ' | b'\t' | b'\n' | b'\r'
+            )
+        };
+        let end = self.0.bytes().position(ends);
         self.take(end.unwrap_or(self.0.len()))
     }
 
@@ -107,6 +116,9 @@ impl<'de> Text<'de> {
     pub(super) fn placeholder(&self) -> Option<Option<usize>> {
         const MARK: (&str, &str) = ("\"_placeholder\"", "true");
 
+        if let Some((number, _)) = self.usual_placeholder() {
+            return Some(Some(number));
+        }
         let mut text = *self;
         text.eat(b'{')?;
         let first = text.member()?;
@@ -117,6 +129,25 @@ impl<'de> Text<'de> {
             _ => return None,
         };
         Some(number.and_then(|(_, number)| number.parse().ok()))
+    }
+
+    /// A placeholder as every client writes it: its number, and what is behind it.
+    fn usual_placeholder(&self) -> Option<(usize, Self)> {
+        let rest = self.0.strip_prefix(r#"{"_placeholder":true,"num":"#)?;
+        let digits = rest.bytes().position(|byte| !byte.is_ascii_digit())?;
+        let (number, rest) = rest.split_at_checked(digits)?;
+        Some((number.parse().ok()?, Self(rest.strip_prefix('}')?)))
+    }
+
+    /// Takes a placeholder, if one is next. Gives what [`placeholder`](Self::placeholder) does.
+    pub(super) fn take_placeholder(&mut self) -> Option<Option<usize>> {
+        if let Some((number, rest)) = self.usual_placeholder() {
+            *self = rest;
+            return Some(Some(number));
+        }
+        let number = self.placeholder()?;
+        self.value();
+        Some(number)
     }
 
     /// A member that a placeholder may have, unless its value is an array or an object.
