@@ -78,7 +78,7 @@ fn socket_io(criterion: &mut Criterion) {
     ] {
         // As it comes from the decoders before: in a buffer of its own.
         let messages = || {
-            let text = Message::Text(ByteString::from(text.to_owned()));
+            let text = Message::Text(text.to_owned().into());
             (text, attachment.clone().map(Message::Binary))
         };
         group.bench_function(name, |bencher| {
