@@ -206,7 +206,7 @@ impl Dispatch {
     fn go(&mut self, route: Route<Socket>, cx: &mut Context<'_>) -> Result<(), Violation> {
         match route {
             Route::Connect { nsp, auth } => self.connect(&nsp, auth, cx),
-            Route::Event { socket, id, event } => self.event(socket, id, event, cx),
+            Route::Event { socket, id, event } => self.event(&socket, id, event, cx),
             Route::Ack { socket, id, args } => {
                 args.check()?;
                 socket.member().answer(id, args);
@@ -289,7 +289,7 @@ impl Dispatch {
 
     fn event(
         &mut self,
-        socket: Socket,
+        socket: &Socket,
         id: Option<u64>,
         event: Event,
         cx: &mut Context<'_>,
@@ -308,8 +308,8 @@ impl Dispatch {
                 checked: false,
             };
             let context = EventContext::new(socket.clone(), Call::Event(call));
-            let work = Work::event(&socket, event.name(), None, None, || handler.call(context));
-            self.run(&socket, work, cx)?;
+            let work = Work::event(socket, event.name(), None, None, || handler.call(context));
+            self.run(socket, work, cx)?;
         }
         let own = socket.own_handler(event.name());
         let handler = own
@@ -323,7 +323,7 @@ impl Dispatch {
                 && let Some(id) = id
             {
                 let error = format!("no handler for {:?}", event.name());
-                reply(&socket, id, AckBody::error(&error));
+                reply(socket, id, AckBody::error(&error));
             }
             return Ok(());
         };
@@ -336,7 +336,7 @@ impl Dispatch {
                 socket: socket.clone(),
                 handler: Some(handler.clone()),
             },
-            Order::Started => return self.start(&socket, id, event, handler, None, cx),
+            Order::Started => return self.start(socket, id, event, handler, None, cx),
         };
         let task = Task {
             ack: id,
@@ -350,7 +350,7 @@ impl Dispatch {
                 event,
                 handler,
                 lane,
-            }) => self.start(&socket, ack, event, &handler, Some(lane), cx),
+            }) => self.start(socket, ack, event, &handler, Some(lane), cx),
             None => Ok(()),
         }
     }

@@ -234,7 +234,7 @@ impl Connection {
     }
 
     fn check_time(&mut self, cx: &mut Context<'_>) {
-        if self.timers.poll(cx).is_pending() {
+        if self.timers.poll(self.now, cx).is_pending() {
             return;
         }
         if self.dispatch.joined {

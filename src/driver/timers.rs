@@ -1,19 +1,23 @@
 //! When a connection must act though nothing has happened.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
 /// How far off a deadline is when there is none.
 const FAR: Duration = Duration::from_secs(3600);
+/// A timer may fire so much earlier than the clock says.
+const EARLY: Duration = Duration::from_millis(5);
 
 /// One timer for all deadlines of a connection. It is left alone when a deadline moves away: then it fires too early, which
 /// costs less than setting it anew for each packet.
 pub(super) struct Timers {
     sleep: Pin<Box<Sleep>>,
     at: Instant,
+    /// Whom it wakes.
+    wakes: Option<Waker>,
     /// Until when a namespace must have been joined.
     pub(super) connect_by: Option<Instant>,
     /// Until when a full outbox must have been emptied.
@@ -26,13 +30,27 @@ impl Timers {
         Self {
             sleep,
             at,
+            wakes: None,
             connect_by: Some(connect_by),
             read_by: None,
         }
     }
 
-    /// Ready when it is time to look at the deadlines.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when it is time to look at the deadlines. The timer itself is asked only when it may have fired: it is set
+    /// already, and most wake-ups are for something else.
+    pub(super) fn poll(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let set = self
+            .wakes
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()));
+        if set && now + EARLY < self.at {
+            return Poll::Pending;
+        }
+        self.poll_sleep(cx)
+    }
+
+    fn poll_sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.wakes = Some(cx.waker().clone());
         self.sleep.as_mut().poll(cx)
     }
 
@@ -65,7 +83,7 @@ impl Timers {
     fn set(&mut self, at: Instant, cx: &mut Context<'_>) -> bool {
         self.at = at;
         self.sleep.as_mut().reset(at.into());
-        self.poll(cx).is_ready()
+        self.poll_sleep(cx).is_ready()
     }
 }
 

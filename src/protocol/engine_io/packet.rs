@@ -56,10 +56,10 @@ impl Packet {
         let kind = text.chars().next().ok_or(DecodeError::Empty)?;
         match kind {
             '4' => Ok(Self::Message(Message::Text(Text::behind_digit(text)))),
-            '0' => Ok(Self::Open(without_first(text))),
+            '0' => Ok(Self::Open(without_first(&text))),
             '1' => Ok(Self::Close),
-            '2' => Ok(Self::Ping(without_first(text))),
-            '3' => Ok(Self::Pong(without_first(text))),
+            '2' => Ok(Self::Ping(without_first(&text))),
+            '3' => Ok(Self::Pong(without_first(&text))),
             '5' => Ok(Self::Upgrade),
             '6' => Ok(Self::Noop),
             'b' => decode_base64(&text).map(|data| Self::Message(Message::Binary(data))),
@@ -95,7 +95,7 @@ impl Packet {
 }
 
 /// Drops the first character, which is ASCII.
-fn without_first(text: ByteString) -> ByteString {
+fn without_first(text: &ByteString) -> ByteString {
     text.slice_ref(text.get(1..).unwrap_or_default())
 }
 
