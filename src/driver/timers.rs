@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::Sleep;
 
 /// How far off a deadline is when there is none.
@@ -50,7 +51,8 @@ impl Timers {
     }
 
     fn poll_sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.wakes = Some(cx.waker().clone());
+        // A task that has used up its share of the thread is not listened to.
+        self.wakes = has_budget_remaining().then(|| cx.waker().clone());
         self.sleep.as_mut().poll(cx)
     }
 
@@ -90,4 +92,32 @@ impl Timers {
 /// The clock of the runtime, which tests may stop.
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn it_fires_also_when_it_was_set_by_a_task_without_budget() {
+        let at = now() + SECOND;
+        let mut timers = Timers::new(at, at + SECOND);
+        poll_fn(|cx| {
+            while has_budget_remaining() {
+                let _ = pin!(tokio::task::consume_budget()).poll(cx);
+            }
+            assert!(timers.poll(now(), cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        tokio::task::yield_now().await;
+        let fired = poll_fn(|cx| timers.poll(now(), cx));
+        tokio::time::timeout(10 * SECOND, fired).await.unwrap();
+        assert!(now() >= at);
+    }
 }
