@@ -59,7 +59,9 @@ macro_rules! handler {
                                 return P::malformed(error);
                             }
                             let wanted = cx.wants_ack();
-                            function($($T),*).await.into_outcome(&cx, wanted).await
+                            // The handler may take its time: it has its arguments, and the packet is not kept for it.
+                            drop(cx);
+                            function($($T),*).await.into_outcome(wanted).await
                         })
                     },
                     marker: PhantomData::<fn() -> (P, R, $(($M, $T),)*)>,

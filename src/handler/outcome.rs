@@ -40,11 +40,7 @@ pub trait Phase: Send + Sync + Sized + 'static {
 )]
 pub trait IntoOutcome<P: Phase>: Send {
     #[doc(hidden)]
-    fn into_outcome(
-        self,
-        cx: &EventContext,
-        wanted: bool,
-    ) -> impl Future<Output = P::Outcome> + Send;
+    fn into_outcome(self, wanted: bool) -> impl Future<Output = P::Outcome> + Send;
 }
 
 impl Phase for phase::Event {
@@ -79,7 +75,7 @@ impl Phase for phase::Event {
 }
 
 impl<T: IntoAck> IntoOutcome<phase::Event> for T {
-    async fn into_outcome(self, _: &EventContext, wanted: bool) -> AckBody {
+    async fn into_outcome(self, wanted: bool) -> AckBody {
         // Nobody waits for it, so it is not serialized; but errors are traced all the same.
         if wanted || self.is_error() {
             self.into_ack().await
@@ -160,7 +156,7 @@ impl<T: IntoGrant, E: IntoResponse + Send> IntoAdmission for Result<T, E> {
 }
 
 impl<T: IntoAdmission> IntoOutcome<phase::Middleware> for T {
-    async fn into_outcome(self, _: &EventContext, _: bool) -> Admission {
+    async fn into_outcome(self, _: bool) -> Admission {
         match self.into_admission() {
             Ok(grant) => Admission(Ok(grant)),
             Err(response) => Admission(Err(Refusal::from_response(response).await)),
@@ -201,7 +197,7 @@ macro_rules! done {
         }
 
         impl<T: IntoDone> IntoOutcome<$phase> for T {
-            async fn into_outcome(self, _: &EventContext, _: bool) -> Done {
+            async fn into_outcome(self, _: bool) -> Done {
                 match self.into_done() {
                     Ok(()) => Done(Ok(())),
                     Err(response) => Done(Err(Refusal::from_response(response).await)),

@@ -12,7 +12,8 @@ const SEPARATOR: char = '\x1e';
 
 /// The packets of a polling body, in order.
 ///
-/// The packets share the body's memory. After an error there are no more: what follows a bad packet is not to be trusted.
+/// A packet that is most of the body shares its memory; a smaller one is a copy, so that who keeps it does not keep the rest.
+/// After an error there are no more: what follows a bad packet is not to be trusted.
 #[derive(Clone, Debug)]
 pub struct Payload {
     body: ByteString,
@@ -46,10 +47,10 @@ impl Iterator for Payload {
         let text = match rest.split_once(SEPARATOR) {
             Some((part, _)) => {
                 self.next = Some(start + part.len() + SEPARATOR.len_utf8());
-                self.body.slice_ref(part)
+                own(&self.body, part)
             }
             None if start == 0 => std::mem::take(&mut self.body),
-            None => self.body.slice_ref(rest),
+            None => own(&self.body, rest),
         };
         let packet = Packet::decode_text(text);
         if packet.is_err() {
@@ -60,6 +61,14 @@ impl Iterator for Payload {
 }
 
 impl FusedIterator for Payload {}
+
+fn own(body: &ByteString, part: &str) -> ByteString {
+    if part.len() > body.len() / 2 {
+        body.slice_ref(part)
+    } else {
+        part.into()
+    }
+}
 
 /// Writes a polling body.
 #[derive(Debug, Default)]
@@ -123,10 +132,45 @@ impl PayloadWriter {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::protocol::engine_io::Message;
+
+    struct Body {
+        text: Vec<u8>,
+        /// Shared as long as the body is there.
+        _alive: Arc<()>,
+    }
+
+    impl AsRef<[u8]> for Body {
+        fn as_ref(&self) -> &[u8] {
+            &self.text
+        }
+    }
+
+    #[test]
+    fn who_keeps_a_small_packet_does_not_keep_the_body() {
+        let alive = Arc::new(());
+        for text in [
+            "4x\x1e6yyyyyyyyyyyyyy",
+            "6yyyyyyyyyyyyyy\x1e4x",
+            "4x\x1e4y\x1e4z",
+        ] {
+            let body = Body {
+                text: text.into(),
+                _alive: Arc::clone(&alive),
+            };
+            let body = ByteString::try_from(Bytes::from_owner(body)).unwrap();
+            let kept: Vec<_> = Payload::decode(body)
+                .filter(|packet| matches!(packet, Ok(Packet::Message(_))))
+                .collect();
+            assert!(!kept.is_empty());
+            assert_eq!(Arc::strong_count(&alive), 1, "{text}");
+        }
+    }
 
     fn decode(body: &str) -> Vec<Result<Packet, DecodeError>> {
         Payload::decode(body.into()).collect()
@@ -178,14 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn packets_share_the_memory_of_the_body() {
-        let body = ByteString::from("4hello\x1e4world");
+    fn a_packet_that_is_most_of_the_body_shares_its_memory() {
+        let body = ByteString::from("6\x1e4hello world");
         let start = body.as_bytes().as_ptr();
         let last = Payload::decode(body).last();
-        let Some(Ok(Packet::Message(Message::Text(world)))) = last else {
+        let Some(Ok(Packet::Message(Message::Text(hello)))) = last else {
             panic!("not text");
         };
-        assert_eq!(world.as_bytes().as_ptr(), start.wrapping_add(8));
+        assert_eq!(hello.as_bytes().as_ptr(), start.wrapping_add(3));
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(super) fn decode(text: Text, limits: &Limits) -> Result<(Packet, usize), Dec
     let packet = match kind {
         Kind::Connect => Packet::Connect {
             nsp,
-            auth: auth(&text, payload)?,
+            auth: auth(payload)?,
         },
         Kind::Disconnect if payload.is_empty() => Packet::Disconnect { nsp },
         Kind::Disconnect => return Err(DecodeError::Payload("none")),
@@ -144,10 +144,11 @@ fn digits(text: &str) -> (&str, &str) {
         .unwrap_or_default()
 }
 
-fn auth(text: &ByteString, payload: &str) -> Result<Option<ByteString>, DecodeError> {
+fn auth(payload: &str) -> Result<Option<ByteString>, DecodeError> {
     match payload.bytes().next() {
         None => Ok(None),
-        Some(b'{') => check_json(payload).map(|()| Some(text.slice_ref(payload))),
+        // A copy: it is kept as long as its socket, and what stands before it may be long.
+        Some(b'{') => check_json(payload).map(|()| Some(payload.into())),
         Some(_) => Err(DecodeError::Payload("an object")),
     }
 }
