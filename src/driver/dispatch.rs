@@ -102,11 +102,15 @@ impl Dispatch {
         socket: &Socket,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
+        self.leave_by_server(socket);
+        self.go_on(cx)
+    }
+
+    fn leave_by_server(&mut self, socket: &Socket) {
         if self.router.left(socket) {
             Self::tell_disconnected(socket);
             self.finish(socket);
         }
-        self.go_on(cx)
     }
 
     fn tell_disconnected(socket: &Socket) {
@@ -311,6 +315,9 @@ impl Dispatch {
             let work = Work::event(socket, event.name(), None, None, || handler.call(context));
             self.run(socket, work, cx)?;
         }
+        if !nsp.handlers.any.is_empty() && socket.ended_by_server() {
+            return Ok(());
+        }
         let own = socket.own_handler(event.name());
         let handler = own
             .as_ref()
@@ -418,7 +425,9 @@ impl Dispatch {
                 socket.end(DisconnectReason::ServerNamespaceDisconnect);
                 // Its client may have left meanwhile.
                 self.router.drop_events(socket);
-                self.left_by_server(socket, cx)
+                // Who called goes on with what waits: to do so here would go as deep as much waits.
+                self.leave_by_server(socket);
+                Ok(())
             }
             Finished::Event { ack, lane, answer } => {
                 let taken = ack.and_then(|id| socket.end_ack(id));

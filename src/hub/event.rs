@@ -211,10 +211,10 @@ impl EventContext {
         }
         self.loan = Loan::Over;
         let request = self.socket.request();
-        if let Some(parts) = self.parts.take() {
-            request.give_back(parts, self.written, self.socket.handshake());
-        }
         request.end();
+        if let Some(parts) = self.parts.take() {
+            request.give_back(parts, self.written);
+        }
     }
 }
 

@@ -54,17 +54,14 @@ impl SocketRequest {
         parts.unwrap_or_else(|| Box::new(self.make(handshake)))
     }
 
-    /// Puts back what was borrowed. If extraction may have `written` to the extensions, they are as they were again.
-    pub(super) fn give_back(&self, mut parts: Box<Parts>, written: bool, handshake: &Handshake) {
-        if written {
-            parts.extensions = self.extensions(handshake);
-        }
+    /// Puts back what was borrowed, unless extraction may have `written` to it: then the next one gets parts made anew.
+    pub(super) fn give_back(&self, parts: Box<Parts>, written: bool) {
         let mut parts = Some(parts);
         let mut slot = self.slot.lock();
         slot.lent -= 1;
         if slot.stale {
             slot.stale = slot.lent > 0;
-        } else if slot.parts.is_none() {
+        } else if slot.parts.is_none() && !written {
             slot.parts = parts.take();
         }
         // What is left of users' values is dropped with no lock held.

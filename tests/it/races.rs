@@ -151,6 +151,34 @@ async fn leaving_and_joining_anew_starts_no_more_handlers_than_the_limit() {
 }
 
 #[tokio::test]
+async fn many_joins_that_fail_at_once_need_no_deeper_stack_than_one() {
+    const JOINS: usize = 1000;
+
+    let go = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&go);
+    let wait = async move || gate.acquire().await.unwrap().forget();
+    let io = SocketIo::builder()
+        .namespace("/", Namespace::new().on("wait", wait))
+        .namespace(
+            "/bad",
+            Namespace::new().on_connect(async || Err::<(), _>(Refused::new("no"))),
+        )
+        .max_handlers(1)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut ws = Ws::joined(server.addr).await;
+    ws.send(r#"42["wait"]"#).await;
+    ws.send_all(&["40/bad,"; JOINS]).await;
+    ws.send_raw(b"\x89\x80\0\0\0\0").await;
+    within("a pong", ws.event()).await;
+    go.add_permits(1);
+    for _ in 0..JOINS {
+        assert!(ws.text().await.starts_with("40/bad,{"));
+        assert_eq!(ws.text().await, "41/bad,");
+    }
+}
+
+#[tokio::test]
 async fn a_room_joined_in_a_middleware_is_entered_on_admission() {
     let go = Arc::new(Semaphore::new(0));
     let gate = Arc::clone(&go);

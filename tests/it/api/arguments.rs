@@ -222,6 +222,26 @@ async fn what_an_extractor_adds_is_gone_at_the_next_event() {
 }
 
 #[tokio::test]
+async fn what_an_extractor_takes_out_of_the_request_is_there_at_the_next_event() {
+    struct Taken(bool);
+
+    impl<S: Sync> FromRequestParts<S> for Taken {
+        type Rejection = StatusCode;
+
+        async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+            Ok(Self(parts.headers.remove("host").is_some()))
+        }
+    }
+
+    let namespace = Namespace::new().on("see", async |Taken(host): Taken| Json(host));
+    answers(
+        namespace,
+        &[(r#"["see"]"#, "[true]"), (r#"["see"]"#, "[true]")],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn an_acknowledgement_that_was_taken_over_is_sent_once() {
     let namespace = Namespace::new()
         .on("early", async |ack: Ack<(u8, u8)>| {

@@ -173,6 +173,20 @@ async fn every_event_is_seen_first_and_the_rest_falls_back() {
 }
 
 #[tokio::test]
+async fn who_sees_every_event_first_may_disconnect_before_it_is_handled() {
+    let (sender, mut handled) = mpsc::unbounded_channel::<()>();
+    let namespace = Namespace::new()
+        .on_any(async |socket: Socket| socket.disconnect())
+        .on("event", async move || sender.send(()).unwrap());
+    let io = SocketIo::builder().namespace("/", namespace).build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Ws::joined(server.addr).await;
+    client.send(r#"42["event"]"#).await;
+    assert_eq!(client.text().await, "41");
+    assert!(handled.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn a_socket_may_have_handlers_of_its_own() {
     let namespace = Namespace::new()
         .on_connect(async |socket: Socket| {
