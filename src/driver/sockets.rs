@@ -100,7 +100,8 @@ impl Connection {
             packet = Some(decode(event));
             ControlFlow::Break(())
         });
-        let any = packet.is_some();
+        // It may also have read a lot that is no packet.
+        let any = matches!(read, Poll::Ready(Ok(())));
         if let Some(packet) = packet {
             let packet = packet.unwrap_or(Packet::Close);
             self.input(Input::ProbePacket(packet), cx);

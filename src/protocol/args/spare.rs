@@ -21,6 +21,8 @@ pub(in crate::protocol) fn take(free: usize) -> Vec<u8> {
     if buf.capacity() == 0 {
         buf.reserve(TYPICAL.max(free));
     }
+    // What was another packet's is not in it, not even where it is overwritten.
+    buf.clear();
     buf.resize(free, 0);
     buf
 }

@@ -243,7 +243,8 @@ impl Message {
             if data.capacity() == 0 {
                 *data = large::buffer(more);
             } else {
-                data.reserve_exact(more);
+                // Not exactly: a message may come in as many frames as it has bytes.
+                data.reserve(more);
             }
         }
     }
