@@ -66,22 +66,18 @@ impl Work {
     }
 }
 
-/// Nanoseconds of an operation of the first thread.
+/// What an operation costs the first thread.
 struct Cost {
+    /// Nanoseconds, if the other does nothing.
     alone: f64,
-    both: f64,
+    /// How many times as much it is if the other works too.
+    ratio: f64,
 }
 
-impl Cost {
-    fn ratio(&self) -> f64 {
-        self.both / self.alone
-    }
-}
-
-#[derive(Default)]
-struct Times {
-    alone: Vec<Duration>,
-    both: Vec<Duration>,
+/// How long the first thread took in one round.
+struct Round {
+    alone: Duration,
+    both: Duration,
 }
 
 /// Runs unless criterion was asked for something else, or only for what there is.
@@ -104,42 +100,45 @@ pub(crate) fn run() {
         "\nthreads: ns for each operation; at most 1.3 times that of one thread alone is wanted"
     );
     println!(
-        "{:<30} {:>8} {:>8} {:>8}   {:>24}",
-        "", "alone", "both", "ratio", "with a server for each"
+        "{:<30} {:>8} {:>8}   {:>22}",
+        "", "alone", "ratio", "with a server for each"
     );
     for ((work, shared), apart) in WORKS.into_iter().zip(shared).zip(apart) {
         println!(
-            "{:<30} {:>8.1} {:>8.1} {:>8.2}   {:>24.2}",
+            "{:<30} {:>8.1} {:>8.2}   {:>22.2}",
             work.name(),
             shared.alone,
-            shared.both,
-            shared.ratio(),
-            apart.ratio()
+            shared.ratio,
+            apart.ratio
         );
     }
 }
 
 /// What each kind of work costs, with a server for each of the two threads, perhaps the same.
 fn measure(rounds: usize, servers: impl Fn() -> [SocketIo; 2]) -> Vec<Cost> {
-    let mut times: Vec<_> = WORKS.iter().map(|_| Times::default()).collect();
+    let mut rounds_of: Vec<_> = WORKS.iter().map(|_| Vec::new()).collect();
     for _ in 0..SERVERS {
-        for (all, new) in times.iter_mut().zip(two_threads(&servers(), rounds)) {
-            all.alone.extend(new.alone);
-            all.both.extend(new.both);
+        for (all, new) in rounds_of.iter_mut().zip(two_threads(&servers(), rounds)) {
+            all.extend(new);
         }
     }
-    let costs = WORKS.into_iter().zip(times).map(|(work, times)| {
-        let operations = (work.operations() * ROOMS * PASSES) as f64;
-        Cost {
-            alone: typical(times.alone) / operations,
-            both: typical(times.both) / operations,
-        }
+    let costs = WORKS.into_iter().zip(rounds_of).map(|(work, rounds)| Cost {
+        alone: median(rounds.iter().map(|round| round.alone.as_nanos() as f64))
+            / (work.operations() * ROOMS * PASSES) as f64,
+        // Of the same round each: the clock of a processor may change from one to the next.
+        ratio: median(rounds.iter().map(Round::ratio)),
     });
     costs.collect()
 }
 
-/// How long the first thread took, for each kind of work.
-fn two_threads(servers: &[SocketIo; 2], rounds: usize) -> Vec<Times> {
+impl Round {
+    fn ratio(&self) -> f64 {
+        self.both.as_secs_f64() / self.alone.as_secs_f64()
+    }
+}
+
+/// The undisturbed rounds of the first thread, for each kind of work.
+fn two_threads(servers: &[SocketIo; 2], rounds: usize) -> Vec<Vec<Round>> {
     let meeting = Meeting::default();
     let [one, two] = servers;
     thread::scope(|scope| {
@@ -149,12 +148,12 @@ fn two_threads(servers: &[SocketIo; 2], rounds: usize) -> Vec<Times> {
     })
 }
 
-async fn party(io: &SocketIo, number: usize, meeting: &Meeting, rounds: usize) -> Vec<Times> {
+async fn party(io: &SocketIo, number: usize, meeting: &Meeting, rounds: usize) -> Vec<Vec<Round>> {
     pin(number);
     let mut party = Party::new(io, number).await;
     let mut all = Vec::new();
     for work in WORKS {
-        let mut times = Times::default();
+        let mut undisturbed = Vec::new();
         for _ in 0..rounds * TRIES {
             meeting.wait();
             let mut alone = Duration::ZERO;
@@ -167,15 +166,14 @@ async fn party(io: &SocketIo, number: usize, meeting: &Meeting, rounds: usize) -
             let both = party.measure(work, meeting);
             meeting.wait();
             if !meeting.disturbed.load(Ordering::Relaxed) {
-                times.alone.push(alone);
-                times.both.push(both);
+                undisturbed.push(Round { alone, both });
             }
             party.drain(work).await;
-            if times.both.len() == rounds {
+            if undisturbed.len() == rounds {
                 break;
             }
         }
-        all.push(times);
+        all.push(undisturbed);
     }
     all
 }
@@ -320,9 +318,8 @@ fn interruptions() -> i64 {
         .involuntary_context_switches()
 }
 
-/// The lower quartile, in nanoseconds: whatever else the machine does can only add to it.
-fn typical(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    let quartile = times.get(times.len() / 4);
-    quartile.map_or(f64::NAN, |time| time.as_nanos() as f64)
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
