@@ -20,9 +20,14 @@ const SHARDS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Table {
     all: Lock<Members>,
-    shards: [Lock<HashMap<Room, Members>>; SHARDS],
+    shards: [Shard; SHARDS],
     hasher: RandomState,
 }
+
+/// Some of the rooms. Alone on its lines of the cache, so that threads at work in different rooms do not slow each other.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Shard(Lock<HashMap<Room, Members>>);
 
 /// A set of members that can be walked as a slice, without a lock, while others join and leave.
 #[derive(Debug, Default)]
@@ -59,7 +64,7 @@ impl Table {
     pub(crate) fn new() -> Self {
         Self {
             all: Lock::new(Members::default()),
-            shards: std::array::from_fn(|_| Lock::new(HashMap::new())),
+            shards: Default::default(),
             hasher: RandomState::new(),
         }
     }
@@ -169,6 +174,6 @@ impl Table {
             clippy::indexing_slicing,
             reason = "the remainder is below the number of shards"
         )]
-        &self.shards[at]
+        &self.shards[at].0
     }
 }
