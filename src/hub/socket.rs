@@ -218,6 +218,8 @@ impl Socket {
 
     /// Keeps a value with the socket, in place of one of the same type: [`get`](Self::get) and `Extension<T>` find it from
     /// the next event on. What Node's `socket.data` is for; middleware return an `Extension` instead.
+    ///
+    /// The value lives as long as the socket: one that holds the socket keeps both for ever. Keep its [`id`](Self::id) instead.
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) {
         self.grant(Box::new(|extensions| drop(extensions.insert(value))));
     }

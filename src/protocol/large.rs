@@ -17,7 +17,8 @@ const KEPT: usize = 4;
 const STEP: usize = 16 * 1024;
 
 thread_local! {
-    static IDLE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    /// None on a thread that has never asked for one: what it drops is not for it to keep.
+    static IDLE: RefCell<Option<Vec<Vec<u8>>>> = const { RefCell::new(None) };
 }
 
 /// An empty buffer for so many bytes, and not for much more.
@@ -28,6 +29,7 @@ pub(in crate::protocol) fn buffer(len: usize) -> Vec<u8> {
     let fits = |buffer: &Vec<u8>| buffer.capacity() >= len && buffer.capacity() / 2 <= len;
     let idle = IDLE.try_with(|idle| {
         let mut idle = idle.try_borrow_mut().ok()?;
+        let idle = idle.get_or_insert_default();
         let at = idle.iter().position(fits)?;
         Some(idle.swap_remove(at))
     });
@@ -61,6 +63,7 @@ impl Drop for Shared {
         buffer.clear();
         let _ = IDLE.try_with(|idle| {
             if let Ok(mut idle) = idle.try_borrow_mut()
+                && let Some(idle) = &mut *idle
                 && idle.len() < KEPT
             {
                 idle.push(buffer);
@@ -74,7 +77,7 @@ mod tests {
     use super::*;
 
     fn idle() -> usize {
-        IDLE.with_borrow(Vec::len)
+        IDLE.with_borrow(|idle| idle.as_ref().map_or(0, Vec::len))
     }
 
     fn shared(len: usize) -> Bytes {
@@ -102,6 +105,16 @@ mod tests {
         let many: Vec<_> = (0..2 * KEPT).map(|_| shared(SMALL)).collect();
         drop(many);
         assert_eq!(idle(), KEPT);
+    }
+
+    #[test]
+    fn a_thread_that_only_drops_messages_keeps_nothing_of_them() {
+        let message = shared(SMALL);
+        let kept = std::thread::spawn(move || {
+            drop(message);
+            idle()
+        });
+        assert_eq!(kept.join().unwrap(), 0);
     }
 
     #[test]
