@@ -22,7 +22,7 @@ pub use ack::{AckError, AckFuture, AckStream, AckSummary};
 pub(crate) use client::{Client, Command};
 pub use emit::Emitted;
 pub use event::{AckBody, Admission, BoxHandler, Done, EventContext};
-pub(crate) use event::{Answer, Call, ErasedHandler, EventCall, Grant, Refusal};
+pub(crate) use event::{Answer, Call, ErasedHandler, EventCall, Grant, Refusal, grant};
 pub(crate) use handshake::Handshake;
 pub(crate) use id::new_sid;
 pub use nsp::{AckFormat, Order, Rejected, Unhandled};

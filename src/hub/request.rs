@@ -78,7 +78,9 @@ impl SocketRequest {
 
     /// Adds to the extensions, from the next handler on.
     pub(super) fn grant(&self, grant: Grant) {
-        grant(&mut self.added.lock());
+        let mut replaced = Vec::new();
+        grant(&mut self.added.lock(), &mut replaced);
+        drop(replaced);
         let mut slot = self.slot.lock();
         slot.stale = slot.lent > 0;
         let parts = slot.parts.take();

@@ -221,7 +221,7 @@ impl Socket {
     ///
     /// The value lives as long as the socket: one that holds the socket keeps both for ever. Keep its [`id`](Self::id) instead.
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) {
-        self.grant(Box::new(|extensions| drop(extensions.insert(value))));
+        self.grant(super::grant(value));
     }
 
     /// What [`insert`](Self::insert) keeps, a middleware returned as `Extension<T>`, or a layer put into the handshake's

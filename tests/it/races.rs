@@ -428,3 +428,37 @@ async fn an_extension_that_an_extractor_replaced_is_put_back() {
         assert_eq!(ws.ask(r#"["read"]"#).await, "[7]");
     }
 }
+
+#[test]
+fn a_value_that_is_replaced_may_look_at_its_socket_when_it_is_dropped() {
+    struct Looks(Socket);
+
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            assert!(self.0.get::<u8>().is_none());
+        }
+    }
+
+    // On a thread of its own, which a deadlock would block for ever.
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let namespace = Namespace::new().on("twice", async |socket: Socket| {
+                for _ in 0..2 {
+                    socket.insert(Arc::new(Looks(socket.clone())));
+                }
+                Json("done")
+            });
+            let (server, _io) = with(namespace, |io| io).await;
+            let mut ws = Ws::joined(server.addr).await;
+            ws.send(r#"421["twice"]"#).await;
+            assert_eq!(ws.text().await, r#"431["done"]"#);
+        });
+        done.send(()).unwrap();
+    });
+    assert_eq!(wait.recv_timeout(Duration::from_secs(60)), Ok(()));
+}
