@@ -167,14 +167,7 @@ impl Dispatch {
                     self.lanes.forget(&task.lane.socket);
                     self.lanes.free(task.lane);
                 } else {
-                    let Task {
-                        ack,
-                        event,
-                        handler,
-                        lane,
-                    } = task;
-                    let socket = lane.socket.clone();
-                    self.start(&socket, ack, event, &handler, Some(lane), cx)?;
+                    self.start_in_lane(task, cx)?;
                 }
                 continue;
             }
@@ -352,14 +345,20 @@ impl Dispatch {
             lane,
         };
         match self.lanes.enter(task) {
-            Some(Task {
-                ack,
-                event,
-                handler,
-                lane,
-            }) => self.start(socket, ack, event, &handler, Some(lane), cx),
+            Some(task) => self.start_in_lane(task, cx),
             None => Ok(()),
         }
+    }
+
+    fn start_in_lane(&mut self, task: Task, cx: &mut Context<'_>) -> Result<(), Violation> {
+        let Task {
+            ack,
+            event,
+            handler,
+            lane,
+        } = task;
+        let socket = lane.socket.clone();
+        self.start(&socket, ack, event, &handler, Some(lane), cx)
     }
 
     fn start(
