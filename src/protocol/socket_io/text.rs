@@ -216,6 +216,8 @@ fn number(text: &str) -> Result<Box<str>, DecodeError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use DecodeError::*;
     use proptest::prelude::*;
 
@@ -294,6 +296,24 @@ mod tests {
         }
         for text in ["0{", "0{]", "0{}x", "0/a,{\"a\"}"] {
             assert!(matches!(read(text), Err(Json(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn auth_does_not_keep_what_stood_before_it() {
+        let alive = Arc::new(format!("0{}{{}}", "0".repeat(100)));
+        let owner = Shared(Arc::clone(&alive));
+        let text = ByteString::try_from(Bytes::from_owner(owner)).unwrap();
+        let packet = decode(text.into(), &Limits::default()).unwrap().0;
+        assert_eq!(show(&packet), "connect / {}");
+        assert_eq!(Arc::strong_count(&alive), 1);
+    }
+
+    struct Shared(Arc<String>);
+
+    impl AsRef<[u8]> for Shared {
+        fn as_ref(&self) -> &[u8] {
+            self.0.as_bytes()
         }
     }
 
