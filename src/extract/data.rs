@@ -10,7 +10,8 @@ use crate::protocol::{Args, ArgsError};
 /// The arguments of an event, as the type `T`.
 ///
 /// A tuple is the list of arguments, anything else is the one argument. What is missing at the end may be `Option`; what
-/// is too much is refused, unless the tuple ends with a [`Rest`](super::Rest).
+/// is too much is refused, unless the tuple ends with a [`Rest`](super::Rest). Binary data is [`Binary`](super::Binary), or
+/// any type that takes bytes.
 ///
 /// ```
 /// use axum_socketio::Data;

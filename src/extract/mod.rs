@@ -36,7 +36,7 @@ pub use handshake::SocketIoRejection;
 pub use rejection::DataRejection;
 
 pub use crate::hub::EventContext;
-pub use crate::protocol::Rest;
+pub use crate::protocol::{Binary, Rest};
 
 /// Where a handler runs.
 pub mod phase {

@@ -20,6 +20,6 @@ pub mod socket_io;
 pub mod websocket;
 
 pub(crate) use args::without_place;
-pub use args::{Args, ArgsError, EncodedArgs, Rest};
+pub use args::{Args, ArgsError, Binary, EncodedArgs, Rest};
 pub use error::{DecodeError, EncodeError};
 pub use sid::Sid;

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::extract::State;
+use axum_socketio::extract::Binary;
 use axum_socketio::{Data, Namespace, Reply, Socket, SocketIo};
 use axum_socketio_benches::contract::PING_INTERVAL;
 use axum_socketio_benches::memory::{self, answer, binary, read_until, text};
-use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::yield_now;
 
@@ -111,7 +111,7 @@ async fn echo(socket: Socket, Data(text): Data<String>) {
     socket.emit("echo", text);
 }
 
-async fn echo_binary(socket: Socket, Data(data): Data<Bytes>) {
+async fn echo_binary(socket: Socket, Data(data): Data<Binary>) {
     socket.emit("binary", data);
 }
 

@@ -1,12 +1,12 @@
 //! axum-socketio behind `axum::serve`.
 
 use axum::Router;
+use axum_socketio::extract::Binary;
 use axum_socketio::{Data, Namespace, Reply, Socket, SocketIo};
 use axum_socketio_benches::{
     contract::{PING_INTERVAL, Report},
     serve::Options,
 };
-use bytes::Bytes;
 
 fn main() -> std::io::Result<()> {
     let options = Options::from_args()?;
@@ -35,7 +35,7 @@ async fn echo(socket: Socket, Data(text): Data<String>) {
     socket.emit("echo", text);
 }
 
-async fn binary(socket: Socket, Data(data): Data<Bytes>) {
+async fn binary(socket: Socket, Data(data): Data<Binary>) {
     socket.emit("binary", data);
 }
 

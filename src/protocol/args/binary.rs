@@ -1,402 +1,221 @@
-//! JSON with attachments: wherever bytes are wanted, a placeholder is read as the bytes that it stands for.
+//! Bytes that pass through serde without being copied.
 //!
-//! serde_json cannot look ahead, and an object is known to be a placeholder (`{"_placeholder":true,"num":0}`, in either
-//! order) only at its second member. So this reader walks over the structure itself and leaves strings, numbers and literals
-//! to serde_json. The text has been found to be JSON before; if it were not, what is read of it would end in an error.
+//! serde hands bytes over as a slice or a vector, and `Bytes` are neither. So the two ends of a call leave them here: what
+//! calls puts them down, what is called picks them up at once.
+
+use std::cell::Cell;
+use std::fmt;
+use std::ops::Deref;
 
 use bytes::Bytes;
 use serde::{
-    Deserialize, Deserializer,
-    de::{
-        DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, Unexpected, VariantAccess,
-        Visitor,
-    },
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Visitor},
 };
-use serde_json::{Error, de::StrRead};
 
-use super::scan::Text;
+use crate::protocol::large;
 
-/// How deep a text may be nested; the limit of serde_json, which guards the stack.
-const MAX_DEPTH: usize = 127;
+/// Binary data that is neither copied when it is read nor when it is sent: an attachment as it came, or as it goes.
+///
+/// [`Bytes`] and the like work as arguments too, but are copied, for serde knows bytes only as a slice. From some kilobytes
+/// on that is most of what a binary event costs.
+///
+/// Anywhere else than in an event it is what `Bytes` are there: in JSON a list of numbers.
+///
+/// ```
+/// use axum_socketio::extract::{Binary, Data};
+/// use axum_socketio::{Namespace, Socket};
+///
+/// async fn frame(socket: Socket, Data((camera, image)): Data<(u32, Binary)>) {
+///     socket.to("viewers").emit("frame", (camera, image));
+/// }
+///
+/// let namespace: Namespace = Namespace::new().on("frame", frame);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Binary(pub Bytes);
 
-/// The `Deserializer` for a JSON text without attachments.
-type Plain<'de> = serde_json::Deserializer<StrRead<'de>>;
+impl Deref for Binary {
+    type Target = Bytes;
 
-/// Reads a text to its end.
-pub(super) fn read_plain<'de, T>(
-    json: &'de str,
-    read: impl FnOnce(&mut Plain<'de>) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let mut reader = Plain::from_str(json);
-    let value = read(&mut reader)?;
-    reader.end()?;
-    Ok(value)
-}
-
-/// The `Deserializer` for a JSON text with attachments.
-pub(super) struct Binary<'de, 'a> {
-    text: Text<'de>,
-    attachments: &'a [Bytes],
-    depth: usize,
-}
-
-impl<'de, 'a> Binary<'de, 'a> {
-    /// Reads a text to its end.
-    pub(super) fn read<T>(
-        json: &'de str,
-        attachments: &'a [Bytes],
-        read: impl FnOnce(&mut Self) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let mut reader = Self {
-            text: Text(json),
-            attachments,
-            depth: 0,
-        };
-        let value = read(&mut reader)?;
-        match reader.text.peek() {
-            None => Ok(value),
-            Some(_) => Err(Error::custom("trailing characters")),
-        }
-    }
-
-    /// Whether a string, a number or a literal is next.
-    fn at_leaf(&mut self) -> bool {
-        !matches!(self.text.peek(), Some(b'[' | b'{'))
-    }
-
-    fn leaf<T>(
-        &mut self,
-        read: impl FnOnce(&mut Plain<'de>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        read_plain(self.text.leaf(), read)
-    }
-
-    /// The attachment, if a placeholder is next.
-    fn attachment(&mut self) -> Result<Option<&'a Bytes>, Error> {
-        let Some(index) = self.text.take_placeholder() else {
-            return Ok(None);
-        };
-        let attachment = index.and_then(|index| self.attachments.get(index));
-        attachment
-            .map(Some)
-            .ok_or_else(|| Error::custom("placeholder without an attachment"))
-    }
-
-    fn expect(&mut self, byte: u8) -> Result<(), Error> {
-        self.text
-            .eat(byte)
-            .ok_or_else(|| Error::custom(format_args!("expected {:?}", char::from(byte))))
-    }
-
-    /// Reads something between brackets.
-    fn nested<T>(
-        &mut self,
-        open: u8,
-        close: u8,
-        read: impl FnOnce(&mut Self) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        if self.depth == MAX_DEPTH {
-            return Err(Error::custom("recursion limit exceeded"));
-        }
-        self.expect(open)?;
-        self.depth += 1;
-        let value = read(self)?;
-        self.depth -= 1;
-        match self.text.eat(close) {
-            Some(()) => Ok(value),
-            None => Err(Error::custom("trailing characters")),
-        }
-    }
-
-    /// Offers an array or an object to the visitor. Text and lists made of an attachment would be a surprise.
-    fn no_leaf<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
-        if self.attachment()?.is_some() {
-            return Err(Error::invalid_type(
-                Unexpected::Other("attachment"),
-                &visitor,
-            ));
-        }
-        self.deserialize_any(visitor)
-    }
-
-    fn array<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
-        self.nested(b'[', b']', |reader| {
-            visitor.visit_seq(Members {
-                reader,
-                first: true,
-            })
-        })
-    }
-
-    fn object<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
-        self.nested(b'{', b'}', |reader| {
-            visitor.visit_map(Members {
-                reader,
-                first: true,
-            })
-        })
+    fn deref(&self) -> &Bytes {
+        &self.0
     }
 }
 
-/// Leaves go to serde_json as they are asked for.
-macro_rules! leaves {
-    ($($method:ident($($arg:ident: $ty:ty),*);)*) => {$(
-        fn $method<V: Visitor<'de>>(self, $($arg: $ty,)* visitor: V) -> Result<V::Value, Error> {
-            if self.at_leaf() {
-                self.leaf(|leaf| leaf.$method($($arg,)* visitor))
-            } else {
-                self.no_leaf(visitor)
+impl From<Bytes> for Binary {
+    fn from(data: Bytes) -> Self {
+        Self(data)
+    }
+}
+
+impl From<Vec<u8>> for Binary {
+    fn from(data: Vec<u8>) -> Self {
+        Self(data.into())
+    }
+}
+
+impl From<Binary> for Bytes {
+    fn from(Binary(data): Binary) -> Self {
+        data
+    }
+}
+
+/// By this name [`Binary`] tells the reader of arguments that it can be handed an attachment.
+const BINARY: &str = "$axum_socketio::Binary";
+
+thread_local! {
+    static HANDED: Cell<Option<Bytes>> = const { Cell::new(None) };
+}
+
+/// Leaves something else there. A thread that is ending has nothing there any more, and copies.
+fn exchange(data: Option<Bytes>) -> Option<Bytes> {
+    HANDED
+        .try_with(|handed| handed.replace(data))
+        .ok()
+        .flatten()
+}
+
+/// Hands bytes to whom `call` calls with them as a slice.
+fn hand<T>(data: &Bytes, call: impl FnOnce(&[u8]) -> T) -> T {
+    exchange(Some(data.clone()));
+    let result = call(data);
+    exchange(None);
+    result
+}
+
+/// The bytes of a slice to keep: those that were handed over, if these are they, or else a copy.
+pub(super) fn keep(slice: &[u8]) -> Bytes {
+    let handed = exchange(None);
+    let same = |data: &Bytes| data.as_ptr() == slice.as_ptr() && data.len() == slice.len();
+    handed.filter(same).unwrap_or_else(|| {
+        let mut copy = large::buffer(slice.len());
+        copy.extend_from_slice(slice);
+        large::share(copy)
+    })
+}
+
+/// Whether a newtype of this name takes an attachment that is [handed over](hand_over).
+pub(super) fn wants_attachment(newtype: &str) -> bool {
+    newtype == BINARY
+}
+
+/// Gives an attachment to the visitor of a [`Binary`].
+pub(super) fn hand_over<'de, V: Visitor<'de>, E: de::Error>(
+    attachment: &Bytes,
+    visitor: V,
+) -> Result<V::Value, E> {
+    hand(attachment, |data| visitor.visit_bytes(data))
+}
+
+impl Serialize for Binary {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        hand(&self.0, |data| serializer.serialize_bytes(data))
+    }
+}
+
+impl<'de> Deserialize<'de> for Binary {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Attachment;
+
+        impl<'de> Visitor<'de> for Attachment {
+            type Value = Binary;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_bytes<E: de::Error>(self, data: &[u8]) -> Result<Binary, E> {
+                Ok(Binary(keep(data)))
+            }
+
+            /// Anywhere else than in an event with attachments.
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                data: D,
+            ) -> Result<Binary, D::Error> {
+                Bytes::deserialize(data).map(Binary)
             }
         }
-    )*};
-}
 
-impl<'de> Deserializer<'de> for &mut Binary<'de, '_> {
-    type Error = Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if let Some(bytes) = self.attachment()? {
-            return visitor.visit_byte_buf(bytes.to_vec());
-        }
-        match self.text.peek() {
-            Some(b'[') => self.array(visitor),
-            Some(b'{') => self.object(visitor),
-            _ => self.leaf(|leaf| leaf.deserialize_any(visitor)),
-        }
-    }
-
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.attachment()? {
-            Some(bytes) => visitor.visit_bytes(bytes),
-            None if self.at_leaf() => self.leaf(|leaf| leaf.deserialize_bytes(visitor)),
-            None => self.deserialize_any(visitor),
-        }
-    }
-
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.attachment()? {
-            Some(bytes) => visitor.visit_byte_buf(bytes.to_vec()),
-            None => self.deserialize_bytes(visitor),
-        }
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.text.peek() == Some(b'n') {
-            return self.leaf(|leaf| leaf.deserialize_option(visitor));
-        }
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        // serde_json's own types, like `RawValue`, want the text.
-        if name.starts_with("$serde_json::") {
-            return read_plain(self.text.value(), |json| {
-                json.deserialize_newtype_struct(name, visitor)
-            });
-        }
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        if self.at_leaf() {
-            return self.leaf(|leaf| leaf.deserialize_enum(name, variants, visitor));
-        }
-        if self.text.peek() == Some(b'{') && self.text.placeholder().is_none() {
-            return self.nested(b'{', b'}', |reader| visitor.visit_enum(Variant { reader }));
-        }
-        self.no_leaf(visitor)
-    }
-
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.text.value();
-        visitor.visit_unit()
-    }
-
-    leaves! {
-        deserialize_bool();
-        deserialize_i8();
-        deserialize_i16();
-        deserialize_i32();
-        deserialize_i64();
-        deserialize_i128();
-        deserialize_u8();
-        deserialize_u16();
-        deserialize_u32();
-        deserialize_u64();
-        deserialize_u128();
-        deserialize_f32();
-        deserialize_f64();
-        deserialize_char();
-        deserialize_str();
-        deserialize_string();
-        deserialize_unit();
-        deserialize_unit_struct(name: &'static str);
-        deserialize_seq();
-        deserialize_tuple(len: usize);
-        deserialize_tuple_struct(name: &'static str, len: usize);
-        deserialize_map();
-        deserialize_struct(name: &'static str, fields: &'static [&'static str]);
-        deserialize_identifier();
+        deserializer.deserialize_newtype_struct(BINARY, Attachment)
     }
 }
 
-/// The elements of an array, or the members of an object.
-struct Members<'r, 'de, 'a> {
-    reader: &'r mut Binary<'de, 'a>,
-    first: bool,
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-impl Members<'_, '_, '_> {
-    /// Whether there is another one.
-    fn advance(&mut self, close: u8) -> Result<bool, Error> {
-        if self.reader.text.peek() == Some(close) {
-            return Ok(false);
+    use super::*;
+    use crate::protocol::{Args, EncodedArgs};
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Photo {
+        title: String,
+        data: Option<Binary>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Data(Binary),
+        Text(String),
+    }
+
+    fn photo(data: &Binary) -> Photo {
+        Photo {
+            title: "x".to_owned(),
+            data: Some(data.clone()),
         }
-        if !std::mem::take(&mut self.first) {
-            self.reader.expect(b',')?;
+    }
+
+    fn received(encoded: &EncodedArgs) -> Args {
+        Args::new(encoded.json().into(), encoded.attachments().to_vec())
+    }
+
+    #[test]
+    fn it_is_the_same_memory_on_both_ways() {
+        let data = Binary::from(vec![7; 100]);
+        let encoded = EncodedArgs::ack(&(&data, photo(&data))).unwrap();
+        let (first, second): (Binary, Photo) = received(&encoded).deserialize().unwrap();
+        for same in [&first, second.data.as_ref().unwrap()] {
+            assert_eq!(same, &data);
+            assert_eq!(same.as_ptr(), data.as_ptr());
         }
-        Ok(true)
-    }
-}
-
-impl<'de> SeqAccess<'de> for Members<'_, 'de, '_> {
-    type Error = Error;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Error> {
-        if !self.advance(b']')? {
-            return Ok(None);
-        }
-        seed.deserialize(&mut *self.reader).map(Some)
-    }
-}
-
-impl<'de> MapAccess<'de> for Members<'_, 'de, '_> {
-    type Error = Error;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Error> {
-        if !self.advance(b'}')? {
-            return Ok(None);
-        }
-        seed.deserialize(Key(self.reader)).map(Some)
+        let only: Binary = received(&EncodedArgs::ack(&data).unwrap())
+            .deserialize()
+            .unwrap();
+        assert_eq!(only.as_ptr(), data.as_ptr());
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
-        self.reader.expect(b':')?;
-        seed.deserialize(&mut *self.reader)
-    }
-}
-
-/// The key of a member. As in serde_json, a number or a boolean may be wanted of it.
-struct Key<'r, 'de, 'a>(&'r mut Binary<'de, 'a>);
-
-impl<'de> Key<'_, 'de, '_> {
-    fn unquoted(self) -> &'de str {
-        let key = self.0.text.leaf();
-        let inner = key.strip_prefix('"').and_then(|key| key.strip_suffix('"'));
-        inner.unwrap_or(key)
-    }
-}
-
-macro_rules! unquoted {
-    ($($method:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            read_plain(self.unquoted(), |json| json.$method(visitor))
-        }
-    )*};
-}
-
-impl<'de> Deserializer<'de> for Key<'_, 'de, '_> {
-    type Error = Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.0.leaf(|leaf| leaf.deserialize_str(visitor))
+    #[test]
+    fn it_is_read_wherever_bytes_are() {
+        let data = Binary::from(vec![1, 2]);
+        let encoded = EncodedArgs::ack(&data).unwrap();
+        let read: Either = received(&encoded).deserialize().unwrap();
+        assert_eq!(read, Either::Data(data.clone()));
+        assert_eq!(
+            serde_json::to_value(photo(&data)).unwrap(),
+            json!({"title": "x", "data": [1, 2]})
+        );
+        let read: Photo = serde_json::from_value(json!({"title": "x", "data": [1, 2]})).unwrap();
+        assert_eq!(read, photo(&data));
+        let text = Args::new(r#"["text"]"#.into(), vec![Bytes::new()]);
+        assert_eq!(
+            text.deserialize(),
+            Ok(Binary::from(b"text".to_vec())),
+            "as Bytes do"
+        );
+        assert_eq!(text.deserialize(), Ok(Bytes::from_static(b"text")));
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.0
-            .leaf(|leaf| leaf.deserialize_enum(name, variants, visitor))
-    }
-
-    unquoted! {
-        deserialize_bool
-        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
-        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
-        deserialize_f32 deserialize_f64
-    }
-
-    serde::forward_to_deserialize_any! {
-        char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
-    }
-}
-
-/// An enum's variant with its data: `{"name":data}`.
-struct Variant<'r, 'de, 'a> {
-    reader: &'r mut Binary<'de, 'a>,
-}
-
-impl<'de> EnumAccess<'de> for Variant<'_, 'de, '_> {
-    type Error = Error;
-    type Variant = Self;
-
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Error> {
-        let name = seed.deserialize(Key(self.reader))?;
-        self.reader.expect(b':')?;
-        Ok((name, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Variant<'_, 'de, '_> {
-    type Error = Error;
-
-    fn unit_variant(self) -> Result<(), Error> {
-        Deserialize::deserialize(self.reader)
-    }
-
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Error> {
-        seed.deserialize(self.reader)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
-        self.reader.deserialize_seq(visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.reader.deserialize_struct("", fields, visitor)
+    /// What a serializer does not take must not be taken for what comes later.
+    #[test]
+    fn nothing_stays_behind() {
+        let data = Binary::from(vec![7; 100]);
+        serde_json::to_string(&data).unwrap();
+        assert_eq!(exchange(None), None);
+        let encoded = EncodedArgs::ack(&data.slice(..50)).unwrap();
+        assert_ne!(encoded.attachments()[0].as_ptr(), data.as_ptr());
     }
 }

@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer, ser};
 use serde_json::Error;
 
 use super::list::REST;
-use super::spare;
-use crate::protocol::{EncodeError, large, socket_io};
+use super::{binary, spare};
+use crate::protocol::{EncodeError, socket_io};
 
 /// The bytes left free before the JSON, for the headers of Socket.IO, Engine.IO and WebSocket.
 pub(in crate::protocol) const HEADROOM: usize = 64;
@@ -133,9 +133,7 @@ impl serde_json::ser::Formatter for TakeBinary<'_> {
         value: &[u8],
     ) -> io::Result<()> {
         write!(writer, r#"{{"_placeholder":true,"num":{}}}"#, self.0.len())?;
-        let mut data = large::buffer(value.len());
-        data.extend_from_slice(value);
-        self.0.push(large::share(data));
+        self.0.push(binary::keep(value));
         Ok(())
     }
 }

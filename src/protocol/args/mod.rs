@@ -15,7 +15,9 @@ mod scan;
 pub(in crate::protocol) mod spare;
 #[cfg(test)]
 mod tests;
+mod with_attachments;
 
+pub use binary::Binary;
 pub use encode::EncodedArgs;
 pub(in crate::protocol) use encode::HEADROOM;
 pub use list::Rest;

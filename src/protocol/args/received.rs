@@ -6,8 +6,8 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Error, value::RawValue};
 
 use super::{
-    binary::{Binary, read_plain},
     list::{List, Position},
+    with_attachments::{WithAttachments, read_plain},
 };
 use crate::protocol::DecodeError;
 
@@ -109,7 +109,7 @@ impl Args {
                 T::deserialize(self.list(json, &position))
             })
         } else {
-            Binary::read(self.json(), &self.attachments, |json| {
+            WithAttachments::read(self.json(), &self.attachments, |json| {
                 T::deserialize(self.list(json, &position))
             })
         };
@@ -126,7 +126,7 @@ impl Args {
         let value = if self.attachments.is_empty() {
             read_plain(self.json(), |json| self.list(json, &position).one())
         } else {
-            Binary::read(self.json(), &self.attachments, |json| {
+            WithAttachments::read(self.json(), &self.attachments, |json| {
                 self.list(json, &position).one()
             })
         };

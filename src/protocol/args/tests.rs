@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Args, EncodedArgs, Rest, check_placeholders};
+use super::{Args, Binary, EncodedArgs, Rest, check_placeholders};
 use crate::protocol::DecodeError;
 
 const ATTACHMENTS: [&[u8]; 3] = [b"zero", b"one", b"\xff"];
@@ -358,7 +358,7 @@ struct Document {
     ratio: f32,
     flag: bool,
     bytes: Bytes,
-    maybe: Option<Bytes>,
+    maybe: Option<Binary>,
     choices: Vec<Alternative>,
     named: BTreeMap<String, Bytes>,
     numbered: BTreeMap<u32, ()>,
@@ -368,7 +368,7 @@ struct Document {
 enum Alternative {
     Unit,
     Bytes(Bytes),
-    Pair(char, Bytes),
+    Pair(char, Binary),
     Struct { num: u8, bytes: Bytes },
 }
 
@@ -380,7 +380,8 @@ fn any_alternative() -> impl Strategy<Value = Alternative> {
     prop_oneof![
         Just(Alternative::Unit),
         any_bytes().prop_map(Alternative::Bytes),
-        (any::<char>(), any_bytes()).prop_map(|(char, bytes)| Alternative::Pair(char, bytes)),
+        (any::<char>(), any_bytes())
+            .prop_map(|(char, bytes)| Alternative::Pair(char, bytes.into())),
         (any::<u8>(), any_bytes()).prop_map(|(num, bytes)| Alternative::Struct { num, bytes }),
     ]
 }
@@ -393,7 +394,7 @@ fn any_document() -> impl Strategy<Value = Document> {
     (
         scalars,
         any_bytes(),
-        prop::option::of(any_bytes()),
+        prop::option::of(any_bytes().prop_map(Binary)),
         choices,
         named,
         numbered,
