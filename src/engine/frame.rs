@@ -4,14 +4,15 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use crate::protocol::Written;
 use crate::protocol::socket_io::EncodedPacket;
 use crate::protocol::websocket::{Header, Opcode};
 
 /// A Socket.IO packet ready to be written: cloning it shares the bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
-    /// The WebSocket header, then the Engine.IO text packet: one allocation of just that size.
-    text: Arc<[u8]>,
+    /// The WebSocket header, then the Engine.IO text packet.
+    text: Written,
     attachments: Option<Arc<[Attachment]>>,
 }
 
@@ -26,7 +27,7 @@ struct Attachment {
 impl Frame {
     pub(crate) fn new(packet: EncodedPacket) -> Self {
         let header = Header::new(Opcode::Text, packet.text_len());
-        let (text, attachments) = packet.finish(header.as_slice(), |frame| Arc::from(frame));
+        let (text, attachments) = packet.finish(header.as_slice());
         let attachments = attachments.into_iter().map(|data| Attachment {
             header: Header::new(Opcode::Binary, data.len()),
             data,

@@ -19,7 +19,7 @@ pub mod sid;
 pub mod socket_io;
 pub mod websocket;
 
-pub(crate) use args::without_place;
 pub use args::{Args, ArgsError, Binary, EncodedArgs, Rest};
+pub(crate) use args::{Written, without_place};
 pub use error::{DecodeError, EncodeError};
 pub use sid::Sid;

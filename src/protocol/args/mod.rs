@@ -25,3 +25,4 @@ pub(in crate::protocol) use received::check_json;
 pub(crate) use received::without_place;
 pub use received::{Args, ArgsError};
 pub(in crate::protocol) use scan::check_placeholders;
+pub(crate) use spare::Written;

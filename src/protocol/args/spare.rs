@@ -1,23 +1,30 @@
 //! The buffer in which a thread writes its packets.
 //!
 //! A packet is written here, then copied to where it waits in just the size it has: a small packet costs one small allocation,
-//! and nothing that waits holds room it does not need.
+//! and nothing that waits holds room it does not need. A large one is not copied: it takes the buffer with it, and leaves it
+//! here again when it has been sent.
 
 use std::cell::Cell;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// A buffer that has grown larger is not kept.
 const KEPT: usize = 256 * 1024;
 /// What most packets need.
 const TYPICAL: usize = 512;
+/// From here on copying costs more than a new buffer: some C libraries copy by the byte from about this size.
+const LARGE: usize = 4 * 1024;
 
 thread_local! {
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// None on a thread that has never written a packet: what it drops is not for it to keep.
+    static SPARE: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
 }
 
 /// A buffer of so many bytes, to be overwritten, and room behind them.
 pub(in crate::protocol) fn take(free: usize) -> Vec<u8> {
-    // None when the thread is ending.
-    let mut buf = SPARE.try_with(Cell::take).unwrap_or_default();
+    // An empty one stays, by which the thread is known. None when the thread is ending.
+    let spare = SPARE.try_with(|spare| spare.replace(Some(Vec::new())));
+    let mut buf = spare.ok().flatten().unwrap_or_default();
     if buf.capacity() == 0 {
         buf.reserve(TYPICAL.max(free));
     }
@@ -27,9 +34,120 @@ pub(in crate::protocol) fn take(free: usize) -> Vec<u8> {
     buf
 }
 
-/// Leaves a buffer for the next packet.
-pub(in crate::protocol) fn give_back(buf: Vec<u8>) {
+/// Leaves a buffer for the next packet of this thread.
+fn give_back(buf: Vec<u8>) {
     if buf.capacity() <= KEPT {
-        let _ = SPARE.try_with(|spare| spare.set(buf));
+        let _ = SPARE.try_with(|spare| spare.set(Some(buf)));
+    }
+}
+
+/// Whether this thread has written packets.
+fn writes() -> bool {
+    let writes = SPARE.try_with(|spare| {
+        let kept = spare.take();
+        let writes = kept.is_some();
+        spare.set(kept);
+        writes
+    });
+    writes == Ok(true)
+}
+
+/// What was written, shared by all who are to get it.
+#[derive(Clone, Debug)]
+pub(crate) enum Written {
+    /// In an allocation of just its size.
+    Exact(Arc<[u8]>),
+    /// Where it was written.
+    Whole(Arc<Whole>),
+}
+
+/// A buffer, and where in it begins what was written.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    buf: Vec<u8>,
+    start: usize,
+}
+
+impl Written {
+    /// The content of a buffer from `start` on.
+    pub(in crate::protocol) fn new(buf: Vec<u8>, start: usize) -> Self {
+        let content = buf.get(start..).unwrap_or_default();
+        if content.len() >= LARGE && buf.capacity() / 2 <= content.len() {
+            return Self::Whole(Arc::new(Whole { buf, start }));
+        }
+        let exact = Self::Exact(Arc::from(content));
+        give_back(buf);
+        exact
+    }
+}
+
+impl Deref for Written {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Exact(content) => content,
+            Self::Whole(whole) => whole.buf.get(whole.start..).unwrap_or_default(),
+        }
+    }
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if writes() {
+            give_back(std::mem::take(&mut self.buf));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(len: usize) -> Written {
+        let mut buf = take(10);
+        buf.resize(10 + len, 7);
+        Written::new(buf, 10)
+    }
+
+    fn kept() -> Option<usize> {
+        let spare = SPARE.take();
+        let kept = spare.as_ref().map(Vec::capacity);
+        SPARE.set(spare);
+        kept
+    }
+
+    #[test]
+    fn a_small_packet_is_copied_and_the_buffer_is_the_next_ones() {
+        let packet = written(100);
+        assert!(matches!(&packet, Written::Exact(content) if **content == [7; 100]));
+        assert_eq!(kept(), Some(TYPICAL));
+    }
+
+    #[test]
+    fn a_large_packet_takes_its_buffer_with_it_until_it_is_sent() {
+        let packet = written(LARGE);
+        let (copy, at) = (packet.clone(), packet.as_ptr());
+        assert!(matches!(packet, Written::Whole(_)));
+        assert_eq!(*copy, [7; LARGE]);
+        assert_eq!(kept(), Some(0));
+        drop((packet, copy));
+        assert_eq!(written(LARGE).as_ptr(), at);
+        assert!(
+            matches!(written(100), Written::Exact(_)),
+            "in a buffer that is much larger"
+        );
+    }
+
+    #[test]
+    fn a_huge_buffer_is_not_kept_nor_any_by_a_thread_that_writes_nothing() {
+        drop(written(KEPT + 1));
+        assert_eq!(kept(), Some(0));
+        let packet = written(LARGE);
+        let elsewhere = std::thread::spawn(move || {
+            drop(packet);
+            kept()
+        });
+        assert_eq!(elsewhere.join().unwrap(), None);
     }
 }

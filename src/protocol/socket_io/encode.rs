@@ -3,7 +3,10 @@
 use bytes::Bytes;
 
 use super::Kind;
-use crate::protocol::{EncodedArgs, args::HEADROOM, args::spare};
+use crate::protocol::{
+    EncodedArgs, Written,
+    args::{HEADROOM, spare},
+};
 
 /// The bytes that are always free before the packet: the longest header of a frame from a server.
 const FRAME_HEADER: usize = 10;
@@ -70,19 +73,13 @@ impl EncodedPacket {
         self.buf.len().saturating_sub(self.start)
     }
 
-    /// Puts the header of a frame, of at most 10 bytes, before the text, hands both to `take`, and gives the attachments.
-    pub(crate) fn finish<T>(
-        mut self,
-        header: &[u8],
-        take: impl FnOnce(&[u8]) -> T,
-    ) -> (T, Vec<Bytes>) {
+    /// The text behind the header of a frame, which has at most 10 bytes, and the attachments.
+    pub(crate) fn finish(mut self, header: &[u8]) -> (Written, Vec<Bytes>) {
         let at = self.start.saturating_sub(header.len());
         if let Some(room) = self.buf.get_mut(at..at + header.len()) {
             room.copy_from_slice(header);
         }
-        let taken = take(self.buf.get(at..).unwrap_or_default());
-        spare::give_back(self.buf);
-        (taken, self.attachments)
+        (Written::new(self.buf, at), self.attachments)
     }
 }
 
