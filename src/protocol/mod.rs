@@ -12,6 +12,7 @@
 //! [Socket.IO protocol, revision 5]: https://socket.io/docs/v4/socket-io-protocol/
 
 pub mod args;
+mod copy;
 pub mod engine_io;
 pub mod error;
 mod large;

@@ -13,7 +13,7 @@ use serde::{
     de::{self, Visitor},
 };
 
-use crate::protocol::large;
+use crate::protocol::{copy, large};
 
 /// Binary data that is neither copied when it is read nor when it is sent: an attachment as it came, or as it goes.
 ///
@@ -89,9 +89,9 @@ pub(super) fn keep(slice: &[u8]) -> Bytes {
     let handed = exchange(None);
     let same = |data: &Bytes| data.as_ptr() == slice.as_ptr() && data.len() == slice.len();
     handed.filter(same).unwrap_or_else(|| {
-        let mut copy = large::buffer(slice.len());
-        copy.extend_from_slice(slice);
-        large::share(copy)
+        let mut data = large::buffer(slice.len());
+        copy::append(&mut data, slice);
+        large::share(data)
     })
 }
 

@@ -8,7 +8,7 @@ use serde_json::Error;
 
 use super::list::REST;
 use super::{binary, spare};
-use crate::protocol::{EncodeError, socket_io};
+use crate::protocol::{EncodeError, copy, socket_io};
 
 /// The bytes left free before the JSON, for the headers of Socket.IO, Engine.IO and WebSocket.
 pub(in crate::protocol) const HEADROOM: usize = 64;
@@ -163,7 +163,7 @@ impl<'a> List<'a> {
         self.separate();
         self.json.reserve(value.len() + 3);
         self.json.push(b'"');
-        self.json.extend_from_slice(value.as_bytes());
+        copy::append(self.json, value.as_bytes());
         self.json.push(b'"');
     }
 

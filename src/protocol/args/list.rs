@@ -12,6 +12,8 @@ use serde::{
     ser::SerializeTupleStruct,
 };
 
+use crate::protocol::copy;
+
 /// The remaining arguments, as the last element of a tuple, or all of them: `Data<(String, Rest<u32>)>`, `Data<Rest<Value>>`.
 ///
 /// Emitted or returned it is that many arguments. Inside of an argument, and in HTTP, it is an array.
@@ -330,6 +332,35 @@ impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Newtype<V> {
     }
 }
 
+/// The visitor of a string: a long one is copied in pieces.
+struct Copied<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Copied<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<V::Value, E> {
+        if text.len() < copy::PIECE {
+            return self.0.visit_str(text);
+        }
+        self.0.visit_string(copy::to_string(text))
+    }
+}
+
+/// The seed of an argument that is a string to be owned.
+struct Owned<V>(V);
+
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Owned<V> {
+    type Value = V::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, element: D) -> Result<V::Value, D::Error> {
+        element.deserialize_str(Copied(self.0))
+    }
+}
+
 /// Passes methods of a `Deserializer` on to the element, once it is there.
 macro_rules! pass_on {
     ($($method:ident($($arg:ident: $ty:ty),*);)*) => {$(
@@ -348,6 +379,10 @@ macro_rules! pass_on {
         }
     )*};
     (scalars and all that) => {
+        fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+            self.pass(Owned(visitor))
+        }
+
         pass_on! {
             deserialize_any();
             deserialize_bool();
@@ -365,7 +400,6 @@ macro_rules! pass_on {
             deserialize_f64();
             deserialize_char();
             deserialize_str();
-            deserialize_string();
             deserialize_bytes();
             deserialize_byte_buf();
             deserialize_unit_struct(name: &'static str);

@@ -15,6 +15,7 @@ use serde::{
 use serde_json::{Error, de::StrRead};
 
 use super::{binary, scan::Text};
+use crate::protocol::copy;
 
 /// How deep a text may be nested; the limit of serde_json, which guards the stack.
 const MAX_DEPTH: usize = 127;
@@ -156,7 +157,7 @@ impl<'de> Deserializer<'de> for &mut WithAttachments<'de, '_> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         if let Some(bytes) = self.attachment()? {
-            return visitor.visit_byte_buf(bytes.to_vec());
+            return visitor.visit_byte_buf(copy::to_vec(bytes));
         }
         match self.text.peek() {
             Some(b'[') => self.array(visitor),
@@ -175,7 +176,7 @@ impl<'de> Deserializer<'de> for &mut WithAttachments<'de, '_> {
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.attachment()? {
-            Some(bytes) => visitor.visit_byte_buf(bytes.to_vec()),
+            Some(bytes) => visitor.visit_byte_buf(copy::to_vec(bytes)),
             None => self.deserialize_bytes(visitor),
         }
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::Packet;
-use crate::protocol::DecodeError;
+use crate::protocol::{DecodeError, copy};
 
 const SEPARATOR: char = '\x1e';
 
@@ -86,7 +86,7 @@ impl PayloadWriter {
     /// Adds a packet that is text already, digit first.
     pub fn push_text(&mut self, packet: &[u8]) {
         self.separate(packet.len());
-        self.body.extend_from_slice(packet);
+        copy::append(&mut self.body, packet);
     }
 
     /// Adds a binary message, as `b` and base64.
@@ -100,7 +100,7 @@ impl PayloadWriter {
     pub fn push_base64(&mut self, base64: &str) {
         self.separate(1 + base64.len());
         self.body.push(b'b');
-        self.body.extend_from_slice(base64.as_bytes());
+        copy::append(&mut self.body, base64.as_bytes());
     }
 
     /// Whether nothing has been added.
