@@ -33,6 +33,7 @@ pub mod extract;
 pub mod guide;
 pub mod handler;
 mod hub;
+mod panics;
 pub mod protocol;
 mod rooms;
 pub mod service;

@@ -2,9 +2,7 @@
 //!
 //! A handler is polled at once, on its connection's task; only one that has to wait is kept here.
 
-use std::any::Any;
-use std::future::{Future, ready};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::future::{Future, pending, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -15,6 +13,7 @@ use super::lanes::Lane;
 use crate::adapter::BoxFuture;
 use crate::engine::DisconnectReason;
 use crate::hub::{AckBody, BoxHandler, Call, Done, EventContext, Refusal, Socket};
+use crate::panics::{Panicked, guarded, let_go};
 
 /// The handlers of one connection.
 #[derive(Default)]
@@ -91,7 +90,7 @@ impl Work {
         call: impl FnOnce() -> BoxFuture<AckBody>,
     ) -> Self {
         let span = span(socket, name);
-        let future = guarded(&span, call)
+        let future = in_span(&span, call)
             .unwrap_or_else(|Panicked| Box::pin(ready(AckBody::error("internal error"))));
         let future = Pending::Event { future, ack, lane };
         Self { future, span }
@@ -100,7 +99,7 @@ impl Work {
     /// Polls it; a panic is its end, and nobody else's.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Finished> {
         let Self { future, span } = self;
-        guarded(span, || future.poll(cx)).unwrap_or_else(|Panicked| Poll::Ready(future.panicked()))
+        in_span(span, || future.poll(cx)).unwrap_or_else(|Panicked| Poll::Ready(future.panicked()))
     }
 }
 
@@ -165,6 +164,9 @@ impl Drop for Running {
         if matches!(self.work.future, Pending::Event { .. }) {
             self.socket.remove_pending();
         }
+        // One that has not ended owns values of users, and is among others that must be dropped too.
+        let nothing = Pending::Disconnect(Box::pin(pending()));
+        let_go(std::mem::replace(&mut self.work.future, nothing));
     }
 }
 
@@ -190,21 +192,15 @@ impl Handlers {
     }
 }
 
-/// What users have written has panicked, and that is traced.
-struct Panicked;
-
-fn guarded<T>(span: &Span, work: impl FnOnce() -> T) -> Result<T, Panicked> {
+fn in_span<T>(span: &Span, work: impl FnOnce() -> T) -> Result<T, Panicked> {
     let _in_span = span.enter();
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        tracing::error!(panic = panic_message(&*panic), "handler panicked");
-        Panicked
-    })
+    guarded(work)
 }
 
 /// Calls a handler that is not for an event.
 fn call(socket: &Socket, span: &Span, handler: &BoxHandler<Done>, call: Call) -> BoxFuture<Done> {
     let context = EventContext::new(socket.clone(), call);
-    guarded(span, || handler.call(context))
+    in_span(span, || handler.call(context))
         .unwrap_or_else(|Panicked| Box::pin(ready(Done(Err(Refusal::internal())))))
 }
 
@@ -221,10 +217,4 @@ async fn admit(socket: Socket) -> Result<(), Refusal> {
 
 fn span(socket: &Socket, event: &str) -> Span {
     tracing::debug_span!("event", socket = %socket.id(), nsp = socket.nsp(), event)
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("unknown")
 }

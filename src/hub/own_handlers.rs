@@ -1,9 +1,12 @@
 //! Handlers of one socket alone.
 
 use std::collections::HashMap;
+use std::future::ready;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{AckBody, BoxHandler};
+use super::{AckBody, BoxHandler, ErasedHandler, EventContext};
+use crate::adapter::BoxFuture;
+use crate::panics::let_go;
 use crate::sync::Lock;
 
 /// A table that is made when the first handler is added, and gone when its socket is: a handler may hold the socket that
@@ -28,8 +31,37 @@ struct Own {
     once: bool,
 }
 
+/// What the handler has captured may panic when it is dropped, wherever that is: in the connection's task, most often.
+struct Contained(Option<BoxHandler<AckBody>>);
+
+impl Contained {
+    fn handler(handler: BoxHandler<AckBody>) -> BoxHandler<AckBody> {
+        let options = handler.options;
+        let mut contained = BoxHandler::new(Self(Some(handler)));
+        contained.options = options;
+        contained
+    }
+}
+
+impl ErasedHandler<AckBody> for Contained {
+    fn call(&self, cx: EventContext) -> BoxFuture<AckBody> {
+        match &self.0 {
+            Some(handler) => handler.call(cx),
+            // Only while it is dropped.
+            None => Box::pin(ready(AckBody::SILENT)),
+        }
+    }
+}
+
+impl Drop for Contained {
+    fn drop(&mut self) {
+        let_go(self.0.take());
+    }
+}
+
 impl OwnHandlers {
     pub(super) fn add(&self, event: &str, handler: BoxHandler<AckBody>, once: bool) {
+        let handler = Contained::handler(handler);
         let own = Own { handler, once };
         let mut state = self.state.lock();
         let replaced = match &mut *state {

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 /// From the bottom to the top; a module may use itself and whatever stands before it.
-const LAYERS: [&str; 13] = [
+const LAYERS: [&str; 14] = [
     "sync",
+    "panics",
     "protocol",
     "engine",
     "connection",
@@ -33,7 +34,7 @@ const NARROW: [(&str, &[&str]); 2] = [
 ];
 
 /// The pure layers: no runtime, no clock, no random numbers.
-const PURE: [&str; 4] = ["sync", "protocol", "engine", "connection"];
+const PURE: [&str; 5] = ["sync", "panics", "protocol", "engine", "connection"];
 const IMPURE: [&str; 4] = ["tokio::", "getrandom", "Instant::now", "hyper"];
 
 fn sources(dir: &Path, found: &mut Vec<(String, String)>) {

@@ -23,5 +23,6 @@ mod polling;
 mod races;
 mod support;
 mod upgrade;
+mod user_code;
 mod vectors;
 mod ws_differential;

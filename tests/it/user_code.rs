@@ -1,0 +1,111 @@
+//! What users have written, where it may do harm: it panics when it is dropped.
+
+use std::future::{pending, ready};
+use std::sync::Arc;
+
+use axum::{Json, Router};
+use axum_socketio::{Data, Namespace, Socket, SocketIo};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+use crate::support::{Reasons, Server, Ws, echo, serve};
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// Panics when it is dropped, unless it is dropped because of a panic.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "on purpose");
+    }
+}
+
+async fn with(set: impl FnOnce(Namespace) -> Namespace) -> (Server, Reasons) {
+    let (namespace, reasons) = echo();
+    let io = SocketIo::builder().namespace("/", set(namespace)).build();
+    (serve(Router::new().layer(io.layer())).await, reasons)
+}
+
+/// The client leaves its namespace, and joins it anew over the same connection.
+async fn leave_and_join(ws: &mut Ws, reasons: &mut Reasons) {
+    ws.send("41").await;
+    assert_eq!(reasons.next().await, "client namespace disconnect");
+    ws.join("/").await;
+    ws.alive().await;
+}
+
+#[tokio::test]
+async fn a_handler_of_a_socket_alone_may_panic_when_its_socket_lets_go_of_it() {
+    let (server, mut reasons) = with(|namespace| {
+        namespace.on_connect(async |socket: Socket| {
+            let bomb = Arc::new(Bomb);
+            socket.on("x", move || {
+                let _held = &bomb;
+                ready(())
+            });
+        })
+    })
+    .await;
+    let mut ws = Ws::joined(server.addr).await;
+    leave_and_join(&mut ws, &mut reasons).await;
+}
+
+#[tokio::test]
+async fn a_handler_for_one_event_may_panic_when_it_is_dropped_behind_it() {
+    let (server, mut reasons) = with(|namespace| {
+        namespace.on_connect(async |socket: Socket| {
+            let bomb = Arc::new(Bomb);
+            socket.once("x", move |Data(n): Data<u32>| {
+                let _held = &bomb;
+                ready(Json(n))
+            });
+        })
+    })
+    .await;
+    let mut ws = Ws::joined(server.addr).await;
+    assert_eq!(ws.ask(r#"["x",1]"#).await, "[1]");
+    ws.alive().await;
+    leave_and_join(&mut ws, &mut reasons).await;
+}
+
+#[test]
+fn handlers_that_are_under_way_may_panic_when_their_runtime_is_shut_down() {
+    /// Says that it is dropped.
+    struct Told(mpsc::UnboundedSender<()>, Bomb);
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+
+    let (told, mut dropped) = mpsc::unbounded_channel();
+    let runtime = runtime();
+    let client = runtime.block_on(async {
+        let (server, _) = with(|namespace| {
+            namespace.on("wait", move || {
+                let told = Told(told.clone(), Bomb);
+                async move {
+                    let _held = told;
+                    pending::<()>().await;
+                }
+            })
+        })
+        .await;
+        let mut ws = Ws::joined(server.addr).await;
+        ws.send_all(&[r#"42["wait"]"#; 3]).await;
+        ws.alive().await;
+        ws
+    });
+    drop(runtime);
+    drop(client);
+    for _ in 0..3 {
+        assert_eq!(dropped.try_recv(), Ok(()));
+    }
+}
