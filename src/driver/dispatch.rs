@@ -466,6 +466,11 @@ impl Drop for Dispatch {
             socket.end(DisconnectReason::TransportClose);
             socket.release();
         }
+        // These had ended, and waited for their last handlers.
+        for socket in &self.ended {
+            socket.release();
+        }
+        self.client.close_commands();
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum_socketio::{DisconnectReason, Namespace, SocketIo};
+use axum_socketio::{DisconnectReason, Namespace, Order, Socket, SocketIo};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::support::{Clock, Http, Ws, serve, within};
@@ -138,4 +138,39 @@ async fn clients_are_closed_one_after_another_over_the_drain_window() {
     }
     drop(clients);
     within("the end", graceful).await.unwrap();
+}
+
+#[test]
+fn a_runtime_that_is_dropped_keeps_no_handler_of_a_socket_that_was_leaving() {
+    let held = Arc::new(());
+    let captured = Arc::clone(&held);
+    let namespace = Namespace::new()
+        .order(Order::Completed)
+        .on_connect(move |socket: Socket| async move {
+            let own = (socket.clone(), captured);
+            socket.on("own", move || {
+                let _held = &own;
+                std::future::ready(())
+            });
+        })
+        .on("hang", std::future::pending::<()>);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let client = runtime.block_on(async {
+        let io = SocketIo::builder().namespace("/", namespace).build();
+        let server = serve(Router::new().layer(io.layer())).await;
+        let mut client = Ws::joined(server.addr).await;
+        // The second waits for its turn, and the socket for it.
+        client
+            .send_all(&[r#"42["hang"]"#, r#"42["hang"]"#, "41"])
+            .await;
+        client.send_raw(b"\x89\x80\0\0\0\0").await;
+        within("a pong", client.event()).await;
+        client
+    });
+    drop(runtime);
+    drop(client);
+    assert_eq!(Arc::strong_count(&held), 1);
 }
