@@ -12,7 +12,7 @@ use axum_core::response::{IntoResponse, Response};
 use super::body::{Content, reason, words};
 use super::reply::IntoAck;
 use crate::extract::{EventContext, phase};
-use crate::hub::{AckBody, Admission, Answer, Done, Grant, Refusal, Rejected, grant};
+use crate::hub::{AckBody, Admission, Answer, Done, Grant, Kept, Refusal, Rejected};
 use crate::protocol::DecodeError;
 
 /// Where a handler runs, and what comes of it.
@@ -108,13 +108,13 @@ pub trait IntoGrant: Send {
 
 impl IntoGrant for () {
     fn into_grant(self) -> Grant {
-        Box::new(|_, _| {})
+        Grant::new()
     }
 }
 
 impl<T: Clone + Send + Sync + 'static> IntoGrant for Extension<T> {
     fn into_grant(self) -> Grant {
-        grant(self.0)
+        vec![Kept::new(self.0)]
     }
 }
 
@@ -124,8 +124,7 @@ macro_rules! grants {
         impl<$($T: IntoGrant),*> IntoGrant for ($($T,)*) {
             fn into_grant(self) -> Grant {
                 let ($($T,)*) = self;
-                $(let $T = $T.into_grant();)*
-                Box::new(|extensions, replaced| { $($T(extensions, replaced);)* })
+                [$($T.into_grant()),*].concat()
             }
         }
     };

@@ -1,15 +1,13 @@
 //! What a handler is given, and the handler as the hub calls it.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use http::Extensions;
 use http::request::Parts;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Socket;
+use super::{Grant, Socket};
 use crate::adapter::BoxFuture;
 use crate::engine::DisconnectReason;
 use crate::protocol::socket_io::Event;
@@ -281,18 +279,6 @@ impl AckBody {
 
 /// What a connect middleware decided: what the socket keeps, or why it may not connect.
 pub struct Admission(pub(crate) Result<Grant, Refusal>);
-
-/// What a middleware lets a socket keep. What it replaces is pushed to the list, to be dropped when no lock is held.
-pub(crate) type Grant = Box<dyn FnOnce(&mut Extensions, &mut Vec<Box<dyn Any + Send>>) + Send>;
-
-/// Lets a socket keep a value.
-pub(crate) fn grant<T: Clone + Send + Sync + 'static>(value: T) -> Grant {
-    Box::new(|extensions, replaced| {
-        if let Some(before) = extensions.insert(value) {
-            replaced.push(Box::new(before));
-        }
-    })
-}
 
 impl fmt::Debug for Admission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::Extensions;
 use http::request::Parts;
 
-use super::{Grant, Handshake};
+use super::{Grant, Handshake, Kept};
 use crate::sync::Lock;
 
 /// The request's parts, lent to one handler after another, and what was added to its extensions for this socket.
@@ -14,8 +14,8 @@ pub(super) struct SocketRequest {
     /// How many handlers are taking their arguments. Beside the lock, since it is asked for each event.
     extracting: AtomicUsize,
     slot: Lock<Slot>,
-    /// What middleware have returned and handlers have inserted.
-    added: Lock<Extensions>,
+    /// What middleware have returned and handlers have inserted, one of each type.
+    added: Lock<Vec<Kept>>,
 }
 
 /// The parts between events.
@@ -78,9 +78,9 @@ impl SocketRequest {
 
     /// Adds to the extensions, from the next handler on.
     pub(super) fn grant(&self, grant: Grant) {
-        let mut replaced = Vec::new();
-        grant(&mut self.added.lock(), &mut replaced);
-        drop(replaced);
+        for kept in grant {
+            self.add(kept);
+        }
         let mut slot = self.slot.lock();
         slot.stale = slot.lent > 0;
         let parts = slot.parts.take();
@@ -88,14 +88,33 @@ impl SocketRequest {
         drop(parts);
     }
 
+    fn add(&self, kept: Kept) {
+        let mut added = self.added.lock();
+        let replaced = match added.iter_mut().find(|other| other.is_like(&kept)) {
+            Some(other) => Some(std::mem::replace(other, kept)),
+            None => {
+                added.push(kept);
+                None
+            }
+        };
+        drop(added);
+        drop(replaced);
+    }
+
     pub(super) fn get<T: Clone + Send + Sync + 'static>(&self, handshake: &Handshake) -> Option<T> {
-        let added = self.added.lock().get::<T>().cloned();
-        added.or_else(|| handshake.extensions().get::<T>().cloned())
+        let added = self.added.lock();
+        let kept = added.iter().find(|kept| kept.is::<T>()).cloned();
+        drop(added);
+        kept.and_then(|kept| kept.get())
+            .or_else(|| handshake.extensions().get().cloned())
     }
 
     fn extensions(&self, handshake: &Handshake) -> Extensions {
         let mut extensions = handshake.extensions().clone();
-        extensions.extend(self.added.lock().clone());
+        let added = self.added.lock().clone();
+        for kept in &added {
+            kept.put_into(&mut extensions);
+        }
         extensions
     }
 }

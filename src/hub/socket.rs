@@ -19,7 +19,7 @@ use super::request::SocketRequest;
 use super::taken::Taken;
 use super::{
     AckBody, AckFuture, Answered, BoxHandler, Broadcast, Client, Command, Emitted, Grant,
-    Handshake, Nsp, ToSocket,
+    Handshake, Kept, Nsp, ToSocket,
 };
 use crate::engine::{DisconnectReason, EmitError, Frame, Pushed, Transport};
 use crate::protocol::Sid;
@@ -221,7 +221,7 @@ impl Socket {
     ///
     /// The value lives as long as the socket: one that holds the socket keeps both for ever. Keep its [`id`](Self::id) instead.
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) {
-        self.grant(super::grant(value));
+        self.grant(vec![Kept::new(value)]);
     }
 
     /// What [`insert`](Self::insert) keeps, a middleware returned as `Extension<T>`, or a layer put into the handshake's

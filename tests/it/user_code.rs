@@ -1,9 +1,10 @@
-//! What users have written, where it may do harm: it panics when it is dropped.
+//! What users have written, where it may do harm: it panics when it is dropped, or looks at the socket that holds it.
 
 use std::future::{pending, ready};
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use axum_socketio::{Data, Namespace, Socket, SocketIo};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -108,4 +109,41 @@ fn handlers_that_are_under_way_may_panic_when_their_runtime_is_shut_down() {
     for _ in 0..3 {
         assert_eq!(dropped.try_recv(), Ok(()));
     }
+}
+
+/// A value that holds its socket, and asks it for another when it is cloned.
+struct Looks(Socket);
+
+impl Clone for Looks {
+    fn clone(&self) -> Self {
+        self.0.insert(1_u8);
+        assert_eq!(self.0.get::<u8>(), Some(1));
+        Self(self.0.clone())
+    }
+}
+
+#[test]
+fn a_value_may_look_at_its_socket_when_it_is_cloned() {
+    // On a thread of its own, which a deadlock would block for ever.
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        runtime().block_on(async {
+            let (server, _) = with(|namespace| {
+                namespace
+                    .on("get", async |socket: Socket| {
+                        socket.insert(Looks(socket.clone()));
+                        Json(socket.get::<Looks>().is_some())
+                    })
+                    .on("extract", async |Extension(looks): Extension<Looks>| {
+                        Json(looks.0.connected())
+                    })
+            })
+            .await;
+            let mut ws = Ws::joined(server.addr).await;
+            assert_eq!(ws.ask(r#"["get"]"#).await, "[true]");
+            assert_eq!(ws.ask(r#"["extract"]"#).await, "[true]");
+        });
+        done.send(()).unwrap();
+    });
+    assert_eq!(wait.recv_timeout(Duration::from_secs(60)), Ok(()));
 }
