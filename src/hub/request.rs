@@ -6,6 +6,7 @@ use http::Extensions;
 use http::request::Parts;
 
 use super::{Grant, Handshake, Kept};
+use crate::panics::let_go;
 use crate::sync::Lock;
 
 /// The request's parts, lent to one handler after another, and what was added to its extensions for this socket.
@@ -116,5 +117,15 @@ impl SocketRequest {
             kept.put_into(&mut extensions);
         }
         extensions
+    }
+}
+
+/// It is the connection's task, most often, that lets go of a socket at last.
+impl Drop for SocketRequest {
+    fn drop(&mut self) {
+        let parts = self.slot.lock().parts.take();
+        let_go(parts);
+        let added = std::mem::take(&mut *self.added.lock());
+        added.into_iter().for_each(let_go);
     }
 }

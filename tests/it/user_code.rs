@@ -75,6 +75,16 @@ async fn a_handler_for_one_event_may_panic_when_it_is_dropped_behind_it() {
     leave_and_join(&mut ws, &mut reasons).await;
 }
 
+#[tokio::test]
+async fn a_value_that_a_socket_keeps_may_panic_when_it_is_dropped_with_it() {
+    let (server, mut reasons) = with(|namespace| {
+        namespace.on_connect(async |socket: Socket| socket.insert(Arc::new(Bomb)))
+    })
+    .await;
+    let mut ws = Ws::joined(server.addr).await;
+    leave_and_join(&mut ws, &mut reasons).await;
+}
+
 #[test]
 fn handlers_that_are_under_way_may_panic_when_their_runtime_is_shut_down() {
     /// Says that it is dropped.
