@@ -10,8 +10,8 @@ use super::running::{Finished, Handlers, Running, Work};
 use crate::connection::{Route, Router, Violation};
 use crate::engine::{DisconnectReason, Frame};
 use crate::hub::{
-    AckBody, Answer, BoxHandler, Call, Client, Ended, EventCall, EventContext, Order, Refusal,
-    Server, Socket, Unhandled, new_sid, reply,
+    AckBody, Answer, Asked, BoxHandler, Call, Client, Ended, EventCall, EventContext, Order,
+    Refusal, Server, Socket, Unhandled, new_sid, reply,
 };
 use crate::protocol::engine_io::Message;
 use crate::protocol::socket_io::{EncodedPacket, Event, Kind};
@@ -28,6 +28,8 @@ pub(super) struct Dispatch {
     handlers: Handlers,
     /// Sockets that have ended; their disconnect handlers start when all that came before has started.
     ended: Vec<Socket>,
+    /// How many events have been handed to a handler that is to acknowledge them.
+    asked: u64,
     /// A namespace has been joined at some time.
     pub(super) joined: bool,
 }
@@ -42,6 +44,7 @@ impl Dispatch {
             lanes: Lanes::default(),
             handlers: Handlers::default(),
             ended: Vec::new(),
+            asked: 0,
             joined: false,
         }
     }
@@ -370,6 +373,7 @@ impl Dispatch {
         lane: Option<Lane>,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
+        let ack = ack.map(|id| self.asked(id));
         let name = tracing::enabled!(tracing::Level::DEBUG).then(|| event.name().to_owned());
         let call = EventCall {
             event,
@@ -386,6 +390,13 @@ impl Dispatch {
             }
         });
         self.run(socket, work, cx)
+    }
+
+    /// Tells one call of a handler from others, whatever ids the client chooses.
+    fn asked(&mut self, id: u64) -> Asked {
+        self.asked = self.asked.wrapping_add(1);
+        let call = self.asked;
+        Asked { id, call }
     }
 
     /// Polls a handler for the first time, here and now.
@@ -429,13 +440,13 @@ impl Dispatch {
                 Ok(())
             }
             Finished::Event { ack, lane, answer } => {
-                let taken = ack.and_then(|id| socket.end_ack(id));
+                let taken = ack.and_then(|asked| socket.end_ack(asked));
                 lane.into_iter().for_each(|lane| self.lanes.free(lane));
                 if let AckBody(Answer::Malformed(error)) = answer {
                     return Err(Violation::Malformed(error));
                 }
                 // Who took the acknowledgement over answers, unless the handler failed before it could.
-                if let Some(id) = ack
+                if let Some(Asked { id, .. }) = ack
                     && taken.is_none_or(|answered| answer.is_error() && answered.claim())
                 {
                     reply(socket, id, answer);

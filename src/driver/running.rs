@@ -12,7 +12,7 @@ use tracing::Span;
 use super::lanes::Lane;
 use crate::adapter::BoxFuture;
 use crate::engine::DisconnectReason;
-use crate::hub::{AckBody, BoxHandler, Call, Done, EventContext, Refusal, Socket};
+use crate::hub::{AckBody, Asked, BoxHandler, Call, Done, EventContext, Refusal, Socket};
 use crate::panics::{Panicked, guarded, let_go};
 
 /// The handlers of one connection.
@@ -39,7 +39,7 @@ enum Pending {
     Connect(BoxFuture<Done>),
     Event {
         future: BoxFuture<AckBody>,
-        ack: Option<u64>,
+        ack: Option<Asked>,
         lane: Option<Lane>,
     },
     Disconnect(BoxFuture<Done>),
@@ -50,7 +50,7 @@ pub(super) enum Finished {
     Admitted(Result<(), Refusal>),
     Connected(Result<(), Refusal>),
     Event {
-        ack: Option<u64>,
+        ack: Option<Asked>,
         lane: Option<Lane>,
         answer: AckBody,
     },
@@ -85,7 +85,7 @@ impl Work {
     pub(super) fn event(
         socket: &Socket,
         name: &str,
-        ack: Option<u64>,
+        ack: Option<Asked>,
         lane: Option<Lane>,
         call: impl FnOnce() -> BoxFuture<AckBody>,
     ) -> Self {

@@ -64,7 +64,9 @@ impl<S: Sync, T> FromEvent<S, phase::Event, via::Event> for Ack<T> {
 
     async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, Infallible> {
         let socket = cx.socket().clone();
-        let wanted = cx.take_ack().map(|id| (id, socket.take_ack(id)));
+        let wanted = cx
+            .take_ack()
+            .map(|asked| (asked.id, socket.take_ack(asked)));
         Ok(Self {
             socket,
             wanted,

@@ -7,7 +7,7 @@ use http::request::Parts;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Grant, Socket};
+use super::{Asked, Grant, Socket};
 use crate::adapter::BoxFuture;
 use crate::engine::DisconnectReason;
 use crate::protocol::socket_io::Event;
@@ -92,8 +92,8 @@ pub(crate) enum Call {
 #[derive(Debug)]
 pub(crate) struct EventCall {
     pub(crate) event: Event,
-    /// The client's id for the acknowledgement, if it wants one.
-    pub(crate) ack: Option<u64>,
+    /// The acknowledgement, if the client wants one.
+    pub(crate) ack: Option<Asked>,
     /// An argument has taken the acknowledgement over.
     pub(crate) ack_taken: bool,
     /// The JSON of the arguments has been read, or checked.
@@ -165,7 +165,7 @@ impl EventContext {
     }
 
     /// An argument takes the acknowledgement over. Nothing if the client does not wait for one, or another argument has it.
-    pub(crate) fn take_ack(&mut self) -> Option<u64> {
+    pub(crate) fn take_ack(&mut self) -> Option<Asked> {
         let call = self.event_call()?;
         let taken = std::mem::replace(&mut call.ack_taken, true);
         call.ack.filter(|_| !taken)

@@ -36,4 +36,4 @@ pub use server::SocketIo;
 pub(crate) use server::{Connections, Server, Settings};
 pub(crate) use socket::Ended;
 pub use socket::Socket;
-pub(crate) use taken::Answered;
+pub(crate) use taken::{Answered, Asked};

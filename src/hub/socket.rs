@@ -18,7 +18,7 @@ use super::own_handlers::OwnHandlers;
 use super::request::SocketRequest;
 use super::taken::Taken;
 use super::{
-    AckBody, AckFuture, Answered, BoxHandler, Broadcast, Client, Command, Emitted, Grant,
+    AckBody, AckFuture, Answered, Asked, BoxHandler, Broadcast, Client, Command, Emitted, Grant,
     Handshake, Kept, Nsp, ToSocket,
 };
 use crate::engine::{DisconnectReason, EmitError, Frame, Pushed, Transport};
@@ -411,13 +411,13 @@ impl Socket {
     }
 
     /// A handler takes the acknowledgement over.
-    pub(crate) fn take_ack(&self, id: u64) -> Answered {
-        self.0.taken.take(id)
+    pub(crate) fn take_ack(&self, asked: Asked) -> Answered {
+        self.0.taken.take(asked)
     }
 
     /// A handler has ended: gives the acknowledgement that it took over.
-    pub(crate) fn end_ack(&self, id: u64) -> Option<Answered> {
-        self.0.taken.end(id)
+    pub(crate) fn end_ack(&self, asked: Asked) -> Option<Answered> {
+        self.0.taken.end(asked)
     }
 
     pub(crate) fn own_handler(&self, event: &str) -> Option<BoxHandler<AckBody>> {

@@ -5,6 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::sync::Lock;
 
+/// An acknowledgement that a client waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// The client's own id for it.
+    pub(crate) id: u64,
+    /// Which call of a handler is to answer: a client that breaks the rules uses one id for two events.
+    pub(crate) call: u64,
+}
+
 /// Whether an acknowledgement has been sent. Shared by the handler that took it and by the task that ran the handler: each
 /// may answer, the first one does.
 #[derive(Clone, Debug, Default)]
@@ -22,24 +31,25 @@ impl Answered {
 pub(super) struct Taken {
     /// Spares the lock in the usual case, that there are none.
     count: AtomicUsize,
+    /// By the call.
     list: Lock<Vec<(u64, Answered)>>,
 }
 
 impl Taken {
-    pub(super) fn take(&self, id: u64) -> Answered {
+    pub(super) fn take(&self, asked: Asked) -> Answered {
         let answered = Answered::default();
-        self.list.lock().push((id, answered.clone()));
+        self.list.lock().push((asked.call, answered.clone()));
         self.count.fetch_add(1, Ordering::Release);
         answered
     }
 
     /// The handler that may have taken it has ended.
-    pub(super) fn end(&self, id: u64) -> Option<Answered> {
+    pub(super) fn end(&self, asked: Asked) -> Option<Answered> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
         let mut list = self.list.lock();
-        let at = list.iter().position(|(taken, _)| *taken == id)?;
+        let at = list.iter().position(|(call, _)| *call == asked.call)?;
         let (_, answered) = list.swap_remove(at);
         self.count.fetch_sub(1, Ordering::Release);
         Some(answered)

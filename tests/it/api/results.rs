@@ -13,6 +13,7 @@ use axum_socketio::{
 };
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::{answers, with};
 use crate::support::{Http, Ws, serve};
@@ -305,4 +306,28 @@ async fn a_handler_may_pass_on_why_its_client_did_not_answer() {
         client.ask(r#"["reserved"]"#).await,
         r#"[{"error":"event name \"disconnect\" is reserved"}]"#
     );
+}
+
+#[tokio::test]
+async fn two_events_with_one_id_are_answered_each() {
+    let go = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&go);
+    let namespace = Namespace::new()
+        .on("late", move |ack: Ack<&'static str>| async move {
+            gate.acquire().await.unwrap().forget();
+            ack.send("late");
+        })
+        .on("now", async || Json("now"))
+        .on("fail", async |_ack: Ack<()>| {
+            Err::<(), _>((StatusCode::BAD_REQUEST, "no way"))
+        });
+    let (server, _io) = with(namespace).await;
+    let mut client = Ws::joined(server.addr).await;
+    client
+        .send_all(&[r#"421["late"]"#, r#"421["now"]"#, r#"421["fail"]"#])
+        .await;
+    assert_eq!(client.text().await, r#"431["now"]"#);
+    assert_eq!(client.text().await, r#"431[{"error":"no way"}]"#);
+    go.add_permits(1);
+    assert_eq!(client.text().await, r#"431["late"]"#);
 }
