@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -84,6 +84,7 @@ impl Sessions {
             shared: Arc::clone(&self.0),
             sid,
         };
+        agree();
         self.is_open().then_some(guard)
     }
 }
@@ -113,6 +114,13 @@ impl Drop for Guard {
             self.shared.changed.notify_waiters();
         }
     }
+}
+
+/// Stands between what a thread tells and what it asks. A handshake says that it runs and asks for a shutdown; who waits for
+/// the end knows of the shutdown and asks what runs. Without an order of all threads both could see nothing: the handshake
+/// would be let in, and not be waited for.
+fn agree() {
+    fence(Ordering::SeqCst);
 }
 
 fn close(entry: &Entry) {
@@ -156,6 +164,7 @@ impl Connections for Sessions {
         Box::pin(async move {
             shared.until(|| shared.shut.get().is_some()).await;
             let limit = shared.shut.get().copied().unwrap_or_else(Instant::now);
+            agree();
             let done = shared.until(|| shared.running.load(Ordering::Acquire) == 0);
             if tokio::time::timeout_at(limit, done).await.is_err() {
                 let connections = shared.running.load(Ordering::Relaxed);
