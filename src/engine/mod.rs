@@ -4,6 +4,7 @@
 //! [`session::Action`]s.
 
 mod config;
+mod flushed;
 mod frame;
 mod outbox;
 mod reason;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use super::Frame;
+use super::flushed::{Flushed, Waiting};
 use crate::protocol::EncodeError;
 use crate::sync::Lock;
 
@@ -67,7 +68,7 @@ struct State {
     closed: bool,
     waker: Option<Waker>,
     /// Who waits for room.
-    waiting: Vec<Waker>,
+    waiting: Waiting,
 }
 
 /// A queue longer than this is not kept when it is empty.
@@ -210,26 +211,33 @@ impl Outbox {
             state.refused = false;
         }
         let refused = state.refused;
-        let waiting = if self.is_low(&state) {
-            std::mem::take(&mut state.waiting)
-        } else {
-            Vec::new()
-        };
+        let waiting = self.is_low(&state).then(|| state.waiting.take());
         drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_iter().flatten().for_each(Waker::wake);
         refused
     }
 
-    /// Ready when no more than a quarter of either limit is waiting, or nothing ever will be.
-    pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Resolves when no more than a quarter of either limit is waiting, or nothing ever will be.
+    pub(crate) fn flushed(&self) -> Flushed<'_> {
+        Flushed::new(self)
+    }
+
+    /// Ready likewise. Who has to wait gets a number, and must [say](Self::forget_waiting) when it waits no longer.
+    pub(super) fn poll_flushed(&self, number: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         if state.closed || self.is_low(&state) {
             return Poll::Ready(());
         }
-        if !state.waiting.iter().any(|old| old.will_wake(cx.waker())) {
-            state.waiting.push(cx.waker().clone());
-        }
+        let number = *number.get_or_insert_with(|| state.waiting.number());
+        let before = state.waiting.keep(number, cx.waker());
+        drop(state);
+        drop(before);
         Poll::Pending
+    }
+
+    pub(super) fn forget_waiting(&self, number: u64) {
+        let waker = self.state.lock().waiting.remove(number);
+        drop(waker);
     }
 
     fn is_low(&self, state: &State) -> bool {
@@ -266,10 +274,10 @@ impl Outbox {
             closed: true,
             ..State::default()
         };
-        let before = std::mem::replace(&mut *state, closed);
+        let mut before = std::mem::replace(&mut *state, closed);
         self.measure(&state);
         drop(state);
-        before.waiting.into_iter().for_each(Waker::wake);
+        before.waiting.take().for_each(Waker::wake);
     }
 }
 
@@ -282,6 +290,8 @@ pub(crate) fn give_back<T>(queue: &mut VecDeque<T>) {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::pin::pin;
     use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
     use std::task::Wake;
@@ -354,16 +364,37 @@ mod tests {
         let (outbox, count) = (Outbox::new(2, 1000), Arc::new(Count::default()));
         let waker = Waker::from(Arc::clone(&count));
         let cx = &mut Context::from_waker(&waker);
-        assert!(outbox.poll_flushed(cx).is_ready());
+        assert!(pin!(outbox.flushed()).poll(cx).is_ready());
         outbox.push(frame(), false);
-        assert!(outbox.poll_flushed(cx).is_pending());
+        let mut flushed = pin!(outbox.flushed());
+        assert!(flushed.as_mut().poll(cx).is_pending());
         outbox.settle(1, frame().size(), false);
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
         outbox.push(frame(), false);
-        assert!(outbox.poll_flushed(cx).is_pending());
+        assert!(flushed.as_mut().poll(cx).is_pending());
         outbox.close();
         assert_eq!(count.0.load(Ordering::Relaxed), 2);
         assert_eq!(outbox.push(frame(), false), Pushed::Closed);
+    }
+
+    #[test]
+    fn of_who_waits_for_room_one_waker_is_kept_and_of_who_does_no_longer_none() {
+        let outbox = Outbox::new(2, 1000);
+        outbox.push(frame(), false);
+        let waiting = || outbox.state.lock().waiting.len();
+        let mut flushed = Box::pin(outbox.flushed());
+        for _ in 0..2 {
+            let waker = Waker::from(Arc::new(Count::default()));
+            assert!(
+                flushed
+                    .as_mut()
+                    .poll(&mut Context::from_waker(&waker))
+                    .is_pending()
+            );
+            assert_eq!(waiting(), 1);
+        }
+        drop(flushed);
+        assert_eq!(waiting(), 0);
     }
 
     #[test]

@@ -285,7 +285,7 @@ impl Socket {
     /// # }
     /// ```
     pub async fn flushed(&self) {
-        let flushed = std::future::poll_fn(|cx| self.0.client.outbox.poll_flushed(cx));
+        let flushed = self.0.client.outbox.flushed();
         select(pin!(flushed), pin!(self.closed())).await;
     }
 
