@@ -8,10 +8,34 @@ use crate::engine::give_back;
 use crate::protocol::socket_io::Event;
 
 /// What has been received and waits, in order.
+///
+/// Apart by namespace, since each packet that comes in asks what may go: what stands behind the first request of a namespace
+/// is not looked at for that, however much it is.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    waiting: VecDeque<(ByteString, Request)>,
+    /// None is empty; in the order of their first requests.
+    queues: VecDeque<Queue>,
+    /// What the last queue left: the next one needs not allocate.
+    spare: VecDeque<Waiting>,
+    /// How many requests have ever waited.
+    received: u64,
+    len: usize,
     bytes: usize,
+}
+
+/// What waits for one namespace.
+#[derive(Debug)]
+struct Queue {
+    nsp: ByteString,
+    waiting: VecDeque<Waiting>,
+    connects: usize,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// In the order of arrival, over all namespaces.
+    number: u64,
+    request: Request,
 }
 
 /// What a client wants of a namespace.
@@ -25,7 +49,7 @@ pub(super) enum Request {
 impl Backlog {
     /// How many requests wait.
     pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+        self.len
     }
 
     /// The size of their arguments, in bytes.
@@ -34,8 +58,24 @@ impl Backlog {
     }
 
     pub(super) fn push(&mut self, nsp: ByteString, request: Request) {
+        self.len += 1;
         self.bytes += request.size();
-        self.waiting.push_back((nsp, request));
+        let number = self.received;
+        self.received += 1;
+        let connects = request.connects();
+        let waiting = Waiting { number, request };
+        if let Some(queue) = self.queues.iter_mut().find(|queue| queue.nsp == nsp) {
+            queue.connects += connects;
+            queue.waiting.push_back(waiting);
+            return;
+        }
+        let mut queue = Queue {
+            nsp,
+            waiting: std::mem::take(&mut self.spare),
+            connects,
+        };
+        queue.waiting.push_back(waiting);
+        self.queues.push_back(queue);
     }
 
     /// Takes the first request that may go and does not overtake another for its namespace.
@@ -43,64 +83,98 @@ impl Backlog {
         &mut self,
         may_go: impl Fn(&ByteString, &Request) -> bool,
     ) -> Option<(ByteString, Request)> {
-        let mut stuck: Vec<&ByteString> = Vec::new();
-        let at = self.waiting.iter().position(|(nsp, request)| {
-            let goes = !stuck.contains(&nsp) && may_go(nsp, request);
-            if !goes && !stuck.contains(&nsp) {
-                stuck.push(nsp);
-            }
-            goes
+        let at = self.queues.iter().position(|queue| {
+            let first = queue.waiting.front();
+            first.is_some_and(|first| may_go(&queue.nsp, &first.request))
         })?;
-        let (nsp, request) = self.waiting.remove(at)?;
-        self.bytes -= request.size();
-        give_back(&mut self.waiting);
+        let mut queue = self.queues.remove(at)?;
+        let nsp = queue.nsp.clone();
+        let request = queue.waiting.pop_front()?.request;
+        self.count_off(&request);
+        queue.connects -= request.connects();
+        self.put_back(queue);
         Some((nsp, request))
     }
 
-    fn of<'a>(&'a self, nsp: &'a ByteString) -> impl Iterator<Item = &'a Request> {
-        let waiting = self.waiting.iter();
-        waiting.filter_map(move |(of, request)| (of == nsp).then_some(request))
-    }
-
     pub(super) fn has(&self, nsp: &ByteString) -> bool {
-        self.of(nsp).next().is_some()
+        self.queue(nsp).is_some()
     }
 
     /// Whether events wait for the socket that is there now.
     pub(super) fn has_events(&self, nsp: &ByteString) -> bool {
-        matches!(self.of(nsp).next(), Some(Request::Event(..)))
+        let first = self.queue(nsp).and_then(|queue| queue.waiting.front());
+        first.is_some_and(Waiting::is_event)
     }
 
-    /// Whether the client waits to join again, and that is the last it said of it.
+    /// Whether the client waits to join again.
     pub(super) fn rejoins(&self, nsp: &ByteString) -> bool {
-        self.of(nsp)
-            .any(|request| matches!(request, Request::Connect(_)))
+        self.queue(nsp).is_some_and(|queue| queue.connects > 0)
     }
 
     /// Drops the events for the socket that is there now.
     pub(super) fn drop_events(&mut self, nsp: &ByteString) {
-        let mut over = false;
-        self.retain(|of, request| {
-            over |= of == nsp && !matches!(request, Request::Event(..));
-            of != nsp || over
-        });
+        let at = self.queues.iter().position(|queue| queue.nsp == *nsp);
+        let Some(mut queue) = at.and_then(|at| self.queues.remove(at)) else {
+            return;
+        };
+        let events = queue.events();
+        for Waiting { request, .. } in queue.waiting.drain(..events) {
+            self.count_off(&request);
+        }
+        self.put_back(queue);
     }
 
-    /// Nobody will join any more.
+    /// Nobody will join any more: what waits for that is dropped.
     pub(super) fn close(&mut self) {
-        let mut over: Vec<ByteString> = Vec::new();
-        self.retain(|nsp, request| {
-            if !matches!(request, Request::Event(..)) {
-                over.push(nsp.clone());
+        for mut queue in std::mem::take(&mut self.queues) {
+            let events = queue.events();
+            for Waiting { request, .. } in queue.waiting.drain(events..) {
+                self.count_off(&request);
             }
-            !over.contains(nsp)
-        });
+            queue.connects = 0;
+            self.put_back(queue);
+        }
     }
 
-    fn retain(&mut self, mut keep: impl FnMut(&ByteString, &Request) -> bool) {
-        self.waiting.retain(|(nsp, request)| keep(nsp, request));
-        give_back(&mut self.waiting);
-        self.bytes = self.waiting.iter().map(|(_, request)| request.size()).sum();
+    fn queue(&self, nsp: &ByteString) -> Option<&Queue> {
+        self.queues.iter().find(|queue| queue.nsp == *nsp)
+    }
+
+    fn count_off(&mut self, request: &Request) {
+        self.len -= 1;
+        self.bytes -= request.size();
+    }
+
+    /// Keeps a queue that was taken out, in its order, unless it is empty.
+    fn put_back(&mut self, mut queue: Queue) {
+        if queue.waiting.is_empty() {
+            give_back(&mut queue.waiting);
+            give_back(&mut self.queues);
+            self.spare = queue.waiting;
+            return;
+        }
+        let at = self
+            .queues
+            .partition_point(|other| other.number() < queue.number());
+        self.queues.insert(at, queue);
+    }
+}
+
+impl Queue {
+    /// How many events wait for the socket that is there now: those before any other request.
+    fn events(&self) -> usize {
+        let waiting = self.waiting.iter();
+        waiting.take_while(|waiting| waiting.is_event()).count()
+    }
+
+    fn number(&self) -> Option<u64> {
+        self.waiting.front().map(|first| first.number)
+    }
+}
+
+impl Waiting {
+    fn is_event(&self) -> bool {
+        matches!(self.request, Request::Event(..))
     }
 }
 
@@ -111,5 +185,43 @@ impl Request {
             Self::Event(_, event) => event.args().size(),
             Self::Disconnect => 0,
         }
+    }
+
+    fn connects(&self) -> usize {
+        usize::from(matches!(self, Self::Connect(_)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_go_is_taken_in_the_order_of_arrival_over_all_namespaces() {
+        let mut backlog = Backlog::default();
+        for nsp in ["/a", "/b", "/a", "/c", "/b", "/a"] {
+            backlog.push(nsp.into(), Request::Disconnect);
+        }
+        let mut taken = String::new();
+        let mut take = |backlog: &mut Backlog, stuck: &str| {
+            let (nsp, _) = backlog.take(|nsp, _| **nsp != *stuck)?;
+            taken.push_str(&nsp);
+            Some(())
+        };
+        take(&mut backlog, "/a").unwrap();
+        while take(&mut backlog, "").is_some() {}
+        assert_eq!(taken, "/b/a/a/c/b/a");
+        assert_eq!((backlog.len(), backlog.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn however_much_waits_only_the_first_of_each_namespace_is_looked_at() {
+        let mut backlog = Backlog::default();
+        for nsp in ["/a", "/b"].repeat(1000) {
+            backlog.push(nsp.into(), Request::Disconnect);
+        }
+        assert_eq!(backlog.queues.len(), 2);
+        assert!(backlog.take(|_, _| false).is_none());
+        assert_eq!(backlog.len(), 2000);
     }
 }
