@@ -222,8 +222,9 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// sent to it. Default: 1,024.
     ///
     /// When there are so many, or when they need as much memory as [`max_payload`](Self::max_payload), the connection is not
-    /// read from until some have gone on: that is the back-pressure. A client is not blamed for a pong that was not read,
-    /// unless it stays unread for longer than `ping_interval` and twice `ping_timeout`.
+    /// read from until some have gone on: that is the back-pressure. While an acknowledgement of the client is awaited, twice
+    /// as much is read: it may lie behind events that wait for the handler which awaits it. A client is not blamed for a
+    /// pong that was not read, unless it stays unread for longer than `ping_interval` and twice `ping_timeout`.
     pub fn max_queued(mut self, packets: usize) -> Self {
         self.settings.max_queued = packets.max(1);
         self

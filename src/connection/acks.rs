@@ -35,6 +35,11 @@ impl<W> Acks<W> {
         waiter
     }
 
+    /// Whether nothing waits for an answer.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// The client has left: nobody will answer any more.
     pub(crate) fn close(&mut self) -> Vec<W> {
         self.closed = true;

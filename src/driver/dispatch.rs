@@ -51,10 +51,23 @@ impl Dispatch {
 
     /// Whether so much waits for handlers to go on that nothing more may be taken in.
     pub(super) fn is_full(&self) -> bool {
+        // What a handler awaits may lie behind events that wait for this handler.
+        self.keeps(1) && (!self.awaits_answers() || self.keeps(2))
+    }
+
+    /// Whether so many `times` as much waits as the settings say.
+    fn keeps(&self, times: usize) -> bool {
+        let settings = &self.server.settings;
         let (requests, bytes) = self.router.backlog();
         let bytes = bytes + requests * OVERHEAD + self.lanes.bytes();
-        requests >= self.server.settings.max_queued
-            || bytes >= self.server.settings.engine.max_payload
+        requests >= settings.max_queued.saturating_mul(times)
+            || bytes >= settings.engine.max_payload.saturating_mul(times)
+    }
+
+    /// Whether the client has been asked for acknowledgements that have not come.
+    fn awaits_answers(&self) -> bool {
+        let mut sockets = self.router.sockets();
+        sockets.any(|socket| socket.member().awaits_answers())
     }
 
     /// Whether nothing may start that makes more work: the client has much to read, or many handlers are under way.

@@ -83,6 +83,11 @@ impl Member {
         }
     }
 
+    /// Whether an answer of the client is awaited.
+    pub(crate) fn awaits_answers(&self) -> bool {
+        !self.acks.lock().is_empty()
+    }
+
     /// The client has left: nobody will answer any more.
     pub(crate) fn close_acks(&self) {
         let sinks = self.acks.lock().close();

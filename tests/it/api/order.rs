@@ -348,3 +348,26 @@ async fn what_waits_when_the_server_closes_the_connection_is_dropped() {
         assert!(log.take().is_empty(), "the second has not started");
     }
 }
+
+#[tokio::test]
+async fn an_answer_behind_more_events_than_may_wait_reaches_the_handler_that_awaits_it() {
+    let namespace = Namespace::new()
+        .max_pending(1)
+        .on("ask", async |socket: Socket| {
+            let answer = socket.no_timeout().emit_with_ack::<u32>("q", ()).await;
+            Json(answer.unwrap())
+        })
+        .on("x", async || {});
+    let io = SocketIo::builder()
+        .max_queued(2)
+        .namespace("/", namespace)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Ws::joined(server.addr).await;
+    client
+        .send_all(&[r#"427["ask"]"#, r#"42["x"]"#, r#"42["x"]"#])
+        .await;
+    assert_eq!(client.text().await, r#"420["q"]"#);
+    client.send("430[1]").await;
+    assert_eq!(client.text().await, "437[1]");
+}
