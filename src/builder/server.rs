@@ -1,6 +1,5 @@
 //! The server's options.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +7,9 @@ use std::time::Duration;
 use super::Namespace;
 use crate::driver::Sessions;
 use crate::engine::{Config, Transport};
-use crate::hub::{AckFormat, Nsp, NspOptions, Order, Server, Settings, SocketIo, Unhandled};
+use crate::hub::{
+    AckFormat, Family, Nsp, NspOptions, Nsps, Order, Pattern, Server, Settings, SocketIo, Unhandled,
+};
 use crate::protocol::socket_io::Limits;
 
 /// As good as for ever: what a longer time would be added to has no place for the sum.
@@ -42,6 +43,7 @@ impl SocketIo {
                 limits: Limits::default(),
                 path: "/socket.io".to_owned(),
                 max_namespaces: 64,
+                max_dynamic_namespaces: 10_000,
                 max_queued: 1024,
                 max_handlers: 1024,
                 drain_window: Duration::from_secs(5),
@@ -63,6 +65,27 @@ impl SocketIo {
 impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// Adds a namespace. `"/"` is there also when it is not added: it admits everybody and handles nothing. The slash in
     /// front may be left out.
+    ///
+    /// A name with parameters, as axum's routes have them, is a pattern: a namespace is made when a client asks for a name
+    /// that fits it, and is gone with its last socket. Handlers find the parameters by axum's `Path`, and a middleware that
+    /// returns `false` says that there is no such namespace. Of several patterns that a name fits, the first one has it.
+    /// [`SocketIo::of`] takes the pattern for all of its namespaces. In Node: `of(/regex/)` and `of(fn)`.
+    ///
+    /// ```
+    /// use axum::extract::Path;
+    /// use axum_socketio::{Namespace, SocketIo};
+    ///
+    /// async fn is_open(Path(order): Path<u64>) -> bool { order > 0 }
+    ///
+    /// let orders = Namespace::new().middleware(is_open);
+    /// let io = SocketIo::builder().namespace("/orders-{id}", orders).build();
+    /// io.of("/orders-7").emit("shipped", ());        // to one of them
+    /// io.of("/orders-{id}").emit("closing", ());     // to all there are
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When the server is built, if axum knows no such pattern.
     pub fn namespace(mut self, name: impl Into<String>, namespace: Namespace<S>) -> Self {
         let mut name = name.into();
         if !name.starts_with('/') {
@@ -197,6 +220,13 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
+    /// How many [dynamic namespaces](Self::namespace) of one pattern may be there at a time. Default: 10,000. A client that asks
+    /// for one more is refused with `Too many namespaces`. Node has no limit.
+    pub fn max_dynamic_namespaces(mut self, namespaces: usize) -> Self {
+        self.settings.max_dynamic_namespaces = namespaces;
+        self
+    }
+
     /// How many rooms one socket may join, not counting that of its own id. Default: 1,024.
     pub fn max_rooms(mut self, rooms: usize) -> Self {
         self.options.max_rooms = rooms;
@@ -273,15 +303,21 @@ impl SocketIoBuilder {
             options,
         } = self;
         let nothing = Arc::new(());
-        let mut nsps = HashMap::new();
+        let mut nsps = Nsps::default();
         let root = ("/".to_owned(), Namespace::new());
         let declared = namespaces.iter().any(|(name, _)| name == "/");
         for (name, namespace) in namespaces.into_iter().chain((!declared).then_some(root)) {
             let (handlers, options) = namespace.finish(&nothing, options);
-            let name: Arc<str> = name.into();
-            let nsp = Arc::new(Nsp::new(Arc::clone(&name), handlers, options));
-            if let Some(first) = nsps.insert(name, nsp) {
-                tracing::warn!(nsp = %first.name, "two namespaces of one name: the second replaces the first");
+            let (name, handlers): (Arc<str>, _) = (name.into(), Arc::new(handlers));
+            let first = if Pattern::is(&name) {
+                let (pattern, max) = (Pattern::new(&name), settings.max_dynamic_namespaces);
+                let name = Arc::clone(&name);
+                nsps.add_family(Family::new(name, pattern, handlers, options, max))
+            } else {
+                nsps.add(Nsp::new(Arc::clone(&name), handlers, options))
+            };
+            if !first {
+                tracing::warn!(nsp = %name, "two namespaces of one name: the second replaces the first");
             }
         }
         SocketIo::new(Server {

@@ -10,7 +10,7 @@ use super::running::{Finished, Handlers, Running, Work};
 use crate::connection::{Route, Router, Violation};
 use crate::engine::{DisconnectReason, Frame};
 use crate::hub::{
-    AckBody, Answer, Asked, BoxHandler, Call, Client, Ended, EventCall, EventContext, Order,
+    AckBody, Answer, Asked, BoxHandler, Call, Client, Ended, EventCall, EventContext, Found, Order,
     Refusal, Server, Socket, Unhandled, new_sid, reply,
 };
 use crate::protocol::engine_io::Message;
@@ -242,21 +242,26 @@ impl Dispatch {
         auth: Option<ByteString>,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
-        let Some(found) = self.server.nsps.get(&**nsp) else {
-            let refusal = Refusal {
-                message: "Invalid namespace".to_owned(),
-                data: None,
-            };
-            self.refuse(nsp, &refusal);
-            return Ok(());
+        let handshake = self.client.handshake.extensions();
+        let (found, extensions) = match self.server.nsps.find(nsp, handshake) {
+            Found::Nsp { nsp, extensions } => (nsp, extensions),
+            Found::Nothing => {
+                self.refuse(nsp, &Refusal::invalid_namespace());
+                return Ok(());
+            }
+            Found::TooMany => {
+                self.refuse(nsp, &Refusal::new("Too many namespaces"));
+                return Ok(());
+            }
         };
         let Some(id) = new_sid() else {
             self.refuse(nsp, &Refusal::internal());
             return Ok(());
         };
-        let socket = Socket::new(id, Arc::clone(found), Arc::clone(&self.client), auth);
+        let client = Arc::clone(&self.client);
+        let socket = Socket::new(id, found, client, auth, extensions);
         self.router.join(nsp.clone(), socket.clone());
-        if found.handlers.middleware.is_empty() {
+        if socket.namespace().handlers.middleware.is_empty() {
             return self.admitted(&socket, Ok(()), cx);
         }
         self.run(&socket, Work::admit(&socket), cx)

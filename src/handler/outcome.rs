@@ -10,6 +10,7 @@ use axum::Extension;
 use axum_core::response::{IntoResponse, Response};
 
 use super::body::{Content, reason, words};
+use super::refused::Refused;
 use super::reply::IntoAck;
 use crate::extract::{EventContext, phase};
 use crate::hub::{AckBody, Admission, Answer, Done, Grant, Kept, Refusal, Rejected};
@@ -35,7 +36,7 @@ pub trait Phase: Send + Sync + Sized + 'static {
     message = "a Socket.IO handler cannot return `{Self}` here",
     note = "the handler of an event returns an acknowledgement: `()`, `Json<T>`, `Reply<T>`, `(StatusCode, _)`, a \
             `Response`, or a `Result` of them",
-    note = "a middleware returns `()`, `Extension<T>`, a tuple of them, or a `Result` of them",
+    note = "a middleware returns `()`, `Extension<T>`, a tuple of them, a `Result` of them, or a `bool`",
     note = "connect and disconnect handlers return `()` or `Result<(), E>`"
 )]
 pub trait IntoOutcome<P: Phase>: Send {
@@ -93,10 +94,7 @@ impl Phase for phase::Middleware {
     }
 
     fn malformed(error: DecodeError) -> Admission {
-        Admission(Err(Refusal {
-            message: error.to_string(),
-            data: None,
-        }))
+        Admission(Err(Refusal::new(error.to_string())))
     }
 }
 
@@ -147,6 +145,17 @@ impl<T: IntoGrant> IntoAdmission for T {
     }
 }
 
+/// Whether there is such a namespace, for this client.
+impl IntoAdmission for bool {
+    fn into_admission(self) -> Result<Grant, Response> {
+        if self {
+            Ok(Grant::new())
+        } else {
+            Err(Refused::invalid_namespace().into_response())
+        }
+    }
+}
+
 impl<T: IntoGrant, E: IntoResponse + Send> IntoAdmission for Result<T, E> {
     fn into_admission(self) -> Result<Grant, Response> {
         self.map(IntoGrant::into_grant)
@@ -191,7 +200,7 @@ macro_rules! done {
             }
 
             fn malformed(error: DecodeError) -> Done {
-                Done(Err(Refusal { message: error.to_string(), data: None }))
+                Done(Err(Refusal::new(error.to_string())))
             }
         }
 

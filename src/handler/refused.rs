@@ -31,10 +31,11 @@ pub struct Refused(Refusal);
 impl Refused {
     /// The client gets `new Error(message)`.
     pub fn new(message: impl Into<String>) -> Self {
-        Self(Refusal {
-            message: message.into(),
-            data: None,
-        })
+        Self(Refusal::new(message))
+    }
+
+    pub(super) fn invalid_namespace() -> Self {
+        Self(Refusal::invalid_namespace())
     }
 
     /// The client finds it as `error.data`.

@@ -16,11 +16,12 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
+use super::emit::packet_frame;
 use super::operators::Wait;
 use super::{Nsp, Socket};
 use crate::adapter::Answers;
-use crate::engine::{EmitError, Frame};
-use crate::protocol::{Args, ArgsError, Sid};
+use crate::engine::EmitError;
+use crate::protocol::{Args, ArgsError, EncodedArgs, Sid};
 use crate::rooms::{Answer, Member, Target};
 use crate::sync::Lock;
 
@@ -191,8 +192,8 @@ pub struct AckSummary {
 pub struct AckStream<R> {
     shared: Arc<Collector>,
     timer: Timer,
-    /// The namespace and the id, where nobody waits any more once this is dropped.
-    asked: Option<(Arc<Nsp>, u64)>,
+    /// Namespaces and the ids in them, where nobody waits any more once this is dropped.
+    asked: Vec<(Arc<Nsp>, u64)>,
     unreadable: Vec<Sid>,
     error: Option<EmitError>,
     answer: PhantomData<fn() -> R>,
@@ -239,14 +240,25 @@ impl Answers for Collector {
 }
 
 impl<R: DeserializeOwned> AckStream<R> {
-    pub(crate) fn ask(nsp: &Arc<Nsp>, target: &Target, frame: &Frame, id: u64, wait: Wait) -> Self {
+    pub(crate) fn ask(
+        nsps: Vec<Arc<Nsp>>,
+        target: &Target,
+        args: &EncodedArgs,
+        wait: Wait,
+    ) -> Self {
         let shared = Arc::new(Collector::default());
-        nsp.adapter
-            .broadcast_with_ack(target, frame, id, Arc::clone(&shared) as Arc<dyn Answers>);
+        let timer = nsps.first().and_then(|nsp| timer(wait, nsp));
+        let ask = |nsp: Arc<Nsp>| {
+            let id = nsp.next_ack_id();
+            let frame = packet_frame(args.clone(), &nsp.name, Some(id));
+            let answers = Arc::clone(&shared) as Arc<dyn Answers>;
+            nsp.adapter.broadcast_with_ack(target, &frame, id, answers);
+            (nsp, id)
+        };
         Self {
+            asked: nsps.into_iter().map(ask).collect(),
             shared,
-            timer: timer(wait, nsp),
-            asked: Some((Arc::clone(nsp), id)),
+            timer,
             unreadable: Vec::new(),
             error: None,
             answer: PhantomData,
@@ -254,11 +266,11 @@ impl<R: DeserializeOwned> AckStream<R> {
     }
 
     /// Nobody was asked.
-    pub(crate) fn empty(error: Option<EmitError>) -> Self {
+    pub(crate) fn failed(error: Option<EmitError>) -> Self {
         Self {
             shared: Arc::default(),
             timer: None,
-            asked: None,
+            asked: Vec::new(),
             unreadable: Vec::new(),
             error,
             answer: PhantomData,
@@ -339,13 +351,12 @@ impl<R: DeserializeOwned> Stream for AckStream<R> {
 
 impl<R> Drop for AckStream<R> {
     fn drop(&mut self) {
-        let Some((nsp, id)) = self.asked.take() else {
-            return;
-        };
         let missing: Vec<_> = self.shared.0.lock().missing.drain().collect();
-        for member in missing.into_iter().filter_map(|sid| nsp.members.get(sid)) {
-            let unanswered = member.acks.lock().take(id);
-            drop(unanswered);
+        for (nsp, id) in &self.asked {
+            for member in missing.iter().filter_map(|sid| nsp.members.get(*sid)) {
+                let unanswered = member.acks.lock().take(*id);
+                drop(unanswered);
+            }
         }
     }
 }

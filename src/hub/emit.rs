@@ -64,14 +64,21 @@ pub(crate) fn event_frame<T: serde::Serialize + ?Sized>(
     args: &T,
     id: Option<u64>,
 ) -> Result<Frame, EmitError> {
+    event_args(event, args).map(|args| packet_frame(args, nsp, id))
+}
+
+/// Encodes an event for whatever namespace.
+pub(crate) fn event_args<T: serde::Serialize + ?Sized>(
+    event: &str,
+    args: &T,
+) -> Result<EncodedArgs, EmitError> {
     if reserved(event).is_some() {
         return Err(EmitError::Reserved(event.to_owned()));
     }
-    let args = EncodedArgs::event(event, args).map_err(EmitError::Serialize)?;
-    Ok(Frame::new(EncodedPacket::from_args(
-        args,
-        Kind::Event,
-        nsp,
-        id,
-    )))
+    EncodedArgs::event(event, args).map_err(EmitError::Serialize)
+}
+
+/// Makes the packet of one namespace of it.
+pub(crate) fn packet_frame(args: EncodedArgs, nsp: &str, id: Option<u64>) -> Frame {
+    Frame::new(EncodedPacket::from_args(args, Kind::Event, nsp, id))
 }

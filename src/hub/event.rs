@@ -297,11 +297,20 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn internal() -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {
-            message: "internal error".to_owned(),
+            message: message.into(),
             data: None,
         }
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::new("internal error")
+    }
+
+    /// As if there was no such namespace.
+    pub(crate) fn invalid_namespace() -> Self {
+        Self::new("Invalid namespace")
     }
 }
 

@@ -1,13 +1,14 @@
 //! One running namespace.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::StatusCode;
 use rustc_hash::FxHashMap;
 
+use super::nsps::Family;
 use super::{AckBody, Admission, BoxHandler, Done, EventContext, Socket};
 use crate::adapter::BoxFuture;
 use crate::adapter::{Adapter, Memory};
@@ -97,15 +98,17 @@ pub(crate) struct NspOptions {
 
 pub(crate) struct Nsp {
     pub(crate) name: Arc<str>,
-    pub(crate) handlers: Handlers,
+    pub(crate) handlers: Arc<Handlers>,
     pub(crate) options: NspOptions,
     pub(crate) members: Arc<Table>,
     pub(crate) adapter: Arc<dyn Adapter>,
     ack_id: AtomicU64,
+    /// Whose pattern its name fits, if it was made for that.
+    family: Weak<Family>,
 }
 
 impl Nsp {
-    pub(crate) fn new(name: Arc<str>, handlers: Handlers, options: NspOptions) -> Self {
+    pub(crate) fn new(name: Arc<str>, handlers: Arc<Handlers>, options: NspOptions) -> Self {
         let members = Arc::new(Table::new());
         let adapter = Arc::new(Memory::new(Arc::clone(&members), options.max_rooms));
         Self {
@@ -115,7 +118,13 @@ impl Nsp {
             members,
             adapter,
             ack_id: AtomicU64::new(0),
+            family: Weak::new(),
         }
+    }
+
+    pub(super) fn of_family(mut self, family: &Arc<Family>) -> Self {
+        self.family = Arc::downgrade(family);
+        self
     }
 
     /// Ids of acknowledgements are counted per namespace, so that one packet can ask many sockets.
@@ -125,6 +134,14 @@ impl Nsp {
 
     pub(crate) fn socket(&self, id: Sid) -> Option<Socket> {
         Socket::from_link(self.members.get(id)?.link.upgrade()?)
+    }
+}
+
+impl Drop for Nsp {
+    fn drop(&mut self) {
+        if let Some(family) = self.family.upgrade() {
+            family.forget(&self.name);
+        }
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::emit::event_frame;
-use super::{AckFuture, AckStream, Emitted, Nsp, RemoteSocket, Socket};
+use super::emit::{event_args, event_frame, packet_frame};
+use super::{AckFuture, AckStream, Emitted, Family, Nsp, RemoteSocket, Socket};
 use crate::adapter::AdapterError;
+use crate::engine::Frame;
 use crate::rooms::{Room, Rooms, Target};
 
 /// How long an answer is waited for.
@@ -45,25 +46,56 @@ impl Wait {
 #[derive(Clone)]
 #[must_use = "nothing is sent before `emit`"]
 pub struct Broadcast {
-    /// `None`: this server has no such namespace.
-    nsp: Option<Arc<Nsp>>,
+    place: Place,
     target: Target,
     wait: Wait,
 }
 
-impl Broadcast {
-    pub(crate) fn new(nsp: Arc<Nsp>, target: Target) -> Self {
-        Self {
-            nsp: Some(nsp),
-            target,
-            wait: Wait::Default,
+/// Where the sockets are.
+#[derive(Clone)]
+enum Place {
+    Nowhere,
+    Nsp(Arc<Nsp>),
+    /// In whatever namespaces of a pattern there are.
+    Family(Arc<Family>),
+}
+
+impl Place {
+    /// Its namespaces, as they are now.
+    fn nsps(&self) -> Vec<Arc<Nsp>> {
+        match self {
+            Self::Nowhere => Vec::new(),
+            Self::Nsp(nsp) => vec![Arc::clone(nsp)],
+            Self::Family(family) => family.children(),
         }
     }
 
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Nowhere => None,
+            Self::Nsp(nsp) => Some(&nsp.name),
+            Self::Family(family) => Some(&family.name),
+        }
+    }
+}
+
+impl Broadcast {
+    pub(crate) fn new(nsp: Arc<Nsp>, target: Target) -> Self {
+        Self::at(Place::Nsp(nsp), target)
+    }
+
+    pub(crate) fn family(family: Arc<Family>) -> Self {
+        Self::at(Place::Family(family), Target::default())
+    }
+
     pub(crate) fn nowhere() -> Self {
+        Self::at(Place::Nowhere, Target::default())
+    }
+
+    fn at(place: Place, target: Target) -> Self {
         Self {
-            nsp: None,
-            target: Target::default(),
+            place,
+            target,
             wait: Wait::Default,
         }
     }
@@ -106,14 +138,22 @@ impl Broadcast {
 
     /// Sends an event to all of them, encoded once. Arguments as in [`Socket::emit`].
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        let Some(nsp) = &self.nsp else {
-            return Emitted::new(Ok(()));
-        };
-        let frame = event_frame(&nsp.name, event.as_ref(), &args, None);
-        Emitted::new(frame.map(|frame| {
-            let delivered = nsp.adapter.broadcast(&self.target, &frame);
-            tracing::trace!(nsp = %nsp.name, event = event.as_ref(), ?delivered, "broadcast");
-        }))
+        let event = event.as_ref();
+        Emitted::new(match &self.place {
+            Place::Nowhere => Ok(()),
+            Place::Nsp(nsp) => event_frame(&nsp.name, event, &args, None)
+                .map(|frame| self.send(nsp, event, &frame)),
+            Place::Family(family) => event_args(event, &args).map(|args| {
+                for nsp in family.children() {
+                    self.send(&nsp, event, &packet_frame(args.clone(), &nsp.name, None));
+                }
+            }),
+        })
+    }
+
+    fn send(&self, nsp: &Nsp, event: &str, frame: &Frame) {
+        let delivered = nsp.adapter.broadcast(&self.target, frame);
+        tracing::trace!(nsp = %nsp.name, event, ?delivered, "broadcast");
     }
 
     /// Sends an event to all of them and collects their answers, each a value of type `R`.
@@ -125,13 +165,9 @@ impl Broadcast {
         event: impl AsRef<str>,
         args: impl Serialize,
     ) -> AckStream<R> {
-        let Some(nsp) = &self.nsp else {
-            return AckStream::empty(None);
-        };
-        let id = nsp.next_ack_id();
-        match event_frame(&nsp.name, event.as_ref(), &args, Some(id)) {
-            Ok(frame) => AckStream::ask(nsp, &self.target, &frame, id, self.wait),
-            Err(error) => AckStream::empty(Emitted::new(Err(error)).into_result().err()),
+        match event_args(event.as_ref(), &args) {
+            Ok(args) => AckStream::ask(self.place.nsps(), &self.target, &args, self.wait),
+            Err(error) => AckStream::failed(Emitted::new(Err(error)).into_result().err()),
         }
     }
 
@@ -141,34 +177,38 @@ impl Broadcast {
     ///
     /// When other servers do not answer.
     pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
-        let Some(nsp) = &self.nsp else {
-            return Ok(Vec::new());
-        };
-        let facts = nsp.adapter.fetch(&self.target).await?;
-        let namespace = Self::new(Arc::clone(nsp), Target::default());
-        Ok(facts
-            .into_iter()
-            .map(|facts| RemoteSocket::new(facts, &namespace))
-            .collect())
+        let mut sockets = Vec::new();
+        for nsp in self.place.nsps() {
+            let facts = nsp.adapter.fetch(&self.target).await?;
+            let namespace = Self::new(nsp, Target::default());
+            sockets.extend(
+                facts
+                    .into_iter()
+                    .map(|facts| RemoteSocket::new(facts, &namespace)),
+            );
+        }
+        Ok(sockets)
     }
 
     /// Makes all of them join rooms. Node's `socketsJoin`.
     pub fn join(&self, rooms: impl Rooms) {
-        if let Some(nsp) = &self.nsp {
-            nsp.adapter.join(&self.target, &names(rooms));
+        let rooms = names(rooms);
+        for nsp in self.place.nsps() {
+            nsp.adapter.join(&self.target, &rooms);
         }
     }
 
     /// Makes all of them leave rooms. Node's `socketsLeave`.
     pub fn leave(&self, rooms: impl Rooms) {
-        if let Some(nsp) = &self.nsp {
-            nsp.adapter.leave(&self.target, &names(rooms));
+        let rooms = names(rooms);
+        for nsp in self.place.nsps() {
+            nsp.adapter.leave(&self.target, &rooms);
         }
     }
 
     /// Disconnects all of them from the namespace. Node's `disconnectSockets`.
     pub fn disconnect(&self) {
-        if let Some(nsp) = &self.nsp {
+        for nsp in self.place.nsps() {
             nsp.adapter.disconnect(&self.target);
         }
     }
@@ -176,17 +216,19 @@ impl Broadcast {
     /// The socket of that id, if this server holds it and it is connected to the namespace.
     #[must_use]
     pub fn socket(&self, id: crate::protocol::Sid) -> Option<Socket> {
-        self.nsp.as_ref()?.socket(id)
+        self.place.nsps().iter().find_map(|nsp| nsp.socket(id))
     }
 
     /// Disconnects those sockets of this server that `condition` holds for; returns how many.
     pub fn disconnect_where(&self, mut condition: impl FnMut(&Socket) -> bool) -> usize {
-        let Some(nsp) = &self.nsp else { return 0 };
-        let members = nsp.members.select(&self.target);
-        let sockets = members
-            .iter()
-            .filter_map(|member| Socket::from_link(member.link.upgrade()?));
-        let chosen: Vec<_> = sockets.filter(|socket| condition(socket)).collect();
+        let mut chosen = Vec::new();
+        for nsp in self.place.nsps() {
+            let members = nsp.members.select(&self.target);
+            let sockets = members
+                .iter()
+                .filter_map(|member| Socket::from_link(member.link.upgrade()?));
+            chosen.extend(sockets.filter(|socket| condition(socket)));
+        }
         chosen.iter().for_each(Socket::disconnect);
         chosen.len()
     }
@@ -200,9 +242,8 @@ fn names(rooms: impl Rooms) -> Vec<Room> {
 
 impl fmt::Debug for Broadcast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nsp = self.nsp.as_ref().map(|nsp| &*nsp.name);
         f.debug_struct("Broadcast")
-            .field("nsp", &nsp)
+            .field("nsp", &self.place.name())
             .field("target", &self.target)
             .finish_non_exhaustive()
     }

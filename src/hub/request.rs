@@ -10,11 +10,13 @@ use crate::panics::let_go;
 use crate::sync::Lock;
 
 /// The request's parts, lent to one handler after another, and what was added to its extensions for this socket.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SocketRequest {
     /// How many handlers are taking their arguments. Beside the lock, since it is asked for each event.
     extracting: AtomicUsize,
     slot: Lock<Slot>,
+    /// In place of the handshake's, with the parameters of the namespace's name.
+    extensions: Option<Box<Extensions>>,
     /// What middleware have returned and handlers have inserted, one of each type.
     added: Lock<Vec<Kept>>,
 }
@@ -31,6 +33,16 @@ struct Slot {
 }
 
 impl SocketRequest {
+    /// `extensions` stand in for those of the handshake.
+    pub(super) fn new(extensions: Option<Box<Extensions>>) -> Self {
+        Self {
+            extracting: AtomicUsize::new(0),
+            slot: Lock::default(),
+            extensions,
+            added: Lock::default(),
+        }
+    }
+
     /// A handler begins to take its arguments.
     pub(super) fn begin(&self) {
         self.extracting.fetch_add(1, Ordering::AcqRel);
@@ -107,11 +119,16 @@ impl SocketRequest {
         let kept = added.iter().find(|kept| kept.is::<T>()).cloned();
         drop(added);
         kept.and_then(|kept| kept.get())
-            .or_else(|| handshake.extensions().get().cloned())
+            .or_else(|| self.given(handshake).get().cloned())
+    }
+
+    /// What there was before this socket.
+    fn given<'a>(&'a self, handshake: &'a Handshake) -> &'a Extensions {
+        self.extensions.as_deref().unwrap_or(handshake.extensions())
     }
 
     fn extensions(&self, handshake: &Handshake) -> Extensions {
-        let mut extensions = handshake.extensions().clone();
+        let mut extensions = self.given(handshake).clone();
         let added = self.added.lock().clone();
         for kept in &added {
             kept.put_into(&mut extensions);

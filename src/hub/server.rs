@@ -1,7 +1,7 @@
 //! The handle that everybody clones.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AckStream, Broadcast, Emitted, Nsp, RemoteSocket, Socket};
+use super::{AckStream, Broadcast, Emitted, Nsps, RemoteSocket, Socket};
 use crate::adapter::{AdapterError, BoxFuture};
 use crate::engine::Config;
 use crate::protocol::Sid;
@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) path: String,
     pub(crate) max_namespaces: usize,
+    /// Of one pattern.
+    pub(crate) max_dynamic_namespaces: usize,
     /// Packets that wait for handlers to go on, over all namespaces of a connection.
     pub(crate) max_queued: usize,
     /// Handlers under way, over all namespaces of a connection.
@@ -59,7 +61,7 @@ pub(crate) struct Settings {
 
 pub(crate) struct Server {
     pub(crate) settings: Settings,
-    pub(crate) nsps: HashMap<Arc<str>, Arc<Nsp>>,
+    pub(crate) nsps: Nsps,
     pub(crate) connections: Arc<dyn Connections>,
 }
 
@@ -119,21 +121,26 @@ impl SocketIo {
     }
 
     /// A namespace: `of("admin")` is `of("/admin")`. Never fails: what is emitted to a namespace that this server does
-    /// not have goes nowhere.
+    /// not have goes nowhere. The pattern of [dynamic namespaces](crate::SocketIoBuilder::namespace), as it was registered,
+    /// is all those that there are when something is sent.
     pub fn of(&self, nsp: &str) -> Broadcast {
         let Some(server) = self.server() else {
             tracing::debug!(nsp, "this handle has no server");
             return Broadcast::nowhere();
         };
-        let found = match nsp.strip_prefix('/') {
-            Some(_) => server.nsps.get(nsp),
-            None => server.nsps.get(format!("/{nsp}").as_str()),
+        let nsp = if nsp.starts_with('/') {
+            Cow::Borrowed(nsp)
+        } else {
+            Cow::Owned(format!("/{nsp}"))
         };
-        let Some(found) = found else {
-            tracing::debug!(nsp, "this server has no such namespace");
+        if let Some(family) = server.nsps.family(&nsp) {
+            return Broadcast::family(Arc::clone(family));
+        }
+        let Some(found) = server.nsps.get(&nsp) else {
+            tracing::debug!(%nsp, "this server has no such namespace");
             return Broadcast::nowhere();
         };
-        Broadcast::new(Arc::clone(found), Target::default())
+        Broadcast::new(found, Target::default())
     }
 
     /// The sockets of `/` that are in any of the rooms.
@@ -252,7 +259,7 @@ impl fmt::Debug for SocketIo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nsps = self
             .server()
-            .map(|server| server.nsps.keys().cloned().collect::<Vec<_>>());
+            .map(|server| server.nsps.names().map(str::to_owned).collect::<Vec<_>>());
         f.debug_struct("SocketIo")
             .field("namespaces", &nsps)
             .finish_non_exhaustive()

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use futures_util::future::select;
+use http::Extensions;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
@@ -81,6 +82,7 @@ impl Socket {
         nsp: Arc<Nsp>,
         client: Arc<Client>,
         auth: Option<ByteString>,
+        extensions: Option<Box<Extensions>>,
     ) -> Self {
         Self(Arc::new_cyclic(|link: &Weak<Inner>| Inner {
             member: Arc::new(Member::new(id, Arc::clone(&client.outbox), link.clone())),
@@ -90,7 +92,7 @@ impl Socket {
             state: Lock::new(State::Connecting),
             connected: AtomicBool::new(false),
             closed: Notify::new(),
-            request: SocketRequest::default(),
+            request: SocketRequest::new(extensions),
             handlers: OwnHandlers::default(),
             taken: Taken::default(),
             pending: AtomicUsize::new(0),

@@ -21,14 +21,20 @@ fn connected() -> (Socket, Arc<Client>) {
         max_room_len: 1,
         ack_timeout: Duration::from_secs(5),
     };
-    let nsp = Arc::new(Nsp::new("/".into(), Handlers::default(), options));
+    let nsp = Arc::new(Nsp::new("/".into(), Arc::default(), options));
     let client = Arc::new(Client::new(
         Sid::from_random([1; 15]),
         Arc::new(Outbox::new(10, 1000)),
         Handshake::new(&mut Request::new(()).into_parts().0),
         Transport::WebSocket,
     ));
-    let socket = Socket::new(Sid::from_random([2; 15]), nsp, Arc::clone(&client), None);
+    let socket = Socket::new(
+        Sid::from_random([2; 15]),
+        nsp,
+        Arc::clone(&client),
+        None,
+        None,
+    );
     assert!(socket.connect());
     (socket, client)
 }

@@ -1,6 +1,7 @@
 //! What handlers may take and return, when they run, and whom they reach.
 
 mod arguments;
+mod dynamic;
 mod namespaces;
 mod order;
 mod results;

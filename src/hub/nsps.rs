@@ -1,0 +1,167 @@
+//! The namespaces of a server: those that it always has, and those that are made when a client asks for one whose name fits a
+//! pattern.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use http::Extensions;
+
+use super::nsp::{Handlers, Nsp, NspOptions};
+use super::pattern::Pattern;
+use crate::sync::Lock;
+
+#[derive(Debug, Default)]
+pub(crate) struct Nsps {
+    fixed: HashMap<Arc<str>, Arc<Nsp>>,
+    /// The first whose pattern fits has the name.
+    families: Vec<Arc<Family>>,
+}
+
+/// What a client gets that asks for a namespace.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Nsp {
+        nsp: Arc<Nsp>,
+        /// Of the handshake, with the parameters of the name, if it has any.
+        extensions: Option<Box<Extensions>>,
+    },
+    Nothing,
+    /// As many have been made as may be.
+    TooMany,
+}
+
+impl Nsps {
+    /// Returns false if there was one of this name, which it replaces.
+    pub(crate) fn add(&mut self, nsp: Nsp) -> bool {
+        self.fixed
+            .insert(Arc::clone(&nsp.name), Arc::new(nsp))
+            .is_none()
+    }
+
+    /// Returns false if there was one of this pattern, which it replaces.
+    pub(crate) fn add_family(&mut self, family: Family) -> bool {
+        let before = self.families.len();
+        self.families.retain(|other| other.name != family.name);
+        self.families.push(Arc::new(family));
+        self.families.len() > before
+    }
+
+    /// The namespace of a client that asks for it.
+    pub(crate) fn find(&self, name: &str, handshake: &Extensions) -> Found {
+        if let Some(nsp) = self.fixed.get(name) {
+            let (nsp, extensions) = (Arc::clone(nsp), None);
+            return Found::Nsp { nsp, extensions };
+        }
+        let fits = |family: &Arc<Family>| {
+            let extensions = family.pattern.fits(name, handshake)?;
+            Some((Arc::clone(family), Some(Box::new(extensions))))
+        };
+        let Some((family, extensions)) = self.families.iter().find_map(fits) else {
+            return Found::Nothing;
+        };
+        family
+            .child(name)
+            .map_or(Found::TooMany, |nsp| Found::Nsp { nsp, extensions })
+    }
+
+    /// A namespace that is there.
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Nsp>> {
+        let made = || {
+            self.families
+                .iter()
+                .find_map(|family| family.existing(name))
+        };
+        self.fixed.get(name).cloned().or_else(made)
+    }
+
+    /// The namespaces of a pattern.
+    pub(crate) fn family(&self, pattern: &str) -> Option<&Arc<Family>> {
+        self.families.iter().find(|family| *family.name == *pattern)
+    }
+
+    /// The names and patterns that were registered.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let fixed = self.fixed.keys().map(|name| &**name);
+        fixed.chain(self.families.iter().map(|family| &*family.name))
+    }
+}
+
+/// The namespaces whose names fit a pattern. Each is there as long as somebody uses it: a socket, or who sends to it.
+pub(crate) struct Family {
+    /// The pattern as it was registered.
+    pub(crate) name: Arc<str>,
+    pattern: Pattern,
+    handlers: Arc<Handlers>,
+    options: NspOptions,
+    max: usize,
+    children: Lock<HashMap<Arc<str>, Weak<Nsp>>>,
+}
+
+impl Family {
+    pub(crate) fn new(
+        name: Arc<str>,
+        pattern: Pattern,
+        handlers: Arc<Handlers>,
+        options: NspOptions,
+        max: usize,
+    ) -> Self {
+        Self {
+            name,
+            pattern,
+            handlers,
+            options,
+            max,
+            children: Lock::default(),
+        }
+    }
+
+    /// Those there are.
+    pub(crate) fn children(&self) -> Vec<Arc<Nsp>> {
+        self.children
+            .lock()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    fn existing(&self, name: &str) -> Option<Arc<Nsp>> {
+        self.children.lock().get(name)?.upgrade()
+    }
+
+    /// The one of this name, made if it is not there; `None` if there are too many.
+    fn child(self: &Arc<Self>, name: &str) -> Option<Arc<Nsp>> {
+        let mut children = self.children.lock();
+        let known = children.get(name);
+        if let Some(nsp) = known.and_then(Weak::upgrade) {
+            return Some(nsp);
+        }
+        if known.is_none() && children.len() >= self.max {
+            return None;
+        }
+        let name: Arc<str> = name.into();
+        let nsp = Nsp::new(Arc::clone(&name), Arc::clone(&self.handlers), self.options);
+        let nsp = Arc::new(nsp.of_family(self));
+        children.insert(name, Arc::downgrade(&nsp));
+        Some(nsp)
+    }
+
+    /// One of them is gone, and so is its entry, unless another has taken its place.
+    pub(super) fn forget(&self, name: &str) {
+        let mut children = self.children.lock();
+        if children
+            .get(name)
+            .is_some_and(|child| child.strong_count() == 0)
+        {
+            children.remove(name);
+        }
+    }
+}
+
+impl fmt::Debug for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Family")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
