@@ -13,8 +13,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 /// How much a pipe holds: more than any client leaves in it, so that no writer waits.
 const CAPACITY: usize = 1024 * 1024;
 
-const HANDSHAKE: &str = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
-     Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+/// A request for a WebSocket, with more for the query: `&sid=…` for a session that is open already.
+#[must_use]
+pub fn upgrade_request(query: &str) -> String {
+    format!(
+        "GET /socket.io/?EIO=4&transport=websocket{query} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
 
 /// The client's and the other end of a pipe.
 #[must_use]
@@ -42,7 +48,7 @@ pub fn open(io: &SocketIo) -> DuplexStream {
 /// When the server answers something else than it should.
 pub async fn connect(io: &SocketIo) -> io::Result<(DuplexStream, Sid)> {
     let mut pipe = open(io);
-    pipe.write_all(HANDSHAKE.as_bytes()).await?;
+    pipe.write_all(upgrade_request("").as_bytes()).await?;
     read_until(&mut pipe, b"}").await?;
     pipe.write_all(&text("40")).await?;
     let joined = read_until(&mut pipe, b"\"}").await?;
@@ -64,6 +70,12 @@ pub fn text(packet: &str) -> Vec<u8> {
 #[must_use]
 pub fn binary(data: &[u8]) -> Vec<u8> {
     masked_frame(Opcode::Binary, data, [1, 2, 3, 4]).to_vec()
+}
+
+/// A client's close frame, without a reason.
+#[must_use]
+pub fn close() -> Vec<u8> {
+    masked_frame(Opcode::Close, b"", [1, 2, 3, 4]).to_vec()
 }
 
 /// A server's text message.

@@ -17,7 +17,7 @@ use axum_socketio_benches::memory::{self, answer, binary, read_until, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::yield_now;
 
-const SCENARIOS: [&str; 7] = [
+const SCENARIOS: [&str; 9] = [
     "echo",
     "echo-16",
     "ack",
@@ -25,6 +25,8 @@ const SCENARIOS: [&str; 7] = [
     "binary",
     "broadcast",
     "polling",
+    "handshake",
+    "upgrade",
 ];
 /// Of `broadcast`.
 const MEMBERS: usize = 100;
@@ -89,6 +91,8 @@ async fn run(scenario: &str, side: Side, times: usize) -> io::Result<()> {
             let ask = text(&format!(r#"42["silent","{hello}"]"#));
             silent(&io, &ask, &handled, side, times).await
         }
+        "handshake" => visits(&io, Visit::WebSocket, side, times).await,
+        "upgrade" => visits(&io, Visit::Upgrade, side, times).await,
         "broadcast" => broadcast(&io, hello, side, times / MEMBERS).await,
         other => Err(io::Error::other(format!("no scenario {other}"))),
     }
@@ -243,28 +247,36 @@ async fn broadcast(io: &SocketIo, text: &str, side: Side, times: usize) -> io::R
     Ok(())
 }
 
+const PATH: &str = "/socket.io/?EIO=4&transport=polling";
+const OPEN: &str = "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+fn get(sid: &str) -> String {
+    format!("GET {PATH}&sid={sid} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+}
+
+fn post(sid: &str, packet: &str) -> String {
+    format!(
+        "POST {PATH}&sid={sid} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain;charset=UTF-8\r\n\
+         Content-Length: {}\r\n\r\n{packet}",
+        packet.len()
+    )
+}
+
+/// From the response that opens a session.
+fn sid(opened: &[u8]) -> io::Result<String> {
+    let opened = String::from_utf8_lossy(opened);
+    let sid = opened.split('"').nth(3).map(str::to_owned);
+    sid.ok_or_else(|| io::Error::other("no session"))
+}
+
 /// A session by long-polling: a GET that waits, and a POST that brings the event it waits for.
 async fn polling(io: &SocketIo, packet: &str) -> io::Result<Vec<Way>> {
-    const PATH: &str = "/socket.io/?EIO=4&transport=polling";
-
     let mut polls = memory::open(io);
     let mut posts = memory::open(io);
-    let open = format!("GET {PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    polls.write_all(open.as_bytes()).await?;
+    polls.write_all(OPEN.as_bytes()).await?;
     let opened = read_until(&mut polls, b"}").await?;
-    let opened = String::from_utf8_lossy(&opened);
-    let sid = opened
-        .split('"')
-        .nth(3)
-        .ok_or_else(|| io::Error::other("no session"))?;
-    let get = format!("GET {PATH}&sid={sid} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let post = |packet: &str| {
-        format!(
-            "POST {PATH}&sid={sid} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain;charset=UTF-8\r\n\
-             Content-Length: {}\r\n\r\n{packet}",
-            packet.len()
-        )
-    };
+    let sid = sid(&opened)?;
+    let (get, post) = (get(&sid), |packet: &str| post(&sid, packet));
     posts.write_all(post("40").as_bytes()).await?;
     read_until(&mut posts, b"ok").await?;
     polls.write_all(get.as_bytes()).await?;
@@ -280,4 +292,104 @@ async fn polling(io: &SocketIo, packet: &str) -> io::Result<Vec<Way>> {
         answer: b"ok".into(),
     };
     Ok(vec![poll, post])
+}
+
+/// How a client comes, joins `/`, and goes again.
+#[derive(Clone, Copy)]
+enum Visit {
+    WebSocket,
+    Upgrade,
+}
+
+/// One client after another.
+async fn visits(io: &SocketIo, visit: Visit, side: Side, times: usize) -> io::Result<()> {
+    let lines = visit.make(|| memory::open(io)).await?;
+    for _ in 0..times {
+        // Each opens its connections in the same order.
+        let mut said = lines.iter().map(|line| line.said.clone());
+        let open = || match side {
+            Side::Server => memory::open(io),
+            Side::Bare => {
+                let (ours, theirs) = memory::pipe();
+                tokio::spawn(repeat(theirs, said.next().unwrap_or_default()));
+                ours
+            }
+        };
+        visit.make(open).await?;
+    }
+    Ok(())
+}
+
+impl Visit {
+    /// Returns its connections, still open.
+    async fn make(self, mut open: impl FnMut() -> DuplexStream) -> io::Result<Vec<Line>> {
+        let (mut lines, mut websocket) = match self {
+            Self::WebSocket => {
+                let mut websocket = Line::new(open());
+                let request = memory::upgrade_request("");
+                websocket.ask(request.as_bytes(), b"}").await?;
+                websocket.ask(&text("40"), b"\"}").await?;
+                (Vec::new(), websocket)
+            }
+            Self::Upgrade => {
+                let mut polls = Line::new(open());
+                let sid = sid(&polls.ask(OPEN.as_bytes(), b"}").await?)?;
+                polls.ask(post(&sid, "40").as_bytes(), b"ok").await?;
+                polls.ask(get(&sid).as_bytes(), b"\"}").await?;
+                polls.say(get(&sid).as_bytes()).await?;
+                let mut websocket = Line::new(open());
+                let request = memory::upgrade_request(&format!("&sid={sid}"));
+                websocket.ask(request.as_bytes(), b"\r\n\r\n").await?;
+                websocket.ask(&text("2probe"), b"3probe").await?;
+                polls.hear(b"6").await?;
+                websocket.say(&text("5")).await?;
+                (vec![polls], websocket)
+            }
+        };
+        websocket.ask(&memory::close(), &[0x88, 0]).await?;
+        lines.push(websocket);
+        Ok(lines)
+    }
+}
+
+/// A connection, and what has been said on it: so many bytes, and what they were answered with.
+struct Line {
+    pipe: DuplexStream,
+    said: Vec<(usize, Vec<u8>)>,
+}
+
+impl Line {
+    fn new(pipe: DuplexStream) -> Self {
+        let said = Vec::new();
+        Self { pipe, said }
+    }
+
+    async fn ask(&mut self, ask: &[u8], end: &[u8]) -> io::Result<Vec<u8>> {
+        self.say(ask).await?;
+        self.hear(end).await
+    }
+
+    async fn say(&mut self, ask: &[u8]) -> io::Result<()> {
+        self.said.push((ask.len(), Vec::new()));
+        self.pipe.write_all(ask).await
+    }
+
+    async fn hear(&mut self, end: &[u8]) -> io::Result<Vec<u8>> {
+        let heard = read_until(&mut self.pipe, end).await?;
+        if let Some((_, answer)) = self.said.last_mut() {
+            answer.extend_from_slice(&heard);
+        }
+        Ok(heard)
+    }
+}
+
+/// Gives the same answers again.
+async fn repeat(mut pipe: DuplexStream, said: Vec<(usize, Vec<u8>)>) -> io::Result<()> {
+    let mut read = Vec::new();
+    for (ask, answer) in said {
+        read.resize(ask, 0);
+        pipe.read_exact(&mut read).await?;
+        pipe.write_all(&answer).await?;
+    }
+    Ok(())
 }
