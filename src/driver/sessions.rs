@@ -1,11 +1,11 @@
 //! The table of connections: sid to the mailbox of its task.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -56,7 +56,8 @@ pub(crate) struct Sessions(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    entries: Lock<HashMap<Sid, Arc<Entry>>>,
+    /// Only we add to it, so its hasher need not withstand chosen keys.
+    entries: Lock<FxHashMap<Sid, Arc<Entry>>>,
     /// Until when a shutdown waits; none is under way while it is not set.
     shut: OnceLock<Instant>,
     /// Connections whose handshake, task or handlers are still running.

@@ -9,6 +9,8 @@ use std::collections::hash_map::{Entry, RandomState};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::member::Presence;
 use super::{Member, Room};
 use crate::protocol::Sid;
@@ -33,7 +35,8 @@ struct Shard(Lock<HashMap<Room, Members>>);
 #[derive(Debug, Default)]
 struct Members {
     list: Arc<Vec<Arc<Member>>>,
-    index: HashMap<Sid, usize>,
+    /// Only we make ids, so its hasher need not withstand chosen keys.
+    index: FxHashMap<Sid, usize>,
 }
 
 impl Members {

