@@ -5,6 +5,7 @@
 use axum::extract::OriginalUri;
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
 #[derive(Clone, Debug)]
@@ -17,20 +18,24 @@ pub(crate) struct Handshake {
 }
 
 impl Handshake {
-    pub(crate) fn new(parts: &mut Parts) -> Self {
-        let mut extensions = std::mem::take(&mut parts.extensions);
+    pub(crate) fn new(mut parts: Parts) -> Self {
         // It belongs to this request's connection, which outlives the request only if we say so.
-        extensions.remove::<hyper::upgrade::OnUpgrade>();
+        parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
+        let uri = own(&parts.uri, &mut parts.headers);
         // axum's router leaves it there, and with it some 16 KiB of read buffer for as long as the client stays.
-        if let Some(OriginalUri(uri)) = extensions.get_mut() {
-            *uri = copy_uri(uri);
+        if let Some(OriginalUri(original)) = parts.extensions.get_mut() {
+            *original = if *original == uri {
+                uri.clone()
+            } else {
+                own(original, &mut HeaderMap::new())
+            };
         }
         Self {
-            method: parts.method.clone(),
-            uri: copy_uri(&parts.uri),
+            method: parts.method,
+            uri,
             version: parts.version,
-            headers: copy_headers(&parts.headers),
-            extensions,
+            headers: parts.headers,
+            extensions: parts.extensions,
         }
     }
 
@@ -49,28 +54,30 @@ impl Handshake {
     }
 }
 
-fn copy_uri(uri: &Uri) -> Uri {
-    uri.to_string().parse().unwrap_or_default()
-}
-
-/// Copies all values into one buffer.
-fn copy_headers(headers: &HeaderMap) -> HeaderMap {
-    let size = headers.values().map(HeaderValue::len).sum();
-    let mut buffer = BytesMut::with_capacity(size);
-    headers
-        .values()
-        .for_each(|value| buffer.extend_from_slice(value.as_bytes()));
+/// Copies the address and all values into one buffer.
+fn own(uri: &Uri, headers: &mut HeaderMap) -> Uri {
+    let path = uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let size = headers.values().map(HeaderValue::len).sum::<usize>();
+    let mut buffer = BytesMut::with_capacity(path.len() + size);
+    buffer.extend_from_slice(path.as_bytes());
+    for value in headers.values() {
+        buffer.extend_from_slice(value.as_bytes());
+    }
     let mut rest: Bytes = buffer.freeze();
-    let mut copy = HeaderMap::with_capacity(headers.keys_len());
-    for (name, value) in headers {
+    // What was a path, or a value, is one again.
+    let path = PathAndQuery::from_maybe_shared(rest.split_to(path.len()));
+    for value in headers.values_mut() {
         let bytes = rest.split_to(value.len());
-        // The bytes were a header's value before, so they are one again.
         if let Ok(mut copied) = HeaderValue::from_maybe_shared(bytes) {
             copied.set_sensitive(value.is_sensitive());
-            copy.append(name, copied);
+            *value = copied;
         }
     }
-    copy
+    match path {
+        Ok(path) if uri.authority().is_none() => path.into(),
+        // Seldom: a client that takes us for its proxy.
+        _ => uri.to_string().parse().unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]
@@ -85,13 +92,25 @@ mod tests {
             .header("x-b", "two")
             .header("cookie", "c=3")
             .extension(7_u8);
-        let mut parts = request.body(()).unwrap().into_parts().0;
+        let parts = request.body(()).unwrap().into_parts().0;
         let before = parts.headers.clone();
-        let handshake = Handshake::new(&mut parts);
+        let handshake = Handshake::new(parts);
         let kept = handshake.parts();
         assert_eq!(kept.headers, before);
         assert_eq!(kept.uri, "http://host/socket.io/?EIO=4&x=%20");
         assert_eq!(handshake.extensions().get::<u8>(), Some(&7));
+    }
+
+    #[test]
+    fn an_address_that_a_router_has_cut_is_also_kept_whole() {
+        let whole = Uri::from_static("/api/socket.io/?EIO=4");
+        let mut parts = Request::new(()).into_parts().0;
+        parts.uri = Uri::from_static("/socket.io/?EIO=4");
+        parts.extensions.insert(OriginalUri(whole.clone()));
+        let handshake = Handshake::new(parts);
+        assert_eq!(handshake.parts().uri, "/socket.io/?EIO=4");
+        let original = handshake.extensions().get::<OriginalUri>();
+        assert_eq!(original.map(|uri| &uri.0), Some(&whole));
     }
 
     #[test]
@@ -126,8 +145,7 @@ mod tests {
             HeaderValue::from_maybe_shared(read.slice(23..33)).unwrap(),
         );
         drop(read);
-        let handshake = Handshake::new(&mut parts);
-        drop(parts);
+        let handshake = Handshake::new(parts);
         assert_eq!(freed.try_recv(), Ok(()));
         assert_eq!(handshake.parts().uri, "/socket.io/?EIO=4");
     }

@@ -25,7 +25,7 @@ fn connected() -> (Socket, Arc<Client>) {
     let client = Arc::new(Client::new(
         Sid::from_random([1; 15]),
         Arc::new(Outbox::new(10, 1000)),
-        Handshake::new(&mut Request::new(()).into_parts().0),
+        Handshake::new(Request::new(()).into_parts().0),
         Transport::WebSocket,
     ));
     let socket = Socket::new(

@@ -32,10 +32,14 @@ pub(super) struct Context {
     pub(super) sessions: Arc<Sessions>,
 }
 
-pub(super) async fn respond<B>(context: Context, request: Request<B>) -> Response<Body>
+pub(super) async fn respond<B>(context: Option<Context>, request: Request<B>) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
+    let Some(context) = context else {
+        // A handle that was never given to `build_into`, or outlived its server.
+        return unavailable();
+    };
     let (parts, body) = request.into_parts();
     let asked = parse(&parts, &context.server.settings.engine, |sid| {
         context.sessions.get(sid)
@@ -43,8 +47,17 @@ where
     match asked {
         Ok(Asked::Open) => open(&context, parts),
         Ok(Asked::OpenWebSocket) => open_websocket(context, parts),
-        Ok(Asked::Poll(entry)) => poll(&entry).await,
-        Ok(Asked::Post(entry)) => post(&context, &entry, &parts, body).await,
+        // Both let go of the parts first, which keep the server's read buffer, since they may have to wait for long.
+        Ok(Asked::Poll(entry)) => {
+            drop(parts);
+            poll(&entry).await
+        }
+        Ok(Asked::Post(entry)) => {
+            let kind = parts.headers.get(header::CONTENT_TYPE);
+            let binary = kind.is_some_and(|kind| kind == "application/octet-stream");
+            drop(parts);
+            post(&context, &entry, binary, body).await
+        }
         Ok(Asked::Upgrade(entry)) => upgrade(&context, entry, parts),
         Ok(Asked::OtherMethod) => empty(StatusCode::INTERNAL_SERVER_ERROR),
         Err(refusal) => {
@@ -56,12 +69,12 @@ where
     }
 }
 
-fn open(context: &Context, mut parts: Parts) -> Response<Body> {
+fn open(context: &Context, parts: Parts) -> Response<Body> {
     let Some(Fresh {
         guard,
         client,
         packet,
-    }) = fresh(context, &mut parts, Transport::Polling)
+    }) = fresh(context, parts, Transport::Polling)
     else {
         return unavailable();
     };
@@ -79,11 +92,10 @@ fn open_websocket(context: Context, mut parts: Parts) -> Response<Body> {
         guard,
         client,
         packet,
-    }) = fresh(&context, &mut parts, Transport::WebSocket)
+    }) = fresh(&context, parts, Transport::WebSocket)
     else {
         return unavailable();
     };
-    drop(parts);
     tokio::spawn(async move {
         let max_payload = context.server.settings.engine.max_payload;
         let mut socket = match on_upgrade.await {
@@ -107,7 +119,7 @@ struct Fresh {
 }
 
 /// Nothing if the server is shutting down.
-fn fresh(context: &Context, parts: &mut Parts, transport: Transport) -> Option<Fresh> {
+fn fresh(context: &Context, mut parts: Parts, transport: Transport) -> Option<Fresh> {
     let config = &context.server.settings.engine;
     let sid: Sid = new_sid()?;
     let guard = context.sessions.begin(sid)?;
@@ -152,7 +164,7 @@ impl Refused {
     }
 }
 
-async fn post<B>(context: &Context, entry: &Arc<Entry>, parts: &Parts, body: B) -> Response<Body>
+async fn post<B>(context: &Context, entry: &Arc<Entry>, binary: bool, body: B) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
@@ -160,8 +172,8 @@ where
         entry.broken(DisconnectReason::TransportError);
         return empty(StatusCode::BAD_REQUEST);
     };
-    let kind = parts.headers.get(header::CONTENT_TYPE);
-    if kind.is_some_and(|kind| kind == "application/octet-stream") {
+    // Of revision 3.
+    if binary {
         return posting.fail(DisconnectReason::TransportError, StatusCode::BAD_REQUEST);
     }
     let limit = context.server.settings.engine.max_payload;

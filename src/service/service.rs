@@ -8,7 +8,6 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower::BoxError;
 
-use super::response::unavailable;
 use super::serve::{self, Context};
 use crate::hub::SocketIo;
 
@@ -30,14 +29,7 @@ impl SocketIoService {
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let context = self.context();
-        async move {
-            match context {
-                Some(context) => serve::respond(context, request).await,
-                // A handle that was never given to `build_into`, or outlived its server.
-                None => unavailable(),
-            }
-        }
+        serve::respond(self.context(), request)
     }
 
     fn context(&self) -> Option<Context> {
