@@ -1,15 +1,41 @@
 //! Fresh ids.
 
+use std::cell::Cell;
+
 use crate::protocol::Sid;
+
+/// For how many ids the operating system is asked at once: a call costs more than the bytes.
+const AT_ONCE: usize = 32;
+
+thread_local! {
+    /// Random bytes that no id has been made of.
+    static UNUSED: Cell<Vec<[u8; 15]>> = const { Cell::new(Vec::new()) };
+}
 
 /// An id that nobody can guess: 120 bits from the operating system.
 pub(crate) fn new_sid() -> Option<Sid> {
-    let mut bytes = [0; 15];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => Some(Sid::from_random(bytes)),
-        Err(error) => {
+    let mut unused = UNUSED.take();
+    if unused.is_empty() {
+        unused.resize(AT_ONCE, [0; 15]);
+        if let Err(error) = getrandom::fill(unused.as_flattened_mut()) {
             tracing::error!(%error, "the operating system gives no random bytes");
-            None
+            return None;
         }
+    }
+    let bytes = unused.pop();
+    UNUSED.set(unused);
+    bytes.map(Sid::from_random)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_id_comes_twice() {
+        let ids: HashSet<_> = (0..4 * AT_ONCE).filter_map(|_| new_sid()).collect();
+        assert_eq!(ids.len(), 4 * AT_ONCE);
     }
 }
