@@ -334,7 +334,7 @@ impl Socket {
     /// Middleware have admitted it: it joins the namespace, behind the packet that tells its client. Returns false when it is
     /// over already.
     pub(crate) fn connect(&self) -> bool {
-        let reply = format!(r#"{{"sid":"{}"}}"#, self.id());
+        let reply = [r#"{"sid":""#, self.id().as_str(), r#""}"#].concat();
         let packet = EncodedPacket::plain(Kind::Connect, self.nsp(), Some(&reply));
         let mut state = self.0.state.lock();
         if *state != State::Connecting {

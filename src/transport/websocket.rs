@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -207,15 +208,15 @@ impl WebSocket {
 
     /// Reads until the peer has closed too, so that it gets our close frame and no reset.
     async fn drain(&mut self) {
-        let mut buffer = vec![0; 4096];
-        loop {
-            let mut buf = ReadBuf::new(&mut buffer);
-            let read =
-                std::future::poll_fn(|cx| Pin::new(&mut self.io).poll_read(cx, &mut buf)).await;
-            if read.is_err() || buf.filled().is_empty() {
-                return;
-            }
-        }
+        while std::future::poll_fn(|cx| self.poll_discard(cx)).await > 0 {}
+    }
+
+    /// Reads something. Gives how much it was, nothing when there is no more.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        let mut buffer = [MaybeUninit::uninit(); 1024];
+        let mut buf = ReadBuf::uninit(&mut buffer);
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf));
+        Poll::Ready(read.map_or(0, |()| buf.filled().len()))
     }
 }
 

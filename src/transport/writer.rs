@@ -139,9 +139,15 @@ impl Writer {
 
     /// What there is to write, if it is a single chunk: the usual case.
     fn only_chunk(&self) -> Option<&[u8]> {
-        let frame = self.queue.front()?;
-        (self.queue.len() == 1 && self.urgent.is_empty() && frame.chunks() == 1)
-            .then(|| frame.chunk(0).get(self.offset..).unwrap_or_default())
+        let (chunk, offset) = match (self.queue.len(), self.urgent.len()) {
+            (1, 0) => {
+                let frame = self.queue.front().filter(|frame| frame.chunks() == 1)?;
+                (frame.chunk(0), self.offset)
+            }
+            (0, 1) => (&**self.urgent.front()?, self.urgent_offset),
+            _ => return None,
+        };
+        chunk.get(offset..)
     }
 
     /// Whether the first of the queue has been begun.

@@ -6,6 +6,9 @@ use serde::{Serialize, Serializer};
 
 use crate::protocol::Sid;
 
+/// What the packet takes, unless a number is unusual.
+const USUAL: usize = 128;
+
 /// What the server tells a new client (Engine.IO protocol, "Handshake").
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,9 +31,11 @@ impl Handshake<'_> {
     /// The open packet: `0` and the JSON, its members in the order that every server sends.
     #[must_use]
     pub fn encode(&self) -> String {
+        let mut packet = Vec::with_capacity(USUAL);
+        packet.push(b'0');
         // Five plain members cannot fail to be written.
-        let json = serde_json::to_string(self).unwrap_or_default();
-        format!("0{json}")
+        let _ = serde_json::to_writer(&mut packet, self);
+        String::from_utf8(packet).unwrap_or_default()
     }
 }
 
