@@ -54,10 +54,12 @@ pub enum Packet {
         /// The answer.
         args: Args,
     },
-    /// A client has no business sending this: always a violation. Its payload is dropped.
+    /// A client has no business sending this: always a violation.
     ConnectError {
         /// The namespace.
         nsp: ByteString,
+        /// What the server said, as it came: nothing checks that it is JSON.
+        data: ByteString,
     },
 }
 
@@ -70,7 +72,7 @@ impl Packet {
             | Self::Disconnect { nsp }
             | Self::Event { nsp, .. }
             | Self::Ack { nsp, .. }
-            | Self::ConnectError { nsp } => nsp,
+            | Self::ConnectError { nsp, .. } => nsp,
         }
     }
 

@@ -60,7 +60,10 @@ pub(super) fn decode(text: Text, limits: &Limits) -> Result<(Packet, usize), Dec
             args: Args::in_packet(text, start, false),
         },
         Kind::Ack => return Err(DecodeError::Payload("an array")),
-        Kind::ConnectError => Packet::ConnectError { nsp },
+        Kind::ConnectError => Packet::ConnectError {
+            nsp,
+            data: text.slice_ref(payload),
+        },
     };
     Ok((packet, attachments))
 }
@@ -235,7 +238,7 @@ mod tests {
                 format!("event {nsp} {id:?} {name} {json}")
             }
             Packet::Ack { nsp, id, args } => format!("ack {nsp} {id:?} {}", args.json()),
-            Packet::ConnectError { nsp } => format!("connect_error {nsp}"),
+            Packet::ConnectError { nsp, data } => format!("connect_error {nsp} {data}"),
         }
     }
 
@@ -477,9 +480,9 @@ mod tests {
 
     #[test]
     fn connect_error_is_known_whatever_it_says() {
-        reads("4", "connect_error /");
-        reads("4/a,{\"message\":1}", "connect_error /a");
-        reads("4x", "connect_error /");
+        reads("4", "connect_error / ");
+        reads("4/a,{\"message\":1}", "connect_error /a {\"message\":1}");
+        reads("4x", "connect_error / x");
     }
 
     #[test]
