@@ -22,7 +22,14 @@
 //! - [`Socket`] is one client in one namespace, [`Broadcast`] some of them.
 //! - [`guide`] has longer texts.
 //!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `testing` | the module `testing`: clients in the same process, for the tests of an application; no further crates |
+//!
 //! [axum]: https://docs.rs/axum
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod adapter;
 mod builder;
@@ -38,6 +45,8 @@ pub mod protocol;
 mod rooms;
 pub mod service;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod transport;
 
 pub use adapter::AdapterError;

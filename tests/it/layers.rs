@@ -19,18 +19,21 @@ const LAYERS: [&str; 14] = [
     "driver",
     "service",
     "builder",
+    "testing",
 ];
 
 /// The crate's root, and a page of documentation.
 const OUTSIDE: [&str; 2] = ["lib", "guide"];
 
 /// What a module may use, when that is less than all below it.
-const NARROW: [(&str, &[&str]); 2] = [
+const NARROW: [(&str, &[&str]); 3] = [
     ("transport", &["sync", "protocol", "engine"]),
     (
         "service",
         &["protocol", "engine", "hub", "driver", "transport"],
     ),
+    // A client: what it knows of the server is the name of a transport.
+    ("testing", &["sync", "protocol", "engine"]),
 ];
 
 /// The pure layers: no runtime, no clock, no random numbers.

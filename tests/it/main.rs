@@ -22,6 +22,8 @@ mod mounting;
 mod polling;
 mod races;
 mod support;
+#[cfg(feature = "testing")]
+mod testing;
 mod upgrade;
 mod user_code;
 mod vectors;

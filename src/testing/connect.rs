@@ -1,0 +1,317 @@
+//! A client that connects.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+
+use ::http::{HeaderMap, Method, Request, Response, StatusCode};
+use bytes::Bytes;
+use bytestring::ByteString;
+use http_body_util::Full;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::connection::Connection;
+use super::expect::Expect;
+use super::http::{add_cookie, add_header, text};
+use super::{Disconnected, TestApp, TestClient, Waiting, polling, websocket};
+use crate::engine::Transport;
+use crate::protocol::Sid;
+use crate::protocol::socket_io::{EncodedPacket, Kind};
+
+/// Why a client could not connect.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The namespace was refused, by a middleware or since there is none of this name. The JavaScript client's
+    /// `connect_error`.
+    #[error("{message}")]
+    Refused {
+        /// Its `error.message`.
+        message: String,
+        /// Its `error.data`.
+        data: Option<Value>,
+    },
+    /// The handshake over HTTP was answered otherwise, perhaps by a layer around Socket.IO.
+    #[error("the handshake was answered with {status}: {body}")]
+    Handshake {
+        /// The status of the answer.
+        status: StatusCode,
+        /// Its body.
+        body: String,
+    },
+    /// The connection ended before there was an answer.
+    #[error("the connection ended: {0}")]
+    Closed(Disconnected),
+}
+
+impl ConnectError {
+    pub(super) fn answer(response: &Response<Bytes>) -> Self {
+        Self::Handshake {
+            status: response.status(),
+            body: text(response.body()),
+        }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+    pub(super) fn lost(error: hyper::Error) -> Self {
+        tracing::debug!(%error, "handshake failed");
+        Self::Closed(Disconnected::TransportError)
+    }
+}
+
+type Connecting = Waiting<'static, Result<TestClient, ConnectError>>;
+
+/// The request with which a session opens, and which polling repeats.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    path: String,
+    query: String,
+    headers: HeaderMap,
+}
+
+impl Handshake {
+    pub(super) fn request(
+        &self,
+        method: Method,
+        transport: Transport,
+        sid: Option<Sid>,
+        body: Bytes,
+    ) -> Request<Full<Bytes>> {
+        let Self { path, query, .. } = self;
+        let mut target = format!("{path}?EIO=4&transport={transport}{query}");
+        if let Some(sid) = sid {
+            target.push_str(&format!("&sid={sid}"));
+        }
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        // It was checked when it was set.
+        *request.uri_mut() = target.parse().unwrap_or_default();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}
+
+/// A client on a new connection, which connects when it is awaited: [`TestApp::connect`].
+///
+/// # Errors
+///
+/// [`ConnectError`], when it is refused.
+///
+/// ```
+/// # use axum::Router;
+/// # use axum_socketio::testing::{ConnectError, TestApp};
+/// # use axum_socketio::{Auth, Namespace, Refused, SocketIo};
+/// # use serde_json::json;
+/// async fn authenticate(Auth(token): Auth<String>) -> Result<(), Refused> {
+///     Err(Refused::new("not authorized").data(json!({ "token": token })))
+/// }
+/// # async fn f() {
+/// # let io = SocketIo::builder().namespace("/", Namespace::new().middleware(authenticate)).build();
+/// # let app = Router::new().layer(io.layer());
+///
+/// let app = TestApp::new(app);
+/// let refused = app.connect("/").auth(json!({ "token": "x" })).await.unwrap_err();
+/// assert_eq!(refused.to_string(), "not authorized");
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// When there is neither a refusal nor a connection within the [limit](TestApp::limit), or a header, a path or a query is
+/// not one.
+#[derive(Debug)]
+#[must_use = "it connects when it is awaited"]
+pub struct Connect {
+    app: TestApp,
+    handshake: Handshake,
+    transport: Transport,
+    join: Joining,
+}
+
+impl Connect {
+    #[track_caller]
+    pub(super) fn new(app: TestApp, nsp: &str) -> Self {
+        let join = Joining::new(nsp, &app);
+        Self {
+            app,
+            handshake: Handshake {
+                path: "/socket.io/".to_owned(),
+                query: String::new(),
+                headers: HeaderMap::new(),
+            },
+            transport: Transport::WebSocket,
+            join,
+        }
+    }
+
+    /// What the server gets as [`Auth`](crate::Auth): an object. Default: none.
+    pub fn auth(mut self, auth: impl Serialize) -> Self {
+        self.join.auth(&auth);
+        self
+    }
+
+    /// Adds a header to the handshake.
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        let (headers, expect) = (&mut self.handshake.headers, self.join.expect);
+        add_header(headers, name.as_ref(), value.as_ref(), expect);
+        self
+    }
+
+    /// Adds a cookie to the handshake.
+    pub fn cookie(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        let (headers, expect) = (&mut self.handshake.headers, self.join.expect);
+        add_cookie(headers, name.as_ref(), value.as_ref(), expect);
+        self
+    }
+
+    /// Adds to the query of the handshake, as it is to stand there: `lang=en&beta=1`.
+    pub fn query(mut self, query: impl AsRef<str>) -> Self {
+        self.handshake.query.push('&');
+        self.handshake.query.push_str(query.as_ref());
+        self.check()
+    }
+
+    /// Where Socket.IO is mounted. Default: `/socket.io/`.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.handshake.path = path.into();
+        self.check()
+    }
+
+    /// How it talks to the server: one transport from beginning to end. Default: WebSocket.
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    fn check(self) -> Self {
+        let Handshake { path, query, .. } = &self.handshake;
+        let target = format!("{path}?{query}");
+        if let Err(error) = target.parse::<::http::Uri>() {
+            self.join.expect.fail(format_args!("{target:?}: {error}"));
+        }
+        self
+    }
+
+    async fn connect(self) -> Result<TestClient, ConnectError> {
+        let Self {
+            app,
+            handshake,
+            transport,
+            join,
+        } = self;
+        let opening = async {
+            match transport {
+                Transport::WebSocket => websocket::open(&app, &handshake).await,
+                Transport::Polling => polling::open(&app, handshake).await,
+            }
+        };
+        let nothing = || "nothing came".to_owned();
+        let what = format!("an answer to the handshake over {transport}");
+        let connection = join.expect.get(what, opening, nothing).await?;
+        join.over(Arc::new(connection)).await
+    }
+}
+
+impl IntoFuture for Connect {
+    type Output = Result<TestClient, ConnectError>;
+    type IntoFuture = Connecting;
+
+    fn into_future(self) -> Connecting {
+        Box::pin(self.connect())
+    }
+}
+
+/// A client in another namespace over the same connection, which joins when it is awaited: [`TestClient::connect`].
+///
+/// # Errors
+///
+/// [`ConnectError`], when it is refused.
+///
+/// # Panics
+///
+/// When there is no answer within the [limit](TestApp::limit), or the connection has joined the namespace before.
+#[derive(Debug)]
+#[must_use = "it joins when it is awaited"]
+pub struct Join {
+    connection: Arc<Connection>,
+    join: Joining,
+}
+
+impl Join {
+    #[track_caller]
+    pub(super) fn new(connection: Arc<Connection>, nsp: &str, app: &TestApp) -> Self {
+        let join = Joining::new(nsp, app);
+        Self { connection, join }
+    }
+
+    /// What the server gets as [`Auth`](crate::Auth): an object. Default: none.
+    pub fn auth(mut self, auth: impl Serialize) -> Self {
+        self.join.auth(&auth);
+        self
+    }
+}
+
+impl IntoFuture for Join {
+    type Output = Result<TestClient, ConnectError>;
+    type IntoFuture = Connecting;
+
+    fn into_future(self) -> Connecting {
+        Box::pin(self.join.over(self.connection))
+    }
+}
+
+/// What it takes to join a namespace.
+#[derive(Debug)]
+struct Joining {
+    nsp: ByteString,
+    auth: Option<String>,
+    app: TestApp,
+    expect: Expect,
+}
+
+impl Joining {
+    #[track_caller]
+    fn new(nsp: &str, app: &TestApp) -> Self {
+        Self {
+            nsp: nsp.into(),
+            auth: None,
+            app: app.clone(),
+            expect: Expect::within(app.limit),
+        }
+    }
+
+    fn auth(&mut self, auth: &impl Serialize) {
+        match serde_json::to_string(auth) {
+            Ok(json) => self.auth = Some(json),
+            Err(error) => self.expect.fail(format_args!("auth: {error}")),
+        }
+    }
+
+    async fn over(self, connection: Arc<Connection>) -> Result<TestClient, ConnectError> {
+        let Self {
+            nsp,
+            auth,
+            app,
+            expect,
+        } = self;
+        let shared = &connection.shared;
+        if !shared.with(|state| state.join(&nsp)) {
+            expect.fail(format_args!("{nsp} has been joined over this connection"));
+        }
+        shared.send_packet(&EncodedPacket::plain(Kind::Connect, &nsp, auth.as_deref()));
+        let answer = shared.until(|state| {
+            let socket = state.socket(&nsp);
+            let ended = socket.ended.map(|reason| Err(ConnectError::Closed(reason)));
+            socket.joined.clone().or(ended)
+        });
+        let instead = || shared.with(|state| state.socket(&nsp).describe());
+        let what = format!("an answer to CONNECT for {nsp}");
+        match expect.get(what, answer, instead).await {
+            Ok(id) => Ok(TestClient::new(connection, nsp, id, app)),
+            Err(error) => {
+                shared.with(|state| state.refused(&nsp));
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! A client in the same process, for the tests of an application.
+//!
+//! [`TestApp`] serves an application over memory: no port, no socket, but real HTTP and real frames, so layers, cookies,
+//! extractors and both transports are what they are in production. [`TestClient`] is one client in one namespace.
+//!
+//! ```
+//! use axum::{Json, Router, http::StatusCode, routing::post};
+//! use axum_socketio::testing::TestApp;
+//! use axum_socketio::{Data, Namespace, Sid, Socket, SocketIo, Transport};
+//!
+//! async fn join(socket: Socket, Data(room): Data<String>) {
+//!     socket.join(room);
+//! }
+//!
+//! async fn message(socket: Socket, Data((room, text)): Data<(String, String)>) -> Json<usize> {
+//!     socket.to(&room).emit("message", (socket.id(), &text));
+//!     Json(text.len())
+//! }
+//!
+//! async fn announce(io: SocketIo, Json(text): Json<String>) -> StatusCode {
+//!     io.emit("announcement", text);
+//!     StatusCode::ACCEPTED
+//! }
+//!
+//! /// What `main` serves.
+//! fn app() -> Router {
+//!     let chat = Namespace::new().on("join", join).on("message", message);
+//!     let io = SocketIo::builder().namespace("/", chat).build();
+//!     Router::new().route("/announce", post(announce)).layer(io.layer())
+//! }
+//!
+//! #[tokio::test(start_paused = true)]
+//! # async fn shown() {}
+//! async fn a_message_reaches_the_room() {
+//!     let app = TestApp::new(app());
+//!     let ann = app.connect("/").await.unwrap();
+//!     let bob = app.connect("/").transport(Transport::Polling).await.unwrap();
+//!
+//!     bob.emit("join", "rust").await;
+//!     let length: usize = ann.emit_with_ack("message", ("rust", "hi")).await;
+//!     assert_eq!(length, 2);
+//!     let (from, text): (Sid, String) = bob.next("message").await;
+//!     assert_eq!((from, text.as_str()), (ann.id(), "hi"));
+//!     ann.expect_no("message").await;
+//!
+//!     app.post("/announce").json("down at six").await.assert_status(202);
+//!     assert_eq!(bob.next::<String>("announcement").await, "down at six");
+//! }
+//! # tokio::runtime::Builder::new_current_thread()
+//! #     .enable_all().start_paused(true).build().unwrap().block_on(a_message_reaches_the_room());
+//! ```
+//!
+//! # Time
+//!
+//! Under `start_paused = true` (feature `test-util` of tokio) the clock stands still while anything can go on, and leaps to
+//! the next deadline when nothing can: a heartbeat of 25 s takes no time at all, and a wait in vain ends at once. To wait
+//! for so much time is to sleep: `tokio::time::sleep(Duration::from_secs(45)).await`.
+//!
+//! Everything here keeps to tokio's clock. So does [`TestClient::expect_no`]: its 100 ms are over when the whole application
+//! has come to rest, and what a handler had to do without waiting for a timer is done. A handler that waits for something
+//! outside of the runtime, such as a database, looks as if at rest: leave the clock running for such a test.
+//!
+//! # Panics
+//!
+//! What does not happen within the [limit](TestApp::limit) fails the test: the panic names the line of the test, what was
+//! expected, and what came instead. Only a connection that is refused is an error, since that is often what is tested.
+
+mod app;
+mod client;
+mod connect;
+mod connection;
+mod expect;
+mod http;
+mod polling;
+mod request;
+mod state;
+mod websocket;
+
+pub use app::TestApp;
+pub use client::{Question, TestClient, Waiting};
+pub use connect::{Connect, ConnectError, Join};
+pub use request::{TestRequest, TestResponse};
+pub use state::Disconnected;

@@ -1,0 +1,139 @@
+//! Long-polling: one connection that asks, one that tells.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use ::http::{HeaderValue, Method, StatusCode, header};
+use bytes::Bytes;
+use bytestring::ByteString;
+use futures_util::future::select;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use super::TestApp;
+use super::connect::{ConnectError, Handshake};
+use super::connection::{Connection, Outgoing, Shared};
+use super::http::Http;
+use super::state::Disconnected;
+use crate::engine::Transport;
+use crate::protocol::Sid;
+use crate::protocol::engine_io::{Packet, Payload, PayloadWriter};
+
+/// What a client needs of the server's handshake.
+#[derive(Deserialize)]
+struct Opened {
+    sid: Sid,
+}
+
+pub(super) async fn open(app: &TestApp, handshake: Handshake) -> Result<Connection, ConnectError> {
+    let mut get = Http::open(app).await.map_err(ConnectError::lost)?;
+    let request = handshake.request(Method::GET, Transport::Polling, None, Bytes::new());
+    let response = get.ask(request).await.map_err(ConnectError::lost)?;
+    if response.status() != StatusCode::OK {
+        return Err(ConnectError::answer(&response));
+    }
+    let (shared, to_send) = Shared::new();
+    let mut sid = None;
+    for packet in packets(response.into_body()) {
+        match packet {
+            Ok(Packet::Open(json)) => {
+                sid = serde_json::from_str(&json)
+                    .ok()
+                    .map(|opened: Opened| opened.sid)
+            }
+            Ok(packet) => drop(shared.receive(packet)),
+            Err(reason) => return Err(ConnectError::Closed(reason)),
+        }
+    }
+    let sid = sid.ok_or(ConnectError::Closed(Disconnected::ParseError))?;
+    let post = Http::open(app).await.map_err(ConnectError::lost)?;
+    let session = Session {
+        handshake,
+        sid,
+        shared: Arc::clone(&shared),
+    };
+    Ok(Connection::run(shared, session.run(get, post, to_send)))
+}
+
+fn packets(body: Bytes) -> impl Iterator<Item = Result<Packet, Disconnected>> {
+    let body = ByteString::try_from(body).unwrap_or_default();
+    Payload::decode(body).map(|packet| packet.map_err(|_| Disconnected::ParseError))
+}
+
+struct Session {
+    handshake: Handshake,
+    sid: Sid,
+    shared: Arc<Shared>,
+}
+
+impl Session {
+    /// Asks and tells until either ends.
+    async fn run(
+        self,
+        get: Http,
+        post: Http,
+        to_send: mpsc::UnboundedReceiver<Outgoing>,
+    ) -> Disconnected {
+        let poll = pin!(self.poll(get));
+        let post = pin!(self.post(post, to_send));
+        select(poll, post).await.factor_first().0
+    }
+
+    async fn ask(
+        &self,
+        http: &mut Http,
+        method: Method,
+        body: Bytes,
+    ) -> Result<Bytes, Disconnected> {
+        let mut request = self
+            .handshake
+            .request(method, Transport::Polling, Some(self.sid), body);
+        if request.method() == Method::POST {
+            let text = HeaderValue::from_static("text/plain;charset=UTF-8");
+            request.headers_mut().insert(header::CONTENT_TYPE, text);
+        }
+        match http.ask(request).await {
+            Ok(response) if response.status() == StatusCode::OK => Ok(response.into_body()),
+            Ok(_) | Err(_) => Err(Disconnected::TransportError),
+        }
+    }
+
+    async fn poll(&self, mut http: Http) -> Disconnected {
+        loop {
+            let body = match self.ask(&mut http, Method::GET, Bytes::new()).await {
+                Ok(body) => body,
+                Err(reason) => return reason,
+            };
+            for packet in packets(body) {
+                let ended = match packet {
+                    Ok(packet) => self.shared.receive(packet),
+                    Err(reason) => Some(reason),
+                };
+                if let Some(reason) = ended {
+                    return reason;
+                }
+            }
+        }
+    }
+
+    /// The server answers a POST when it has taken its packets in.
+    async fn post(
+        &self,
+        mut http: Http,
+        mut to_send: mpsc::UnboundedReceiver<Outgoing>,
+    ) -> Disconnected {
+        while let Some(packet) = to_send.recv().await {
+            let mut body = PayloadWriter::new();
+            body.push_text(packet.text.as_bytes());
+            packet
+                .attachments
+                .iter()
+                .for_each(|data| body.push_binary(data));
+            if let Err(reason) = self.ask(&mut http, Method::POST, body.finish()).await {
+                return reason;
+            }
+            self.shared.has_taken(packet.number);
+        }
+        Disconnected::TransportClose
+    }
+}

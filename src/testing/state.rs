@@ -1,0 +1,218 @@
+//! What a connection has received, without IO: the client's side of Engine.IO and Socket.IO.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+
+use bytestring::ByteString;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::ConnectError;
+use crate::protocol::engine_io::{Message, Packet as EnginePacket};
+use crate::protocol::socket_io::{Assembler, Event, Limits, Packet};
+use crate::protocol::{Args, DecodeError, Sid};
+
+/// Why a client is connected no longer. The words are those of the JavaScript client's `disconnect` event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Disconnected {
+    /// The server disconnected the socket.
+    ByServer,
+    /// The test did: [`TestClient::disconnect`](super::TestClient::disconnect).
+    ByClient,
+    /// The connection was closed by the server, or [cut](super::TestClient::cut).
+    TransportClose,
+    /// The server refused a request of the transport.
+    TransportError,
+    /// The server sent what is not Engine.IO or Socket.IO.
+    ParseError,
+}
+
+impl Disconnected {
+    /// The reason in the JavaScript client's words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ByServer => "io server disconnect",
+            Self::ByClient => "io client disconnect",
+            Self::TransportClose => "transport close",
+            Self::TransportError => "transport error",
+            Self::ParseError => "parse error",
+        }
+    }
+}
+
+impl fmt::Display for Disconnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct State {
+    assembler: Assembler,
+    sockets: HashMap<ByteString, Socket>,
+    pub(super) answers_pings: bool,
+    /// How much was sent, and how much of that the server has taken in.
+    pub(super) sent: u64,
+    pub(super) taken: u64,
+    pub(super) ended: Option<Disconnected>,
+}
+
+/// What came in one namespace.
+#[derive(Debug, Default)]
+pub(super) struct Socket {
+    /// The server's answer to CONNECT.
+    pub(super) joined: Option<Result<Sid, ConnectError>>,
+    /// Events that the test has not asked for yet, with the id of the acknowledgement that the server wants.
+    pub(super) events: VecDeque<(Option<u64>, Event)>,
+    /// Acknowledgements that the test has not asked for yet, by the id of the event.
+    pub(super) answers: HashMap<u64, Args>,
+    /// The id of the next event that wants an acknowledgement.
+    pub(super) next_ack: u64,
+    pub(super) ended: Option<Disconnected>,
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        Self {
+            assembler: Assembler::new(),
+            sockets: HashMap::new(),
+            answers_pings: true,
+            sent: 0,
+            taken: 0,
+            ended: None,
+        }
+    }
+
+    /// The socket of a namespace that was joined.
+    pub(super) fn socket(&mut self, nsp: &str) -> &mut Socket {
+        self.sockets.entry(nsp.into()).or_default()
+    }
+
+    /// Begins to join a namespace. Each is joined once: a client that has left stays so.
+    pub(super) fn join(&mut self, nsp: &ByteString) -> bool {
+        let new = !self.sockets.contains_key(nsp);
+        if new {
+            let ended = self.ended;
+            self.socket(nsp).ended = ended;
+        }
+        new
+    }
+
+    /// It was refused, and may be tried again.
+    pub(super) fn refused(&mut self, nsp: &str) {
+        self.sockets.remove(nsp);
+    }
+
+    /// Whether no namespace is joined.
+    pub(super) fn is_alone(&self) -> bool {
+        self.sockets.values().all(|socket| socket.ended.is_some())
+    }
+
+    /// The connection is over, and all sockets with it.
+    pub(super) fn end(&mut self, reason: Disconnected) {
+        self.ended.get_or_insert(reason);
+        for socket in self.sockets.values_mut() {
+            socket.ended.get_or_insert(reason);
+        }
+    }
+
+    /// Takes a packet in, and gives the one that answers it.
+    pub(super) fn receive(&mut self, packet: EnginePacket) -> Option<EnginePacket> {
+        match packet {
+            EnginePacket::Message(message) => {
+                if self.message(message).is_err() {
+                    self.end(Disconnected::ParseError);
+                }
+            }
+            EnginePacket::Ping(data) if self.answers_pings => {
+                return Some(EnginePacket::Pong(data));
+            }
+            EnginePacket::Close => self.end(Disconnected::TransportClose),
+            EnginePacket::Ping(_)
+            | EnginePacket::Open(_)
+            | EnginePacket::Pong(_)
+            | EnginePacket::Upgrade
+            | EnginePacket::Noop => {}
+        }
+        None
+    }
+
+    fn message(&mut self, message: Message) -> Result<(), DecodeError> {
+        let limits = Limits {
+            max_attachments: usize::MAX,
+            max_nsp_len: usize::MAX,
+            max_event_len: usize::MAX,
+        };
+        let Some(packet) = self.assembler.feed(message, &limits)? else {
+            return Ok(());
+        };
+        let socket = self.socket(packet.nsp());
+        match packet {
+            Packet::Connect { auth, .. } => {
+                let joined: Joined = json(&auth.unwrap_or_default())?;
+                socket.joined = Some(Ok(joined.sid));
+            }
+            Packet::ConnectError { data, .. } => {
+                let Refusal { message, data } = json(&data)?;
+                socket.joined = Some(Err(ConnectError::Refused { message, data }));
+            }
+            Packet::Disconnect { .. } => {
+                socket.ended.get_or_insert(Disconnected::ByServer);
+            }
+            Packet::Event { id, event, .. } => socket.events.push_back((id, event)),
+            Packet::Ack { id, args, .. } => {
+                socket.answers.extend(id.map(|id| (id, args)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the server says when a namespace is joined.
+#[derive(Deserialize)]
+struct Joined {
+    sid: Sid,
+}
+
+/// What the server says when it is not.
+#[derive(Deserialize)]
+struct Refusal {
+    message: String,
+    data: Option<Value>,
+}
+
+fn json<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, DecodeError> {
+    serde_json::from_str(text).map_err(|error| DecodeError::Json(error.to_string()))
+}
+
+impl Socket {
+    /// Takes the next event of this name out.
+    pub(super) fn next(&mut self, name: &str) -> Option<(Option<u64>, Event)> {
+        let at = self
+            .events
+            .iter()
+            .position(|(_, event)| event.name() == name)?;
+        self.events.remove(at)
+    }
+
+    /// What came and was not asked for, for people.
+    pub(super) fn describe(&self) -> String {
+        let mut words = match self.events.len() {
+            0 => "nothing came".to_owned(),
+            _ => "what came instead: ".to_owned(),
+        };
+        let events: Vec<_> = self
+            .events
+            .iter()
+            .map(|(_, event)| event.args().json())
+            .collect();
+        words.push_str(&events.join(", "));
+        if let Some(reason) = self.ended {
+            words.push_str(&format!("; then the client was disconnected: {reason}"));
+        }
+        words
+    }
+}

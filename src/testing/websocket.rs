@@ -1,0 +1,134 @@
+//! WebSocket from the start.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use ::http::{HeaderValue, Method, StatusCode, header};
+use bytes::Bytes;
+use futures_util::future::select;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
+use tokio::sync::mpsc;
+
+use super::connect::{ConnectError, Handshake};
+use super::connection::{Connection, Outgoing, Shared};
+use super::http::Http;
+use super::state::Disconnected;
+use super::{TestApp, http};
+use crate::engine::Transport;
+use crate::protocol::engine_io::Packet;
+use crate::protocol::websocket::{Config, Decoder, Event, Opcode, masked_frame};
+
+/// Neither has to be random: nobody listens in memory.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const MASK: [u8; 4] = [0x11, 0x52, 0xa3, 0xf4];
+
+/// How long a message from the server may be, in bytes.
+const MAX_MESSAGE: usize = 256 * 1024 * 1024;
+
+pub(super) async fn open(app: &TestApp, handshake: &Handshake) -> Result<Connection, ConnectError> {
+    let mut request = handshake.request(Method::GET, Transport::WebSocket, None, Bytes::new());
+    for (name, value) in [
+        (header::CONNECTION, "Upgrade"),
+        (header::UPGRADE, "websocket"),
+        (header::SEC_WEBSOCKET_VERSION, "13"),
+        (header::SEC_WEBSOCKET_KEY, KEY),
+    ] {
+        request
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    let mut http = Http::open(app).await.map_err(ConnectError::lost)?;
+    let response = http.begin(request).await.map_err(ConnectError::lost)?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let answer = http::read(response).await.map_err(ConnectError::lost)?;
+        return Err(ConnectError::answer(&answer));
+    }
+    let upgraded = hyper::upgrade::on(response).await;
+    let io = TokioIo::new(upgraded.map_err(ConnectError::lost)?);
+    let (shared, to_send) = Shared::new();
+    Ok(Connection::run(
+        Arc::clone(&shared),
+        run(io, shared, to_send),
+    ))
+}
+
+type Io = TokioIo<Upgraded>;
+
+/// Reads and writes until either ends.
+async fn run(
+    io: Io,
+    shared: Arc<Shared>,
+    to_send: mpsc::UnboundedReceiver<Outgoing>,
+) -> Disconnected {
+    let (from_server, to_server) = split(io);
+    let read = pin!(read(from_server, &shared));
+    let write = pin!(write(to_server, to_send));
+    select(read, write).await.factor_first().0
+}
+
+async fn read(mut from_server: ReadHalf<Io>, shared: &Shared) -> Disconnected {
+    let mut decoder = Decoder::new(Config {
+        max_message: MAX_MESSAGE,
+        require_mask: false,
+        ..Config::default()
+    });
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let length = match from_server.read(&mut buffer).await {
+            Ok(0) | Err(_) => return Disconnected::TransportClose,
+            Ok(length) => length,
+        };
+        let mut input = buffer.get(..length).unwrap_or_default();
+        loop {
+            let ended = match decoder.next_event(&mut input) {
+                Ok(Some(event)) => hear(event, shared),
+                Ok(None) => break,
+                Err(_) => Some(Disconnected::ParseError),
+            };
+            if let Some(reason) = ended {
+                return reason;
+            }
+        }
+    }
+}
+
+fn hear(event: Event, shared: &Shared) -> Option<Disconnected> {
+    match event {
+        Event::Text(text) => match Packet::decode_text(text) {
+            Ok(packet) => shared.receive(packet),
+            Err(_) => Some(Disconnected::ParseError),
+        },
+        Event::Binary(data) => shared.receive(Packet::decode_binary(data)),
+        Event::Pong(data) => {
+            if let Ok(number) = data.as_ref().try_into() {
+                shared.has_taken(u64::from_be_bytes(number));
+            }
+            None
+        }
+        Event::Ping(_) => None,
+        Event::Close(_) => Some(Disconnected::TransportClose),
+    }
+}
+
+/// Behind each packet goes a ping of WebSocket with its number: the pong says that the server has come so far.
+async fn write(
+    mut to_server: WriteHalf<Io>,
+    mut to_send: mpsc::UnboundedReceiver<Outgoing>,
+) -> Disconnected {
+    while let Some(packet) = to_send.recv().await {
+        let mut frames = vec![masked_frame(Opcode::Text, packet.text.as_bytes(), MASK)];
+        let attachments = packet.attachments.iter();
+        frames.extend(attachments.map(|data| masked_frame(Opcode::Binary, data, MASK)));
+        frames.push(masked_frame(
+            Opcode::Ping,
+            &packet.number.to_be_bytes(),
+            MASK,
+        ));
+        if to_server.write_all(&frames.concat()).await.is_err() {
+            break;
+        }
+    }
+    Disconnected::TransportClose
+}
