@@ -4,9 +4,9 @@ use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
 
-use ::http::{Method, Request, Response};
 use axum_core::body::Body;
 use bytes::Bytes;
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -65,7 +65,7 @@ impl TestApp {
         self
     }
 
-    /// A new client, on a connection of its own, that joins a namespace.
+    /// A new client, on a connection of its own, that joins a namespace. The slash in front may be left out.
     #[track_caller]
     pub fn connect(&self, nsp: &str) -> Connect {
         Connect::new(self.clone(), nsp)

@@ -17,7 +17,7 @@ use crate::protocol::engine_io::Packet;
 use crate::protocol::socket_io::{EncodedPacket, Kind};
 use crate::protocol::{Args, EncodeError, EncodedArgs, Sid};
 
-/// What is waited for, perhaps beside other things. What it is has been sent already.
+/// A future of this module, in a box so that it borrows nothing but the client: the arguments it was made with may go.
 pub type Waiting<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 
 /// A client in a namespace: what [`TestApp::connect`] gives.
@@ -61,14 +61,14 @@ impl TestClient {
         self.look(|socket| socket.ended.is_none())
     }
 
-    /// Joins another namespace over the same connection.
+    /// Joins another namespace over the same connection. Each can be joined once.
     #[track_caller]
     pub fn connect(&self, nsp: &str) -> Join {
         Join::new(Arc::clone(&self.connection), nsp, &self.app)
     }
 
     /// Sends an event, at once. The future waits until the server has taken it in: its handler has run up to where it has to
-    /// wait for something.
+    /// wait for something, unless the event has to wait for its turn behind others.
     ///
     /// # Panics
     ///

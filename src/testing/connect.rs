@@ -3,16 +3,16 @@
 use std::future::IntoFuture;
 use std::sync::Arc;
 
-use ::http::{HeaderMap, Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use bytestring::ByteString;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::connection::Connection;
 use super::expect::Expect;
-use super::http::{add_cookie, add_header, text};
+use super::http1::{add_cookie, add_header, text};
 use super::{Disconnected, TestApp, TestClient, Waiting, polling, websocket};
 use crate::engine::Transport;
 use crate::protocol::Sid;
@@ -186,7 +186,7 @@ impl Connect {
     fn check(self) -> Self {
         let Handshake { path, query, .. } = &self.handshake;
         let target = format!("{path}?{query}");
-        if let Err(error) = target.parse::<::http::Uri>() {
+        if let Err(error) = target.parse::<http::Uri>() {
             self.join.expect.fail(format_args!("{target:?}: {error}"));
         }
         self
@@ -272,8 +272,12 @@ struct Joining {
 impl Joining {
     #[track_caller]
     fn new(nsp: &str, app: &TestApp) -> Self {
+        let nsp = match nsp.strip_prefix('/') {
+            Some(_) => nsp.into(),
+            None => format!("/{nsp}").into(),
+        };
         Self {
-            nsp: nsp.into(),
+            nsp,
             auth: None,
             app: app.clone(),
             expect: Expect::within(app.limit),

@@ -70,7 +70,7 @@ mod client;
 mod connect;
 mod connection;
 mod expect;
-mod http;
+mod http1;
 mod polling;
 mod request;
 mod state;

@@ -3,17 +3,17 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use ::http::{HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
 use bytestring::ByteString;
 use futures_util::future::select;
+use http::{HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::TestApp;
 use super::connect::{ConnectError, Handshake};
 use super::connection::{Connection, Outgoing, Shared};
-use super::http::Http;
+use super::http1::Http;
 use super::state::Disconnected;
 use crate::engine::Transport;
 use crate::protocol::Sid;

@@ -3,14 +3,14 @@
 use std::any::type_name;
 use std::future::IntoFuture;
 
-use ::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::expect::{Expect, fail};
-use super::http::{Http, add_cookie, add_header, text};
+use super::http1::{Http, add_cookie, add_header, text};
 use super::{TestApp, Waiting};
 
 /// A request that is sent when it is awaited; see [`TestApp::post`]. Its answer is a [`TestResponse`].

@@ -3,9 +3,9 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use ::http::{HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
 use futures_util::future::select;
+use http::{HeaderValue, Method, StatusCode, header};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
@@ -13,9 +13,9 @@ use tokio::sync::mpsc;
 
 use super::connect::{ConnectError, Handshake};
 use super::connection::{Connection, Outgoing, Shared};
-use super::http::Http;
+use super::http1::Http;
 use super::state::Disconnected;
-use super::{TestApp, http};
+use super::{TestApp, http1};
 use crate::engine::Transport;
 use crate::protocol::engine_io::Packet;
 use crate::protocol::websocket::{Config, Decoder, Event, Opcode, masked_frame};
@@ -42,7 +42,7 @@ pub(super) async fn open(app: &TestApp, handshake: &Handshake) -> Result<Connect
     let mut http = Http::open(app).await.map_err(ConnectError::lost)?;
     let response = http.begin(request).await.map_err(ConnectError::lost)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let answer = http::read(response).await.map_err(ConnectError::lost)?;
+        let answer = http1::read(response).await.map_err(ConnectError::lost)?;
         return Err(ConnectError::answer(&answer));
     }
     let upgraded = hyper::upgrade::on(response).await;

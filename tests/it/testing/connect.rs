@@ -12,7 +12,7 @@ use axum::{Extension, Json, Router};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::Cookie;
 use axum_socketio::testing::{ConnectError, Disconnected, TestApp};
-use axum_socketio::{Auth, Data, Namespace, Refused, Reply, Socket, SocketIo};
+use axum_socketio::{Auth, Data, Namespace, Refused, Reply, Socket, SocketIo, Transport};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -89,6 +89,21 @@ async fn a_layer_may_refuse_the_handshake() {
             body: "who are you?".to_owned(),
         };
         assert_eq!(refused, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_socket_io_is_an_error() {
+    let app = TestApp::new(Router::new().fallback(async || "hello"));
+    for (transport, words) in [
+        (
+            Transport::WebSocket,
+            "the handshake was answered with 200 OK: hello",
+        ),
+        (Transport::Polling, "the connection ended: parse error"),
+    ] {
+        let error = app.connect("/").transport(transport).await.unwrap_err();
+        assert_eq!(error.to_string(), words);
     }
 }
 
@@ -222,9 +237,9 @@ async fn one_connection_has_clients_in_several_namespaces() {
         .build();
     let app = TestApp::new(Router::new().layer(io.layer()));
     for client in clients(&app).await {
-        assert!(client.connect("/members").await.is_err());
+        assert!(client.connect("members").await.is_err());
         let auth = json!({ "token": "secret-ann" });
-        let member = client.connect("/members").auth(auth).await.unwrap();
+        let member = client.connect("members").auth(auth).await.unwrap();
         assert_eq!((member.nsp(), client.nsp()), ("/members", "/"));
         assert_ne!(member.id(), client.id());
         assert_eq!(member.emit_with_ack::<String>("shout", "hi").await, "HI");
