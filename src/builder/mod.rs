@@ -1,5 +1,6 @@
 //! What users register, before it runs.
 
+mod handshake;
 mod namespace;
 mod server;
 

@@ -8,7 +8,8 @@ use super::Namespace;
 use crate::driver::Sessions;
 use crate::engine::{Config, Transport};
 use crate::hub::{
-    AckFormat, Family, Nsp, NspOptions, Nsps, Order, Pattern, Server, Settings, SocketIo, Unhandled,
+    AckFormat, Allow, Family, Hooks, Nsp, NspOptions, Nsps, Order, Pattern, Server, Settings,
+    SocketIo, Unhandled,
 };
 use crate::protocol::socket_io::Limits;
 
@@ -31,7 +32,12 @@ pub struct SocketIoBuilder<S = ()> {
     namespaces: Vec<(String, Namespace<S>)>,
     settings: Settings,
     options: NspOptions,
+    pub(super) hooks: Hooks,
+    pub(super) allow: Option<MakeAllow<S>>,
 }
+
+/// Makes what asks the application, of the state.
+pub(super) type MakeAllow<S> = Box<dyn FnOnce(&Arc<S>) -> Allow + Send>;
 
 impl SocketIo {
     /// Starts to build a server.
@@ -58,6 +64,8 @@ impl SocketIo {
                 max_room_len: 1024,
                 ack_timeout: Duration::from_secs(5),
             },
+            hooks: Hooks::default(),
+            allow: None,
         }
     }
 }
@@ -101,8 +109,13 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
             namespaces,
             settings,
             options,
+            mut hooks,
+            allow,
         } = self;
         let state = Arc::new(state);
+        if let Some(allow) = allow {
+            hooks.allow = Some(allow(&state));
+        }
         let namespaces = namespaces
             .into_iter()
             .map(|(name, namespace)| (name, namespace.with_shared_state(Arc::clone(&state))))
@@ -111,6 +124,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
             namespaces,
             settings,
             options,
+            hooks,
+            allow: None,
         }
     }
 
@@ -301,8 +316,13 @@ impl SocketIoBuilder {
             namespaces,
             settings,
             options,
+            mut hooks,
+            allow,
         } = self;
         let nothing = Arc::new(());
+        if let Some(allow) = allow {
+            hooks.allow = Some(allow(&nothing));
+        }
         let mut nsps = Nsps::default();
         let root = ("/".to_owned(), Namespace::new());
         let declared = namespaces.iter().any(|(name, _)| name == "/");
@@ -322,6 +342,7 @@ impl SocketIoBuilder {
         }
         SocketIo::new(Server {
             settings,
+            hooks,
             nsps,
             connections: Arc::new(Sessions::default()),
         })

@@ -11,7 +11,7 @@ const MAX_BODY: usize = 1024 * 1024;
 
 /// The body of a response.
 #[derive(Debug)]
-pub(super) enum Content {
+pub(crate) enum Content {
     Empty,
     Text(String),
     /// Kept as it was written: clients see the same order of members as over HTTP.
@@ -19,7 +19,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    pub(super) async fn of(response: Response) -> (StatusCode, Self) {
+    pub(crate) async fn of(response: Response) -> (StatusCode, Self) {
         let (parts, body) = response.into_parts();
         let body = match Limited::new(body, MAX_BODY).collect().await {
             Ok(body) => body.to_bytes(),
@@ -40,7 +40,7 @@ impl Content {
     }
 
     /// What the client's callback gets of an error: JSON as it is, a text as `{"error": text}`.
-    pub(super) fn into_error(self, status: StatusCode) -> Option<Box<RawValue>> {
+    pub(crate) fn into_error(self, status: StatusCode) -> Option<Box<RawValue>> {
         let text = match self {
             Self::Json(json) => return Some(json),
             Self::Text(text) => text,
@@ -58,12 +58,12 @@ struct Words {
 }
 
 /// What people are to read of a JSON body: its `message` or its `error`.
-pub(super) fn words(json: &RawValue) -> Option<String> {
+pub(crate) fn words(json: &RawValue) -> Option<String> {
     let words: Words = serde_json::from_str(json.get()).unwrap_or_default();
     words.message.or(words.error)
 }
 
-pub(super) fn reason(status: StatusCode) -> String {
+pub(crate) fn reason(status: StatusCode) -> String {
     status.canonical_reason().unwrap_or("error").to_owned()
 }
 

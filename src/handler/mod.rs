@@ -22,6 +22,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+pub(crate) use body::{Content, reason, words};
 pub(crate) use layer::Dispatcher;
 pub use layer::{EventRequest, EventService};
 pub use outcome::{IntoOutcome, Phase};

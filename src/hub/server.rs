@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AckStream, Broadcast, Emitted, Nsps, RemoteSocket, Socket};
+use super::{AckStream, Broadcast, Emitted, Hooks, Nsps, RemoteSocket, Socket};
 use crate::adapter::{AdapterError, BoxFuture};
 use crate::engine::Config;
 use crate::protocol::Sid;
@@ -61,6 +61,7 @@ pub(crate) struct Settings {
 
 pub(crate) struct Server {
     pub(crate) settings: Settings,
+    pub(crate) hooks: Hooks,
     pub(crate) nsps: Nsps,
     pub(crate) connections: Arc<dyn Connections>,
 }

@@ -1,7 +1,9 @@
 //! The tower side: which request is ours, and what the HTTP answer is.
 
+mod admit;
 mod future;
 mod layer;
+mod open;
 mod request;
 mod response;
 mod serve;
@@ -10,6 +12,7 @@ mod serve;
     reason = "the tower trio is layer, service, future"
 )]
 mod service;
+mod switch;
 
 pub use future::ResponseFuture;
 pub use layer::{SocketIoLayer, SocketIoMiddleware};

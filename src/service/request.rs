@@ -52,18 +52,18 @@ pub(super) fn parse(
         .and_then(find)
         .ok_or(Refusal::SessionUnknown)?;
     if query.version != Some("4") {
-        return Err(Refusal::BadRequest);
+        return Err(Refusal::BadRequest("PROTOCOL_MISMATCH"));
     }
     if upgrade {
         let may = transport == Transport::WebSocket && config.allow_upgrades;
         return if may {
             Ok(Asked::Upgrade(entry))
         } else {
-            Err(Refusal::BadRequest)
+            Err(Refusal::BadRequest("UPGRADE_REFUSED"))
         };
     }
     if transport != entry.client.transport() || transport != Transport::Polling {
-        return Err(Refusal::BadRequest);
+        return Err(Refusal::BadRequest("TRANSPORT_MISMATCH"));
     }
     Ok(match parts.method {
         Method::GET => Asked::Poll(entry),
@@ -85,7 +85,7 @@ fn open(
         (Transport::Polling, false) => Asked::Open,
         (Transport::WebSocket, true) => Asked::OpenWebSocket,
         (Transport::WebSocket, false) | (Transport::Polling, true) => {
-            return Err(Refusal::BadRequest);
+            return Err(Refusal::BadRequest("TRANSPORT_HANDSHAKE_ERROR"));
         }
     };
     if query.version == Some("4") {
@@ -219,13 +219,13 @@ mod tests {
                 "GET",
                 "/?EIO=4&transport=websocket",
                 &[],
-                Err(Refusal::BadRequest),
+                Err(Refusal::BadRequest("TRANSPORT_HANDSHAKE_ERROR")),
             ),
             (
                 "GET",
                 "/?EIO=4&transport=polling",
                 UPGRADE,
-                Err(Refusal::BadRequest),
+                Err(Refusal::BadRequest("TRANSPORT_HANDSHAKE_ERROR")),
             ),
             (
                 "GET",

@@ -15,31 +15,67 @@ pub(super) enum Refusal {
     SessionUnknown,
     #[error("Bad handshake method")]
     BadMethod,
+    /// With the rule that is broken.
     #[error("Bad request")]
-    BadRequest,
+    BadRequest(&'static str),
+    /// A page of another origin.
+    #[error("Forbidden")]
+    Origin,
     #[error("Unsupported protocol version")]
     UnsupportedVersion,
+    /// Of another version than RFC 6455, which says what to answer.
+    #[error("Bad request")]
+    WebSocketVersion,
 }
 
+/// The code of what the application does not allow.
+pub(super) const FORBIDDEN: u8 = 4;
+
 impl Refusal {
-    const fn code(self) -> u8 {
+    pub(super) const fn code(self) -> u8 {
         match self {
             Self::TransportUnknown => 0,
             Self::SessionUnknown => 1,
             Self::BadMethod => 2,
-            Self::BadRequest => 3,
+            Self::BadRequest(_) | Self::WebSocketVersion => 3,
+            Self::Origin => FORBIDDEN,
             Self::UnsupportedVersion => 5,
+        }
+    }
+
+    pub(super) const fn status(self) -> StatusCode {
+        match self {
+            Self::Origin => StatusCode::FORBIDDEN,
+            Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// Which rule is broken, in Node's words where it has some.
+    pub(super) const fn context(self) -> &'static str {
+        match self {
+            Self::TransportUnknown => "TRANSPORT_UNKNOWN",
+            Self::SessionUnknown => "SESSION_UNKNOWN",
+            Self::BadMethod => "BAD_HANDSHAKE_METHOD",
+            Self::BadRequest(context) => context,
+            Self::Origin => "INVALID_ORIGIN",
+            Self::UnsupportedVersion => "UNSUPPORTED_PROTOCOL_VERSION",
+            Self::WebSocketVersion => "WEBSOCKET_VERSION",
         }
     }
 
     /// `400 {"code":1,"message":"Session ID unknown"}`
     pub(super) fn response(self) -> Response<Body> {
+        if self == Self::WebSocketVersion {
+            let mut response = empty(self.status());
+            let version = HeaderValue::from_static("13");
+            response
+                .headers_mut()
+                .insert(header::SEC_WEBSOCKET_VERSION, version);
+            return response;
+        }
         let body = format!(r#"{{"code":{},"message":"{self}"}}"#, self.code());
-        answer(
-            StatusCode::BAD_REQUEST,
-            "application/json",
-            Bytes::from(body),
-        )
+        answer(self.status(), "application/json", Bytes::from(body))
     }
 }
 

@@ -1,5 +1,4 @@
 //! What each kind of request does.
-#![expect(clippy::result_large_err, reason = "a refusal is a response")]
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,19 +9,19 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use futures_util::future::{Either, select};
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 use tower::BoxError;
 
+use super::admit::admit;
+use super::open::{open, open_websocket};
 use super::request::{Asked, parse};
 use super::response::{Refusal, accepted, empty, payload, unavailable};
-use crate::driver::{Connection, Entry, Guard, Inbound, PollAnswer, PostAnswer, Refused, Sessions};
-use crate::engine::{DisconnectReason, Outbox, Transport};
-use crate::hub::{Client, Handshake, Server, SocketIo, new_sid};
-use crate::protocol::Sid;
-use crate::protocol::websocket::{accept_key, is_key};
+use super::switch::switch_protocols;
+use crate::driver::{Entry, Inbound, PollAnswer, PostAnswer, Refused, Sessions};
+use crate::engine::DisconnectReason;
+use crate::hub::{ConnectionError, Hooks, Server, SocketIo};
 use crate::transport::WebSocket;
 
 /// The server, for the time of one request.
@@ -31,6 +30,9 @@ pub(super) struct Context {
     pub(super) server: Arc<Server>,
     pub(super) sessions: Arc<Sessions>,
 }
+
+/// A refusal has the protocol's own words; a response may refuse too, in others.
+pub(super) type Answer = Result<Response<Body>, Refusal>;
 
 pub(super) async fn respond<B>(context: Option<Context>, request: Request<B>) -> Response<Body>
 where
@@ -41,136 +43,112 @@ where
         return unavailable();
     };
     let (parts, body) = request.into_parts();
-    let asked = parse(&parts, &context.server.settings.engine, |sid| {
-        context.sessions.get(sid)
-    });
+    let server = Arc::clone(&context.server);
+    let hooks = &server.hooks;
+    let seen = hooks.see_requests().then(|| Box::new(parts.clone()));
+    let asked = ask(&context, &parts);
+    let opens = matches!(asked, Ok(Asked::Open | Asked::OpenWebSocket));
+    let answer = match asked {
+        Ok(asked) => answer(context, asked, parts, body).await,
+        Err(refusal) => Err(refusal),
+    };
+    match (answer, seen) {
+        (Ok(mut response), Some(seen)) => {
+            hooks.see_answer(&mut response, &seen, opens);
+            response
+        }
+        (Ok(response), None) => response,
+        (Err(refusal), seen) => refuse(refusal, hooks, seen.as_deref()),
+    }
+}
+
+/// What is asked, of whom it may be asked.
+fn ask(context: &Context, parts: &Parts) -> Result<Asked, Refusal> {
+    let find = |sid| context.sessions.get(sid);
+    let asked = parse(parts, &context.server.settings.engine, find)?;
+    if context.server.hooks.allows_origin(parts) {
+        Ok(asked)
+    } else {
+        Err(Refusal::Origin)
+    }
+}
+
+async fn answer<B>(context: Context, asked: Asked, parts: Parts, body: B) -> Answer
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+{
     match asked {
-        Ok(Asked::Open) => open(&context, parts),
-        Ok(Asked::OpenWebSocket) => open_websocket(context, parts),
+        Asked::Open | Asked::OpenWebSocket => {
+            let parts = match &context.server.hooks.allow {
+                Some(allow) => match Box::pin(admit(allow, &context, parts)).await {
+                    Ok(parts) => parts,
+                    Err(response) => return Ok(response),
+                },
+                None => parts,
+            };
+            match asked {
+                Asked::Open => Ok(open(&context, parts)),
+                _ => open_websocket(context, parts),
+            }
+        }
         // Both let go of the parts first, which keep the server's read buffer, since they may have to wait for long.
-        Ok(Asked::Poll(entry)) => {
+        Asked::Poll(entry) => {
             drop(parts);
             poll(&entry).await
         }
-        Ok(Asked::Post(entry)) => {
+        Asked::Post(entry) => {
             let kind = parts.headers.get(header::CONTENT_TYPE);
             let binary = kind.is_some_and(|kind| kind == "application/octet-stream");
             drop(parts);
             post(&context, &entry, binary, body).await
         }
-        Ok(Asked::Upgrade(entry)) => upgrade(&context, entry, parts),
-        Ok(Asked::OtherMethod) => empty(StatusCode::INTERNAL_SERVER_ERROR),
-        Err(refusal) => {
-            // Not the query: it may hold what only the client should know.
-            let path = parts.uri.path();
-            tracing::debug!(method = %parts.method, path, %refusal, "request refused");
-            refusal.response()
-        }
+        Asked::Upgrade(entry) => upgrade(&context, entry, parts),
+        Asked::OtherMethod => Ok(empty(StatusCode::INTERNAL_SERVER_ERROR)),
     }
 }
 
-fn open(context: &Context, parts: Parts) -> Response<Body> {
-    let Some(Fresh {
-        guard,
-        client,
-        packet,
-    }) = fresh(context, parts, Transport::Polling)
-    else {
-        return unavailable();
-    };
-    let connection = Connection::open(&context.server, guard, client, None);
-    tokio::spawn(connection.run());
-    payload(packet.into())
+fn refuse(refusal: Refusal, hooks: &Hooks, request: Option<&Parts>) -> Response<Body> {
+    tracing::debug!(%refusal, context = refusal.context(), "request refused");
+    if let (Some(hook), Some(request)) = (&hooks.refused, request) {
+        hook(&ConnectionError {
+            code: refusal.code(),
+            message: &refusal.to_string(),
+            status: refusal.status(),
+            context: refusal.context(),
+            request,
+        });
+    }
+    refusal.response()
 }
 
-fn open_websocket(context: Context, mut parts: Parts) -> Response<Body> {
-    let (response, on_upgrade) = match switch_protocols(&mut parts) {
-        Ok(switch) => switch,
-        Err(refused) => return refused,
-    };
-    let Some(Fresh {
-        guard,
-        client,
-        packet,
-    }) = fresh(&context, parts, Transport::WebSocket)
-    else {
-        return unavailable();
-    };
-    tokio::spawn(async move {
-        let max_payload = context.server.settings.engine.max_payload;
-        let mut socket = match on_upgrade.await {
-            Ok(upgraded) => WebSocket::new(upgraded, max_payload),
-            Err(error) => return tracing::debug!(%error, "upgrade failed"),
-        };
-        socket.push_packet(packet.as_bytes());
-        let connection = Connection::open(&context.server, guard, client, Some(socket));
-        drop(context);
-        connection.run().await;
-    });
-    response
-}
-
-/// A client whose session is about to open.
-struct Fresh {
-    guard: Guard,
-    client: Arc<Client>,
-    /// What opens its session.
-    packet: String,
-}
-
-/// Nothing if the server is shutting down.
-fn fresh(context: &Context, mut parts: Parts, transport: Transport) -> Option<Fresh> {
-    let config = &context.server.settings.engine;
-    let sid: Sid = new_sid()?;
-    let guard = context.sessions.begin(sid)?;
-    parts.extensions.insert(context.io.clone());
-    let packet = crate::protocol::engine_io::Handshake {
-        sid,
-        upgrades: config.upgrades(transport),
-        ping_interval: config.ping_interval,
-        ping_timeout: config.ping_timeout,
-        max_payload: config.max_payload,
-    };
-    let outbox = Arc::new(Outbox::new(
-        config.max_outbox_packets,
-        config.max_outbox_bytes,
-    ));
-    let client = Client::new(sid, outbox, Handshake::new(parts), transport);
-    Some(Fresh {
-        guard,
-        client: Arc::new(client),
-        packet: packet.encode(),
-    })
-}
-
-async fn poll(entry: &Entry) -> Response<Body> {
+async fn poll(entry: &Entry) -> Answer {
     let (sender, receiver) = oneshot::channel();
     if let Err(refused) = entry.hand(Inbound::Poll(sender)) {
-        return refused.response();
+        return refused.answer();
     }
     match receiver.await {
-        Ok(PollAnswer::Payload(body)) => payload(body),
-        Ok(PollAnswer::Overlap) => empty(StatusCode::BAD_REQUEST),
-        Err(_) => Refusal::SessionUnknown.response(),
+        Ok(PollAnswer::Payload(body)) => Ok(payload(body)),
+        Ok(PollAnswer::Overlap) => Ok(empty(StatusCode::BAD_REQUEST)),
+        Err(_) => Err(Refusal::SessionUnknown),
     }
 }
 
 impl Refused {
-    fn response(self) -> Response<Body> {
+    fn answer(self) -> Answer {
         match self {
-            Self::Closed => Refusal::SessionUnknown.response(),
-            Self::Full => empty(StatusCode::BAD_REQUEST),
+            Self::Closed => Err(Refusal::SessionUnknown),
+            Self::Full => Ok(empty(StatusCode::BAD_REQUEST)),
         }
     }
 }
 
-async fn post<B>(context: &Context, entry: &Arc<Entry>, binary: bool, body: B) -> Response<Body>
+async fn post<B>(context: &Context, entry: &Arc<Entry>, binary: bool, body: B) -> Answer
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
     let Some(posting) = Posting::begin(entry) else {
         entry.broken(DisconnectReason::TransportError);
-        return empty(StatusCode::BAD_REQUEST);
+        return Ok(empty(StatusCode::BAD_REQUEST));
     };
     // Of revision 3.
     if binary {
@@ -182,7 +160,7 @@ where
         // A body that never ends is not waited for longer than its session lives.
         Either::Right(_) => {
             posting.end();
-            return Refusal::SessionUnknown.response();
+            return Err(Refusal::SessionUnknown);
         }
     };
     let body = match body {
@@ -202,14 +180,14 @@ where
     let (done, taken) = oneshot::channel();
     if let Err(refused) = entry.hand(Inbound::Post(text, done)) {
         posting.end();
-        return refused.response();
+        return refused.answer();
     }
     let answer = taken.await;
     posting.end();
-    match answer {
+    Ok(match answer {
         Ok(PostAnswer::Taken) => accepted(),
         Ok(PostAnswer::Undecodable) | Err(_) => empty(StatusCode::BAD_REQUEST),
-    }
+    })
 }
 
 /// Why the body of a POST was not taken.
@@ -273,10 +251,10 @@ impl Posting {
         self.ended = true;
     }
 
-    fn fail(self, reason: DisconnectReason, status: StatusCode) -> Response<Body> {
+    fn fail(self, reason: DisconnectReason, status: StatusCode) -> Answer {
         self.entry.broken(reason);
         self.end();
-        empty(status)
+        Ok(empty(status))
     }
 }
 
@@ -289,14 +267,11 @@ impl Drop for Posting {
     }
 }
 
-fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) -> Response<Body> {
-    let (response, on_upgrade) = match switch_protocols(&mut parts) {
-        Ok(switch) => switch,
-        Err(refused) => return refused,
-    };
+fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) -> Answer {
+    let (response, on_upgrade) = switch_protocols(&mut parts)?;
     // One at a time, and only once.
     if entry.upgrading.swap(true, Ordering::AcqRel) {
-        return Refusal::BadRequest.response();
+        return Err(Refusal::BadRequest("UPGRADED_ALREADY"));
     }
     let max_payload = context.server.settings.engine.max_payload;
     tokio::spawn(async move {
@@ -310,59 +285,5 @@ fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) -> Response<B
         // If its session is gone, so is it.
         let _ = entry.hand(inbound);
     });
-    response
-}
-
-/// The answer that turns the connection into a WebSocket, and what becomes one once it is sent.
-fn switch_protocols(parts: &mut Parts) -> Result<(Response<Body>, OnUpgrade), Response<Body>> {
-    let http2 = parts.version == Version::HTTP_2;
-    if parts
-        .headers
-        .get(header::SEC_WEBSOCKET_VERSION)
-        .is_none_or(|version| version != "13")
-    {
-        let mut response = empty(StatusCode::UPGRADE_REQUIRED);
-        response.headers_mut().insert(
-            header::SEC_WEBSOCKET_VERSION,
-            HeaderValue::from_static("13"),
-        );
-        return Err(response);
-    }
-    let key = parts
-        .headers
-        .get(header::SEC_WEBSOCKET_KEY)
-        .filter(|key| is_key(key.as_bytes()))
-        .map(|key| accept_key(key.as_bytes()));
-    if key.is_none() && !http2 {
-        return Err(Refusal::BadRequest.response());
-    }
-    let Some(on_upgrade) = parts.extensions.remove::<OnUpgrade>() else {
-        tracing::warn!("this server, or a layer outside, does not let connections be upgraded");
-        return Err(Refusal::BadRequest.response());
-    };
-    let mut response = empty(if http2 {
-        StatusCode::OK
-    } else {
-        StatusCode::SWITCHING_PROTOCOLS
-    });
-    let headers = response.headers_mut();
-    if !http2 {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        if let Some(Ok(key)) = key.map(HeaderValue::try_from) {
-            headers.insert(header::SEC_WEBSOCKET_ACCEPT, key);
-        }
-    }
-    let protocols = parts
-        .headers
-        .get(header::SEC_WEBSOCKET_PROTOCOL)
-        .and_then(|value| value.to_str().ok());
-    let first = protocols
-        .and_then(|value| value.split(',').next())
-        .map(str::trim)
-        .filter(|name| !name.is_empty());
-    if let Some(Ok(first)) = first.map(HeaderValue::from_str) {
-        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, first);
-    }
-    Ok((response, on_upgrade))
+    Ok(response)
 }

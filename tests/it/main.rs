@@ -14,6 +14,7 @@ mod compile_fail;
 mod connect;
 mod examples;
 mod grammar;
+mod handshake;
 mod heartbeat;
 mod http2;
 mod layers;

@@ -1,0 +1,134 @@
+//! Options of the handshake: who may connect, and what is answered.
+
+use std::sync::Arc;
+
+use axum::handler::Handler;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+
+use super::SocketIoBuilder;
+use crate::hub::{Allow, ConnectionError};
+
+impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
+    /// Asks before a client may open a connection, over either transport: an axum handler, with axum's extractors and the
+    /// server's state, that sees the request of the handshake. Node's `allowRequest`.
+    ///
+    /// An answer with a status of success lets the client in, and what it returns as `Extension` is there for all sockets
+    /// of the connection. Any other answer is what the client gets; a text becomes `{"code":4,"message":text}`. Requests of
+    /// a session that is open, its upgrade included, are not asked about again.
+    ///
+    /// To admit or refuse sockets of one namespace, use [`Namespace::middleware`](crate::Namespace::middleware).
+    ///
+    /// ```
+    /// use axum::Extension;
+    /// use axum::http::{HeaderMap, StatusCode};
+    /// use axum_socketio::SocketIo;
+    ///
+    /// #[derive(Clone)]
+    /// struct Device(String);
+    ///
+    /// async fn known_devices(headers: HeaderMap) -> Result<Extension<Device>, (StatusCode, &'static str)> {
+    ///     let device = headers.get("x-device").and_then(|device| device.to_str().ok());
+    ///     let device = device.ok_or((StatusCode::UNAUTHORIZED, "which device?"))?;
+    ///     Ok(Extension(Device(device.to_owned())))
+    /// }
+    ///
+    /// let io = SocketIo::builder::<()>().allow_request(known_devices);
+    /// ```
+    pub fn allow_request<T, H>(mut self, handler: H) -> Self
+    where
+        T: 'static,
+        H: Handler<T, S> + Sync,
+        S: Clone,
+    {
+        self.allow = Some(Box::new(move |state: &Arc<S>| -> Allow {
+            let state = Arc::clone(state);
+            Arc::new(move |request| Box::pin(handler.clone().call(request, S::clone(&state))))
+        }));
+        self
+    }
+
+    /// Lets only pages of these origins speak to the server, and those of the server's own host: over polling, WebSocket and
+    /// in upgrades alike. Others are refused with 403 `{"code":4,"message":"Forbidden"}`. Default: all.
+    ///
+    /// Browsers do not keep pages of other origins from opening WebSockets, and send cookies along: CORS alone, which is for
+    /// what pages may read, does not protect them. Requests without `Origin` come from no browser, or from a page of the same
+    /// origin, and pass. Behind a proxy that changes `Host`, the server's own origin has to be listed.
+    ///
+    /// ```
+    /// # use axum_socketio::SocketIo;
+    /// let io = SocketIo::builder::<()>().origins(["https://app.example.com"]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If one of them cannot be a header's value.
+    pub fn origins<O: AsRef<str>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
+        let origins = origins.into_iter();
+        self.hooks.origins = Some(origins.map(|origin| value(origin.as_ref())).collect());
+        self
+    }
+
+    /// Sets a cookie with the session's id when a session opens over polling, for load balancers that keep to it. Default:
+    /// none. Node's `cookie: true` is `cookie("io", "Path=/; HttpOnly; SameSite=Lax")`.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be a header's value.
+    pub fn cookie(mut self, name: &str, attributes: &str) -> Self {
+        let attributes = match attributes {
+            "" => String::new(),
+            attributes => format!("; {attributes}"),
+        };
+        value(&format!("{name}{attributes}"));
+        self.hooks.cookie = Some((name.to_owned(), attributes));
+        self
+    }
+
+    /// A message that each client gets right after the handshake, in the same answer over polling: text of Engine.IO, which
+    /// is for clients of Engine.IO or a packet of Socket.IO. Default: none. Node's `initialPacket`.
+    pub fn initial_packet(mut self, text: impl AsRef<str>) -> Self {
+        self.hooks.initial_packet = Some(format!("4{}", text.as_ref()));
+        self
+    }
+
+    /// Changes the headers of the first answer of each session. Node's `initial_headers` event.
+    ///
+    /// ```
+    /// # use axum_socketio::SocketIo;
+    /// # use axum::http::HeaderValue;
+    /// let io = SocketIo::builder::<()>().on_initial_headers(|headers, _request| {
+    ///     headers.insert("x-server", HeaderValue::from_static("one"));
+    /// });
+    /// ```
+    pub fn on_initial_headers(
+        mut self,
+        hook: impl Fn(&mut HeaderMap, &Parts) + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.initial_headers = Some(Arc::new(hook));
+        self
+    }
+
+    /// Changes the headers of every answer that is no error. Node's `headers` event.
+    pub fn on_headers(
+        mut self,
+        hook: impl Fn(&mut HeaderMap, &Parts) + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.headers = Some(Arc::new(hook));
+        self
+    }
+
+    /// Is told of every request that is refused, and why. Node's `connection_error` event.
+    pub fn on_connection_error(
+        mut self,
+        hook: impl Fn(&ConnectionError<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.refused = Some(Arc::new(hook));
+        self
+    }
+}
+
+#[expect(clippy::expect_used, reason = "said in the documents")]
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("a header's value")
+}

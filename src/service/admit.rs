@@ -1,0 +1,67 @@
+//! Whether the application lets a client open a connection.
+
+use axum_core::body::Body;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, header};
+use hyper::upgrade::OnUpgrade;
+use serde_json::json;
+
+use super::response::FORBIDDEN;
+use super::serve::Context;
+use crate::handler::{Content, reason, words};
+use crate::hub::{Allow, ConnectionError, Hooks};
+
+/// Asks the application. Gives the request with what the answer's extensions add to it, or the answer that refuses it.
+pub(super) async fn admit(
+    allow: &Allow,
+    context: &Context,
+    mut parts: Parts,
+) -> Result<Parts, Response<Body>> {
+    let mut request = Request::from_parts(parts.clone(), Body::empty());
+    request.extensions_mut().remove::<OnUpgrade>();
+    request.extensions_mut().insert(context.io.clone());
+    let answer = allow(request).await;
+    if answer.status().is_success() {
+        parts.extensions.extend(answer.into_parts().0.extensions);
+        return Ok(parts);
+    }
+    Err(refuse(&context.server.hooks, &parts, answer).await)
+}
+
+/// The application's own answer; what is no JSON becomes the protocol's.
+async fn refuse(hooks: &Hooks, request: &Parts, answer: Response<Body>) -> Response<Body> {
+    let mut headers = answer.headers().clone();
+    let (status, content) = Content::of(answer).await;
+    let (message, body) = match content {
+        Content::Json(json) => {
+            let message = words(&json).unwrap_or_else(|| reason(status));
+            (message, json.get().to_owned())
+        }
+        Content::Text(message) => with_code(message),
+        Content::Empty => with_code(reason(status)),
+    };
+    tracing::debug!(%status, message, "connection not allowed");
+    if let Some(hook) = &hooks.refused {
+        hook(&ConnectionError {
+            code: FORBIDDEN,
+            message: &message,
+            status,
+            context: "FORBIDDEN",
+            request,
+        });
+    }
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn with_code(message: String) -> (String, String) {
+    let body = json!({ "code": FORBIDDEN, "message": message }).to_string();
+    (message, body)
+}

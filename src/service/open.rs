@@ -1,0 +1,105 @@
+//! New sessions.
+
+use std::sync::Arc;
+
+use axum_core::body::Body;
+use http::request::Parts;
+use http::{Response, header};
+
+use super::response::{payload, unavailable};
+use super::serve::{Answer, Context};
+use super::switch::switch_protocols;
+use crate::driver::{Connection, Guard};
+use crate::engine::{Outbox, Transport};
+use crate::hub::{Client, Handshake, new_sid};
+use crate::protocol::Sid;
+use crate::protocol::engine_io::PayloadWriter;
+use crate::transport::WebSocket;
+
+pub(super) fn open(context: &Context, parts: Parts) -> Response<Body> {
+    let Some(Fresh {
+        guard,
+        client,
+        packet,
+    }) = fresh(context, parts, Transport::Polling)
+    else {
+        return unavailable();
+    };
+    let hooks = &context.server.hooks;
+    let body = match &hooks.initial_packet {
+        Some(initial) => {
+            let mut packets = PayloadWriter::new();
+            packets.push_text(packet.as_bytes());
+            packets.push_text(initial.as_bytes());
+            packets.finish()
+        }
+        None => packet.into(),
+    };
+    let mut response = payload(body);
+    if let Some(cookie) = hooks.cookie(client.sid) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    let connection = Connection::open(&context.server, guard, client, None);
+    tokio::spawn(connection.run());
+    response
+}
+
+pub(super) fn open_websocket(context: Context, mut parts: Parts) -> Answer {
+    let (response, on_upgrade) = switch_protocols(&mut parts)?;
+    let Some(Fresh {
+        guard,
+        client,
+        packet,
+    }) = fresh(&context, parts, Transport::WebSocket)
+    else {
+        return Ok(unavailable());
+    };
+    tokio::spawn(async move {
+        let max_payload = context.server.settings.engine.max_payload;
+        let mut socket = match on_upgrade.await {
+            Ok(upgraded) => WebSocket::new(upgraded, max_payload),
+            Err(error) => return tracing::debug!(%error, "upgrade failed"),
+        };
+        socket.push_packet(packet.as_bytes());
+        if let Some(initial) = &context.server.hooks.initial_packet {
+            socket.push_packet(initial.as_bytes());
+        }
+        let connection = Connection::open(&context.server, guard, client, Some(socket));
+        drop(context);
+        connection.run().await;
+    });
+    Ok(response)
+}
+
+/// A client whose session is about to open.
+struct Fresh {
+    guard: Guard,
+    client: Arc<Client>,
+    /// What opens its session.
+    packet: String,
+}
+
+/// Nothing if the server is shutting down.
+fn fresh(context: &Context, mut parts: Parts, transport: Transport) -> Option<Fresh> {
+    let config = &context.server.settings.engine;
+    let sid: Sid = new_sid()?;
+    let guard = context.sessions.begin(sid)?;
+    parts.extensions.insert(context.io.clone());
+    let packet = crate::protocol::engine_io::Handshake {
+        sid,
+        upgrades: config.upgrades(transport),
+        ping_interval: config.ping_interval,
+        ping_timeout: config.ping_timeout,
+        max_payload: config.max_payload,
+    };
+    let outbox = Arc::new(Outbox::new(
+        config.max_outbox_packets,
+        config.max_outbox_bytes,
+    ));
+    let client = Client::new(sid, outbox, Handshake::new(parts), transport);
+    Some(Fresh {
+        guard,
+        client: Arc::new(client),
+        packet: packet.encode(),
+    })
+}

@@ -1,0 +1,280 @@
+//! What an application says, and sees, of handshakes.
+
+use std::sync::{Arc, Mutex};
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Extension, Json, Router};
+use axum_socketio::{Namespace, SocketIo, SocketIoBuilder, Transport};
+use serde_json::json;
+
+use crate::support::{Answer, Http, Polling, Server, Ws, handshake, serve};
+
+const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
+const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
+
+async fn start(builder: SocketIoBuilder) -> (Server, SocketIo) {
+    let io = builder.build();
+    (serve(Router::new().layer(io.layer())).await, io)
+}
+
+async fn get(server: &Server, target: &str, headers: &[(&str, &str)]) -> Answer {
+    Http::open(server.addr)
+        .await
+        .ask("GET", target, headers, b"")
+        .await
+}
+
+#[derive(Clone)]
+struct Device(String);
+
+/// Answers as the header `x-do` says.
+async fn decide(
+    headers: HeaderMap,
+    State(secret): State<&'static str>,
+) -> Result<Extension<Device>, Response> {
+    tokio::task::yield_now().await;
+    let wish = headers.get("x-do").and_then(|wish| wish.to_str().ok());
+    Err(match wish.unwrap_or_default() {
+        wish if wish == secret => return Ok(Extension(Device("phone".to_owned()))),
+        "text" => (
+            StatusCode::UNAUTHORIZED,
+            [("www-authenticate", "Bearer")],
+            "who are you?",
+        )
+            .into_response(),
+        "json" => (StatusCode::TOO_MANY_REQUESTS, Json(json!({ "wait": 3 }))).into_response(),
+        "redirect" => Redirect::to("/login").into_response(),
+        _ => StatusCode::FORBIDDEN.into_response(),
+    })
+}
+
+async fn guarded() -> (Server, SocketIo) {
+    let device = Namespace::new().on(
+        "device",
+        async |Extension(Device(name)): Extension<Device>| Json(name),
+    );
+    let builder = SocketIo::builder()
+        .namespace("/", device)
+        .allow_request(decide);
+    start(builder.with_state("open sesame")).await
+}
+
+#[tokio::test]
+async fn an_application_refuses_handshakes_in_its_own_words() {
+    let (server, io) = guarded().await;
+    for (wish, status, body) in [
+        ("", 403, r#"{"code":4,"message":"Forbidden"}"#),
+        ("text", 401, r#"{"code":4,"message":"who are you?"}"#),
+        ("json", 429, r#"{"wait":3}"#),
+        ("redirect", 303, r#"{"code":4,"message":"See Other"}"#),
+    ] {
+        let polling = get(&server, POLLING, &[("x-do", wish)]).await;
+        let (websocket, _) = handshake(server.addr, WEBSOCKET, &[("x-do", wish)]).await;
+        for answer in [polling, websocket] {
+            assert_eq!((answer.status, answer.text()), (status, body), "{wish}");
+            assert_eq!(answer.header("content-type"), Some("application/json"));
+        }
+    }
+    let answer = get(&server, POLLING, &[("x-do", "text")]).await;
+    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    assert_eq!(io.client_count(), 0);
+}
+
+#[tokio::test]
+async fn what_it_returns_for_a_handshake_is_there_for_sockets_and_later_requests_are_not_asked_about()
+ {
+    let (server, _io) = guarded().await;
+    let (answer, http) = handshake(server.addr, WEBSOCKET, &[("x-do", "open sesame")]).await;
+    let mut client = Ws::on(answer, http).unwrap();
+    assert!(client.text().await.starts_with("0{"));
+    client.join("/").await;
+    assert_eq!(client.ask(r#"["device"]"#).await, r#"["phone"]"#);
+
+    let mut http = Http::open(server.addr).await;
+    let open = http
+        .ask("GET", POLLING, &[("x-do", "open sesame")], b"")
+        .await;
+    let sid = open.text().split('"').nth(3).unwrap().to_owned();
+    let target = format!("{POLLING}&sid={sid}");
+    let post = http.ask("POST", &target, &[], b"40").await;
+    assert_eq!(post.text(), "ok");
+    let poll = http.ask("GET", &target, &[], b"").await;
+    assert!(poll.text().starts_with("40{"), "{}", poll.text());
+    assert!(Ws::upgrade(server.addr, &sid).await.is_ok());
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_are_kept_out_of_every_transport() {
+    let builder = SocketIo::builder().origins(["https://app.example.com"]);
+    let (server, _io) = start(builder).await;
+    let open = Polling::open(server.addr).await;
+    let session = open.target();
+    let upgrade = format!("{WEBSOCKET}&sid={}", open.sid);
+    for (origin, passes) in [
+        ("https://app.example.com", true),
+        ("http://localhost", true),
+        ("https://evil.example", false),
+        ("null", false),
+    ] {
+        let header = [("Origin", origin)];
+        let (opened, _) = handshake(server.addr, WEBSOCKET, &header).await;
+        let mut answers = vec![(get(&server, POLLING, &header).await, 200), (opened, 101)];
+        if !passes {
+            let post = Http::open(server.addr)
+                .await
+                .ask("POST", &session, &header, b"40")
+                .await;
+            answers.push((post, 200));
+            answers.push((get(&server, &session, &header).await, 200));
+            answers.push((handshake(server.addr, &upgrade, &header).await.0, 101));
+        }
+        for (answer, success) in answers {
+            if passes {
+                assert_eq!(answer.status, success, "{origin}");
+            } else {
+                let refusal = r#"{"code":4,"message":"Forbidden"}"#;
+                assert_eq!((answer.status, answer.text()), (403, refusal), "{origin}");
+            }
+        }
+    }
+    let (answer, _) = handshake(server.addr, WEBSOCKET, &[]).await;
+    assert_eq!(answer.status, 101, "no browser");
+}
+
+#[tokio::test]
+async fn a_session_that_opens_over_polling_sets_a_cookie_if_wanted() {
+    let builder = SocketIo::builder().cookie("io", "Path=/; HttpOnly; SameSite=Lax");
+    let (server, _io) = start(builder).await;
+    let answer = get(&server, POLLING, &[]).await;
+    let sid = answer.text().split('"').nth(3).unwrap().to_owned();
+    let cookie = format!("io={sid}; Path=/; HttpOnly; SameSite=Lax");
+    assert_eq!(answer.header("set-cookie"), Some(cookie.as_str()));
+    let (answer, _) = handshake(server.addr, WEBSOCKET, &[]).await;
+    assert_eq!(answer.header("set-cookie"), None, "as in Node");
+
+    let (server, _io) = start(SocketIo::builder().cookie("sid", "")).await;
+    let answer = get(&server, POLLING, &[]).await;
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("sid=") && cookie.len() == 24, "{cookie}");
+}
+
+#[tokio::test]
+async fn an_initial_packet_follows_the_open_packet() {
+    let builder = SocketIo::builder().initial_packet("hello");
+    let (server, _io) = start(builder).await;
+    let answer = get(&server, POLLING, &[]).await;
+    let (open, initial) = answer.text().split_once('\x1e').unwrap();
+    assert!(open.starts_with(r#"0{"sid":""#));
+    assert_eq!(initial, "4hello");
+    let mut client = Ws::open(server.addr).await;
+    assert_eq!(client.text().await, "4hello");
+    client.join("/").await;
+}
+
+#[tokio::test]
+async fn headers_of_answers_may_be_changed() {
+    let builder = SocketIo::builder()
+        .on_initial_headers(|headers, request| {
+            let agent = request.headers.get("user-agent").cloned();
+            headers.insert("x-first", agent.unwrap_or(HeaderValue::from_static("none")));
+        })
+        .on_headers(|headers, request| {
+            let method = HeaderValue::from_str(request.method.as_str()).unwrap();
+            headers.insert("x-all", method);
+        });
+    let (server, _io) = start(builder).await;
+    let (answer, _) = handshake(server.addr, WEBSOCKET, &[("User-Agent", "curl")]).await;
+    assert_eq!(
+        (answer.header("x-first"), answer.header("x-all")),
+        (Some("curl"), Some("GET"))
+    );
+    let open = get(&server, POLLING, &[]).await;
+    assert_eq!(
+        (open.header("x-first"), open.header("x-all")),
+        (Some("none"), Some("GET"))
+    );
+    let sid = open.text().split('"').nth(3).unwrap().to_owned();
+    let target = format!("{POLLING}&sid={sid}");
+    let post = Http::open(server.addr)
+        .await
+        .ask("POST", &target, &[], b"40")
+        .await;
+    assert_eq!(
+        (post.header("x-first"), post.header("x-all")),
+        (None, Some("POST"))
+    );
+    let refused = get(&server, "/socket.io/?EIO=3&transport=polling", &[]).await;
+    assert_eq!(
+        (refused.header("x-first"), refused.header("x-all")),
+        (None, None),
+        "as in Node"
+    );
+}
+
+#[tokio::test]
+async fn every_refused_request_is_told_with_its_rule() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    let builder = SocketIo::builder()
+        .transports([Transport::Polling, Transport::WebSocket])
+        .allow_request(async |headers: HeaderMap| match headers.get("x-no") {
+            Some(_) => (StatusCode::PAYMENT_REQUIRED, "pay first"),
+            None => (StatusCode::OK, ""),
+        })
+        .origins(["https://app.example.com"])
+        .on_connection_error(move |error| {
+            let path = error.request.uri.path().to_owned();
+            let status = error.status.as_u16();
+            tell.lock().unwrap().push((
+                path,
+                status,
+                error.code,
+                error.message.to_owned(),
+                error.context,
+            ));
+        });
+    let (server, _io) = start(builder).await;
+    let sid = Polling::open(server.addr).await.sid;
+    get(&server, "/socket.io/?EIO=4&transport=carrier-pigeon", &[]).await;
+    get(&server, &format!("{POLLING}&sid=nobody"), &[]).await;
+    Http::once(server.addr, "POST", POLLING).await;
+    get(&server, WEBSOCKET, &[]).await;
+    get(&server, &format!("{WEBSOCKET}&sid={sid}"), &[]).await;
+    get(
+        &server,
+        &format!("/socket.io/?EIO=3&transport=polling&sid={sid}"),
+        &[],
+    )
+    .await;
+    get(&server, "/socket.io/?EIO=3&transport=polling", &[]).await;
+    get(&server, POLLING, &[("Origin", "https://evil.example")]).await;
+    get(&server, POLLING, &[("x-no", "1")]).await;
+    let expected = [
+        (400, 0, "Transport unknown", "TRANSPORT_UNKNOWN"),
+        (400, 1, "Session ID unknown", "SESSION_UNKNOWN"),
+        (400, 2, "Bad handshake method", "BAD_HANDSHAKE_METHOD"),
+        (400, 3, "Bad request", "TRANSPORT_HANDSHAKE_ERROR"),
+        (400, 3, "Bad request", "TRANSPORT_MISMATCH"),
+        (400, 3, "Bad request", "PROTOCOL_MISMATCH"),
+        (
+            400,
+            5,
+            "Unsupported protocol version",
+            "UNSUPPORTED_PROTOCOL_VERSION",
+        ),
+        (403, 4, "Forbidden", "INVALID_ORIGIN"),
+        (402, 4, "pay first", "FORBIDDEN"),
+    ]
+    .map(|(status, code, message, context)| {
+        (
+            "/socket.io/".to_owned(),
+            status,
+            code,
+            message.to_owned(),
+            context,
+        )
+    });
+    assert_eq!(*told.lock().unwrap(), expected);
+}
