@@ -144,7 +144,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     }
 
     /// How long a client may take to answer a ping before it is disconnected with `ping timeout`. Default: 20 s. Node's
-    /// `pingTimeout`. Sent to the client in the handshake, in milliseconds, rounded up.
+    /// `pingTimeout`. Sent to the client in the handshake, in milliseconds, rounded up. While a message or a body is not
+    /// complete, each further part of it counts as an answer.
     pub fn ping_timeout(mut self, timeout: Duration) -> Self {
         self.settings.engine.ping_timeout = timeout.min(FOREVER);
         self

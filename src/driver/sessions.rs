@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     pub(super) inbox: Inbox,
     /// A POST is being read.
     pub(crate) posting: AtomicBool,
+    /// Some of it has come since the task last asked, and more is to come.
+    progress: AtomicBool,
     /// A WebSocket is taking over, or has.
     pub(crate) upgrading: AtomicBool,
 }
@@ -34,6 +36,7 @@ impl Entry {
             client,
             inbox: Inbox::default(),
             posting: false.into(),
+            progress: false.into(),
             upgrading: upgrading.into(),
         }
     }
@@ -43,6 +46,16 @@ impl Entry {
         self.inbox.push(inbound)?;
         self.client.outbox.nudge();
         Ok(())
+    }
+
+    /// Some of a POST has come, which is not all yet; or it is.
+    pub(crate) fn progress(&self, unfinished: bool) {
+        self.progress.store(unfinished, Ordering::Relaxed);
+    }
+
+    /// Whether some of an unfinished POST has come since this was last asked.
+    pub(super) fn more_of_a_body(&self) -> bool {
+        self.progress.swap(false, Ordering::Relaxed)
     }
 
     /// Resolves when the session is over.

@@ -31,6 +31,11 @@ impl Sockets {
         }
     }
 
+    /// Whether some of an unfinished message has come since this was last asked.
+    pub(super) fn more_of_a_message(&mut self) -> bool {
+        self.main.as_mut().is_some_and(|main| main.take_progress())
+    }
+
     pub(super) fn answer_probe(&mut self) {
         if let Some(probe) = &mut self.probe {
             probe.push_packet(Packet::PONG_PROBE.as_bytes());

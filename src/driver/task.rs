@@ -242,12 +242,12 @@ impl Connection {
         }
         // Who is not read from cannot be heard. Not for ever, or a client that is gone would never be missed; and not if it
         // is the client that does not read.
-        if !self.client.outbox.is_crowded()
+        let unread = !self.client.outbox.is_crowded()
             && self
                 .unread_since
-                .is_some_and(|since| self.now < since + self.patience)
-        {
-            self.session.handle(Input::NotRead, self.now);
+                .is_some_and(|since| self.now < since + self.patience);
+        if unread | self.sockets.more_of_a_message() | self.entry.more_of_a_body() {
+            self.session.handle(Input::Unheard, self.now);
         }
         self.session.handle_timeout(self.now);
         if self.timers.connect_by.is_some_and(|by| self.now >= by) {

@@ -34,8 +34,9 @@ pub(crate) enum Input {
     ProbePacket(Packet),
     /// The WebSocket that wanted to take over is gone.
     ProbeLost,
-    /// Nothing is being read, by the server's own choice: a pong may lie there.
-    NotRead,
+    /// A pong may lie where it cannot be heard: nothing is being read, by the server's own choice, or more has come of a
+    /// message that it cannot overtake.
+    Unheard,
     /// The transport ended.
     Lost(DisconnectReason),
     /// The server wants to close, as soon as all that is queued has been written.
@@ -183,7 +184,7 @@ impl Session {
                     noop_at: None,
                 };
             }
-            (State::Open, Input::NotRead) => {
+            (State::Open, Input::Unheard) => {
                 if let Heartbeat::Awaiting { close_at, .. } = &mut self.heartbeat {
                     *close_at = now + self.timing.ping_timeout;
                 }

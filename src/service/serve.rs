@@ -155,7 +155,7 @@ where
         return posting.fail(DisconnectReason::TransportError, StatusCode::BAD_REQUEST);
     }
     let limit = context.server.settings.engine.max_payload;
-    let body = match select(pin!(read(body, limit)), pin!(entry.closed())).await {
+    let body = match select(pin!(read(body, limit, entry)), pin!(entry.closed())).await {
         Either::Left((body, _)) => body,
         // A body that never ends is not waited for longer than its session lives.
         Either::Right(_) => {
@@ -200,7 +200,7 @@ enum BodyError {
 }
 
 /// Reads a body into one buffer, however small its pieces are: each would keep the server's whole read buffer alive.
-async fn read<B>(body: B, limit: usize) -> Result<Vec<u8>, BodyError>
+async fn read<B>(body: B, limit: usize, entry: &Entry) -> Result<Vec<u8>, BodyError>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>>,
 {
@@ -219,7 +219,9 @@ where
             return Err(BodyError::TooLarge);
         }
         all.extend_from_slice(&data);
+        entry.progress(true);
     }
+    entry.progress(false);
     Ok(all)
 }
 

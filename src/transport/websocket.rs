@@ -37,6 +37,8 @@ pub(crate) struct WebSocket {
     writer: Writer,
     /// What the newest ping is to be answered with, when there is room.
     pong: Option<Bytes>,
+    /// Some of a message has come that is not finished.
+    progress: bool,
 }
 
 /// Why nothing more will be read.
@@ -66,7 +68,13 @@ impl WebSocket {
             unread_at: 0,
             writer: Writer::default(),
             pong: None,
+            progress: false,
         }
+    }
+
+    /// Whether some of an unfinished message has come since this was last asked.
+    pub(crate) fn take_progress(&mut self) -> bool {
+        std::mem::take(&mut self.progress)
     }
 
     /// Queues an Engine.IO text packet of the protocol's own. It goes before what the outbox has. Dropped if its peer asks
@@ -123,6 +131,7 @@ impl WebSocket {
                 self.unread_at = 0;
                 break;
             }
+            self.progress |= !self.decoder.is_idle();
         }
         Poll::Ready(Ok(()))
     }

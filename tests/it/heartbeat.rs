@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum_socketio::SocketIoBuilder;
-use axum_socketio::protocol::websocket::Event;
+use axum_socketio::protocol::websocket::{Event, Opcode, masked_frame};
 
-use crate::support::{Clock, Polling, Ws, start};
+use crate::support::{Clock, Http, Polling, Ws, start};
 
 const INTERVAL: Duration = Duration::from_secs(25);
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -122,6 +122,81 @@ async fn an_event_instead_of_the_answer_counts_over_polling_too() {
     clock.advance(TIMEOUT / 4).await;
     assert_eq!(client.post("6").await.status, 400);
     assert_eq!(reasons.next().await, "ping timeout");
+}
+
+/// The answer cannot overtake the rest of a message.
+#[tokio::test]
+async fn a_message_that_comes_slowly_shows_life_as_long_as_more_of_it_comes() {
+    let (server, _io, mut reasons) = start(|io| io).await;
+    let clock = Clock::stop();
+    let mut ws = Ws::joined(server.addr).await;
+    let event = format!(r#"421["echo","{}"]"#, "x".repeat(100));
+    for (at, piece) in event.as_bytes().chunks(20).enumerate() {
+        let (first, last) = (at == 0, (at + 1) * 20 >= event.len());
+        send_piece(&mut ws, piece, first, last).await;
+        clock.advance(TIMEOUT * 3 / 4).await;
+    }
+    assert_eq!(ws.text().await, "2");
+    assert!(ws.text().await.starts_with(r#"431["xxx"#));
+    ws.send("3").await;
+    ws.alive().await;
+    reasons.none();
+
+    send_piece(&mut ws, b"421", true, false).await;
+    clock.advance(INTERVAL).await;
+    assert_eq!(ws.text().await, "2");
+    clock.advance(TIMEOUT).await;
+    assert_eq!(
+        ws.event().await,
+        Some(Event::Close(None)),
+        "nothing more has come"
+    );
+    assert_eq!(reasons.next().await, "ping timeout");
+}
+
+/// Sends a part of a message, and waits until it has been read.
+async fn send_piece(ws: &mut Ws, piece: &[u8], first: bool, last: bool) {
+    let opcode = if first {
+        Opcode::Text
+    } else {
+        Opcode::Continuation
+    };
+    let mut frame = masked_frame(opcode, piece, [1, 2, 3, 4]).to_vec();
+    frame[0] = if last { 0x80 } else { 0 } | frame[0] & 0x0f;
+    frame.extend_from_slice(&masked_frame(Opcode::Ping, b"read?", [1, 2, 3, 4]));
+    ws.send_raw(&frame).await;
+    let mut texts = Vec::new();
+    while let Some(event) = ws.event().await {
+        match event {
+            Event::Pong(_) => break,
+            event => texts.push(event),
+        }
+    }
+    ws.put_back(texts);
+}
+
+#[tokio::test]
+async fn a_body_that_comes_slowly_shows_life_too() {
+    let (server, _io, mut reasons) = start(|io| io).await;
+    let clock = Clock::stop();
+    let mut client = Polling::joined(server.addr).await;
+    let mut post = Http::open(server.addr).await;
+    let event = format!(r#"421["echo","{}"]"#, "x".repeat(40_000));
+    let length = event.len().to_string();
+    let headers = [("Content-Length", length.as_str())];
+    post.begin("POST", &client.target(), &headers, b"").await;
+    for piece in event.as_bytes().chunks(5_000) {
+        post.send(piece).await;
+        for _ in 0..500 {
+            tokio::task::yield_now().await;
+        }
+        clock.advance(TIMEOUT * 3 / 4).await;
+    }
+    assert_eq!(post.answer(false).await.text(), "ok");
+    client.send("3").await;
+    let answers = client.poll().await;
+    assert!(answers.contains(r#"431["xxx"#), "{answers}");
+    reasons.none();
 }
 
 #[tokio::test]

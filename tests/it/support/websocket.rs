@@ -157,6 +157,13 @@ impl Ws {
         within("a message", self.read()).await
     }
 
+    /// Events that a later call is to give.
+    pub(crate) fn put_back(&mut self, events: Vec<Event>) {
+        for event in events.into_iter().rev() {
+            self.events.push_front(event);
+        }
+    }
+
     async fn read(&mut self) -> Option<Event> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
