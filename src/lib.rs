@@ -59,4 +59,4 @@ pub use hub::{
     Order, Rejected, RemoteSocket, Socket, SocketIo, ToSocket, Unhandled,
 };
 pub use protocol::Sid;
-pub use rooms::{Room, Rooms};
+pub use rooms::{Room, RoomEvent, RoomEvents, Rooms};

@@ -1,5 +1,6 @@
 //! One server.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use super::{Adapter, AdapterError, Answers, BoxFuture, Facts};
@@ -52,7 +53,15 @@ impl Adapter for Memory {
                 rooms: member.rooms(),
             })
             .collect();
-        Box::pin(std::future::ready(Ok(facts)))
+        Box::pin(ready(Ok(facts)))
+    }
+
+    fn count(&self, target: &Target) -> BoxFuture<Result<usize, AdapterError>> {
+        Box::pin(ready(Ok(self.members.count(target))))
+    }
+
+    fn rooms(&self) -> BoxFuture<Result<Vec<(Room, usize)>, AdapterError>> {
+        Box::pin(ready(Ok(self.members.rooms())))
     }
 
     fn join(&self, target: &Target, rooms: &[Room]) {

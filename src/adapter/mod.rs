@@ -55,6 +55,9 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
         answers: std::sync::Arc<dyn Answers>,
     );
     fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>>;
+    fn count(&self, target: &Target) -> BoxFuture<Result<usize, AdapterError>>;
+    /// The rooms there are, with the number of sockets in each.
+    fn rooms(&self) -> BoxFuture<Result<Vec<(Room, usize)>, AdapterError>>;
     fn join(&self, target: &Target, rooms: &[Room]);
     fn leave(&self, target: &Target, rooms: &[Room]);
     /// Disconnects the sockets of the target from their namespace.

@@ -1,5 +1,6 @@
 //! Whom an emit is for, and how: each operator written once.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use super::emit::{event_args, event_frame, packet_frame};
 use super::{AckFuture, AckStream, Emitted, Family, Nsp, RemoteSocket, Socket};
 use crate::adapter::AdapterError;
 use crate::engine::Frame;
-use crate::rooms::{Room, Rooms, Target};
+use crate::rooms::{Room, RoomEvents, Rooms, Target};
 
 /// How long an answer is waited for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -188,6 +189,56 @@ impl Broadcast {
             );
         }
         Ok(sockets)
+    }
+
+    /// How many sockets there are, wherever they are held. Nothing is fetched.
+    ///
+    /// # Errors
+    ///
+    /// When other servers do not answer.
+    pub async fn count(&self) -> Result<usize, AdapterError> {
+        let mut count = 0;
+        for nsp in self.place.nsps() {
+            count += nsp.adapter.count(&self.target).await?;
+        }
+        Ok(count)
+    }
+
+    /// The rooms of the namespace and how many sockets each has, wherever they are held; without the room that each socket's
+    /// own id is. Whom this operator is for does not matter.
+    ///
+    /// # Errors
+    ///
+    /// When other servers do not answer.
+    pub async fn rooms(&self) -> Result<HashMap<Room, usize>, AdapterError> {
+        let mut rooms = HashMap::new();
+        for nsp in self.place.nsps() {
+            for (room, count) in nsp.adapter.rooms().await? {
+                *rooms.entry(room).or_default() += count;
+            }
+        }
+        Ok(rooms)
+    }
+
+    /// What happens from now on to the rooms of the namespace on this server, as a stream; of a pattern, to those of the
+    /// namespaces that there are now. The room that each socket's own id is makes no events.
+    ///
+    /// A thousand events wait for who watches; then the oldest are lost, which [`RoomEvent::Missed`](crate::RoomEvent::Missed)
+    /// tells.
+    ///
+    /// ```
+    /// # use axum_socketio::{RoomEvent, SocketIo};
+    /// # async fn f(io: SocketIo) {
+    /// let mut events = io.of("/").room_events();
+    /// while let Some(event) = events.next().await {
+    ///     if let RoomEvent::Created { room } = event {
+    ///         println!("somebody opened {room}");
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn room_events(&self) -> RoomEvents {
+        RoomEvents::of(self.place.nsps().iter().map(|nsp| nsp.members.watch()))
     }
 
     /// Makes all of them join rooms. Node's `socketsJoin`.

@@ -38,6 +38,17 @@ impl Table {
         selected
     }
 
+    /// How many members the target has.
+    pub(crate) fn count(&self, target: &Target) -> usize {
+        let simple = target.except.is_empty() && target.except_id.is_none();
+        if simple && target.rooms.is_empty() {
+            return self.len();
+        }
+        let mut count = 0;
+        self.for_each(target, |_| count += 1);
+        count
+    }
+
     fn for_each(&self, target: &Target, mut visit: impl FnMut(&Arc<Member>)) {
         let except = self.excepted(target);
         let mut visit = |member: &Arc<Member>| {

@@ -4,11 +4,13 @@
 //! namespace is.
 
 mod deliver;
+mod events;
 mod member;
 mod table;
 mod target;
 
 pub(crate) use deliver::Delivered;
+pub use events::{RoomEvent, RoomEvents};
 pub(crate) use member::{Answer, Link, Member};
 pub(crate) use table::Table;
 pub(crate) use target::Target;

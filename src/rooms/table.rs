@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::events::Watchers;
 use super::member::Presence;
-use super::{Member, Room};
+use super::{Member, Room, RoomEvent, RoomEvents};
 use crate::protocol::Sid;
 use crate::sync::Lock;
 
@@ -24,6 +25,7 @@ pub(crate) struct Table {
     all: Lock<Members>,
     shards: [Shard; SHARDS],
     hasher: RandomState,
+    watchers: Watchers,
 }
 
 /// Some of the rooms. Alone on its lines of the cache, so that threads at work in different rooms do not slow each other.
@@ -69,7 +71,13 @@ impl Table {
             all: Lock::new(Members::default()),
             shards: Default::default(),
             hasher: RandomState::new(),
+            watchers: Watchers::default(),
         }
+    }
+
+    /// Tells what happens to rooms from now on.
+    pub(crate) fn watch(&self) -> RoomEvents {
+        self.watchers.watch()
     }
 
     /// Admits a member to the namespace, and to the rooms that it has joined meanwhile. Nothing if it has left already.
@@ -152,17 +160,49 @@ impl Table {
         self.all.lock().list.len()
     }
 
+    /// The rooms and how many members each has, but for those of the members' own ids.
+    pub(crate) fn rooms(&self) -> Vec<(Room, usize)> {
+        let mut rooms = Vec::new();
+        for Shard(shard) in &self.shards {
+            let shard = shard.lock();
+            let sizes = shard
+                .iter()
+                .map(|(room, members)| (Arc::clone(room), members.list.len()));
+            rooms.extend(sizes);
+        }
+        rooms
+    }
+
     fn put_in(&self, room: Room, member: &Arc<Member>) {
+        let id = member.id;
+        // Told under the lock, so that each room's events are in their order.
         let mut shard = self.shard(&room).lock();
-        shard.entry(room).or_default().insert(member);
+        let members = match shard.entry(Arc::clone(&room)) {
+            Entry::Occupied(members) => members.into_mut(),
+            Entry::Vacant(vacant) => {
+                let room = Arc::clone(&room);
+                self.watchers.tell(|| RoomEvent::Created { room });
+                vacant.insert(Members::default())
+            }
+        };
+        members.insert(member);
+        self.watchers.tell(|| RoomEvent::Joined { room, id });
     }
 
     fn take_out(&self, room: &str, id: Sid) {
         let mut shard = self.shard(room).lock();
         if let Some(members) = shard.get_mut(room) {
             members.remove(id);
-            if members.list.is_empty() {
+            let left = members.list.is_empty();
+            let event = || RoomEvent::Left {
+                room: room.into(),
+                id,
+            };
+            self.watchers.tell(event);
+            if left {
                 shard.remove(room);
+                self.watchers
+                    .tell(|| RoomEvent::Deleted { room: room.into() });
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Whom a broadcast reaches, and what comes back.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use axum_socketio::{AckError, Data, Namespace, Socket, SocketIo};
+use axum_socketio::{AckError, Data, Namespace, RoomEvent, Sid, Socket, SocketIo};
 
 use super::with;
 use crate::support::{Clock, Polling, Server, Ws, within};
@@ -260,4 +260,83 @@ async fn who_has_left_joins_nothing() {
     assert_eq!(socket.rooms().len(), 1);
     let found = io.to(["late", "later"]).fetch_sockets().await.unwrap();
     assert_eq!(found.len(), 0);
+}
+
+#[tokio::test]
+async fn sockets_and_rooms_are_counted() {
+    let (_server, io, mut clients) = three().await;
+    for (rooms, except, count) in [
+        (vec![], vec![], 3),
+        (vec![], vec!["y"], 2),
+        (vec!["x"], vec![], 2),
+        (vec!["x", "y"], vec![], 2),
+        (vec!["x"], vec!["y"], 1),
+        (vec!["nowhere"], vec![], 0),
+    ] {
+        let some = io.to(rooms.clone()).except(except.clone());
+        assert_eq!(some.count().await.unwrap(), count, "{rooms:?} {except:?}");
+    }
+    let rooms = io.of("/").rooms().await.unwrap();
+    let expected = [("x".into(), 2), ("y".into(), 1)];
+    assert_eq!(rooms, expected.into());
+    let mut events = io.of("/").room_events();
+    clients[1].send("41").await;
+    while !matches!(
+        within("an event", events.next()).await,
+        Some(RoomEvent::Deleted { .. })
+    ) {}
+    assert_eq!(io.of("/").count().await.unwrap(), 2);
+    assert_eq!(io.of("/nowhere").count().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_happens_to_rooms_is_told_in_order() {
+    let (_server, io, mut clients) = three().await;
+    let sockets = io.fetch_sockets().await.unwrap();
+    let ids: HashMap<_, _> = sockets
+        .iter()
+        .map(|socket| (socket.rooms().len(), socket.id()))
+        .collect();
+    let (a, b, c) = (ids[&2], ids[&3], ids[&1]);
+    let mut events = io.of("/").room_events();
+    clients[2].ask(r#"["join",["y","new"]]"#).await;
+    io.to("new").leave("new");
+    io.to("y").leave("y");
+    io.to(a).join("x");
+    let mut told = Vec::new();
+    while told.len() < 8 {
+        told.push(match within("an event", events.next()).await.unwrap() {
+            RoomEvent::Created { room } => format!("create {room}"),
+            RoomEvent::Joined { room, id } => format!("join {room} {}", name(id, [a, b, c])),
+            RoomEvent::Left { room, id } => format!("leave {room} {}", name(id, [a, b, c])),
+            RoomEvent::Deleted { room } => format!("delete {room}"),
+            other => panic!("{other:?}"),
+        });
+    }
+    let expected =
+        "join y c,create new,join new c,leave new c,delete new,leave y b,leave y c,delete y";
+    assert_eq!(told.join(","), expected);
+}
+
+fn name(id: Sid, [a, b, c]: [Sid; 3]) -> &'static str {
+    [(a, "a"), (b, "b"), (c, "c")]
+        .iter()
+        .find(|(known, _)| *known == id)
+        .map_or("?", |(_, name)| name)
+}
+
+#[tokio::test]
+async fn who_watches_rooms_too_slowly_is_told_what_it_missed() {
+    let (_server, io, _clients) = three().await;
+    let mut events = io.of("/").room_events();
+    for _ in 0..1000 {
+        io.to("x").join("z");
+        io.to("x").leave("z");
+    }
+    let first = within("an event", events.next()).await.unwrap();
+    let RoomEvent::Missed(missed) = first else {
+        panic!("{first:?}");
+    };
+    assert!(missed > 4000, "of six thousand, {missed}");
+    assert!(within("an event", events.next()).await.is_some());
 }
