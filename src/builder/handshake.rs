@@ -1,5 +1,6 @@
 //! Options of the handshake: who may connect, and what is answered.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::handler::Handler;
@@ -66,6 +67,40 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     pub fn origins<O: AsRef<str>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
         let origins = origins.into_iter();
         self.hooks.origins = Some(origins.map(|origin| value(origin.as_ref())).collect());
+        self
+    }
+
+    /// How many connections there may be. Default: no limit. One more is refused with 503 and `Retry-After`,
+    /// `{"code":4,"message":"Too many connections"}`.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.settings.max_connections = connections;
+        self
+    }
+
+    /// How many connections there may be of one client's address. Default: no limit. One more is refused with 429 and
+    /// `Retry-After`, `{"code":4,"message":"Too many connections"}`.
+    ///
+    /// `address` says where a request comes from, which behind a proxy only you know. Requests of which it does not know are
+    /// not counted. The addresses of one /64 network of IPv6 are one.
+    ///
+    /// ```
+    /// use std::net::SocketAddr;
+    /// use axum::extract::ConnectInfo;
+    /// use axum_socketio::SocketIo;
+    ///
+    /// let io = SocketIo::builder::<()>().max_connections_per_address(20, |request| {
+    ///     // As `into_make_service_with_connect_info` tells it.
+    ///     let info = request.extensions.get::<ConnectInfo<SocketAddr>>();
+    ///     info.map(|info| info.0.ip())
+    /// });
+    /// ```
+    pub fn max_connections_per_address(
+        mut self,
+        connections: usize,
+        address: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.max_connections_per_address = connections;
+        self.hooks.address = Some(Arc::new(address));
         self
     }
 

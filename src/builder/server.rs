@@ -30,7 +30,7 @@ const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 #[must_use = "call `build`"]
 pub struct SocketIoBuilder<S = ()> {
     namespaces: Vec<(String, Namespace<S>)>,
-    settings: Settings,
+    pub(super) settings: Settings,
     options: NspOptions,
     pub(super) hooks: Hooks,
     pub(super) allow: Option<MakeAllow<S>>,
@@ -52,6 +52,8 @@ impl SocketIo {
                 max_dynamic_namespaces: 10_000,
                 max_queued: 1024,
                 max_handlers: 1024,
+                max_connections: usize::MAX,
+                max_connections_per_address: usize::MAX,
                 drain_window: Duration::from_secs(5),
                 drain_limit: Duration::from_secs(30),
             },
@@ -341,11 +343,15 @@ impl SocketIoBuilder {
                 tracing::warn!(nsp = %name, "two namespaces of one name: the second replaces the first");
             }
         }
+        let connections = Arc::new(Sessions::new(
+            settings.max_connections,
+            settings.max_connections_per_address,
+        ));
         SocketIo::new(Server {
             settings,
             hooks,
             nsps,
-            connections: Arc::new(Sessions::default()),
+            connections,
         })
     }
 

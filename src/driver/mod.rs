@@ -4,6 +4,7 @@ mod dispatch;
 mod inbox;
 mod lanes;
 mod polls;
+mod quota;
 mod running;
 mod sessions;
 mod sockets;
@@ -11,5 +12,6 @@ mod task;
 mod timers;
 
 pub(crate) use inbox::{Inbound, PollAnswer, PostAnswer, Refused};
+pub(crate) use quota::TurnedAway;
 pub(crate) use sessions::{Entry, Guard, Sessions};
 pub(crate) use task::Connection;

@@ -1,6 +1,7 @@
 //! The table of connections: sid to the mailbox of its task.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::inbox::{Inbound, Inbox, Refused};
+use super::quota::{Quota, TurnedAway};
 use crate::adapter::BoxFuture;
 use crate::engine::{DisconnectReason, Transport};
 use crate::hub::{Client, Command, Connections};
@@ -64,11 +66,12 @@ impl Entry {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sessions(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    quota: Quota,
     /// Only we add to it, so its hasher need not withstand chosen keys.
     entries: Lock<FxHashMap<Sid, Arc<Entry>>>,
     /// Until when a shutdown waits; none is under way while it is not set.
@@ -84,22 +87,42 @@ struct Shared {
 pub(crate) struct Guard {
     shared: Arc<Shared>,
     sid: Sid,
+    address: Option<IpAddr>,
+    left: AtomicBool,
 }
 
 impl Sessions {
+    /// For so many connections, in all and of one address.
+    pub(crate) fn new(max: usize, max_of_address: usize) -> Self {
+        Self(Arc::new(Shared {
+            quota: Quota::new(max, max_of_address),
+            entries: Lock::default(),
+            shut: OnceLock::new(),
+            running: AtomicUsize::new(0),
+            changed: Notify::new(),
+        }))
+    }
+
     pub(crate) fn get(&self, sid: Sid) -> Option<Arc<Entry>> {
         self.0.entries.lock().get(&sid).cloned()
     }
 
-    /// A handshake begins; nothing if a shutdown has.
-    pub(crate) fn begin(&self, sid: Sid) -> Option<Guard> {
+    /// A handshake begins, of a client at this address if that is known.
+    pub(crate) fn begin(&self, sid: Sid, address: Option<IpAddr>) -> Result<Guard, TurnedAway> {
+        self.0.quota.take(address)?;
         self.0.running.fetch_add(1, Ordering::AcqRel);
         let guard = Guard {
             shared: Arc::clone(&self.0),
             sid,
+            address,
+            left: AtomicBool::new(false),
         };
         agree();
-        self.is_open().then_some(guard)
+        if self.is_open() {
+            Ok(guard)
+        } else {
+            Err(TurnedAway::ShuttingDown)
+        }
     }
 }
 
@@ -116,8 +139,12 @@ impl Guard {
 
     /// The session is over: its sid is unknown from now on.
     pub(super) fn leave(&self) {
+        if self.left.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let entry = self.shared.entries.lock().remove(&self.sid);
         drop(entry);
+        self.shared.quota.give_back(self.address);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What users want to decide, or to see, of the requests that open connections.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum_core::body::Body;
@@ -20,6 +21,8 @@ pub(crate) struct Hooks {
     pub(crate) initial_headers: Option<HeaderHook>,
     pub(crate) headers: Option<HeaderHook>,
     pub(crate) refused: Option<Arc<dyn Fn(&ConnectionError<'_>) + Send + Sync>>,
+    /// Where a client is, if that is known.
+    pub(crate) address: Option<Arc<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>>,
     /// Whose pages may connect; all, if there is no list.
     pub(crate) origins: Option<Arc<[HeaderValue]>>,
     /// Of the cookie with the session's id: its name, and its attributes.
@@ -54,6 +57,11 @@ impl Hooks {
             return true;
         };
         origins.contains(origin) || is_own(origin, request)
+    }
+
+    /// Where a client is, if its connections are to be counted.
+    pub(crate) fn address(&self, request: &Parts) -> Option<IpAddr> {
+        self.address.as_ref().and_then(|address| address(request))
     }
 
     /// What a session that opens over polling sets.

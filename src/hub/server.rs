@@ -55,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) max_queued: usize,
     /// Handlers under way, over all namespaces of a connection.
     pub(crate) max_handlers: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: usize,
     pub(crate) drain_window: Duration,
     pub(crate) drain_limit: Duration,
 }

@@ -2,29 +2,25 @@
 
 use std::sync::Arc;
 
-use axum_core::body::Body;
+use http::header;
 use http::request::Parts;
-use http::{Response, header};
 
-use super::response::{payload, unavailable};
+use super::response::{Refusal, payload};
 use super::serve::{Answer, Context};
 use super::switch::switch_protocols;
-use crate::driver::{Connection, Guard};
+use crate::driver::{Connection, Guard, TurnedAway};
 use crate::engine::{Outbox, Transport};
 use crate::hub::{Client, Handshake, new_sid};
 use crate::protocol::Sid;
 use crate::protocol::engine_io::PayloadWriter;
 use crate::transport::WebSocket;
 
-pub(super) fn open(context: &Context, parts: Parts) -> Response<Body> {
-    let Some(Fresh {
+pub(super) fn open(context: &Context, parts: Parts) -> Answer {
+    let Fresh {
         guard,
         client,
         packet,
-    }) = fresh(context, parts, Transport::Polling)
-    else {
-        return unavailable();
-    };
+    } = fresh(context, parts, Transport::Polling)?;
     let hooks = &context.server.hooks;
     let body = match &hooks.initial_packet {
         Some(initial) => {
@@ -41,19 +37,16 @@ pub(super) fn open(context: &Context, parts: Parts) -> Response<Body> {
     }
     let connection = Connection::open(&context.server, guard, client, None);
     tokio::spawn(connection.run());
-    response
+    Ok(response)
 }
 
 pub(super) fn open_websocket(context: Context, mut parts: Parts) -> Answer {
     let (response, on_upgrade) = switch_protocols(&mut parts)?;
-    let Some(Fresh {
+    let Fresh {
         guard,
         client,
         packet,
-    }) = fresh(&context, parts, Transport::WebSocket)
-    else {
-        return Ok(unavailable());
-    };
+    } = fresh(&context, parts, Transport::WebSocket)?;
     tokio::spawn(async move {
         let max_payload = context.server.settings.engine.max_payload;
         let mut socket = match on_upgrade.await {
@@ -71,6 +64,16 @@ pub(super) fn open_websocket(context: Context, mut parts: Parts) -> Answer {
     Ok(response)
 }
 
+impl From<TurnedAway> for Refusal {
+    fn from(why: TurnedAway) -> Self {
+        match why {
+            TurnedAway::ShuttingDown => Self::Unavailable,
+            TurnedAway::TooMany => Self::TooMany,
+            TurnedAway::TooManyOfAddress => Self::TooManyOfAddress,
+        }
+    }
+}
+
 /// A client whose session is about to open.
 struct Fresh {
     guard: Guard,
@@ -79,11 +82,11 @@ struct Fresh {
     packet: String,
 }
 
-/// Nothing if the server is shutting down.
-fn fresh(context: &Context, mut parts: Parts, transport: Transport) -> Option<Fresh> {
+fn fresh(context: &Context, mut parts: Parts, transport: Transport) -> Result<Fresh, Refusal> {
     let config = &context.server.settings.engine;
-    let sid: Sid = new_sid()?;
-    let guard = context.sessions.begin(sid)?;
+    let sid: Sid = new_sid().ok_or(Refusal::Unavailable)?;
+    let address = context.server.hooks.address(&parts);
+    let guard = context.sessions.begin(sid, address)?;
     parts.extensions.insert(context.io.clone());
     let packet = crate::protocol::engine_io::Handshake {
         sid,
@@ -97,7 +100,7 @@ fn fresh(context: &Context, mut parts: Parts, transport: Transport) -> Option<Fr
         config.max_outbox_bytes,
     ));
     let client = Client::new(sid, outbox, Handshake::new(parts), transport);
-    Some(Fresh {
+    Ok(Fresh {
         guard,
         client: Arc::new(client),
         packet: packet.encode(),

@@ -23,6 +23,14 @@ pub(super) enum Refusal {
     Origin,
     #[error("Unsupported protocol version")]
     UnsupportedVersion,
+    /// The server is shutting down, or gone: the client may try again, and reaches another one then.
+    #[error("Server unavailable")]
+    Unavailable,
+    #[error("Too many connections")]
+    TooMany,
+    /// From one address.
+    #[error("Too many connections")]
+    TooManyOfAddress,
     /// Of another version than RFC 6455, which says what to answer.
     #[error("Bad request")]
     WebSocketVersion,
@@ -38,7 +46,7 @@ impl Refusal {
             Self::SessionUnknown => 1,
             Self::BadMethod => 2,
             Self::BadRequest(_) | Self::WebSocketVersion => 3,
-            Self::Origin => FORBIDDEN,
+            Self::Origin | Self::Unavailable | Self::TooMany | Self::TooManyOfAddress => FORBIDDEN,
             Self::UnsupportedVersion => 5,
         }
     }
@@ -46,6 +54,8 @@ impl Refusal {
     pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::Origin => StatusCode::FORBIDDEN,
+            Self::Unavailable | Self::TooMany => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyOfAddress => StatusCode::TOO_MANY_REQUESTS,
             Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -59,6 +69,9 @@ impl Refusal {
             Self::BadMethod => "BAD_HANDSHAKE_METHOD",
             Self::BadRequest(context) => context,
             Self::Origin => "INVALID_ORIGIN",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::TooMany => "TOO_MANY_CONNECTIONS",
+            Self::TooManyOfAddress => "TOO_MANY_CONNECTIONS_OF_ADDRESS",
             Self::UnsupportedVersion => "UNSUPPORTED_PROTOCOL_VERSION",
             Self::WebSocketVersion => "WEBSOCKET_VERSION",
         }
@@ -66,16 +79,23 @@ impl Refusal {
 
     /// `400 {"code":1,"message":"Session ID unknown"}`
     pub(super) fn response(self) -> Response<Body> {
-        if self == Self::WebSocketVersion {
-            let mut response = empty(self.status());
-            let version = HeaderValue::from_static("13");
-            response
-                .headers_mut()
-                .insert(header::SEC_WEBSOCKET_VERSION, version);
-            return response;
-        }
         let body = format!(r#"{{"code":{},"message":"{self}"}}"#, self.code());
-        answer(self.status(), "application/json", Bytes::from(body))
+        let mut response = match self {
+            Self::WebSocketVersion | Self::Unavailable => empty(self.status()),
+            _ => answer(self.status(), "application/json", Bytes::from(body)),
+        };
+        let more = match self {
+            Self::WebSocketVersion => Some((header::SEC_WEBSOCKET_VERSION, "13")),
+            Self::Unavailable | Self::TooMany | Self::TooManyOfAddress => {
+                Some((header::RETRY_AFTER, "1"))
+            }
+            _ => None,
+        };
+        if let Some((name, value)) = more {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+        }
+        response
     }
 }
 
@@ -110,15 +130,6 @@ fn headers(kind: &'static str) -> HeaderMap {
 pub(super) fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
-    response
-}
-
-/// The server is shutting down: the client may try again, and reaches another one then.
-pub(super) fn unavailable() -> Response<Body> {
-    let mut response = empty(StatusCode::SERVICE_UNAVAILABLE);
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 

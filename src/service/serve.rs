@@ -17,7 +17,7 @@ use tower::BoxError;
 use super::admit::admit;
 use super::open::{open, open_websocket};
 use super::request::{Asked, parse};
-use super::response::{Refusal, accepted, empty, payload, unavailable};
+use super::response::{Refusal, accepted, empty, payload};
 use super::switch::switch_protocols;
 use crate::driver::{Entry, Inbound, PollAnswer, PostAnswer, Refused, Sessions};
 use crate::engine::DisconnectReason;
@@ -40,7 +40,7 @@ where
 {
     let Some(context) = context else {
         // A handle that was never given to `build_into`, or outlived its server.
-        return unavailable();
+        return Refusal::Unavailable.response();
     };
     let (parts, body) = request.into_parts();
     let server = Arc::clone(&context.server);
@@ -87,7 +87,7 @@ where
                 None => parts,
             };
             match asked {
-                Asked::Open => Ok(open(&context, parts)),
+                Asked::Open => open(&context, parts),
                 _ => open_websocket(context, parts),
             }
         }

@@ -278,3 +278,45 @@ async fn every_refused_request_is_told_with_its_rule() {
     });
     assert_eq!(*told.lock().unwrap(), expected);
 }
+
+#[tokio::test]
+async fn connections_are_limited_in_all_until_some_are_over() {
+    let (server, io) = start(SocketIo::builder().max_connections(2)).await;
+    let mut first = Ws::joined(server.addr).await;
+    let _second = Polling::open(server.addr).await;
+    let (websocket, _) = handshake(server.addr, WEBSOCKET, &[]).await;
+    for answer in [get(&server, POLLING, &[]).await, websocket] {
+        let refusal = r#"{"code":4,"message":"Too many connections"}"#;
+        assert_eq!(answer.brief(), (503, refusal));
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    first.close().await;
+    first.ended().await;
+    assert_eq!(io.client_count(), 1);
+    Ws::joined(server.addr).await;
+}
+
+#[tokio::test]
+async fn connections_are_limited_by_address() {
+    let builder = SocketIo::builder().max_connections_per_address(1, |request| {
+        let address = request.headers.get("x-real-ip")?;
+        address.to_str().ok()?.parse().ok()
+    });
+    let (server, _io) = start(builder).await;
+    let ann = [("x-real-ip", "203.0.113.5")];
+    let (answer, http) = handshake(server.addr, WEBSOCKET, &ann).await;
+    let mut first = Ws::on(answer, http).unwrap();
+    let refused = get(&server, POLLING, &ann).await;
+    let refusal = r#"{"code":4,"message":"Too many connections"}"#;
+    assert_eq!(refused.brief(), (429, refusal));
+    for headers in [&[("x-real-ip", "203.0.113.6")][..], &[], &[]] {
+        assert_eq!(
+            get(&server, POLLING, headers).await.status,
+            200,
+            "{headers:?}"
+        );
+    }
+    first.close().await;
+    first.ended().await;
+    assert_eq!(get(&server, POLLING, &ann).await.status, 200);
+}
