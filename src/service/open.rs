@@ -15,7 +15,14 @@ use crate::protocol::Sid;
 use crate::protocol::engine_io::PayloadWriter;
 use crate::transport::WebSocket;
 
-pub(super) fn open(context: &Context, parts: Parts) -> Answer {
+pub(super) fn open(context: &Context, transport: Transport, parts: Parts) -> Answer {
+    match transport {
+        Transport::Polling => open_polling(context, parts),
+        Transport::WebSocket => open_websocket(context, parts),
+    }
+}
+
+fn open_polling(context: &Context, parts: Parts) -> Answer {
     let Fresh {
         guard,
         client,
@@ -40,25 +47,25 @@ pub(super) fn open(context: &Context, parts: Parts) -> Answer {
     Ok(response)
 }
 
-pub(super) fn open_websocket(context: Context, mut parts: Parts) -> Answer {
+fn open_websocket(context: &Context, mut parts: Parts) -> Answer {
     let (response, on_upgrade) = switch_protocols(&mut parts)?;
     let Fresh {
         guard,
         client,
         packet,
-    } = fresh(&context, parts, Transport::WebSocket)?;
+    } = fresh(context, parts, Transport::WebSocket)?;
+    let server = Arc::clone(&context.server);
     tokio::spawn(async move {
-        let max_payload = context.server.settings.engine.max_payload;
         let mut socket = match on_upgrade.await {
-            Ok(upgraded) => WebSocket::new(upgraded, max_payload),
+            Ok(upgraded) => WebSocket::new(upgraded, server.settings.engine.max_payload),
             Err(error) => return tracing::debug!(%error, "upgrade failed"),
         };
         socket.push_packet(packet.as_bytes());
-        if let Some(initial) = &context.server.hooks.initial_packet {
+        if let Some(initial) = &server.hooks.initial_packet {
             socket.push_packet(initial.as_bytes());
         }
-        let connection = Connection::open(&context.server, guard, client, Some(socket));
-        drop(context);
+        let connection = Connection::open(&server, guard, client, Some(socket));
+        drop(server);
         connection.run().await;
     });
     Ok(response)

@@ -13,10 +13,8 @@ use crate::protocol::Sid;
 /// A request that makes sense.
 #[derive(Debug)]
 pub(super) enum Asked {
-    /// A new session over polling.
-    Open,
-    /// A new session over WebSocket.
-    OpenWebSocket,
+    /// A new session.
+    Open(Transport),
     /// What is there for the client?
     Poll(Arc<Entry>),
     /// Packets from the client.
@@ -82,8 +80,7 @@ fn open(
         return Err(Refusal::BadMethod);
     }
     let asked = match (transport, upgrade) {
-        (Transport::Polling, false) => Asked::Open,
-        (Transport::WebSocket, true) => Asked::OpenWebSocket,
+        (Transport::Polling, false) | (Transport::WebSocket, true) => Asked::Open(transport),
         (Transport::WebSocket, false) | (Transport::Polling, true) => {
             return Err(Refusal::BadRequest("TRANSPORT_HANDSHAKE_ERROR"));
         }
@@ -188,13 +185,18 @@ mod tests {
     #[test]
     fn requests_without_a_session_open_one_or_say_why_not() {
         let cases: &[(&str, &str, &[(&str, &str)], Result<&str, Refusal>)] = &[
-            ("GET", "/?EIO=4&transport=polling", &[], Ok("Open")),
-            ("GET", "/?EIO=4&transport=polling&sid=", &[], Ok("Open")),
+            ("GET", "/?EIO=4&transport=polling", &[], Ok("Open(Polling)")),
+            (
+                "GET",
+                "/?EIO=4&transport=polling&sid=",
+                &[],
+                Ok("Open(Polling)"),
+            ),
             (
                 "GET",
                 "/?EIO=4&transport=websocket",
                 UPGRADE,
-                Ok("OpenWebSocket"),
+                Ok("Open(WebSocket)"),
             ),
             ("GET", "/", &[], Err(Refusal::TransportUnknown)),
             (

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tower::BoxError;
 
 use super::admit::admit;
-use super::open::{open, open_websocket};
+use super::open::open;
 use super::request::{Asked, parse};
 use super::response::{Refusal, accepted, empty, payload};
 use super::switch::switch_protocols;
@@ -43,13 +43,34 @@ where
         return Refusal::Unavailable.response();
     };
     let (parts, body) = request.into_parts();
-    let server = Arc::clone(&context.server);
-    let hooks = &server.hooks;
+    let hooks = &context.server.hooks;
     let seen = hooks.see_requests().then(|| Box::new(parts.clone()));
-    let asked = ask(&context, &parts);
-    let opens = matches!(asked, Ok(Asked::Open | Asked::OpenWebSocket));
-    let answer = match asked {
-        Ok(asked) => answer(context, asked, parts, body).await,
+    let mut opens = false;
+    let answer = match ask(&context, &parts) {
+        Ok(Asked::Open(transport)) => {
+            opens = true;
+            match &hooks.allow {
+                // In a box: this future is moved with every request, most of which open nothing.
+                Some(allow) => match Box::pin(admit(allow, &context, parts)).await {
+                    Ok(parts) => open(&context, transport, parts),
+                    Err(refused) => Ok(refused),
+                },
+                None => open(&context, transport, parts),
+            }
+        }
+        // Both let go of the parts first, which keep the server's read buffer, since they may have to wait for long.
+        Ok(Asked::Poll(entry)) => {
+            drop(parts);
+            poll(&entry).await
+        }
+        Ok(Asked::Post(entry)) => {
+            let kind = parts.headers.get(header::CONTENT_TYPE);
+            let binary = kind.is_some_and(|kind| kind == "application/octet-stream");
+            drop(parts);
+            post(&context, &entry, binary, body).await
+        }
+        Ok(Asked::Upgrade(entry)) => upgrade(&context, entry, parts),
+        Ok(Asked::OtherMethod) => Ok(empty(StatusCode::INTERNAL_SERVER_ERROR)),
         Err(refusal) => Err(refusal),
     };
     match (answer, seen) {
@@ -70,40 +91,6 @@ fn ask(context: &Context, parts: &Parts) -> Result<Asked, Refusal> {
         Ok(asked)
     } else {
         Err(Refusal::Origin)
-    }
-}
-
-async fn answer<B>(context: Context, asked: Asked, parts: Parts, body: B) -> Answer
-where
-    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
-{
-    match asked {
-        Asked::Open | Asked::OpenWebSocket => {
-            let parts = match &context.server.hooks.allow {
-                Some(allow) => match Box::pin(admit(allow, &context, parts)).await {
-                    Ok(parts) => parts,
-                    Err(response) => return Ok(response),
-                },
-                None => parts,
-            };
-            match asked {
-                Asked::Open => open(&context, parts),
-                _ => open_websocket(context, parts),
-            }
-        }
-        // Both let go of the parts first, which keep the server's read buffer, since they may have to wait for long.
-        Asked::Poll(entry) => {
-            drop(parts);
-            poll(&entry).await
-        }
-        Asked::Post(entry) => {
-            let kind = parts.headers.get(header::CONTENT_TYPE);
-            let binary = kind.is_some_and(|kind| kind == "application/octet-stream");
-            drop(parts);
-            post(&context, &entry, binary, body).await
-        }
-        Asked::Upgrade(entry) => upgrade(&context, entry, parts),
-        Asked::OtherMethod => Ok(empty(StatusCode::INTERNAL_SERVER_ERROR)),
     }
 }
 
