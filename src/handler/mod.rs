@@ -15,6 +15,7 @@ mod check;
 mod function;
 mod layer;
 mod outcome;
+mod rate_limit;
 mod refused;
 mod reply;
 
@@ -26,6 +27,7 @@ pub(crate) use body::{Content, reason, words};
 pub(crate) use layer::Dispatcher;
 pub use layer::{EventRequest, EventService};
 pub use outcome::{IntoOutcome, Phase};
+pub use rate_limit::{RateLimit, RateLimited};
 pub use refused::Refused;
 pub use reply::{IntoAck, Reply};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Handshake, Socket};
+use super::{Handshake, Pace, Socket};
 use crate::engine::{DisconnectReason, Outbox, Transport};
 use crate::protocol::Sid;
 use crate::sync::Lock;
@@ -23,7 +23,12 @@ pub(crate) struct Client {
     pub(crate) handshake: Handshake,
     transport: Lock<Transport>,
     commands: Lock<Commands>,
+    /// What it has sent past each layer that limits that.
+    paces: Lock<Vec<(Arc<()>, Paces)>>,
 }
+
+/// In two measures, such as events and bytes.
+type Paces = [Pace; 2];
 
 #[derive(Debug, Default)]
 struct Commands {
@@ -45,7 +50,23 @@ impl Client {
             handshake,
             transport: Lock::new(transport),
             commands: Lock::default(),
+            paces: Lock::default(),
         }
+    }
+
+    /// Notes what the client sends past a layer. Returns false, and notes nothing, if `next` says that it is too fast.
+    pub(crate) fn pace(&self, layer: &Arc<()>, next: impl FnOnce(Paces) -> Option<Paces>) -> bool {
+        let mut all = self.paces.lock();
+        let at = all.iter().position(|(of, _)| Arc::ptr_eq(of, layer));
+        let before = at.and_then(|at| all.get(at)).map(|(_, paces)| *paces);
+        let Some(paces) = next(before.unwrap_or_default()) else {
+            return false;
+        };
+        match at.and_then(|at| all.get_mut(at)) {
+            Some(known) => known.1 = paces,
+            None => all.push((Arc::clone(layer), paces)),
+        }
+        true
     }
 
     /// Hands a command to the task; it is dropped when the connection is over.

@@ -148,6 +148,15 @@ impl EventContext {
         })
     }
 
+    /// How much was received for the event, in bytes, attachments included; 0 in handlers that are not for an event.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match &self.call {
+            Call::Event(call) => call.event.args().size(),
+            Call::Middleware | Call::Connect | Call::Disconnect(_) => 0,
+        }
+    }
+
     /// The event's name; `None` in handlers that are not for an event.
     #[must_use]
     pub fn event(&self) -> Option<&str> {

@@ -404,6 +404,10 @@ impl Socket {
                 .is_some_and(|ended| ended.reason.is_by_server())
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.0.client
+    }
+
     pub(super) fn request(&self) -> &SocketRequest {
         &self.0.request
     }

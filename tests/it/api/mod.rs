@@ -4,6 +4,7 @@ mod arguments;
 mod dynamic;
 mod namespaces;
 mod order;
+mod rate_limit;
 mod results;
 mod rooms;
 mod shutdown;

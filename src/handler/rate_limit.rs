@@ -1,0 +1,142 @@
+//! A layer that limits how fast a client may send.
+
+use std::fmt;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::TryFutureExt;
+use futures_util::future::{Either, ErrInto};
+use tower::BoxError;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::EventRequest;
+use crate::hub::{AckBody, Rate};
+
+/// A layer for events: how many of them, or how many bytes, each connection may send. What is too fast does not reach the
+/// handler; the client's callback gets `{"error":"too many events"}`.
+///
+/// So many may come at once, and again as many in each period. One layer that is given to several namespaces counts what
+/// comes to all of them.
+///
+/// ```
+/// use std::time::Duration;
+/// use axum_socketio::Namespace;
+/// use axum_socketio::handler::RateLimit;
+///
+/// let second = Duration::from_secs(1);
+/// let namespace: Namespace = Namespace::new()
+///     .on("message", async || {})
+///     .layer(RateLimit::new(20, second).bytes(64 * 1024));
+/// ```
+#[derive(Clone, Debug)]
+pub struct RateLimit {
+    events: Rate,
+    bytes: Option<Rate>,
+    disconnects: bool,
+    /// By which connections know what they have sent past this layer, and not another.
+    id: Arc<()>,
+}
+
+impl RateLimit {
+    /// So many events in a period.
+    #[must_use]
+    pub fn new(events: u32, period: Duration) -> Self {
+        Self {
+            events: Rate {
+                amount: f64::from(events),
+                per: period,
+            },
+            bytes: None,
+            disconnects: false,
+            id: Arc::default(),
+        }
+    }
+
+    /// And so many bytes, attachments included. An event that is larger alone never passes.
+    #[must_use]
+    pub fn bytes(mut self, bytes: u32) -> Self {
+        self.bytes = Some(Rate {
+            amount: f64::from(bytes),
+            per: self.events.per,
+        });
+        self
+    }
+
+    /// Disconnects a socket that sends too fast from its namespace.
+    #[must_use]
+    pub fn disconnect(mut self) -> Self {
+        self.disconnects = true;
+        self
+    }
+
+    fn allows(&self, event: &EventRequest) -> bool {
+        let socket = event.context().socket();
+        let now = tokio::time::Instant::now().into_std();
+        let size = u32::try_from(event.context().size()).unwrap_or(u32::MAX);
+        let allowed = socket.client().pace(&self.id, |[events, bytes]| {
+            let events = events.with(1.0, self.events, now)?;
+            let bytes = match self.bytes {
+                Some(rate) => bytes.with(f64::from(size), rate, now)?,
+                None => bytes,
+            };
+            Some([events, bytes])
+        });
+        if !allowed && self.disconnects {
+            socket.disconnect();
+        }
+        allowed
+    }
+}
+
+impl<S> Layer<S> for RateLimit {
+    type Service = RateLimited<S>;
+
+    fn layer(&self, inner: S) -> RateLimited<S> {
+        RateLimited {
+            limit: self.clone(),
+            inner,
+        }
+    }
+}
+
+/// What [`RateLimit`] makes of a service.
+#[derive(Clone, Debug)]
+pub struct RateLimited<S> {
+    limit: RateLimit,
+    inner: S,
+}
+
+impl<S> Service<EventRequest> for RateLimited<S>
+where
+    S: Service<EventRequest, Response = AckBody, Error: Into<BoxError>>,
+{
+    type Response = AckBody;
+    type Error = BoxError;
+    type Future = Either<ErrInto<S::Future, BoxError>, Ready<Result<AckBody, BoxError>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, event: EventRequest) -> Self::Future {
+        if self.limit.allows(&event) {
+            Either::Left(self.inner.call(event).err_into())
+        } else {
+            Either::Right(ready(Err(TooFast.into())))
+        }
+    }
+}
+
+#[derive(Debug)]
+struct TooFast;
+
+impl fmt::Display for TooFast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too many events")
+    }
+}
+
+impl std::error::Error for TooFast {}

@@ -1,0 +1,77 @@
+//! How fast something may come.
+
+use std::time::{Duration, Instant};
+
+/// So much at once, and again that much in each period.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate {
+    pub(crate) amount: f64,
+    pub(crate) per: Duration,
+}
+
+/// When all that has come would have come at the rate.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pace(Option<Instant>);
+
+impl Pace {
+    /// The pace if so much comes now; `None` if that is too fast.
+    pub(crate) fn with(self, amount: f64, rate: Rate, now: Instant) -> Option<Self> {
+        let ahead = self
+            .0
+            .map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        let cost =
+            Duration::try_from_secs_f64(rate.per.as_secs_f64() * amount / rate.amount).ok()?;
+        let ahead = ahead.checked_add(cost)?;
+        // Of a sum of fractions the last may be rounded up.
+        let most = rate.per + Duration::from_nanos(1000);
+        (ahead <= most).then(|| Self(now.checked_add(ahead)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    fn t0() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn so_much_comes_at_once_and_then_as_time_goes_by() {
+        let rate = Rate {
+            amount: 10.0,
+            per: SECOND,
+        };
+        let (mut pace, mut now) = (Pace::default(), t0());
+        let mut taken = |now: Instant| {
+            let mut count = 0;
+            while let Some(next) = pace.with(1.0, rate, now) {
+                pace = next;
+                count += 1;
+            }
+            count
+        };
+        assert_eq!(taken(now), 10);
+        now += SECOND / 2;
+        assert_eq!(taken(now), 5);
+        now += 60 * SECOND;
+        assert_eq!(taken(now), 10, "what was not used is not saved up");
+    }
+
+    #[test]
+    fn what_is_larger_than_the_rate_never_comes() {
+        let rate = Rate {
+            amount: 10.0,
+            per: SECOND,
+        };
+        assert!(Pace::default().with(11.0, rate, t0()).is_none());
+        let nothing = Rate {
+            amount: 0.0,
+            per: SECOND,
+        };
+        assert!(Pace::default().with(1.0, nothing, t0()).is_none());
+    }
+}
