@@ -6,6 +6,15 @@ pub mod getting_started {}
 #[doc = include_str!("../docs/compatibility.md")]
 pub mod compatibility {}
 
+#[doc = include_str!("../docs/migrating-from-node.md")]
+pub mod migrating_from_node {}
+
+#[doc = include_str!("../docs/operations.md")]
+pub mod operations {}
+
+#[doc = include_str!("../docs/security.md")]
+pub mod security {}
+
 #[doc = include_str!("../docs/architecture.md")]
 pub mod architecture {}
 

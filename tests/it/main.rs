@@ -22,6 +22,7 @@ mod limits;
 mod mounting;
 mod polling;
 mod races;
+mod security;
 mod support;
 #[cfg(feature = "testing")]
 mod testing;

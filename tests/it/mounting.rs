@@ -9,6 +9,9 @@ use axum::{Extension, Json, Router};
 use axum_socketio::{Namespace, SocketIo};
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_http::compression::{CompressionLayer, predicate::SizeAbove};
+
+use crate::support::{Http, Polling, serve};
 
 fn io() -> SocketIo {
     SocketIo::builder().namespace("/", Namespace::new()).build()
@@ -244,4 +247,21 @@ async fn other_requests_pass_untouched() {
         .unwrap()
         .to_bytes();
     assert_eq!(&body[..], b"as it was");
+}
+
+#[tokio::test]
+async fn a_compression_layer_outside_compresses_what_polls_fetch() {
+    let io = SocketIo::builder().build();
+    let compression = CompressionLayer::new().compress_when(SizeAbove::new(1024));
+    let server = serve(Router::new().layer(io.layer()).layer(compression)).await;
+    let client = Polling::joined(server.addr).await;
+    for (length, compressed) in [(10, false), (5_000, true)] {
+        io.emit("text", "x".repeat(length));
+        let gzip = [("Accept-Encoding", "gzip")];
+        let mut http = Http::open(server.addr).await;
+        let answer = http.ask("GET", &client.target(), &gzip, b"").await;
+        assert_eq!(answer.status, 200);
+        let coding = answer.header("content-encoding");
+        assert_eq!(coding, compressed.then_some("gzip"), "{length}");
+    }
 }
