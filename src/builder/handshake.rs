@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
 use super::SocketIoBuilder;
-use crate::hub::{Allow, ConnectionError};
+use crate::hub::{Allow, ClientFiles, ConnectionError};
 
 impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// Asks before a client may open a connection, over either transport: an axum handler, with axum's extractors and the
@@ -124,6 +124,16 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// is for clients of Engine.IO or a packet of Socket.IO. Default: none. Node's `initialPacket`.
     pub fn initial_packet(mut self, text: impl AsRef<str>) -> Self {
         self.hooks.initial_packet = Some(format!("4{}", text.as_ref()));
+        self
+    }
+
+    /// Serves the browser client's files beside the connections, as Node's `serveClient` does: `/socket.io/socket.io.js`. Default:
+    /// none are. From a folder by [`ClientFiles::from_dir`](crate::ClientFiles::from_dir), or out of the program by
+    /// [`embed_client!`](crate::embed_client).
+    ///
+    /// They are cached until the client's version changes. Forms that were compressed beforehand are sent to who takes them.
+    pub fn serve_client(mut self, files: ClientFiles) -> Self {
+        self.hooks.client_files = Some(files);
         self
     }
 

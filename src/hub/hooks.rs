@@ -8,6 +8,7 @@ use axum_core::body::Body;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 
+use super::ClientFiles;
 use crate::adapter::BoxFuture;
 use crate::protocol::Sid;
 
@@ -27,6 +28,8 @@ pub(crate) struct Hooks {
     pub(crate) origins: Option<Arc<[HeaderValue]>>,
     /// Of the cookie with the session's id: its name, and its attributes.
     pub(crate) cookie: Option<(String, String)>,
+    /// The browser client's files, if they are served.
+    pub(crate) client_files: Option<ClientFiles>,
     /// A packet of Engine.IO that follows the open packet.
     pub(crate) initial_packet: Option<String>,
 }

@@ -2,6 +2,7 @@
 
 mod ack;
 mod client;
+mod client_files;
 mod emit;
 mod event;
 mod handshake;
@@ -25,6 +26,8 @@ mod tests;
 
 pub use ack::{AckError, AckFuture, AckStream, AckSummary};
 pub(crate) use client::{Client, Command};
+pub(crate) use client_files::ClientFile;
+pub use client_files::ClientFiles;
 pub use emit::Emitted;
 pub use event::{AckBody, Admission, BoxHandler, Done, EventContext};
 pub(crate) use event::{Answer, Call, ErasedHandler, EventCall, Refusal};

@@ -12,7 +12,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{ResponseFuture, SocketIoService};
-use crate::hub::SocketIo;
+use crate::hub::{ClientFiles, SocketIo};
 
 impl SocketIo {
     /// A layer for an axum router (or any tower stack): answers the Socket.IO path, hands everything else on, and lets
@@ -47,10 +47,20 @@ impl SocketIo {
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         let path = self.path();
         let router = Router::new().route_service(&path, self.service());
+        let files = self.client_files();
+        let names = files.iter().flat_map(ClientFiles::names);
+        let base = path.trim_end_matches('/');
+        let router = names.fold(router, |router, name| {
+            router.route_service(&format!("{base}/{name}"), self.service())
+        });
         match path.as_str() {
             "/" => router,
             _ => router.route_service(&format!("{path}/"), self.service()),
         }
+    }
+
+    fn client_files(&self) -> Option<ClientFiles> {
+        self.server()?.hooks.client_files.clone()
     }
 
     /// The service itself, for hyper and other frameworks. It does not look at the path: whatever reaches it is its own.
@@ -77,6 +87,7 @@ pub struct SocketIoLayer {
 #[derive(Clone, Debug)]
 pub struct SocketIoMiddleware<S> {
     path: String,
+    files: Option<ClientFiles>,
     io: SocketIo,
     ours: SocketIoService,
     inner: S,
@@ -88,6 +99,7 @@ impl<S> Layer<S> for SocketIoLayer {
     fn layer(&self, inner: S) -> Self::Service {
         SocketIoMiddleware {
             path: self.io.path(),
+            files: self.io.client_files(),
             io: self.io.clone(),
             ours: self.io.service(),
             inner,
@@ -97,8 +109,18 @@ impl<S> Layer<S> for SocketIoLayer {
 
 impl<S> SocketIoMiddleware<S> {
     fn is_ours(&self, path: &str) -> bool {
-        path.strip_prefix(self.path.as_str())
-            .is_some_and(|rest| matches!(rest, "" | "/"))
+        let Some(rest) = path.strip_prefix(self.path.trim_end_matches('/')) else {
+            return false;
+        };
+        matches!(rest, "" | "/") || self.is_file(rest)
+    }
+
+    fn is_file(&self, rest: &str) -> bool {
+        let Some(files) = &self.files else {
+            return false;
+        };
+        let name = rest.strip_prefix('/');
+        name.is_some_and(|name| files.get(name).is_some())
     }
 }
 

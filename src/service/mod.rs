@@ -1,6 +1,7 @@
 //! The tower side: which request is ours, and what the HTTP answer is.
 
 mod admit;
+mod client_file;
 mod future;
 mod layer;
 mod open;

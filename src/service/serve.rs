@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tower::BoxError;
 
 use super::admit::admit;
+use super::client_file;
 use super::open::open;
 use super::request::{Asked, parse};
 use super::response::{Refusal, accepted, empty, payload};
@@ -44,6 +45,11 @@ where
     };
     let (parts, body) = request.into_parts();
     let hooks = &context.server.hooks;
+    if let Some(files) = &hooks.client_files
+        && let Some(file) = client_file::asked(files, &parts)
+    {
+        return client_file::answer(files, file, &parts);
+    }
     let seen = hooks.see_requests().then(|| Box::new(parts.clone()));
     let mut opens = false;
     let answer = match ask(&context, &parts) {

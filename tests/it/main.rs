@@ -23,6 +23,7 @@ mod mounting;
 mod polling;
 mod races;
 mod security;
+mod serve_client;
 mod support;
 #[cfg(feature = "testing")]
 mod testing;
