@@ -9,7 +9,6 @@
 //! | middleware | `()`, `Extension<T>` to keep with the socket, a tuple of them, or `Result<_, E>` with `E: IntoResponse` |
 //! | connect, disconnect | `()`, or `Result<(), E>` with `E: IntoResponse` |
 
-mod body;
 mod cancel;
 mod check;
 mod function;
@@ -23,7 +22,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-pub(crate) use body::{Content, reason, words};
 pub(crate) use layer::Dispatcher;
 pub use layer::{EventRequest, EventService};
 pub use outcome::{IntoOutcome, Phase};

@@ -9,11 +9,12 @@ use std::future::Future;
 use axum::Extension;
 use axum_core::response::{IntoResponse, Response};
 
-use super::body::{Content, reason, words};
 use super::refused::Refused;
 use super::reply::IntoAck;
 use crate::extract::{EventContext, phase};
-use crate::hub::{AckBody, Admission, Answer, Done, Grant, Kept, Refusal, Rejected};
+use crate::hub::{
+    AckBody, Admission, Answer, Content, Done, Grant, Kept, Refusal, Rejected, reason, words,
+};
 use crate::protocol::DecodeError;
 
 /// Where a handler runs, and what comes of it.

@@ -5,8 +5,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 
-use super::body::{Content, reason, words};
-use crate::hub::Refusal;
+use crate::hub::{Content, Refusal, reason, words};
 
 /// Refuses a connection, with the message and the data that the client's `connect_error` event gets.
 ///

@@ -7,8 +7,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
 
-use super::body::{Content, reason};
-use crate::hub::AckBody;
+use crate::hub::{AckBody, Content, reason};
 
 /// What the handler of an event may return: the client's acknowledgement.
 ///

@@ -8,8 +8,7 @@ use serde_json::json;
 
 use super::response::FORBIDDEN;
 use super::serve::Context;
-use crate::handler::{Content, reason, words};
-use crate::hub::{Allow, ConnectionError, Hooks};
+use crate::hub::{Allow, ConnectionError, Content, Hooks, reason, words};
 
 /// Asks the application. Gives the request with what the answer's extensions add to it, or the answer that refuses it.
 pub(super) async fn admit(
