@@ -51,7 +51,7 @@ mod transport;
 
 pub use adapter::AdapterError;
 pub use builder::{Namespace, SocketIoBuilder};
-pub use engine::{DisconnectReason, EmitError, Transport};
+pub use engine::{DisconnectReason, EmitError, Queued, Transport};
 pub use extract::{Ack, Auth, Data, Event, RawArgs};
 pub use handler::{Handler, Refused, Reply};
 pub use hub::{

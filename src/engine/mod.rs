@@ -8,12 +8,13 @@ mod flushed;
 mod frame;
 mod outbox;
 mod reason;
+mod sending;
 mod session;
 
 pub(crate) use config::Config;
 pub use config::Transport;
 pub(crate) use frame::Frame;
-pub use outbox::EmitError;
+pub use outbox::{EmitError, Queued};
 pub(crate) use outbox::{Outbox, Pushed, give_back};
 pub use reason::DisconnectReason;
 pub(crate) use session::{Action, Control, Input, Session};

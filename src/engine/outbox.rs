@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::Frame;
 use super::flushed::{Flushed, Waiting};
+use super::sending::{Line, Sending, Stage};
 use crate::protocol::EncodeError;
 use crate::sync::Lock;
 
@@ -39,6 +40,17 @@ pub(crate) enum Pushed {
     Closed,
 }
 
+/// What waits to be written to a client, of all its namespaces; see [`Socket::queued`](crate::Socket::queued).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Queued {
+    /// How many packets; one with binary attachments counts once. At most the builder's `max_outbox_packets`, and what the
+    /// protocol itself has to say.
+    pub packets: usize,
+    /// How many bytes they have, attachments included.
+    pub bytes: usize,
+}
+
 /// The queue between everybody who emits and the one task that writes.
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -67,8 +79,10 @@ struct State {
     fed: bool,
     closed: bool,
     waker: Option<Waker>,
-    /// Who waits for room.
+    /// Who waits until most has been written.
     waiting: Waiting,
+    /// What waits for room.
+    line: Line,
 }
 
 /// A queue longer than this is not kept when it is empty.
@@ -87,27 +101,101 @@ impl Outbox {
 
     /// Queues a frame and wakes the writer.
     pub(crate) fn push(&self, frame: Frame, volatile: bool) -> Pushed {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         if state.closed {
             return Pushed::Closed;
         }
         if volatile && (state.stalled || state.packets > 0) {
             return Pushed::Dropped;
         }
-        if state.packets >= self.max_packets
-            || (state.packets > 0 && state.bytes + frame.size() > self.max_bytes)
-        {
+        // Nobody overtakes those who wait.
+        if !state.line.is_empty() || !self.has_room(&state, &frame) {
             if volatile {
                 return Pushed::Dropped;
             }
-            state.refused = true;
-            self.nudged.store(true, Ordering::Release);
             let bytes = state.bytes;
-            Self::wake(state);
+            self.refuse(state);
             return Pushed::Full(bytes);
         }
         self.queue(state, frame);
         Pushed::Queued
+    }
+
+    fn has_room(&self, state: &State, frame: &Frame) -> bool {
+        state.packets < self.max_packets
+            && (state.packets == 0 || state.bytes + frame.size() <= self.max_bytes)
+    }
+
+    /// From now on the writer counts the time that its client does not read.
+    fn refuse(&self, mut state: MutexGuard<'_, State>) {
+        state.refused = true;
+        self.nudged.store(true, Ordering::Release);
+        Self::wake(state);
+    }
+
+    /// Queues a frame as soon as there is room, behind those that have waited longer.
+    pub(crate) fn send(&self, frame: Frame) -> Sending<'_> {
+        Sending::new(self, frame)
+    }
+
+    pub(super) fn poll_send(
+        &self,
+        stage: &mut Stage,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), EmitError>> {
+        let mut state = self.state.lock();
+        match std::mem::replace(stage, Stage::Over) {
+            // What was let in just before the end has been lost with it.
+            _ if state.closed => Poll::Ready(Err(EmitError::Closed)),
+            Stage::New(frame) if state.line.is_empty() && self.has_room(&state, &frame) => {
+                self.queue(state, frame);
+                Poll::Ready(Ok(()))
+            }
+            Stage::New(frame) => {
+                *stage = Stage::Waiting(state.line.enter(frame, cx.waker().clone()));
+                self.refuse(state);
+                Poll::Pending
+            }
+            Stage::Waiting(number) if state.line.still_waits(number, cx.waker()) => {
+                *stage = Stage::Waiting(number);
+                Poll::Pending
+            }
+            Stage::Waiting(_) | Stage::Over => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// A frame is no longer to be sent. Those behind it may fit.
+    pub(super) fn withdraw(&self, number: u64) {
+        let mut state = self.state.lock();
+        state.line.leave(number);
+        let admitted = self.admit(&mut state);
+        Self::wake(state);
+        admitted.into_iter().for_each(Waker::wake);
+    }
+
+    /// Queues what has waited for room, as far as it fits now. Gives the wakers of those who have sent it.
+    fn admit(&self, state: &mut State) -> Vec<Waker> {
+        let mut admitted = Vec::new();
+        while let Some(first) = state.line.first() {
+            state.refused = !self.has_room(state, first);
+            if state.refused {
+                break;
+            }
+            if let Some((frame, waker)) = state.line.take_first() {
+                self.enqueue(state, frame);
+                admitted.push(waker);
+            }
+        }
+        admitted
+    }
+
+    /// What waits to be written.
+    pub(crate) fn queued(&self) -> Queued {
+        let state = self.state.lock();
+        Queued {
+            packets: state.packets,
+            bytes: state.bytes,
+        }
     }
 
     /// Queues a packet that the protocol owes, whatever the limits: an acknowledgement, the answer to a CONNECT. There is at
@@ -120,16 +208,20 @@ impl Outbox {
     }
 
     fn queue(&self, mut state: MutexGuard<'_, State>, frame: Frame) {
+        self.enqueue(&mut state, frame);
+        Self::wake(state);
+    }
+
+    fn enqueue(&self, state: &mut State, frame: Frame) {
         state.packets += 1;
         state.bytes += frame.size();
-        self.measure(&state);
+        self.measure(state);
         if state.first.is_none() && state.rest.is_empty() {
             state.first = Some(frame);
         } else {
             state.rest.push_back(frame);
         }
         state.fed = true;
-        Self::wake(state);
     }
 
     /// Wakes the writer without queueing anything.
@@ -211,9 +303,11 @@ impl Outbox {
             state.refused = false;
         }
         let refused = state.refused;
+        let admitted = self.admit(&mut state);
         let waiting = self.is_low(&state).then(|| state.waiting.take());
         drop(state);
-        waiting.into_iter().flatten().for_each(Waker::wake);
+        let woken = waiting.into_iter().flatten().chain(admitted);
+        woken.for_each(Waker::wake);
         refused
     }
 
@@ -277,7 +371,8 @@ impl Outbox {
         let mut before = std::mem::replace(&mut *state, closed);
         self.measure(&state);
         drop(state);
-        before.waiting.take().for_each(Waker::wake);
+        let woken = before.waiting.take().chain(before.line.close());
+        woken.for_each(Waker::wake);
     }
 }
 
@@ -310,6 +405,10 @@ mod tests {
 
     fn frame() -> Frame {
         Frame::new(EncodedPacket::plain(Kind::Disconnect, "/", None))
+    }
+
+    fn named(nsp: &str) -> Frame {
+        Frame::new(EncodedPacket::plain(Kind::Disconnect, nsp, None))
     }
 
     fn take(outbox: &Outbox) -> usize {
@@ -378,6 +477,71 @@ mod tests {
     }
 
     #[test]
+    fn frames_that_wait_for_room_are_let_in_in_order_and_overtaken_by_none() {
+        let (outbox, count) = (Outbox::new(1, 1000), Arc::new(Count::default()));
+        let waker = Waker::from(Arc::clone(&count));
+        let cx = &mut Context::from_waker(&waker);
+        let mut sends = ["/a", "/b", "/c", "/d"].map(|name| Box::pin(outbox.send(named(name))));
+        assert!(sends[0].as_mut().poll(cx).is_ready());
+        for send in &mut sends[1..] {
+            assert!(send.as_mut().poll(cx).is_pending());
+        }
+        let mut sends = sends.into_iter().skip(1);
+        let (first, withdrawn, mut last) = (sends.next(), sends.next(), sends.next().unwrap());
+        let mut first = first.unwrap();
+        assert_eq!(outbox.queued().packets, 1);
+
+        assert_eq!(take(&outbox), 1);
+        assert!(!outbox.settle(1, named("/a").size(), false));
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert!(matches!(first.as_mut().poll(cx), Poll::Ready(Ok(()))));
+        assert!(last.as_mut().poll(cx).is_pending());
+        drop(withdrawn);
+
+        let mut frames = VecDeque::new();
+        outbox.take(&mut frames);
+        assert_eq!(frames[0].text(), b"41/b,");
+        assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
+        outbox.settle(1, frames[0].size(), false);
+        assert!(matches!(last.as_mut().poll(cx), Poll::Ready(Ok(()))));
+        outbox.take(&mut frames);
+        assert_eq!(frames[1].text(), b"41/d,");
+    }
+
+    #[test]
+    fn what_waits_behind_a_frame_that_is_withdrawn_may_fit() {
+        let outbox = Outbox::new(10, 2 * frame().size());
+        let cx = &mut Context::from_waker(Waker::noop());
+        outbox.push(frame(), false);
+        let mut large = Box::pin(outbox.send(named(&"/".repeat(100))));
+        let mut small = Box::pin(outbox.send(frame()));
+        assert!(large.as_mut().poll(cx).is_pending());
+        assert!(small.as_mut().poll(cx).is_pending());
+        drop(large);
+        assert!(small.as_mut().poll(cx).is_ready());
+        assert_eq!(take(&outbox), 2);
+    }
+
+    #[test]
+    fn what_waits_for_room_counts_as_refused_until_some_has_been_written() {
+        let outbox = Outbox::new(1, 1000);
+        let cx = &mut Context::from_waker(Waker::noop());
+        outbox.push(frame(), false);
+        let mut sends = [(); 2].map(|()| Box::pin(outbox.send(frame())));
+        for send in &mut sends {
+            assert!(send.as_mut().poll(cx).is_pending());
+        }
+        assert!(outbox.settle(0, 0, true), "the client does not read");
+        assert!(!outbox.settle(1, frame().size(), true), "it does");
+        assert!(outbox.settle(0, 0, true), "and now it does not again");
+        outbox.close();
+        for send in &mut sends {
+            let sent = send.as_mut().poll(cx);
+            assert!(matches!(sent, Poll::Ready(Err(EmitError::Closed))));
+        }
+    }
+
+    #[test]
     fn of_who_waits_for_room_one_waker_is_kept_and_of_who_does_no_longer_none() {
         let outbox = Outbox::new(2, 1000);
         outbox.push(frame(), false);
@@ -426,7 +590,6 @@ mod tests {
     #[test]
     fn frames_are_taken_in_order_and_one_by_one_if_they_fit() {
         let outbox = Outbox::new(1000, 100_000);
-        let named = |name: &str| Frame::new(EncodedPacket::plain(Kind::Disconnect, name, None));
         let mut taken = VecDeque::from([named("/0")]);
         for name in ["/1", "/2", "/3"] {
             outbox.push(named(name), false);

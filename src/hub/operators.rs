@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::emit::{event_args, event_frame, packet_frame};
 use super::{AckFuture, AckStream, Emitted, Family, Nsp, RemoteSocket, Socket};
 use crate::adapter::AdapterError;
-use crate::engine::Frame;
+use crate::engine::{EmitError, Frame};
 use crate::rooms::{Room, RoomEvents, Rooms, Target};
 
 /// How long an answer is waited for.
@@ -360,6 +362,38 @@ impl ToSocket {
             self.socket
                 .send_event(event.as_ref(), &args, None, self.volatile),
         )
+    }
+
+    /// See [`Socket::emit_when_writable`]. One that is [volatile](Self::volatile) does not wait. With a
+    /// [timeout](Self::timeout) it waits no longer than that.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`EmitError::Full`] when the timeout has passed.
+    pub fn emit_when_writable<E: AsRef<str>, T: Serialize>(
+        &self,
+        event: E,
+        args: T,
+    ) -> impl Future<Output = Result<(), EmitError>> + Send + use<E, T> {
+        let frame = event_frame(self.socket.nsp(), event.as_ref(), &args, None);
+        let Self {
+            socket,
+            volatile,
+            wait,
+        } = self.clone();
+        async move {
+            let sent = match frame {
+                Err(error) => Err(error),
+                Ok(frame) if volatile => socket.send(frame, true),
+                Ok(frame) => match wait {
+                    Wait::Default | Wait::Forever => socket.send_when_writable(frame).await,
+                    Wait::For(limit) => timeout(limit, socket.send_when_writable(frame))
+                        .await
+                        .unwrap_or_else(|_| Err(EmitError::Full(socket.queued().bytes))),
+                },
+            };
+            Emitted::new(sent).into_result()
+        }
     }
 
     /// See [`Socket::emit_with_ack`].

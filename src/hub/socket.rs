@@ -2,13 +2,14 @@
 
 use std::any::Any;
 use std::fmt;
+use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytestring::ByteString;
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 use http::Extensions;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,7 +23,7 @@ use super::{
     AckBody, AckFuture, Answered, Asked, BoxHandler, Broadcast, Client, Command, Emitted, Grant,
     Handshake, Kept, Nsp, ToSocket,
 };
-use crate::engine::{DisconnectReason, EmitError, Frame, Pushed, Transport};
+use crate::engine::{DisconnectReason, EmitError, Frame, Pushed, Queued, Transport};
 use crate::protocol::Sid;
 use crate::protocol::socket_io::{EncodedPacket, Kind};
 use crate::rooms::{Link, Member, Room, Rooms, Target};
@@ -132,6 +133,34 @@ impl Socket {
     /// that order.
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         Emitted::new(self.send_event(event.as_ref(), &args, None, false))
+    }
+
+    /// Sends an event as soon as the client's outbox has room for it, where [`emit`](Self::emit) would answer
+    /// [`EmitError::Full`]: who sends a lot goes no faster than the client reads. Node has no such thing.
+    ///
+    /// Events that wait for room are sent in the order in which they began to wait, and no other event overtakes them. A
+    /// client that takes nothing for the builder's `slow_client_timeout` meanwhile is disconnected. Dropped before it has
+    /// resolved, the event is not sent.
+    ///
+    /// ```
+    /// # use axum_socketio::{EmitError, Socket};
+    /// # async fn f(socket: Socket, rows: Vec<String>) -> Result<(), EmitError> {
+    /// for row in rows {
+    ///     socket.emit_when_writable("row", row).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the arguments cannot be serialized, the name is reserved, or the socket is closed, also while it waits. Never
+    /// `Full`.
+    pub fn emit_when_writable<E: AsRef<str>, T: Serialize>(
+        &self,
+        event: E,
+        args: T,
+    ) -> impl Future<Output = Result<(), EmitError>> + Send + use<E, T> {
+        ToSocket::new(self.clone()).emit_when_writable(event, args)
     }
 
     /// Sends an event and waits for the client's answer, for the builder's `ack_timeout` at most.
@@ -275,20 +304,47 @@ impl Socket {
     }
 
     /// Resolves when the client has taken so much of what was sent to it that no more than a quarter of its outbox is
-    /// full; at once if it has disconnected. For whoever sends a lot: Node has no such thing.
+    /// full; at once if it has disconnected. To wait before an event is *made*; else [`emit_when_writable`](Self::emit_when_writable)
+    /// is simpler. Node has no such thing.
     ///
     /// ```
     /// # use axum_socketio::Socket;
     /// # async fn f(socket: Socket, rows: Vec<String>) {
     /// for row in rows {
-    ///     socket.emit("row", row);
     ///     socket.flushed().await;
+    ///     socket.emit("row", row.to_uppercase());
     /// }
     /// # }
     /// ```
     pub async fn flushed(&self) {
         let flushed = self.0.client.outbox.flushed();
         select(pin!(flushed), pin!(self.closed())).await;
+    }
+
+    /// What waits to be written to the client, of all its namespaces.
+    ///
+    /// ```
+    /// # use axum_socketio::Socket;
+    /// # fn f(socket: Socket) {
+    /// let queued = socket.queued();
+    /// println!("{} packets, {} bytes", queued.packets, queued.bytes);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn queued(&self) -> Queued {
+        self.0.client.outbox.queued()
+    }
+
+    /// Queues a frame as soon as there is room, unless the socket ends before.
+    pub(super) async fn send_when_writable(&self, frame: Frame) -> Result<(), EmitError> {
+        if !self.connected() {
+            return Err(EmitError::Closed);
+        }
+        let sending = self.0.member.outbox.send(frame);
+        match select(sending, pin!(self.closed())).await {
+            Either::Left((sent, _)) => sent,
+            Either::Right(_) => Err(EmitError::Closed),
+        }
     }
 
     pub(crate) fn send_event<T: Serialize + ?Sized>(
@@ -302,6 +358,14 @@ impl Socket {
             return Err(EmitError::Closed);
         }
         let frame = event_frame(self.nsp(), event, args, id)?;
+        self.send(frame, volatile)
+    }
+
+    /// Queues a frame now or never.
+    pub(super) fn send(&self, frame: Frame, volatile: bool) -> Result<(), EmitError> {
+        if !self.connected() {
+            return Err(EmitError::Closed);
+        }
         match self.0.member.outbox.push(frame, volatile) {
             Pushed::Queued | Pushed::Dropped => Ok(()),
             Pushed::Full(bytes) => Err(EmitError::Full(bytes)),

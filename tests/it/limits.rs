@@ -266,6 +266,70 @@ async fn a_sender_may_wait_until_most_has_been_written() {
 }
 
 #[tokio::test]
+async fn a_sender_may_go_as_fast_as_its_client_reads() {
+    let (namespace, mut sockets) = sockets();
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .max_outbox_packets(2)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Polling::joined(server.addr).await;
+    let socket = within("a socket", sockets.recv()).await.unwrap();
+    let sender = socket.clone();
+    let sending = tokio::spawn(async move {
+        for n in 0..6 {
+            sender.emit_when_writable("n", n).await?;
+        }
+        Ok::<_, EmitError>(())
+    });
+    client.begin_poll(&server).await;
+    assert!(client.end_poll().await.text().starts_with("42[\"n\",0]"));
+    until("as much as there may be", || socket.queued().packets == 2).await;
+    assert!(!sending.is_finished());
+    assert!(socket.queued().bytes > 0);
+    assert!(!socket.emit("overtakes", ()).ok());
+    let mut heard = String::new();
+    while !heard.ends_with("5]") {
+        heard = client.poll().await;
+    }
+    within("the end", sending).await.unwrap().unwrap();
+    assert_eq!(socket.queued().packets, 0);
+}
+
+#[tokio::test]
+async fn who_waits_for_room_hears_that_it_takes_too_long_or_that_the_socket_is_closed() {
+    let clock = Clock::stop();
+    let (namespace, mut sockets) = sockets();
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .max_outbox_packets(1)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Polling::joined(server.addr).await;
+    let socket = within("a socket", sockets.recv()).await.unwrap();
+    socket.emit("first", ());
+    assert!(socket.volatile().emit_when_writable("v", ()).await.is_ok());
+    let second = Duration::from_secs(1);
+    let patient = socket.timeout(second).emit_when_writable("late", ());
+    let patient = tokio::spawn(patient);
+    tokio::task::yield_now().await;
+    clock.advance(second).await;
+    let late = within("its time", patient).await.unwrap();
+    assert!(matches!(late, Err(EmitError::Full(bytes)) if bytes > 0));
+    assert_eq!(client.poll().await, r#"42["first"]"#);
+
+    socket.emit("second", ());
+    let waiting = tokio::spawn(socket.emit_when_writable("never", ()));
+    tokio::task::yield_now().await;
+    socket.disconnect();
+    let closed = within("its end", waiting).await.unwrap();
+    assert!(matches!(closed, Err(EmitError::Closed)));
+    assert_eq!(client.poll().await, "42[\"second\"]\x1e41");
+    let after = socket.emit_when_writable("after", ()).await;
+    assert!(matches!(after, Err(EmitError::Closed)));
+}
+
+#[tokio::test]
 async fn what_is_volatile_reaches_a_polling_client_only_while_it_polls() {
     let (server, io, _) = start(|io| io).await;
     let mut client = Polling::joined(server.addr).await;

@@ -1,0 +1,113 @@
+//! Frames whose senders wait until an outbox has room for them.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use super::{EmitError, Frame, Outbox, give_back};
+
+/// Resolves when an outbox has taken a frame, or never will; see [`Outbox::send`]. Dropped before, it takes the frame along.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Sending<'a> {
+    outbox: &'a Outbox,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+pub(super) enum Stage {
+    New(Frame),
+    /// In the line, under this number.
+    Waiting(u64),
+    Over,
+}
+
+impl<'a> Sending<'a> {
+    pub(super) fn new(outbox: &'a Outbox, frame: Frame) -> Self {
+        let stage = Stage::New(frame);
+        Self { outbox, stage }
+    }
+}
+
+impl Future for Sending<'_> {
+    type Output = Result<(), EmitError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outbox = self.outbox;
+        outbox.poll_send(&mut self.stage, cx)
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if let Stage::Waiting(number) = self.stage {
+            self.outbox.withdraw(number);
+        }
+    }
+}
+
+/// The frames that wait, first come, first served.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    waiting: VecDeque<Entry>,
+    /// How many have ever waited.
+    numbers: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    frame: Frame,
+    waker: Waker,
+}
+
+impl Line {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Takes the last place; gives its number.
+    pub(super) fn enter(&mut self, frame: Frame, waker: Waker) -> u64 {
+        self.numbers += 1;
+        let number = self.numbers;
+        self.waiting.push_back(Entry {
+            number,
+            frame,
+            waker,
+        });
+        number
+    }
+
+    /// Whether that number still waits. If so, its waker is from now on this one.
+    pub(super) fn still_waits(&mut self, number: u64, waker: &Waker) -> bool {
+        let mut waiting = self.waiting.iter_mut();
+        let entry = waiting.find(|entry| entry.number == number);
+        let waits = entry.is_some();
+        if let Some(entry) = entry {
+            entry.waker.clone_from(waker);
+        }
+        waits
+    }
+
+    /// The frame that has waited longest.
+    pub(super) fn first(&self) -> Option<&Frame> {
+        self.waiting.front().map(|entry| &entry.frame)
+    }
+
+    pub(super) fn take_first(&mut self) -> Option<(Frame, Waker)> {
+        let entry = self.waiting.pop_front()?;
+        give_back(&mut self.waiting);
+        Some((entry.frame, entry.waker))
+    }
+
+    pub(super) fn leave(&mut self, number: u64) {
+        self.waiting.retain(|entry| entry.number != number);
+    }
+
+    /// The wakers of all, whose frames are dropped.
+    pub(super) fn close(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        let waiting = std::mem::take(&mut self.waiting);
+        waiting.into_iter().map(|entry| entry.waker)
+    }
+}
