@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Adapter, AdapterError, Answers, BoxFuture, Facts};
 use crate::engine::{Frame, Pushed};
-use crate::rooms::{Delivered, Room, Table, Target};
+use crate::rooms::{Delivered, Room, Scope, Table, Target};
 
 /// Delivers to the members on this server, at once.
 pub(crate) struct Memory {
@@ -82,10 +82,10 @@ impl Adapter for Memory {
         }
     }
 
-    fn disconnect(&self, target: &Target) {
+    fn disconnect(&self, target: &Target, scope: Scope) {
         for member in self.members.select(target) {
             if let Some(socket) = member.link.upgrade() {
-                socket.disconnect();
+                socket.disconnect(scope);
             }
         }
     }

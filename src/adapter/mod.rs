@@ -11,7 +11,7 @@ use std::pin::Pin;
 
 use crate::engine::Frame;
 use crate::protocol::{Args, Sid};
-use crate::rooms::{Delivered, Room, Target};
+use crate::rooms::{Delivered, Room, Scope, Target};
 
 pub(crate) use memory::Memory;
 
@@ -60,6 +60,6 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     fn rooms(&self) -> BoxFuture<Result<Vec<(Room, usize)>, AdapterError>>;
     fn join(&self, target: &Target, rooms: &[Room]);
     fn leave(&self, target: &Target, rooms: &[Room]);
-    /// Disconnects the sockets of the target from their namespace.
-    fn disconnect(&self, target: &Target);
+    /// Disconnects the sockets of the target.
+    fn disconnect(&self, target: &Target, scope: Scope);
 }

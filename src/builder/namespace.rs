@@ -114,8 +114,8 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self.only("fallback", handler, |handlers| &mut handlers.fallback)
     }
 
-    /// Runs when a socket has left, whatever the reason. The socket's rooms can still be read. Node's `disconnecting` and
-    /// `disconnect` events.
+    /// Runs when a socket has left, whatever the reason. The rooms that it was in can still be read, and who else is in them
+    /// be reached by [`Socket::to`](crate::Socket::to). Node's `disconnecting` and `disconnect` events.
     pub fn on_disconnect<M: 'static, H: Handler<M, S, phase::Disconnect>>(
         self,
         handler: H,

@@ -14,7 +14,7 @@ use super::inbox::{Inbound, Inbox, Refused};
 use super::quota::{Quota, TurnedAway};
 use crate::adapter::BoxFuture;
 use crate::engine::{DisconnectReason, Transport};
-use crate::hub::{Client, Command, Connections};
+use crate::hub::{Client, Connections};
 use crate::protocol::Sid;
 use crate::sync::Lock;
 
@@ -165,9 +165,7 @@ fn agree() {
 }
 
 fn close(entry: &Entry) {
-    entry
-        .client
-        .command(Command::Close(DisconnectReason::ServerShuttingDown));
+    entry.client.close(DisconnectReason::ServerShuttingDown);
 }
 
 impl Connections for Sessions {

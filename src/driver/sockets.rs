@@ -84,7 +84,9 @@ impl Connection {
             Poll::Ready(Err(end)) => {
                 tracing::debug!(%end, "websocket ended");
                 let reason = match end {
-                    End::Closed(_) | End::Lost(_) => DisconnectReason::TransportClose,
+                    End::Closed(_) | End::Lost(_) | End::Ours(_) => {
+                        DisconnectReason::TransportClose
+                    }
                     End::Violation(_) => DisconnectReason::TransportError,
                 };
                 self.sockets.end = Some(end);

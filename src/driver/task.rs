@@ -147,7 +147,10 @@ impl Connection {
                         self.violated(&violation, cx);
                     }
                 }
-                Command::Close(reason) => {
+                Command::Close { reason, farewell } => {
+                    if self.session.is_open() {
+                        self.sockets.end = farewell.map(End::Ours);
+                    }
                     if reason == DisconnectReason::ServerNamespaceDisconnect {
                         self.dispatch.disconnect_all(cx);
                     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Handshake, Pace, Socket};
 use crate::engine::{DisconnectReason, Outbox, Transport};
 use crate::protocol::Sid;
+use crate::protocol::websocket::CloseFrame;
 use crate::sync::Lock;
 
 /// What the sockets of a connection want of the task that runs it.
@@ -12,8 +13,11 @@ use crate::sync::Lock;
 pub(crate) enum Command {
     /// The server has disconnected this socket: tell its client, run its handler.
     Left(Socket),
-    /// Close the whole connection once all that is queued has been written.
-    Close(DisconnectReason),
+    /// Close the whole connection once all that is queued has been written. A WebSocket's close frame is `farewell`.
+    Close {
+        reason: DisconnectReason,
+        farewell: Option<CloseFrame>,
+    },
 }
 
 #[derive(Debug)]
@@ -67,6 +71,12 @@ impl Client {
             None => all.push((Arc::clone(layer), paces)),
         }
         true
+    }
+
+    /// Closes the connection with a plain close frame.
+    pub(crate) fn close(&self, reason: DisconnectReason) {
+        let farewell = None;
+        self.command(Command::Close { reason, farewell });
     }
 
     /// Hands a command to the task; it is dropped when the connection is over.

@@ -14,7 +14,7 @@ use super::emit::{event_args, event_frame, packet_frame};
 use super::{AckFuture, AckStream, Emitted, Family, Nsp, RemoteSocket, Socket};
 use crate::adapter::AdapterError;
 use crate::engine::{EmitError, Frame};
-use crate::rooms::{Room, RoomEvents, Rooms, Target};
+use crate::rooms::{Room, RoomEvents, Rooms, Scope, Target};
 
 /// How long an answer is waited for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -261,8 +261,17 @@ impl Broadcast {
 
     /// Disconnects all of them from the namespace. Node's `disconnectSockets`.
     pub fn disconnect(&self) {
+        self.disconnect_from(Scope::Namespace);
+    }
+
+    /// Disconnects the whole connections of all of them; see [`Socket::disconnect_all`]. Node's `disconnectSockets(true)`.
+    pub fn disconnect_all(&self) {
+        self.disconnect_from(Scope::Connection);
+    }
+
+    fn disconnect_from(&self, scope: Scope) {
         for nsp in self.place.nsps() {
-            nsp.adapter.disconnect(&self.target);
+            nsp.adapter.disconnect(&self.target, scope);
         }
     }
 

@@ -57,4 +57,9 @@ impl RemoteSocket {
     pub fn disconnect(&self) {
         self.here.disconnect();
     }
+
+    /// Disconnects its whole connection; see [`Socket::disconnect_all`].
+    pub fn disconnect_all(&self) {
+        self.here.disconnect_all();
+    }
 }

@@ -26,7 +26,8 @@ use super::{
 use crate::engine::{DisconnectReason, EmitError, Frame, Pushed, Queued, Transport};
 use crate::protocol::Sid;
 use crate::protocol::socket_io::{EncodedPacket, Kind};
-use crate::rooms::{Link, Member, Room, Rooms, Target};
+use crate::protocol::websocket::{CloseCode, CloseFrame};
+use crate::rooms::{Link, Member, Room, Rooms, Scope, Target};
 use crate::sync::Lock;
 
 /// One client in one namespace: the handle that handlers are given. Cloning it is cheap.
@@ -271,12 +272,40 @@ impl Socket {
         }
     }
 
-    /// Disconnects the whole connection, all its namespaces. Node's `socket.disconnect(true)`.
+    /// Disconnects the client from all its namespaces, and then closes the connection. Its client does not reconnect by
+    /// itself. Node's `socket.disconnect(true)`.
     pub fn disconnect_all(&self) {
         self.disconnect();
-        self.0
-            .client
-            .command(Command::Close(DisconnectReason::ServerNamespaceDisconnect));
+        let reason = DisconnectReason::ServerNamespaceDisconnect;
+        self.0.client.close(reason);
+    }
+
+    /// Closes the connection beneath, once all that is queued has been written: over WebSocket with this status code and this
+    /// reason, of which 123 bytes are sent; over polling plainly. Its sockets leave with the reason `forced close`.
+    ///
+    /// No namespace is told. So the client takes the connection for lost, and reconnects by itself, unless its application
+    /// finds in the code that it should not: official clients have it in the `details.context` of their `disconnect` event.
+    /// [`disconnect_all`](Self::disconnect_all) is for good. Node's `socket.conn.close()`, which has no code.
+    ///
+    /// Codes from 4000 to 4999 are the application's own. One that must not be sent, such as 1006, is left out together with
+    /// the reason, and the server's log says so.
+    ///
+    /// ```
+    /// # use axum_socketio::Socket;
+    /// # fn f(socket: Socket) {
+    /// socket.close(4003, "another device has signed in");
+    /// # }
+    /// ```
+    pub fn close(&self, code: u16, reason: &str) {
+        let farewell = CloseCode::on_wire(code).map(|code| CloseFrame {
+            code,
+            reason: reason.into(),
+        });
+        if farewell.is_none() {
+            tracing::error!(code, "not a status code that may be sent");
+        }
+        let reason = DisconnectReason::ForcedClose;
+        self.0.client.command(Command::Close { reason, farewell });
     }
 
     /// Resolves when it has disconnected, with the reason; at once if it has already.
@@ -515,9 +544,13 @@ impl Socket {
 }
 
 impl Link for Inner {
-    fn disconnect(&self) {
-        if let Some(socket) = self.member.link.upgrade().and_then(Socket::from_link) {
-            socket.disconnect();
+    fn disconnect(&self, scope: Scope) {
+        let Some(socket) = self.member.link.upgrade().and_then(Socket::from_link) else {
+            return;
+        };
+        match scope {
+            Scope::Namespace => socket.disconnect(),
+            Scope::Connection => socket.disconnect_all(),
         }
     }
 }

@@ -97,12 +97,12 @@ impl Table {
 mod tests {
     use super::*;
     use crate::engine::Outbox;
-    use crate::rooms::{Link, Room};
+    use crate::rooms::{Link, Room, Scope};
 
     struct Nobody;
 
     impl Link for Nobody {
-        fn disconnect(&self) {}
+        fn disconnect(&self, _: Scope) {}
     }
 
     fn member(n: u8) -> Arc<Member> {

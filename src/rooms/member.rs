@@ -17,8 +17,16 @@ pub(crate) type AckSink = Box<dyn FnOnce(Answer) + Send>;
 
 /// The socket behind a member, as far as a room can act on it.
 pub(crate) trait Link: Any + Send + Sync {
-    /// Disconnects the socket from its namespace, by the server's will.
-    fn disconnect(&self);
+    /// Disconnects the socket, by the server's will.
+    fn disconnect(&self, scope: Scope);
+}
+
+/// What a socket is disconnected from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Namespace,
+    /// All namespaces of its connection, which is closed.
+    Connection,
 }
 
 pub(crate) struct Member {

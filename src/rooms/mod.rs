@@ -11,7 +11,7 @@ mod target;
 
 pub(crate) use deliver::Delivered;
 pub use events::{RoomEvent, RoomEvents};
-pub(crate) use member::{Answer, Link, Member};
+pub(crate) use member::{Answer, Link, Member, Scope};
 pub(crate) use table::Table;
 pub(crate) use target::Target;
 pub use target::{Room, Rooms};

@@ -53,6 +53,9 @@ pub(crate) enum End {
     /// The peer broke the WebSocket protocol.
     #[error("websocket protocol violated: {0}")]
     Violation(ProtocolError),
+    /// Our side closes, and says why.
+    #[error("closed by the server")]
+    Ours(CloseFrame),
 }
 
 impl WebSocket {
@@ -194,7 +197,9 @@ impl WebSocket {
             None => close_frame(None, ""),
             // Its own words, as Node's server answers.
             Some(End::Closed(None)) => close_frame(None, ""),
-            Some(End::Closed(Some(close))) => close_frame(Some(close.code), &close.reason),
+            Some(End::Closed(Some(close)) | End::Ours(close)) => {
+                close_frame(Some(close.code), &close.reason)
+            }
             Some(End::Violation(error)) => close_frame(Some(error.close_code()), ""),
             Some(End::Lost(_)) => return,
         };

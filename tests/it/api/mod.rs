@@ -2,6 +2,7 @@
 
 mod arguments;
 mod dynamic;
+mod leaving;
 mod namespaces;
 mod order;
 mod rate_limit;
