@@ -109,6 +109,30 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self.register(move |state, handlers| handlers.any.push(handler.into_boxed(state)))
     }
 
+    /// Runs before the handler of each event, after what was added before it, and may refuse the event: an error, or arguments
+    /// that do not fit, is what the client's callback gets, and the handler is not called. Whatever else it returns is ignored.
+    /// Node's `socket.use`; [`Socket::before`](crate::Socket::before) is for one socket.
+    ///
+    /// While it waits for something, the next events of the socket wait too, as they do for extractors. It runs outside of the
+    /// [layers](Self::layer), and not for an event that nobody handles.
+    ///
+    /// ```
+    /// use axum::Extension;
+    /// use axum_socketio::{Event, Namespace};
+    ///
+    /// #[derive(Clone)]
+    /// struct User { admin: bool }
+    ///
+    /// async fn allowed(Event(name): Event, Extension(user): Extension<User>) -> Result<(), &'static str> {
+    ///     if name.starts_with("admin:") && !user.admin { Err("not for you") } else { Ok(()) }
+    /// }
+    ///
+    /// let namespace: Namespace = Namespace::new().before(allowed).on("admin:close", async || {});
+    /// ```
+    pub fn before<M: 'static, H: Handler<M, S>>(self, handler: H) -> Self {
+        self.register(move |state, handlers| handlers.before.push(handler.into_boxed(state)))
+    }
+
     /// Handles the events that have no handler.
     pub fn fallback<M: 'static, H: Handler<M, S>>(self, handler: H) -> Self {
         self.only("fallback", handler, |handlers| &mut handlers.fallback)

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use bytestring::ByteString;
 
+use super::before::before;
 use super::lanes::{Lane, Lanes, Task};
 use super::running::{Finished, Handlers, Running, Work};
 use crate::connection::{Route, Router, Violation};
@@ -318,18 +319,15 @@ impl Dispatch {
         }
         let nsp = socket.namespace();
         tracing::trace!(socket = %socket.id(), event = event.name(), ack = id, "event");
-        for handler in &nsp.handlers.any {
-            let call = EventCall {
-                event: event.clone(),
-                ack: None,
-                ack_taken: false,
-                checked: false,
-            };
+        let own = socket.own_any();
+        for handler in nsp.handlers.any.iter().chain(&own) {
+            let call = EventCall::new(event.clone(), None);
             let context = EventContext::new(socket.clone(), Call::Event(call));
             let work = Work::event(socket, event.name(), None, None, || handler.call(context));
             self.run(socket, work, cx)?;
         }
-        if !nsp.handlers.any.is_empty() && socket.ended_by_server() {
+        let seen = !(nsp.handlers.any.is_empty() && own.is_empty());
+        if seen && socket.ended_by_server() {
             return Ok(());
         }
         let own = socket.own_handler(event.name());
@@ -393,20 +391,9 @@ impl Dispatch {
     ) -> Result<(), Violation> {
         let ack = ack.map(|id| self.asked(id));
         let name = tracing::enabled!(tracing::Level::DEBUG).then(|| event.name().to_owned());
-        let call = EventCall {
-            event,
-            ack,
-            ack_taken: false,
-            checked: false,
-        };
-        let context = EventContext::new(socket.clone(), Call::Event(call));
+        let call = EventCall::new(event, ack);
         let name = name.as_deref().unwrap_or_default();
-        let work = Work::event(socket, name, ack, lane, || {
-            match &socket.namespace().handlers.layered {
-                Some(layers) => layers.dispatch(context, handler.clone()),
-                None => handler.call(context),
-            }
-        });
+        let work = Work::event(socket, name, ack, lane, || before(socket, call, handler));
         self.run(socket, work, cx)
     }
 

@@ -176,7 +176,26 @@ impl Socket {
         self.add_handler(event, handler.into_boxed(&Arc::new(())), false);
     }
 
-    /// Handles the next such event only.
+    /// Sees every event of this socket, after the namespace's [`on_any`](crate::Namespace::on_any) and before its handler. What
+    /// it returns is ignored. Node's `socket.onAny`.
+    pub fn on_any<M, H: Handler<M, ()>>(&self, handler: H) {
+        self.add_any(handler.into_boxed(&Arc::new(())));
+    }
+
+    /// Runs before the handler of each event of this socket and may refuse it, after the namespace's; see
+    /// [`Namespace::before`](crate::Namespace::before). Node's `socket.use`.
+    ///
+    /// ```
+    /// # use axum_socketio::{Event, Socket};
+    /// # async fn join_as_guest(socket: Socket) {
+    /// socket.before(async |Event(name): Event| if name == "post" { Err("guests only read") } else { Ok(()) });
+    /// # }
+    /// ```
+    pub fn before<M, H: Handler<M, ()>>(&self, handler: H) {
+        self.add_before(handler.into_boxed(&Arc::new(())));
+    }
+
+    /// Handles the next such event only, also if [`before`](Self::before) refuses it.
     pub fn once<M, H: Handler<M, ()>>(&self, event: &str, handler: H) {
         report_reserved(event);
         self.add_handler(event, handler.into_boxed(&Arc::new(())), true);

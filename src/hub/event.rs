@@ -100,6 +100,17 @@ pub(crate) struct EventCall {
     pub(crate) checked: bool,
 }
 
+impl EventCall {
+    pub(crate) fn new(event: Event, ack: Option<Asked>) -> Self {
+        Self {
+            event,
+            ack,
+            ack_taken: false,
+            checked: false,
+        }
+    }
+}
+
 /// Whose the request's parts are.
 ///
 /// Extraction has those of the socket for itself, so nothing is cloned or locked for an event that does not ask for them.

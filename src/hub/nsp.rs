@@ -21,6 +21,7 @@ pub(crate) struct Handlers {
     pub(crate) middleware: Vec<BoxHandler<Admission>>,
     pub(crate) connect: Option<BoxHandler<Done>>,
     pub(crate) any: Vec<BoxHandler<AckBody>>,
+    pub(crate) before: Vec<BoxHandler<AckBody>>,
     /// Only the application adds to it, so its hasher need not withstand chosen keys.
     pub(crate) events: FxHashMap<Box<str>, BoxHandler<AckBody>>,
     pub(crate) fallback: Option<BoxHandler<AckBody>>,

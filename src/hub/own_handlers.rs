@@ -22,8 +22,15 @@ pub(super) struct OwnHandlers {
 enum State {
     #[default]
     None,
-    Some(HashMap<Box<str>, Own>),
+    Some(Box<Table>),
     Released,
+}
+
+#[derive(Default)]
+struct Table {
+    events: HashMap<Box<str>, Own>,
+    any: Vec<BoxHandler<AckBody>>,
+    before: Vec<BoxHandler<AckBody>>,
 }
 
 struct Own {
@@ -63,46 +70,69 @@ impl OwnHandlers {
     pub(super) fn add(&self, event: &str, handler: BoxHandler<AckBody>, once: bool) {
         let handler = Contained::handler(handler);
         let own = Own { handler, once };
-        let mut state = self.state.lock();
-        let replaced = match &mut *state {
-            State::None => {
-                let table = HashMap::from([(event.into(), own)]);
-                *state = State::Some(table);
-                self.any.store(true, Ordering::Release);
-                None
-            }
-            State::Some(table) => table.insert(event.into(), own),
-            State::Released => Some(own),
-        };
-        drop(state);
-        // What users have written is dropped with no lock held.
+        let replaced = self.change(|table| table.events.insert(event.into(), own));
         drop(replaced);
     }
 
-    pub(super) fn remove(&self, event: &str) {
+    pub(super) fn add_any(&self, handler: BoxHandler<AckBody>) {
+        let handler = Contained::handler(handler);
+        self.change(|table| table.any.push(handler));
+    }
+
+    pub(super) fn add_before(&self, handler: BoxHandler<AckBody>) {
+        let handler = Contained::handler(handler);
+        self.change(|table| table.before.push(handler));
+    }
+
+    /// Changes the table, unless it has been released. What users have written is dropped with no lock held: what `change` gives
+    /// back by the caller, what it holds after the lock.
+    fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> Option<T> {
         let mut state = self.state.lock();
-        let removed = match &mut *state {
-            State::Some(table) => table.remove(event),
+        if let State::None = &*state {
+            *state = State::Some(Box::default());
+            self.any.store(true, Ordering::Release);
+        }
+        match &mut *state {
+            State::Some(table) => Some(change(table)),
             State::None | State::Released => None,
-        };
-        drop(state);
+        }
+    }
+
+    /// Looks at the table, if there is one.
+    fn look<T: Default>(&self, look: impl FnOnce(&mut Table) -> T) -> T {
+        if !self.any.load(Ordering::Acquire) {
+            return T::default();
+        }
+        match &mut *self.state.lock() {
+            State::Some(table) => look(table),
+            State::None | State::Released => T::default(),
+        }
+    }
+
+    pub(super) fn remove(&self, event: &str) {
+        let removed = self.look(|table| table.events.remove(event));
         drop(removed);
     }
 
     /// The handler for an event; one for a single event is taken out.
     pub(super) fn find(&self, event: &str) -> Option<BoxHandler<AckBody>> {
-        if !self.any.load(Ordering::Acquire) {
-            return None;
-        }
-        let mut state = self.state.lock();
-        let State::Some(table) = &mut *state else {
-            return None;
-        };
-        let own = table.get(event)?;
-        if own.once {
-            return table.remove(event).map(|own| own.handler);
-        }
-        Some(own.handler.clone())
+        self.look(|table| {
+            let own = table.events.get(event)?;
+            if own.once {
+                return table.events.remove(event).map(|own| own.handler);
+            }
+            Some(own.handler.clone())
+        })
+    }
+
+    /// Those that see every event.
+    pub(super) fn any(&self) -> Vec<BoxHandler<AckBody>> {
+        self.look(|table| table.any.clone())
+    }
+
+    /// Those that may refuse an event.
+    pub(super) fn before(&self) -> Vec<BoxHandler<AckBody>> {
+        self.look(|table| table.before.clone())
     }
 
     /// No event will come any more.

@@ -478,7 +478,13 @@ impl Socket {
         self.0.pending.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether a handler of this socket is still taking its arguments.
+    /// Its next event does not start before this is dropped.
+    pub(crate) fn hold(&self) -> Hold {
+        self.0.request.begin();
+        Hold(self.clone())
+    }
+
+    /// Whether a handler of this socket is still taking its arguments, or may not yet.
     pub(crate) fn is_extracting(&self) -> bool {
         self.0.request.is_extracting()
     }
@@ -523,6 +529,22 @@ impl Socket {
         self.0.handlers.find(event)
     }
 
+    pub(crate) fn own_any(&self) -> Vec<BoxHandler<AckBody>> {
+        self.0.handlers.any()
+    }
+
+    pub(crate) fn own_before(&self) -> Vec<BoxHandler<AckBody>> {
+        self.0.handlers.before()
+    }
+
+    pub(crate) fn add_any(&self, handler: BoxHandler<AckBody>) {
+        self.0.handlers.add_any(handler);
+    }
+
+    pub(crate) fn add_before(&self, handler: BoxHandler<AckBody>) {
+        self.0.handlers.add_before(handler);
+    }
+
     pub(crate) fn add_handler(&self, event: &str, handler: BoxHandler<AckBody>, once: bool) {
         self.0.handlers.add(event, handler, once);
     }
@@ -540,6 +562,16 @@ impl Socket {
     pub(crate) fn from_link(link: Arc<dyn Link>) -> Option<Self> {
         let link: Arc<dyn Any + Send + Sync> = link;
         link.downcast::<Inner>().ok().map(Self)
+    }
+}
+
+/// See [`Socket::hold`].
+#[derive(Debug)]
+pub(crate) struct Hold(Socket);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.request().end();
     }
 }
 

@@ -1,6 +1,7 @@
 //! What handlers may take and return, when they run, and whom they reach.
 
 mod arguments;
+mod before;
 mod dynamic;
 mod leaving;
 mod namespaces;

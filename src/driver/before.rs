@@ -1,0 +1,53 @@
+//! What may refuse an event before its handler is called.
+
+use crate::adapter::BoxFuture;
+use crate::hub::{AckBody, BoxHandler, Call, EventCall, EventContext, Socket};
+
+/// Calls the handler of an event, or what comes before it and then the handler, or not.
+pub(super) fn before(
+    socket: &Socket,
+    event: EventCall,
+    handler: &BoxHandler<AckBody>,
+) -> BoxFuture<AckBody> {
+    let (shared, own) = (&socket.namespace().handlers.before, socket.own_before());
+    if shared.is_empty() && own.is_empty() {
+        return call(socket, event, handler);
+    }
+    let all = shared.iter().cloned().chain(own).collect();
+    Box::pin(ask_before(socket.clone(), event, all, handler.clone()))
+}
+
+fn call(socket: &Socket, event: EventCall, handler: &BoxHandler<AckBody>) -> BoxFuture<AckBody> {
+    let context = EventContext::new(socket.clone(), Call::Event(event));
+    match &socket.namespace().handlers.layered {
+        Some(layers) => layers.dispatch(context, handler.clone()),
+        None => handler.call(context),
+    }
+}
+
+async fn ask_before(
+    socket: Socket,
+    mut event: EventCall,
+    all: Vec<BoxHandler<AckBody>>,
+    handler: BoxHandler<AckBody>,
+) -> AckBody {
+    // Later events are not to overtake this one while it is decided about.
+    let hold = socket.hold();
+    for before in all {
+        let mut asked = EventCall::new(event.event.clone(), None);
+        asked.checked = event.checked;
+        let context = EventContext::new(socket.clone(), Call::Event(asked));
+        let answer = before.call(context).await;
+        if answer.is_error() {
+            return answer;
+        }
+        if socket.ended_by_server() {
+            return AckBody::SILENT;
+        }
+        event.checked = true;
+    }
+    // Its arguments are being taken from here on.
+    let answer = call(&socket, event, &handler);
+    drop(hold);
+    answer.await
+}
