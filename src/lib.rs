@@ -56,7 +56,7 @@ pub use extract::{Ack, Auth, Data, Event, RawArgs};
 pub use handler::{Handler, Refused, Reply};
 pub use hub::{
     AckError, AckFormat, AckFuture, AckStream, AckSummary, Broadcast, ClientFiles, ConnectionError,
-    Emitted, Order, Rejected, RemoteSocket, Socket, SocketIo, ToSocket, Unhandled,
+    Emitted, Order, Outgoing, Rejected, RemoteSocket, Socket, SocketIo, ToSocket, Unhandled,
 };
 pub use protocol::Sid;
 pub use rooms::{Room, RoomEvent, RoomEvents, Rooms};

@@ -36,7 +36,7 @@ impl Adapter for Memory {
         for member in members {
             let (sid, sink) = (member.id, Arc::clone(&answers));
             member.expect_ack(id, Box::new(move |answer| sink.answer(sid, answer)));
-            if member.outbox.push(frame.clone(), target.volatile) != Pushed::Queued {
+            if member.send(frame.clone(), target.volatile) != Pushed::Queued {
                 // It was not asked, so it will not answer.
                 drop(member.acks.lock().take(id));
                 answers.answer(sid, None);

@@ -11,7 +11,7 @@ use crate::extract::phase;
 use crate::handler::{
     AckBody, BoxHandler, Dispatcher, EventRequest, EventService, Handler, Phase, report_reserved,
 };
-use crate::hub::{Handlers, NspOptions, Order, Rejected, Unhandled};
+use crate::hub::{Handlers, NspOptions, Order, Outgoing, Rejected, Unhandled};
 
 /// The handlers of a namespace, in which `S` is still to be supplied: what `Router<S>` is to HTTP.
 ///
@@ -107,6 +107,24 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// Sees every event, before its handler. What it returns is ignored. Node's `onAny`.
     pub fn on_any<M: 'static, H: Handler<M, S>>(self, handler: H) -> Self {
         self.register(move |state, handlers| handlers.any.push(handler.into_boxed(state)))
+    }
+
+    /// Sees every event that is emitted to a socket of the namespace: once for each socket that a broadcast is for. Node's
+    /// `onAnyOutgoing`.
+    ///
+    /// It is called by whoever emits, before the event is queued: also if it is then lost, since it is volatile or the outbox
+    /// is full. It should be quick, and not emit to the namespace itself, which would call it again. Acknowledgements are not
+    /// seen.
+    ///
+    /// ```
+    /// use axum_socketio::{Namespace, Outgoing};
+    ///
+    /// let namespace: Namespace = Namespace::new().on_any_outgoing(|outgoing: &Outgoing<'_>| {
+    ///     println!("{} to {}: {} bytes", outgoing.event, outgoing.socket.id(), outgoing.json.len());
+    /// });
+    /// ```
+    pub fn on_any_outgoing(self, hook: impl Fn(&Outgoing<'_>) + Send + Sync + 'static) -> Self {
+        self.register(move |_, handlers| handlers.outgoing.add(hook))
     }
 
     /// Runs before the handler of each event, after what was added before it, and may refuse the event: an error, or arguments

@@ -9,7 +9,7 @@ use http::StatusCode;
 use rustc_hash::FxHashMap;
 
 use super::nsps::Family;
-use super::{AckBody, Admission, BoxHandler, Done, EventContext, Socket};
+use super::{AckBody, Admission, BoxHandler, Done, EventContext, OutgoingHooks, Socket};
 use crate::adapter::BoxFuture;
 use crate::adapter::{Adapter, Memory};
 use crate::protocol::Sid;
@@ -28,6 +28,7 @@ pub(crate) struct Handlers {
     pub(crate) disconnect: Option<BoxHandler<Done>>,
     /// The namespace's own tower layers, around whichever handler is called.
     pub(crate) layered: Option<Arc<dyn Dispatch>>,
+    pub(crate) outgoing: OutgoingHooks,
     pub(crate) on_rejection: Option<Arc<dyn Fn(&Rejected<'_>) + Send + Sync>>,
 }
 

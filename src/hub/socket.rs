@@ -87,7 +87,10 @@ impl Socket {
         extensions: Option<Box<Extensions>>,
     ) -> Self {
         Self(Arc::new_cyclic(|link: &Weak<Inner>| Inner {
-            member: Arc::new(Member::new(id, Arc::clone(&client.outbox), link.clone())),
+            member: Arc::new(
+                Member::new(id, Arc::clone(&client.outbox), link.clone())
+                    .observed(!nsp.handlers.outgoing.is_empty()),
+            ),
             nsp,
             client,
             auth,
@@ -369,6 +372,7 @@ impl Socket {
         if !self.connected() {
             return Err(EmitError::Closed);
         }
+        self.0.member.observe(&frame);
         let sending = self.0.member.outbox.send(frame);
         match select(sending, pin!(self.closed())).await {
             Either::Left((sent, _)) => sent,
@@ -395,7 +399,7 @@ impl Socket {
         if !self.connected() {
             return Err(EmitError::Closed);
         }
-        match self.0.member.outbox.push(frame, volatile) {
+        match self.0.member.send(frame, volatile) {
             Pushed::Queued | Pushed::Dropped => Ok(()),
             Pushed::Full(bytes) => Err(EmitError::Full(bytes)),
             Pushed::Closed => Err(EmitError::Closed),
@@ -583,6 +587,12 @@ impl Link for Inner {
         match scope {
             Scope::Namespace => socket.disconnect(),
             Scope::Connection => socket.disconnect_all(),
+        }
+    }
+
+    fn outgoing(&self, frame: &Frame) {
+        if let Some(socket) = self.member.link.upgrade().and_then(Socket::from_link) {
+            self.nsp.handlers.outgoing.call(&socket, frame);
         }
     }
 }

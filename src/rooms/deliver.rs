@@ -19,7 +19,7 @@ impl Table {
     /// Queues a frame for every member of the target. Allocates nothing when the target is one room or everybody.
     pub(crate) fn deliver(&self, target: &Target, frame: &Frame) -> Delivered {
         let mut delivered = Delivered::default();
-        self.for_each(target, |member| match member.outbox.push(frame.clone(), target.volatile) {
+        self.for_each(target, |member| match member.send(frame.clone(), target.volatile) {
             Pushed::Queued => delivered.queued += 1,
             Pushed::Dropped => delivered.dropped += 1,
             Pushed::Full(bytes) => {
@@ -103,6 +103,7 @@ mod tests {
 
     impl Link for Nobody {
         fn disconnect(&self, _: Scope) {}
+        fn outgoing(&self, _: &Frame) {}
     }
 
     fn member(n: u8) -> Arc<Member> {

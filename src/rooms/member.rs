@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use super::Room;
 use crate::connection::Acks;
-use crate::engine::Outbox;
+use crate::engine::{Frame, Outbox, Pushed};
 use crate::protocol::{Args, Sid};
 use crate::sync::Lock;
 
@@ -19,6 +19,8 @@ pub(crate) type AckSink = Box<dyn FnOnce(Answer) + Send>;
 pub(crate) trait Link: Any + Send + Sync {
     /// Disconnects the socket, by the server's will.
     fn disconnect(&self, scope: Scope);
+    /// An event is emitted to the socket.
+    fn outgoing(&self, frame: &Frame);
 }
 
 /// What a socket is disconnected from.
@@ -33,6 +35,8 @@ pub(crate) struct Member {
     pub(crate) id: Sid,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) link: Weak<dyn Link>,
+    /// Whether the link wants to hear of outgoing events.
+    observed: bool,
     pub(crate) acks: Lock<Acks<AckSink>>,
     /// Changed only by [`Table`](super::Table), which changes the rooms' side with it.
     pub(super) joined: Lock<Joined>,
@@ -61,8 +65,30 @@ impl Member {
             id,
             outbox,
             link,
+            observed: false,
             acks: Lock::new(Acks::new()),
             joined: Lock::default(),
+        }
+    }
+
+    /// Its link wants to hear of outgoing events.
+    pub(crate) fn observed(mut self, observed: bool) -> Self {
+        self.observed = observed;
+        self
+    }
+
+    /// Queues an event.
+    pub(crate) fn send(&self, frame: Frame, volatile: bool) -> Pushed {
+        self.observe(&frame);
+        self.outbox.push(frame, volatile)
+    }
+
+    /// Tells who wants to hear of outgoing events.
+    pub(crate) fn observe(&self, frame: &Frame) {
+        if self.observed
+            && let Some(link) = self.link.upgrade()
+        {
+            link.outgoing(frame);
         }
     }
 

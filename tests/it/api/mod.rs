@@ -6,6 +6,7 @@ mod dynamic;
 mod leaving;
 mod namespaces;
 mod order;
+mod outgoing;
 mod rate_limit;
 mod results;
 mod rooms;

@@ -1,0 +1,110 @@
+//! Events on their way to clients, as a hook sees them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::Socket;
+use crate::engine::Frame;
+use crate::panics::guarded;
+
+/// An event that is emitted to one socket; see [`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Outgoing<'a> {
+    /// Whom it is for.
+    pub socket: &'a Socket,
+    /// The event's name.
+    pub event: &'a str,
+    /// The JSON array that the client gets: the name, then the arguments. Attachments are placeholders in it.
+    pub json: &'a str,
+}
+
+/// The hooks of a namespace.
+#[derive(Default)]
+pub(crate) struct OutgoingHooks(Vec<Box<dyn Fn(&Outgoing<'_>) + Send + Sync>>);
+
+impl OutgoingHooks {
+    pub(crate) fn add(&mut self, hook: impl Fn(&Outgoing<'_>) + Send + Sync + 'static) {
+        self.0.push(Box::new(hook));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn call(&self, socket: &Socket, frame: &Frame) {
+        let Some(json) = json(frame.text(), socket.nsp()) else {
+            return;
+        };
+        let event = &name(json);
+        let outgoing = Outgoing {
+            socket,
+            event,
+            json,
+        };
+        for hook in &self.0 {
+            // The panic is traced. Others are to get the event all the same.
+            let _ = guarded(|| hook(&outgoing));
+        }
+    }
+}
+
+impl fmt::Debug for OutgoingHooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OutgoingHooks").field(&self.0.len()).finish()
+    }
+}
+
+/// The array of an event that was encoded here.
+fn json<'a>(packet: &'a [u8], nsp: &str) -> Option<&'a str> {
+    let packet = str::from_utf8(packet).ok()?;
+    // A name may have a bracket in it. What stands before it has no slash.
+    let behind = match nsp {
+        "/" => packet,
+        nsp => packet.get(packet.find('/')? + nsp.len()..)?,
+    };
+    behind.get(behind.find('[')?..)
+}
+
+/// The first element of an array that was encoded here: a string.
+fn name(json: &str) -> Cow<'_, str> {
+    let quoted = json.strip_prefix("[\"").unwrap_or_default();
+    let end = quoted.find(['"', '\\']).unwrap_or_default();
+    match quoted.split_at_checked(end) {
+        Some((name, rest)) if rest.starts_with('"') => name.into(),
+        // It has escapes.
+        _ => {
+            let elements = json.strip_prefix('[').unwrap_or_default();
+            let mut names = serde_json::Deserializer::from_str(elements).into_iter::<String>();
+            names.next().and_then(Result::ok).unwrap_or_default().into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::emit::event_frame;
+
+    #[test]
+    fn an_event_is_found_in_its_packet() {
+        for nsp in ["/", "/chat", "/a[b", "/a/b"] {
+            for (event, json_name) in [
+                ("x", r#""x""#),
+                ("a b", r#""a b""#),
+                (r#"a"[\b"#, r#""a\"[\\b""#),
+                ("", r#""""#),
+            ] {
+                for id in [None, Some(17)] {
+                    let image = bytes::Bytes::from_static(b"x");
+                    let args = (1, crate::protocol::Binary::from(image));
+                    let frame = event_frame(nsp, event, &args, id).unwrap();
+                    let json = json(frame.text(), nsp).unwrap();
+                    let placeholder = r#"{"_placeholder":true,"num":0}"#;
+                    assert_eq!(json, format!("[{json_name},1,{placeholder}]"));
+                    assert_eq!(name(json), event);
+                }
+            }
+        }
+    }
+}
