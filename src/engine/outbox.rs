@@ -143,8 +143,10 @@ impl Outbox {
         stage: &mut Stage,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), EmitError>> {
+        // Frames hold bytes of users, and wakers their tasks: both are dropped with no lock held.
+        let before = std::mem::replace(stage, Stage::Over);
         let mut state = self.state.lock();
-        match std::mem::replace(stage, Stage::Over) {
+        match before {
             // What was let in just before the end has been lost with it.
             _ if state.closed => Poll::Ready(Err(EmitError::Closed)),
             Stage::New(frame) if state.line.is_empty() && self.has_room(&state, &frame) => {
@@ -156,21 +158,28 @@ impl Outbox {
                 self.refuse(state);
                 Poll::Pending
             }
-            Stage::Waiting(number) if state.line.still_waits(number, cx.waker()) => {
+            Stage::Waiting(number) => {
+                let Some(waker) = state.line.waker(number) else {
+                    return Poll::Ready(Ok(()));
+                };
                 *stage = Stage::Waiting(number);
+                let old = std::mem::replace(waker, cx.waker().clone());
+                drop(state);
+                drop(old);
                 Poll::Pending
             }
-            Stage::Waiting(_) | Stage::Over => Poll::Ready(Ok(())),
+            Stage::Over => Poll::Ready(Ok(())),
         }
     }
 
     /// A frame is no longer to be sent. Those behind it may fit.
     pub(super) fn withdraw(&self, number: u64) {
         let mut state = self.state.lock();
-        state.line.leave(number);
+        let withdrawn = state.line.leave(number);
         let admitted = self.admit(&mut state);
         Self::wake(state);
         admitted.into_iter().for_each(Waker::wake);
+        drop(withdrawn);
     }
 
     /// Queues what has waited for room, as far as it fits now. Gives the wakers of those who have sent it.

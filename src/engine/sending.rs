@@ -56,7 +56,7 @@ pub(super) struct Line {
 }
 
 #[derive(Debug)]
-struct Entry {
+pub(super) struct Entry {
     number: u64,
     frame: Frame,
     waker: Waker,
@@ -79,15 +79,11 @@ impl Line {
         number
     }
 
-    /// Whether that number still waits. If so, its waker is from now on this one.
-    pub(super) fn still_waits(&mut self, number: u64, waker: &Waker) -> bool {
+    /// The waker of that number, if it still waits.
+    pub(super) fn waker(&mut self, number: u64) -> Option<&mut Waker> {
         let mut waiting = self.waiting.iter_mut();
-        let entry = waiting.find(|entry| entry.number == number);
-        let waits = entry.is_some();
-        if let Some(entry) = entry {
-            entry.waker.clone_from(waker);
-        }
-        waits
+        let entry = waiting.find(|entry| entry.number == number)?;
+        Some(&mut entry.waker)
     }
 
     /// The frame that has waited longest.
@@ -101,8 +97,11 @@ impl Line {
         Some((entry.frame, entry.waker))
     }
 
-    pub(super) fn leave(&mut self, number: u64) {
-        self.waiting.retain(|entry| entry.number != number);
+    /// Takes out what waits under that number.
+    pub(super) fn leave(&mut self, number: u64) -> Option<Entry> {
+        let mut waiting = self.waiting.iter();
+        let at = waiting.position(|entry| entry.number == number)?;
+        self.waiting.remove(at)
     }
 
     /// The wakers of all, whose frames are dropped.

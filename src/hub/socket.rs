@@ -143,7 +143,7 @@ impl Socket {
     /// [`EmitError::Full`]: who sends a lot goes no faster than the client reads. Node has no such thing.
     ///
     /// Events that wait for room are sent in the order in which they began to wait, and no other event overtakes them. A
-    /// client that takes nothing for the builder's `slow_client_timeout` meanwhile is disconnected. Dropped before it has
+    /// client that takes no packet for the builder's `slow_client_timeout` meanwhile is disconnected. Dropped before it has
     /// resolved, the event is not sent.
     ///
     /// ```
