@@ -14,7 +14,8 @@ thread_local! {
 
 /// An id that nobody can guess: 120 bits from the operating system.
 pub(crate) fn new_sid() -> Option<Sid> {
-    let mut unused = UNUSED.take();
+    // A thread that is ending keeps none.
+    let mut unused = UNUSED.try_with(Cell::take).unwrap_or_default();
     if unused.is_empty() {
         unused.resize(AT_ONCE, [0; 15]);
         if let Err(error) = getrandom::fill(unused.as_flattened_mut()) {
@@ -23,7 +24,7 @@ pub(crate) fn new_sid() -> Option<Sid> {
         }
     }
     let bytes = unused.pop();
-    UNUSED.set(unused);
+    let _ = UNUSED.try_with(|kept| kept.set(unused));
     bytes.map(Sid::from_random)
 }
 
