@@ -8,5 +8,6 @@ const engine = new Engine({ path: "/socket.io/", ...options });
 io.bind(engine);
 speak(io);
 
-const server = Bun.serve({ ...engine.handler(), port: port(), hostname: "127.0.0.1" });
+// Bun takes no longer one than this; the engine would ask for two intervals of its heartbeat.
+const server = Bun.serve({ ...engine.handler(), idleTimeout: 255, port: port(), hostname: "127.0.0.1" });
 ready(server.port);

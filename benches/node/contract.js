@@ -1,6 +1,6 @@
 // The events that every server answers; see ../src/contract.rs.
 
-export const options = { pingInterval: 120_000 };
+export const options = { pingInterval: 240_000 };
 
 export function speak(io) {
   io.on("connection", (socket) => {

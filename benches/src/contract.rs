@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// No heartbeat falls into a measurement: servers ping this seldom.
-pub const PING_INTERVAL: Duration = Duration::from_secs(120);
+pub const PING_INTERVAL: Duration = Duration::from_secs(240);
 
 /// About 64 KiB of JSON when it has [`Report::ENTRIES`]: numbers, texts, lists and objects, as an API would return them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

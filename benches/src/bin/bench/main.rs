@@ -87,6 +87,7 @@ fn measure_all(options: &Options, all: &[Scenario]) -> io::Result<Results> {
         cpus: options.cpus,
         times: options.times(),
         size: options.size(),
+        turns: options.turns(),
         saturating: None,
     };
     for &kind in &kinds {
@@ -94,16 +95,12 @@ fn measure_all(options: &Options, all: &[Scenario]) -> io::Result<Results> {
     }
     for round in 1..=options.rounds {
         for group in Group::ALL {
-            for &kind in &kinds {
-                let wanted: Vec<_> = all
-                    .iter()
-                    .filter(|scenario| scenario.what.group() == group)
-                    .filter(|scenario| scenario.what.fits(kind) && options.wants(&scenario.id))
-                    .collect();
-                if !wanted.is_empty() {
-                    measure(&mut runner, &mut results, round, kind, &wanted);
-                }
-            }
+            let wanted: Vec<_> = all
+                .iter()
+                .filter(|scenario| scenario.what.group() == group)
+                .filter(|scenario| options.wants(&scenario.id))
+                .collect();
+            measure(&mut runner, &mut results, round, &kinds, &wanted);
         }
         results.saturating = runner.saturating;
     }
@@ -111,30 +108,32 @@ fn measure_all(options: &Options, all: &[Scenario]) -> io::Result<Results> {
     Ok(results)
 }
 
-/// Some scenarios of one group against one server. What fails is told, and the others go on.
+/// Some scenarios of one group. What fails is told, and the others go on.
 fn measure(
     runner: &mut Runner,
     results: &mut Results,
     round: usize,
-    kind: Kind,
+    kinds: &[Kind],
     scenarios: &[&Scenario],
 ) {
-    let (rounds, name) = (results.rounds, kind.name());
-    let mut report = |scenario: &Scenario, sample: io::Result<Sample>| match sample {
-        Ok(sample) => {
-            let (id, unit) = (&scenario.id, scenario.what.unit());
-            let value = sample.value;
-            eprintln!("{round}/{rounds} {id:28} {name:14} {value:9.3} {unit}");
-            results.add(id, kind, sample);
-        }
-        Err(error) => {
-            let failure = format!("round {round}, {} of {name}: {error}", scenario.id);
-            eprintln!("{failure}");
-            results.failures.push(failure);
+    let rounds = results.rounds;
+    let mut report = |scenario: &Scenario, kind: Kind, sample: io::Result<Sample>| {
+        let (id, unit, name) = (&scenario.id, scenario.what.unit(), kind.name());
+        match sample {
+            Ok(sample) => {
+                let value = sample.value;
+                eprintln!("{round}/{rounds} {id:28} {name:14} {value:9.3} {unit}");
+                results.add(id, kind, sample);
+            }
+            Err(error) => {
+                let failure = format!("round {round}, {id} of {name}: {error}");
+                eprintln!("{failure}");
+                results.failures.push(failure);
+            }
         }
     };
-    if let Err(error) = runner.run(kind, scenarios, &mut report) {
-        let failure = format!("round {round}, {name}: {error}");
+    if let Err(error) = runner.run(kinds, scenarios, &mut report) {
+        let failure = format!("round {round}: {error}");
         eprintln!("{failure}");
         results.failures.push(failure);
     }

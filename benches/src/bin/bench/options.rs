@@ -71,7 +71,7 @@ impl Options {
                 other => return Err(wrong(&format!("unknown option {other}"))),
             }
         }
-        options.rounds = rounds.unwrap_or(if options.quick { 1 } else { 3 }).max(1);
+        options.rounds = rounds.unwrap_or(if options.quick { 1 } else { 2 }).max(1);
         Ok(options)
     }
 
@@ -91,10 +91,15 @@ impl Options {
             }
         } else {
             Times {
-                warm_up: Duration::from_millis(300),
-                measure: Duration::from_millis(800),
+                warm_up: Duration::from_millis(150),
+                measure: Duration::from_millis(350),
             }
         }
+    }
+
+    /// How often each server has its turn at a scenario in a round.
+    pub const fn turns(&self) -> usize {
+        if self.quick { 1 } else { 3 }
     }
 }
 

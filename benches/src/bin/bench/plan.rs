@@ -2,7 +2,10 @@
 
 use crate::connect::Way;
 use crate::scenario::Cast;
-use crate::server::Kind;
+use crate::server::{Kind, Setup};
+
+/// The clients of each server when broadcasts of all servers are measured in turns.
+pub const SHARED_CROWD: usize = 1000;
 
 /// One row of the tables.
 #[derive(Clone, Debug)]
@@ -22,9 +25,9 @@ pub enum What {
     Restless,
     Memory(Moment),
     Polling,
-    /// With two worker threads, which share two processors with the generator.
-    ThreadsExchange(Exchange),
-    ThreadsCast(Cast),
+    /// With so many worker threads; two share two processors with the generator.
+    ThreadsExchange(usize, Exchange),
+    ThreadsCast(usize, Cast),
     /// With Nagle's algorithm on, as it is where nobody turns it off.
     Nagle(Cast),
     Saturation,
@@ -59,6 +62,8 @@ pub enum Moment {
 pub enum Group {
     Handshakes,
     Exchanges,
+    /// To no more than so many members that all servers can have them at once.
+    Casts,
     Crowd,
     Memory,
     Polling,
@@ -68,16 +73,22 @@ pub enum Group {
 }
 
 impl Group {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Handshakes,
         Self::Exchanges,
         Self::Polling,
+        Self::Casts,
         Self::Crowd,
         Self::Memory,
         Self::Threads,
         Self::Nagle,
         Self::Saturation,
     ];
+
+    /// Whether each server is measured for itself, and not in turns with the others: ten thousand clients are connected to it.
+    pub const fn is_apart(self) -> bool {
+        matches!(self, Self::Crowd | Self::Memory)
+    }
 }
 
 impl What {
@@ -85,10 +96,11 @@ impl What {
         match self {
             Self::Handshake(_) => Group::Handshakes,
             Self::Exchange(_) => Group::Exchanges,
+            Self::Cast(cast) if cast.members <= SHARED_CROWD => Group::Casts,
             Self::Cast(_) | Self::SmallRooms | Self::Restless => Group::Crowd,
             Self::Memory(_) => Group::Memory,
             Self::Polling => Group::Polling,
-            Self::ThreadsExchange(_) | Self::ThreadsCast(_) => Group::Threads,
+            Self::ThreadsExchange(..) | Self::ThreadsCast(..) => Group::Threads,
             Self::Nagle(_) => Group::Nagle,
             Self::Saturation => Group::Saturation,
         }
@@ -98,14 +110,38 @@ impl What {
     pub const fn unit(self) -> &'static str {
         match self {
             Self::Handshake(_) => "µs per handshake",
-            Self::Exchange(_) | Self::Polling | Self::ThreadsExchange(_) => "µs per message",
+            Self::Exchange(_) | Self::Polling | Self::ThreadsExchange(..) => "µs per message",
             Self::Cast(_)
             | Self::SmallRooms
             | Self::Restless
-            | Self::ThreadsCast(_)
+            | Self::ThreadsCast(..)
             | Self::Nagle(_) => "µs per delivery",
             Self::Memory(_) => "KiB per connection",
             Self::Saturation => "µs, 99th percentile",
+        }
+    }
+
+    /// Whether both are the same but for the server's setup.
+    pub fn is_same_work(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::ThreadsExchange(_, one), Self::ThreadsExchange(_, other)) => one == other,
+            (Self::ThreadsCast(_, one), Self::ThreadsCast(_, other)) => one == other,
+            _ => self == other,
+        }
+    }
+
+    /// How the server is set up for it.
+    pub const fn setup(self) -> Setup {
+        match self {
+            Self::ThreadsExchange(workers, _) | Self::ThreadsCast(workers, _) => Setup {
+                workers,
+                ..Setup::PLAIN
+            },
+            Self::Nagle(_) => Setup {
+                nagle: true,
+                ..Setup::PLAIN
+            },
+            _ => Setup::PLAIN,
         }
     }
 
@@ -128,8 +164,8 @@ impl What {
             Self::Memory(_) => matches!(kind, Kind::BareQueue | Kind::BareAxum),
             Self::Polling => matches!(kind, Kind::BareHyper),
             Self::Restless
-            | Self::ThreadsExchange(_)
-            | Self::ThreadsCast(_)
+            | Self::ThreadsExchange(..)
+            | Self::ThreadsCast(..)
             | Self::Nagle(_)
             | Self::Saturation => false,
         }
@@ -202,27 +238,29 @@ pub fn scenarios(size: Size) -> Vec<Scenario> {
     ] {
         all.push(row(id, title, What::Memory(moment)));
     }
-    for (id, title, exchange) in exchanges()
-        .into_iter()
-        .filter(|(id, ..)| matches!(*id, "echo-1" | "echo-16"))
-    {
-        let id = format!("{id}-threads-2");
-        all.push(row(
-            &id,
-            &format!("{title}, two threads"),
-            What::ThreadsExchange(exchange),
-        ));
-    }
     let cast = Cast {
         members: 1000,
         burst: 1,
         bytes: 128,
     };
-    all.push(row(
-        "cast-128-1000-x1-threads-2",
-        "broadcast of 128 B to 1,000, two threads",
-        What::ThreadsCast(cast),
-    ));
+    let threads = [(1, "one thread"), (2, "two threads")];
+    for (id, title, exchange) in exchanges()
+        .into_iter()
+        .filter(|(id, ..)| matches!(*id, "echo-1" | "echo-16"))
+    {
+        all.extend(threads.map(|(workers, threads)| {
+            let (id, title) = (
+                format!("{id}-threads-{workers}"),
+                format!("{title}, {threads}"),
+            );
+            row(&id, &title, What::ThreadsExchange(workers, exchange))
+        }));
+    }
+    all.extend(threads.map(|(workers, threads)| {
+        let id = format!("cast-128-1000-x1-threads-{workers}");
+        let title = format!("broadcast of 128 B to 1,000, {threads}");
+        row(&id, &title, What::ThreadsCast(workers, cast))
+    }));
     all.push(row(
         "cast-128-1000-x10-nagle",
         "broadcast of 128 B to 1,000, bursts of ten, Nagle's algorithm on",

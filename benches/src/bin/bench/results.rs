@@ -16,7 +16,7 @@ pub struct Results {
     pub quick: bool,
     /// Requests a second, in the saturation scenario.
     pub saturating: Option<f64>,
-    /// By scenario, then by server, one of each round.
+    /// By scenario, then by server, in the order of their turns.
     pub samples: BTreeMap<String, BTreeMap<String, Vec<Sample>>>,
     /// What did not work.
     pub failures: Vec<String>,
@@ -69,6 +69,20 @@ impl Results {
         self.summary_of(scenario, kind, |sample| Some(sample.value))
     }
 
+    /// Ours, divided by the other's: the middle of the ratios of neighbours in time, since a machine is not always as fast.
+    pub fn ratio(&self, ours: (&str, Kind), other: (&str, Kind)) -> Option<f64> {
+        let (ours, other) = (self.samples(ours.0, ours.1), self.samples(other.0, other.1));
+        if ours.len() == other.len() {
+            let pairs = ours.iter().zip(other);
+            return Summary::of(pairs.map(|(ours, other)| ours.value / other.value))
+                .map(|summary| summary.median);
+        }
+        // Some have failed, so nobody knows which belong together.
+        let median =
+            |samples: &[Sample]| Some(Summary::of(samples.iter().map(|s| s.value))?.median);
+        Some(median(ours)? / median(other)?)
+    }
+
     pub fn summary_of(
         &self,
         scenario: &str,
@@ -88,5 +102,24 @@ mod tests {
         let summary = Summary::of([4.0, 1.0, 3.0, 2.0]).unwrap();
         assert_eq!((summary.min, summary.median, summary.max), (1.0, 2.5, 4.0));
         assert_eq!(Summary::of([]), None);
+    }
+
+    #[test]
+    fn neighbours_in_time_are_compared() {
+        let mut results = Results::default();
+        for (kind, values) in [
+            (Kind::Ours, [1.0, 10.0, 3.0]),
+            (Kind::Node, [2.0, 20.0, 5.0]),
+        ] {
+            for value in values {
+                let sample = Sample {
+                    value,
+                    ..Sample::default()
+                };
+                results.add("echo-1", kind, sample);
+            }
+        }
+        let ratio = results.ratio(("echo-1", Kind::Ours), ("echo-1", Kind::Node));
+        assert_eq!(ratio, Some(0.5));
     }
 }

@@ -1,4 +1,4 @@
-//! Runs a group of scenarios against one server.
+//! Runs a group of scenarios: the servers take turns at each.
 
 use std::io;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use crate::check::check;
 use crate::connect::{Client, Way, connect};
 use crate::measure::{Cpus, Sample};
 use crate::net::{Net, Request, event, event_with_ack};
-use crate::plan::{Exchange, Group, Moment, Payload, Scenario, Size, What};
-use crate::scenario::{Cast, Crowd, Times, exchange, handshakes, memory, paced, polling};
+use crate::plan::{Exchange, Group, Moment, Payload, SHARED_CROWD, Scenario, Size, What};
+use crate::scenario::{Crowd, Times, exchange, handshakes, memory, paced, polling};
 use crate::server::{Kind, Programs, Server, Setup};
 
 /// No scenario takes longer, its connections included.
@@ -28,6 +28,8 @@ pub struct Runner {
     pub cpus: Cpus,
     pub times: Times,
     pub size: Size,
+    /// How often each server has its turn in a round.
+    pub turns: usize,
     /// Requests a second that saturate socketioxide, once it has been found.
     pub saturating: Option<f64>,
 }
@@ -43,12 +45,12 @@ impl Runner {
         outcome.map_err(|error| io::Error::other(format!("{}: {error}", kind.name())))
     }
 
-    /// Runs scenarios, all of one group. `report` gets each as soon as it is there.
+    /// Runs scenarios, all of one group, against those servers that they fit. `report` gets each as soon as it is there.
     pub fn run(
         &mut self,
-        kind: Kind,
+        kinds: &[Kind],
         scenarios: &[&Scenario],
-        report: &mut impl FnMut(&Scenario, io::Result<Sample>),
+        report: &mut impl FnMut(&Scenario, Kind, io::Result<Sample>),
     ) -> io::Result<()> {
         let Some(group) = scenarios.first().map(|scenario| scenario.what.group()) else {
             return Ok(());
@@ -56,40 +58,98 @@ impl Runner {
         if group == Group::Saturation {
             let rate = self.saturating()?;
             for scenario in scenarios {
-                report(scenario, self.at_rate(kind, rate));
+                for _ in 0..self.turns {
+                    for &kind in kinds.iter().filter(|&&kind| scenario.what.fits(kind)) {
+                        report(scenario, kind, self.at_rate(kind, rate));
+                    }
+                }
             }
             return Ok(());
         }
-        let setup = Setup {
-            workers: if group == Group::Threads { 2 } else { 1 },
-            nagle: group == Group::Nagle,
+        if group.is_apart() {
+            return kinds
+                .iter()
+                .try_for_each(|&kind| self.alone(kind, scenarios, report));
+        }
+        let mut all = Vec::new();
+        for scenario in scenarios {
+            for &kind in kinds.iter().filter(|&&kind| scenario.what.fits(kind)) {
+                let setup = scenario.what.setup();
+                if !all.iter().any(|one: &Running| one.is(kind, setup)) {
+                    all.push(self.start(kind, setup, SHARED_CROWD)?);
+                }
+            }
+        }
+        for scenarios in scenarios.chunk_by(|a, b| a.what.is_same_work(b.what)) {
+            for _ in 0..self.turns {
+                for one in &mut all {
+                    let fitting = scenarios.iter().find(|scenario| {
+                        scenario.what.fits(one.kind) && scenario.what.setup() == one.setup
+                    });
+                    if let Some(scenario) = fitting {
+                        self.measure(one, scenario, report)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One server after another, since no two can have so many clients at once.
+    fn alone(
+        &self,
+        kind: Kind,
+        scenarios: &[&Scenario],
+        report: &mut impl FnMut(&Scenario, Kind, io::Result<Sample>),
+    ) -> io::Result<()> {
+        let scenarios: Vec<_> = scenarios
+            .iter()
+            .copied()
+            .filter(|scenario| scenario.what.fits(kind))
+            .collect();
+        let Some(first) = scenarios.first() else {
+            return Ok(());
         };
-        let server = Server::start(&self.programs, kind, setup, self.cpus)?;
+        let mut running = self.start(kind, first.what.setup(), self.size.crowd)?;
+        if first.what.group() == Group::Memory {
+            return running.memory(&scenarios, report);
+        }
+        scenarios
+            .iter()
+            .try_for_each(|scenario| self.measure(&mut running, scenario, report))
+    }
+
+    fn start(&self, kind: Kind, setup: Setup, clients: usize) -> io::Result<Running> {
         let mut running = Running {
             net: Net::new()?,
-            server,
+            server: Server::start(&self.programs, kind, setup, self.cpus)?,
             kind,
+            setup,
+            clients: clients.min(self.size.crowd),
             crowd: None,
         };
-        if group == Group::Memory {
-            return running.memory(self.size.crowd, scenarios, report);
-        }
-        let times = self.times.for_server(kind);
-        if kind.compiles_late() && group != Group::Handshakes {
+        // Who has ten thousand clients is measured for its memory, or has had enough to do when all have joined.
+        if kind.compiles_late() && clients == SHARED_CROWD {
             running.net.set_limit(LIMIT);
-            running.exchange(WARMING, times)?;
+            running.exchange(WARMING, self.times.for_server(kind))?;
         }
-        for scenario in scenarios {
-            running.net.set_limit(LIMIT);
-            let sample = running.scenario(scenario.what, times, self.size);
-            let failed = sample.is_err();
-            report(scenario, sample);
-            if failed {
-                // Nobody knows what is still on its way.
-                running.net = Net::new()?;
-                running.crowd = None;
-                running.server = Server::start(&self.programs, kind, setup, self.cpus)?;
-            }
+        Ok(running)
+    }
+
+    fn measure(
+        &self,
+        running: &mut Running,
+        scenario: &Scenario,
+        report: &mut impl FnMut(&Scenario, Kind, io::Result<Sample>),
+    ) -> io::Result<()> {
+        let kind = running.kind;
+        running.net.set_limit(LIMIT);
+        let sample = running.scenario(scenario.what, self.times.for_server(kind), self.size);
+        let failed = sample.is_err();
+        report(scenario, kind, sample);
+        if failed {
+            // Nobody knows what is still on its way.
+            *running = self.start(kind, running.setup, running.clients)?;
         }
         Ok(())
     }
@@ -132,30 +192,39 @@ struct Running {
     net: Net,
     server: Server,
     kind: Kind,
+    setup: Setup,
+    /// How many a crowd has.
+    clients: usize,
     crowd: Option<Crowd>,
 }
 
 impl Running {
+    fn is(&self, kind: Kind, setup: Setup) -> bool {
+        self.kind == kind && self.setup == setup
+    }
+
     fn scenario(&mut self, what: What, times: Times, size: Size) -> io::Result<Sample> {
         let (address, process) = (self.server.address, self.server.process);
         match what {
             What::Handshake(way) => {
                 handshakes(&mut self.net, address, process, way, size.handshakes)
             }
-            What::Exchange(of) | What::ThreadsExchange(of) => self.exchange(of, times),
+            What::Exchange(of) | What::ThreadsExchange(_, of) => self.exchange(of, times),
             What::Polling => {
                 let message = event(&("echo", "x".repeat(32)))?;
                 polling(&mut self.net, address, process, 100, &message, times)
             }
-            What::Cast(cast) => self.cast(cast, size.crowd, times),
-            What::ThreadsCast(cast) | What::Nagle(cast) => self.cast(cast, cast.members, times),
+            What::Cast(cast) | What::ThreadsCast(_, cast) | What::Nagle(cast) => {
+                let (crowd, net) = self.crowd()?;
+                crowd.cast(net, process, cast, times)
+            }
             What::SmallRooms => {
-                let crowd = assembled(&mut self.crowd, &mut self.net, &self.server, size.crowd)?;
-                crowd.small_rooms(&mut self.net, process, times)
+                let (crowd, net) = self.crowd()?;
+                crowd.small_rooms(net, process, times)
             }
             What::Restless => {
-                let crowd = assembled(&mut self.crowd, &mut self.net, &self.server, size.crowd)?;
-                crowd.restless(&mut self.net, process, 1000, times)
+                let (crowd, net) = self.crowd()?;
+                crowd.restless(net, process, 1000, times)
             }
             What::Memory(_) | What::Saturation => Err(io::Error::other("runs with its group only")),
         }
@@ -181,16 +250,19 @@ impl Running {
         sample
     }
 
-    fn cast(&mut self, cast: Cast, clients: usize, times: Times) -> io::Result<Sample> {
-        let crowd = assembled(&mut self.crowd, &mut self.net, &self.server, clients)?;
-        crowd.cast(&mut self.net, self.server.process, cast, times)
+    /// The clients of broadcasts, connected once for all that needs them.
+    fn crowd(&mut self) -> io::Result<(&Crowd, &mut Net)> {
+        let ready = match self.crowd.take() {
+            Some(crowd) => crowd,
+            None => Crowd::assemble(&mut self.net, self.server.address, self.clients)?,
+        };
+        Ok((self.crowd.insert(ready), &mut self.net))
     }
 
     fn memory(
         &mut self,
-        clients: usize,
         scenarios: &[&Scenario],
-        report: &mut impl FnMut(&Scenario, io::Result<Sample>),
+        report: &mut impl FnMut(&Scenario, Kind, io::Result<Sample>),
     ) -> io::Result<()> {
         self.net.set_limit(LIMIT);
         let echo = request(Payload::Echo(16 * 1024), self.kind, 1)?;
@@ -198,7 +270,7 @@ impl Running {
             &mut self.net,
             self.server.address,
             self.server.process,
-            clients,
+            self.clients,
             &echo,
         )?;
         for scenario in scenarios {
@@ -208,24 +280,10 @@ impl Running {
                 What::Memory(Moment::Left) => &memory.left,
                 _ => &memory.second,
             };
-            report(scenario, Ok(sample.clone()));
+            report(scenario, self.kind, Ok(sample.clone()));
         }
         Ok(())
     }
-}
-
-/// Ten thousand clients are connected once for all that needs them.
-fn assembled<'c>(
-    crowd: &'c mut Option<Crowd>,
-    net: &mut Net,
-    server: &Server,
-    clients: usize,
-) -> io::Result<&'c Crowd> {
-    let ready = match crowd.take() {
-        Some(crowd) => crowd,
-        None => Crowd::assemble(net, server.address, clients)?,
-    };
-    Ok(crowd.insert(ready))
 }
 
 fn request(payload: Payload, kind: Kind, window: usize) -> io::Result<Request> {

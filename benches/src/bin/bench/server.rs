@@ -131,7 +131,7 @@ fn runs(program: &Path) -> bool {
 }
 
 /// How a server is set up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// Threads. Two of them also get the generator's processor.
     pub workers: usize,

@@ -151,12 +151,8 @@ struct Ratio {
 
 impl Ratio {
     fn of(results: &Results, scenario: &str, other: Kind, most: f64) -> Option<Self> {
-        let ours = results.summary(scenario, Kind::Ours)?.median;
-        let other = results.summary(scenario, other)?.median;
-        Some(Self {
-            value: ours / other,
-            most,
-        })
+        let value = results.ratio((scenario, Kind::Ours), (scenario, other))?;
+        Some(Self { value, most })
     }
 
     fn reached(self) -> bool {
@@ -204,7 +200,7 @@ pub fn table(results: &Results) -> String {
         .collect();
     let reached = all.iter().filter(|ratio| ratio.reached()).count();
     let mut text = format!(
-        "## Targets\n\nWhat axum-socketio costs, divided by what the other costs (medians); in brackets what it may be at most. \
+        "## Targets\n\nWhat axum-socketio costs, divided by what the other costs: medians of the ratios of neighbours in time; in brackets what it may be at most. \
          **Bold**: not reached. {reached} of {} are reached.\n\n\
          | work | to socketioxide | to Node | to the bare limit |\n|---|---|---|---|\n",
         all.len()
@@ -226,12 +222,10 @@ pub fn table(results: &Results) -> String {
 }
 
 fn to_one_thread(results: &Results, scenario: &str) -> Option<Ratio> {
-    let one = results.summary(scenario, Kind::Ours)?.median;
-    let two = results
-        .summary(&format!("{scenario}-threads-2"), Kind::Ours)?
-        .median;
+    let [one, two] = [1, 2].map(|threads| format!("{scenario}-threads-{threads}"));
+    let value = results.ratio((&two, Kind::Ours), (&one, Kind::Ours))?;
     Some(Ratio {
-        value: two / one,
+        value,
         most: TWO_THREADS,
     })
 }
