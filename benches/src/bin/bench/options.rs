@@ -12,7 +12,7 @@ use crate::server::Kind;
 pub const HELP: &str = "\
 usage: benches/run [options]
   --quick            a thousand clients instead of ten thousand, short measurements, one round
-  --rounds N         how often everything is measured (3)
+  --rounds N         how often everything is measured, each time in three turns (2)
   --only A,B         scenarios whose names begin so (echo, cast-128-1000, memory)
   --servers A,B      servers (axum-socketio, socketioxide, node, bun, bare-queue, ...)
   --list             the names of both

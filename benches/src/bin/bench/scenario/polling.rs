@@ -49,7 +49,9 @@ pub fn polling(
     latencies.clear();
     let watch = Watch::start(server)?;
     let count = run.until(net, times.measure, &mut latencies)?;
-    watch.stop(count, &latencies)
+    let sample = watch.stop(count, &latencies);
+    net.close_all();
+    sample
 }
 
 struct Poller {
