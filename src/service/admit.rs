@@ -30,8 +30,11 @@ pub(super) async fn admit(
 /// The application's own answer; what is no JSON becomes the protocol's.
 async fn refuse(hooks: &Hooks, request: &Parts, answer: Response<Body>) -> Response<Body> {
     let mut headers = answer.headers().clone();
+    // It is compressed, so nobody knows what it says. Its status tells.
+    let unread = headers.remove(header::CONTENT_ENCODING).is_some();
     let (status, content) = Content::of(answer).await;
     let (message, body) = match content {
+        _ if unread => with_code(reason(status)),
         Content::Json(json) => {
             let message = words(&json).unwrap_or_else(|| reason(status));
             (message, json.get().to_owned())

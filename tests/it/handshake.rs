@@ -45,6 +45,12 @@ async fn decide(
         )
             .into_response(),
         "json" => (StatusCode::TOO_MANY_REQUESTS, Json(json!({ "wait": 3 }))).into_response(),
+        "compressed" => (
+            StatusCode::TOO_MANY_REQUESTS,
+            [("content-encoding", "gzip")],
+            &b"\x1f\x8b\x08\x00"[..],
+        )
+            .into_response(),
         "redirect" => Redirect::to("/login").into_response(),
         _ => StatusCode::FORBIDDEN.into_response(),
     })
@@ -68,6 +74,11 @@ async fn an_application_refuses_handshakes_in_its_own_words() {
         ("", 403, r#"{"code":4,"message":"Forbidden"}"#),
         ("text", 401, r#"{"code":4,"message":"who are you?"}"#),
         ("json", 429, r#"{"wait":3}"#),
+        (
+            "compressed",
+            429,
+            r#"{"code":4,"message":"Too Many Requests"}"#,
+        ),
         ("redirect", 303, r#"{"code":4,"message":"See Other"}"#),
     ] {
         let polling = get(&server, POLLING, &[("x-do", wish)]).await;
@@ -75,6 +86,7 @@ async fn an_application_refuses_handshakes_in_its_own_words() {
         for answer in [polling, websocket] {
             assert_eq!((answer.status, answer.text()), (status, body), "{wish}");
             assert_eq!(answer.header("content-type"), Some("application/json"));
+            assert_eq!(answer.header("content-encoding"), None);
         }
     }
     let answer = get(&server, POLLING, &[("x-do", "text")]).await;
