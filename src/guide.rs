@@ -9,6 +9,9 @@ pub mod compatibility {}
 #[doc = include_str!("../docs/migrating-from-node.md")]
 pub mod migrating_from_node {}
 
+#[doc = include_str!("../docs/recovery.md")]
+pub mod recovery {}
+
 #[doc = include_str!("../docs/operations.md")]
 pub mod operations {}
 

@@ -52,11 +52,11 @@ mod transport;
 pub use adapter::AdapterError;
 pub use builder::{Namespace, SocketIoBuilder};
 pub use engine::{DisconnectReason, EmitError, Queued, Transport};
-pub use extract::{Ack, Auth, Data, Event, RawArgs};
+pub use extract::{Ack, Auth, Data, Event, RawArgs, Recovered};
 pub use handler::{Handler, Refused, Reply};
 pub use hub::{
     AckError, AckFormat, AckFuture, AckStream, AckSummary, Broadcast, ClientFiles, ConnectionError,
     Emitted, Order, Outgoing, Rejected, RemoteSocket, Socket, SocketIo, ToSocket, Unhandled,
 };
 pub use protocol::Sid;
-pub use rooms::{Room, RoomEvent, RoomEvents, Rooms};
+pub use rooms::{Recovery, Room, RoomEvent, RoomEvents, Rooms};

@@ -3,9 +3,11 @@
 use std::future::ready;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::{Adapter, AdapterError, Answers, BoxFuture, Facts};
 use crate::engine::{Frame, Pushed};
-use crate::rooms::{Delivered, Room, Scope, Table, Target};
+use crate::rooms::{Delivered, History, Room, Scope, Table, Target};
 
 /// Delivers to the members on this server, at once.
 pub(crate) struct Memory {
@@ -22,6 +24,16 @@ impl Memory {
 impl Adapter for Memory {
     fn broadcast(&self, target: &Target, frame: &Frame) -> Delivered {
         self.members.deliver(target, frame)
+    }
+
+    fn broadcast_and_keep(
+        &self,
+        history: &History,
+        target: &Target,
+        make: &dyn Fn(Option<&str>) -> Frame,
+    ) -> Delivered {
+        let now = Instant::now().into_std();
+        self.members.deliver_and_keep(history, target, now, make)
     }
 
     fn broadcast_with_ack(

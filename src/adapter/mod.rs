@@ -11,7 +11,7 @@ use std::pin::Pin;
 
 use crate::engine::Frame;
 use crate::protocol::{Args, Sid};
-use crate::rooms::{Delivered, Room, Scope, Target};
+use crate::rooms::{Delivered, History, Room, Scope, Target};
 
 pub(crate) use memory::Memory;
 
@@ -46,6 +46,13 @@ pub enum AdapterError {
 
 pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     fn broadcast(&self, target: &Target, frame: &Frame) -> Delivered;
+    /// The same where there is a history, which gives the offset that `make` puts into the frame.
+    fn broadcast_and_keep(
+        &self,
+        history: &History,
+        target: &Target,
+        make: &dyn Fn(Option<&str>) -> Frame,
+    ) -> Delivered;
     /// Sends an event that carries the acknowledgement id `id`. The sink is asked first, then answered.
     fn broadcast_with_ack(
         &self,

@@ -12,6 +12,7 @@ use crate::handler::{
     AckBody, BoxHandler, Dispatcher, EventRequest, EventService, Handler, Phase, report_reserved,
 };
 use crate::hub::{Handlers, NspOptions, Order, Outgoing, Rejected, Unhandled};
+use crate::rooms::Recovery;
 
 /// The handlers of a namespace, in which `S` is still to be supplied: what `Router<S>` is to HTTP.
 ///
@@ -37,6 +38,7 @@ pub struct Namespace<S = ()> {
     order: Option<Order>,
     max_pending: Option<usize>,
     unhandled: Option<Unhandled>,
+    recovery: Option<Option<Recovery>>,
 }
 
 impl<S> Default for Namespace<S> {
@@ -47,6 +49,7 @@ impl<S> Default for Namespace<S> {
             order: None,
             max_pending: None,
             unhandled: None,
+            recovery: None,
         }
     }
 }
@@ -221,6 +224,13 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self
     }
 
+    /// Whether what clients miss is kept for them, and how much: [`Recovery`], or `None`. Default: as the
+    /// [builder](crate::SocketIoBuilder::recovery) says.
+    pub fn recovery(mut self, recovery: impl Into<Option<Recovery>>) -> Self {
+        self.recovery = Some(recovery.into());
+        self
+    }
+
     /// Supplies the state of this namespace alone, so that it fits a server with another.
     pub fn with_state<S2: Send + Sync + 'static>(self, state: S) -> Namespace<S2> {
         self.with_shared_state(Arc::new(state))
@@ -236,6 +246,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
             order,
             max_pending,
             unhandled,
+            recovery,
         } = self;
         Namespace {
             register: Vec::new(),
@@ -243,6 +254,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
             order,
             max_pending,
             unhandled,
+            recovery,
         }
         .register(move |_, handlers| {
             register
@@ -261,6 +273,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         options.order = self.order.unwrap_or(options.order);
         options.max_pending = self.max_pending.unwrap_or(options.max_pending);
         options.unhandled = self.unhandled.unwrap_or(options.unhandled);
+        options.recovery = self.recovery.unwrap_or(options.recovery);
         (handlers, options)
     }
 }

@@ -12,6 +12,7 @@ use crate::hub::{
     SocketIo, Unhandled,
 };
 use crate::protocol::socket_io::Limits;
+use crate::rooms::Recovery;
 
 /// As good as for ever: what a longer time would be added to has no place for the sum.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -65,6 +66,8 @@ impl SocketIo {
                 max_rooms: 1024,
                 max_room_len: 1024,
                 ack_timeout: Duration::from_secs(5),
+                recovery: None,
+                detection: Duration::ZERO,
             },
             hooks: Hooks::default(),
             allow: None,
@@ -297,6 +300,13 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
+    /// Keeps for clients that lose their connection what they miss: see [`Recovery`]. Default: nothing is kept. Node's
+    /// `connectionStateRecovery`.
+    pub fn recovery(mut self, recovery: Recovery) -> Self {
+        self.options.recovery = Some(recovery);
+        self
+    }
+
     /// Over how long a time [`SocketIo::graceful`] spreads the closing of connections. Default: 5 s.
     pub fn drain_window(mut self, window: Duration) -> Self {
         self.settings.drain_window = window.min(FOREVER);
@@ -318,10 +328,16 @@ impl SocketIoBuilder {
         let Self {
             namespaces,
             settings,
-            options,
+            mut options,
             mut hooks,
             allow,
         } = self;
+        let Config {
+            ping_interval,
+            ping_timeout,
+            ..
+        } = settings.engine;
+        options.detection = ping_interval.saturating_add(ping_timeout);
         let nothing = Arc::new(());
         if let Some(allow) = allow {
             hooks.allow = Some(allow(&nothing));

@@ -11,8 +11,8 @@ use super::running::{Finished, Handlers, Running, Work};
 use crate::connection::{Route, Router, Violation};
 use crate::engine::{DisconnectReason, Frame};
 use crate::hub::{
-    AckBody, Answer, Asked, BoxHandler, Call, Client, Ended, EventCall, EventContext, Found, Order,
-    Refusal, Server, Socket, Unhandled, new_sid, reply,
+    AckBody, Answer, Asked, BoxHandler, Call, Client, Comeback, Ended, EventCall, EventContext,
+    Found, Order, Refusal, Server, Socket, Unhandled, new_sid, reply,
 };
 use crate::protocol::engine_io::Message;
 use crate::protocol::socket_io::{EncodedPacket, Event, Kind};
@@ -255,14 +255,23 @@ impl Dispatch {
                 return Ok(());
             }
         };
-        let Some(id) = new_sid() else {
+        let history = found.members.history();
+        let comeback = history.map(|history| Comeback::new(history, auth.as_deref()));
+        let id = match &comeback {
+            Some(Some(comeback)) => comeback.id().or_else(new_sid),
+            Some(None) => None,
+            None => new_sid(),
+        };
+        let Some(id) = id else {
             self.refuse(nsp, &Refusal::internal());
             return Ok(());
         };
         let client = Arc::clone(&self.client);
-        let socket = Socket::new(id, found, client, auth, extensions);
+        let skips = history.is_some_and(|history| history.options.skip_middlewares);
+        let socket = Socket::new(id, found, client, auth, extensions, comeback.flatten());
         self.router.join(nsp.clone(), socket.clone());
-        if socket.namespace().handlers.middleware.is_empty() {
+        let skips = skips && socket.recovered();
+        if skips || socket.namespace().handlers.middleware.is_empty() {
             return self.admitted(&socket, Ok(()), cx);
         }
         self.run(&socket, Work::admit(&socket), cx)

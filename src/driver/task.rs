@@ -147,6 +147,7 @@ impl Connection {
                         self.violated(&violation, cx);
                     }
                 }
+                Command::Lost(reason) => self.input(Input::Lost(reason), cx),
                 Command::Close { reason, farewell } => {
                     if self.session.is_open() {
                         self.sockets.end = farewell.map(End::Ours);

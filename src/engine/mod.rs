@@ -17,4 +17,5 @@ pub(crate) use frame::Frame;
 pub use outbox::{EmitError, Queued};
 pub(crate) use outbox::{Outbox, Pushed, give_back};
 pub use reason::DisconnectReason;
+pub(crate) use sending::Sending;
 pub(crate) use session::{Action, Control, Input, Session};

@@ -40,6 +40,17 @@ pub(crate) enum Pushed {
     Closed,
 }
 
+impl Pushed {
+    /// What an emit says of it: a volatile frame may be lost.
+    pub(crate) fn into_result(self) -> Result<(), EmitError> {
+        match self {
+            Self::Queued | Self::Dropped => Ok(()),
+            Self::Full(bytes) => Err(EmitError::Full(bytes)),
+            Self::Closed => Err(EmitError::Closed),
+        }
+    }
+}
+
 /// What waits to be written to a client, of all its namespaces; see [`Socket::queued`](crate::Socket::queued).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

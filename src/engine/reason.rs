@@ -48,6 +48,14 @@ impl DisconnectReason {
         }
     }
 
+    /// Whether the client may have wanted to stay, so that it may come back to what it has missed.
+    pub(crate) const fn is_recoverable(self) -> bool {
+        !matches!(
+            self,
+            Self::ClientNamespaceDisconnect | Self::ServerNamespaceDisconnect | Self::ParseError
+        )
+    }
+
     /// Whether the server wanted it so, and not the client or the network.
     pub(crate) const fn is_by_server(self) -> bool {
         matches!(

@@ -1,4 +1,4 @@
-//! The socket, the event's name, the reason of a disconnect.
+//! The socket, whether it has come back, the event's name, the reason of a disconnect.
 
 use std::convert::Infallible;
 
@@ -23,6 +23,28 @@ impl<S: Sync, P> FromEvent<S, P, via::Event> for Socket {
 
     async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, Infallible> {
         Ok(cx.socket().clone())
+    }
+}
+
+/// Whether the client has come back to what it had before it lost its connection: [`Socket::recovered`].
+///
+/// ```
+/// use axum_socketio::{Recovered, Socket};
+///
+/// async fn connected(socket: Socket, Recovered(recovered): Recovered) {
+///     if !recovered {
+///         socket.join("news");
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovered(pub bool);
+
+impl<S: Sync, P> FromEvent<S, P, via::Event> for Recovered {
+    type Rejection = Infallible;
+
+    async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(cx.socket().recovered()))
     }
 }
 

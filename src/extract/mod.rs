@@ -6,7 +6,7 @@
 //! | argument | middleware | connect | event | disconnect |
 //! |---|:-:|:-:|:-:|:-:|
 //! | any `FromRequestParts<S>`: `State`, `HeaderMap`, `Query`, `Extension`, `ConnectInfo`, cookies, sessions, yours, [`SocketIo`](crate::SocketIo) | ● | ● | ● | ● |
-//! | [`Socket`](crate::Socket), [`Auth`] | ● | ● | ● | ● |
+//! | [`Socket`](crate::Socket), [`Auth`], [`Recovered`] | ● | ● | ● | ● |
 //! | [`Data`], [`Json`](axum::Json), [`RawArgs`], [`Event`], [`Ack`] | | | ● | |
 //! | [`DisconnectReason`](crate::DisconnectReason) | | | | ● |
 //!
@@ -30,7 +30,7 @@ use http::Request;
 
 pub use ack::Ack;
 pub use auth::{Auth, AuthRejection};
-pub use context::Event;
+pub use context::{Event, Recovered};
 pub use data::{Data, RawArgs};
 pub use handshake::SocketIoRejection;
 pub use rejection::DataRejection;

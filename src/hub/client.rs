@@ -13,6 +13,8 @@ use crate::sync::Lock;
 pub(crate) enum Command {
     /// The server has disconnected this socket: tell its client, run its handler.
     Left(Socket),
+    /// The connection is lost, though nothing on it has said so.
+    Lost(DisconnectReason),
     /// Close the whole connection once all that is queued has been written. A WebSocket's close frame is `farewell`.
     Close {
         reason: DisconnectReason,

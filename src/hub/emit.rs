@@ -78,6 +78,16 @@ pub(crate) fn event_args<T: serde::Serialize + ?Sized>(
     EncodedArgs::event(event, args).map_err(EmitError::Serialize)
 }
 
+/// Makes the packet of a namespace that has a history, with the offset as the last argument.
+pub(crate) fn frame_at(args: &EncodedArgs, nsp: &str, offset: Option<&str>) -> Frame {
+    let mut args = args.clone();
+    if let Some(offset) = offset {
+        // A text always has a form in JSON.
+        let _ = args.push(offset);
+    }
+    packet_frame(args, nsp, None)
+}
+
 /// Makes the packet of one namespace of it.
 pub(crate) fn packet_frame(args: EncodedArgs, nsp: &str, id: Option<u64>) -> Frame {
     Frame::new(EncodedPacket::from_args(args, Kind::Event, nsp, id))

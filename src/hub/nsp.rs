@@ -1,19 +1,22 @@
 //! One running namespace.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::StatusCode;
 use rustc_hash::FxHashMap;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep_until};
 
+use super::emit::{frame_at, packet_frame};
 use super::nsps::Family;
-use super::{AckBody, Admission, BoxHandler, Done, EventContext, OutgoingHooks, Socket};
+use super::{AckBody, Admission, BoxHandler, Done, EventContext, OutgoingHooks, Socket, new_sid};
 use crate::adapter::BoxFuture;
 use crate::adapter::{Adapter, Memory};
-use crate::protocol::Sid;
-use crate::rooms::Table;
+use crate::protocol::{EncodedArgs, Sid};
+use crate::rooms::{Delivered, History, Log, Recovery, Table, Target};
 
 /// What users have registered for a namespace.
 #[derive(Default)]
@@ -96,6 +99,9 @@ pub(crate) struct NspOptions {
     pub(crate) max_rooms: usize,
     pub(crate) max_room_len: usize,
     pub(crate) ack_timeout: Duration,
+    pub(crate) recovery: Option<Recovery>,
+    /// How long it takes at most to notice that a connection is lost.
+    pub(crate) detection: Duration,
 }
 
 pub(crate) struct Nsp {
@@ -107,11 +113,20 @@ pub(crate) struct Nsp {
     ack_id: AtomicU64,
     /// Whose pattern its name fits, if it was made for that.
     family: Weak<Family>,
+    /// Somebody forgets what is too old to be kept.
+    sweeping: AtomicBool,
 }
+
+/// What is too old need not be forgotten at once.
+const SWEEP: Duration = Duration::from_secs(1);
 
 impl Nsp {
     pub(crate) fn new(name: Arc<str>, handlers: Arc<Handlers>, options: NspOptions) -> Self {
-        let members = Arc::new(Table::new());
+        let observed = !handlers.outgoing.is_empty();
+        let history = options
+            .recovery
+            .map(|recovery| History::new(epoch(), recovery, observed, options.detection));
+        let members = Arc::new(Table::new(history));
         let adapter = Arc::new(Memory::new(Arc::clone(&members), options.max_rooms));
         Self {
             name,
@@ -121,12 +136,60 @@ impl Nsp {
             adapter,
             ack_id: AtomicU64::new(0),
             family: Weak::new(),
+            sweeping: AtomicBool::new(false),
         }
     }
 
     pub(super) fn of_family(mut self, family: &Arc<Family>) -> Self {
         self.family = Arc::downgrade(family);
         self
+    }
+
+    /// Sends an event to all of a target.
+    pub(crate) fn broadcast(self: &Arc<Self>, target: &Target, args: EncodedArgs) -> Delivered {
+        let Some(history) = self.members.history() else {
+            let frame = packet_frame(args, &self.name, None);
+            return self.adapter.broadcast(target, &frame);
+        };
+        let make = |offset: Option<&str>| frame_at(&args, &self.name, offset);
+        let delivered = self.adapter.broadcast_and_keep(history, target, &make);
+        self.sweep();
+        delivered
+    }
+
+    /// Sees to it that what is kept is forgotten in time, even if nothing happens any more. One that was made for a name
+    /// stays until then, so that its clients find it again.
+    pub(crate) fn sweep(self: &Arc<Self>) {
+        if self.members.history().is_none() || self.sweeping.load(Ordering::Relaxed) {
+            return;
+        }
+        // Without a runtime, what is too old is forgotten by whoever comes next.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if !self.sweeping.swap(true, Ordering::AcqRel) {
+            let here = self.family.upgrade().map(|_| Arc::clone(self));
+            runtime.spawn(Self::sweep_up(Arc::downgrade(self), here));
+        }
+    }
+
+    async fn sweep_up(nsp: Weak<Self>, _here: Option<Arc<Self>>) {
+        while let Some(this) = nsp.upgrade() {
+            let Some(history) = this.members.history() else {
+                return;
+            };
+            let now = Instant::now();
+            let Some(next) = history.expire(now.into_std()) else {
+                this.sweeping.store(false, Ordering::Release);
+                // What has come since has found us at work.
+                if history.is_empty() || this.sweeping.swap(true, Ordering::AcqRel) {
+                    return;
+                }
+                continue;
+            };
+            drop(this);
+            sleep_until(Instant::from_std(next).max(now + SWEEP)).await;
+        }
     }
 
     /// Ids of acknowledgements are counted per namespace, so that one packet can ask many sockets.
@@ -137,6 +200,15 @@ impl Nsp {
     pub(crate) fn socket(&self, id: Sid) -> Option<Socket> {
         Socket::from_link(self.members.get(id)?.link.upgrade()?)
     }
+}
+
+/// Tells the offsets of one history from those of others.
+fn epoch() -> [u8; Log::EPOCH] {
+    let id = new_sid();
+    let first = id
+        .as_ref()
+        .and_then(|id| id.as_str().as_bytes().first_chunk());
+    first.copied().unwrap_or([b'0'; Log::EPOCH])
 }
 
 impl Drop for Nsp {

@@ -10,10 +10,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::emit::{event_args, event_frame, packet_frame};
+use super::emit::event_args;
 use super::{AckFuture, AckStream, Emitted, Family, Nsp, RemoteSocket, Socket};
 use crate::adapter::AdapterError;
-use crate::engine::{EmitError, Frame};
+use crate::engine::EmitError;
+use crate::protocol::EncodedArgs;
 use crate::rooms::{Room, RoomEvents, Rooms, Scope, Target};
 
 /// How long an answer is waited for.
@@ -144,18 +145,17 @@ impl Broadcast {
         let event = event.as_ref();
         Emitted::new(match &self.place {
             Place::Nowhere => Ok(()),
-            Place::Nsp(nsp) => event_frame(&nsp.name, event, &args, None)
-                .map(|frame| self.send(nsp, event, &frame)),
+            Place::Nsp(nsp) => event_args(event, &args).map(|args| self.send(nsp, event, args)),
             Place::Family(family) => event_args(event, &args).map(|args| {
                 for nsp in family.children() {
-                    self.send(&nsp, event, &packet_frame(args.clone(), &nsp.name, None));
+                    self.send(&nsp, event, args.clone());
                 }
             }),
         })
     }
 
-    fn send(&self, nsp: &Nsp, event: &str, frame: &Frame) {
-        let delivered = nsp.adapter.broadcast(&self.target, frame);
+    fn send(&self, nsp: &Arc<Nsp>, event: &str, args: EncodedArgs) {
+        let delivered = nsp.broadcast(&self.target, args);
         tracing::trace!(nsp = %nsp.name, event, ?delivered, "broadcast");
     }
 
@@ -384,19 +384,19 @@ impl ToSocket {
         event: E,
         args: T,
     ) -> impl Future<Output = Result<(), EmitError>> + Send + use<E, T> {
-        let frame = event_frame(self.socket.nsp(), event.as_ref(), &args, None);
+        let args = event_args(event.as_ref(), &args);
         let Self {
             socket,
             volatile,
             wait,
         } = self.clone();
         async move {
-            let sent = match frame {
+            let sent = match args {
                 Err(error) => Err(error),
-                Ok(frame) if volatile => socket.send(frame, true),
-                Ok(frame) => match wait {
-                    Wait::Default | Wait::Forever => socket.send_when_writable(frame).await,
-                    Wait::For(limit) => timeout(limit, socket.send_when_writable(frame))
+                Ok(args) if volatile => socket.send_args(args, true),
+                Ok(args) => match wait {
+                    Wait::Default | Wait::Forever => socket.send_when_writable(args).await,
+                    Wait::For(limit) => timeout(limit, socket.send_when_writable(args))
                         .await
                         .unwrap_or_else(|_| Err(EmitError::Full(socket.queued().bytes))),
                 },

@@ -101,6 +101,11 @@ impl SocketRequest {
         drop(parts);
     }
 
+    /// What was added.
+    pub(super) fn added(&self) -> Grant {
+        self.added.lock().clone()
+    }
+
     fn add(&self, kept: Kept) {
         let mut added = self.added.lock();
         let replaced = match added.iter_mut().find(|other| other.is_like(&kept)) {

@@ -20,6 +20,8 @@ fn connected() -> (Socket, Arc<Client>) {
         max_rooms: 1,
         max_room_len: 1,
         ack_timeout: Duration::from_secs(5),
+        recovery: None,
+        detection: Duration::ZERO,
     };
     let nsp = Arc::new(Nsp::new("/".into(), Arc::default(), options));
     let client = Arc::new(Client::new(
@@ -32,6 +34,7 @@ fn connected() -> (Socket, Arc<Client>) {
         Sid::from_random([2; 15]),
         nsp,
         Arc::clone(&client),
+        None,
         None,
         None,
     );

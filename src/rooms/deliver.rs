@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::{Member, Table, Target};
+use super::{Audience, Forgotten, History, Member, Table, Target};
 use crate::engine::{Frame, Pushed};
 use crate::protocol::Sid;
 
@@ -15,19 +16,58 @@ pub(crate) struct Delivered {
     pub(crate) dropped: usize,
 }
 
+impl Delivered {
+    fn count(&mut self, member: &Member, pushed: Pushed) {
+        match pushed {
+            Pushed::Queued => self.queued += 1,
+            Pushed::Dropped => self.dropped += 1,
+            Pushed::Full(bytes) => {
+                self.dropped += 1;
+                tracing::debug!(socket = %member.id, bytes, "broadcast dropped: outbox is full");
+            }
+            Pushed::Closed => {}
+        }
+    }
+}
+
 impl Table {
     /// Queues a frame for every member of the target. Allocates nothing when the target is one room or everybody.
     pub(crate) fn deliver(&self, target: &Target, frame: &Frame) -> Delivered {
         let mut delivered = Delivered::default();
-        self.for_each(target, |member| match member.send(frame.clone(), target.volatile) {
-            Pushed::Queued => delivered.queued += 1,
-            Pushed::Dropped => delivered.dropped += 1,
-            Pushed::Full(bytes) => {
-                delivered.dropped += 1;
-                tracing::debug!(socket = %member.id, bytes, "broadcast dropped: outbox is full");
-            }
-            Pushed::Closed => {}
+        self.for_each(target, |member| {
+            delivered.count(member, member.send(frame.clone(), target.volatile));
         });
+        delivered
+    }
+
+    /// The same, and keeps the frame for those who lose their connection. `make` makes it, with or without an offset.
+    pub(crate) fn deliver_and_keep(
+        &self,
+        history: &History,
+        target: &Target,
+        now: Instant,
+        make: &dyn Fn(Option<&str>) -> Frame,
+    ) -> Delivered {
+        if history.observed {
+            let frame = make(None);
+            self.for_each(target, |member| member.observe(&frame));
+        }
+        let mut delivered = Delivered::default();
+        let mut forgotten = Forgotten::default();
+        let mut kept = history.lock();
+        let number = kept.log.last() + u64::from(!target.volatile);
+        let frame = make(Some(&kept.log.offset(number)));
+        self.for_each(target, |member| {
+            delivered.count(member, member.outbox.push(frame.clone(), target.volatile));
+        });
+        if !target.volatile {
+            let audience = Audience::Target(target.clone());
+            kept.log
+                .append(now, audience, frame.clone(), &mut forgotten);
+        }
+        // Frames hold bytes of users, which are dropped with no lock held.
+        drop(kept);
+        drop(forgotten);
         delivered
     }
 
@@ -104,6 +144,7 @@ mod tests {
     impl Link for Nobody {
         fn disconnect(&self, _: Scope) {}
         fn outgoing(&self, _: &Frame) {}
+        fn supersede(&self) {}
     }
 
     fn member(n: u8) -> Arc<Member> {
@@ -116,7 +157,7 @@ mod tests {
     }
 
     fn table(members: &[(&Arc<Member>, &[&str])]) -> Table {
-        let table = Table::new();
+        let table = Table::new(None);
         for (member, rooms) in members {
             table.insert(member);
             for room in *rooms {

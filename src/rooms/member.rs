@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::{Arc, Weak};
 
-use super::Room;
+use super::{Room, Stay};
 use crate::connection::Acks;
 use crate::engine::{Frame, Outbox, Pushed};
 use crate::protocol::{Args, Sid};
@@ -21,6 +21,8 @@ pub(crate) trait Link: Any + Send + Sync {
     fn disconnect(&self, scope: Scope);
     /// An event is emitted to the socket.
     fn outgoing(&self, frame: &Frame);
+    /// Its client has come back over another connection, so this one is lost.
+    fn supersede(&self);
 }
 
 /// What a socket is disconnected from.
@@ -46,6 +48,8 @@ pub(crate) struct Member {
 pub(super) struct Joined {
     /// In the order of joining.
     pub(super) rooms: Vec<Room>,
+    /// When it was in which room, if there is a history.
+    pub(super) stays: Vec<Stay>,
     pub(super) presence: Presence,
 }
 
@@ -75,6 +79,31 @@ impl Member {
     pub(crate) fn observed(mut self, observed: bool) -> Self {
         self.observed = observed;
         self
+    }
+
+    /// It was there before, and is still in the rooms that it has not left.
+    pub(crate) fn returning(self, stays: Vec<Stay>) -> Self {
+        let here = stays.iter().filter(|stay| stay.until.is_none());
+        let rooms = here.map(|stay| Arc::clone(&stay.room)).collect();
+        *self.joined.lock() = Joined {
+            rooms,
+            stays,
+            presence: Presence::Expected,
+        };
+        self
+    }
+
+    /// It is not the one that was there before: it is in none of the rooms any more.
+    pub(crate) fn abandon(&self, stays: &[Stay]) {
+        let mut joined = self.joined.lock();
+        let left = |room: &Room| stays.iter().any(|stay| stay.room == *room);
+        joined.rooms.retain(|room| !left(room));
+        joined.stays.retain(|stay| !left(&stay.room));
+    }
+
+    /// When it was in which room.
+    pub(crate) fn stays(&self) -> Vec<Stay> {
+        self.joined.lock().stays.clone()
     }
 
     /// Queues an event.

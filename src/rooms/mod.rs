@@ -6,12 +6,17 @@
 mod deliver;
 mod events;
 mod member;
+mod recovery;
 mod table;
 mod target;
 
 pub(crate) use deliver::Delivered;
 pub use events::{RoomEvent, RoomEvents};
 pub(crate) use member::{Answer, Link, Member, Scope};
+pub use recovery::Recovery;
+pub(crate) use recovery::{
+    Asker, Audience, Away, Claim, Forgotten, History, Kept, Log, Offset, Stay,
+};
 pub(crate) use table::Table;
 pub(crate) use target::Target;
 pub use target::{Room, Rooms};

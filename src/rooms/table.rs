@@ -2,7 +2,7 @@
 //!
 //! Every member is also in the room of its own id, as in Node; that room is not stored but looked up.
 //!
-//! Locks are taken in one order: a member's rooms, then the list of all, or a shard. A walk takes neither: it holds a snapshot.
+//! Locks are taken in one order: the history, a member's rooms, then the list of all, or a shard. A walk takes neither: it holds a snapshot.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 
 use super::events::Watchers;
 use super::member::Presence;
-use super::{Member, Room, RoomEvent, RoomEvents};
+use super::{History, Member, Room, RoomEvent, RoomEvents, Stay};
 use crate::protocol::Sid;
 use crate::sync::Lock;
 
@@ -26,6 +26,8 @@ pub(crate) struct Table {
     shards: [Shard; SHARDS],
     hasher: RandomState,
     watchers: Watchers,
+    /// What is kept for those who lose their connection.
+    history: Option<Box<History>>,
 }
 
 /// Some of the rooms. Alone on its lines of the cache, so that threads at work in different rooms do not slow each other.
@@ -66,13 +68,18 @@ impl Members {
 }
 
 impl Table {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(history: Option<History>) -> Self {
         Self {
             all: Lock::new(Members::default()),
             shards: Default::default(),
             hasher: RandomState::new(),
             watchers: Watchers::default(),
+            history: history.map(Box::new),
         }
+    }
+
+    pub(crate) fn history(&self) -> Option<&History> {
+        self.history.as_deref()
     }
 
     /// Tells what happens to rooms from now on.
@@ -110,6 +117,7 @@ impl Table {
         if *room == *member.id.as_str() {
             return true;
         }
+        let kept = self.history().map(History::lock);
         let mut joined = member.joined.lock();
         if joined.presence == Presence::Gone || joined.rooms.contains(&room) {
             return true;
@@ -118,6 +126,13 @@ impl Table {
             return false;
         }
         joined.rooms.push(Arc::clone(&room));
+        if let Some(kept) = kept {
+            joined.stays.push(Stay {
+                room: Arc::clone(&room),
+                after: kept.log.last(),
+                until: None,
+            });
+        }
         if joined.presence == Presence::Here {
             self.put_in(room, member);
         }
@@ -125,9 +140,13 @@ impl Table {
     }
 
     pub(crate) fn leave(&self, member: &Member, room: &str) {
+        let kept = self.history().map(History::lock);
         let mut joined = member.joined.lock();
         let before = joined.rooms.len();
         joined.rooms.retain(|other| **other != *room);
+        if let Some(kept) = kept {
+            kept.log.leave(&mut joined.stays, room);
+        }
         if joined.rooms.len() < before && joined.presence == Presence::Here {
             self.take_out(room, member.id);
         }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::connection::Connection;
 use super::expect::{Expect, fail};
-use super::state::Socket;
+use super::state::{Back, Socket};
 use super::{Disconnected, Join, TestApp};
 use crate::protocol::engine_io::Packet;
 use crate::protocol::socket_io::{EncodedPacket, Kind};
@@ -47,6 +47,16 @@ impl TestClient {
     #[must_use]
     pub const fn id(&self) -> Sid {
         self.id
+    }
+
+    /// Whether it has come back to the socket that it had before; see [`Connect::coming_back_as`](super::Connect::coming_back_as).
+    #[must_use]
+    pub fn recovered(&self) -> bool {
+        self.look(|socket| socket.recovered)
+    }
+
+    pub(super) fn back(&self) -> Back {
+        self.look(|socket| socket.back.clone())
     }
 
     /// The namespace.
@@ -116,8 +126,8 @@ impl TestClient {
     pub fn next<T: DeserializeOwned>(&self, event: &str) -> impl Future<Output = T> + Send {
         let (what, expect) = (format!("an event {event:?}"), self.expect());
         async move {
-            let (_, event) = self.wait(expect, &what, |socket| socket.next(event)).await;
-            read(expect, &what, event.args())
+            let came = self.wait(expect, &what, |socket| socket.next(event)).await;
+            read(expect, &what, &came.args)
         }
     }
 
@@ -142,17 +152,23 @@ impl TestClient {
     ) -> impl Future<Output = Question<'_, T>> + Send {
         let (what, expect) = (format!("an event {event:?}"), self.expect());
         async move {
-            let (id, event) = self.wait(expect, &what, |socket| socket.next(event)).await;
-            let Some(id) = id else {
+            let came = self.wait(expect, &what, |socket| socket.next(event)).await;
+            let Some(id) = came.id else {
                 expect.fail(format_args!("{what} wants no acknowledgement"));
             };
-            let data = read(expect, &what, event.args());
+            let data = read(expect, &what, &came.args);
             Question {
                 data,
                 id,
                 client: self,
             }
         }
+    }
+
+    /// Whether an event of this name has come that no one has asked for.
+    #[must_use]
+    pub fn has(&self, event: &str) -> bool {
+        self.look(|socket| socket.events.iter().any(|came| came.name == event))
     }
 
     /// Waits until the application has had the time to send such an event, which it must not do: 100 ms of tokio's time
@@ -169,8 +185,8 @@ impl TestClient {
                 .connection
                 .shared
                 .until(|state| state.socket(&self.nsp).next(event));
-            if let Some((_, unwanted)) = expect.wait(unwanted).await {
-                let json = unwanted.args().json();
+            if let Some(unwanted) = expect.wait(unwanted).await {
+                let json = unwanted.json;
                 expect.fail(format_args!("expected no event {event:?}, but {json} came"));
             }
         }
@@ -241,6 +257,12 @@ impl TestClient {
         self.connection
             .shared
             .with(|state| state.answers_pings = false);
+    }
+
+    /// Reads nothing any more, as when the network falls silent: what the server sends is lost on its way, its pings too, and
+    /// waits with the server as soon as the way is full. The client goes on to send, but hears of nothing.
+    pub fn stop_reading(&self) {
+        self.connection.shared.with(|state| state.reads = false);
     }
 
     #[track_caller]

@@ -8,11 +8,12 @@ use bytestring::ByteString;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::connection::Connection;
 use super::expect::Expect;
 use super::http1::{add_cookie, add_header, text};
+use super::state::Back;
 use super::{Disconnected, TestApp, TestClient, Waiting, polling, websocket};
 use crate::engine::Transport;
 use crate::protocol::Sid;
@@ -150,6 +151,22 @@ impl Connect {
         self
     }
 
+    /// Comes back as a client that was connected before: with its namespace's [`Recovery`](crate::Recovery), to the socket that
+    /// it had, and what has come since its last event.
+    ///
+    /// ```
+    /// # use axum_socketio::testing::{TestApp, TestClient};
+    /// # async fn f(app: TestApp, alice: TestClient) {
+    /// alice.cut().await;
+    /// let again = app.connect("/").coming_back_as(&alice).await.unwrap();
+    /// assert!(again.recovered());
+    /// # }
+    /// ```
+    pub fn coming_back_as(mut self, client: &TestClient) -> Self {
+        self.join.back = client.back();
+        self
+    }
+
     /// Adds a header to the handshake.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         let (headers, expect) = (&mut self.handshake.headers, self.join.expect);
@@ -260,11 +277,25 @@ impl IntoFuture for Join {
     }
 }
 
+/// The client's own auth, with what it comes back with.
+fn with(auth: Option<String>, back: &Back, expect: Expect) -> String {
+    let auth = auth.map(|auth| serde_json::from_str(&auth));
+    let Ok(Value::Object(auth)) = auth.unwrap_or_else(|| Ok(json!({}))) else {
+        expect.fail("auth is an object where a client comes back");
+    };
+    let mut all = json!(back);
+    if let Value::Object(all) = &mut all {
+        all.extend(auth);
+    }
+    all.to_string()
+}
+
 /// What it takes to join a namespace.
 #[derive(Debug)]
 struct Joining {
     nsp: ByteString,
     auth: Option<String>,
+    back: Back,
     app: TestApp,
     expect: Expect,
 }
@@ -279,6 +310,7 @@ impl Joining {
         Self {
             nsp,
             auth: None,
+            back: Back::default(),
             app: app.clone(),
             expect: Expect::within(app.limit),
         }
@@ -295,11 +327,16 @@ impl Joining {
         let Self {
             nsp,
             auth,
+            back,
             app,
             expect,
         } = self;
+        let auth = match &back.pid {
+            Some(_) => Some(with(auth, &back, expect)),
+            None => auth,
+        };
         let shared = &connection.shared;
-        if !shared.with(|state| state.join(&nsp)) {
+        if !shared.with(|state| state.join(&nsp, back)) {
             expect.fail(format_args!("{nsp} has been joined over this connection"));
         }
         shared.send_packet(&EncodedPacket::plain(Kind::Connect, &nsp, auth.as_deref()));

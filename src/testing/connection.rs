@@ -89,6 +89,11 @@ impl Shared {
             .await;
     }
 
+    /// Waits for as long as the client reads nothing.
+    pub(super) async fn reads(&self) {
+        self.until(|state| state.reads.then_some(())).await;
+    }
+
     /// The server has taken all packets up to this one in.
     pub(super) fn has_taken(&self, number: u64) {
         self.update(|state| state.taken = state.taken.max(number));

@@ -104,6 +104,7 @@ impl Session {
                 Ok(body) => body,
                 Err(reason) => return reason,
             };
+            self.shared.reads().await;
             for packet in packets(body) {
                 let ended = match packet {
                     Ok(packet) => self.shared.receive(packet),

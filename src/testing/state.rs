@@ -4,12 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
 use bytestring::ByteString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ConnectError;
 use crate::protocol::engine_io::{Message, Packet as EnginePacket};
-use crate::protocol::socket_io::{Assembler, Event, Limits, Packet};
+use crate::protocol::socket_io::{Assembler, Limits, Packet};
 use crate::protocol::{Args, DecodeError, Sid};
 
 /// Why a client is connected no longer. The words are those of the JavaScript client's `disconnect` event.
@@ -54,10 +54,31 @@ pub(super) struct State {
     assembler: Assembler,
     sockets: HashMap<ByteString, Socket>,
     pub(super) answers_pings: bool,
+    pub(super) reads: bool,
     /// How much was sent, and how much of that the server has taken in.
     pub(super) sent: u64,
     pub(super) taken: u64,
     pub(super) ended: Option<Disconnected>,
+}
+
+/// What a client comes back with: the private id of its socket, and the last offset that it has seen.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Back {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) offset: Option<String>,
+}
+
+/// An event that came.
+#[derive(Debug)]
+pub(super) struct Came {
+    /// Of the acknowledgement that the server wants.
+    pub(super) id: Option<u64>,
+    pub(super) name: String,
+    pub(super) args: Args,
+    /// All of it, for people.
+    pub(super) json: String,
 }
 
 /// What came in one namespace.
@@ -65,8 +86,10 @@ pub(super) struct State {
 pub(super) struct Socket {
     /// The server's answer to CONNECT.
     pub(super) joined: Option<Result<Sid, ConnectError>>,
-    /// Events that the test has not asked for yet, with the id of the acknowledgement that the server wants.
-    pub(super) events: VecDeque<(Option<u64>, Event)>,
+    pub(super) recovered: bool,
+    pub(super) back: Back,
+    /// Events that the test has not asked for yet.
+    pub(super) events: VecDeque<Came>,
     /// Acknowledgements that the test has not asked for yet, by the id of the event.
     pub(super) answers: HashMap<u64, Args>,
     /// The id of the next event that wants an acknowledgement.
@@ -80,6 +103,7 @@ impl State {
             assembler: Assembler::new(),
             sockets: HashMap::new(),
             answers_pings: true,
+            reads: true,
             sent: 0,
             taken: 0,
             ended: None,
@@ -92,11 +116,13 @@ impl State {
     }
 
     /// Begins to join a namespace. Each is joined once: a client that has left stays so.
-    pub(super) fn join(&mut self, nsp: &ByteString) -> bool {
+    pub(super) fn join(&mut self, nsp: &ByteString, back: Back) -> bool {
         let new = !self.sockets.contains_key(nsp);
         if new {
             let ended = self.ended;
-            self.socket(nsp).ended = ended;
+            let socket = self.socket(nsp);
+            socket.ended = ended;
+            socket.back = back;
         }
         new
     }
@@ -154,6 +180,8 @@ impl State {
             Packet::Connect { auth, .. } => {
                 let joined: Joined = json(&auth.unwrap_or_default())?;
                 socket.joined = Some(Ok(joined.sid));
+                socket.recovered = joined.pid.is_some() && joined.pid == socket.back.pid;
+                socket.back.pid = joined.pid;
             }
             Packet::ConnectError { data, .. } => {
                 let Refusal { message, data } = json(&data)?;
@@ -162,7 +190,19 @@ impl State {
             Packet::Disconnect { .. } => {
                 socket.ended.get_or_insert(Disconnected::ByServer);
             }
-            Packet::Event { id, event, .. } => socket.events.push_back((id, event)),
+            Packet::Event { id, event, .. } => {
+                let mut came = Came {
+                    id,
+                    name: event.name().to_owned(),
+                    json: event.args().json().to_owned(),
+                    args: event.into_args(),
+                };
+                if id.is_none() && socket.back.pid.is_some() {
+                    let offset = came.take_offset();
+                    socket.back.offset = offset.or(socket.back.offset.take());
+                }
+                socket.events.push_back(came);
+            }
             Packet::Ack { id, args, .. } => {
                 socket.answers.extend(id.map(|id| (id, args)));
             }
@@ -171,10 +211,24 @@ impl State {
     }
 }
 
+impl Came {
+    /// Takes the last argument away, if it is an offset: tests are about the others.
+    fn take_offset(&mut self) -> Option<String> {
+        let args = self.args.raw().ok()?;
+        let (last, others) = args.split_last()?;
+        let offset = serde_json::from_str(last.get()).ok()?;
+        let others: Vec<_> = others.iter().map(|arg| arg.get()).collect();
+        let array = format!("[{}]", others.join(","));
+        self.args = Args::new(array.into(), self.args.attachments().to_vec());
+        Some(offset)
+    }
+}
+
 /// What the server says when a namespace is joined.
 #[derive(Deserialize)]
 struct Joined {
     sid: Sid,
+    pid: Option<String>,
 }
 
 /// What the server says when it is not.
@@ -190,11 +244,8 @@ fn json<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, DecodeError> {
 
 impl Socket {
     /// Takes the next event of this name out.
-    pub(super) fn next(&mut self, name: &str) -> Option<(Option<u64>, Event)> {
-        let at = self
-            .events
-            .iter()
-            .position(|(_, event)| event.name() == name)?;
+    pub(super) fn next(&mut self, name: &str) -> Option<Came> {
+        let at = self.events.iter().position(|came| came.name == name)?;
         self.events.remove(at)
     }
 
@@ -204,11 +255,7 @@ impl Socket {
             0 => "nothing came".to_owned(),
             _ => "what came instead: ".to_owned(),
         };
-        let events: Vec<_> = self
-            .events
-            .iter()
-            .map(|(_, event)| event.args().json())
-            .collect();
+        let events: Vec<_> = self.events.iter().map(|came| came.json.as_str()).collect();
         words.push_str(&events.join(", "));
         if let Some(reason) = self.ended {
             words.push_str(&format!("; then the client was disconnected: {reason}"));

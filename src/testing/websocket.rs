@@ -80,6 +80,7 @@ async fn read(mut from_server: ReadHalf<Io>, shared: &Shared) -> Disconnected {
             Ok(0) | Err(_) => return Disconnected::TransportClose,
             Ok(length) => length,
         };
+        shared.reads().await;
         let mut input = buffer.get(..length).unwrap_or_default();
         loop {
             let ended = match decoder.next_event(&mut input) {

@@ -10,15 +10,15 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
 use axum_socketio::extract::{EventContext, FromEvent, Rest};
 use axum_socketio::{
-    AckError, Auth, Data, DisconnectReason, Handler, Namespace, Refused, Reply, Sid, Socket,
-    SocketIo,
+    AckError, Auth, Data, DisconnectReason, Handler, Namespace, Recovery, Refused, Reply, Sid,
+    Socket, SocketIo,
 };
 use bytes::Bytes;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq, SerializeTuple};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 /// Anything that a client can send, binary included.
 #[derive(Clone)]
@@ -256,6 +256,39 @@ async fn stream(socket: Socket, Data((n, ms)): Data<(u32, u64)>) -> Json<u32> {
     Json(n)
 }
 
+/// Whether the numbers of a socket shall end, and how many there were: kept with it, wherever its client is.
+#[derive(Clone)]
+struct Numbers {
+    stop: watch::Sender<bool>,
+    count: watch::Sender<Option<u32>>,
+}
+
+/// Counts to its client until it is told to stop, whatever becomes of the connection.
+async fn numbers(socket: Socket, Data(ms): Data<u64>) {
+    let numbers = Numbers {
+        stop: watch::Sender::new(false),
+        count: watch::Sender::new(None),
+    };
+    socket.insert(numbers.clone());
+    let mut count = 0;
+    while !*numbers.stop.borrow() && socket.emit("number", count).ok() {
+        count += 1;
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+    numbers.count.send_replace(Some(count));
+}
+
+async fn stop(Extension(numbers): Extension<Numbers>) -> Json<Option<u32>> {
+    numbers.stop.send_replace(true);
+    let mut count = numbers.count.subscribe();
+    let count = count.wait_for(Option::is_some).await;
+    Json(count.ok().and_then(|count| *count))
+}
+
+async fn cut(socket: Socket) {
+    socket.close(4000, "cut off");
+}
+
 /// The list of `count`, which belongs to one socket.
 type Counted = std::sync::Arc<Mutex<Vec<i64>>>;
 
@@ -428,6 +461,9 @@ fn root() -> Namespace<()> {
         .on("ask-bytes", ask_bytes)
         .on("burst", burst)
         .on("stream", stream)
+        .on("numbers", numbers)
+        .on("stop", stop)
+        .on("cut", cut)
         .on("join", join)
         .on("leave", leave)
         .on("members", members)
@@ -474,6 +510,9 @@ async fn main() -> std::io::Result<()> {
         .namespace("/admin", admin());
     for name in ["red", "blue"] {
         builder = builder.namespace(format!("/room-{name}"), room());
+    }
+    if std::env::var_os("RECOVERY").is_some() {
+        builder = builder.recovery(Recovery::new());
     }
     let io = builder.build();
     let port = std::env::var("PORT")

@@ -22,6 +22,8 @@ mod limits;
 mod mounting;
 mod polling;
 mod races;
+#[cfg(feature = "testing")]
+mod recovery;
 mod security;
 mod serve_client;
 mod support;

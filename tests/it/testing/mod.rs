@@ -25,7 +25,7 @@ async fn clients(app: &TestApp) -> [TestClient; 2] {
 }
 
 /// A namespace that tells why its sockets leave.
-fn leaving() -> (Namespace, UnboundedReceiver<DisconnectReason>) {
+pub(crate) fn leaving() -> (Namespace, UnboundedReceiver<DisconnectReason>) {
     let (sender, reasons) = unbounded_channel();
     let namespace = Namespace::new().on_disconnect(move |reason: DisconnectReason| {
         let _ = sender.send(reason);

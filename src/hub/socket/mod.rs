@@ -1,5 +1,8 @@
 //! One client in one namespace.
 
+mod comeback;
+mod life;
+
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
@@ -15,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
-use super::emit::event_frame;
+use super::emit::{event_args, event_frame, packet_frame};
 use super::own_handlers::OwnHandlers;
 use super::request::SocketRequest;
 use super::taken::Taken;
@@ -23,12 +26,16 @@ use super::{
     AckBody, AckFuture, Answered, Asked, BoxHandler, Broadcast, Client, Command, Emitted, Grant,
     Handshake, Kept, Nsp, ToSocket,
 };
-use crate::engine::{DisconnectReason, EmitError, Frame, Pushed, Queued, Transport};
-use crate::protocol::Sid;
-use crate::protocol::socket_io::{EncodedPacket, Kind};
+use crate::engine::{DisconnectReason, EmitError, Frame, Queued, Transport};
+use crate::protocol::socket_io::EncodedPacket;
 use crate::protocol::websocket::{CloseCode, CloseFrame};
+use crate::protocol::{EncodedArgs, Sid};
 use crate::rooms::{Link, Member, Room, Rooms, Scope, Target};
 use crate::sync::Lock;
+
+pub(crate) use comeback::Comeback;
+pub(crate) use life::Ended;
+use life::State;
 
 /// One client in one namespace: the handle that handlers are given. Cloning it is cheap.
 ///
@@ -60,36 +67,26 @@ struct Inner {
     taken: Taken,
     /// Handlers that have started and not ended.
     pending: AtomicUsize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Middleware are deciding.
-    Connecting,
-    Connected,
-    Closed(Ended),
-}
-
-/// How it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ended {
-    pub(crate) reason: DisconnectReason,
-    /// Whether it was connected before. If not, nobody has seen it, and nobody is told.
-    pub(crate) was_connected: bool,
+    /// Where its namespace has a history.
+    comeback: Option<Box<Lock<Comeback>>>,
 }
 
 impl Socket {
+    /// `comeback` is there if its namespace has a history.
     pub(crate) fn new(
         id: Sid,
         nsp: Arc<Nsp>,
         client: Arc<Client>,
         auth: Option<ByteString>,
         extensions: Option<Box<Extensions>>,
+        comeback: Option<Comeback>,
     ) -> Self {
-        Self(Arc::new_cyclic(|link: &Weak<Inner>| Inner {
+        let stays = comeback.as_ref().and_then(Comeback::stays);
+        let socket = Self(Arc::new_cyclic(|link: &Weak<Inner>| Inner {
             member: Arc::new(
                 Member::new(id, Arc::clone(&client.outbox), link.clone())
-                    .observed(!nsp.handlers.outgoing.is_empty()),
+                    .observed(!nsp.handlers.outgoing.is_empty())
+                    .returning(stays.unwrap_or_default()),
             ),
             nsp,
             client,
@@ -101,7 +98,10 @@ impl Socket {
             handlers: OwnHandlers::default(),
             taken: Taken::default(),
             pending: AtomicUsize::new(0),
-        }))
+            comeback: comeback.map(|comeback| Box::new(Lock::new(comeback))),
+        }));
+        socket.take_back();
+        socket
     }
 
     /// Its id: 20 characters, known to its client, and not the secret id of the session. Node's `socket.id`.
@@ -126,6 +126,14 @@ impl Socket {
     #[must_use]
     pub fn connected(&self) -> bool {
         self.0.connected.load(Ordering::Acquire)
+    }
+
+    /// Whether its client has come back after it had lost its connection: then the socket has its old id, rooms and values,
+    /// and what was missed has been sent. Always false without [`Recovery`](crate::Recovery). Node's `socket.recovered`.
+    #[must_use]
+    pub fn recovered(&self) -> bool {
+        let comeback = self.0.comeback.as_ref();
+        comeback.is_some_and(|comeback| comeback.lock().recovered())
     }
 
     /// Sends an event to this client.
@@ -367,16 +375,28 @@ impl Socket {
         self.0.client.outbox.queued()
     }
 
-    /// Queues a frame as soon as there is room, unless the socket ends before.
-    pub(super) async fn send_when_writable(&self, frame: Frame) -> Result<(), EmitError> {
+    /// Queues an event as soon as there is room, unless the socket ends before.
+    pub(super) async fn send_when_writable(&self, args: EncodedArgs) -> Result<(), EmitError> {
+        if let Some(history) = self.0.nsp.members.history() {
+            return self.send_and_keep_when_writable(history, args).await;
+        }
         if !self.connected() {
             return Err(EmitError::Closed);
         }
+        let frame = packet_frame(args, self.nsp(), None);
         self.0.member.observe(&frame);
         let sending = self.0.member.outbox.send(frame);
         match select(sending, pin!(self.closed())).await {
             Either::Left((sent, _)) => sent,
             Either::Right(_) => Err(EmitError::Closed),
+        }
+    }
+
+    /// Queues an event that has been encoded, now or never.
+    pub(super) fn send_args(&self, args: EncodedArgs, volatile: bool) -> Result<(), EmitError> {
+        match self.0.nsp.members.history() {
+            Some(history) => self.send_and_keep(history, &args, volatile),
+            None => self.send(packet_frame(args, self.nsp(), None), volatile),
         }
     }
 
@@ -387,23 +407,22 @@ impl Socket {
         id: Option<u64>,
         volatile: bool,
     ) -> Result<(), EmitError> {
-        if !self.connected() {
-            return Err(EmitError::Closed);
+        match (id, self.0.nsp.members.history()) {
+            (None, Some(history)) => {
+                let args = event_args(event, args)?;
+                self.send_and_keep(history, &args, volatile)
+            }
+            _ if !self.connected() => Err(EmitError::Closed),
+            _ => self.send(event_frame(self.nsp(), event, args, id)?, volatile),
         }
-        let frame = event_frame(self.nsp(), event, args, id)?;
-        self.send(frame, volatile)
     }
 
     /// Queues a frame now or never.
-    pub(super) fn send(&self, frame: Frame, volatile: bool) -> Result<(), EmitError> {
+    fn send(&self, frame: Frame, volatile: bool) -> Result<(), EmitError> {
         if !self.connected() {
             return Err(EmitError::Closed);
         }
-        match self.0.member.send(frame, volatile) {
-            Pushed::Queued | Pushed::Dropped => Ok(()),
-            Pushed::Full(bytes) => Err(EmitError::Full(bytes)),
-            Pushed::Closed => Err(EmitError::Closed),
-        }
+        self.0.member.send(frame, volatile).into_result()
     }
 
     /// Queues a packet of the protocol's own, whatever the limits.
@@ -426,52 +445,6 @@ impl Socket {
     /// The next handler sees what is added to the request's extensions.
     pub(crate) fn grant(&self, grant: Grant) {
         self.0.request.grant(grant);
-    }
-
-    /// Middleware have admitted it: it joins the namespace, behind the packet that tells its client. Returns false when it is
-    /// over already.
-    pub(crate) fn connect(&self) -> bool {
-        let reply = [r#"{"sid":""#, self.id().as_str(), r#""}"#].concat();
-        let packet = EncodedPacket::plain(Kind::Connect, self.nsp(), Some(&reply));
-        let mut state = self.0.state.lock();
-        if *state != State::Connecting {
-            return false;
-        }
-        // Under the lock: nobody may emit before the client knows of the socket.
-        self.push_owed(packet);
-        *state = State::Connected;
-        self.0.connected.store(true, Ordering::Release);
-        drop(state);
-        self.0.nsp.members.insert(&self.0.member);
-        true
-    }
-
-    /// It leaves its namespace and rooms. Returns true for the one caller who ended it.
-    pub(crate) fn end(&self, reason: DisconnectReason) -> bool {
-        let mut state = self.0.state.lock();
-        if matches!(*state, State::Closed(_)) {
-            return false;
-        }
-        let was_connected = *state == State::Connected;
-        *state = State::Closed(Ended {
-            reason,
-            was_connected,
-        });
-        self.0.connected.store(false, Ordering::Release);
-        drop(state);
-        self.0.nsp.members.remove(&self.0.member);
-        self.0.member.close_acks();
-        self.0.closed.notify_waiters();
-        true
-    }
-
-    /// How it ended, if it has.
-    pub(crate) fn ended(&self) -> Option<Ended> {
-        let state = *self.0.state.lock();
-        match state {
-            State::Closed(ended) => Some(ended),
-            State::Connecting | State::Connected => None,
-        }
     }
 
     pub(crate) fn add_pending(&self) {
@@ -594,6 +567,14 @@ impl Link for Inner {
         if let Some(socket) = self.member.link.upgrade().and_then(Socket::from_link) {
             self.nsp.handlers.outgoing.call(&socket, frame);
         }
+    }
+
+    fn supersede(&self) {
+        let reason = DisconnectReason::TransportClose;
+        if let Some(socket) = self.member.link.upgrade().and_then(Socket::from_link) {
+            socket.end(reason);
+        }
+        self.client.command(Command::Lost(reason));
     }
 }
 

@@ -1,0 +1,352 @@
+//! A socket whose client may lose its connection and come back.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Context;
+
+use futures_util::future::{Either, select};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::Socket;
+use super::life::Ended;
+use crate::engine::{EmitError, Outbox, Pushed, Sending};
+use crate::hub::emit::frame_at;
+use crate::hub::{Grant, new_sid};
+use crate::panics::let_go;
+use crate::protocol::{EncodedArgs, Sid};
+use crate::rooms::{Asker, Audience, Away, Claim, Forgotten, History, Kept, Offset, Stay};
+
+/// The private side of a socket.
+#[derive(Debug)]
+pub(crate) struct Comeback {
+    /// Known to its client alone, who brings it when it comes back.
+    pid: Sid,
+    /// The last event before it was admitted first.
+    began: u64,
+    /// What it comes back to, until it is admitted.
+    claimed: Option<Claimed>,
+    recovered: bool,
+}
+
+#[derive(Debug)]
+struct Claimed {
+    away: Away,
+    /// The last event that its client has seen.
+    after: u64,
+    /// If more has been missed than is kept.
+    fresh: Sid,
+}
+
+/// What the client says in its CONNECT, among what else there is.
+#[derive(Deserialize)]
+struct Wanted<'a> {
+    #[serde(borrow)]
+    pid: Cow<'a, str>,
+    /// Not there if it has seen no event.
+    #[serde(borrow, default)]
+    offset: Option<Cow<'a, str>>,
+}
+
+/// What users keep with a socket that is away.
+struct Data(Grant);
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(let_go);
+    }
+}
+
+impl Comeback {
+    /// Of a new socket, or of one that its client says to come back to. None if there are no random bytes.
+    pub(crate) fn new(history: &History, auth: Option<&str>) -> Option<Self> {
+        let fresh = new_sid()?;
+        let wanted = auth.and_then(|auth| serde_json::from_str::<Wanted<'_>>(auth).ok());
+        let claimed = wanted.and_then(|wanted| wanted.claim(history, fresh));
+        Some(match claimed {
+            None => Self {
+                pid: fresh,
+                began: 0,
+                claimed: None,
+                recovered: false,
+            },
+            Some((pid, claimed)) => Self {
+                pid,
+                began: claimed.away.began,
+                claimed: Some(claimed),
+                recovered: true,
+            },
+        })
+    }
+
+    /// The socket's id, if it comes back.
+    pub(crate) fn id(&self) -> Option<Sid> {
+        self.claimed.as_ref().map(|claimed| claimed.away.id)
+    }
+
+    pub(super) fn stays(&self) -> Option<Vec<Stay>> {
+        self.claimed
+            .as_ref()
+            .map(|claimed| claimed.away.stays.clone())
+    }
+
+    pub(super) const fn recovered(&self) -> bool {
+        self.recovered
+    }
+}
+
+impl Wanted<'_> {
+    fn claim(&self, history: &History, fresh: Sid) -> Option<(Sid, Claimed)> {
+        let pid = self.pid.parse().ok()?;
+        // The first time it may be held by a socket whose connection is not known to be lost.
+        for _ in 0..2 {
+            let mut forgotten = Forgotten::default();
+            let mut kept = history.lock();
+            let claim = kept.sessions.claim(pid, now(), &mut forgotten);
+            let after = match &claim {
+                Claim::Away(away) => self.after(&kept, away.began),
+                Claim::Held(_) | Claim::Nothing => None,
+            };
+            if after.is_none() && matches!(claim, Claim::Away(_)) {
+                kept.sessions.end(pid);
+            }
+            // What users keep with it is dropped with no lock held.
+            drop(kept);
+            match claim {
+                Claim::Nothing => return None,
+                Claim::Held(socket) => socket.supersede(),
+                Claim::Away(away) => {
+                    let claimed = |after| Claimed { away, after, fresh };
+                    return after.map(|after| (pid, claimed(after)));
+                }
+            }
+        }
+        None
+    }
+
+    /// The last event that it has seen, if what came later is still there.
+    fn after(&self, kept: &Kept, began: u64) -> Option<u64> {
+        let after = match self.offset.as_deref().map(|offset| kept.log.parse(offset)) {
+            None | Some(Some(Offset::Elsewhere)) => began,
+            // Clients keep the offset of a socket that they had before.
+            Some(Some(Offset::At(number))) => number.max(began),
+            Some(None) => return None,
+        };
+        kept.log.reaches(after).then_some(after)
+    }
+}
+
+impl Socket {
+    /// Takes back what is kept of it, if it comes back.
+    pub(super) fn take_back(&self) {
+        let (Some(history), Some(comeback)) = (self.0.nsp.members.history(), &self.0.comeback)
+        else {
+            return;
+        };
+        let comeback = comeback.lock();
+        let Some(claimed) = &comeback.claimed else {
+            return;
+        };
+        let (pid, data) = (comeback.pid, Arc::clone(&claimed.away.data));
+        drop(comeback);
+        history
+            .lock()
+            .sessions
+            .hold(pid, self.0.member.link.clone());
+        if let Some(Data(kept)) = data.downcast_ref() {
+            self.grant(kept.clone());
+        }
+    }
+
+    /// Joins the namespace as the socket that it was, or as a new one.
+    pub(super) fn come_back(&self, history: &History) -> bool {
+        let Some(comeback) = &self.0.comeback else {
+            return false;
+        };
+        let mut kept = history.lock();
+        // Nobody ends it while the history is locked.
+        if self.ended().is_some() {
+            return false;
+        }
+        let mut comeback = comeback.lock();
+        let claimed = comeback.claimed.take();
+        let mut missed = Vec::new();
+        if let Some(claimed) = &claimed {
+            let (id, stays) = (self.id(), &self.0.member.stays());
+            let asker = Asker { id, stays };
+            match kept.log.since(claimed.after, asker) {
+                Some(frames) => missed = frames,
+                None => {
+                    // Middleware have taken so long that some of it is gone.
+                    kept.sessions.end(comeback.pid);
+                    self.0.member.abandon(&claimed.away.stays);
+                    comeback.pid = claimed.fresh;
+                    comeback.recovered = false;
+                }
+            }
+        }
+        if !comeback.recovered {
+            comeback.began = kept.log.last();
+        }
+        let pid = comeback.pid;
+        if comeback.recovered {
+            tracing::debug!(socket = %self.id(), missed = missed.len(), "recovered");
+        }
+        drop(comeback);
+        kept.sessions.hold(pid, self.0.member.link.clone());
+        let opened = self.open(Some(pid), missed);
+        self.0.nsp.members.insert(&self.0.member);
+        drop(kept);
+        drop(claimed);
+        opened
+    }
+
+    /// Keeps what its client may come back to.
+    pub(super) fn keep(&self, kept: &mut Kept, ended: Ended, forgotten: &mut Forgotten) {
+        let Some(comeback) = &self.0.comeback else {
+            return;
+        };
+        let mut comeback = comeback.lock();
+        let claimed = comeback.claimed.take();
+        let away = if ended.was_connected && ended.reason.is_recoverable() {
+            Some(Away {
+                id: self.id(),
+                began: comeback.began,
+                stays: self.0.member.stays(),
+                data: Arc::new(Data(self.0.request.added())),
+                until: kept.sessions.until(now()),
+            })
+        } else {
+            // It was not let in, but may try again.
+            claimed.map(|claimed| claimed.away)
+        };
+        match away {
+            Some(away) => kept.sessions.keep(comeback.pid, away, forgotten),
+            None => kept.sessions.end(comeback.pid),
+        }
+    }
+
+    /// Queues an event, or keeps it for when the client comes back.
+    pub(super) fn send_and_keep(
+        &self,
+        history: &History,
+        args: &EncodedArgs,
+        volatile: bool,
+    ) -> Result<(), EmitError> {
+        let connected = self.connected();
+        if history.observed && connected {
+            self.0.member.observe(&frame_at(args, self.nsp(), None));
+        }
+        let mut forgotten = Forgotten::default();
+        let mut kept = history.lock();
+        let number = kept.log.last() + u64::from(!volatile);
+        let frame = frame_at(args, self.nsp(), Some(&kept.log.offset(number)));
+        let mut pushed = match self.holder() {
+            Some(outbox) => outbox.push(frame.clone(), volatile),
+            None => Pushed::Closed,
+        };
+        if pushed == Pushed::Closed && !volatile && self.is_known(&kept) {
+            pushed = Pushed::Queued;
+        }
+        if pushed == Pushed::Queued && !volatile {
+            let audience = Audience::Socket(self.id());
+            kept.log
+                .append(now(), audience, frame.clone(), &mut forgotten);
+        }
+        // Frames hold bytes of users, which are dropped with no lock held.
+        drop(kept);
+        drop(forgotten);
+        self.0.nsp.sweep();
+        pushed.into_result()
+    }
+
+    /// The same, as soon as there is room.
+    pub(super) async fn send_and_keep_when_writable(
+        &self,
+        history: &History,
+        args: EncodedArgs,
+    ) -> Result<(), EmitError> {
+        if !self.connected() {
+            return self.send_and_keep(history, &args, false);
+        }
+        if history.observed {
+            self.0.member.observe(&frame_at(&args, self.nsp(), None));
+        }
+        let mut unsent = Unsent {
+            history,
+            number: None,
+        };
+        let mut sending: Option<Sending<'_>> = None;
+        let sent = std::future::poll_fn(|cx: &mut Context<'_>| {
+            if let Some(sending) = &mut sending {
+                return Pin::new(sending).poll(cx);
+            }
+            let mut forgotten = Forgotten::default();
+            let mut kept = history.lock();
+            let number = kept.log.last() + 1;
+            let frame = frame_at(&args, self.nsp(), Some(&kept.log.offset(number)));
+            let audience = Audience::Socket(self.id());
+            kept.log
+                .append(now(), audience, frame.clone(), &mut forgotten);
+            unsent.number = Some(number);
+            // It has its place in the queue, or in the line for it, before another event has the next number.
+            let sent = Pin::new(sending.insert(self.0.member.outbox.send(frame))).poll(cx);
+            drop(kept);
+            drop(forgotten);
+            sent
+        });
+        let sent = match select(pin!(sent), pin!(self.closed())).await {
+            Either::Left((sent, _)) => sent.is_ok(),
+            Either::Right(_) => false,
+        };
+        if sent || self.is_known(&history.lock()) {
+            unsent.number = None;
+            self.0.nsp.sweep();
+            return Ok(());
+        }
+        Err(EmitError::Closed)
+    }
+
+    /// Where its client is now: with this socket, or with the one that it has come back to.
+    fn holder(&self) -> Option<Arc<Outbox>> {
+        if self.connected() {
+            return Some(Arc::clone(&self.0.member.outbox));
+        }
+        let holder = self.0.nsp.members.get(self.id())?;
+        Some(Arc::clone(&holder.outbox))
+    }
+
+    /// Whether its client is here or may come back.
+    fn is_known(&self, kept: &Kept) -> bool {
+        let comeback = self.0.comeback.as_ref();
+        comeback.is_some_and(|comeback| kept.sessions.knows(comeback.lock().pid))
+    }
+}
+
+/// An event that is kept, but whose sender may still change its mind.
+struct Unsent<'a> {
+    history: &'a History,
+    number: Option<u64>,
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let withdrawn = self.history.lock().log.withdraw(number);
+            drop(withdrawn);
+        }
+    }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Data").field(&self.0.len()).finish()
+    }
+}

@@ -1,0 +1,108 @@
+//! From connecting to closed.
+
+use std::sync::atomic::Ordering;
+
+use super::Socket;
+use crate::engine::{DisconnectReason, Frame};
+use crate::protocol::Sid;
+use crate::protocol::socket_io::{EncodedPacket, Kind};
+use crate::rooms::{Forgotten, History};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Middleware are deciding.
+    Connecting,
+    Connected,
+    Closed(Ended),
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) reason: DisconnectReason,
+    /// Whether it was connected before. If not, nobody has seen it, and nobody is told.
+    pub(crate) was_connected: bool,
+}
+
+impl Socket {
+    /// Middleware have admitted it: it joins the namespace, behind the packet that tells its client. Returns false when it is
+    /// over already.
+    pub(crate) fn connect(&self) -> bool {
+        if let Some(history) = self.0.nsp.members.history() {
+            return self.come_back(history);
+        }
+        let opened = self.open(None, Vec::new());
+        if opened {
+            self.0.nsp.members.insert(&self.0.member);
+        }
+        opened
+    }
+
+    /// Tells its client, who has `missed` something if it comes back.
+    pub(super) fn open(&self, pid: Option<Sid>, missed: Vec<Frame>) -> bool {
+        let id = self.id();
+        let reply = match &pid {
+            None => [r#"{"sid":""#, id.as_str(), r#""}"#].concat(),
+            Some(pid) => [
+                r#"{"sid":""#,
+                id.as_str(),
+                r#"","pid":""#,
+                pid.as_str(),
+                r#""}"#,
+            ]
+            .concat(),
+        };
+        let packet = EncodedPacket::plain(Kind::Connect, self.nsp(), Some(&reply));
+        let mut state = self.0.state.lock();
+        if *state != State::Connecting {
+            return false;
+        }
+        // Under the lock: nobody may emit before the client knows of the socket.
+        self.push_owed(packet);
+        for frame in missed {
+            self.0.client.outbox.push_owed(frame);
+        }
+        *state = State::Connected;
+        self.0.connected.store(true, Ordering::Release);
+        true
+    }
+
+    /// It leaves its namespace and rooms. Returns true for the one caller who ended it.
+    pub(crate) fn end(&self, reason: DisconnectReason) -> bool {
+        let mut forgotten = Forgotten::default();
+        // Who comes back meanwhile finds it here or away, but nowhere between.
+        let history = self.0.nsp.members.history();
+        let mut kept = history.map(History::lock);
+        let mut state = self.0.state.lock();
+        if matches!(*state, State::Closed(_)) {
+            return false;
+        }
+        let was_connected = *state == State::Connected;
+        let ended = Ended {
+            reason,
+            was_connected,
+        };
+        *state = State::Closed(ended);
+        self.0.connected.store(false, Ordering::Release);
+        drop(state);
+        self.0.nsp.members.remove(&self.0.member);
+        if let Some(kept) = &mut kept {
+            self.keep(kept, ended, &mut forgotten);
+        }
+        drop(kept);
+        drop(forgotten);
+        self.0.nsp.sweep();
+        self.0.member.close_acks();
+        self.0.closed.notify_waiters();
+        true
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        let state = *self.0.state.lock();
+        match state {
+            State::Closed(ended) => Some(ended),
+            State::Connecting | State::Connected => None,
+        }
+    }
+}

@@ -1,0 +1,456 @@
+//! The events of a namespace, in order, with whom they were for.
+
+use std::collections::VecDeque;
+
+use std::time::{Duration, Instant};
+
+use super::Forgotten;
+use crate::engine::Frame;
+use crate::protocol::Sid;
+use crate::rooms::{Room, Target};
+
+/// What an event that is kept costs beside its bytes.
+const OVERHEAD: usize = 128;
+
+/// How many stays of a socket in rooms that it has left are remembered.
+const MAX_ENDED: usize = 1024;
+
+/// Numbers events from 1, and keeps the last of them within its limits.
+#[derive(Debug)]
+pub(crate) struct Log {
+    epoch: [u8; Self::EPOCH],
+    max_packets: usize,
+    max_bytes: usize,
+    keep: Duration,
+    /// The number of the last event.
+    last: u64,
+    entries: VecDeque<Entry>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: Instant,
+    audience: Audience,
+    /// None if it was withdrawn.
+    frame: Option<Frame>,
+    size: usize,
+}
+
+/// Whom an event was for.
+#[derive(Debug)]
+pub(crate) enum Audience {
+    Socket(Sid),
+    Target(Target),
+}
+
+/// The time that a socket was in a room: from after one event up to another one.
+#[derive(Clone, Debug)]
+pub(crate) struct Stay {
+    pub(crate) room: Room,
+    pub(crate) after: u64,
+    pub(crate) until: Option<u64>,
+}
+
+/// Who asks for what it has missed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker<'a> {
+    pub(crate) id: Sid,
+    pub(crate) stays: &'a [Stay],
+}
+
+/// What a client has seen last: the place in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offset {
+    At(u64),
+    /// Of another log: that of a server that is no more. So the client has seen nothing of this one.
+    Elsewhere,
+}
+
+impl Log {
+    /// How long the part of an offset is that tells one log from others.
+    pub(crate) const EPOCH: usize = 6;
+
+    pub(crate) fn new(
+        epoch: [u8; Self::EPOCH],
+        max_packets: usize,
+        max_bytes: usize,
+        keep: Duration,
+    ) -> Self {
+        Self {
+            epoch,
+            max_packets,
+            max_bytes,
+            keep,
+            last: 0,
+            entries: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+
+    /// The number of the last event, 0 before the first.
+    pub(crate) const fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// The number of the last event that is forgotten.
+    fn lost(&self) -> u64 {
+        self.last - self.entries.len() as u64
+    }
+
+    /// The offset of an event, as clients get it.
+    pub(crate) fn offset(&self, number: u64) -> String {
+        let epoch = str::from_utf8(&self.epoch).unwrap_or_default();
+        format!("{epoch}{number}")
+    }
+
+    /// Reads what [`offset`](Self::offset) has written, whatever log it was.
+    pub(crate) fn parse(&self, offset: &str) -> Option<Offset> {
+        let (epoch, number) = offset.split_at_checked(Self::EPOCH)?;
+        let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let number = number.parse().ok().filter(|_| digits)?;
+        Some(if epoch.as_bytes() == self.epoch {
+            Offset::At(number)
+        } else {
+            Offset::Elsewhere
+        })
+    }
+
+    /// Keeps one more event, whose number is then the last one.
+    pub(crate) fn append(
+        &mut self,
+        now: Instant,
+        audience: Audience,
+        frame: Frame,
+        forgotten: &mut Forgotten,
+    ) {
+        let size = frame.size() + audience.size() + OVERHEAD;
+        self.last += 1;
+        self.bytes += size;
+        self.entries.push_back(Entry {
+            at: now,
+            audience,
+            frame: Some(frame),
+            size,
+        });
+        while self.entries.len() > self.max_packets || self.bytes > self.max_bytes {
+            self.forget_first(forgotten);
+        }
+        self.expire(now, forgotten);
+    }
+
+    /// An event that was kept shall not be replayed.
+    pub(crate) fn withdraw(&mut self, number: u64) -> Option<Frame> {
+        let at = number.checked_sub(self.lost() + 1)?;
+        self.entries
+            .get_mut(usize::try_from(at).ok()?)?
+            .frame
+            .take()
+    }
+
+    pub(crate) fn expire(&mut self, now: Instant, forgotten: &mut Forgotten) {
+        while self.next_expiry().is_some_and(|at| at <= now) {
+            self.forget_first(forgotten);
+        }
+    }
+
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        // What would never be reached is a time that no clock has.
+        self.entries.front()?.at.checked_add(self.keep)
+    }
+
+    fn forget_first(&mut self, forgotten: &mut Forgotten) {
+        if let Some(entry) = self.entries.pop_front() {
+            self.bytes -= entry.size;
+            forgotten.frames.extend(entry.frame);
+        }
+    }
+
+    /// The events after one that were for a socket. None if not all of them are there any more, or there was no such event.
+    pub(crate) fn since(&self, number: u64, asker: Asker<'_>) -> Option<Vec<Frame>> {
+        if number > self.last {
+            return None;
+        }
+        let seen = number.checked_sub(self.lost())?;
+        let skipped = usize::try_from(seen).ok()?;
+        let numbered = (number + 1..).zip(self.entries.range(skipped..));
+        let missed = numbered.filter(|(number, entry)| entry.audience.had(*number, asker));
+        Some(
+            missed
+                .filter_map(|(_, entry)| entry.frame.clone())
+                .collect(),
+        )
+    }
+
+    /// Whether [`since`](Self::since) would give an answer.
+    pub(crate) fn reaches(&self, number: u64) -> bool {
+        (self.lost()..=self.last).contains(&number)
+    }
+
+    /// A socket leaves a room: from the next event on it is not there.
+    pub(crate) fn leave(&self, stays: &mut Vec<Stay>, room: &str) {
+        let here = |stay: &&mut Stay| stay.until.is_none() && *stay.room == *room;
+        if let Some(stay) = stays.iter_mut().find(here) {
+            stay.until = Some(self.last);
+        }
+        // Of some stays no event is left, or there was none.
+        let lost = self.lost();
+        stays.retain(|stay| stay.until.is_none_or(|until| until > lost.max(stay.after)));
+        let ended = stays.iter().filter(|stay| stay.until.is_some()).count();
+        if ended > MAX_ENDED
+            && let Some(oldest) = stays.iter().position(|stay| stay.until.is_some())
+        {
+            stays.remove(oldest);
+        }
+    }
+}
+
+impl Audience {
+    /// Whether a socket was among those whom event `number` was for.
+    fn had(&self, number: u64, asker: Asker<'_>) -> bool {
+        match self {
+            Self::Socket(id) => *id == asker.id,
+            Self::Target(target) => {
+                let was_in = |room: &Room| asker.was_in(room, number);
+                (target.rooms.is_empty() || target.rooms.iter().any(was_in))
+                    && !target.except.iter().any(was_in)
+                    && target.except_id != Some(asker.id)
+            }
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Self::Socket(_) => 0,
+            Self::Target(target) => {
+                let rooms = target.rooms.iter().chain(&target.except);
+                rooms.map(|room| room.len() + size_of::<Room>()).sum()
+            }
+        }
+    }
+}
+
+impl Asker<'_> {
+    /// Whether it was in a room when event `number` came.
+    fn was_in(&self, room: &str, number: u64) -> bool {
+        let during = |stay: &Stay| {
+            *stay.room == *room
+                && stay.after < number
+                && stay.until.is_none_or(|until| number <= until)
+        };
+        *room == *self.id.as_str() || self.stays.iter().any(during)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::protocol::socket_io::{EncodedPacket, Kind};
+
+    /// A frame that can be told from others.
+    fn frame(number: u64) -> Frame {
+        Frame::new(EncodedPacket::plain(
+            Kind::Disconnect,
+            &format!("/{number}"),
+            None,
+        ))
+    }
+
+    fn number(frame: &Frame) -> u64 {
+        let text = str::from_utf8(frame.text()).unwrap();
+        text.trim_start_matches("41/")
+            .trim_end_matches(',')
+            .parse()
+            .unwrap()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any time will do")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    fn log(max_packets: usize) -> Log {
+        Log::new(*b"abcdef", max_packets, usize::MAX, Duration::from_secs(60))
+    }
+
+    fn id(n: u8) -> Sid {
+        Sid::from_random([n; 15])
+    }
+
+    fn append(log: &mut Log, now: Instant, audience: Audience) {
+        let next = frame(log.last() + 1);
+        let mut forgotten = Forgotten::default();
+        log.append(now, audience, next, &mut forgotten);
+        drop(forgotten);
+    }
+
+    fn to(rooms: &[&str], except: &[&str]) -> Audience {
+        let names = |names: &[&str]| names.iter().map(|&name| name.into()).collect();
+        Audience::Target(Target {
+            rooms: names(rooms),
+            except: names(except),
+            ..Target::default()
+        })
+    }
+
+    fn since(log: &Log, number_seen: u64, id: Sid, stays: &[Stay]) -> Option<Vec<u64>> {
+        let missed = log.since(number_seen, Asker { id, stays })?;
+        Some(missed.iter().map(number).collect())
+    }
+
+    #[test]
+    fn offsets_are_read_as_they_were_written() {
+        let log = log(10);
+        for number in [0, 1, 77, u64::MAX] {
+            assert_eq!(log.parse(&log.offset(number)), Some(Offset::At(number)));
+        }
+        assert_eq!(log.parse("ABCDEF12"), Some(Offset::Elsewhere));
+        for text in [
+            "", "abcdef", "abcdef+1", "abcdef-1", "abcdef1 ", "abcd", "abcdeä1",
+        ] {
+            assert_eq!(log.parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn whom_an_event_was_for_is_remembered() {
+        let (mut log, now) = (log(10), now());
+        append(&mut log, now, to(&[], &[]));
+        append(&mut log, now, to(&["a"], &[]));
+        append(&mut log, now, to(&["a", "b"], &["c"]));
+        append(&mut log, now, Audience::Socket(id(1)));
+        append(&mut log, now, to(&[id(2).as_str()], &[]));
+        append(&mut log, now, to(&[], &[id(2).as_str()]));
+        append(
+            &mut log,
+            now,
+            Audience::Target(Target {
+                except_id: Some(id(1)),
+                ..Target::default()
+            }),
+        );
+        let stay = |room: &str| Stay {
+            room: room.into(),
+            after: 0,
+            until: None,
+        };
+        assert_eq!(since(&log, 0, id(1), &[]), Some(vec![1, 4, 6]));
+        assert_eq!(since(&log, 0, id(2), &[]), Some(vec![1, 5, 7]));
+        assert_eq!(
+            since(&log, 0, id(3), &[stay("a")]),
+            Some(vec![1, 2, 3, 6, 7])
+        );
+        assert_eq!(
+            since(&log, 0, id(3), &[stay("b"), stay("c")]),
+            Some(vec![1, 6, 7])
+        );
+        assert_eq!(since(&log, 6, id(3), &[]), Some(vec![7]));
+        assert_eq!(since(&log, 7, id(3), &[]), Some(vec![]));
+        assert_eq!(since(&log, 8, id(3), &[]), None);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_taken_for_nothing() {
+        let (mut log, now) = (log(2), now());
+        for _ in 0..3 {
+            append(&mut log, now, to(&[], &[]));
+        }
+        assert_eq!(since(&log, 0, id(1), &[]), None);
+        assert_eq!(since(&log, 1, id(1), &[]), Some(vec![2, 3]));
+        assert!(!log.reaches(0) && log.reaches(1) && log.reaches(3) && !log.reaches(4));
+        let mut forgotten = Forgotten::default();
+        log.expire(now + Duration::from_secs(60), &mut forgotten);
+        assert_eq!(forgotten.frames.len(), 2);
+        assert_eq!((log.bytes, log.next_expiry()), (0, None));
+        assert_eq!(since(&log, 2, id(1), &[]), None);
+        // Who has seen all misses nothing.
+        assert_eq!(since(&log, 3, id(1), &[]), Some(vec![]));
+    }
+
+    #[test]
+    fn what_was_withdrawn_is_missed_by_nobody() {
+        let (mut log, now) = (log(10), now());
+        for _ in 0..3 {
+            append(&mut log, now, Audience::Socket(id(1)));
+        }
+        assert!(log.withdraw(2).is_some());
+        assert!(log.withdraw(2).is_none());
+        assert!(log.withdraw(0).is_none());
+        assert!(log.withdraw(4).is_none());
+        assert_eq!(since(&log, 0, id(1), &[]), Some(vec![1, 3]));
+    }
+
+    #[test]
+    fn so_many_stays_that_are_over_are_remembered() {
+        let (mut log, now) = (log(usize::MAX), now());
+        let mut stays = Vec::new();
+        for _ in 0..MAX_ENDED + 10 {
+            stays.push(Stay {
+                room: "a".into(),
+                after: log.last(),
+                until: None,
+            });
+            append(&mut log, now, to(&["a"], &[]));
+            log.leave(&mut stays, "a");
+        }
+        assert_eq!(stays.len(), MAX_ENDED);
+        assert_eq!(since(&log, 0, id(1), &stays).unwrap().len(), MAX_ENDED);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Join(u8),
+        Leave(u8),
+        Emit(Vec<u8>, Vec<u8>),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let rooms = || proptest::collection::vec(0..4_u8, 0..3);
+        prop_oneof![
+            (0..4_u8).prop_map(Step::Join),
+            (0..4_u8).prop_map(Step::Leave),
+            (rooms(), rooms()).prop_map(|(to, except)| Step::Emit(to, except)),
+        ]
+    }
+
+    proptest! {
+        /// What a socket would have got had it been there, is what it has missed.
+        #[test]
+        fn exactly_what_was_for_it_is_missed(steps in proptest::collection::vec(step(), 0..60), seen in 0..30_u64) {
+            let (mut log, now) = (log(usize::MAX), now());
+            let (mut rooms, mut stays) = (std::collections::BTreeSet::new(), Vec::new());
+            let mut had = Vec::new();
+            let name = |room: u8| format!("r{room}");
+            for step in steps {
+                match step {
+                    Step::Join(room) => {
+                        if rooms.insert(room) {
+                            stays.push(Stay { room: name(room).into(), after: log.last(), until: None });
+                        }
+                    }
+                    Step::Leave(room) => {
+                        rooms.remove(&room);
+                        log.leave(&mut stays, &name(room));
+                    }
+                    Step::Emit(for_rooms, except) => {
+                        let names = |rooms: &[u8]| rooms.iter().map(|&room| name(room).into()).collect();
+                        let target = Target { rooms: names(&for_rooms), except: names(&except), ..Target::default() };
+                        append(&mut log, now, Audience::Target(target));
+                        let reached = for_rooms.is_empty() || for_rooms.iter().any(|room| rooms.contains(room));
+                        if reached && !except.iter().any(|room| rooms.contains(room)) {
+                            had.push(log.last());
+                        }
+                    }
+                }
+            }
+            if seen <= log.last() {
+                had.retain(|&number| number > seen);
+                prop_assert_eq!(since(&log, seen, id(1), &stays), Some(had));
+            } else {
+                prop_assert_eq!(since(&log, seen, id(1), &stays), None);
+            }
+        }
+    }
+}

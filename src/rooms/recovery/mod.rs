@@ -1,0 +1,82 @@
+//! Connection state recovery: what was sent to a namespace, and who may come back for it.
+//!
+//! Everything that is kept lies behind one lock. Emits to the namespace, joins and leaves take it too: so the order of the
+//! log is that of every client's own queue, and the last offset that a client has seen tells all that it has had.
+
+mod log;
+mod options;
+mod sessions;
+
+use std::sync::MutexGuard;
+use std::time::{Duration, Instant};
+
+use crate::engine::Frame;
+use crate::sync::Lock;
+
+pub(crate) use log::{Asker, Audience, Log, Offset, Stay};
+pub use options::Recovery;
+pub(crate) use sessions::{Away, Claim, Sessions};
+
+/// What a namespace keeps.
+#[derive(Debug)]
+pub(crate) struct History {
+    pub(crate) options: Recovery,
+    /// Whether somebody wants to see what is emitted.
+    pub(crate) observed: bool,
+    kept: Lock<Kept>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) log: Log,
+    pub(crate) sessions: Sessions,
+}
+
+/// What is not kept any more. Frames and sessions hold values of users, which are to be dropped with no lock held.
+#[derive(Debug, Default)]
+#[must_use = "to be dropped when no lock is held"]
+pub(crate) struct Forgotten {
+    frames: Vec<Frame>,
+    sessions: Vec<Away>,
+}
+
+impl History {
+    /// `detection` is how long it takes to notice that a connection is lost: what was sent meanwhile is missed too.
+    pub(crate) fn new(
+        epoch: [u8; Log::EPOCH],
+        options: Recovery,
+        observed: bool,
+        detection: Duration,
+    ) -> Self {
+        let keep = options.max_duration.saturating_add(detection);
+        let log = Log::new(epoch, options.max_packets, options.max_bytes, keep);
+        let sessions = Sessions::new(options.max_duration, options.max_sessions);
+        Self {
+            options,
+            observed,
+            kept: Lock::new(Kept { log, sessions }),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        let kept = self.lock();
+        kept.log.next_expiry().is_none() && kept.sessions.next_expiry().is_none()
+    }
+
+    /// Forgets what is too old. Gives the time at which there will be more of that, if anything is left.
+    pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
+        let mut forgotten = Forgotten::default();
+        let mut kept = self.lock();
+        let Kept { log, sessions } = &mut *kept;
+        log.expire(now, &mut forgotten);
+        sessions.expire(now, &mut forgotten);
+        let next = [log.next_expiry(), sessions.next_expiry()];
+        drop(kept);
+        drop(forgotten);
+        next.into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,264 @@
+//! The private ids of sockets, and what is kept of those whose connection is lost.
+//!
+//! ```text
+//!             admitted                connection lost
+//!   unknown ───────────▶ held by a socket ─────────▶ away ──▶ unknown: too late, or too many
+//!                               ▲                     │
+//!                               └─────────────────────┘
+//!                                claimed; refused: away again
+//! ```
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+
+use super::{Forgotten, Stay};
+use crate::protocol::Sid;
+use crate::rooms::Link;
+
+/// What is kept of a socket.
+#[derive(Clone)]
+pub(crate) struct Away {
+    pub(crate) id: Sid,
+    /// The last event before it was admitted first.
+    pub(crate) began: u64,
+    pub(crate) stays: Vec<Stay>,
+    /// What users keep with it.
+    pub(crate) data: Arc<dyn Any + Send + Sync>,
+    /// When it is forgotten.
+    pub(crate) until: Instant,
+}
+
+enum Place {
+    Held(Weak<dyn Link>),
+    Away(Away),
+    /// Its client has come for it, and it is about to be held.
+    Claimed,
+}
+
+/// What there is for who brings a private id.
+pub(crate) enum Claim {
+    /// The socket is not known to have lost its connection.
+    Held(Arc<dyn Link>),
+    /// It is no longer away, and is to be [held](Sessions::hold) or [ended](Sessions::end) next.
+    Away(Away),
+    Nothing,
+}
+
+/// By private id.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    // Only we make these ids, so the hasher need not withstand chosen keys.
+    places: FxHashMap<Sid, Place>,
+    /// Those that are away, the first to be forgotten first.
+    away: BTreeSet<(Instant, Sid)>,
+    keep: Duration,
+    max: usize,
+}
+
+impl Sessions {
+    pub(super) fn new(keep: Duration, max: usize) -> Self {
+        Self {
+            keep,
+            max,
+            ..Self::default()
+        }
+    }
+
+    /// A socket has come, or come back.
+    pub(crate) fn hold(&mut self, pid: Sid, link: Weak<dyn Link>) {
+        self.places.insert(pid, Place::Held(link));
+    }
+
+    /// Whether such a socket is here or may come back.
+    pub(crate) fn knows(&self, pid: Sid) -> bool {
+        self.places.contains_key(&pid)
+    }
+
+    /// Until when a socket is kept whose connection is lost now.
+    pub(crate) fn until(&self, now: Instant) -> Instant {
+        // What is as good as for ever has no place in a clock.
+        now.checked_add(self.keep).unwrap_or(now)
+    }
+
+    /// Keeps a socket that has lost its connection, or could not come back.
+    pub(crate) fn keep(&mut self, pid: Sid, away: Away, forgotten: &mut Forgotten) {
+        self.away.insert((away.until, pid));
+        self.places.insert(pid, Place::Away(away));
+        while self.away.len() > self.max {
+            self.forget_first(forgotten);
+        }
+    }
+
+    /// A socket will not come back.
+    pub(crate) fn end(&mut self, pid: Sid) {
+        if let Some(Place::Held(_) | Place::Claimed) = self.places.get(&pid) {
+            self.places.remove(&pid);
+        }
+    }
+
+    pub(crate) fn claim(&mut self, pid: Sid, now: Instant, forgotten: &mut Forgotten) -> Claim {
+        match self.places.remove(&pid) {
+            None => Claim::Nothing,
+            Some(Place::Claimed) => {
+                self.places.insert(pid, Place::Claimed);
+                Claim::Nothing
+            }
+            Some(Place::Held(link)) => match link.upgrade() {
+                Some(held) => {
+                    self.places.insert(pid, Place::Held(link));
+                    Claim::Held(held)
+                }
+                None => Claim::Nothing,
+            },
+            Some(Place::Away(away)) => {
+                self.away.remove(&(away.until, pid));
+                if away.until <= now {
+                    forgotten.sessions.push(away);
+                    Claim::Nothing
+                } else {
+                    self.places.insert(pid, Place::Claimed);
+                    Claim::Away(away)
+                }
+            }
+        }
+    }
+
+    pub(crate) fn expire(&mut self, now: Instant, forgotten: &mut Forgotten) {
+        while self.next_expiry().is_some_and(|at| at <= now) {
+            self.forget_first(forgotten);
+        }
+    }
+
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.away.first().map(|(at, _)| *at)
+    }
+
+    fn forget_first(&mut self, forgotten: &mut Forgotten) {
+        let Some((_, pid)) = self.away.pop_first() else {
+            return;
+        };
+        if let Some(Place::Away(away)) = self.places.remove(&pid) {
+            forgotten.sessions.push(away);
+        }
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions")
+            .field("known", &self.places.len())
+            .field("away", &self.away.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Away {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Away")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Frame;
+    use crate::rooms::Scope;
+
+    struct Nobody;
+
+    impl Link for Nobody {
+        fn disconnect(&self, _: Scope) {}
+        fn outgoing(&self, _: &Frame) {}
+        fn supersede(&self) {}
+    }
+
+    fn id(n: u8) -> Sid {
+        Sid::from_random([n; 15])
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any time will do")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    fn away(until: Instant) -> Away {
+        Away {
+            id: id(9),
+            began: 0,
+            stays: Vec::new(),
+            data: Arc::new(()),
+            until,
+        }
+    }
+
+    fn what(sessions: &mut Sessions, pid: Sid, now: Instant) -> &'static str {
+        match sessions.claim(pid, now, &mut Forgotten::default()) {
+            Claim::Held(_) => "held",
+            Claim::Away(_) => "away",
+            Claim::Nothing => "nothing",
+        }
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn who_is_claimed_is_known_until_it_is_held_or_ended() {
+        let (now, mut forgotten) = (now(), Forgotten::default());
+        let mut sessions = Sessions::new(MINUTE, 10);
+        assert_eq!(what(&mut sessions, id(1), now), "nothing");
+        sessions.keep(id(1), away(now + MINUTE), &mut forgotten);
+        assert_eq!(what(&mut sessions, id(1), now), "away");
+        // Somebody else comes for it at the same time.
+        assert_eq!(what(&mut sessions, id(1), now), "nothing");
+        assert!(sessions.knows(id(1)));
+        let socket: Arc<dyn Link> = Arc::new(Nobody);
+        sessions.hold(id(1), Arc::downgrade(&socket));
+        assert_eq!(what(&mut sessions, id(1), now), "held");
+        sessions.end(id(1));
+        assert!(!sessions.knows(id(1)));
+        assert_eq!(what(&mut sessions, id(1), now), "nothing");
+    }
+
+    #[test]
+    fn who_stays_away_too_long_is_forgotten() {
+        let (now, mut forgotten) = (now(), Forgotten::default());
+        let mut sessions = Sessions::new(MINUTE, 10);
+        for (n, seconds) in [(1, 10), (2, 5), (3, 20)] {
+            sessions.keep(
+                id(n),
+                away(now + Duration::from_secs(seconds)),
+                &mut forgotten,
+            );
+        }
+        assert_eq!(sessions.next_expiry(), Some(now + Duration::from_secs(5)));
+        sessions.expire(now + Duration::from_secs(10), &mut forgotten);
+        assert_eq!(forgotten.sessions.len(), 2);
+        assert!(!sessions.knows(id(1)) && sessions.knows(id(3)));
+        // Nobody has swept up, and it is too late all the same.
+        assert_eq!(what(&mut sessions, id(3), now + MINUTE), "nothing");
+        assert!(!sessions.knows(id(3)));
+        assert_eq!(sessions.next_expiry(), None);
+    }
+
+    #[test]
+    fn of_too_many_the_first_to_be_forgotten_goes() {
+        let (now, mut forgotten) = (now(), Forgotten::default());
+        let mut sessions = Sessions::new(MINUTE, 2);
+        for n in 1..=3 {
+            let until = now + Duration::from_secs(n.into());
+            sessions.keep(id(n), away(until), &mut forgotten);
+        }
+        assert_eq!(
+            [1, 2, 3].map(|n| sessions.knows(id(n))),
+            [false, true, true]
+        );
+        assert_eq!(forgotten.sessions.len(), 1);
+    }
+}

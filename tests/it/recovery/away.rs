@@ -1,0 +1,190 @@
+//! What is emitted to a socket whose client is away.
+
+use std::sync::Arc;
+
+use axum_socketio::{EmitError, Namespace, Recovery, Socket, SocketIo};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::{app, numbers, serve};
+use axum_socketio::testing::{TestApp, TestClient};
+
+/// A server that hands its sockets out.
+fn with_sockets(recovery: Recovery) -> (TestApp, SocketIo, UnboundedReceiver<Socket>) {
+    let (sender, sockets) = unbounded_channel();
+    let namespace = Namespace::new().on_connect(async move |socket: Socket| {
+        sender.send(socket).unwrap();
+    });
+    let builder = SocketIo::builder().recovery(recovery).max_outbox_packets(4);
+    let (app, io) = app(builder.namespace("/", namespace));
+    (app, io, sockets)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_handle_goes_on_to_reach_its_client() {
+    let (app, io, mut sockets) = with_sockets(Recovery::new());
+    let first = app.connect("/").await.unwrap();
+    let socket = sockets.recv().await.unwrap();
+    first.cut().await;
+    socket.closed().await;
+    socket.emit("n", 1).into_result().unwrap();
+    socket.emit_when_writable("n", 2).await.unwrap();
+    let volatile = socket.volatile().emit("n", 3).into_result();
+    assert!(matches!(volatile, Err(EmitError::Closed)));
+    assert!(!socket.connected());
+    let again = app.connect("/").coming_back_as(&first).await.unwrap();
+    // It has come back to another handle, with the same id.
+    let other = sockets.recv().await.unwrap();
+    assert!(other != socket && other.id() == socket.id());
+    socket.emit("n", 4).into_result().unwrap();
+    other.emit("n", 5).into_result().unwrap();
+    assert_eq!(numbers(&again, &io).await, [1, 2, 4, 5]);
+    again.disconnect().await;
+    other.closed().await;
+    for socket in [socket, other] {
+        let late = socket.emit("n", 6).into_result();
+        assert!(matches!(late, Err(EmitError::Closed)));
+    }
+}
+
+/// Too much for the way to a client that reads nothing: what was queued of it.
+async fn fill(socket: &Socket) -> Vec<u32> {
+    let mut queued = Vec::new();
+    for number in 0..100 {
+        if socket.emit("n", large(number)).ok() {
+            queued.push(number);
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!(queued.len() < 90);
+    queued
+}
+
+fn large(number: u32) -> (u32, String) {
+    (number, "x".repeat(100_000))
+}
+
+/// The numbers that are there, of events that come with more.
+async fn all(client: &TestClient) -> Vec<u32> {
+    let mut all = Vec::new();
+    while client.has("n") {
+        let (number, _) = client.next::<(u32, String)>("n").await;
+        all.push(number);
+    }
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_found_no_room_is_not_missed() {
+    let (app, _io, mut sockets) = with_sockets(Recovery::new());
+    let first = app.connect("/").await.unwrap();
+    let socket = sockets.recv().await.unwrap();
+    first.stop_reading();
+    let queued = fill(&socket).await;
+    let again = app.connect("/").coming_back_as(&first).await.unwrap();
+    // It takes a while, since they need more room than there is.
+    let mut got = Vec::new();
+    while got.last() != queued.last() {
+        got.extend(all(&again).await);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(got, queued);
+    assert!(again.recovered());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_given_up_while_it_waited_for_room_is_not_missed() {
+    let (app, _io, mut sockets) = with_sockets(Recovery::new());
+    let first = app.connect("/").await.unwrap();
+    let socket = sockets.recv().await.unwrap();
+    first.stop_reading();
+    let mut queued = fill(&socket).await;
+    let mut given_up = Box::pin(socket.emit_when_writable("n", large(200)));
+    assert!(futures_util::poll!(given_up.as_mut()).is_pending());
+    let waiting = tokio::spawn(socket.emit_when_writable("n", large(201)));
+    tokio::task::yield_now().await;
+    drop(given_up);
+    // Nobody overtakes the one that still waits.
+    assert!(!socket.emit("n", large(202)).ok());
+    let again = app.connect("/").coming_back_as(&first).await.unwrap();
+    waiting.await.unwrap().unwrap();
+    queued.push(201);
+    let mut got = Vec::new();
+    while got.last() != queued.last() {
+        got.extend(all(&again).await);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(got, queued);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_is_let_go_in_time() {
+    let kept = Arc::new(());
+    let value = Arc::clone(&kept);
+    let namespace = Namespace::new().on_connect(async move |socket: Socket| {
+        socket.insert(Arc::clone(&value));
+    });
+    let recovery = Recovery::new();
+    let (app, _io) = app(SocketIo::builder()
+        .recovery(recovery)
+        .namespace("/", namespace));
+    let client = app.connect("/").await.unwrap();
+    let before = Arc::strong_count(&kept);
+    client.cut().await;
+    tokio::time::sleep(std::time::Duration::from_secs(119)).await;
+    assert_eq!(Arc::strong_count(&kept), before);
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(Arc::strong_count(&kept), before - 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_watches_what_is_emitted_sees_no_offset_and_nothing_twice() {
+    let (sender, mut seen) = unbounded_channel();
+    let namespace = Namespace::new().on_any_outgoing(move |outgoing| {
+        sender.send(outgoing.json.to_owned()).unwrap();
+        // It may emit as long as that does not reach itself.
+        outgoing.socket.to("nobody").emit("seen", ());
+    });
+    let recovery = Recovery::new();
+    let (app, io) = app(SocketIo::builder()
+        .recovery(recovery)
+        .namespace("/", namespace));
+    let first = app.connect("/").await.unwrap();
+    io.emit("n", 1);
+    first.cut().await;
+    let again = app.connect("/").coming_back_as(&first).await.unwrap();
+    io.socket(again.id()).unwrap().emit("n", 2);
+    assert_eq!(seen.recv().await.unwrap(), r#"["n",1]"#);
+    assert_eq!(seen.recv().await.unwrap(), r#"["n",2]"#);
+    assert!(seen.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_order_is_the_same_for_all_whoever_emits() {
+    let (app, io) = serve(Recovery::new());
+    let client = app.connect("/").await.unwrap();
+    let seen = app.connect("/").await.unwrap();
+    let emit = |io: SocketIo, from: u32| {
+        tokio::task::spawn_blocking(move || {
+            for number in from..from + 500 {
+                io.emit("n", number);
+            }
+        })
+    };
+    let threads = [emit(io.clone(), 0), emit(io.clone(), 1000)];
+    // Some of it is seen before the cut, the rest comes after it.
+    let mut got: Vec<u32> = Vec::new();
+    for _ in 0..100 {
+        got.push(client.next("n").await);
+    }
+    client.cut().await;
+    for thread in threads {
+        thread.await.unwrap();
+    }
+    while client.has("n") {
+        got.push(client.next("n").await);
+    }
+    let again = app.connect("/").coming_back_as(&client).await.unwrap();
+    got.extend(numbers(&again, &io).await);
+    assert_eq!(got.len(), 1000);
+    assert_eq!(got, numbers(&seen, &io).await);
+}
