@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
 use axum_socketio::extract::{EventContext, FromEvent, Rest};
 use axum_socketio::{
-    AckError, Auth, Data, DisconnectReason, Handler, Namespace, Recovery, Refused, Reply, Sid,
-    Socket, SocketIo,
+    AckError, Auth, ClientFiles, Data, DisconnectReason, Handler, Namespace, Recovery, Refused,
+    Reply, Sid, Socket, SocketIo,
 };
 use bytes::Bytes;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
@@ -499,6 +499,9 @@ fn millis(name: &str, default: u64) -> Duration {
     Duration::from_millis(given.unwrap_or(default))
 }
 
+/// From the root of the repository.
+const CLIENT: &str = "tests/clients/node/node_modules/socket.io-client/dist";
+
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let mut builder = SocketIo::builder()
@@ -513,6 +516,10 @@ async fn main() -> std::io::Result<()> {
     }
     if std::env::var_os("RECOVERY").is_some() {
         builder = builder.recovery(Recovery::new());
+    }
+    // Not there before `npm ci`; the tests of the wire in other languages do without.
+    if let Ok(files) = ClientFiles::from_dir(CLIENT) {
+        builder = builder.serve_client(files);
     }
     let io = builder.build();
     let port = std::env::var("PORT")

@@ -6,7 +6,6 @@ import { Server } from "socket.io";
 
 const http = createServer((_, res) => res.writeHead(404).end());
 const io = new Server(http, {
-  serveClient: false,
   pingInterval: Number(process.env.PING_INTERVAL ?? 25_000),
   pingTimeout: Number(process.env.PING_TIMEOUT ?? 20_000),
 });
