@@ -1,8 +1,10 @@
 // The same raw bytes to Node's server and to the server under test: what they answer is the same, but for the differences
 // that are rows of docs/compatibility.md, which are named here one by one.
 import assert from "node:assert/strict";
+import http from "node:http";
 import { after, before, describe, test } from "node:test";
-import { Server } from "./support.mjs";
+import { WebSocket } from "ws";
+import { next, Server, within } from "./support.mjs";
 
 const RS = "\x1e";
 const PROBE = '429["echo","end"]';
@@ -32,6 +34,52 @@ async function talk(port, posts) {
     heard.push(`GET ${answer.status} ${text}`);
     if (answer.status !== 200 || text.includes("439[") || /(^|\| )1$/.test(text)) return heard;
   }
+}
+
+/** The same over a WebSocket: a post is as many frames as it has packets. */
+async function talkOverWebSocket(port, posts) {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/socket.io/?EIO=4&transport=websocket`, { perMessageDeflate: false });
+  const heard = [];
+  const ended = new Promise((resolve, reject) => {
+    socket.on("error", reject);
+    socket.on("close", (code) => resolve(heard.push(`close ${code}`)));
+    socket.on("message", (data, binary) => {
+      heard.push(binary ? `binary ${data.toString("hex")}` : plain(data.toString()));
+      if (data.toString().startsWith("439[")) socket.terminate();
+    });
+  });
+  await next(socket, "message");
+  for (const one of [...posts, PROBE].flatMap((post) => post.split(RS))) {
+    const answered = new Promise((resolve) =>
+      socket.on("message", (data) => /^4[04]/.test(data.toString()) && resolve()),
+    );
+    socket.send(one.startsWith("b") ? Buffer.from(one.slice(1), "base64") : one);
+    // Node closes the connection of a client that goes on before it has joined.
+    if (one.startsWith("40")) await within(Promise.race([answered, ended]), "an answer to CONNECT");
+  }
+  await within(ended, "the answer to the probe, or the end");
+  return heard;
+}
+
+/** One request, and what a client sees of its answer. */
+async function request(port, { method = "GET", path = "/socket.io/", query = "EIO=4&transport=polling", headers = {}, body }) {
+  const { hostname, port: number } = new URL(`http://127.0.0.1:${port}`);
+  const options = { host: hostname, port: number, method, path: `${path}?${query}`, headers, agent: false };
+  const answer = await within(
+    new Promise((resolve, reject) => {
+      const sent = http.request(options, resolve).on("error", reject);
+      sent.on("upgrade", (upgraded) => {
+        upgraded.socket.destroy();
+        resolve(upgraded);
+      });
+      sent.end(body);
+    }),
+    "an answer",
+  );
+  let text = "";
+  if (answer.statusCode !== 101) for await (const part of answer) text += part;
+  const seen = ["content-type", "allow", "set-cookie", "sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-protocol"];
+  return [answer.statusCode, plain(text), ...seen.map((name) => answer.headers[name])];
 }
 
 /** Joined to `/`, then this packet. */
@@ -78,6 +126,46 @@ for (const text of [
   "0", "2", "2probe", "3", "3probe", "5", "6", `4${RS}42["x"]`, `421["echo",${"[".repeat(60)}${"]".repeat(60)}]`,
 ]) same[`the packet ${plain(text).slice(0, 40)}`] = packet(text);
 
+const upgrade = {
+  connection: "Upgrade",
+  upgrade: "websocket",
+  "sec-websocket-version": "13",
+  "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+};
+const text = { "content-type": "text/plain;charset=UTF-8" };
+const websocket = "EIO=4&transport=websocket";
+
+/** Single requests. */
+const requests = {
+  "a handshake": {},
+  "a handshake with more in its query": { query: "EIO=4&transport=polling&t=abc&token=x" },
+  "a handshake with an origin": { headers: { origin: "https://app.example.com" } },
+  "no transport": { query: "EIO=4" },
+  "an empty transport": { query: "EIO=4&transport=" },
+  "an unknown transport": { query: "EIO=4&transport=webtransport2" },
+  "a transport in capitals": { query: "EIO=4&transport=POLLING" },
+  "a transport that is a word of JavaScript": { query: "EIO=4&transport=constructor" },
+  "no version": { query: "transport=polling" },
+  "version 3": { query: "EIO=3&transport=polling" },
+  "version 5": { query: "EIO=5&transport=polling" },
+  "an unknown session": { query: "EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA" },
+  "a session id that is none": { query: "EIO=4&transport=polling&sid=x" },
+  "a session id that is a word of JavaScript": { query: "EIO=4&transport=polling&sid=__proto__" },
+  "an empty session id": { query: "EIO=4&transport=polling&sid=" },
+  "a POST without a session": { method: "POST", headers: text, body: "40" },
+  "a PUT without a session": { method: "PUT", headers: text, body: "40" },
+  "a DELETE without a session": { method: "DELETE" },
+  "a POST to an unknown session": { method: "POST", query: "EIO=4&transport=polling&sid=x", headers: text, body: "40" },
+  "a WebSocket that is none": { query: websocket },
+  "a WebSocket": { query: websocket, headers: upgrade },
+  "a WebSocket that offers compression": {
+    query: websocket,
+    headers: { ...upgrade, "sec-websocket-extensions": "permessage-deflate; client_max_window_bits" },
+  },
+  "a WebSocket that offers a subprotocol": { query: websocket, headers: { ...upgrade, "sec-websocket-protocol": "chat, superchat" } },
+  "a WebSocket with words in capitals": { query: websocket, headers: { ...upgrade, connection: "keep-alive, UPGRADE", upgrade: "WebSocket" } },
+};
+
 /** What ours answers where it differs on purpose, and why. */
 const ours = {
   "an event without payload is no event": {
@@ -106,6 +194,16 @@ describe("differential", () => {
 
   for (const [name, posts] of Object.entries(same)) {
     test(name, async () => assert.deepEqual(await talk(tested.port, posts), await talk(node.port, posts)));
+  }
+
+  for (const [name, posts] of Object.entries(same)) {
+    test(`over WebSocket: ${name}`, async () =>
+      assert.deepEqual(await talkOverWebSocket(tested.port, posts), await talkOverWebSocket(node.port, posts)));
+  }
+
+  for (const [name, how] of Object.entries(requests)) {
+    test(`the request: ${name}`, async () =>
+      assert.deepEqual(await request(tested.port, how), await request(node.port, how)));
   }
 
   for (const [name, { posts, heard }] of Object.entries(ours)) {
