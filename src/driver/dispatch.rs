@@ -11,8 +11,8 @@ use super::running::{Finished, Handlers, Running, Work};
 use crate::connection::{Route, Router, Violation};
 use crate::engine::{DisconnectReason, Frame};
 use crate::hub::{
-    AckBody, Answer, Asked, BoxHandler, Call, Client, Comeback, Ended, EventCall, EventContext,
-    Found, Order, Refusal, Server, Socket, Unhandled, new_sid, reply,
+    AckBody, Answer, Asked, BoxHandler, Call, Client, Comeback, Connected, Ended, EventCall,
+    EventContext, Found, Order, Refusal, Server, Socket, Unhandled, new_sid, reply,
 };
 use crate::protocol::engine_io::Message;
 use crate::protocol::socket_io::{EncodedPacket, Event, Kind};
@@ -243,6 +243,18 @@ impl Dispatch {
         auth: Option<ByteString>,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
+        let back = auth.clone();
+        self.connect_as(nsp, auth, back.as_deref(), cx)
+    }
+
+    /// `back` says what socket the client would like to come back to.
+    fn connect_as(
+        &mut self,
+        nsp: &ByteString,
+        auth: Option<ByteString>,
+        back: Option<&str>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Violation> {
         let handshake = self.client.handshake.extensions();
         let (found, extensions) = match self.server.nsps.find(nsp, handshake) {
             Found::Nsp { nsp, extensions } => (nsp, extensions),
@@ -256,7 +268,7 @@ impl Dispatch {
             }
         };
         let history = found.members.history();
-        let comeback = history.map(|history| Comeback::new(history, auth.as_deref()));
+        let comeback = history.map(|history| Comeback::new(history, back));
         let id = match &comeback {
             Some(Some(comeback)) => comeback.id().or_else(new_sid),
             Some(None) => None,
@@ -296,8 +308,16 @@ impl Dispatch {
             self.refuse(nsp, &refusal);
             return Ok(());
         }
-        if !socket.connect() {
-            return Ok(());
+        match socket.connect() {
+            Connected::Yes => {}
+            Connected::Over => return Ok(()),
+            Connected::Outdated => {
+                // All begins anew, with the same CONNECT: what waits behind it is for the new socket.
+                socket.end(DisconnectReason::ForcedClose);
+                self.lanes.forget(socket);
+                socket.release();
+                return self.connect_as(&socket.nsp().into(), socket.auth_text(), None, cx);
+            }
         }
         self.joined = true;
         match &socket.namespace().handlers.connect {

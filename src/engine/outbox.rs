@@ -82,6 +82,8 @@ struct State {
     /// Queued or taken but not yet written.
     packets: usize,
     bytes: usize,
+    /// Of them, those that count against no limit: what a client had missed when it came back.
+    excused: Queued,
     /// The transport could not take all that it was given, or (polling) nobody is waiting.
     stalled: bool,
     /// A frame was refused since the queue was last below its limits.
@@ -94,6 +96,16 @@ struct State {
     waiting: Waiting,
     /// What waits for room.
     line: Line,
+}
+
+impl State {
+    /// What counts against the limits.
+    const fn counted(&self) -> Queued {
+        Queued {
+            packets: self.packets.saturating_sub(self.excused.packets),
+            bytes: self.bytes.saturating_sub(self.excused.bytes),
+        }
+    }
 }
 
 /// A queue longer than this is not kept when it is empty.
@@ -133,8 +145,9 @@ impl Outbox {
     }
 
     fn has_room(&self, state: &State, frame: &Frame) -> bool {
-        state.packets < self.max_packets
-            && (state.packets == 0 || state.bytes + frame.size() <= self.max_bytes)
+        let counted = state.counted();
+        counted.packets < self.max_packets
+            && (counted.packets == 0 || counted.bytes + frame.size() <= self.max_bytes)
     }
 
     /// From now on the writer counts the time that its client does not read.
@@ -227,6 +240,16 @@ impl Outbox {
         }
     }
 
+    /// Queues what a client has missed, which has limits of its own.
+    pub(crate) fn push_missed(&self, frame: Frame) {
+        let mut state = self.state.lock();
+        if !state.closed {
+            state.excused.packets += 1;
+            state.excused.bytes += frame.size();
+            self.queue(state, frame);
+        }
+    }
+
     fn queue(&self, mut state: MutexGuard<'_, State>, frame: Frame) {
         self.enqueue(&mut state, frame);
         Self::wake(state);
@@ -269,7 +292,8 @@ impl Outbox {
     }
 
     fn measure(&self, state: &State) {
-        let crowded = state.packets > self.max_packets / 2 || state.bytes > self.max_bytes / 2;
+        let counted = state.counted();
+        let crowded = counted.packets > self.max_packets / 2 || counted.bytes > self.max_bytes / 2;
         self.crowded.store(crowded, Ordering::Relaxed);
     }
 
@@ -318,8 +342,11 @@ impl Outbox {
         }
         state.packets = state.packets.saturating_sub(packets);
         state.bytes = state.bytes.saturating_sub(bytes);
+        state.excused.packets = state.excused.packets.saturating_sub(packets);
+        state.excused.bytes = state.excused.bytes.saturating_sub(bytes);
         self.measure(&state);
-        if state.packets < self.max_packets && state.bytes < self.max_bytes {
+        let counted = state.counted();
+        if counted.packets < self.max_packets && counted.bytes < self.max_bytes {
             state.refused = false;
         }
         let refused = state.refused;

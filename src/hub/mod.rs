@@ -51,7 +51,7 @@ pub use remote::RemoteSocket;
 pub(crate) use reply::reply;
 pub use server::SocketIo;
 pub(crate) use server::{Connections, Server, Settings};
-pub(crate) use socket::Comeback;
 pub(crate) use socket::Ended;
 pub use socket::Socket;
+pub(crate) use socket::{Comeback, Connected};
 pub(crate) use taken::{Answered, Asked};

@@ -157,8 +157,7 @@ impl Nsp {
         delivered
     }
 
-    /// Sees to it that what is kept is forgotten in time, even if nothing happens any more. One that was made for a name
-    /// stays until then, so that its clients find it again.
+    /// Sees to it that what is kept is forgotten in time, even if nothing happens any more.
     pub(crate) fn sweep(self: &Arc<Self>) {
         if self.members.history().is_none() || self.sweeping.load(Ordering::Relaxed) {
             return;
@@ -168,12 +167,32 @@ impl Nsp {
             return;
         };
         if !self.sweeping.swap(true, Ordering::AcqRel) {
-            let here = self.family.upgrade().map(|_| Arc::clone(self));
-            runtime.spawn(Self::sweep_up(Arc::downgrade(self), here));
+            let sweeper = Sweeper(Arc::downgrade(self));
+            runtime.spawn(async move { sweeper.sweep_up().await });
         }
     }
 
-    async fn sweep_up(nsp: Weak<Self>, _here: Option<Arc<Self>>) {
+    /// Whether it was made for its name.
+    pub(super) fn is_of_family(&self) -> bool {
+        self.family.strong_count() > 0
+    }
+
+    /// Ids of acknowledgements are counted per namespace, so that one packet can ask many sockets.
+    pub(crate) fn next_ack_id(&self) -> u64 {
+        self.ack_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn socket(&self, id: Sid) -> Option<Socket> {
+        Socket::from_link(self.members.get(id)?.link.upgrade()?)
+    }
+}
+
+/// Forgets what is too old, until nothing is left.
+struct Sweeper(Weak<Nsp>);
+
+impl Sweeper {
+    async fn sweep_up(&self) {
+        let Self(nsp) = self;
         while let Some(this) = nsp.upgrade() {
             let Some(history) = this.members.history() else {
                 return;
@@ -191,14 +210,14 @@ impl Nsp {
             sleep_until(Instant::from_std(next).max(now + SWEEP)).await;
         }
     }
+}
 
-    /// Ids of acknowledgements are counted per namespace, so that one packet can ask many sockets.
-    pub(crate) fn next_ack_id(&self) -> u64 {
-        self.ack_id.fetch_add(1, Ordering::Relaxed)
-    }
-
-    pub(crate) fn socket(&self, id: Sid) -> Option<Socket> {
-        Socket::from_link(self.members.get(id)?.link.upgrade()?)
+/// However it ends: another one may take over.
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        if let Some(nsp) = self.0.upgrade() {
+            nsp.sweeping.store(false, Ordering::Release);
+        }
     }
 }
 

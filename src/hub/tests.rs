@@ -38,7 +38,7 @@ fn connected() -> (Socket, Arc<Client>) {
         None,
         None,
     );
-    assert!(socket.connect());
+    assert_eq!(socket.connect(), Connected::Yes);
     (socket, client)
 }
 

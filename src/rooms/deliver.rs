@@ -18,13 +18,16 @@ pub(crate) struct Delivered {
 
 impl Delivered {
     fn count(&mut self, member: &Member, pushed: Pushed) {
+        if let Pushed::Full(bytes) = pushed {
+            tracing::debug!(socket = %member.id, bytes, "broadcast dropped: outbox is full");
+        }
+        self.add(pushed);
+    }
+
+    const fn add(&mut self, pushed: Pushed) {
         match pushed {
             Pushed::Queued => self.queued += 1,
-            Pushed::Dropped => self.dropped += 1,
-            Pushed::Full(bytes) => {
-                self.dropped += 1;
-                tracing::debug!(socket = %member.id, bytes, "broadcast dropped: outbox is full");
-            }
+            Pushed::Dropped | Pushed::Full(_) => self.dropped += 1,
             Pushed::Closed => {}
         }
     }
@@ -58,12 +61,12 @@ impl Table {
         let number = kept.log.last() + u64::from(!target.volatile);
         let frame = make(Some(&kept.log.offset(number)));
         self.for_each(target, |member| {
-            delivered.count(member, member.outbox.push(frame.clone(), target.volatile));
+            // Said by nobody: what listens to the log might emit, and the history is locked.
+            delivered.add(member.outbox.push(frame.clone(), target.volatile));
         });
         if !target.volatile {
             let audience = Audience::Target(target.clone());
-            kept.log
-                .append(now, audience, frame.clone(), &mut forgotten);
+            kept.append(now, audience, frame.clone(), &mut forgotten);
         }
         // Frames hold bytes of users, which are dropped with no lock held.
         drop(kept);

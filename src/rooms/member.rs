@@ -50,6 +50,8 @@ pub(super) struct Joined {
     pub(super) rooms: Vec<Room>,
     /// When it was in which room, if there is a history.
     pub(super) stays: Vec<Stay>,
+    /// Of the events after this one.
+    pub(super) known_after: u64,
     pub(super) presence: Presence,
 }
 
@@ -82,28 +84,22 @@ impl Member {
     }
 
     /// It was there before, and is still in the rooms that it has not left.
-    pub(crate) fn returning(self, stays: Vec<Stay>) -> Self {
+    pub(crate) fn returning(self, stays: Vec<Stay>, known_after: u64) -> Self {
         let here = stays.iter().filter(|stay| stay.until.is_none());
         let rooms = here.map(|stay| Arc::clone(&stay.room)).collect();
         *self.joined.lock() = Joined {
             rooms,
             stays,
+            known_after,
             presence: Presence::Expected,
         };
         self
     }
 
-    /// It is not the one that was there before: it is in none of the rooms any more.
-    pub(crate) fn abandon(&self, stays: &[Stay]) {
-        let mut joined = self.joined.lock();
-        let left = |room: &Room| stays.iter().any(|stay| stay.room == *room);
-        joined.rooms.retain(|room| !left(room));
-        joined.stays.retain(|stay| !left(&stay.room));
-    }
-
-    /// When it was in which room.
-    pub(crate) fn stays(&self) -> Vec<Stay> {
-        self.joined.lock().stays.clone()
+    /// When it was in which room, of the events after the one of that number.
+    pub(crate) fn stays(&self) -> (Vec<Stay>, u64) {
+        let joined = self.joined.lock();
+        (joined.stays.clone(), joined.known_after)
     }
 
     /// Queues an event.

@@ -145,7 +145,8 @@ impl Table {
         let before = joined.rooms.len();
         joined.rooms.retain(|other| **other != *room);
         if let Some(kept) = kept {
-            kept.log.leave(&mut joined.stays, room);
+            let floor = kept.log.leave(&mut joined.stays, room);
+            joined.known_after = joined.known_after.max(floor);
         }
         if joined.rooms.len() < before && joined.presence == Presence::Here {
             self.take_out(room, member.id);

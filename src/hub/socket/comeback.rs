@@ -5,20 +5,22 @@ use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Poll};
 
 use futures_util::future::{Either, select};
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::Socket;
-use super::life::Ended;
+use super::life::{Connected, Ended};
 use crate::engine::{EmitError, Outbox, Pushed, Sending};
 use crate::hub::emit::frame_at;
-use crate::hub::{Grant, new_sid};
+use crate::hub::{Grant, Nsp, new_sid};
 use crate::panics::let_go;
 use crate::protocol::{EncodedArgs, Sid};
-use crate::rooms::{Asker, Audience, Away, Claim, Forgotten, History, Kept, Offset, Stay};
+use crate::rooms::{
+    Asker, Audience, Away, Claim, Forgotten, History, Kept, Link, Offset, Scope, Stay,
+};
 
 /// The private side of a socket.
 #[derive(Debug)]
@@ -37,8 +39,6 @@ struct Claimed {
     away: Away,
     /// The last event that its client has seen.
     after: u64,
-    /// If more has been missed than is kept.
-    fresh: Sid,
 }
 
 /// What the client says in its CONNECT, among what else there is.
@@ -52,11 +52,15 @@ struct Wanted<'a> {
 }
 
 /// What users keep with a socket that is away.
-struct Data(Grant);
+struct Data {
+    grant: Grant,
+    /// A namespace that was made for its name is there as long as somebody may come back to it.
+    _nsp: Option<Arc<Nsp>>,
+}
 
 impl Drop for Data {
     fn drop(&mut self) {
-        self.0.drain(..).for_each(let_go);
+        self.grant.drain(..).for_each(let_go);
     }
 }
 
@@ -65,7 +69,7 @@ impl Comeback {
     pub(crate) fn new(history: &History, auth: Option<&str>) -> Option<Self> {
         let fresh = new_sid()?;
         let wanted = auth.and_then(|auth| serde_json::from_str::<Wanted<'_>>(auth).ok());
-        let claimed = wanted.and_then(|wanted| wanted.claim(history, fresh));
+        let claimed = wanted.and_then(|wanted| wanted.claim(history));
         Some(match claimed {
             None => Self {
                 pid: fresh,
@@ -87,10 +91,10 @@ impl Comeback {
         self.claimed.as_ref().map(|claimed| claimed.away.id)
     }
 
-    pub(super) fn stays(&self) -> Option<Vec<Stay>> {
-        self.claimed
-            .as_ref()
-            .map(|claimed| claimed.away.stays.clone())
+    /// When it was in which room, of the events after one.
+    pub(super) fn stays(&self) -> Option<(Vec<Stay>, u64)> {
+        let away = &self.claimed.as_ref()?.away;
+        Some((away.stays.clone(), away.known_after))
     }
 
     pub(super) const fn recovered(&self) -> bool {
@@ -99,7 +103,7 @@ impl Comeback {
 }
 
 impl Wanted<'_> {
-    fn claim(&self, history: &History, fresh: Sid) -> Option<(Sid, Claimed)> {
+    fn claim(&self, history: &History) -> Option<(Sid, Claimed)> {
         let pid = self.pid.parse().ok()?;
         // The first time it may be held by a socket whose connection is not known to be lost.
         for _ in 0..2 {
@@ -107,7 +111,7 @@ impl Wanted<'_> {
             let mut kept = history.lock();
             let claim = kept.sessions.claim(pid, now(), &mut forgotten);
             let after = match &claim {
-                Claim::Away(away) => self.after(&kept, away.began),
+                Claim::Away(away) => self.after(&kept, away),
                 Claim::Held(_) | Claim::Nothing => None,
             };
             if after.is_none() && matches!(claim, Claim::Away(_)) {
@@ -119,7 +123,7 @@ impl Wanted<'_> {
                 Claim::Nothing => return None,
                 Claim::Held(socket) => socket.supersede(),
                 Claim::Away(away) => {
-                    let claimed = |after| Claimed { away, after, fresh };
+                    let claimed = |after| Claimed { away, after };
                     return after.map(|after| (pid, claimed(after)));
                 }
             }
@@ -128,14 +132,15 @@ impl Wanted<'_> {
     }
 
     /// The last event that it has seen, if what came later is still there.
-    fn after(&self, kept: &Kept, began: u64) -> Option<u64> {
+    fn after(&self, kept: &Kept, away: &Away) -> Option<u64> {
+        let began = away.began;
         let after = match self.offset.as_deref().map(|offset| kept.log.parse(offset)) {
             None | Some(Some(Offset::Elsewhere)) => began,
             // Clients keep the offset of a socket that they had before.
             Some(Some(Offset::At(number))) => number.max(began),
             Some(None) => return None,
         };
-        kept.log.reaches(after).then_some(after)
+        (kept.log.reaches(after) && after >= away.known_after).then_some(after)
     }
 }
 
@@ -156,52 +161,71 @@ impl Socket {
             .lock()
             .sessions
             .hold(pid, self.0.member.link.clone());
-        if let Some(Data(kept)) = data.downcast_ref() {
-            self.grant(kept.clone());
+        if let Some(Data { grant, .. }) = data.downcast_ref() {
+            self.grant(grant.clone());
         }
     }
 
-    /// Joins the namespace as the socket that it was, or as a new one.
-    pub(super) fn come_back(&self, history: &History) -> bool {
+    /// Joins the namespace, as the socket that it was if it comes back.
+    pub(super) fn come_back(&self, history: &History) -> Connected {
         let Some(comeback) = &self.0.comeback else {
-            return false;
+            return Connected::Over;
         };
         let mut kept = history.lock();
         // Nobody ends it while the history is locked.
         if self.ended().is_some() {
-            return false;
+            return Connected::Over;
         }
         let mut comeback = comeback.lock();
         let claimed = comeback.claimed.take();
-        let mut missed = Vec::new();
-        if let Some(claimed) = &claimed {
-            let (id, stays) = (self.id(), &self.0.member.stays());
-            let asker = Asker { id, stays };
-            match kept.log.since(claimed.after, asker) {
-                Some(frames) => missed = frames,
-                None => {
-                    // Middleware have taken so long that some of it is gone.
-                    kept.sessions.end(comeback.pid);
-                    self.0.member.abandon(&claimed.away.stays);
-                    comeback.pid = claimed.fresh;
-                    comeback.recovered = false;
+        let missed = match &claimed {
+            Some(claimed) => {
+                let (id, stays) = (self.id(), &self.0.member.stays().0);
+                kept.log.since(claimed.after, Asker { id, stays })
+            }
+            None => {
+                comeback.began = kept.log.last();
+                Some(Vec::new())
+            }
+        };
+        let pid = comeback.pid;
+        drop(comeback);
+        let connected = match missed {
+            None => Connected::Outdated,
+            Some(missed) => {
+                kept.sessions.hold(pid, self.0.member.link.clone());
+                let opened = self.open(Some(pid), missed);
+                self.0.nsp.members.insert(&self.0.member);
+                if opened {
+                    Connected::Yes
+                } else {
+                    Connected::Over
                 }
             }
-        }
-        if !comeback.recovered {
-            comeback.began = kept.log.last();
-        }
-        let pid = comeback.pid;
-        if comeback.recovered {
-            tracing::debug!(socket = %self.id(), missed = missed.len(), "recovered");
-        }
-        drop(comeback);
-        kept.sessions.hold(pid, self.0.member.link.clone());
-        let opened = self.open(Some(pid), missed);
-        self.0.nsp.members.insert(&self.0.member);
+        };
+        // What users keep with it is dropped, and what they listen to is told, with no lock held.
         drop(kept);
-        drop(claimed);
-        opened
+        if claimed.is_some() {
+            tracing::debug!(socket = %self.id(), ?connected, "came back");
+        }
+        connected
+    }
+
+    /// The server does not want it back, if it is away. If its client has come back already, that socket is disconnected.
+    pub(super) fn revoke(&self, scope: Scope) {
+        let (Some(history), Some(comeback)) = (self.0.nsp.members.history(), &self.0.comeback)
+        else {
+            return;
+        };
+        let pid = comeback.lock().pid;
+        let mut forgotten = Forgotten::default();
+        let holder = history.lock().sessions.revoke(pid, &mut forgotten);
+        drop(forgotten);
+        if let Some(holder) = holder
+            && !self.is_behind(&holder)
+        {
+            holder.disconnect(scope);
+        }
     }
 
     /// Keeps what its client may come back to.
@@ -212,11 +236,17 @@ impl Socket {
         let mut comeback = comeback.lock();
         let claimed = comeback.claimed.take();
         let away = if ended.was_connected && ended.reason.is_recoverable() {
+            let (stays, known_after) = self.0.member.stays();
+            let data = Data {
+                grant: self.0.request.added(),
+                _nsp: self.0.nsp.is_of_family().then(|| Arc::clone(&self.0.nsp)),
+            };
             Some(Away {
                 id: self.id(),
                 began: comeback.began,
-                stays: self.0.member.stays(),
-                data: Arc::new(Data(self.0.request.added())),
+                stays,
+                known_after,
+                data: Arc::new(data),
                 until: kept.sessions.until(now()),
             })
         } else {
@@ -253,8 +283,7 @@ impl Socket {
         }
         if pushed == Pushed::Queued && !volatile {
             let audience = Audience::Socket(self.id());
-            kept.log
-                .append(now(), audience, frame.clone(), &mut forgotten);
+            kept.append(now(), audience, frame.clone(), &mut forgotten);
         }
         // Frames hold bytes of users, which are dropped with no lock held.
         drop(kept);
@@ -269,10 +298,7 @@ impl Socket {
         history: &History,
         args: EncodedArgs,
     ) -> Result<(), EmitError> {
-        if !self.connected() {
-            return self.send_and_keep(history, &args, false);
-        }
-        if history.observed {
+        if history.observed && self.connected() {
             self.0.member.observe(&frame_at(&args, self.nsp(), None));
         }
         let mut unsent = Unsent {
@@ -286,11 +312,15 @@ impl Socket {
             }
             let mut forgotten = Forgotten::default();
             let mut kept = history.lock();
+            if !self.connected() {
+                // Its client may have come back to another socket.
+                drop(kept);
+                return Poll::Ready(self.send_and_keep(history, &args, false));
+            }
             let number = kept.log.last() + 1;
             let frame = frame_at(&args, self.nsp(), Some(&kept.log.offset(number)));
             let audience = Audience::Socket(self.id());
-            kept.log
-                .append(now(), audience, frame.clone(), &mut forgotten);
+            kept.append(now(), audience, frame.clone(), &mut forgotten);
             unsent.number = Some(number);
             // It has its place in the queue, or in the line for it, before another event has the next number.
             let sent = Pin::new(sending.insert(self.0.member.outbox.send(frame))).poll(cx);
@@ -299,15 +329,16 @@ impl Socket {
             sent
         });
         let sent = match select(pin!(sent), pin!(self.closed())).await {
-            Either::Left((sent, _)) => sent.is_ok(),
-            Either::Right(_) => false,
+            Either::Left((sent, _)) => sent,
+            Either::Right(_) => Err(EmitError::Closed),
         };
-        if sent || self.is_known(&history.lock()) {
+        let known = unsent.number.is_some() && self.is_known(&history.lock());
+        if sent.is_ok() || known {
             unsent.number = None;
             self.0.nsp.sweep();
             return Ok(());
         }
-        Err(EmitError::Closed)
+        sent
     }
 
     /// Where its client is now: with this socket, or with the one that it has come back to.
@@ -317,6 +348,10 @@ impl Socket {
         }
         let holder = self.0.nsp.members.get(self.id())?;
         Some(Arc::clone(&holder.outbox))
+    }
+
+    fn is_behind(&self, link: &Arc<dyn Link>) -> bool {
+        Self::from_link(Arc::clone(link)).is_some_and(|socket| socket == *self)
     }
 
     /// Whether its client is here or may come back.
@@ -347,6 +382,6 @@ fn now() -> std::time::Instant {
 
 impl fmt::Debug for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Data").field(&self.0.len()).finish()
+        f.debug_tuple("Data").field(&self.grant.len()).finish()
     }
 }

@@ -24,18 +24,27 @@ pub(crate) struct Ended {
     pub(crate) was_connected: bool,
 }
 
+/// What became of a socket that middleware have admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connected {
+    Yes,
+    /// It is over already.
+    Over,
+    /// Meanwhile not all is kept any more that its client has missed: it can only be a new socket.
+    Outdated,
+}
+
 impl Socket {
-    /// Middleware have admitted it: it joins the namespace, behind the packet that tells its client. Returns false when it is
-    /// over already.
-    pub(crate) fn connect(&self) -> bool {
+    /// Middleware have admitted it: it joins the namespace, behind the packet that tells its client.
+    pub(crate) fn connect(&self) -> Connected {
         if let Some(history) = self.0.nsp.members.history() {
             return self.come_back(history);
         }
-        let opened = self.open(None, Vec::new());
-        if opened {
-            self.0.nsp.members.insert(&self.0.member);
+        if !self.open(None, Vec::new()) {
+            return Connected::Over;
         }
-        opened
+        self.0.nsp.members.insert(&self.0.member);
+        Connected::Yes
     }
 
     /// Tells its client, who has `missed` something if it comes back.
@@ -60,7 +69,7 @@ impl Socket {
         // Under the lock: nobody may emit before the client knows of the socket.
         self.push_owed(packet);
         for frame in missed {
-            self.0.client.outbox.push_owed(frame);
+            self.0.client.outbox.push_missed(frame);
         }
         *state = State::Connected;
         self.0.connected.store(true, Ordering::Release);

@@ -34,8 +34,8 @@ use crate::rooms::{Link, Member, Room, Rooms, Scope, Target};
 use crate::sync::Lock;
 
 pub(crate) use comeback::Comeback;
-pub(crate) use life::Ended;
 use life::State;
+pub(crate) use life::{Connected, Ended};
 
 /// One client in one namespace: the handle that handlers are given. Cloning it is cheap.
 ///
@@ -82,11 +82,12 @@ impl Socket {
         comeback: Option<Comeback>,
     ) -> Self {
         let stays = comeback.as_ref().and_then(Comeback::stays);
+        let (stays, known_after) = stays.unwrap_or_default();
         let socket = Self(Arc::new_cyclic(|link: &Weak<Inner>| Inner {
             member: Arc::new(
                 Member::new(id, Arc::clone(&client.outbox), link.clone())
                     .observed(!nsp.handlers.outgoing.is_empty())
-                    .returning(stays.unwrap_or_default()),
+                    .returning(stays, known_after),
             ),
             nsp,
             client,
@@ -277,16 +278,22 @@ impl Socket {
     /// Disconnects it from its namespace; the client stays connected to others. Its client does not reconnect by
     /// itself. Node's `socket.disconnect()`.
     pub fn disconnect(&self) {
+        self.disconnect_from(Scope::Namespace);
+    }
+
+    fn disconnect_from(&self, scope: Scope) {
         // What middleware are still deciding about is ended by the connection alone.
         if self.connected() && self.end(DisconnectReason::ServerNamespaceDisconnect) {
             self.0.client.command(Command::Left(self.clone()));
+        } else {
+            self.revoke(scope);
         }
     }
 
     /// Disconnects the client from all its namespaces, and then closes the connection. Its client does not reconnect by
     /// itself. Node's `socket.disconnect(true)`.
     pub fn disconnect_all(&self) {
-        self.disconnect();
+        self.disconnect_from(Scope::Connection);
         let reason = DisconnectReason::ServerNamespaceDisconnect;
         self.0.client.close(reason);
     }
@@ -428,6 +435,10 @@ impl Socket {
     /// Queues a packet of the protocol's own, whatever the limits.
     pub(crate) fn push_owed(&self, packet: EncodedPacket) {
         self.0.client.outbox.push_owed(Frame::new(packet));
+    }
+
+    pub(crate) fn auth_text(&self) -> Option<ByteString> {
+        self.0.auth.clone()
     }
 
     pub(crate) fn auth(&self) -> Option<&str> {

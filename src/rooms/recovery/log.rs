@@ -1,6 +1,6 @@
 //! The events of a namespace, in order, with whom they were for.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use std::time::{Duration, Instant};
 
@@ -154,6 +154,13 @@ impl Log {
         }
     }
 
+    /// Nobody will ask for any of it.
+    pub(super) fn clear(&mut self, forgotten: &mut Forgotten) {
+        while !self.entries.is_empty() {
+            self.forget_first(forgotten);
+        }
+    }
+
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         // What would never be reached is a time that no clock has.
         self.entries.front()?.at.checked_add(self.keep)
@@ -168,13 +175,14 @@ impl Log {
 
     /// The events after one that were for a socket. None if not all of them are there any more, or there was no such event.
     pub(crate) fn since(&self, number: u64, asker: Asker<'_>) -> Option<Vec<Frame>> {
+        let asker = Whereabouts::of(asker);
         if number > self.last {
             return None;
         }
         let seen = number.checked_sub(self.lost())?;
         let skipped = usize::try_from(seen).ok()?;
         let numbered = (number + 1..).zip(self.entries.range(skipped..));
-        let missed = numbered.filter(|(number, entry)| entry.audience.had(*number, asker));
+        let missed = numbered.filter(|(number, entry)| entry.audience.had(*number, &asker));
         Some(
             missed
                 .filter_map(|(_, entry)| entry.frame.clone())
@@ -187,8 +195,9 @@ impl Log {
         (self.lost()..=self.last).contains(&number)
     }
 
-    /// A socket leaves a room: from the next event on it is not there.
-    pub(crate) fn leave(&self, stays: &mut Vec<Stay>, room: &str) {
+    /// A socket leaves a room: from the next event on it is not there. Gives the number of the event up to which it is no longer
+    /// known where it was.
+    pub(crate) fn leave(&self, stays: &mut Vec<Stay>, room: &str) -> u64 {
         let here = |stay: &&mut Stay| stay.until.is_none() && *stay.room == *room;
         if let Some(stay) = stays.iter_mut().find(here) {
             stay.until = Some(self.last);
@@ -197,17 +206,18 @@ impl Log {
         let lost = self.lost();
         stays.retain(|stay| stay.until.is_none_or(|until| until > lost.max(stay.after)));
         let ended = stays.iter().filter(|stay| stay.until.is_some()).count();
-        if ended > MAX_ENDED
-            && let Some(oldest) = stays.iter().position(|stay| stay.until.is_some())
-        {
-            stays.remove(oldest);
+        if ended <= MAX_ENDED {
+            return 0;
         }
+        let oldest = stays.iter().position(|stay| stay.until.is_some());
+        let oldest = oldest.map(|oldest| stays.remove(oldest));
+        oldest.and_then(|oldest| oldest.until).unwrap_or(0)
     }
 }
 
 impl Audience {
     /// Whether a socket was among those whom event `number` was for.
-    fn had(&self, number: u64, asker: Asker<'_>) -> bool {
+    fn had(&self, number: u64, asker: &Whereabouts<'_>) -> bool {
         match self {
             Self::Socket(id) => *id == asker.id,
             Self::Target(target) => {
@@ -230,15 +240,36 @@ impl Audience {
     }
 }
 
-impl Asker<'_> {
+/// The stays of who asks, by room: there may be many, and many events to look at.
+struct Whereabouts<'a> {
+    id: Sid,
+    stays: HashMap<&'a str, Vec<&'a Stay>>,
+}
+
+impl<'a> Whereabouts<'a> {
+    fn of(asker: Asker<'a>) -> Self {
+        let mut stays: HashMap<_, Vec<_>> = HashMap::new();
+        for stay in asker.stays {
+            stays.entry(&*stay.room).or_default().push(stay);
+        }
+        Self {
+            id: asker.id,
+            stays,
+        }
+    }
+
     /// Whether it was in a room when event `number` came.
     fn was_in(&self, room: &str, number: u64) -> bool {
-        let during = |stay: &Stay| {
-            *stay.room == *room
-                && stay.after < number
-                && stay.until.is_none_or(|until| number <= until)
+        if *room == *self.id.as_str() {
+            return true;
+        }
+        let Some(stays) = self.stays.get(room) else {
+            return false;
         };
-        *room == *self.id.as_str() || self.stays.iter().any(during)
+        // In the order of time: the last one that had begun.
+        let begun = stays.partition_point(|stay| stay.after < number);
+        let last = begun.checked_sub(1).and_then(|at| stays.get(at));
+        last.is_some_and(|stay| stay.until.is_none_or(|until| number <= until))
     }
 }
 
@@ -385,7 +416,7 @@ mod tests {
     #[test]
     fn so_many_stays_that_are_over_are_remembered() {
         let (mut log, now) = (log(usize::MAX), now());
-        let mut stays = Vec::new();
+        let (mut stays, mut floor) = (Vec::new(), 0);
         for _ in 0..MAX_ENDED + 10 {
             stays.push(Stay {
                 room: "a".into(),
@@ -393,10 +424,11 @@ mod tests {
                 until: None,
             });
             append(&mut log, now, to(&["a"], &[]));
-            log.leave(&mut stays, "a");
+            floor = log.leave(&mut stays, "a").max(floor);
         }
         assert_eq!(stays.len(), MAX_ENDED);
-        assert_eq!(since(&log, 0, id(1), &stays).unwrap().len(), MAX_ENDED);
+        assert_eq!(floor, 10);
+        assert_eq!(since(&log, 10, id(1), &stays).unwrap().len(), MAX_ENDED);
     }
 
     #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@ use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use crate::engine::Frame;
+use crate::panics::let_go;
 use crate::sync::Lock;
 
 pub(crate) use log::{Asker, Audience, Log, Offset, Stay};
@@ -32,6 +33,25 @@ pub(crate) struct Kept {
     pub(crate) sessions: Sessions,
 }
 
+impl Kept {
+    /// Gives an event its number, and keeps it if anybody may come back for it.
+    pub(crate) fn append(
+        &mut self,
+        now: Instant,
+        audience: Audience,
+        frame: Frame,
+        forgotten: &mut Forgotten,
+    ) {
+        self.log.append(now, audience, frame, forgotten);
+        if self.sessions.is_empty() {
+            self.log.clear(forgotten);
+        }
+    }
+}
+
+/// As good as for ever: what a longer time would be added to has no place for the sum.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// What is not kept any more. Frames and sessions hold values of users, which are to be dropped with no lock held.
 #[derive(Debug, Default)]
 #[must_use = "to be dropped when no lock is held"]
@@ -44,10 +64,11 @@ impl History {
     /// `detection` is how long it takes to notice that a connection is lost: what was sent meanwhile is missed too.
     pub(crate) fn new(
         epoch: [u8; Log::EPOCH],
-        options: Recovery,
+        mut options: Recovery,
         observed: bool,
         detection: Duration,
     ) -> Self {
+        options.max_duration = options.max_duration.min(FOREVER);
         let keep = options.max_duration.saturating_add(detection);
         let log = Log::new(epoch, options.max_packets, options.max_bytes, keep);
         let sessions = Sessions::new(options.max_duration, options.max_sessions);
@@ -72,11 +93,14 @@ impl History {
         let mut forgotten = Forgotten::default();
         let mut kept = self.lock();
         let Kept { log, sessions } = &mut *kept;
-        log.expire(now, &mut forgotten);
         sessions.expire(now, &mut forgotten);
+        log.expire(now, &mut forgotten);
+        if sessions.is_empty() {
+            log.clear(&mut forgotten);
+        }
         let next = [log.next_expiry(), sessions.next_expiry()];
         drop(kept);
-        drop(forgotten);
+        let_go(forgotten);
         next.into_iter().flatten().min()
     }
 }

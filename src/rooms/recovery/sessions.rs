@@ -27,6 +27,8 @@ pub(crate) struct Away {
     /// The last event before it was admitted first.
     pub(crate) began: u64,
     pub(crate) stays: Vec<Stay>,
+    /// Where it was is known of the events after this one.
+    pub(crate) known_after: u64,
     /// What users keep with it.
     pub(crate) data: Arc<dyn Any + Send + Sync>,
     /// When it is forgotten.
@@ -91,6 +93,26 @@ impl Sessions {
         self.places.insert(pid, Place::Away(away));
         while self.away.len() > self.max {
             self.forget_first(forgotten);
+        }
+    }
+
+    /// Whether nobody is here and nobody may come back.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The server does not want a socket back. Gives the one that holds its place, if it is here.
+    pub(crate) fn revoke(&mut self, pid: Sid, forgotten: &mut Forgotten) -> Option<Arc<dyn Link>> {
+        match self.places.get(&pid)? {
+            Place::Held(link) => link.upgrade(),
+            Place::Claimed => None,
+            Place::Away(away) => {
+                self.away.remove(&(away.until, pid));
+                if let Some(Place::Away(away)) = self.places.remove(&pid) {
+                    forgotten.sessions.push(away);
+                }
+                None
+            }
         }
     }
 
@@ -193,6 +215,7 @@ mod tests {
             id: id(9),
             began: 0,
             stays: Vec::new(),
+            known_after: 0,
             data: Arc::new(()),
             until,
         }

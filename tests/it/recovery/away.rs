@@ -188,3 +188,65 @@ async fn the_order_is_the_same_for_all_whoever_emits() {
     assert_eq!(got.len(), 1000);
     assert_eq!(got, numbers(&seen, &io).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_disconnected_while_away_does_not_come_back() {
+    let (app, _io, mut sockets) = with_sockets(Recovery::new());
+    let first = app.connect("/").await.unwrap();
+    let socket = sockets.recv().await.unwrap();
+    first.cut().await;
+    socket.closed().await;
+    socket.disconnect();
+    let again = app.connect("/").coming_back_as(&first).await.unwrap();
+    assert!(!again.recovered());
+
+    // An old handle still means the client, wherever it is.
+    let old = sockets.recv().await.unwrap();
+    again.cut().await;
+    let third = app.connect("/").coming_back_as(&again).await.unwrap();
+    assert!(third.recovered());
+    old.disconnect();
+    assert_eq!(
+        third.disconnected().await.to_string(),
+        "io server disconnect"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_missed_takes_no_room_from_what_comes_next() {
+    let (app, io, _sockets) = with_sockets(Recovery::new());
+    let first = app.connect("/").await.unwrap();
+    first.cut().await;
+    for number in 0..20 {
+        io.emit("n", number);
+    }
+    let again = app.connect("/").coming_back_as(&first);
+    let mut again = std::pin::pin!(again.into_future());
+    // The server has queued more than the four packets that an outbox may have, and none is read.
+    while io.local().count().await.unwrap() == 0 {
+        assert!(futures_util::poll!(again.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    io.emit("n", 20);
+    let again = again.await.unwrap();
+    assert_eq!(numbers(&again, &io).await, (0..=20).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_emitted_while_its_client_comes_back_is_not_lost() {
+    let (app, io) = {
+        let namespace = Namespace::new();
+        super::app(
+            SocketIo::builder()
+                .recovery(Recovery::new())
+                .namespace("/", namespace),
+        )
+    };
+    let first = app.connect("/").await.unwrap();
+    let socket = io.socket(first.id()).unwrap();
+    // Made while it is connected, sent when it is no more.
+    let sending = socket.emit_when_writable("n", 1);
+    let again = app.connect("/").coming_back_as(&first).await.unwrap();
+    sending.await.unwrap();
+    assert_eq!(numbers(&again, &io).await, [1]);
+}

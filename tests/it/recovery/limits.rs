@@ -108,7 +108,7 @@ async fn any_limit_is_taken() {
     );
     let client = cut_off(&app, &io).await;
     io.emit("n", 1);
-    comes_back(&app, &client).await;
+    assert!(comes_back(&app, &client).await);
     let (app, io) = serve(
         Recovery::new()
             .max_duration(Duration::ZERO)

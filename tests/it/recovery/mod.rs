@@ -232,3 +232,24 @@ async fn a_namespace_of_a_pattern_waits_for_its_clients() {
     assert_eq!(again.next::<u32>("n").await, 2);
     again.expect_no("n").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_of_a_pattern_goes_when_nobody_may_come_back() {
+    let builder = SocketIo::builder()
+        .recovery(Recovery::new())
+        .max_dynamic_namespaces(1)
+        .namespace("/game-{id}", rooms());
+    let (app, io) = self::app(builder);
+    let first = app.connect("/game-1").await.unwrap();
+    first.disconnect().await;
+    // What goes to nobody keeps nothing.
+    io.of("/game-{id}").emit("n", 1);
+    let second = app.connect("/game-2").await.unwrap();
+    second.cut().await;
+    app.connect("/game-1").await.unwrap_err();
+    for _ in 0..130 {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        io.of("/game-{id}").emit("n", 1);
+    }
+    app.connect("/game-1").await.unwrap();
+}

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use axum::Extension;
 use axum_socketio::testing::ConnectError;
@@ -171,6 +170,7 @@ async fn if_middleware_take_too_long_it_is_a_new_socket() {
         .recovery(recovery)
         .namespace("/", namespace));
     let first = app.connect("/").await.unwrap();
+    io.socket(first.id()).unwrap().insert("old");
     first.cut().await;
     let again = tokio::spawn(app.connect("/").coming_back_as(&first).into_future());
     begun.notified().await;
@@ -180,10 +180,13 @@ async fn if_middleware_take_too_long_it_is_a_new_socket() {
     go_on.notify_one();
     let again = again.await.unwrap().unwrap();
     assert!(!again.recovered());
+    // Nothing of the old one is left.
+    assert_ne!(again.id(), first.id());
     let socket = io.socket(again.id()).unwrap();
     assert!(!socket.recovered());
+    assert_eq!(socket.get::<&str>(), None);
     assert_eq!(numbers(&again, &io).await, [0; 0]);
-    // The connect handler has been told that it is a new one, and the old rooms are not left over from before.
+    // Middleware and the connect handler have been asked about a new one.
     assert_eq!(io.to("room").count().await.unwrap(), 1);
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(io.local().count().await.unwrap(), 1);
 }
