@@ -250,3 +250,31 @@ async fn an_event_that_is_emitted_while_its_client_comes_back_is_not_lost() {
     sending.await.unwrap();
     assert_eq!(numbers(&again, &io).await, [1]);
 }
+
+/// The emitter has been kept busy by who watches, and its socket has been superseded meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_event_that_waits_for_room_goes_to_where_its_client_is_by_then() {
+    let (looking, mut looks) = unbounded_channel();
+    let (go_on, goes_on) = std::sync::mpsc::channel::<()>();
+    let goes_on = std::sync::Mutex::new(Some(goes_on));
+    let namespace = Namespace::new().on_any_outgoing(move |_| {
+        // The first time only.
+        let wait = goes_on.lock().unwrap().take();
+        if let Some(wait) = wait {
+            looking.send(()).unwrap();
+            wait.recv().unwrap();
+        }
+    });
+    let recovery = Recovery::new();
+    let (app, io) = app(SocketIo::builder()
+        .recovery(recovery)
+        .namespace("/", namespace));
+    let first = app.connect("/").await.unwrap();
+    let socket = io.socket(first.id()).unwrap();
+    let sending = tokio::spawn(async move { socket.emit_when_writable("n", 1).await });
+    looks.recv().await.unwrap();
+    let again = app.connect("/").coming_back_as(&first).await.unwrap();
+    go_on.send(()).unwrap();
+    sending.await.unwrap().unwrap();
+    assert_eq!(numbers(&again, &io).await, [1]);
+}
