@@ -243,16 +243,15 @@ impl Dispatch {
         auth: Option<ByteString>,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
-        let back = auth.clone();
-        self.connect_as(nsp, auth, back.as_deref(), cx)
+        self.connect_as(nsp, auth, true, cx)
     }
 
-    /// `back` says what socket the client would like to come back to.
+    /// Whether it `may_come_back` to the socket that its auth names.
     fn connect_as(
         &mut self,
         nsp: &ByteString,
         auth: Option<ByteString>,
-        back: Option<&str>,
+        may_come_back: bool,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         let handshake = self.client.handshake.extensions();
@@ -268,7 +267,8 @@ impl Dispatch {
             }
         };
         let history = found.members.history();
-        let comeback = history.map(|history| Comeback::new(history, back));
+        let comeback = history
+            .map(|history| Comeback::new(history, auth.as_deref().filter(|_| may_come_back)));
         let id = match &comeback {
             Some(Some(comeback)) => comeback.id().or_else(new_sid),
             Some(None) => None,
@@ -316,7 +316,7 @@ impl Dispatch {
                 socket.end(DisconnectReason::ForcedClose);
                 self.lanes.forget(socket);
                 socket.release();
-                return self.connect_as(&socket.nsp().into(), socket.auth_text(), None, cx);
+                return self.connect_as(&socket.nsp().into(), socket.auth_text(), false, cx);
             }
         }
         self.joined = true;
