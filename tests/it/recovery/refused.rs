@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::Extension;
-use axum_socketio::testing::ConnectError;
+use axum_socketio::testing::{ConnectError, TestApp};
 use axum_socketio::{DisconnectReason, Namespace, Recovered, Recovery, Refused, Socket, SocketIo};
 use tokio::sync::Notify;
 
@@ -103,8 +103,8 @@ async fn middleware_can_be_skipped() {
     assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 
-/// A namespace whose middleware takes its time with who comes back.
-fn slow() -> (Namespace, Arc<Notify>, Arc<Notify>) {
+/// A server whose middleware takes its time with who comes back.
+fn slow(recovery: Recovery) -> (TestApp, SocketIo, Arc<Notify>, Arc<Notify>) {
     let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (begins, goes_on) = (Arc::clone(&begun), Arc::clone(&go_on));
     let namespace = Namespace::new()
@@ -119,16 +119,14 @@ fn slow() -> (Namespace, Arc<Notify>, Arc<Notify>) {
                 socket.join("room");
             }
         });
-    (namespace, begun, go_on)
+    let builder = SocketIo::builder().recovery(recovery);
+    let (app, io) = app(builder.namespace("/", namespace));
+    (app, io, begun, go_on)
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_comes_while_middleware_decide_is_missed_too() {
-    let (namespace, begun, go_on) = slow();
-    let recovery = Recovery::new();
-    let (app, io) = app(SocketIo::builder()
-        .recovery(recovery)
-        .namespace("/", namespace));
+    let (app, io, begun, go_on) = slow(Recovery::new());
     let first = app.connect("/").await.unwrap();
     first.cut().await;
     io.emit("n", 1);
@@ -142,11 +140,7 @@ async fn what_comes_while_middleware_decide_is_missed_too() {
 
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_was_cut_off_itself_is_superseded() {
-    let (namespace, begun, go_on) = slow();
-    let recovery = Recovery::new();
-    let (app, io) = app(SocketIo::builder()
-        .recovery(recovery)
-        .namespace("/", namespace));
+    let (app, io, begun, go_on) = slow(Recovery::new());
     let first = app.connect("/").await.unwrap();
     first.cut().await;
     io.emit("n", 1);
@@ -164,11 +158,7 @@ async fn an_attempt_that_was_cut_off_itself_is_superseded() {
 
 #[tokio::test(start_paused = true)]
 async fn if_middleware_take_too_long_it_is_a_new_socket() {
-    let (namespace, begun, go_on) = slow();
-    let recovery = Recovery::new().max_packets(3);
-    let (app, io) = app(SocketIo::builder()
-        .recovery(recovery)
-        .namespace("/", namespace));
+    let (app, io, begun, go_on) = slow(Recovery::new().max_packets(3));
     let first = app.connect("/").await.unwrap();
     io.socket(first.id()).unwrap().insert("old");
     first.cut().await;
