@@ -15,6 +15,12 @@ pub enum DecodeError {
     /// A binary packet in text is not base64.
     #[error("invalid base64")]
     Base64,
+    /// The length of a packet in a polling body is missing, no number, or more than there is (revision 3).
+    #[error("wrong length of a packet")]
+    Length,
+    /// A packet of text in a binary polling body is not UTF-8 (revision 3).
+    #[error("invalid UTF-8")]
+    Utf8,
 
     /// The number of attachments is missing, no number or zero.
     #[error("illegal attachments")]

@@ -62,7 +62,8 @@ impl Packet {
             '3' => Ok(Self::Pong(without_first(&text))),
             '5' => Ok(Self::Upgrade),
             '6' => Ok(Self::Noop),
-            'b' => decode_base64(&text).map(|data| Self::Message(Message::Binary(data))),
+            'b' => decode_base64(text.get(1..).unwrap_or_default())
+                .map(|data| Self::Message(Message::Binary(data))),
             other => Err(DecodeError::UnknownType(other)),
         }
     }
@@ -99,8 +100,8 @@ fn without_first(text: &ByteString) -> ByteString {
     text.slice_ref(text.get(1..).unwrap_or_default())
 }
 
-fn decode_base64(text: &str) -> Result<Bytes, DecodeError> {
-    let base64 = text.strip_prefix('b').unwrap_or(text);
+/// Reads base64, with or without its padding.
+pub(super) fn decode_base64(base64: &str) -> Result<Bytes, DecodeError> {
     let unpadded = match base64.len() % 4 {
         0 => base64
             .strip_suffix("==")

@@ -76,6 +76,16 @@ impl Packet {
         }
     }
 
+    pub(crate) const fn nsp_mut(&mut self) -> &mut ByteString {
+        match self {
+            Self::Connect { nsp, .. }
+            | Self::Disconnect { nsp }
+            | Self::Event { nsp, .. }
+            | Self::Ack { nsp, .. }
+            | Self::ConnectError { nsp, .. } => nsp,
+        }
+    }
+
     /// What may have attachments, has them here.
     pub(super) const fn args_mut(&mut self) -> Option<&mut Args> {
         match self {
