@@ -196,7 +196,10 @@ describe("differential", () => {
     test(name, async () => assert.deepEqual(await talk(tested.port, posts), await talk(node.port, posts)));
   }
 
+  // Node may or may not have acted on a DISCONNECT when the next frame comes.
+  const byLuck = ["leaving and joining again", "an event after leaving"];
   for (const [name, posts] of Object.entries(same)) {
+    if (byLuck.includes(name)) continue;
     test(`over WebSocket: ${name}`, async () =>
       assert.deepEqual(await talkOverWebSocket(tested.port, posts), await talkOverWebSocket(node.port, posts)));
   }
