@@ -26,6 +26,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `v3` | the builder's `allow_eio3`: clients of Socket.IO 2 and older ones; no further crates |
 //! | `testing` | the module `testing`: clients in the same process, for the tests of an application; no further crates |
 //!
 //! [axum]: https://docs.rs/axum

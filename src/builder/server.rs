@@ -217,6 +217,19 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
+    /// Whether clients of revision 3 of Engine.IO may connect: those of Socket.IO 2, and older ones. Default: no, they are
+    /// refused with 400 `{"code":5,"message":"Unsupported protocol version"}`. Node's `allowEIO3`.
+    ///
+    /// They join `/` by connecting, and have no auth: [`Auth`](crate::Auth) is made of the query, in `/` of that of the
+    /// handshake, elsewhere of that behind the namespace (`/admin?token=x`). The id of their socket is that of their session:
+    /// do not show it to other clients. They send the pings, and cannot [recover](crate::Recovery).
+    #[cfg(feature = "v3")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "v3")))]
+    pub fn allow_eio3(mut self, allow: bool) -> Self {
+        self.settings.engine.allow_eio3 = allow;
+        self
+    }
+
     /// How many binary attachments a packet may have. Default: 10, as in Node.
     pub fn max_attachments(mut self, attachments: usize) -> Self {
         self.settings.limits.max_attachments = attachments;

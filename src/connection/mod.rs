@@ -2,7 +2,9 @@
 
 mod acks;
 mod backlog;
+mod query;
 mod router;
 
 pub(crate) use acks::Acks;
+pub(crate) use query::handshake_auth;
 pub(crate) use router::{Route, Router, Violation};

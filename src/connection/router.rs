@@ -20,15 +20,20 @@
 use bytestring::ByteString;
 
 use super::backlog::{Backlog, Request};
-use crate::protocol::engine_io::Message;
+use super::query;
+use crate::protocol::engine_io::{Message, Revision};
 use crate::protocol::socket_io::{Assembler, Event, Limits, Packet};
 use crate::protocol::{Args, DecodeError};
+
+/// A namespace of revision 3 may have so much of a query behind it, in bytes.
+const MAX_QUERY: usize = 4096;
 
 /// `T` is the handle of a socket; two handles are equal when they are of one socket.
 #[derive(Debug)]
 pub(crate) struct Router<T> {
     entries: Vec<Entry<T>>,
     assembler: Assembler,
+    revision: Revision,
     limits: Limits,
     max_namespaces: usize,
     backlog: Backlog,
@@ -95,10 +100,11 @@ pub(crate) enum Violation {
 }
 
 impl<T: Clone + PartialEq> Router<T> {
-    pub(crate) fn new(limits: Limits, max_namespaces: usize) -> Self {
+    pub(crate) fn new(revision: Revision, limits: Limits, max_namespaces: usize) -> Self {
         Self {
             entries: Vec::new(),
             assembler: Assembler::default(),
+            revision,
             limits,
             max_namespaces,
             backlog: Backlog::default(),
@@ -114,7 +120,7 @@ impl<T: Clone + PartialEq> Router<T> {
         held: bool,
         ready: impl Fn(&T) -> bool,
     ) -> Result<Option<Route<T>>, Violation> {
-        let Some(packet) = self.assembler.feed(message, &self.limits)? else {
+        let Some(packet) = self.assemble(message)? else {
             return Ok(None);
         };
         let (nsp, request) = match packet {
@@ -142,6 +148,24 @@ impl<T: Clone + PartialEq> Router<T> {
             return Ok(None);
         }
         self.go(nsp, request)
+    }
+
+    fn assemble(&mut self, message: Message) -> Result<Option<Packet>, DecodeError> {
+        if self.revision.is_four() {
+            return self.assembler.feed(message, &self.limits);
+        }
+        let limits = Limits {
+            max_nsp_len: self.limits.max_nsp_len + MAX_QUERY,
+            ..self.limits
+        };
+        let Some(mut packet) = self.assembler.feed(message, &limits)? else {
+            return Ok(None);
+        };
+        query::split(&mut packet);
+        if packet.nsp().len() > self.limits.max_nsp_len {
+            return Err(DecodeError::NamespaceTooLong(self.limits.max_nsp_len));
+        }
+        Ok(Some(packet))
     }
 
     /// The first request in the backlog that needs not wait any longer.
@@ -388,7 +412,7 @@ mod tests {
     type Fed = Result<Option<Route<u8>>, Violation>;
 
     fn router() -> Router<u8> {
-        Router::new(Limits::default(), 2)
+        Router::new(Revision::Four, Limits::default(), 2)
     }
 
     /// A router whose namespace `/` is joined by socket 1.

@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use super::before::before;
 use super::lanes::{Lane, Lanes, Task};
 use super::running::{Finished, Handlers, Running, Work};
-use crate::connection::{Route, Router, Violation};
+use crate::connection::{Route, Router, Violation, handshake_auth};
 use crate::engine::{DisconnectReason, Frame};
 use crate::hub::{
     AckBody, Answer, Asked, BoxHandler, Call, Client, Comeback, Connected, Ended, EventCall,
@@ -37,7 +37,8 @@ pub(super) struct Dispatch {
 
 impl Dispatch {
     pub(super) fn new(server: Arc<Server>, client: Arc<Client>) -> Self {
-        let router = Router::new(server.settings.limits, server.settings.max_namespaces);
+        let settings = &server.settings;
+        let router = Router::new(client.revision, settings.limits, settings.max_namespaces);
         Self {
             server,
             client,
@@ -91,6 +92,12 @@ impl Dispatch {
             self.go(route, cx)?;
         }
         self.go_on(cx)
+    }
+
+    /// The client joins `/` by connecting, as those of revision 3 do.
+    pub(super) fn join_root(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
+        let auth = handshake_auth(self.client.handshake.query());
+        self.connect(&ByteString::from_static("/"), Some(auth), cx)
     }
 
     /// Polls the handlers that are under way, and lets go ahead what has waited for them.
@@ -267,9 +274,12 @@ impl Dispatch {
             }
         };
         let history = found.members.history();
+        let may_come_back = may_come_back && self.client.revision.is_four();
         let comeback = history
             .map(|history| Comeback::new(history, auth.as_deref().filter(|_| may_come_back)));
         let id = match &comeback {
+            // Clients of revision 3 are not told an id: they take the session's for it.
+            _ if !self.client.revision.is_four() => Some(self.client.sid),
             Some(Some(comeback)) => comeback.id().or_else(new_sid),
             Some(None) => None,
             None => new_sid(),
@@ -305,7 +315,11 @@ impl Dispatch {
             // Undoes what the middleware joined.
             socket.end(DisconnectReason::ForcedClose);
             self.forget(socket);
-            self.refuse(nsp, &refusal);
+            if self.client.revision.is_four() {
+                self.refuse(nsp, &refusal);
+            } else {
+                self.refuse_with(nsp, &refusal.without_object());
+            }
             return Ok(());
         }
         match socket.connect() {
@@ -330,8 +344,11 @@ impl Dispatch {
     }
 
     fn refuse(&self, nsp: &str, refusal: &Refusal) {
-        let body = serde_json::to_string(refusal).unwrap_or_default();
-        let packet = EncodedPacket::plain(Kind::ConnectError, nsp, Some(&body));
+        self.refuse_with(nsp, &serde_json::to_string(refusal).unwrap_or_default());
+    }
+
+    fn refuse_with(&self, nsp: &str, body: &str) {
+        let packet = EncodedPacket::plain(Kind::ConnectError, nsp, Some(body));
         self.client.outbox.push_owed(Frame::new(packet));
     }
 

@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 use std::future::Future;
 
-use bytes::Bytes;
-use bytestring::ByteString;
 use tokio::sync::{Notify, oneshot};
 
 use crate::engine::DisconnectReason;
+use crate::protocol::engine_io;
 use crate::sync::Lock;
-use crate::transport::WebSocket;
+use crate::transport::{Body, WebSocket};
 
 /// Requests that may wait for the task. A client that keeps the rules has three at most: a poll, a POST and an upgrade.
 const LIMIT: usize = 8;
@@ -20,7 +19,7 @@ pub(crate) enum Inbound {
     /// A poll. The answer's receiver is dropped when the client gives up.
     Poll(oneshot::Sender<PollAnswer>),
     /// The body of a POST. It is answered when all its packets have been taken.
-    Post(ByteString, oneshot::Sender<PostAnswer>),
+    Post(engine_io::Body, oneshot::Sender<PostAnswer>),
     /// A request broke the rules of the transport.
     Broken(DisconnectReason),
     /// A WebSocket that wants to take over.
@@ -32,7 +31,7 @@ pub(crate) enum Inbound {
 /// How a poll ends.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum PollAnswer {
-    Payload(Bytes),
+    Payload(Body),
     /// Another poll was pending: 400.
     Overlap,
 }

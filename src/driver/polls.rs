@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 use super::inbox::{Inbound, PollAnswer, PostAnswer};
 use super::task::Connection;
 use crate::engine::{Control, DisconnectReason, Input};
-use crate::protocol::engine_io::Payload;
-use crate::transport::collect;
+use crate::protocol::engine_io;
+use crate::transport::{Body, collect};
 
 /// How many packets of a POST are taken before what they caused is written.
 const BATCH: usize = 128;
@@ -20,14 +20,12 @@ pub(super) struct Polls {
     /// The poll that is pending came when the session was closing.
     late: bool,
     post: Option<Post>,
-    /// A ping is due.
-    pub(super) ping: bool,
 }
 
 /// A POST whose packets are being taken.
 #[derive(Debug)]
 struct Post {
-    packets: Payload,
+    packets: engine_io::Body,
     done: oneshot::Sender<PostAnswer>,
 }
 
@@ -37,8 +35,7 @@ impl Connection {
         while let Some(inbound) = self.entry.inbox.pop() {
             match inbound {
                 Inbound::Poll(poll) => self.open_poll(poll, cx),
-                Inbound::Post(body, done) => {
-                    let packets = Payload::decode(body);
+                Inbound::Post(packets, done) => {
                     self.polls.post = Some(Post { packets, done });
                 }
                 Inbound::Broken(reason) => self.input(Input::Lost(reason), cx),
@@ -68,7 +65,8 @@ impl Connection {
         }
         if self.sockets.main.is_some() {
             // The WebSocket has taken over while this one was on its way.
-            let _ = poll.send(PollAnswer::Payload(Control::Noop.text().into()));
+            let noop = self.controls(&[Control::Noop]);
+            let _ = poll.send(PollAnswer::Payload(noop));
             return;
         }
         self.polls.late |= self.session.is_closing();
@@ -112,8 +110,8 @@ impl Connection {
     /// Gives a pending poll what is queued. Returns whether the outbox refuses frames.
     pub(super) fn write_poll(&mut self, cx: &mut Context<'_>) -> bool {
         let outbox = &self.client.outbox;
-        let (closing, ping) = (self.session.is_closing(), self.polls.ping);
-        let nothing = !ping && outbox.is_empty();
+        let (closing, owed) = (self.session.is_closing(), self.owed);
+        let nothing = owed.is_none() && outbox.is_empty();
         if self.polls.poll.is_none() || (nothing && !closing) {
             return outbox.settle(0, 0, self.polls.poll.is_none());
         }
@@ -122,8 +120,8 @@ impl Connection {
             self.session.handle(Input::Flushed, self.now);
             return false;
         }
-        let collected = collect(outbox, ping);
-        self.polls.ping = false;
+        let collected = collect(outbox, owed, self.client.revision);
+        self.owed = None;
         let refused = outbox.settle(collected.frames, collected.bytes, true);
         if let Some(poll) = self.polls.poll.take()
             && poll.send(PollAnswer::Payload(collected.body)).is_err()
@@ -137,18 +135,25 @@ impl Connection {
     pub(super) fn end_polls(&mut self, reason: DisconnectReason) {
         // A client that closes by itself needs not be told.
         self.answer_poll(match reason {
-            DisconnectReason::TransportClose => Control::Noop.text(),
-            _ if self.polls.late => b"6\x1e1",
-            _ => Control::Close.text(),
+            DisconnectReason::TransportClose => &[Control::Noop],
+            _ if self.polls.late => &[Control::Noop, Control::Close],
+            _ => &[Control::Close],
         });
         self.answer_post(PostAnswer::Taken);
     }
 
-    pub(super) fn answer_poll(&mut self, payload: &'static [u8]) {
+    pub(super) fn answer_poll(&mut self, controls: &[Control]) {
         if let Some(poll) = self.polls.poll.take() {
-            let _ = poll.send(PollAnswer::Payload(payload.into()));
+            let _ = poll.send(PollAnswer::Payload(self.controls(controls)));
             self.client.outbox.settle(0, 0, true);
         }
+    }
+
+    fn controls(&self, controls: &[Control]) -> Body {
+        Body::of(
+            controls.iter().map(|control| control.text()),
+            self.client.revision,
+        )
     }
 
     fn answer_post(&mut self, answer: PostAnswer) {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use super::task::{CLOSE_HANDSHAKE, Connection};
 use crate::engine::{Control, DisconnectReason, Input, Transport};
-use crate::protocol::engine_io::Packet;
+use crate::protocol::engine_io::{Packet, Revision};
 use crate::protocol::websocket::Event;
 use crate::transport::{End, WebSocket};
 
@@ -62,11 +62,11 @@ impl Connection {
         let Some(mut socket) = self.sockets.main.take() else {
             return false;
         };
-        let waker = cx.waker().clone();
+        let (waker, revision) = (cx.waker().clone(), self.client.revision);
         let mut taken = 0;
         let read = socket.poll_read(cx, &mut |event| {
             let cx = &mut Context::from_waker(&waker);
-            match decode(event) {
+            match decode(event, revision) {
                 Ok(packet) => self.input(Input::Packet(packet), cx),
                 Err(()) => self.input(Input::Lost(DisconnectReason::ParseError), cx),
             }
@@ -101,10 +101,11 @@ impl Connection {
         let Some(probe) = &mut self.sockets.probe else {
             return false;
         };
+        let revision = self.client.revision;
         // One packet at a time: what follows the upgrade belongs to the session.
         let mut packet = None;
         let read = probe.poll_read(cx, &mut |event| {
-            packet = Some(decode(event));
+            packet = Some(decode(event, revision));
             ControlFlow::Break(())
         });
         // It may also have read a lot that is no packet.
@@ -136,15 +137,10 @@ impl Connection {
     }
 
     pub(super) fn upgrade(&mut self) {
-        self.answer_poll(Control::Noop.text());
+        self.answer_poll(&[Control::Noop]);
         self.sockets.main = self.sockets.probe.take();
         self.client.set_transport(Transport::WebSocket);
         self.client.outbox.settle(0, 0, false);
-        if let Some(socket) = &mut self.sockets.main
-            && std::mem::take(&mut self.polls.ping)
-        {
-            socket.push_packet(Control::Ping.text());
-        }
     }
 
     /// Writes what is queued. Returns whether the outbox refuses frames.
@@ -152,6 +148,9 @@ impl Connection {
         let Some(socket) = &mut self.sockets.main else {
             return false;
         };
+        if let Some(owed) = self.owed.take() {
+            socket.push_packet(owed.text());
+        }
         let (write, refused) = socket.poll_outbox(&self.client.outbox, cx);
         match write {
             Poll::Ready(Err(error)) => {
@@ -175,13 +174,12 @@ fn close_in_background(socket: Box<WebSocket>) {
     });
 }
 
-fn decode(event: Event) -> Result<Packet, ()> {
-    match event {
-        Event::Text(text) => {
-            Packet::decode_text(text).map_err(|error| tracing::debug!(%error, "undecodable packet"))
-        }
-        Event::Binary(data) => Ok(Packet::decode_binary(data)),
+fn decode(event: Event, revision: Revision) -> Result<Packet, ()> {
+    let packet = match event {
+        Event::Text(text) => revision.decode_text(text),
+        Event::Binary(data) => revision.decode_binary(data),
         // The transport keeps these to itself.
-        Event::Ping(_) | Event::Pong(_) | Event::Close(_) => Err(()),
-    }
+        Event::Ping(_) | Event::Pong(_) | Event::Close(_) => return Err(()),
+    };
+    packet.map_err(|error| tracing::debug!(%error, "undecodable packet"))
 }

@@ -32,6 +32,8 @@ pub(crate) struct Connection {
     pub(super) dispatch: Dispatch,
     pub(super) polls: Polls,
     pub(super) sockets: Sockets,
+    /// What the session has to say next, by whichever transport.
+    pub(super) owed: Option<Control>,
     pub(super) timers: Timers,
     /// When this round of the loop began.
     pub(super) now: Instant,
@@ -53,7 +55,7 @@ impl Connection {
         let transport = client.transport();
         let entry = Arc::new(Entry::new(Arc::clone(&client)));
         let (config, now) = (&server.settings.engine, now());
-        let session = Session::open(transport, config, now);
+        let session = Session::open(transport, client.revision, config, now);
         let at = session.poll_timeout().unwrap_or(now);
         let polling = transport == Transport::Polling;
         client.outbox.settle(0, 0, polling);
@@ -67,6 +69,7 @@ impl Connection {
             guard,
             polls: Polls::default(),
             sockets: Sockets::new(socket),
+            owed: None,
             timers: Timers::new(at, now + config.connect_timeout),
             now,
             unread_since: None,
@@ -82,6 +85,13 @@ impl Connection {
     }
 
     async fn live(mut self: Box<Self>) {
+        if !self.client.revision.is_four() {
+            let root = std::future::poll_fn(|cx| {
+                self.join_root(cx);
+                Poll::Ready(())
+            });
+            root.await;
+        }
         std::future::poll_fn(|cx| self.poll_open(cx)).await;
         Box::pin(self.end()).await;
     }
@@ -139,6 +149,12 @@ impl Connection {
         Poll::Pending
     }
 
+    fn join_root(&mut self, cx: &mut Context<'_>) {
+        if let Err(violation) = self.dispatch.join_root(cx) {
+            self.violated(&violation, cx);
+        }
+    }
+
     fn take_commands(&mut self, cx: &mut Context<'_>) {
         for command in self.client.take_commands() {
             match command {
@@ -173,15 +189,12 @@ impl Connection {
     fn run_actions(&mut self, cx: &mut Context<'_>) {
         while let Some(action) = self.session.poll_action() {
             match action {
-                Action::Send(control) => match &mut self.sockets.main {
-                    Some(socket) => socket.push_packet(control.text()),
-                    None => self.polls.ping = true,
-                },
+                Action::Send(control) => self.owed = Some(control),
                 Action::AnswerProbe => self.sockets.answer_probe(),
                 Action::ReleasePoll => {
                     // It may take along what is queued; if nothing is, a noop.
                     self.write_poll(cx);
-                    self.answer_poll(Control::Noop.text());
+                    self.answer_poll(&[Control::Noop]);
                 }
                 Action::Upgrade => self.upgrade(),
                 Action::CloseProbe => self.probe_over(),

@@ -46,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) max_outbox_bytes: usize,
     pub(crate) transports: Vec<Transport>,
     pub(crate) allow_upgrades: bool,
+    /// Clients of revision 3 may connect.
+    pub(crate) allow_eio3: bool,
 }
 
 impl Default for Config {
@@ -62,6 +64,7 @@ impl Default for Config {
             max_outbox_bytes: 16 * 1024 * 1024,
             transports: vec![Transport::Polling, Transport::WebSocket],
             allow_upgrades: true,
+            allow_eio3: false,
         }
     }
 }

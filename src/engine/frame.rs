@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::protocol::Written;
+use crate::protocol::engine_io::{Revision, v3};
 use crate::protocol::socket_io::EncodedPacket;
 use crate::protocol::websocket::{Header, Opcode};
 
@@ -22,6 +23,9 @@ struct Attachment {
     data: Bytes,
     /// Made when the first polling client needs it, then shared.
     base64: OnceLock<String>,
+    /// The whole frame as revision 3 has it, and that of clients which want text; made and shared likewise.
+    three: OnceLock<Box<[u8]>>,
+    three_text: OnceLock<Box<[u8]>>,
 }
 
 impl Frame {
@@ -32,6 +36,8 @@ impl Frame {
             header: Header::new(Opcode::Binary, data.len()),
             data,
             base64: OnceLock::new(),
+            three: OnceLock::new(),
+            three_text: OnceLock::new(),
         });
         let attachments = (attachments.len() > 0).then(|| attachments.collect());
         Self { text, attachments }
@@ -64,24 +70,55 @@ impl Frame {
     }
 
     /// What a WebSocket writes, chunk by chunk: the text frame, then header and data of each attachment.
-    pub(crate) fn chunk(&self, index: usize) -> &[u8] {
+    pub(crate) fn chunk(&self, index: usize, revision: Revision) -> &[u8] {
         let Some(rest) = index.checked_sub(1) else {
             return &self.text;
         };
         match self.attachments().get(rest / 2) {
-            Some(attachment) if rest % 2 == 0 => attachment.header.as_slice(),
-            Some(attachment) => &attachment.data,
+            Some(attachment) => attachment.part(rest % 2 == 0, revision),
             None => &[],
         }
     }
 
     /// The attachments as a polling payload carries them: standard base64, without the leading `b`.
     pub(crate) fn base64(&self) -> impl Iterator<Item = &str> {
-        self.attachments().iter().map(|attachment| {
-            attachment
-                .base64
-                .get_or_init(|| base64_simd::STANDARD.encode_to_string(&attachment.data))
-                .as_str()
-        })
+        self.attachments().iter().map(Attachment::base64)
     }
+
+    /// The attachments as they are.
+    pub(crate) fn binary(&self) -> impl Iterator<Item = &[u8]> {
+        self.attachments()
+            .iter()
+            .map(|attachment| &*attachment.data)
+    }
+}
+
+impl Attachment {
+    fn base64(&self) -> &str {
+        let encode = || base64_simd::STANDARD.encode_to_string(&self.data);
+        self.base64.get_or_init(encode)
+    }
+
+    /// The head of its WebSocket frame, or the rest. In revision 3 the head is all: few clients are worth a copy, but not a
+    /// third chunk for all others.
+    fn part(&self, head: bool, revision: Revision) -> &[u8] {
+        match (revision, head) {
+            (Revision::Four, true) => self.header.as_slice(),
+            (Revision::Four, false) => &self.data,
+            (Revision::Three { base64: false }, true) => self.three.get_or_init(|| {
+                let payload = [&[v3::MESSAGE], &*self.data];
+                framed(Opcode::Binary, payload)
+            }),
+            (Revision::Three { base64: true }, true) => self.three_text.get_or_init(|| {
+                let payload = [b"b4", self.base64().as_bytes()];
+                framed(Opcode::Text, payload)
+            }),
+            (Revision::Three { .. }, false) => &[],
+        }
+    }
+}
+
+fn framed(opcode: Opcode, [kind, data]: [&[u8]; 2]) -> Box<[u8]> {
+    let header = Header::new(opcode, kind.len() + data.len());
+    [header.as_slice(), kind, data].concat().into()
 }

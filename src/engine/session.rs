@@ -1,4 +1,4 @@
-//! The state machine of one Engine.IO session (revision 4).
+//! The state machine of one Engine.IO session.
 //!
 //! ```text
 //!                 ping due            pong                      5 on the probe
@@ -6,6 +6,12 @@
 //!                                │ deadline                │ lost, late, wrong packet
 //!                                ▼                         ▼
 //!                        Closed(ping timeout)      probe closed, polling goes on
+//!
+//!                 ping: a pong is sent
+//!   Listening ─────────────────────────▶ Listening             (revision 3: it is the client that pings)
+//!       │ deadline
+//!       ▼
+//!   Closed(ping timeout)
 //!
 //!   Open ──close()──▶ Closing ──flushed, or close_timeout──▶ Closed
 //! ```
@@ -16,7 +22,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::{Config, DisconnectReason, Transport};
-use crate::protocol::engine_io::{Message, Packet};
+use crate::protocol::engine_io::{Message, Packet, Revision};
 
 /// While a probe is out, a poll that finds nothing to carry is answered with a `noop` after this long.
 const NOOP_DELAY: Duration = Duration::from_millis(100);
@@ -50,6 +56,7 @@ pub(crate) enum Input {
 pub(crate) enum Control {
     Close,
     Ping,
+    Pong,
     Noop,
 }
 
@@ -80,6 +87,10 @@ enum Heartbeat {
     Awaiting {
         close_at: Instant,
         extended: bool,
+    },
+    /// Revision 3: the client is to send a ping.
+    Listening {
+        close_at: Instant,
     },
 }
 
@@ -122,21 +133,42 @@ struct Timing {
     close_timeout: Duration,
 }
 
+impl Timing {
+    /// The next ping is due after the interval.
+    fn idle(&self, now: Instant) -> Heartbeat {
+        let ping_at = now + self.ping_interval;
+        Heartbeat::Idle { ping_at }
+    }
+
+    /// The client has the interval for its next ping, and as long as it would have for a pong.
+    fn listen(&self, now: Instant) -> Heartbeat {
+        let close_at = now + self.ping_interval + self.ping_timeout;
+        Heartbeat::Listening { close_at }
+    }
+}
+
 impl Session {
-    pub(crate) fn open(transport: Transport, config: &Config, now: Instant) -> Self {
+    pub(crate) fn open(
+        transport: Transport,
+        revision: Revision,
+        config: &Config,
+        now: Instant,
+    ) -> Self {
+        let timing = Timing {
+            ping_interval: config.ping_interval,
+            ping_timeout: config.ping_timeout,
+            upgrade_timeout: config.upgrade_timeout,
+            close_timeout: config.close_timeout,
+        };
         Self {
             transport,
             state: State::Open,
-            heartbeat: Heartbeat::Idle {
-                ping_at: now + config.ping_interval,
+            heartbeat: match revision {
+                Revision::Three { .. } => timing.listen(now),
+                Revision::Four => timing.idle(now),
             },
             probe: Probe::None,
-            timing: Timing {
-                ping_interval: config.ping_interval,
-                ping_timeout: config.ping_timeout,
-                upgrade_timeout: config.upgrade_timeout,
-                close_timeout: config.close_timeout,
-            },
+            timing,
             actions: VecDeque::new(),
         }
     }
@@ -185,8 +217,11 @@ impl Session {
                 };
             }
             (State::Open, Input::Unheard) => {
-                if let Heartbeat::Awaiting { close_at, .. } = &mut self.heartbeat {
-                    *close_at = now + self.timing.ping_timeout;
+                let later = now + self.timing.ping_timeout;
+                match &mut self.heartbeat {
+                    Heartbeat::Awaiting { close_at, .. } => *close_at = later,
+                    Heartbeat::Listening { close_at } => *close_at = later.max(*close_at),
+                    Heartbeat::Idle { .. } => {}
                 }
             }
         }
@@ -225,7 +260,9 @@ impl Session {
                     extended: false,
                 };
             }
-            Heartbeat::Awaiting { close_at, .. } if now >= close_at => {
+            Heartbeat::Awaiting { close_at, .. } | Heartbeat::Listening { close_at }
+                if now >= close_at =>
+            {
                 self.close(DisconnectReason::PingTimeout)
             }
             _ => {}
@@ -241,7 +278,10 @@ impl Session {
             (State::Closed, _) => return None,
             (State::Closing { close_at, .. }, _) => *close_at,
             (State::Open, Heartbeat::Idle { ping_at }) => *ping_at,
-            (State::Open, Heartbeat::Awaiting { close_at, .. }) => *close_at,
+            (
+                State::Open,
+                Heartbeat::Awaiting { close_at, .. } | Heartbeat::Listening { close_at },
+            ) => *close_at,
         };
         if let Probe::Open {
             close_at, noop_at, ..
@@ -275,17 +315,21 @@ impl Session {
                 self.extend(now);
                 return Some(message);
             }
-            Packet::Pong(_) => {
-                self.heartbeat = Heartbeat::Idle {
-                    ping_at: now + self.timing.ping_interval,
-                }
+            Packet::Pong(_) if !self.listens() => self.heartbeat = self.timing.idle(now),
+            Packet::Ping(_) if self.listens() => {
+                self.heartbeat = self.timing.listen(now);
+                self.actions.push_back(Action::Send(Control::Pong));
             }
             Packet::Close => self.close(DisconnectReason::TransportClose),
-            // In revision 4 it is the server that pings.
-            Packet::Ping(_) => self.close(DisconnectReason::TransportError),
+            // Only one side pings, the server in revision 4, the client in revision 3.
+            Packet::Ping(_) | Packet::Pong(_) => self.close(DisconnectReason::TransportError),
             Packet::Open(_) | Packet::Upgrade | Packet::Noop => self.extend(now),
         }
         None
+    }
+
+    const fn listens(&self) -> bool {
+        matches!(self.heartbeat, Heartbeat::Listening { .. })
     }
 
     /// The first packet that comes while a pong is awaited shows life: it buys one more `ping_timeout`.
@@ -346,7 +390,15 @@ mod tests {
 
     fn polling(now: Instant) -> (Session, Config) {
         let config = Config::default();
-        (Session::open(Transport::Polling, &config, now), config)
+        let session = Session::open(Transport::Polling, Revision::Four, &config, now);
+        (session, config)
+    }
+
+    /// Of a client that pings.
+    fn listening(now: Instant) -> (Session, Config) {
+        let (config, revision) = (Config::default(), Revision::Three { base64: false });
+        let session = Session::open(Transport::Polling, revision, &config, now);
+        (session, config)
     }
 
     fn actions(session: &mut Session) -> Vec<Action> {
@@ -401,6 +453,63 @@ mod tests {
         session.handle(Input::Packet(text("4x")), late);
         session.handle(Input::Packet(text("4x")), late + config.ping_timeout / 2);
         assert_eq!(session.poll_timeout(), Some(late + config.ping_timeout));
+    }
+
+    #[test]
+    fn in_revision_3_the_client_pings_and_nothing_else_shows_life() {
+        let start = t0();
+        let (mut session, config) = listening(start);
+        let patience = config.ping_interval + config.ping_timeout;
+        assert_eq!(session.poll_timeout(), Some(start + patience));
+        let later = start + config.ping_interval;
+        session.handle(Input::Packet(text("2")), later);
+        assert_eq!(actions(&mut session), [Action::Send(Control::Pong)]);
+        session.handle(Input::Packet(text("4x")), later + config.ping_interval);
+        session.handle_timeout(later + config.ping_interval);
+        assert_eq!(session.poll_timeout(), Some(later + patience));
+        session.handle_timeout(later + patience);
+        assert_eq!(
+            actions(&mut session),
+            [Action::Closed(DisconnectReason::PingTimeout)]
+        );
+    }
+
+    #[test]
+    fn in_revision_3_a_pong_from_the_client_is_a_transport_error() {
+        let start = t0();
+        let (mut session, _) = listening(start);
+        session.handle(Input::Packet(text("3")), start);
+        assert_eq!(
+            actions(&mut session),
+            [Action::Closed(DisconnectReason::TransportError)]
+        );
+    }
+
+    #[test]
+    fn in_revision_3_an_upgrade_keeps_the_deadline() {
+        let start = t0();
+        let (mut session, config) = listening(start);
+        session.handle(Input::ProbeOpened, start);
+        session.handle(Input::ProbePacket(text("2probe")), start);
+        session.handle(Input::ProbePacket(text("5")), start);
+        actions(&mut session);
+        session.handle_timeout(start + config.ping_interval + config.ping_timeout);
+        assert_eq!(
+            actions(&mut session),
+            [Action::Closed(DisconnectReason::PingTimeout)]
+        );
+    }
+
+    #[test]
+    fn in_revision_3_what_cannot_be_heard_buys_time_and_takes_none() {
+        let start = t0();
+        let (mut session, config) = listening(start);
+        let patience = config.ping_interval + config.ping_timeout;
+        session.handle(Input::Unheard, start);
+        assert_eq!(session.poll_timeout(), Some(start + patience));
+        session.handle(Input::Unheard, start + patience);
+        let later = start + patience + config.ping_timeout;
+        assert_eq!(session.poll_timeout(), Some(later));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Handshake, Pace, Socket};
 use crate::engine::{DisconnectReason, Outbox, Transport};
 use crate::protocol::Sid;
+use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::CloseFrame;
 use crate::sync::Lock;
 
@@ -25,6 +26,7 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) sid: Sid,
+    pub(crate) revision: Revision,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) handshake: Handshake,
     transport: Lock<Transport>,
@@ -46,12 +48,14 @@ struct Commands {
 impl Client {
     pub(crate) fn new(
         sid: Sid,
+        revision: Revision,
         outbox: Arc<Outbox>,
         handshake: Handshake,
         transport: Transport,
     ) -> Self {
         Self {
             sid,
+            revision,
             outbox,
             handshake,
             transport: Lock::new(transport),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, Value};
 
 use super::{Asked, Grant, Socket};
 use crate::adapter::BoxFuture;
@@ -326,6 +326,14 @@ impl Refusal {
 
     pub(crate) fn internal() -> Self {
         Self::new("internal error")
+    }
+
+    /// As JSON for clients of revision 3: the data, or else the message.
+    pub(crate) fn without_object(&self) -> String {
+        match &self.data {
+            Some(data) => data.get().to_owned(),
+            None => Value::from(&*self.message).to_string(),
+        }
     }
 
     /// As if there was no such namespace.

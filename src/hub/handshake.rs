@@ -49,6 +49,10 @@ impl Handshake {
         parts
     }
 
+    pub(crate) fn query(&self) -> &str {
+        self.uri.query().unwrap_or_default()
+    }
+
     pub(crate) fn extensions(&self) -> &Extensions {
         &self.extensions
     }

@@ -8,6 +8,7 @@ use http::Request;
 use super::*;
 use crate::engine::{Outbox, Transport};
 use crate::protocol::Sid;
+use crate::protocol::engine_io::Revision;
 use crate::rooms::Target;
 
 /// A socket whose client reads nothing.
@@ -26,6 +27,7 @@ fn connected() -> (Socket, Arc<Client>) {
     let nsp = Arc::new(Nsp::new("/".into(), Arc::default(), options));
     let client = Arc::new(Client::new(
         Sid::from_random([1; 15]),
+        Revision::Four,
         Arc::new(Outbox::new(10, 1000)),
         Handshake::new(Request::new(()).into_parts().0),
         Transport::WebSocket,

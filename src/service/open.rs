@@ -12,31 +12,35 @@ use crate::driver::{Connection, Guard, TurnedAway};
 use crate::engine::{Outbox, Transport};
 use crate::hub::{Client, Handshake, new_sid};
 use crate::protocol::Sid;
-use crate::protocol::engine_io::PayloadWriter;
-use crate::transport::WebSocket;
+use crate::protocol::engine_io::Revision;
+use crate::transport::{Body, WebSocket};
 
-pub(super) fn open(context: &Context, transport: Transport, parts: Parts) -> Answer {
+pub(super) fn open(
+    context: &Context,
+    transport: Transport,
+    revision: Revision,
+    parts: Parts,
+) -> Answer {
     match transport {
-        Transport::Polling => open_polling(context, parts),
-        Transport::WebSocket => open_websocket(context, parts),
+        Transport::Polling => open_polling(context, revision, parts),
+        Transport::WebSocket => open_websocket(context, revision, parts),
     }
 }
 
-fn open_polling(context: &Context, parts: Parts) -> Answer {
+fn open_polling(context: &Context, revision: Revision, parts: Parts) -> Answer {
     let Fresh {
         guard,
         client,
         packet,
-    } = fresh(context, parts, Transport::Polling)?;
+    } = fresh(context, parts, Transport::Polling, revision)?;
     let hooks = &context.server.hooks;
     let body = match &hooks.initial_packet {
-        Some(initial) => {
-            let mut packets = PayloadWriter::new();
-            packets.push_text(packet.as_bytes());
-            packets.push_text(initial.as_bytes());
-            packets.finish()
+        None if revision.is_four() => Body::text(packet.into()),
+        initial => {
+            let initial = initial.as_ref().map(|initial| initial.as_bytes());
+            let packets = [packet.as_bytes()].into_iter().chain(initial);
+            Body::of(packets, revision)
         }
-        None => packet.into(),
     };
     let mut response = payload(body);
     if let Some(cookie) = hooks.cookie(client.sid) {
@@ -47,17 +51,17 @@ fn open_polling(context: &Context, parts: Parts) -> Answer {
     Ok(response)
 }
 
-fn open_websocket(context: &Context, mut parts: Parts) -> Answer {
+fn open_websocket(context: &Context, revision: Revision, mut parts: Parts) -> Answer {
     let (response, on_upgrade) = switch_protocols(&mut parts)?;
     let Fresh {
         guard,
         client,
         packet,
-    } = fresh(context, parts, Transport::WebSocket)?;
+    } = fresh(context, parts, Transport::WebSocket, revision)?;
     let server = Arc::clone(&context.server);
     tokio::spawn(async move {
         let mut socket = match on_upgrade.await {
-            Ok(upgraded) => WebSocket::new(upgraded, server.settings.engine.max_payload),
+            Ok(upgraded) => WebSocket::new(upgraded, server.settings.engine.max_payload, revision),
             Err(error) => return tracing::debug!(%error, "upgrade failed"),
         };
         socket.push_packet(packet.as_bytes());
@@ -89,7 +93,12 @@ struct Fresh {
     packet: String,
 }
 
-fn fresh(context: &Context, mut parts: Parts, transport: Transport) -> Result<Fresh, Refusal> {
+fn fresh(
+    context: &Context,
+    mut parts: Parts,
+    transport: Transport,
+    revision: Revision,
+) -> Result<Fresh, Refusal> {
     let config = &context.server.settings.engine;
     let sid: Sid = new_sid().ok_or(Refusal::Unavailable)?;
     let address = context.server.hooks.address(&parts);
@@ -106,7 +115,7 @@ fn fresh(context: &Context, mut parts: Parts, transport: Transport) -> Result<Fr
         config.max_outbox_packets,
         config.max_outbox_bytes,
     ));
-    let client = Client::new(sid, outbox, Handshake::new(parts), transport);
+    let client = Client::new(sid, revision, outbox, Handshake::new(parts), transport);
     Ok(Fresh {
         guard,
         client: Arc::new(client),

@@ -9,12 +9,13 @@ use super::response::Refusal;
 use crate::driver::Entry;
 use crate::engine::{Config, Transport};
 use crate::protocol::Sid;
+use crate::protocol::engine_io::Revision;
 
 /// A request that makes sense.
 #[derive(Debug)]
 pub(super) enum Asked {
     /// A new session.
-    Open(Transport),
+    Open(Transport, Revision),
     /// What is there for the client?
     Poll(Arc<Entry>),
     /// Packets from the client.
@@ -42,14 +43,14 @@ pub(super) fn parse(
     }
     let upgrade = is_websocket(parts);
     let Some(sid) = query.sid.filter(|sid| !sid.is_empty()) else {
-        return open(&query, transport, upgrade, &parts.method);
+        return open(&query, config, transport, upgrade, &parts.method);
     };
     let entry = sid
         .parse()
         .ok()
         .and_then(find)
         .ok_or(Refusal::SessionUnknown)?;
-    if query.version != Some("4") {
+    if query.revision().number() != entry.client.revision.number() {
         return Err(Refusal::BadRequest("PROTOCOL_MISMATCH"));
     }
     if upgrade {
@@ -72,6 +73,7 @@ pub(super) fn parse(
 
 fn open(
     query: &Query<'_>,
+    config: &Config,
     transport: Transport,
     upgrade: bool,
     method: &Method,
@@ -79,14 +81,15 @@ fn open(
     if method != Method::GET && !upgrade {
         return Err(Refusal::BadMethod);
     }
-    let asked = match (transport, upgrade) {
-        (Transport::Polling, false) | (Transport::WebSocket, true) => Asked::Open(transport),
+    match (transport, upgrade) {
+        (Transport::Polling, false) | (Transport::WebSocket, true) => {}
         (Transport::WebSocket, false) | (Transport::Polling, true) => {
             return Err(Refusal::BadRequest("TRANSPORT_HANDSHAKE_ERROR"));
         }
-    };
-    if query.version == Some("4") {
-        Ok(asked)
+    }
+    let revision = query.revision();
+    if revision.is_four() || config.allow_eio3 {
+        Ok(Asked::Open(transport, revision))
     } else {
         Err(Refusal::UnsupportedVersion)
     }
@@ -98,6 +101,7 @@ struct Query<'a> {
     version: Option<&'a str>,
     transport: Option<&'a str>,
     sid: Option<&'a str>,
+    base64: bool,
 }
 
 impl<'a> Query<'a> {
@@ -111,9 +115,21 @@ impl<'a> Query<'a> {
                 parsed.transport = Some(value);
             } else if let Some(value) = value(pair, "sid") {
                 parsed.sid = Some(value);
+            } else if let Some(value) = value(pair, "b64") {
+                parsed.base64 = !value.is_empty();
             }
         }
         parsed
+    }
+
+    /// Whatever is not 4 counts as 3, as in Node.
+    fn revision(&self) -> Revision {
+        match self.version {
+            Some("4") => Revision::Four,
+            _ => Revision::Three {
+                base64: self.base64,
+            },
+        }
     }
 }
 
@@ -185,18 +201,23 @@ mod tests {
     #[test]
     fn requests_without_a_session_open_one_or_say_why_not() {
         let cases: &[(&str, &str, &[(&str, &str)], Result<&str, Refusal>)] = &[
-            ("GET", "/?EIO=4&transport=polling", &[], Ok("Open(Polling)")),
+            (
+                "GET",
+                "/?EIO=4&transport=polling",
+                &[],
+                Ok("Open(Polling, Four)"),
+            ),
             (
                 "GET",
                 "/?EIO=4&transport=polling&sid=",
                 &[],
-                Ok("Open(Polling)"),
+                Ok("Open(Polling, Four)"),
             ),
             (
                 "GET",
                 "/?EIO=4&transport=websocket",
                 UPGRADE,
-                Ok("Open(WebSocket)"),
+                Ok("Open(WebSocket, Four)"),
             ),
             ("GET", "/", &[], Err(Refusal::TransportUnknown)),
             (

@@ -6,6 +6,8 @@ use axum_core::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
+use crate::transport;
+
 /// Why a request is refused, in the protocol's own codes and words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
@@ -101,11 +103,17 @@ impl Refusal {
 
 // The usual answers have always the same headers: cloning them costs half of what making them does.
 static PAYLOAD: LazyLock<HeaderMap> = LazyLock::new(|| headers("text/plain; charset=UTF-8"));
+static BINARY_PAYLOAD: LazyLock<HeaderMap> = LazyLock::new(|| headers("application/octet-stream"));
 static ACCEPTED: LazyLock<HeaderMap> = LazyLock::new(|| headers("text/html"));
 
 /// What a poll takes along.
-pub(super) fn payload(body: Bytes) -> Response<Body> {
-    unstored(&PAYLOAD, body)
+pub(super) fn payload(body: transport::Body) -> Response<Body> {
+    let headers = if body.binary {
+        &BINARY_PAYLOAD
+    } else {
+        &PAYLOAD
+    };
+    unstored(headers, body.bytes)
 }
 
 /// A POST has been taken.

@@ -23,6 +23,7 @@ use super::switch::switch_protocols;
 use crate::driver::{Entry, Inbound, PollAnswer, PostAnswer, Refused, Sessions};
 use crate::engine::DisconnectReason;
 use crate::hub::{ConnectionError, Hooks, Server, SocketIo};
+use crate::protocol::engine_io::{self, Payload, Revision, v3};
 use crate::transport::WebSocket;
 
 /// The server, for the time of one request.
@@ -53,15 +54,15 @@ where
     let seen = hooks.see_requests().then(|| Box::new(parts.clone()));
     let mut opens = false;
     let answer = match ask(&context, &parts) {
-        Ok(Asked::Open(transport)) => {
+        Ok(Asked::Open(transport, revision)) => {
             opens = true;
             match &hooks.allow {
                 // In a box: this future is moved with every request, most of which open nothing.
                 Some(allow) => match Box::pin(admit(allow, &context, parts)).await {
-                    Ok(parts) => open(&context, transport, parts),
+                    Ok(parts) => open(&context, transport, revision, parts),
                     Err(refused) => Ok(refused),
                 },
-                None => open(&context, transport, parts),
+                None => open(&context, transport, revision, parts),
             }
         }
         // Both let go of the parts first, which keep the server's read buffer, since they may have to wait for long.
@@ -143,8 +144,8 @@ where
         entry.broken(DisconnectReason::TransportError);
         return Ok(empty(StatusCode::BAD_REQUEST));
     };
-    // Of revision 3.
-    if binary {
+    let revision = entry.client.revision;
+    if binary && revision.is_four() {
         return posting.fail(DisconnectReason::TransportError, StatusCode::BAD_REQUEST);
     }
     let limit = context.server.settings.engine.max_payload;
@@ -167,11 +168,11 @@ where
             return posting.fail(DisconnectReason::TransportError, status);
         }
     };
-    let Ok(text) = ByteString::try_from(body) else {
+    let Some(packets) = packets(body, binary, revision) else {
         return posting.fail(DisconnectReason::ParseError, StatusCode::BAD_REQUEST);
     };
     let (done, taken) = oneshot::channel();
-    if let Err(refused) = entry.hand(Inbound::Post(text, done)) {
+    if let Err(refused) = entry.hand(Inbound::Post(packets, done)) {
         posting.end();
         return refused.answer();
     }
@@ -180,6 +181,18 @@ where
     Ok(match answer {
         Ok(PostAnswer::Taken) => accepted(),
         Ok(PostAnswer::Undecodable) | Err(_) => empty(StatusCode::BAD_REQUEST),
+    })
+}
+
+/// The packets of a body, unless it should be text and is not.
+fn packets(body: Vec<u8>, binary: bool, revision: Revision) -> Option<engine_io::Body> {
+    if binary {
+        return Some(engine_io::Body::Three(v3::Payload::binary(body.into())));
+    }
+    let text = ByteString::try_from(body).ok()?;
+    Some(match revision {
+        Revision::Three { .. } => engine_io::Body::Three(v3::Payload::text(text)),
+        Revision::Four => engine_io::Body::Four(Payload::decode(text)),
     })
 }
 
@@ -271,7 +284,10 @@ fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) -> Answer {
     let max_payload = context.server.settings.engine.max_payload;
     tokio::spawn(async move {
         let inbound = match on_upgrade.await {
-            Ok(upgraded) => Inbound::Probe(Box::new(WebSocket::new(upgraded, max_payload))),
+            Ok(upgraded) => {
+                let revision = entry.client.revision;
+                Inbound::Probe(Box::new(WebSocket::new(upgraded, max_payload, revision)))
+            }
             Err(error) => {
                 tracing::debug!(sid = %entry.client.sid, %error, "upgrade failed");
                 Inbound::ProbeFailed

@@ -4,5 +4,5 @@ mod polling;
 mod websocket;
 mod writer;
 
-pub(crate) use polling::collect;
+pub(crate) use polling::{Body, collect};
 pub(crate) use websocket::{End, WebSocket};

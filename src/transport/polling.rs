@@ -2,42 +2,129 @@
 
 use bytes::Bytes;
 
-use crate::engine::{Control, Outbox};
-use crate::protocol::engine_io::PayloadWriter;
+use crate::engine::{Control, Frame, Outbox};
+use crate::protocol::engine_io::{PayloadWriter, Revision, v3};
 
 /// A body carries no more packets than this: a client library in wide use (python-engineio) refuses more.
 const MAX_PACKETS: usize = 16;
 
+/// What a poll is answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Body {
+    pub(crate) bytes: Bytes,
+    /// Not text: revision 3 has such bodies.
+    pub(crate) binary: bool,
+}
+
 /// What one poll takes along.
 #[derive(Debug)]
 pub(crate) struct Collected {
-    pub(crate) body: Bytes,
+    pub(crate) body: Body,
     /// How many frames of the outbox are in it, and their size.
     pub(crate) frames: usize,
     pub(crate) bytes: usize,
 }
 
-/// Packs as many frames as one body may hold. A ping that is due is always among them, or a long queue would keep it from
-/// its client until it is too late.
-pub(crate) fn collect(outbox: &Outbox, ping: bool) -> Collected {
+/// Packs as many frames as one body may hold. What the protocol `owes` is always among them, or a long queue would keep a ping
+/// from its client until it is too late.
+pub(crate) fn collect(outbox: &Outbox, owed: Option<Control>, revision: Revision) -> Collected {
+    let mut frames = Frames {
+        outbox,
+        packets: usize::from(owed.is_some()),
+        frames: 0,
+        bytes: 0,
+    };
+    let body = match revision {
+        Revision::Three { base64 } => three(&mut frames, owed, base64),
+        Revision::Four => four(&mut frames, owed),
+    };
+    Collected {
+        body,
+        frames: frames.frames,
+        bytes: frames.bytes,
+    }
+}
+
+fn four(frames: &mut Frames<'_>, owed: Option<Control>) -> Body {
     let mut writer = PayloadWriter::default();
-    let (mut packets, mut frames, mut bytes) = (usize::from(ping), 0, 0);
-    while let Some(frame) =
-        outbox.take_if(|frame| frames == 0 || packets + frame.packets() <= MAX_PACKETS)
-    {
+    for frame in frames {
         writer.push_text(frame.text());
         frame.base64().for_each(|data| writer.push_base64(data));
-        packets += frame.packets();
-        frames += 1;
-        bytes += frame.size();
     }
-    if ping {
-        writer.push_text(Control::Ping.text());
+    if let Some(control) = owed {
+        writer.push_text(control.text());
     }
-    Collected {
-        body: writer.finish(),
-        frames,
-        bytes,
+    Body::text(writer.finish())
+}
+
+fn three(frames: &mut Frames<'_>, owed: Option<Control>, base64: bool) -> Body {
+    let frames: Vec<_> = frames.collect();
+    let binary = !base64 && frames.iter().any(|frame| frame.packets() > 1);
+    let mut writer = if binary {
+        v3::PayloadWriter::binary()
+    } else {
+        v3::PayloadWriter::text()
+    };
+    for frame in &frames {
+        writer.push_text(frame.text());
+        if binary {
+            frame.binary().for_each(|data| writer.push_binary(data));
+        } else {
+            frame.base64().for_each(|data| writer.push_base64(data));
+        }
+    }
+    if let Some(control) = owed {
+        writer.push_text(control.text());
+    }
+    let bytes = writer.finish();
+    Body { bytes, binary }
+}
+
+/// Takes frames out of an outbox, as long as one body may hold them.
+struct Frames<'a> {
+    outbox: &'a Outbox,
+    packets: usize,
+    frames: usize,
+    bytes: usize,
+}
+
+impl Iterator for Frames<'_> {
+    type Item = Frame;
+
+    fn next(&mut self) -> Option<Frame> {
+        let (first, packets) = (self.frames == 0, self.packets);
+        let fits = |frame: &Frame| first || packets + frame.packets() <= MAX_PACKETS;
+        let frame = self.outbox.take_if(fits)?;
+        self.packets += frame.packets();
+        self.frames += 1;
+        self.bytes += frame.size();
+        Some(frame)
+    }
+}
+
+impl Body {
+    /// A payload of text.
+    pub(crate) const fn text(bytes: Bytes) -> Self {
+        Self {
+            bytes,
+            binary: false,
+        }
+    }
+
+    /// Packets that are text already.
+    pub(crate) fn of<'p>(packets: impl Iterator<Item = &'p [u8]>, revision: Revision) -> Self {
+        Self::text(match revision {
+            Revision::Three { .. } => {
+                let mut writer = v3::PayloadWriter::text();
+                packets.for_each(|packet| writer.push_text(packet));
+                writer.finish()
+            }
+            Revision::Four => {
+                let mut writer = PayloadWriter::new();
+                packets.for_each(|packet| writer.push_text(packet));
+                writer.finish()
+            }
+        })
     }
 }
 
@@ -47,6 +134,7 @@ impl Control {
         match self {
             Self::Close => b"1",
             Self::Ping => b"2",
+            Self::Pong => b"3",
             Self::Noop => b"6",
         }
     }

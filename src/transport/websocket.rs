@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::writer::Writer;
 use crate::engine::Outbox;
+use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::{
     CloseFrame, Config, Decoder, Event, Opcode, ProtocolError, close_frame, frame,
 };
@@ -59,7 +60,7 @@ pub(crate) enum End {
 }
 
 impl WebSocket {
-    pub(crate) fn new(io: Upgraded, max_message: usize) -> Self {
+    pub(crate) fn new(io: Upgraded, max_message: usize, revision: Revision) -> Self {
         let config = Config {
             max_message,
             ..Config::default()
@@ -69,7 +70,7 @@ impl WebSocket {
             decoder: Decoder::new(config),
             unread: Vec::new(),
             unread_at: 0,
-            writer: Writer::default(),
+            writer: Writer::new(revision),
             pong: None,
             progress: false,
         }

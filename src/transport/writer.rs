@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
 use crate::engine::{Frame, Outbox, give_back};
+use crate::protocol::engine_io::Revision;
 
 /// How many chunks one write gathers.
 const GATHER: usize = 64;
@@ -25,8 +26,8 @@ thread_local! {
 }
 
 /// Frames of the outbox, and those of the protocol's own, which go first but never into the middle of another.
-#[derive(Default)]
 pub(super) struct Writer {
+    revision: Revision,
     queue: VecDeque<Frame>,
     /// Where in the first of the queue the next write starts.
     chunk: usize,
@@ -46,6 +47,18 @@ struct Written {
 }
 
 impl Writer {
+    pub(super) fn new(revision: Revision) -> Self {
+        Self {
+            revision,
+            queue: VecDeque::new(),
+            chunk: 0,
+            offset: 0,
+            urgent: VecDeque::new(),
+            urgent_offset: 0,
+            unflushed: false,
+        }
+    }
+
     /// Queues a frame of the protocol's own. Returns false when too many wait already.
     pub(super) fn push_urgent(&mut self, frame: Bytes) -> bool {
         let room = self.urgent.len() < URGENT;
@@ -142,7 +155,7 @@ impl Writer {
         let (chunk, offset) = match (self.queue.len(), self.urgent.len()) {
             (1, 0) => {
                 let frame = self.queue.front().filter(|frame| frame.chunks() == 1)?;
-                (frame.chunk(0), self.offset)
+                (frame.chunk(0, self.revision), self.offset)
             }
             (0, 1) => (&**self.urgent.front()?, self.urgent_offset),
             _ => return None,
@@ -164,7 +177,7 @@ impl Writer {
             let offset = self.offset;
             for index in self.chunk..frame.chunks() {
                 let skip = if index == self.chunk { offset } else { 0 };
-                if !gathered.push(frame.chunk(index), skip) {
+                if !gathered.push(frame.chunk(index, self.revision), skip) {
                     return;
                 }
             }
@@ -177,7 +190,7 @@ impl Writer {
         }
         for frame in frames {
             for index in 0..frame.chunks() {
-                if !gathered.push(frame.chunk(index), 0) {
+                if !gathered.push(frame.chunk(index, self.revision), 0) {
                     return;
                 }
             }
@@ -216,7 +229,8 @@ impl Writer {
             return;
         };
         while self.chunk < frame.chunks() {
-            let left = frame.chunk(self.chunk).len().saturating_sub(self.offset);
+            let left = frame.chunk(self.chunk, self.revision);
+            let left = left.len().saturating_sub(self.offset);
             if *bytes < left {
                 self.offset += *bytes;
                 *bytes = 0;
@@ -335,7 +349,7 @@ mod tests {
 
     fn bytes(frame: &Frame) -> Vec<u8> {
         (0..frame.chunks())
-            .flat_map(|index| frame.chunk(index).to_vec())
+            .flat_map(|index| frame.chunk(index, Revision::Four).to_vec())
             .collect()
     }
 
@@ -368,7 +382,7 @@ mod tests {
             let frames: Vec<_> = shapes.iter().map(|&(n, size)| event(n, size)).collect();
             let outbox = Outbox::new(100, 100_000);
             let mut io = Slow::new(sizes, vectored);
-            let (mut writer, mut urgent) = (Writer::default(), Vec::new());
+            let (mut writer, mut urgent) = (Writer::new(Revision::Four), Vec::new());
             let cx = &mut Context::from_waker(std::task::Waker::noop());
             let mut queued = frames.iter();
             for call in 0..200 {
@@ -391,7 +405,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_asks_and_does_not_read_gets_a_few_answers() {
-        let mut writer = Writer::default();
+        let mut writer = Writer::new(Revision::Four);
         let pushed = (0..20).filter(|_| writer.push_urgent(Bytes::from_static(b"pong")));
         assert_eq!(pushed.count(), URGENT);
     }

@@ -514,6 +514,9 @@ async fn main() -> std::io::Result<()> {
     for name in ["red", "blue"] {
         builder = builder.namespace(format!("/room-{name}"), room());
     }
+    if std::env::var_os("ALLOW_EIO3").is_some() {
+        builder = builder.allow_eio3(true);
+    }
     if std::env::var_os("RECOVERY").is_some() {
         builder = builder.recovery(Recovery::new());
     }

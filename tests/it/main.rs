@@ -24,6 +24,8 @@ mod polling;
 mod races;
 #[cfg(feature = "testing")]
 mod recovery;
+#[cfg(feature = "v3")]
+mod revision3;
 mod security;
 mod serve_client;
 mod support;

@@ -235,7 +235,8 @@ impl Socket {
         };
         let mut comeback = comeback.lock();
         let claimed = comeback.claimed.take();
-        let away = if ended.was_connected && ended.reason.is_recoverable() {
+        let tells = self.0.client.revision.is_four();
+        let away = if tells && ended.was_connected && ended.reason.is_recoverable() {
             let (stays, known_after) = self.0.member.stays();
             let data = Data {
                 grant: self.0.request.added(),

@@ -37,6 +37,7 @@ pub(crate) enum Connected {
 impl Socket {
     /// Middleware have admitted it: it joins the namespace, behind the packet that tells its client.
     pub(crate) fn connect(&self) -> Connected {
+        self.join_its_full_id();
         if let Some(history) = self.0.nsp.members.history() {
             return self.come_back(history);
         }
@@ -47,10 +48,20 @@ impl Socket {
         Connected::Yes
     }
 
+    /// Clients of revision 3 take `/nsp#sid` for their id in a namespace other than `/`: who sends to that room reaches them.
+    fn join_its_full_id(&self) {
+        let (id, nsp) = (self.id(), self.nsp());
+        if !self.0.client.revision.is_four() && nsp != "/" {
+            let room = format!("{nsp}#{id}").into();
+            self.0.nsp.members.join(&self.0.member, room, usize::MAX);
+        }
+    }
+
     /// Tells its client, who has `missed` something if it comes back.
     pub(super) fn open(&self, pid: Option<Sid>, missed: Vec<Frame>) -> bool {
         let id = self.id();
         let reply = match &pid {
+            _ if !self.0.client.revision.is_four() => String::new(),
             None => [r#"{"sid":""#, id.as_str(), r#""}"#].concat(),
             Some(pid) => [
                 r#"{"sid":""#,
@@ -61,7 +72,11 @@ impl Socket {
             ]
             .concat(),
         };
-        let packet = EncodedPacket::plain(Kind::Connect, self.nsp(), Some(&reply));
+        let packet = EncodedPacket::plain(
+            Kind::Connect,
+            self.nsp(),
+            (!reply.is_empty()).then_some(&*reply),
+        );
         let mut state = self.0.state.lock();
         if *state != State::Connecting {
             return false;

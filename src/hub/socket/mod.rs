@@ -105,7 +105,8 @@ impl Socket {
         socket
     }
 
-    /// Its id: 20 characters, known to its client, and not the secret id of the session. Node's `socket.id`.
+    /// Its id: 20 characters, known to its client, and not the secret id of the session, except that clients of
+    /// [revision 3](Self::protocol) have but one id. Node's `socket.id`.
     #[must_use]
     pub fn id(&self) -> Sid {
         self.0.member.id
@@ -121,6 +122,13 @@ impl Socket {
     #[must_use]
     pub fn transport(&self) -> Transport {
         self.0.client.transport()
+    }
+
+    /// The revision of Engine.IO that its client speaks: 4, or 3 where the builder's `allow_eio3` lets older clients in.
+    /// Node's `socket.conn.protocol`.
+    #[must_use]
+    pub fn protocol(&self) -> u8 {
+        self.0.client.revision.number()
     }
 
     /// Whether it is connected: middleware have admitted it and it has not left.

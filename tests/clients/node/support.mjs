@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { after, afterEach, before, describe } from "node:test";
 import { createInterface } from "node:readline";
-import { io } from "socket.io-client";
+import { io as newest } from "socket.io-client";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 const LIMIT = 15_000;
@@ -134,9 +134,9 @@ export const modes = [
 /**
  * Declares a suite once per transport mode, each against its own server process.
  * `define({ mode, server, client, connect })`: `client(nsp, options)` is a socket not yet open, `connect` one that is
- * connected and, in mode "upgrade", has been upgraded. Both are closed after their test.
+ * connected and, in mode "upgrade", has been upgraded. Both are closed after their test. `io` is of the client's library.
  */
-export function inEachMode(title, define, env) {
+export function inEachMode(title, define, env, io = newest) {
   for (const mode of modes) {
     describe(`${title} (${mode.name})`, { timeout: 120_000 }, () => {
       const server = new Server(process.env.SERVER_CMD || "node tests/clients/node/twin.mjs", env);

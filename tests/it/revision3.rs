@@ -1,0 +1,160 @@
+//! Clients of Engine.IO 3, where the server lets them in: what the tests with real clients do not reach.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum_socketio::{Auth, Data, Namespace, Recovery, Reply, Socket, SocketIo};
+use serde_json::Value;
+
+use crate::support::{Clock, Http, Server, Ws, serve, sid_in, start};
+
+const WEBSOCKET: &str = "/socket.io/?EIO=3&transport=websocket";
+
+async fn whoami(socket: Socket, Auth(auth): Auth<Value>) -> Reply<(u8, Value)> {
+    Reply((socket.protocol(), auth))
+}
+
+/// A server that lets them in, with the namespaces `/` and `/admin`.
+async fn legacy() -> (Server, SocketIo) {
+    let namespace = || {
+        Namespace::new()
+            .on("whoami", whoami)
+            .on("rooms", async |socket: Socket| {
+                let rooms = socket.rooms();
+                Reply((rooms.iter().map(ToString::to_string).collect::<Vec<_>>(),))
+            })
+            .on("emit", async |socket: Socket, Data(what): Data<Value>| {
+                socket.emit("said", what);
+            })
+    };
+    let io = SocketIo::builder()
+        .allow_eio3(true)
+        .recovery(Recovery::new())
+        .namespace("/", namespace())
+        .namespace("/admin", namespace())
+        .build();
+    (serve(Router::new().layer(io.layer())).await, io)
+}
+
+/// A client, the id of its session and, behind that, that it has joined `/`.
+async fn joined(server: &Server, query: &str) -> (Ws, String) {
+    let target = format!("{WEBSOCKET}{query}");
+    let mut client = Ws::raw(server.addr, &target).await.unwrap();
+    let sid = sid_in(&client.text().await[1..]);
+    assert_eq!(client.text().await, "40");
+    (client, sid)
+}
+
+#[tokio::test]
+async fn they_are_refused_unless_the_server_says_otherwise() {
+    let (server, ..) = start(|io| io).await;
+    for version in ["&EIO=3", "", "&EIO=5"] {
+        let target = format!("/socket.io/?transport=polling{version}");
+        let answer = Http::once(server.addr, "GET", &target).await;
+        let refused = r#"{"code":5,"message":"Unsupported protocol version"}"#;
+        assert_eq!(answer.brief(), (400, refused));
+    }
+}
+
+#[tokio::test]
+async fn the_query_of_the_handshake_is_the_auth_of_the_root() {
+    let (server, _io) = legacy().await;
+    let (mut client, _) = joined(&server, "&token=a%20b&t=x").await;
+    client.send(r#"420["whoami"]"#).await;
+    assert_eq!(client.text().await, r#"430[3,{"token":"a b"}]"#);
+    client.send("40/admin?x=1,").await;
+    assert_eq!(client.text().await, "40/admin,");
+    client.send(r#"42/admin,1["whoami"]"#).await;
+    assert_eq!(client.text().await, r#"43/admin,1[3,{"x":"1"}]"#);
+}
+
+#[tokio::test]
+async fn the_id_that_a_client_knows_is_a_room_of_its_own() {
+    let (server, io) = legacy().await;
+    let (mut client, sid) = joined(&server, "").await;
+    client.send("40/admin").await;
+    assert_eq!(client.text().await, "40/admin,");
+    let id = format!("/admin#{sid}");
+    client.send(r#"42/admin,1["rooms"]"#).await;
+    assert_eq!(
+        client.text().await,
+        format!(r#"43/admin,1[["{sid}","{id}"]]"#)
+    );
+    io.of("/admin").to(id).volatile().emit("a", ());
+    assert!(client.text().await.starts_with(r#"42/admin,["a""#));
+    io.to(sid).volatile().emit("b", ());
+    assert!(client.text().await.starts_with(r#"42["b""#));
+}
+
+#[tokio::test]
+async fn a_namespace_may_have_a_long_query_but_no_long_name() {
+    let (server, _io) = legacy().await;
+    let (mut client, _) = joined(&server, "").await;
+    client
+        .send(&format!("40/admin?token={},", "x".repeat(3000)))
+        .await;
+    assert_eq!(client.text().await, "40/admin,");
+    client.send(&format!("40/{},", "x".repeat(300))).await;
+    assert_eq!(client.ended().await.close, Some(None));
+    let (mut client, _) = joined(&server, "").await;
+    client.send(&format!("40/a?{},", "x".repeat(5000))).await;
+    assert_eq!(client.ended().await.close, Some(None));
+}
+
+#[tokio::test]
+async fn they_cannot_come_back_and_nothing_is_kept_for_them() {
+    let (server, io) = legacy().await;
+    let (mut client, sid) = joined(&server, "").await;
+    client.send(r#"42["emit",1]"#).await;
+    let said = client.text().await;
+    let offset = said
+        .strip_prefix(r#"42["said",1,""#)
+        .and_then(|rest| rest.strip_suffix("\"]"))
+        .unwrap();
+    let query = format!("&pid={sid}&offset={offset}");
+    drop(client);
+    let (mut client, other) = joined(&server, &query).await;
+    assert_ne!(sid, other);
+    client.send(r#"420["rooms"]"#).await;
+    assert_eq!(client.text().await, format!(r#"430[["{other}"]]"#));
+    drop(io);
+}
+
+#[tokio::test]
+async fn binary_arguments_begin_with_the_type_of_the_packet() {
+    let (server, ..) = start(|io| io.allow_eio3(true)).await;
+    let mut client = Ws::raw(server.addr, WEBSOCKET).await.unwrap();
+    client.text().await;
+    assert_eq!(client.text().await, "40");
+    client
+        .send(r#"451-1["bytes",{"_placeholder":true,"num":0}]"#)
+        .await;
+    client.send_binary(&[4, 1, 2, 3]).await;
+    assert_eq!(
+        client.text().await,
+        r#"461-1[{"_placeholder":true,"num":0}]"#
+    );
+    assert_eq!(client.binary().await, &[4, 1, 2, 3][..]);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_ping_is_given_up() {
+    let (server, _, mut reasons) = start(|io| {
+        io.allow_eio3(true)
+            .ping_interval(Duration::from_secs(25))
+            .ping_timeout(Duration::from_secs(20))
+    })
+    .await;
+    let mut client = Ws::raw(server.addr, WEBSOCKET).await.unwrap();
+    client.text().await;
+    client.text().await;
+    let clock = Clock::stop();
+    clock.advance(Duration::from_secs(44)).await;
+    client.send("2").await;
+    assert_eq!(client.text().await, "3");
+    clock.advance(Duration::from_secs(44)).await;
+    client.send(r#"421["echo"]"#).await;
+    assert_eq!(client.text().await, "431[]");
+    clock.advance(Duration::from_secs(2)).await;
+    assert_eq!(reasons.next().await, "ping timeout");
+}
