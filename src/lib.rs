@@ -50,14 +50,15 @@ mod sync;
 pub mod testing;
 mod transport;
 
-pub use adapter::AdapterError;
+pub use adapter::{AdapterError, LocalCluster};
 pub use builder::{Namespace, SocketIoBuilder};
 pub use engine::{DisconnectReason, EmitError, Queued, Transport};
 pub use extract::{Ack, Auth, Data, Event, RawArgs, Recovered};
 pub use handler::{Handler, Refused, Reply};
 pub use hub::{
     AckError, AckFormat, AckFuture, AckStream, AckSummary, Broadcast, ClientFiles, ConnectionError,
-    Emitted, Order, Outgoing, Rejected, RemoteSocket, Socket, SocketIo, ToSocket, Unhandled,
+    Emitted, Order, Outgoing, Rejected, RemoteSocket, ServerAckFuture, ServerAnswers, ServerEvent,
+    Socket, SocketIo, ToSocket, Unhandled,
 };
 pub use protocol::Sid;
 pub use rooms::{Recovery, Room, RoomEvent, RoomEvents, Rooms};

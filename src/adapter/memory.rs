@@ -2,11 +2,13 @@
 
 use std::future::ready;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Adapter, AdapterError, Answers, BoxFuture, Facts};
+use super::{Adapter, AdapterError, Answers, BoxFuture, Facts, ServerAnswers};
 use crate::engine::{Frame, Pushed};
+use crate::protocol::Args;
 use crate::rooms::{Delivered, History, Room, Scope, Table, Target};
 
 /// Delivers to the members on this server, at once.
@@ -18,6 +20,27 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) fn new(members: Arc<Table>, max_rooms: usize) -> Self {
         Self { members, max_rooms }
+    }
+
+    pub(super) fn history(&self) -> Option<&History> {
+        self.members.history()
+    }
+
+    pub(super) fn facts(&self, target: &Target) -> Vec<Facts> {
+        let members = self.members.select(target);
+        let facts = members.iter().map(|member| Facts {
+            id: member.id,
+            rooms: member.rooms(),
+        });
+        facts.collect()
+    }
+
+    pub(super) fn size(&self, target: &Target) -> usize {
+        self.members.count(target)
+    }
+
+    pub(super) fn room_sizes(&self) -> Vec<(Room, usize)> {
+        self.members.rooms()
     }
 }
 
@@ -57,23 +80,15 @@ impl Adapter for Memory {
     }
 
     fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>> {
-        let members = self.members.select(target);
-        let facts = members
-            .iter()
-            .map(|member| Facts {
-                id: member.id,
-                rooms: member.rooms(),
-            })
-            .collect();
-        Box::pin(ready(Ok(facts)))
+        Box::pin(ready(Ok(self.facts(target))))
     }
 
     fn count(&self, target: &Target) -> BoxFuture<Result<usize, AdapterError>> {
-        Box::pin(ready(Ok(self.members.count(target))))
+        Box::pin(ready(Ok(self.size(target))))
     }
 
     fn rooms(&self) -> BoxFuture<Result<Vec<(Room, usize)>, AdapterError>> {
-        Box::pin(ready(Ok(self.members.rooms())))
+        Box::pin(ready(Ok(self.room_sizes())))
     }
 
     fn join(&self, target: &Target, rooms: &[Room]) {
@@ -100,6 +115,20 @@ impl Adapter for Memory {
                 socket.disconnect(scope);
             }
         }
+    }
+
+    fn tell_servers(&self, event: &str, _: &Args) {
+        tracing::debug!(event, "there are no other servers");
+    }
+
+    fn ask_servers(
+        &self,
+        event: &str,
+        args: &Args,
+        _: Option<Duration>,
+    ) -> BoxFuture<ServerAnswers> {
+        self.tell_servers(event, args);
+        Box::pin(ready(ServerAnswers::default()))
     }
 }
 

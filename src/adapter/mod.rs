@@ -3,16 +3,19 @@
 //! One adapter serves one namespace. It is object safe, so that no type of an adapter shows in users' code, and the trait
 //! stays private until the first cluster adapter has shown what it needs.
 
+mod local;
 mod memory;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::engine::Frame;
 use crate::protocol::{Args, Sid};
 use crate::rooms::{Delivered, History, Room, Scope, Target};
 
+pub use local::LocalCluster;
 pub(crate) use memory::Memory;
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -30,6 +33,20 @@ pub(crate) trait Answers: Send + Sync {
     fn asked(&self, ids: Vec<Sid>);
     /// One of them answered, or left without an answer.
     fn answer(&self, id: Sid, answer: Option<Args>);
+}
+
+/// What the handlers of one server answer to another.
+pub(crate) trait ServerSide: Send + Sync {
+    /// Resolves with nothing if no handler has an answer.
+    fn hear(&self, event: &str, args: Args) -> BoxFuture<Option<Args>>;
+}
+
+/// What the other servers have answered.
+#[derive(Debug, Default)]
+pub(crate) struct ServerAnswers {
+    pub(crate) answers: Vec<Args>,
+    /// How many have not, or not in time.
+    pub(crate) missing: usize,
 }
 
 /// Why a cluster could not be asked.
@@ -69,4 +86,13 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     fn leave(&self, target: &Target, rooms: &[Room]);
     /// Disconnects the sockets of the target.
     fn disconnect(&self, target: &Target, scope: Scope);
+    /// Sends an event to the other servers.
+    fn tell_servers(&self, event: &str, args: &Args);
+    /// The same, and waits for their answers. It is sent also if nobody waits.
+    fn ask_servers(
+        &self,
+        event: &str,
+        args: &Args,
+        limit: Option<Duration>,
+    ) -> BoxFuture<ServerAnswers>;
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::Serialize;
 use tower::BoxError;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -11,7 +12,10 @@ use crate::extract::phase;
 use crate::handler::{
     AckBody, BoxHandler, Dispatcher, EventRequest, EventService, Handler, Phase, report_reserved,
 };
-use crate::hub::{Handlers, NspOptions, Order, Outgoing, Rejected, Unhandled};
+use crate::hub::{
+    Handlers, NspOptions, Order, Outgoing, Rejected, ServerEvent, ServerHandler, Unhandled,
+    server_args,
+};
 use crate::rooms::Recovery;
 
 /// The handlers of a namespace, in which `S` is still to be supplied: what `Router<S>` is to HTTP.
@@ -103,6 +107,41 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self.register(move |state, handlers| {
             let handler = handler.into_boxed(state);
             let replaced = handlers.events.insert(event.as_str().into(), handler);
+            only_one(&event, replaced.is_some());
+        })
+    }
+
+    /// Handles what other servers of the namespace send by
+    /// [`server_side_emit`](crate::Broadcast::server_side_emit). It is given the server's state; what it returns is the answer
+    /// of this server, if one is waited for. Each event is a task of its own. A second handler for the same event replaces the
+    /// first. In Node: `io.on("…")`.
+    ///
+    /// ```
+    /// use axum_socketio::{Namespace, ServerEvent};
+    ///
+    /// #[derive(Clone)]
+    /// struct Cache;
+    /// # impl Cache { fn forget(&self, key: &str) -> bool { key.is_empty() } }
+    ///
+    /// let namespace: Namespace<Cache> = Namespace::new().on_server("forget", async |event: ServerEvent, cache: Cache| {
+    ///     event.data::<String>().is_ok_and(|key| cache.forget(&key))
+    /// });
+    /// ```
+    pub fn on_server<F, Fut, R>(self, event: impl Into<String>, handler: F) -> Self
+    where
+        F: Fn(ServerEvent, S) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: Serialize,
+        S: Clone,
+    {
+        let event = event.into();
+        self.register(move |state, handlers| {
+            let state = Arc::clone(state);
+            let handler: ServerHandler = Arc::new(move |event| {
+                let answer = handler(event, S::clone(&state));
+                Box::pin(async move { server_args(&(answer.await,)).ok() })
+            });
+            let replaced = handlers.servers.insert(event.as_str().into(), handler);
             only_one(&event, replaced.is_some());
         })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Namespace;
+use crate::adapter::LocalCluster;
 use crate::driver::Sessions;
 use crate::engine::{Config, Transport};
 use crate::hub::{
@@ -67,6 +68,7 @@ impl SocketIo {
                 max_room_len: 1024,
                 ack_timeout: Duration::from_secs(5),
                 recovery: None,
+                cluster: None,
                 detection: Duration::ZERO,
             },
             hooks: Hooks::default(),
@@ -320,6 +322,12 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
+    /// Makes this server one of several in this process that act as one; see [`LocalCluster`].
+    pub fn cluster(mut self, cluster: &LocalCluster) -> Self {
+        self.options.cluster = Some(cluster.clone());
+        self
+    }
+
     /// Over how long a time [`SocketIo::graceful`] spreads the closing of connections. Default: 5 s.
     pub fn drain_window(mut self, window: Duration) -> Self {
         self.settings.drain_window = window.min(FOREVER);
@@ -359,7 +367,7 @@ impl SocketIoBuilder {
         let root = ("/".to_owned(), Namespace::new());
         let declared = namespaces.iter().any(|(name, _)| name == "/");
         for (name, namespace) in namespaces.into_iter().chain((!declared).then_some(root)) {
-            let (handlers, options) = namespace.finish(&nothing, options);
+            let (handlers, options) = namespace.finish(&nothing, options.clone());
             let (name, handlers): (Arc<str>, _) = (name.into(), Arc::new(handlers));
             let first = if Pattern::is(&name) {
                 let (pattern, max) = (Pattern::new(&name), settings.max_dynamic_namespaces);

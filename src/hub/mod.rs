@@ -21,6 +21,7 @@ mod remote;
 mod reply;
 mod request;
 mod server;
+mod servers;
 mod socket;
 mod taken;
 #[cfg(test)]
@@ -51,6 +52,8 @@ pub use remote::RemoteSocket;
 pub(crate) use reply::reply;
 pub use server::SocketIo;
 pub(crate) use server::{Connections, Server, Settings};
+pub use servers::{ServerAckFuture, ServerAnswers, ServerEvent};
+pub(crate) use servers::{ServerHandler, server_args};
 pub(crate) use socket::Ended;
 pub use socket::Socket;
 pub(crate) use socket::{Comeback, Connected};

@@ -12,9 +12,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::emit::{frame_at, packet_frame};
 use super::nsps::Family;
+use super::servers::{Ears, ServerHandler};
 use super::{AckBody, Admission, BoxHandler, Done, EventContext, OutgoingHooks, Socket, new_sid};
 use crate::adapter::BoxFuture;
-use crate::adapter::{Adapter, Memory};
+use crate::adapter::{Adapter, LocalCluster, Memory};
 use crate::protocol::{EncodedArgs, Sid};
 use crate::rooms::{Delivered, History, Log, Recovery, Table, Target};
 
@@ -32,6 +33,8 @@ pub(crate) struct Handlers {
     /// The namespace's own tower layers, around whichever handler is called.
     pub(crate) layered: Option<Arc<dyn Dispatch>>,
     pub(crate) outgoing: OutgoingHooks,
+    /// For what other servers say.
+    pub(crate) servers: FxHashMap<Box<str>, ServerHandler>,
     pub(crate) on_rejection: Option<Arc<dyn Fn(&Rejected<'_>) + Send + Sync>>,
 }
 
@@ -90,7 +93,7 @@ pub struct Rejected<'a> {
     pub message: &'a str,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct NspOptions {
     pub(crate) order: Order,
     pub(crate) max_pending: usize,
@@ -100,6 +103,8 @@ pub(crate) struct NspOptions {
     pub(crate) max_room_len: usize,
     pub(crate) ack_timeout: Duration,
     pub(crate) recovery: Option<Recovery>,
+    /// The other servers, if there may be some.
+    pub(crate) cluster: Option<LocalCluster>,
     /// How long it takes at most to notice that a connection is lost.
     pub(crate) detection: Duration,
 }
@@ -110,7 +115,7 @@ pub(crate) struct Nsp {
     pub(crate) options: NspOptions,
     pub(crate) members: Arc<Table>,
     pub(crate) adapter: Arc<dyn Adapter>,
-    ack_id: AtomicU64,
+    ack_id: Arc<AtomicU64>,
     /// Whose pattern its name fits, if it was made for that.
     family: Weak<Family>,
     /// Somebody forgets what is too old to be kept.
@@ -127,14 +132,24 @@ impl Nsp {
             .recovery
             .map(|recovery| History::new(epoch(), recovery, observed, options.detection));
         let members = Arc::new(Table::new(history));
-        let adapter = Arc::new(Memory::new(Arc::clone(&members), options.max_rooms));
+        let memory = Memory::new(Arc::clone(&members), options.max_rooms);
+        let (adapter, ack_id): (Arc<dyn Adapter>, _) = match &options.cluster {
+            None => (Arc::new(memory), Arc::default()),
+            Some(cluster) => {
+                let ears = Ears {
+                    nsp: Arc::clone(&name),
+                    handlers: Arc::clone(&handlers),
+                };
+                cluster.enter(&name, memory, Box::new(ears))
+            }
+        };
         Self {
             name,
             handlers,
             options,
             members,
             adapter,
-            ack_id: AtomicU64::new(0),
+            ack_id,
             family: Weak::new(),
             sweeping: AtomicBool::new(false),
         }

@@ -140,7 +140,11 @@ impl Family {
             return None;
         }
         let name: Arc<str> = name.into();
-        let nsp = Nsp::new(Arc::clone(&name), Arc::clone(&self.handlers), self.options);
+        let nsp = Nsp::new(
+            Arc::clone(&name),
+            Arc::clone(&self.handlers),
+            self.options.clone(),
+        );
         let nsp = Arc::new(nsp.of_family(self));
         children.insert(name, Arc::downgrade(&nsp));
         Some(nsp)

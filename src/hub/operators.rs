@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::emit::event_args;
-use super::{AckFuture, AckStream, Emitted, Family, Nsp, RemoteSocket, Socket};
+use super::{
+    AckFuture, AckStream, Emitted, Family, Nsp, RemoteSocket, ServerAckFuture, Socket, servers,
+};
 use crate::adapter::AdapterError;
 use crate::engine::EmitError;
 use crate::protocol::EncodedArgs;
@@ -241,6 +243,36 @@ impl Broadcast {
     /// ```
     pub fn room_events(&self) -> RoomEvents {
         RoomEvents::of(self.place.nsps().iter().map(|nsp| nsp.members.watch()))
+    }
+
+    /// Sends an event to the other servers of the namespace, whose [`on_server`](crate::Namespace::on_server) handles it; not
+    /// to this one. Whom this operator is for does not matter. Node's `serverSideEmit`.
+    ///
+    /// A server without a [cluster](crate::LocalCluster) has no others.
+    pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
+        servers::tell(&self.place.nsps(), event.as_ref(), &args)
+    }
+
+    /// Asks the other servers, for as long as [`timeout`](Self::timeout) says, and gives what has come until then. Asked at
+    /// once, also if the future is not awaited. Node's `serverSideEmitWithAck`.
+    ///
+    /// ```
+    /// # use axum_socketio::{AckError, SocketIo};
+    /// # async fn f(io: SocketIo) -> Result<(), AckError> {
+    /// let others = io.of("/").server_side_emit_with_ack::<u64>("memory", ()).await?;
+    /// let all: u64 = others.answers.iter().sum();
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the arguments cannot be serialized, or an answer is of another type than `R`.
+    pub fn server_side_emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: impl AsRef<str>,
+        args: impl Serialize,
+    ) -> ServerAckFuture<R> {
+        ServerAckFuture::ask(&self.place.nsps(), event.as_ref(), &args, self.wait)
     }
 
     /// Makes all of them join rooms. Node's `socketsJoin`.

@@ -114,6 +114,11 @@ impl OwnHandlers {
         drop(removed);
     }
 
+    pub(super) fn remove_any(&self) {
+        let removed = self.look(|table| std::mem::take(&mut table.any));
+        drop(removed);
+    }
+
     /// The handler for an event; one for a single event is taken out.
     pub(super) fn find(&self, event: &str) -> Option<BoxHandler<AckBody>> {
         self.look(|table| {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AckStream, Broadcast, Emitted, Hooks, Nsps, RemoteSocket, Socket};
+use super::{AckStream, Broadcast, Emitted, Hooks, Nsps, RemoteSocket, ServerAckFuture, Socket};
 use crate::adapter::{AdapterError, BoxFuture};
 use crate::engine::Config;
 use crate::protocol::Sid;
@@ -192,6 +192,20 @@ impl SocketIo {
         args: impl Serialize,
     ) -> AckStream<R> {
         self.of("/").emit_with_ack(event, args)
+    }
+
+    /// Sends an event to the other servers; see [`Broadcast::server_side_emit`].
+    pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
+        self.of("/").server_side_emit(event, args)
+    }
+
+    /// Asks the other servers; see [`Broadcast::server_side_emit_with_ack`].
+    pub fn server_side_emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: impl AsRef<str>,
+        args: impl Serialize,
+    ) -> ServerAckFuture<R> {
+        self.of("/").server_side_emit_with_ack(event, args)
     }
 
     /// The socket of that id in `/`, if this server holds it.

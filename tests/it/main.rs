@@ -10,6 +10,8 @@
 
 mod api;
 mod autobahn;
+#[cfg(feature = "testing")]
+mod cluster;
 mod compile_fail;
 mod connect;
 mod examples;

@@ -550,6 +550,11 @@ impl Socket {
         self.0.handlers.remove(event);
     }
 
+    /// Removes all that was added with [`on_any`](Self::on_any); what the namespace has stays. Node's `offAny`.
+    pub fn off_any(&self) {
+        self.0.handlers.remove_any();
+    }
+
     /// It has ended, and all its events have been handled or dropped: lets go of its own handlers, which may hold it.
     pub(crate) fn release(&self) {
         self.0.handlers.release();

@@ -157,6 +157,7 @@ async fn a_socket_may_see_all_its_own_events_also_those_that_are_refused() {
                 sender.send(format!("own {name} {}", args.json())).unwrap();
             });
         })
+        .on("stop", async |socket: Socket| socket.off_any())
         .on("n", async || {});
     let (server, _io) = with(namespace).await;
     let mut watched = Ws::joined(server.addr).await;
@@ -164,7 +165,17 @@ async fn a_socket_may_see_all_its_own_events_also_those_that_are_refused() {
     watched.ask(r#"["watch",1]"#).await;
     other.ask(r#"["n",2]"#).await;
     watched.ask(r#"["n",0]"#).await;
-    for expected in ["any watch", "any n", "any n", r#"own n ["n",0]"#] {
+    watched.ask(r#"["stop",1]"#).await;
+    watched.ask(r#"["n",1]"#).await;
+    for expected in [
+        "any watch",
+        "any n",
+        "any n",
+        r#"own n ["n",0]"#,
+        "any stop",
+        r#"own stop ["stop",1]"#,
+        "any n",
+    ] {
         assert_eq!(seen.try_recv().as_deref(), Ok(expected));
     }
     assert!(seen.try_recv().is_err());

@@ -1,0 +1,260 @@
+//! Several servers in one process.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::ready;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::{Adapter, AdapterError, Answers, BoxFuture, Facts, Memory, ServerAnswers, ServerSide};
+use crate::engine::Frame;
+use crate::protocol::Args;
+use crate::rooms::{Delivered, History, Room, Scope, Target};
+use crate::sync::Lock;
+
+/// Servers of one process that act as one: what each of them emits reaches the clients of all, and they can talk to each
+/// other by [`Broadcast::server_side_emit`](crate::Broadcast::server_side_emit).
+///
+/// For tests of applications that run as several servers, and for processes that have a server on each of several ports.
+/// Its servers are to be built alike: the same namespaces, the same options.
+///
+/// ```
+/// use axum_socketio::{LocalCluster, Namespace, SocketIo};
+///
+/// let cluster = LocalCluster::new();
+/// let server = || SocketIo::builder().cluster(&cluster).namespace("/", Namespace::new()).build();
+/// let (one, other) = (server(), server());
+/// one.emit("news", "to the clients of both");
+/// # drop(other);
+/// ```
+#[derive(Clone, Default)]
+pub struct LocalCluster(Arc<Lock<Spaces>>);
+
+/// The namespaces by their names.
+type Spaces = HashMap<Arc<str>, Space>;
+
+/// One namespace on all its servers.
+#[derive(Default)]
+struct Space {
+    /// One count for all: the same id must not be waited for twice.
+    ack_ids: Arc<AtomicU64>,
+    nodes: Vec<Weak<Node>>,
+}
+
+/// One namespace on one server.
+struct Node {
+    memory: Memory,
+    server: Box<dyn ServerSide>,
+}
+
+impl LocalCluster {
+    /// A cluster without servers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A server has opened a namespace. Gives its adapter, and what counts ids of acknowledgements there.
+    pub(crate) fn enter(
+        &self,
+        nsp: &Arc<str>,
+        memory: Memory,
+        server: Box<dyn ServerSide>,
+    ) -> (Arc<dyn Adapter>, Arc<AtomicU64>) {
+        let node = Arc::new(Node { memory, server });
+        let mut spaces = self.0.lock();
+        let space = spaces.entry(Arc::clone(nsp)).or_default();
+        space.nodes.push(Arc::downgrade(&node));
+        let ack_ids = Arc::clone(&space.ack_ids);
+        drop(spaces);
+        let local = Local {
+            node,
+            nsp: Arc::clone(nsp),
+            cluster: self.clone(),
+        };
+        (Arc::new(local), ack_ids)
+    }
+}
+
+/// A server's place in a cluster.
+struct Local {
+    node: Arc<Node>,
+    nsp: Arc<str>,
+    cluster: LocalCluster,
+}
+
+impl Local {
+    fn others(&self) -> Vec<Arc<Node>> {
+        let spaces = self.cluster.0.lock();
+        let nodes = spaces.get(&self.nsp).map(|space| space.nodes.iter());
+        let others = nodes.into_iter().flatten().filter_map(Weak::upgrade);
+        others
+            .filter(|node| !Arc::ptr_eq(node, &self.node))
+            .collect()
+    }
+
+    /// Those that a target is looked for on.
+    fn others_for(&self, target: &Target) -> Vec<Arc<Node>> {
+        if target.local {
+            return Vec::new();
+        }
+        self.others()
+    }
+
+    /// Their handlers run at once, each as a task of its own.
+    fn start(&self, event: &str, args: &Args) -> Vec<JoinHandle<Option<Args>>> {
+        let Ok(runtime) = Handle::try_current() else {
+            tracing::warn!(event, "not told to other servers: there is no runtime");
+            return Vec::new();
+        };
+        let others = self.others();
+        let start = |node: &Arc<Node>| runtime.spawn(node.server.hear(event, args.clone()));
+        others.iter().map(start).collect()
+    }
+}
+
+impl Adapter for Local {
+    fn broadcast(&self, target: &Target, frame: &Frame) -> Delivered {
+        for node in self.others_for(target) {
+            node.memory.broadcast(target, frame);
+        }
+        self.node.memory.broadcast(target, frame)
+    }
+
+    fn broadcast_and_keep(
+        &self,
+        history: &History,
+        target: &Target,
+        make: &dyn Fn(Option<&str>) -> Frame,
+    ) -> Delivered {
+        for node in self.others_for(target) {
+            // Each has offsets of its own.
+            match node.memory.history() {
+                Some(history) => node.memory.broadcast_and_keep(history, target, make),
+                None => node.memory.broadcast(target, &make(None)),
+            };
+        }
+        self.node.memory.broadcast_and_keep(history, target, make)
+    }
+
+    fn broadcast_with_ack(
+        &self,
+        target: &Target,
+        frame: &Frame,
+        id: u64,
+        answers: Arc<dyn Answers>,
+    ) {
+        for node in self.others_for(target) {
+            let answers = Arc::clone(&answers);
+            node.memory.broadcast_with_ack(target, frame, id, answers);
+        }
+        self.node
+            .memory
+            .broadcast_with_ack(target, frame, id, answers);
+    }
+
+    fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>> {
+        let mut facts = self.node.memory.facts(target);
+        for node in self.others_for(target) {
+            facts.extend(node.memory.facts(target));
+        }
+        Box::pin(ready(Ok(facts)))
+    }
+
+    fn count(&self, target: &Target) -> BoxFuture<Result<usize, AdapterError>> {
+        let others = self.others_for(target);
+        let theirs: usize = { others.iter() }.map(|node| node.memory.size(target)).sum();
+        Box::pin(ready(Ok(self.node.memory.size(target) + theirs)))
+    }
+
+    fn rooms(&self) -> BoxFuture<Result<Vec<(Room, usize)>, AdapterError>> {
+        let mut rooms = HashMap::new();
+        for node in { self.others() }.iter().chain([&self.node]) {
+            for (room, count) in node.memory.room_sizes() {
+                *rooms.entry(room).or_default() += count;
+            }
+        }
+        Box::pin(ready(Ok(rooms.into_iter().collect())))
+    }
+
+    fn join(&self, target: &Target, rooms: &[Room]) {
+        for node in self.others_for(target) {
+            node.memory.join(target, rooms);
+        }
+        self.node.memory.join(target, rooms);
+    }
+
+    fn leave(&self, target: &Target, rooms: &[Room]) {
+        for node in self.others_for(target) {
+            node.memory.leave(target, rooms);
+        }
+        self.node.memory.leave(target, rooms);
+    }
+
+    fn disconnect(&self, target: &Target, scope: Scope) {
+        for node in self.others_for(target) {
+            node.memory.disconnect(target, scope);
+        }
+        self.node.memory.disconnect(target, scope);
+    }
+
+    fn tell_servers(&self, event: &str, args: &Args) {
+        drop(self.start(event, args));
+    }
+
+    fn ask_servers(
+        &self,
+        event: &str,
+        args: &Args,
+        limit: Option<Duration>,
+    ) -> BoxFuture<ServerAnswers> {
+        let asked = self.start(event, args);
+        Box::pin(async move {
+            let each = asked.into_iter().map(|answer| async move {
+                match limit {
+                    Some(limit) => timeout(limit, answer).await.ok()?.ok()?,
+                    None => answer.await.ok()?,
+                }
+            });
+            let all = join_all(each).await;
+            let missing = all.iter().filter(|answer| answer.is_none()).count();
+            let answers = all.into_iter().flatten().collect();
+            ServerAnswers { answers, missing }
+        })
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        let own = Arc::downgrade(&self.node);
+        let mut spaces = self.cluster.0.lock();
+        if let Some(space) = spaces.get_mut(&self.nsp) {
+            space.nodes.retain(|node| !node.ptr_eq(&own));
+            if space.nodes.is_empty() {
+                spaces.remove(&self.nsp);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local")
+            .field("nsp", &self.nsp)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for LocalCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalCluster")
+            .field("namespaces", &self.0.lock().len())
+            .finish()
+    }
+}

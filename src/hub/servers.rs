@@ -1,0 +1,158 @@
+//! What servers say to each other.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytestring::ByteString;
+use futures_util::future::join_all;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::nsp::Handlers;
+use super::operators::Wait;
+use super::{AckError, Emitted, Nsp};
+use crate::adapter::{self, BoxFuture, ServerSide};
+use crate::engine::EmitError;
+use crate::protocol::{Args, ArgsError, EncodedArgs};
+
+/// An event that another server has sent; see [`Namespace::on_server`](crate::Namespace::on_server).
+#[derive(Clone, Debug)]
+pub struct ServerEvent {
+    nsp: Arc<str>,
+    event: Box<str>,
+    args: Args,
+}
+
+impl ServerEvent {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.event
+    }
+
+    /// The namespace in which it was sent, with the slash.
+    #[must_use]
+    pub fn nsp(&self) -> &str {
+        &self.nsp
+    }
+
+    /// Its arguments as [`Data`](crate::Data) reads them: a tuple is several, anything else the first.
+    ///
+    /// # Errors
+    ///
+    /// When they are of another type.
+    pub fn data<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        self.args.deserialize()
+    }
+}
+
+/// A handler of such events, with its answer.
+pub(crate) type ServerHandler = Arc<dyn Fn(ServerEvent) -> BoxFuture<Option<Args>> + Send + Sync>;
+
+/// Encodes what a server says, or answers: without the event's name.
+pub(crate) fn server_args<T: Serialize + ?Sized>(args: &T) -> Result<Args, EmitError> {
+    let args = EncodedArgs::ack(args).map_err(EmitError::Serialize)?;
+    let json = ByteString::from(args.json());
+    Ok(Args::new(json, args.attachments().to_vec()))
+}
+
+/// What the other servers have answered; see [`Broadcast::server_side_emit_with_ack`](crate::Broadcast::server_side_emit_with_ack).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerAnswers<R> {
+    /// One of each server that has answered.
+    pub answers: Vec<R>,
+    /// How many servers have not, or not in time: they do not handle the event, their handler panicked, or they are slow.
+    pub missing: usize,
+}
+
+/// Where a namespace's handlers hear other servers.
+pub(super) struct Ears {
+    pub(super) nsp: Arc<str>,
+    pub(super) handlers: Arc<Handlers>,
+}
+
+impl ServerSide for Ears {
+    fn hear(&self, event: &str, args: Args) -> BoxFuture<Option<Args>> {
+        let Some(handler) = self.handlers.servers.get(event) else {
+            tracing::debug!(nsp = %self.nsp, event, "no handler for this event of a server");
+            return Box::pin(std::future::ready(None));
+        };
+        handler(ServerEvent {
+            nsp: Arc::clone(&self.nsp),
+            event: event.into(),
+            args,
+        })
+    }
+}
+
+/// Tells the other servers.
+pub(super) fn tell<T: Serialize>(nsps: &[Arc<Nsp>], event: &str, args: &T) -> Emitted {
+    Emitted::new(server_args(args).map(|args| {
+        for nsp in nsps {
+            nsp.adapter.tell_servers(event, &args);
+        }
+    }))
+}
+
+/// The answers of other servers: what [`Broadcast::server_side_emit_with_ack`](crate::Broadcast::server_side_emit_with_ack)
+/// gives.
+#[must_use = "the event is sent, but nobody hears the answers"]
+pub struct ServerAckFuture<R> {
+    asked: BoxFuture<Result<adapter::ServerAnswers, AckError>>,
+    answer: PhantomData<fn() -> R>,
+}
+
+impl<R> ServerAckFuture<R> {
+    /// They are asked at once.
+    pub(super) fn ask<T: Serialize>(nsps: &[Arc<Nsp>], event: &str, args: &T, wait: Wait) -> Self {
+        let ask = |args: Args| {
+            let ask = |nsp: &Arc<Nsp>| {
+                let limit = wait.limit(nsp.options.ack_timeout);
+                nsp.adapter.ask_servers(event, &args, limit)
+            };
+            nsps.iter().map(ask).collect::<Vec<_>>()
+        };
+        let asked = server_args(args).map(ask);
+        let asked = async move {
+            let mut all = adapter::ServerAnswers::default();
+            for of_nsp in join_all(asked?).await {
+                all.answers.extend(of_nsp.answers);
+                all.missing += of_nsp.missing;
+            }
+            Ok(all)
+        };
+        Self {
+            asked: Box::pin(asked),
+            answer: PhantomData,
+        }
+    }
+}
+
+impl<R: DeserializeOwned> Future for ServerAckFuture<R> {
+    type Output = Result<ServerAnswers<R>, AckError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let adapter::ServerAnswers { answers, missing } = ready!(self.asked.as_mut().poll(cx))?;
+        let answers = answers.iter().map(Args::deserialize_one);
+        let answers = answers.collect::<Result<_, _>>().map_err(AckError::Decode);
+        Poll::Ready(answers.map(|answers| ServerAnswers { answers, missing }))
+    }
+}
+
+impl<R> fmt::Debug for ServerAckFuture<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerAckFuture").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Ears {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ears")
+            .field("nsp", &self.nsp)
+            .finish_non_exhaustive()
+    }
+}

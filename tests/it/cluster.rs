@@ -1,0 +1,218 @@
+//! Several servers that act as one, and what they say to each other.
+
+use std::future::{pending, ready};
+use std::time::Duration;
+
+use axum::Router;
+use axum_socketio::testing::{TestApp, TestClient};
+use axum_socketio::{
+    AckError, Broadcast, Data, LocalCluster, Namespace, Recovery, ServerAnswers, ServerEvent, Sid,
+    Socket, SocketIo, SocketIoBuilder,
+};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+/// What the servers of a test have heard: which one, and what.
+type Heard = mpsc::UnboundedReceiver<(usize, Value)>;
+
+/// Servers of a cluster that join rooms, and answer each other.
+fn servers<const N: usize>(
+    set: impl Fn(SocketIoBuilder<usize>) -> SocketIoBuilder<usize>,
+) -> ([SocketIo; N], Heard) {
+    let cluster = LocalCluster::new();
+    let (sender, heard) = mpsc::unbounded_channel();
+    let servers = std::array::from_fn(|number| {
+        let sender = sender.clone();
+        let namespace = Namespace::<usize>::new()
+            .on("join", async |socket: Socket, Data(room): Data<String>| {
+                socket.join(room);
+            })
+            .on_server("hello", move |event: ServerEvent, number| {
+                let _ = sender.send((number, event.data().unwrap()));
+                ready(number)
+            })
+            .on_server("sum", async |event: ServerEvent, number: usize| {
+                event.data::<Bytes>().map_or(0, |bytes| bytes.len()) + number
+            })
+            .on_server("panic", async |_, number: usize| {
+                assert_eq!(number, 0, "on purpose");
+                number
+            })
+            .on_server("never", |_, number: usize| async move {
+                if number == 1 {
+                    pending::<()>().await;
+                }
+                number
+            });
+        let rooms = Namespace::new().on_server("where", async |event: ServerEvent, _| {
+            event.nsp().to_owned()
+        });
+        set(SocketIo::builder().cluster(&cluster))
+            .namespace("/", namespace)
+            .namespace("/rooms-{id}", rooms)
+            .with_state(number)
+            .build()
+    });
+    (servers, heard)
+}
+
+fn app(io: &SocketIo) -> TestApp {
+    TestApp::new(Router::new().layer(io.layer()))
+}
+
+async fn connect(io: &SocketIo) -> TestClient {
+    app(io).connect("/").await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_server_emits_reaches_the_clients_of_all() {
+    let ([one, two], _heard) = servers(|io| io);
+    let (ann, bob) = (connect(&one).await, connect(&two).await);
+    one.emit("news", 1);
+    assert_eq!(
+        (ann.next::<u8>("news").await, bob.next::<u8>("news").await),
+        (1, 1)
+    );
+    two.local().emit("news", 2);
+    assert_eq!(bob.next::<u8>("news").await, 2);
+    ann.expect_no("news").await;
+    bob.emit("join", "x").await;
+    one.to("x").emit("news", Bytes::from_static(b"binary"));
+    assert_eq!(bob.next::<Bytes>("news").await, "binary");
+    ann.expect_no("news").await;
+    one.to(bob.id()).except("x").emit("news", 3);
+    bob.expect_no("news").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sockets_of_other_servers_are_counted_fetched_moved_and_disconnected() {
+    let ([one, two], _heard) = servers(|io| io);
+    let (ann, bob) = (connect(&one).await, connect(&two).await);
+    assert_eq!(one.of("/").count().await.unwrap(), 2);
+    assert_eq!(one.local().count().await.unwrap(), 1);
+    one.of("/").join("all");
+    assert_eq!(two.of("/").rooms().await.unwrap()["all"], 2);
+    let sockets = one.fetch_sockets().await.unwrap();
+    let mut ids: Vec<Sid> = sockets.iter().map(|socket| socket.id()).collect();
+    ids.sort();
+    let mut expected = [ann.id(), bob.id()];
+    expected.sort();
+    assert_eq!(ids, expected);
+    one.to(bob.id()).leave("all");
+    assert_eq!(one.to("all").count().await.unwrap(), 1);
+    one.to(bob.id()).disconnect();
+    bob.disconnected().await;
+    assert_eq!(two.of("/").count().await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_of_all_servers_answer_whatever_their_own_servers_ask() {
+    let ([one, two], _heard) = servers(|io| io);
+    let (ann, bob) = (connect(&one).await, connect(&two).await);
+    let asked =
+        [one.clone(), two.clone()].map(|io| io.emit_with_ack::<u8>("who", io.client_count()));
+    for (client, answer) in [(&ann, 1_u8), (&bob, 2)] {
+        for _ in 0..2 {
+            let question = client.next_with_ack::<Value>("who").await;
+            question.ack(answer).await;
+        }
+    }
+    for asked in asked {
+        let (mut answers, summary) = asked.all().await;
+        answers.sort_by_key(|(_, answer)| *answer);
+        assert_eq!(answers, [(ann.id(), 1), (bob.id(), 2)]);
+        assert!(summary.missing.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_tell_each_other_but_not_themselves() {
+    let ([one, _two, _three], mut heard) = servers(|io| io);
+    assert!(one.server_side_emit("hello", json!({ "é": 1 })).ok());
+    let mut who = [heard.recv().await.unwrap(), heard.recv().await.unwrap()];
+    who.sort_by_key(|(number, _)| *number);
+    assert_eq!(who, [(1, json!({ "é": 1 })), (2, json!({ "é": 1 }))]);
+    one.server_side_emit("nobody handles this", ());
+    tokio::task::yield_now().await;
+    assert!(heard.try_recv().is_err());
+}
+
+fn parts(answers: ServerAnswers<usize>) -> (Vec<usize>, usize) {
+    (answers.answers, answers.missing)
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_answer_each_other() {
+    let ([one, two, three], _heard) = servers(|io| io);
+    let asked = one.server_side_emit_with_ack("sum", Bytes::from_static(&[7; 100]));
+    assert_eq!(parts(asked.await.unwrap()), (vec![101, 102], 0));
+    drop(three);
+    let asked = two.server_side_emit_with_ack("sum", Bytes::new());
+    assert_eq!(parts(asked.await.unwrap()), (vec![0], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_answer_is_missing() {
+    let ([one, _two, three], _heard) = servers(|io| io);
+    let asked = one
+        .timeout(Duration::from_secs(1))
+        .server_side_emit_with_ack("never", ());
+    assert_eq!(parts(asked.await.unwrap()), (vec![2], 1));
+    let asked = three.server_side_emit_with_ack("panic", ());
+    assert_eq!(parts(asked.await.unwrap()), (vec![0], 1));
+    let asked = one.server_side_emit_with_ack("nobody handles this", ());
+    assert_eq!(parts(asked.await.unwrap()), (vec![], 2));
+    let asked = one.server_side_emit_with_ack::<String>("sum", ());
+    assert!(matches!(asked.await, Err(AckError::Decode(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_alone_has_nobody_to_ask() {
+    let io = SocketIo::builder().build();
+    assert!(io.server_side_emit("hello", ()).ok());
+    let asked = io.server_side_emit_with_ack("hello", ());
+    assert_eq!(parts(asked.await.unwrap()), (vec![], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dynamic_namespaces_hear_where_they_are() {
+    let ([one, two], _heard) = servers(|io| io);
+    let _ann = app(&one).connect("/rooms-1").await.unwrap();
+    let bob = app(&two).connect("/rooms-1").await.unwrap();
+    let ask = |at: Broadcast| at.server_side_emit_with_ack::<String>("where", ());
+    let answers = ask(one.of("/rooms-1")).await.unwrap();
+    assert_eq!(answers.answers, ["/rooms-1"]);
+    bob.disconnect().await;
+    while two.of("/rooms-{id}").count().await.unwrap() > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ask(two.of("/rooms-1")).await.unwrap().answers.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_server_keeps_what_its_own_clients_miss() {
+    let ([one, two], _heard) = servers(|io| io.recovery(Recovery::new()));
+    let _ann = connect(&one).await;
+    let app = app(&two);
+    let bob = app.connect("/").await.unwrap();
+    one.emit("news", 1);
+    assert_eq!(bob.next::<u8>("news").await, 1);
+    bob.cut().await;
+    one.emit("news", 2);
+    let bob = app.connect("/").coming_back_as(&bob).await.unwrap();
+    assert!(bob.recovered());
+    assert_eq!(bob.next::<u8>("news").await, 2);
+}
+
+#[test]
+fn arguments_that_cannot_be_sent_are_an_error() {
+    struct Bad;
+    impl serde::Serialize for Bad {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("no"))
+        }
+    }
+    let io = SocketIo::builder().build();
+    assert!(!io.server_side_emit("x", Bad).ok());
+}
