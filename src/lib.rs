@@ -26,6 +26,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `compression` | the builder's `compression`: permessage-deflate; flate2 with zlib-rs |
 //! | `v3` | the builder's `allow_eio3`: clients of Socket.IO 2 and older ones; no further crates |
 //! | `testing` | the module `testing`: clients in the same process, for the tests of an application; no further crates |
 //!
@@ -61,4 +62,6 @@ pub use hub::{
     Socket, SocketIo, ToSocket, Unhandled,
 };
 pub use protocol::Sid;
+#[cfg(feature = "compression")]
+pub use protocol::websocket::Compression;
 pub use rooms::{Recovery, Room, RoomEvent, RoomEvents, Rooms};

@@ -68,6 +68,7 @@ impl SocketIo {
                 max_room_len: 1024,
                 ack_timeout: Duration::from_secs(5),
                 recovery: None,
+                compressed_from: None,
                 cluster: None,
                 detection: Duration::ZERO,
             },
@@ -219,6 +220,15 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
+    /// Compresses messages of WebSockets, where a client offers permessage-deflate; see [`Compression`](crate::Compression). Default: no, as in
+    /// Node, whose option is `perMessageDeflate`. Polling answers are compressed by a layer outside.
+    #[cfg(feature = "compression")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "compression")))]
+    pub fn compression(mut self, compression: crate::Compression) -> Self {
+        self.settings.engine.compression = Some(compression);
+        self
+    }
+
     /// Whether clients of revision 3 of Engine.IO may connect: those of Socket.IO 2, and older ones. Default: no, they are
     /// refused with 400 `{"code":5,"message":"Unsupported protocol version"}`. Node's `allowEIO3`.
     ///
@@ -358,6 +368,7 @@ impl SocketIoBuilder {
             ping_timeout,
             ..
         } = settings.engine;
+        options.compressed_from = { settings.engine.compression }.map(|wanted| wanted.least());
         options.detection = ping_interval.saturating_add(ping_timeout);
         let nothing = Arc::new(());
         if let Some(allow) = allow {

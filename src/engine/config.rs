@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::protocol::websocket::Compression;
+
 /// How a client talks to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -46,6 +48,7 @@ pub(crate) struct Config {
     pub(crate) max_outbox_bytes: usize,
     pub(crate) transports: Vec<Transport>,
     pub(crate) allow_upgrades: bool,
+    pub(crate) compression: Option<Compression>,
     /// Clients of revision 3 may connect.
     pub(crate) allow_eio3: bool,
 }
@@ -64,6 +67,7 @@ impl Default for Config {
             max_outbox_bytes: 16 * 1024 * 1024,
             transports: vec![Transport::Polling, Transport::WebSocket],
             allow_upgrades: true,
+            compression: None,
             allow_eio3: false,
         }
     }

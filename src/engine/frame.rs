@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use super::deflated::{Deflated, Form};
 use crate::protocol::Written;
 use crate::protocol::engine_io::{Revision, v3};
 use crate::protocol::socket_io::EncodedPacket;
@@ -15,6 +16,8 @@ pub(crate) struct Frame {
     /// The WebSocket header, then the Engine.IO text packet.
     text: Written,
     attachments: Option<Arc<[Attachment]>>,
+    /// Where some connection may want it compressed.
+    pub(super) deflated: Option<Deflated>,
 }
 
 #[derive(Debug)]
@@ -40,7 +43,11 @@ impl Frame {
             three_text: OnceLock::new(),
         });
         let attachments = (attachments.len() > 0).then(|| attachments.collect());
-        Self { text, attachments }
+        Self {
+            text,
+            attachments,
+            deflated: None,
+        }
     }
 
     fn attachments(&self) -> &[Attachment] {
@@ -70,13 +77,33 @@ impl Frame {
     }
 
     /// What a WebSocket writes, chunk by chunk: the text frame, then header and data of each attachment.
-    pub(crate) fn chunk(&self, index: usize, revision: Revision) -> &[u8] {
+    pub(crate) fn chunk(&self, index: usize, form: Form) -> &[u8] {
+        match form {
+            Form::Plain(revision) => self.plain(index, revision),
+            Form::Deflated => self.compressed(index),
+        }
+    }
+
+    fn plain(&self, index: usize, revision: Revision) -> &[u8] {
         let Some(rest) = index.checked_sub(1) else {
             return &self.text;
         };
         match self.attachments().get(rest / 2) {
             Some(attachment) => attachment.part(rest % 2 == 0, revision),
             None => &[],
+        }
+    }
+
+    /// The same, with a compressed frame in place of a header, and nothing of data, where there is one.
+    fn compressed(&self, index: usize) -> &[u8] {
+        let parts = self
+            .deflated
+            .as_ref()
+            .and_then(|parts| parts.get()?.as_ref());
+        match parts.and_then(|parts| parts.get(index.div_ceil(2))) {
+            Some(_) if index > 0 && index.is_multiple_of(2) => &[],
+            Some(part) => part,
+            None => self.plain(index, Revision::Four),
         }
     }
 

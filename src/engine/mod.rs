@@ -4,6 +4,7 @@
 //! [`session::Action`]s.
 
 mod config;
+mod deflated;
 mod flushed;
 mod frame;
 mod outbox;
@@ -13,6 +14,7 @@ mod session;
 
 pub(crate) use config::Config;
 pub use config::Transport;
+pub(crate) use deflated::Form;
 pub(crate) use frame::Frame;
 pub use outbox::{EmitError, Queued};
 pub(crate) use outbox::{Outbox, Pushed, give_back};

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
-use super::emit::packet_frame;
+use super::emit::{How, packet_frame};
 use super::operators::Wait;
 use super::{Nsp, Socket};
 use crate::adapter::Answers;
@@ -98,7 +98,7 @@ impl<R: DeserializeOwned> AckFuture<R> {
         socket: &Socket,
         event: &str,
         args: &T,
-        volatile: bool,
+        how: How,
         wait: Wait,
     ) -> Self {
         let id = socket.namespace().next_ack_id();
@@ -106,7 +106,7 @@ impl<R: DeserializeOwned> AckFuture<R> {
         let member = socket.member();
         member.expect_ack(id, Box::new(move |answer| drop(sender.send(answer))));
         let asked = Some((Arc::clone(member), id));
-        let state = match socket.send_event(event, args, Some(id), volatile) {
+        let state = match socket.send_event(event, args, Some(id), how) {
             Ok(()) => State::Waiting(receiver),
             Err(error) => State::Failed(Some(error)),
         };
@@ -251,6 +251,7 @@ impl<R: DeserializeOwned> AckStream<R> {
         let ask = |nsp: Arc<Nsp>| {
             let id = nsp.next_ack_id();
             let frame = packet_frame(args.clone(), &nsp.name, Some(id));
+            let frame = nsp.for_target(target, frame);
             let answers = Arc::clone(&shared) as Arc<dyn Answers>;
             nsp.adapter.broadcast_with_ack(target, &frame, id, answers);
             (nsp, id)

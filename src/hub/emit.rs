@@ -57,6 +57,24 @@ impl IntoResponse for EmitError {
     }
 }
 
+/// How an event is sent to one socket.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct How {
+    /// Dropped if the client cannot be written to at once.
+    pub(crate) volatile: bool,
+    pub(crate) uncompressed: bool,
+}
+
+impl How {
+    pub(crate) fn apply(self, frame: Frame) -> Frame {
+        if self.uncompressed {
+            frame.uncompressed()
+        } else {
+            frame
+        }
+    }
+}
+
 /// Encodes an event, once for all its recipients.
 pub(crate) fn event_frame<T: serde::Serialize + ?Sized>(
     nsp: &str,

@@ -16,6 +16,7 @@ use super::servers::{Ears, ServerHandler};
 use super::{AckBody, Admission, BoxHandler, Done, EventContext, OutgoingHooks, Socket, new_sid};
 use crate::adapter::BoxFuture;
 use crate::adapter::{Adapter, LocalCluster, Memory};
+use crate::engine::Frame;
 use crate::protocol::{EncodedArgs, Sid};
 use crate::rooms::{Delivered, History, Log, Recovery, Table, Target};
 
@@ -103,6 +104,8 @@ pub(crate) struct NspOptions {
     pub(crate) max_room_len: usize,
     pub(crate) ack_timeout: Duration,
     pub(crate) recovery: Option<Recovery>,
+    /// How long a message must be to be compressed, if any is.
+    pub(crate) compressed_from: Option<usize>,
     /// The other servers, if there may be some.
     pub(crate) cluster: Option<LocalCluster>,
     /// How long it takes at most to notice that a connection is lost.
@@ -163,13 +166,22 @@ impl Nsp {
     /// Sends an event to all of a target.
     pub(crate) fn broadcast(self: &Arc<Self>, target: &Target, args: EncodedArgs) -> Delivered {
         let Some(history) = self.members.history() else {
-            let frame = packet_frame(args, &self.name, None);
+            let frame = self.for_target(target, packet_frame(args, &self.name, None));
             return self.adapter.broadcast(target, &frame);
         };
-        let make = |offset: Option<&str>| frame_at(&args, &self.name, offset);
+        let make =
+            |offset: Option<&str>| self.for_target(target, frame_at(&args, &self.name, offset));
         let delivered = self.adapter.broadcast_and_keep(history, target, &make);
         self.sweep();
         delivered
+    }
+
+    /// A frame for all of a target: compressed once, or not at all.
+    pub(crate) fn for_target(&self, target: &Target, frame: Frame) -> Frame {
+        if target.uncompressed {
+            return frame.uncompressed();
+        }
+        frame.for_many(self.options.compressed_from)
     }
 
     /// Sees to it that what is kept is forgotten in time, even if nothing happens any more.

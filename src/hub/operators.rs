@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::emit::event_args;
+use super::emit::{How, event_args};
 use super::{
     AckFuture, AckStream, Emitted, Family, Nsp, RemoteSocket, ServerAckFuture, Socket, servers,
 };
@@ -121,6 +121,13 @@ impl Broadcast {
     /// May be lost: dropped for each client that cannot be written to at once.
     pub fn volatile(mut self) -> Self {
         self.target.volatile = true;
+        self
+    }
+
+    /// Whether what is sent may be compressed, where compression has been agreed on with a client. Default: yes. Node's
+    /// `compress`.
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.target.uncompressed = !compress;
         self
     }
 
@@ -348,7 +355,7 @@ impl fmt::Debug for Broadcast {
 #[must_use = "nothing is sent before `emit`"]
 pub struct ToSocket {
     socket: Socket,
-    volatile: bool,
+    how: How,
     wait: Wait,
 }
 
@@ -356,14 +363,20 @@ impl ToSocket {
     pub(crate) fn new(socket: Socket) -> Self {
         Self {
             socket,
-            volatile: false,
+            how: How::default(),
             wait: Wait::Default,
         }
     }
 
     /// See [`Socket::volatile`].
     pub fn volatile(mut self) -> Self {
-        self.volatile = true;
+        self.how.volatile = true;
+        self
+    }
+
+    /// See [`Broadcast::compress`].
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.how.uncompressed = !compress;
         self
     }
 
@@ -392,7 +405,8 @@ impl ToSocket {
     /// See [`Socket::broadcast`].
     pub fn broadcast(self) -> Broadcast {
         let mut others = self.socket.broadcast();
-        others.target.volatile = self.volatile;
+        others.target.volatile = self.how.volatile;
+        others.target.uncompressed = self.how.uncompressed;
         others.wait = self.wait;
         others
     }
@@ -401,7 +415,7 @@ impl ToSocket {
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         Emitted::new(
             self.socket
-                .send_event(event.as_ref(), &args, None, self.volatile),
+                .send_event(event.as_ref(), &args, None, self.how),
         )
     }
 
@@ -417,18 +431,14 @@ impl ToSocket {
         args: T,
     ) -> impl Future<Output = Result<(), EmitError>> + Send + use<E, T> {
         let args = event_args(event.as_ref(), &args);
-        let Self {
-            socket,
-            volatile,
-            wait,
-        } = self.clone();
+        let Self { socket, how, wait } = self.clone();
         async move {
             let sent = match args {
                 Err(error) => Err(error),
-                Ok(args) if volatile => socket.send_args(args, true),
+                Ok(args) if how.volatile => socket.send_args(args, how),
                 Ok(args) => match wait {
-                    Wait::Default | Wait::Forever => socket.send_when_writable(args).await,
-                    Wait::For(limit) => timeout(limit, socket.send_when_writable(args))
+                    Wait::Default | Wait::Forever => socket.send_when_writable(args, how).await,
+                    Wait::For(limit) => timeout(limit, socket.send_when_writable(args, how))
                         .await
                         .unwrap_or_else(|_| Err(EmitError::Full(socket.queued().bytes))),
                 },
@@ -443,12 +453,6 @@ impl ToSocket {
         event: impl AsRef<str>,
         args: impl Serialize,
     ) -> AckFuture<R> {
-        AckFuture::ask(
-            &self.socket,
-            event.as_ref(),
-            &args,
-            self.volatile,
-            self.wait,
-        )
+        AckFuture::ask(&self.socket, event.as_ref(), &args, self.how, self.wait)
     }
 }

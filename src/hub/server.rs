@@ -166,6 +166,11 @@ impl SocketIo {
         self.of("/").volatile()
     }
 
+    /// The sockets of `/`; whether what is emitted may be compressed.
+    pub fn compress(&self, compress: bool) -> Broadcast {
+        self.of("/").compress(compress)
+    }
+
     /// The sockets of `/`; how long `emit_with_ack` waits for their answers.
     pub fn timeout(&self, timeout: Duration) -> Broadcast {
         self.of("/").timeout(timeout)

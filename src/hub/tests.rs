@@ -22,6 +22,7 @@ fn connected() -> (Socket, Arc<Client>) {
         max_room_len: 1,
         ack_timeout: Duration::from_secs(5),
         recovery: None,
+        compressed_from: None,
         cluster: None,
         detection: Duration::ZERO,
     };

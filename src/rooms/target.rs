@@ -99,6 +99,8 @@ pub(crate) struct Target {
     /// The sender of a socket's own broadcast.
     pub(crate) except_id: Option<Sid>,
     pub(crate) volatile: bool,
+    /// What is sent is not to be compressed.
+    pub(crate) uncompressed: bool,
     /// Only the members on this server.
     pub(crate) local: bool,
 }

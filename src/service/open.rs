@@ -13,7 +13,7 @@ use crate::engine::{Outbox, Transport};
 use crate::hub::{Client, Handshake, new_sid};
 use crate::protocol::Sid;
 use crate::protocol::engine_io::Revision;
-use crate::transport::{Body, WebSocket};
+use crate::transport::Body;
 
 pub(super) fn open(
     context: &Context,
@@ -52,16 +52,18 @@ fn open_polling(context: &Context, revision: Revision, parts: Parts) -> Answer {
 }
 
 fn open_websocket(context: &Context, revision: Revision, mut parts: Parts) -> Answer {
-    let (response, on_upgrade) = switch_protocols(&mut parts)?;
+    let config = &context.server.settings.engine;
+    let switch = switch_protocols(&mut parts, revision, config)?;
     let Fresh {
         guard,
         client,
         packet,
     } = fresh(context, parts, Transport::WebSocket, revision)?;
     let server = Arc::clone(&context.server);
+    let (response, socket) = switch.socket(revision, config);
     tokio::spawn(async move {
-        let mut socket = match on_upgrade.await {
-            Ok(upgraded) => WebSocket::new(upgraded, server.settings.engine.max_payload, revision),
+        let mut socket = match socket.await {
+            Ok(socket) => socket,
             Err(error) => return tracing::debug!(%error, "upgrade failed"),
         };
         socket.push_packet(packet.as_bytes());

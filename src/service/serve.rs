@@ -24,7 +24,6 @@ use crate::driver::{Entry, Inbound, PollAnswer, PostAnswer, Refused, Sessions};
 use crate::engine::DisconnectReason;
 use crate::hub::{ConnectionError, Hooks, Server, SocketIo};
 use crate::protocol::engine_io::{self, Payload, Revision, v3};
-use crate::transport::WebSocket;
 
 /// The server, for the time of one request.
 pub(super) struct Context {
@@ -276,18 +275,16 @@ impl Drop for Posting {
 }
 
 fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) -> Answer {
-    let (response, on_upgrade) = switch_protocols(&mut parts)?;
+    let config = &context.server.settings.engine;
+    let switch = switch_protocols(&mut parts, entry.client.revision, config)?;
     // One at a time, and only once.
     if entry.upgrading.swap(true, Ordering::AcqRel) {
         return Err(Refusal::BadRequest("UPGRADED_ALREADY"));
     }
-    let max_payload = context.server.settings.engine.max_payload;
+    let (response, socket) = switch.socket(entry.client.revision, config);
     tokio::spawn(async move {
-        let inbound = match on_upgrade.await {
-            Ok(upgraded) => {
-                let revision = entry.client.revision;
-                Inbound::Probe(Box::new(WebSocket::new(upgraded, max_payload, revision)))
-            }
+        let inbound = match socket.await {
+            Ok(socket) => Inbound::Probe(Box::new(socket)),
             Err(error) => {
                 tracing::debug!(sid = %entry.client.sid, %error, "upgrade failed");
                 Inbound::ProbeFailed

@@ -6,10 +6,44 @@ use http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::upgrade::OnUpgrade;
 
 use super::response::{Refusal, empty};
-use crate::protocol::websocket::{accept_key, is_key};
+use crate::engine::Config;
+use crate::protocol::engine_io::Revision;
+use crate::protocol::websocket::{Agreed, accept_key, is_key, negotiate};
+use crate::transport::WebSocket;
+
+/// A connection that becomes a WebSocket when the response is sent.
+pub(super) struct Switch {
+    pub(super) response: Response<Body>,
+    pub(super) on_upgrade: OnUpgrade,
+    compression: Option<Agreed>,
+}
+
+impl Switch {
+    /// The WebSocket, when the connection has become one; and the answer that is to be sent before.
+    pub(super) fn socket(
+        self,
+        revision: Revision,
+        config: &Config,
+    ) -> (
+        Response<Body>,
+        impl Future<Output = hyper::Result<WebSocket>> + Send + use<>,
+    ) {
+        let (on_upgrade, max, compression) =
+            (self.on_upgrade, config.max_payload, self.compression);
+        let socket = async move {
+            let upgraded = on_upgrade.await?;
+            Ok(WebSocket::new(upgraded, max, revision, compression))
+        };
+        (self.response, socket)
+    }
+}
 
 /// The answer that turns the connection into a WebSocket, and what becomes one once it is sent.
-pub(super) fn switch_protocols(parts: &mut Parts) -> Result<(Response<Body>, OnUpgrade), Refusal> {
+pub(super) fn switch_protocols(
+    parts: &mut Parts,
+    revision: Revision,
+    config: &Config,
+) -> Result<Switch, Refusal> {
     let http2 = parts.version == Version::HTTP_2;
     if parts
         .headers
@@ -54,5 +88,25 @@ pub(super) fn switch_protocols(parts: &mut Parts) -> Result<(Response<Body>, OnU
     if let Some(Ok(first)) = first.map(HeaderValue::from_str) {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, first);
     }
-    Ok((response, on_upgrade))
+    // Clients of revision 3 get frames of their own, which nobody shares.
+    let wanted = config.compression.filter(|_| revision.is_four());
+    let agreed = wanted.and_then(|wanted| {
+        let offers = parts.headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS);
+        negotiate(
+            offers.iter().filter_map(|offer| offer.to_str().ok()),
+            &wanted,
+        )
+    });
+    let mut compression = None;
+    if let Some((agreed, answer)) = agreed
+        && let Ok(answer) = HeaderValue::try_from(answer)
+    {
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, answer);
+        compression = Some(agreed);
+    }
+    Ok(Switch {
+        response,
+        on_upgrade,
+        compression,
+    })
 }

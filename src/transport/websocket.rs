@@ -19,7 +19,7 @@ use super::writer::Writer;
 use crate::engine::Outbox;
 use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::{
-    CloseFrame, Config, Decoder, Event, Opcode, ProtocolError, close_frame, frame,
+    Agreed, CloseFrame, Config, Decoder, Event, Opcode, ProtocolError, close_frame, frame,
 };
 
 /// How much is read at once. A connection that has read so much lets others go ahead.
@@ -60,17 +60,30 @@ pub(crate) enum End {
 }
 
 impl WebSocket {
-    pub(crate) fn new(io: Upgraded, max_message: usize, revision: Revision) -> Self {
+    pub(crate) fn new(
+        io: Upgraded,
+        max_message: usize,
+        revision: Revision,
+        compression: Option<Agreed>,
+    ) -> Self {
         let config = Config {
             max_message,
             ..Config::default()
         };
+        let mut writer = Writer::new(revision);
+        let decoder = match &compression {
+            None => Decoder::new(config),
+            Some(agreed) => {
+                writer.compress(agreed);
+                Decoder::compressed(config, agreed)
+            }
+        };
         Self {
             io: TokioIo::new(io),
-            decoder: Decoder::new(config),
+            decoder,
             unread: Vec::new(),
             unread_at: 0,
-            writer: Writer::new(revision),
+            writer,
             pong: None,
             progress: false,
         }

@@ -9,8 +9,9 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
-use crate::engine::{Frame, Outbox, give_back};
+use crate::engine::{Form, Frame, Outbox, give_back};
 use crate::protocol::engine_io::Revision;
+use crate::protocol::websocket::{Agreed, Deflater};
 
 /// How many chunks one write gathers.
 const GATHER: usize = 64;
@@ -27,7 +28,9 @@ thread_local! {
 
 /// Frames of the outbox, and those of the protocol's own, which go first but never into the middle of another.
 pub(super) struct Writer {
-    revision: Revision,
+    form: Form,
+    /// Where compression has been agreed on.
+    deflater: Option<Box<Deflater>>,
     queue: VecDeque<Frame>,
     /// Where in the first of the queue the next write starts.
     chunk: usize,
@@ -49,7 +52,8 @@ struct Written {
 impl Writer {
     pub(super) fn new(revision: Revision) -> Self {
         Self {
-            revision,
+            form: Form::Plain(revision),
+            deflater: None,
             queue: VecDeque::new(),
             chunk: 0,
             offset: 0,
@@ -57,6 +61,11 @@ impl Writer {
             urgent_offset: 0,
             unflushed: false,
         }
+    }
+
+    pub(super) fn compress(&mut self, agreed: &Agreed) {
+        self.form = Form::Deflated;
+        self.deflater = Some(Box::new(Deflater::new(agreed)));
     }
 
     /// Queues a frame of the protocol's own. Returns false when too many wait already.
@@ -83,7 +92,12 @@ impl Writer {
         outbox: &Outbox,
         cx: &mut Context<'_>,
     ) -> (Poll<io::Result<()>>, bool) {
+        let known = self.queue.len();
         outbox.take(&mut self.queue);
+        if let Some(deflater) = &mut self.deflater {
+            let new = self.queue.iter_mut().skip(known);
+            new.for_each(|frame| frame.compress(deflater));
+        }
         let mut written = Written::default();
         let result = self.poll(io, cx, &mut written);
         let refused = outbox.settle(written.packets, written.bytes, result.is_pending());
@@ -155,7 +169,7 @@ impl Writer {
         let (chunk, offset) = match (self.queue.len(), self.urgent.len()) {
             (1, 0) => {
                 let frame = self.queue.front().filter(|frame| frame.chunks() == 1)?;
-                (frame.chunk(0, self.revision), self.offset)
+                (frame.chunk(0, self.form), self.offset)
             }
             (0, 1) => (&**self.urgent.front()?, self.urgent_offset),
             _ => return None,
@@ -177,7 +191,7 @@ impl Writer {
             let offset = self.offset;
             for index in self.chunk..frame.chunks() {
                 let skip = if index == self.chunk { offset } else { 0 };
-                if !gathered.push(frame.chunk(index, self.revision), skip) {
+                if !gathered.push(frame.chunk(index, self.form), skip) {
                     return;
                 }
             }
@@ -190,7 +204,7 @@ impl Writer {
         }
         for frame in frames {
             for index in 0..frame.chunks() {
-                if !gathered.push(frame.chunk(index, self.revision), 0) {
+                if !gathered.push(frame.chunk(index, self.form), 0) {
                     return;
                 }
             }
@@ -229,7 +243,7 @@ impl Writer {
             return;
         };
         while self.chunk < frame.chunks() {
-            let left = frame.chunk(self.chunk, self.revision);
+            let left = frame.chunk(self.chunk, self.form);
             let left = left.len().saturating_sub(self.offset);
             if *bytes < left {
                 self.offset += *bytes;
@@ -349,7 +363,7 @@ mod tests {
 
     fn bytes(frame: &Frame) -> Vec<u8> {
         (0..frame.chunks())
-            .flat_map(|index| frame.chunk(index, Revision::Four).to_vec())
+            .flat_map(|index| frame.chunk(index, Form::Plain(Revision::Four)).to_vec())
             .collect()
     }
 

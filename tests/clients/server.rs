@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
 use axum_socketio::extract::{EventContext, FromEvent, Rest};
 use axum_socketio::{
-    AckError, Auth, ClientFiles, Data, DisconnectReason, Handler, Namespace, Recovery, Refused,
-    Reply, Sid, Socket, SocketIo,
+    AckError, Auth, ClientFiles, Compression, Data, DisconnectReason, Handler, Namespace, Recovery,
+    Refused, Reply, Sid, Socket, SocketIo,
 };
 use bytes::Bytes;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
@@ -513,6 +513,13 @@ async fn main() -> std::io::Result<()> {
         .namespace("/admin", admin());
     for name in ["red", "blue"] {
         builder = builder.namespace(format!("/room-{name}"), room());
+    }
+    if let Some(how) = std::env::var_os("COMPRESSION") {
+        let takeover = how == "takeover";
+        let compression = Compression::new()
+            .server_context_takeover(takeover)
+            .client_context_takeover(takeover);
+        builder = builder.compression(compression);
     }
     if std::env::var_os("ALLOW_EIO3").is_some() {
         builder = builder.allow_eio3(true);

@@ -13,6 +13,8 @@ mod autobahn;
 #[cfg(feature = "testing")]
 mod cluster;
 mod compile_fail;
+#[cfg(feature = "compression")]
+mod compression;
 mod connect;
 mod examples;
 mod grammar;

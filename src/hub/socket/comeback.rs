@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::Socket;
 use super::life::{Connected, Ended};
 use crate::engine::{EmitError, Outbox, Pushed, Sending};
-use crate::hub::emit::frame_at;
+use crate::hub::emit::{How, frame_at};
 use crate::hub::{Grant, Nsp, new_sid};
 use crate::panics::let_go;
 use crate::protocol::{EncodedArgs, Sid};
@@ -265,7 +265,7 @@ impl Socket {
         &self,
         history: &History,
         args: &EncodedArgs,
-        volatile: bool,
+        how: How,
     ) -> Result<(), EmitError> {
         let connected = self.connected();
         if history.observed && connected {
@@ -273,8 +273,10 @@ impl Socket {
         }
         let mut forgotten = Forgotten::default();
         let mut kept = history.lock();
+        let volatile = how.volatile;
         let number = kept.log.last() + u64::from(!volatile);
         let frame = frame_at(args, self.nsp(), Some(&kept.log.offset(number)));
+        let frame = how.apply(frame);
         let mut pushed = match self.holder() {
             Some(outbox) => outbox.push(frame.clone(), volatile),
             None => Pushed::Closed,
@@ -298,6 +300,7 @@ impl Socket {
         &self,
         history: &History,
         args: EncodedArgs,
+        how: How,
     ) -> Result<(), EmitError> {
         if history.observed && self.connected() {
             self.0.member.observe(&frame_at(&args, self.nsp(), None));
@@ -316,10 +319,11 @@ impl Socket {
             if !self.connected() {
                 // Its client may have come back to another socket.
                 drop(kept);
-                return Poll::Ready(self.send_and_keep(history, &args, false));
+                return Poll::Ready(self.send_and_keep(history, &args, how));
             }
             let number = kept.log.last() + 1;
             let frame = frame_at(&args, self.nsp(), Some(&kept.log.offset(number)));
+            let frame = how.apply(frame);
             let audience = Audience::Socket(self.id());
             kept.append(now(), audience, frame.clone(), &mut forgotten);
             unsent.number = Some(number);

@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
-use super::emit::{event_args, event_frame, packet_frame};
+use super::emit::{How, event_args, event_frame, packet_frame};
 use super::own_handlers::OwnHandlers;
 use super::request::SocketRequest;
 use super::taken::Taken;
@@ -153,7 +153,7 @@ impl Socket {
     /// The event is queued, not awaited; see [`Emitted`] for what may go wrong. Events emitted by one task arrive in
     /// that order.
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        Emitted::new(self.send_event(event.as_ref(), &args, None, false))
+        Emitted::new(self.send_event(event.as_ref(), &args, None, How::default()))
     }
 
     /// Sends an event as soon as the client's outbox has room for it, where [`emit`](Self::emit) would answer
@@ -215,6 +215,11 @@ impl Socket {
     /// The next event may be lost: it is dropped when the client cannot be written to at once.
     pub fn volatile(&self) -> ToSocket {
         ToSocket::new(self.clone()).volatile()
+    }
+
+    /// Whether the next event may be compressed; see [`Broadcast::compress`].
+    pub fn compress(&self, compress: bool) -> ToSocket {
+        ToSocket::new(self.clone()).compress(compress)
     }
 
     /// All sockets in any of the rooms **but this one**, as in Node.
@@ -391,14 +396,18 @@ impl Socket {
     }
 
     /// Queues an event as soon as there is room, unless the socket ends before.
-    pub(super) async fn send_when_writable(&self, args: EncodedArgs) -> Result<(), EmitError> {
+    pub(super) async fn send_when_writable(
+        &self,
+        args: EncodedArgs,
+        how: How,
+    ) -> Result<(), EmitError> {
         if let Some(history) = self.0.nsp.members.history() {
-            return self.send_and_keep_when_writable(history, args).await;
+            return self.send_and_keep_when_writable(history, args, how).await;
         }
         if !self.connected() {
             return Err(EmitError::Closed);
         }
-        let frame = packet_frame(args, self.nsp(), None);
+        let frame = how.apply(packet_frame(args, self.nsp(), None));
         self.0.member.observe(&frame);
         let sending = self.0.member.outbox.send(frame);
         match select(sending, pin!(self.closed())).await {
@@ -408,10 +417,10 @@ impl Socket {
     }
 
     /// Queues an event that has been encoded, now or never.
-    pub(super) fn send_args(&self, args: EncodedArgs, volatile: bool) -> Result<(), EmitError> {
+    pub(super) fn send_args(&self, args: EncodedArgs, how: How) -> Result<(), EmitError> {
         match self.0.nsp.members.history() {
-            Some(history) => self.send_and_keep(history, &args, volatile),
-            None => self.send(packet_frame(args, self.nsp(), None), volatile),
+            Some(history) => self.send_and_keep(history, &args, how),
+            None => self.send(packet_frame(args, self.nsp(), None), how),
         }
     }
 
@@ -420,24 +429,27 @@ impl Socket {
         event: &str,
         args: &T,
         id: Option<u64>,
-        volatile: bool,
+        how: How,
     ) -> Result<(), EmitError> {
         match (id, self.0.nsp.members.history()) {
             (None, Some(history)) => {
                 let args = event_args(event, args)?;
-                self.send_and_keep(history, &args, volatile)
+                self.send_and_keep(history, &args, how)
             }
             _ if !self.connected() => Err(EmitError::Closed),
-            _ => self.send(event_frame(self.nsp(), event, args, id)?, volatile),
+            _ => self.send(event_frame(self.nsp(), event, args, id)?, how),
         }
     }
 
     /// Queues a frame now or never.
-    fn send(&self, frame: Frame, volatile: bool) -> Result<(), EmitError> {
+    fn send(&self, frame: Frame, how: How) -> Result<(), EmitError> {
         if !self.connected() {
             return Err(EmitError::Closed);
         }
-        self.0.member.send(frame, volatile).into_result()
+        self.0
+            .member
+            .send(how.apply(frame), how.volatile)
+            .into_result()
     }
 
     /// Queues a packet of the protocol's own, whatever the limits.

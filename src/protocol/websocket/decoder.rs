@@ -5,11 +5,13 @@ use bytestring::ByteString;
 
 use super::mask::append_unmasked;
 use super::utf8::Checked;
-use super::{CloseFrame, Opcode, ProtocolError};
+use super::{Agreed, CloseFrame, Inflater, Opcode, ProtocolError};
 use crate::protocol::large;
 
 /// A header is at most this long: two bytes, a length of eight, a mask of four.
 const MAX_HEADER: usize = 14;
+/// Marks a compressed message.
+const RSV1: u8 = 0x40;
 /// No more than this is taken on the word of a header alone.
 const TRUST: usize = 64 * 1024;
 
@@ -21,8 +23,6 @@ pub struct Config {
     pub max_message: usize,
     /// Whether frames must be masked, as a client's must. Default: true.
     pub require_mask: bool,
-    /// Whether a message may have the bit that marks it as compressed. Default: false.
-    pub allow_rsv1: bool,
 }
 
 impl Default for Config {
@@ -30,7 +30,6 @@ impl Default for Config {
         Self {
             max_message: 1_000_000,
             require_mask: true,
-            allow_rsv1: false,
         }
     }
 }
@@ -55,6 +54,8 @@ pub enum Event {
 pub struct Decoder {
     config: Config,
     closed: bool,
+    /// Where compression has been agreed on.
+    inflater: Option<Box<Inflater>>,
     /// Only while something is unfinished.
     partial: Option<Box<Partial>>,
 }
@@ -74,6 +75,7 @@ struct Partial {
 #[derive(Debug)]
 struct Message {
     text: bool,
+    compressed: bool,
     data: Vec<u8>,
     checked: Checked,
 }
@@ -81,6 +83,7 @@ struct Message {
 #[derive(Clone, Copy, Debug)]
 struct Head {
     fin: bool,
+    compressed: bool,
     opcode: Opcode,
     mask: [u8; 4],
     len: usize,
@@ -93,7 +96,17 @@ impl Decoder {
         Self {
             config,
             closed: false,
+            inflater: None,
             partial: None,
+        }
+    }
+
+    /// A decoder for one connection, on which messages may be compressed.
+    #[must_use]
+    pub fn compressed(config: Config, agreed: &Agreed) -> Self {
+        Self {
+            inflater: Some(Box::new(Inflater::new(agreed))),
+            ..Self::new(config)
         }
     }
 
@@ -131,7 +144,7 @@ impl Decoder {
                 // The common case: all of a whole message is here.
                 let (payload, rest) = input.split_at_checked(head.len).unwrap_or((input, &[]));
                 *input = rest;
-                Some(whole(head, payload)?)
+                Some(self.whole(head, payload)?)
             } else {
                 self.payload(head, got, input)?
             };
@@ -156,11 +169,15 @@ impl Decoder {
             .partial
             .as_ref()
             .is_none_or(|partial| partial.header_len == 0);
-        if at_start && let Some((head, len)) = parse(input, &self.config, in_message)? {
+        if at_start
+            && let Some((head, len)) =
+                parse(input, &self.config, self.inflater.is_some(), in_message)?
+        {
             *input = input.get(len..).unwrap_or_default();
             return Ok(Some((head, 0)));
         }
         // The header is cut: collect it byte by byte.
+        let may_compress = self.inflater.is_some();
         let partial = self.partial.get_or_insert_default();
         while let Some((&byte, rest)) = input.split_first() {
             *input = rest;
@@ -169,7 +186,7 @@ impl Decoder {
             }
             partial.header_len += 1;
             let header = partial.header.get(..partial.header_len).unwrap_or_default();
-            if let Some((head, _)) = parse(header, &self.config, in_message)? {
+            if let Some((head, _)) = parse(header, &self.config, may_compress, in_message)? {
                 partial.header_len = 0;
                 partial.frame = Some((head, 0));
                 return Ok(Some((head, 0)));
@@ -196,12 +213,13 @@ impl Decoder {
         } else {
             let message = partial.message.get_or_insert_with(|| Message {
                 text: head.opcode == Opcode::Text,
+                compressed: head.compressed,
                 data: Vec::new(),
                 checked: Checked::default(),
             });
             message.reserve(take, left);
             append_unmasked(&mut message.data, data, head.mask, got);
-            if message.text {
+            if message.text && !message.compressed {
                 message.checked.advance(&message.data)?;
             }
         }
@@ -212,11 +230,46 @@ impl Decoder {
                 head.opcode,
                 std::mem::take(&mut partial.control).into(),
             )?),
-            (true, false) if head.fin => partial.message.take().map(Message::finish).transpose()?,
+            (true, false) if head.fin => {
+                let message = partial.message.take();
+                message.map(|message| self.finish(message)).transpose()?
+            }
             (true, false) => None,
         };
         self.tidy();
         Ok(event)
+    }
+
+    /// A message that is whole, straight out of the input.
+    fn whole(&mut self, head: Head, payload: &[u8]) -> Result<Event, ProtocolError> {
+        let mut data = large::buffer(payload.len());
+        append_unmasked(&mut data, payload, head.mask, 0);
+        match head.opcode {
+            Opcode::Text => self.message(true, head.compressed, data),
+            Opcode::Binary => self.message(false, head.compressed, data),
+            opcode => control(opcode, large::share(data)),
+        }
+    }
+
+    fn finish(&mut self, message: Message) -> Result<Event, ProtocolError> {
+        self.message(message.text, message.compressed, message.data)
+    }
+
+    fn message(
+        &mut self,
+        is_text: bool,
+        compressed: bool,
+        mut data: Vec<u8>,
+    ) -> Result<Event, ProtocolError> {
+        if compressed && let Some(inflater) = &mut self.inflater {
+            data = inflater.inflate(&data, self.config.max_message)?;
+        }
+        let data = large::share(data);
+        if is_text {
+            text(data)
+        } else {
+            Ok(Event::Binary(data))
+        }
     }
 
     /// Gives the memory back when nothing is unfinished.
@@ -248,27 +301,6 @@ impl Message {
             }
         }
     }
-
-    fn finish(self) -> Result<Event, ProtocolError> {
-        let data = large::share(self.data);
-        if self.text {
-            text(data)
-        } else {
-            Ok(Event::Binary(data))
-        }
-    }
-}
-
-/// A message that is whole, straight out of the input.
-fn whole(head: Head, payload: &[u8]) -> Result<Event, ProtocolError> {
-    let mut data = large::buffer(payload.len());
-    append_unmasked(&mut data, payload, head.mask, 0);
-    let data = large::share(data);
-    match head.opcode {
-        Opcode::Text => text(data),
-        Opcode::Binary => Ok(Event::Binary(data)),
-        opcode => control(opcode, data),
-    }
 }
 
 fn text(data: Bytes) -> Result<Event, ProtocolError> {
@@ -294,6 +326,7 @@ fn control(opcode: Opcode, payload: Bytes) -> Result<Event, ProtocolError> {
 fn parse(
     input: &[u8],
     config: &Config,
+    may_compress: bool,
     in_message: Option<usize>,
 ) -> Result<Option<(Head, usize)>, ProtocolError> {
     let Some((&[first, second], rest)) = input.split_first_chunk() else {
@@ -301,11 +334,11 @@ fn parse(
         return input
             .first()
             .map_or(Ok(()), |&first| {
-                check_first(first, config, in_message).map(drop)
+                check_first(first, may_compress, in_message).map(drop)
             })
             .map(|()| None);
     };
-    let (fin, opcode) = check_first(first, config, in_message)?;
+    let (fin, opcode) = check_first(first, may_compress, in_message)?;
     let masked = second & 0x80 != 0;
     if config.require_mask && !masked {
         return Err(ProtocolError::Unmasked);
@@ -353,6 +386,7 @@ fn parse(
     Ok(Some((
         Head {
             fin,
+            compressed: first & RSV1 != 0,
             opcode,
             mask,
             len,
@@ -363,15 +397,15 @@ fn parse(
 
 fn check_first(
     first: u8,
-    config: &Config,
+    may_compress: bool,
     in_message: Option<usize>,
 ) -> Result<(bool, Opcode), ProtocolError> {
     let fin = first & 0x80 != 0;
     let bits = first & 0x0f;
     let opcode = Opcode::from_bits(bits).ok_or(ProtocolError::UnknownOpcode(bits))?;
     // The bit of a compressed message stands on its first frame only.
-    let may_rsv1 = config.allow_rsv1 && matches!(opcode, Opcode::Text | Opcode::Binary);
-    if first & 0x30 != 0 || (first & 0x40 != 0 && !may_rsv1) {
+    let may_rsv1 = may_compress && matches!(opcode, Opcode::Text | Opcode::Binary);
+    if first & 0x30 != 0 || (first & RSV1 != 0 && !may_rsv1) {
         return Err(ProtocolError::ReservedBit);
     }
     match (opcode, in_message) {
@@ -431,7 +465,7 @@ mod tests {
 
     #[test]
     fn an_idle_decoder_is_small() {
-        assert!(size_of::<Decoder>() <= 32, "{}", size_of::<Decoder>());
+        assert!(size_of::<Decoder>() <= 40, "{}", size_of::<Decoder>());
     }
 
     #[test]

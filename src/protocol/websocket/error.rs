@@ -33,6 +33,9 @@ pub enum ProtocolError {
     /// Text, or the reason of a close frame, is not UTF-8 (section 8.1).
     #[error("invalid UTF-8")]
     Utf8,
+    /// A compressed message cannot be read (RFC 7692, section 7.2.2).
+    #[error("invalid compressed data")]
+    Deflate,
     /// The message is longer than the limit, in bytes.
     #[error("message over {0} bytes")]
     TooBig(usize),
@@ -43,7 +46,7 @@ impl ProtocolError {
     #[must_use]
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::Utf8 => CloseCode::INVALID_PAYLOAD,
+            Self::Utf8 | Self::Deflate => CloseCode::INVALID_PAYLOAD,
             Self::TooBig(_) => CloseCode::TOO_BIG,
             _ => CloseCode::PROTOCOL,
         }

@@ -1,13 +1,17 @@
 //! The server's side of WebSocket ([RFC 6455]) as pure functions over buffers.
 //!
 //! [`Decoder`] takes events out of what was received; [`frame`] and [`Header`] make what is sent. Neither does any IO, and
-//! neither holds memory for a connection that is idle. Extensions are not negotiated, but there is room for
-//! permessage-deflate: [`Config::allow_rsv1`] lets its bit pass.
+//! neither holds memory for a connection that is idle, unless messages are compressed with context takeover.
 //!
 //! [RFC 6455]: https://datatracker.ietf.org/doc/html/rfc6455
 
 mod close;
 mod decoder;
+#[cfg(feature = "compression")]
+mod deflate;
+#[cfg(not(feature = "compression"))]
+#[path = "no_deflate.rs"]
+mod deflate;
 mod encode;
 mod error;
 mod mask;
@@ -17,5 +21,6 @@ mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
 pub use decoder::{Config, Decoder, Event};
+pub use deflate::{Agreed, Compression, Deflater, Inflater, negotiate};
 pub use encode::{Header, Opcode, accept_key, close_frame, frame, is_key, masked_frame};
 pub use error::ProtocolError;

@@ -8,6 +8,7 @@ const http = createServer((_, res) => res.writeHead(404).end());
 const io = new Server(http, {
   pingInterval: Number(process.env.PING_INTERVAL ?? 25_000),
   pingTimeout: Number(process.env.PING_TIMEOUT ?? 20_000),
+  perMessageDeflate: "COMPRESSION" in process.env,
   allowEIO3: "ALLOW_EIO3" in process.env,
 });
 

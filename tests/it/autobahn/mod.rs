@@ -1,4 +1,4 @@
-//! The 301 cases of sections 1 to 7, 9 and 10 of the Autobahn test suite, as a table of our own.
+//! The 301 cases of sections 1 to 7, 9 and 10 of the Autobahn test suite, and the 216 of sections 12 and 13, as tables of our own.
 //!
 //! Ids and facts (payloads, splits, outcomes) are those of the suite, version 25.10.1; the code is ours. Where the suite accepts
 //! several outcomes ("non-strict", "informational", a dropped connection), one is demanded: the exact close code, the closing
@@ -9,6 +9,8 @@
 
 mod case;
 mod client;
+#[cfg(feature = "compression")]
+mod compression;
 mod control;
 mod fragments;
 mod framing;

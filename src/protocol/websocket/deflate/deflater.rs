@@ -1,0 +1,218 @@
+//! Writes compressed messages.
+
+use std::cell::Cell;
+use std::fmt;
+
+use flate2::{Compress, Compression as Level, FlushCompress};
+
+use super::{Agreed, TAIL};
+
+thread_local! {
+    static SHARED: Cell<Option<(Kind, Compress)>> = const { Cell::new(None) };
+}
+
+/// What tells compressors apart: window and level.
+type Kind = (u8, u32);
+
+/// Compresses the messages of one connection.
+pub struct Deflater {
+    /// Made with the first message, where one refers to those before.
+    own: Option<Compress>,
+    kind: Kind,
+    takeover: bool,
+    threshold: usize,
+}
+
+impl Deflater {
+    /// For what has been agreed on.
+    #[must_use]
+    pub const fn new(agreed: &Agreed) -> Self {
+        Self {
+            own: None,
+            kind: (agreed.server_window_bits, agreed.level),
+            takeover: agreed.server_takeover,
+            threshold: agreed.threshold,
+        }
+    }
+
+    /// Whether what it makes of a message is for all connections, with windows of full size.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        !self.takeover && self.kind.0 == 15
+    }
+
+    /// How long a message must be to be compressed, in bytes.
+    #[must_use]
+    pub const fn threshold(&self) -> usize {
+        self.threshold
+    }
+
+    /// Compresses a whole message. `None` if it is too short to be worth it, or would not become shorter.
+    pub fn deflate(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
+        if payload.len() < self.threshold {
+            return None;
+        }
+        let (bits, level) = self.kind;
+        let new = || Compress::new_with_window_bits(Level::new(level), false, bits);
+        let known = if self.takeover {
+            self.own.take()
+        } else {
+            let of_kind = SHARED.take().filter(|(kind, _)| *kind == self.kind);
+            of_kind.map(|(_, deflate)| deflate)
+        };
+        let mut deflate = known.unwrap_or_else(new);
+        let compressed = run(&mut deflate, payload);
+        if self.takeover {
+            // What the other side has not seen must not be referred to.
+            if compressed.is_some() {
+                self.own = Some(deflate);
+            }
+        } else {
+            deflate.reset();
+            SHARED.set(Some((self.kind, deflate)));
+        }
+        compressed
+    }
+}
+
+fn run(deflate: &mut Compress, payload: &[u8]) -> Option<Vec<u8>> {
+    // It must be shorter than the payload, and has the tail that is taken off.
+    let mut data = Vec::with_capacity(payload.len() + TAIL.len());
+    let start = deflate.total_in();
+    deflate
+        .compress_vec(payload, &mut data, FlushCompress::Sync)
+        .ok()?;
+    let taken = usize::try_from(deflate.total_in() - start).ok()?;
+    let whole = taken == payload.len() && data.ends_with(&TAIL);
+    data.truncate(data.len().saturating_sub(TAIL.len()));
+    (whole && data.len() < payload.len()).then_some(data)
+}
+
+impl fmt::Debug for Deflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deflater")
+            .field("takeover", &self.takeover)
+            .field("threshold", &self.threshold)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Compression, Inflater, negotiate};
+    use super::*;
+    use crate::protocol::websocket::ProtocolError;
+
+    fn pair(takeover: bool, bits: u8, level: u32) -> (Deflater, Inflater) {
+        let wanted = Compression::new()
+            .threshold(0)
+            .level(level)
+            .server_context_takeover(takeover)
+            .client_context_takeover(takeover)
+            .server_max_window_bits(bits);
+        let (agreed, _) = negotiate(["permessage-deflate"], &wanted).unwrap();
+        (Deflater::new(&agreed), Inflater::new(&agreed))
+    }
+
+    #[test]
+    fn what_comes_again_takes_less_with_takeover_only() {
+        let message: Vec<u8> = (0..500_u32).flat_map(u32::to_le_bytes).collect();
+        for takeover in [false, true] {
+            let (mut deflater, mut inflater) = pair(takeover, 15, 6);
+            let first = deflater.deflate(&message).unwrap();
+            let second = deflater.deflate(&message).unwrap();
+            assert_eq!(second.len() * 10 < first.len(), takeover);
+            for compressed in [first, second] {
+                assert_eq!(inflater.inflate(&compressed, 10_000), Ok(message.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_would_not_become_shorter_or_is_short_is_left_alone() {
+        let wanted = Compression::new();
+        let (agreed, _) = negotiate(["permessage-deflate"], &wanted).unwrap();
+        assert_eq!(Deflater::new(&agreed).deflate(&[b'x'; 1023]), None);
+        assert!(Deflater::new(&agreed).deflate(&[b'x'; 1024]).is_some());
+        let (mut deflater, _) = pair(false, 15, 6);
+        let noise: Vec<u8> = (0..100_u8)
+            .map(|n| n.wrapping_mul(n).wrapping_mul(37) ^ (n / 3))
+            .collect();
+        assert_eq!(deflater.deflate(&noise), None);
+    }
+
+    #[test]
+    fn what_becomes_too_long_is_refused_before_it_is_there() {
+        let (mut deflater, mut inflater) = pair(false, 15, 9);
+        let bomb = deflater.deflate(&vec![0; 50_000_000]).unwrap();
+        assert!(bomb.len() < 100_000);
+        let refused = inflater.inflate(&bomb, 1_000_000);
+        assert_eq!(refused, Err(ProtocolError::TooBig(1_000_000)));
+        let exact = deflater.deflate(&[7; 1000]).unwrap();
+        assert_eq!(
+            inflater.inflate(&exact, 1000).map(|data| data.len()),
+            Ok(1000)
+        );
+        assert_eq!(
+            inflater.inflate(&exact, 999),
+            Err(ProtocolError::TooBig(999))
+        );
+    }
+
+    #[test]
+    fn what_is_not_compressed_is_refused() {
+        let (_, mut inflater) = pair(false, 15, 6);
+        let refused = inflater.inflate(b"hello world, this is no deflate", 1000);
+        assert_eq!(refused, Err(ProtocolError::Deflate));
+        assert_eq!(inflater.inflate(&[], 1000), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_last_block_may_say_so() {
+        let mut deflate = Compress::new(Level::new(6), false);
+        let mut data = Vec::with_capacity(100);
+        deflate
+            .compress_vec(b"hello hello hello", &mut data, FlushCompress::Finish)
+            .unwrap();
+        for takeover in [false, true] {
+            let (_, mut inflater) = pair(takeover, 15, 6);
+            for _ in 0..2 {
+                let read = inflater.inflate(&data, 1000);
+                assert_eq!(read, Ok(b"hello hello hello".to_vec()));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_compressed_is_read(
+            messages in prop::collection::vec(prop::collection::vec(0_u8..4, 0..5000), 1..6),
+            takeover: bool,
+            bits in 9_u8..=15,
+            level in 1_u32..=9,
+        ) {
+            let (mut deflater, mut inflater) = pair(takeover, bits, level);
+            for message in messages {
+                if let Some(compressed) = deflater.deflate(&message) {
+                    prop_assert!(compressed.len() < message.len());
+                    prop_assert_eq!(inflater.inflate(&compressed, 5000), Ok(message));
+                }
+            }
+        }
+
+        #[test]
+        fn reading_never_panics_nor_makes_more_than_it_may(
+            payloads in prop::collection::vec(any::<Vec<u8>>(), 1..4),
+            takeover: bool,
+        ) {
+            let (_, mut inflater) = pair(takeover, 15, 6);
+            for payload in payloads {
+                if let Ok(data) = inflater.inflate(&payload, 300) {
+                    prop_assert!(data.len() <= 300);
+                }
+            }
+        }
+    }
+}

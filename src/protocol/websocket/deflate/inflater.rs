@@ -1,0 +1,114 @@
+//! Reads compressed messages.
+
+use std::cell::Cell;
+use std::fmt;
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::{Agreed, TAIL};
+use crate::protocol::large;
+use crate::protocol::websocket::ProtocolError;
+
+thread_local! {
+    static SHARED: Cell<Option<Decompress>> = const { Cell::new(None) };
+}
+
+/// What a message is taken to grow to, before it is known.
+const RATIO: usize = 4;
+
+/// Reads the compressed messages of one connection.
+pub struct Inflater {
+    /// Made with the first message, where one refers to those before.
+    own: Option<Decompress>,
+    takeover: bool,
+}
+
+impl Inflater {
+    /// For what has been agreed on.
+    #[must_use]
+    pub const fn new(agreed: &Agreed) -> Self {
+        Self {
+            own: None,
+            takeover: agreed.client_takeover,
+        }
+    }
+
+    /// Reads a whole message that becomes no longer than `max` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::Deflate`], [`ProtocolError::TooBig`].
+    pub fn inflate(&mut self, payload: &[u8], max: usize) -> Result<Vec<u8>, ProtocolError> {
+        let known = if self.takeover {
+            self.own.take()
+        } else {
+            SHARED.take()
+        };
+        let mut inflate = known.unwrap_or_else(|| Decompress::new(false));
+        let result = run(&mut inflate, payload, max);
+        if self.takeover {
+            self.own = Some(inflate);
+        } else {
+            inflate.reset(false);
+            SHARED.set(Some(inflate));
+        }
+        result
+    }
+}
+
+fn run(inflate: &mut Decompress, payload: &[u8], max: usize) -> Result<Vec<u8>, ProtocolError> {
+    let mut data = large::buffer(payload.len().saturating_mul(RATIO).clamp(64, max.max(64)));
+    if !feed(inflate, payload, &mut data, max)? {
+        feed(inflate, &TAIL, &mut data, max)?;
+    }
+    Ok(data)
+}
+
+/// Returns whether the stream has ended, as it may, though few clients say so.
+fn feed(
+    inflate: &mut Decompress,
+    mut input: &[u8],
+    data: &mut Vec<u8>,
+    max: usize,
+) -> Result<bool, ProtocolError> {
+    loop {
+        if data.len() == data.capacity() {
+            // One more than may be shows that there is more.
+            let more = data
+                .len()
+                .clamp(64, (max + 1).saturating_sub(data.len()).max(64));
+            data.reserve_exact(more);
+        }
+        let (taken, made) = (inflate.total_in(), data.len());
+        let status = inflate
+            .decompress_vec(input, data, FlushDecompress::Sync)
+            .map_err(|_| ProtocolError::Deflate)?;
+        let taken = usize::try_from(inflate.total_in() - taken).unwrap_or(usize::MAX);
+        input = input.get(taken..).unwrap_or_default();
+        if data.len() > max {
+            return Err(ProtocolError::TooBig(max));
+        }
+        let moved = taken > 0 || data.len() > made;
+        match status {
+            Status::StreamEnd => {
+                inflate.reset(false);
+                return if input.is_empty() {
+                    Ok(true)
+                } else {
+                    Err(ProtocolError::Deflate)
+                };
+            }
+            _ if input.is_empty() && data.len() < data.capacity() => return Ok(false),
+            _ if !moved && data.len() < data.capacity() => return Err(ProtocolError::Deflate),
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflater")
+            .field("takeover", &self.takeover)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,233 @@
+//! Messages that are compressed (permessage-deflate), as a client sees them that reads frames by itself.
+
+use std::net::SocketAddr;
+
+use axum_socketio::protocol::websocket::{Opcode, masked_frame};
+use axum_socketio::{Compression, Socket, SocketIoBuilder};
+use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::{handshake, start, within};
+
+const OFFER: &str = "permessage-deflate; client_max_window_bits";
+const AGREED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+const TARGET: &str = "/socket.io/?EIO=4&transport=websocket";
+
+/// A frame from the server.
+#[derive(Debug, PartialEq, Eq)]
+struct Frame {
+    first: u8,
+    payload: Vec<u8>,
+}
+
+impl Frame {
+    const fn is_compressed(&self) -> bool {
+        self.first & 0x40 != 0
+    }
+
+    /// What it says.
+    fn text(&self) -> String {
+        if !self.is_compressed() {
+            return String::from_utf8(self.payload.clone()).unwrap();
+        }
+        let mut data = Vec::with_capacity(1_000_000);
+        let input = [&self.payload[..], &[0, 0, 0xff, 0xff]].concat();
+        let mut inflate = Decompress::new(false);
+        let flush = FlushDecompress::Sync;
+        inflate.decompress_vec(&input, &mut data, flush).unwrap();
+        String::from_utf8(data).unwrap()
+    }
+}
+
+struct Client(TcpStream);
+
+impl Client {
+    /// Joined to `/`, with the extensions that were agreed on.
+    async fn join(addr: SocketAddr, offer: &str) -> (Self, Option<String>) {
+        let more = [("Sec-WebSocket-Extensions", offer)];
+        let (answer, http) = handshake(addr, TARGET, &more).await;
+        assert_eq!(answer.status, 101);
+        let agreed = answer.header("sec-websocket-extensions").map(str::to_owned);
+        let (stream, rest) = http.into_stream();
+        let mut client = Self(stream);
+        if rest.is_empty() {
+            assert!(client.frame().await.text().starts_with('0'));
+        }
+        client.send(b"40").await;
+        assert!(client.frame().await.text().starts_with("40"));
+        (client, agreed)
+    }
+
+    async fn frame(&mut self) -> Frame {
+        let stream = &mut self.0;
+        let read = async {
+            let first = stream.read_u8().await?;
+            let length = match stream.read_u8().await? {
+                126 => u64::from(stream.read_u16().await?),
+                127 => stream.read_u64().await?,
+                short => u64::from(short),
+            };
+            let mut payload = vec![0; usize::try_from(length).unwrap()];
+            stream.read_exact(&mut payload).await?;
+            std::io::Result::Ok(Frame { first, payload })
+        };
+        within("a frame", read).await.unwrap()
+    }
+
+    async fn send(&mut self, text: &[u8]) {
+        let frame = masked_frame(Opcode::Text, text, [1, 2, 3, 4]);
+        self.0.write_all(&frame).await.unwrap();
+    }
+
+    /// Sends what is said to be compressed.
+    async fn send_marked(&mut self, payload: &[u8]) {
+        let mut frame = masked_frame(Opcode::Text, payload, [1, 2, 3, 4]).to_vec();
+        frame[0] |= 0x40;
+        self.0.write_all(&frame).await.unwrap();
+    }
+}
+
+fn compressed(text: &[u8]) -> Vec<u8> {
+    let mut data = Vec::with_capacity(text.len() + 100);
+    let mut deflate = Compress::new(flate2::Compression::new(6), false);
+    deflate
+        .compress_vec(text, &mut data, FlushCompress::Sync)
+        .unwrap();
+    data.truncate(data.len() - 4);
+    data
+}
+
+fn on(io: SocketIoBuilder) -> SocketIoBuilder {
+    io.compression(Compression::new())
+}
+
+#[tokio::test]
+async fn only_who_offers_it_and_a_server_that_wants_it_compress() {
+    let (off, ..) = start(|io| io).await;
+    assert_eq!(Client::join(off.addr, OFFER).await.1, None);
+    let (server, io, _) = start(on).await;
+    let (mut with, agreed) = Client::join(server.addr, OFFER).await;
+    assert_eq!(agreed.as_deref(), Some(AGREED));
+    let (mut without, agreed) = Client::join(server.addr, "x-other").await;
+    assert_eq!(agreed, None);
+    let long = "é ".repeat(1000);
+    io.emit("news", &long);
+    let (one, other) = (with.frame().await, without.frame().await);
+    assert!(one.is_compressed() && one.payload.len() < 200);
+    assert!(!other.is_compressed());
+    assert_eq!(one.text(), other.text());
+}
+
+#[tokio::test]
+async fn short_events_are_left_alone_and_what_must_not_be_compressed() {
+    let (server, io, _) = start(on).await;
+    let (mut client, _) = Client::join(server.addr, OFFER).await;
+    io.emit("n", "x".repeat(1000));
+    assert!(!client.frame().await.is_compressed());
+    io.emit("n", "x".repeat(1100));
+    assert!(client.frame().await.is_compressed());
+    io.compress(false).emit("n", "x".repeat(1100));
+    assert!(!client.frame().await.is_compressed());
+    let socket = io.fetch_sockets().await.unwrap().remove(0);
+    let socket: Socket = io.socket(socket.id()).unwrap();
+    socket.emit("n", "x".repeat(1100));
+    assert!(client.frame().await.is_compressed());
+    socket.compress(false).emit("n", "x".repeat(1100));
+    assert!(!client.frame().await.is_compressed());
+}
+
+#[tokio::test]
+async fn an_event_with_attachments_is_compressed_part_by_part() {
+    let (server, io, _) = start(on).await;
+    let (mut client, _) = Client::join(server.addr, OFFER).await;
+    let (long, short) = (vec![7_u8; 5000], vec![8_u8; 10]);
+    let both = (
+        bytes::Bytes::from(long.clone()),
+        bytes::Bytes::from(short.clone()),
+    );
+    io.emit("files", both);
+    let [text, one, two] = [
+        client.frame().await,
+        client.frame().await,
+        client.frame().await,
+    ];
+    assert!(text.text().starts_with("452-[\"files\""));
+    assert_eq!((one.first, two.first), (0xc2, 0x82));
+    assert_eq!((one.text().into_bytes(), two.payload), (long, short));
+}
+
+#[tokio::test]
+async fn what_a_client_compresses_is_read() {
+    let (server, ..) = start(on).await;
+    let (mut client, _) = Client::join(server.addr, OFFER).await;
+    for number in 0..3 {
+        let text = "日本 ".repeat(500 + number);
+        let event = format!(r#"42{number}["echo","{text}"]"#);
+        client.send_marked(&compressed(event.as_bytes())).await;
+        let answer = client.frame().await;
+        assert_eq!(answer.text(), format!(r#"43{number}["{text}"]"#));
+    }
+    // It may also leave it.
+    client.send(br#"429["echo",1]"#).await;
+    assert_eq!(client.frame().await.text(), "439[1]");
+}
+
+#[tokio::test]
+async fn what_becomes_too_long_or_cannot_be_read_ends_the_connection() {
+    let (server, _, mut reasons) = start(|io| on(io).max_payload(100_000)).await;
+    let bomb = compressed(&vec![b'4'; 50_000_000]);
+    assert!(bomb.len() < 100_000);
+    let text = compressed(&[b'4', 0xff, 0xfe]);
+    for (payload, code) in [
+        (bomb, 1009_u16),
+        (b"no deflate at all, is it?".to_vec(), 1007),
+        (text, 1007),
+    ] {
+        let (mut client, _) = Client::join(server.addr, OFFER).await;
+        client.send_marked(&payload).await;
+        let close = client.frame().await;
+        assert_eq!(close.first, 0x88);
+        assert_eq!(close.payload[..2], code.to_be_bytes());
+        assert_eq!(reasons.next().await, "transport error");
+    }
+}
+
+#[tokio::test]
+async fn the_bit_of_compression_means_nothing_where_none_was_agreed_on() {
+    let (server, ..) = start(on).await;
+    let (mut client, _) = Client::join(server.addr, "x-other").await;
+    client.send_marked(&compressed(b"42[\"echo\"]")).await;
+    assert_eq!(client.frame().await.payload[..2], 1002_u16.to_be_bytes());
+}
+
+#[tokio::test]
+async fn with_takeover_what_is_said_again_takes_less() {
+    for (takeover, much_less) in [(false, false), (true, true)] {
+        let (server, io, _) =
+            start(|io| io.compression(Compression::new().server_context_takeover(takeover))).await;
+        let (mut client, agreed) = Client::join(server.addr, OFFER).await;
+        assert_eq!(agreed.unwrap().contains("server_no_context"), !takeover);
+        let text: String = (0..1000_u32)
+            .map(|n| format!("{:x}", n.wrapping_mul(n).wrapping_mul(7919)))
+            .collect();
+        io.emit("n", &text);
+        io.emit("n", &text);
+        let (first, second) = (client.frame().await, client.frame().await);
+        assert!(first.is_compressed() && second.is_compressed());
+        assert_eq!(second.payload.len() * 10 < first.payload.len(), much_less);
+    }
+}
+
+#[cfg(feature = "v3")]
+#[tokio::test]
+async fn clients_of_revision_3_are_not_compressed_for() {
+    let (server, ..) = start(|io| on(io).allow_eio3(true)).await;
+    let more = [("Sec-WebSocket-Extensions", OFFER)];
+    let target = TARGET.replace("EIO=4", "EIO=3");
+    let (answer, _) = handshake(server.addr, &target, &more).await;
+    assert_eq!(
+        (answer.status, answer.header("sec-websocket-extensions")),
+        (101, None)
+    );
+}
