@@ -15,6 +15,9 @@ pub mod recovery {}
 #[doc = include_str!("../docs/operations.md")]
 pub mod operations {}
 
+#[doc = include_str!("../docs/metrics.md")]
+pub mod metrics {}
+
 #[doc = include_str!("../docs/security.md")]
 pub mod security {}
 

@@ -28,6 +28,7 @@
 //! |---|---|
 //! | `compression` | the builder's `compression`: permessage-deflate; flate2 with zlib-rs |
 //! | `v3` | the builder's `allow_eio3`: clients of Socket.IO 2 and older ones; no further crates |
+//! | `metrics` | `SocketIo::publish_metrics`, which hands what is [counted](guide::metrics) to the `metrics` facade, and `handler::HandlerTime`; that crate |
 //! | `testing` | the module `testing`: clients in the same process, for the tests of an application; no further crates |
 //!
 //! [axum]: https://docs.rs/axum
@@ -42,6 +43,7 @@ pub mod extract;
 pub mod guide;
 pub mod handler;
 mod hub;
+mod metrics;
 mod panics;
 pub mod protocol;
 mod rooms;
@@ -58,9 +60,10 @@ pub use extract::{Ack, Auth, Data, Event, RawArgs, Recovered};
 pub use handler::{Handler, Refused, Reply};
 pub use hub::{
     AckError, AckFormat, AckFuture, AckStream, AckSummary, Broadcast, ClientFiles, ConnectionError,
-    Emitted, Order, Outgoing, Rejected, RemoteSocket, ServerAckFuture, ServerAnswers, ServerEvent,
-    Socket, SocketIo, ToSocket, Unhandled,
+    Emitted, Failed, Order, Outgoing, Rejected, RemoteSocket, ServerAckFuture, ServerAnswers,
+    ServerEvent, Socket, SocketIo, ToSocket, Unhandled,
 };
+pub use metrics::{ByLabel, Metrics};
 pub use protocol::Sid;
 #[cfg(feature = "compression")]
 pub use protocol::websocket::Compression;

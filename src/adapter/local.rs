@@ -149,14 +149,13 @@ impl Adapter for Local {
         frame: &Frame,
         id: u64,
         answers: Arc<dyn Answers>,
-    ) {
+    ) -> Delivered {
         for node in self.others_for(target) {
             let answers = Arc::clone(&answers);
             node.memory.broadcast_with_ack(target, frame, id, answers);
         }
-        self.node
-            .memory
-            .broadcast_with_ack(target, frame, id, answers);
+        let own = &self.node.memory;
+        own.broadcast_with_ack(target, frame, id, answers)
     }
 
     fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>> {

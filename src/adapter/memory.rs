@@ -65,18 +65,22 @@ impl Adapter for Memory {
         frame: &Frame,
         id: u64,
         answers: Arc<dyn Answers>,
-    ) {
+    ) -> Delivered {
+        let mut delivered = Delivered::default();
         let members = self.members.select(target);
         answers.asked(members.iter().map(|member| member.id).collect());
         for member in members {
             let (sid, sink) = (member.id, Arc::clone(&answers));
             member.expect_ack(id, Box::new(move |answer| sink.answer(sid, answer)));
-            if member.send(frame.clone(), target.volatile) != Pushed::Queued {
+            let pushed = member.send(frame.clone(), target.volatile);
+            delivered.add(pushed);
+            if pushed != Pushed::Queued {
                 // It was not asked, so it will not answer.
                 drop(member.acks.lock().take(id));
                 answers.answer(sid, None);
             }
         }
+        delivered
     }
 
     fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>> {

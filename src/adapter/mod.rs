@@ -77,7 +77,7 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
         frame: &Frame,
         id: u64,
         answers: std::sync::Arc<dyn Answers>,
-    );
+    ) -> Delivered;
     fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>>;
     fn count(&self, target: &Target) -> BoxFuture<Result<usize, AdapterError>>;
     /// The rooms there are, with the number of sockets in each.

@@ -13,7 +13,7 @@ use crate::handler::{
     AckBody, BoxHandler, Dispatcher, EventRequest, EventService, Handler, Phase, report_reserved,
 };
 use crate::hub::{
-    Handlers, NspOptions, Order, Outgoing, Rejected, ServerEvent, ServerHandler, Unhandled,
+    Failed, Handlers, NspOptions, Order, Outgoing, Rejected, ServerEvent, ServerHandler, Unhandled,
     server_args,
 };
 use crate::rooms::Recovery;
@@ -215,6 +215,29 @@ impl<S: Send + Sync + 'static> Namespace<S> {
             only_one(
                 "on_rejection",
                 handlers.on_rejection.replace(Arc::new(hook)).is_some(),
+            );
+        })
+    }
+
+    /// Is told of every handler that has returned an error or panicked: those of events, of connect and of disconnect. Arguments
+    /// that did not fit go to [`on_rejection`](Self::on_rejection), and what middleware refuse only to the client.
+    ///
+    /// It is called by the connection's task, before the client's callback gets the error, and should be quick.
+    ///
+    /// ```
+    /// use axum_socketio::{Failed, Namespace};
+    ///
+    /// async fn save() -> Result<(), &'static str> { Err("disk full") }
+    ///
+    /// let namespace: Namespace = Namespace::new().on("save", save).on_error(|failed: &Failed<'_>| {
+    ///     eprintln!("{} of {}: {}", failed.event, failed.socket.id(), failed.message);
+    /// });
+    /// ```
+    pub fn on_error(self, hook: impl Fn(&Failed<'_>) + Send + Sync + 'static) -> Self {
+        self.register(move |_, handlers| {
+            only_one(
+                "on_error",
+                handlers.on_error.replace(Arc::new(hook)).is_some(),
             );
         })
     }

@@ -1,6 +1,7 @@
 //! The server's options.
 
 use std::fmt;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::hub::{
     AckFormat, Allow, Family, Hooks, Nsp, NspOptions, Nsps, Order, Pattern, Server, Settings,
     SocketIo, Unhandled,
 };
+use crate::metrics::Counters;
 use crate::protocol::socket_io::Limits;
 use crate::rooms::Recovery;
 
@@ -374,18 +376,21 @@ impl SocketIoBuilder {
         if let Some(allow) = allow {
             hooks.allow = Some(allow(&nothing));
         }
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let counters = Arc::new(Counters::new(threads));
         let mut nsps = Nsps::default();
         let root = ("/".to_owned(), Namespace::new());
         let declared = namespaces.iter().any(|(name, _)| name == "/");
         for (name, namespace) in namespaces.into_iter().chain((!declared).then_some(root)) {
             let (handlers, options) = namespace.finish(&nothing, options.clone());
             let (name, handlers): (Arc<str>, _) = (name.into(), Arc::new(handlers));
+            let counters = Arc::clone(&counters);
             let first = if Pattern::is(&name) {
                 let (pattern, max) = (Pattern::new(&name), settings.max_dynamic_namespaces);
                 let name = Arc::clone(&name);
-                nsps.add_family(Family::new(name, pattern, handlers, options, max))
+                nsps.add_family(Family::new(name, pattern, handlers, options, max, counters))
             } else {
-                nsps.add(Nsp::new(Arc::clone(&name), handlers, options))
+                nsps.add(Nsp::new(Arc::clone(&name), handlers, options, counters))
             };
             if !first {
                 tracing::warn!(nsp = %name, "two namespaces of one name: the second replaces the first");
@@ -399,6 +404,7 @@ impl SocketIoBuilder {
             settings,
             hooks,
             nsps,
+            counters,
             connections,
         })
     }

@@ -6,14 +6,16 @@ use std::task::{Context, Poll};
 use bytestring::ByteString;
 
 use super::before::before;
+use super::failures::{failed, refused};
 use super::lanes::{Lane, Lanes, Task};
 use super::running::{Finished, Handlers, Running, Work};
 use crate::connection::{Route, Router, Violation, handshake_auth};
 use crate::engine::{DisconnectReason, Frame};
 use crate::hub::{
     AckBody, Answer, Asked, BoxHandler, Call, Client, Comeback, Connected, Ended, EventCall,
-    EventContext, Found, Order, Refusal, Server, Socket, Unhandled, new_sid, reply,
+    EventContext, Failure, Found, Order, Refusal, Server, Socket, Unhandled, new_sid, reply,
 };
+use crate::metrics::{Counted, Counters};
 use crate::protocol::engine_io::Message;
 use crate::protocol::socket_io::{EncodedPacket, Event, Kind};
 
@@ -49,6 +51,10 @@ impl Dispatch {
             asked: 0,
             joined: false,
         }
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.server.counters
     }
 
     /// Whether so much waits for handlers to go on that nothing more may be taken in.
@@ -230,6 +236,7 @@ impl Dispatch {
             Route::Event { socket, id, event } => self.event(&socket, id, event, cx),
             Route::Ack { socket, id, args } => {
                 args.check()?;
+                self.server.counters.add(Counted::AcksReceived, 1);
                 socket.member().answer(id, args);
                 Ok(())
             }
@@ -265,11 +272,12 @@ impl Dispatch {
         let (found, extensions) = match self.server.nsps.find(nsp, handshake) {
             Found::Nsp { nsp, extensions } => (nsp, extensions),
             Found::Nothing => {
-                self.refuse(nsp, &Refusal::invalid_namespace());
+                self.refuse(nsp, &Refusal::invalid_namespace(), "no namespace");
                 return Ok(());
             }
             Found::TooMany => {
-                self.refuse(nsp, &Refusal::new("Too many namespaces"));
+                let refusal = Refusal::new("Too many namespaces");
+                self.refuse(nsp, &refusal, "too many namespaces");
                 return Ok(());
             }
         };
@@ -285,7 +293,7 @@ impl Dispatch {
             None => new_sid(),
         };
         let Some(id) = id else {
-            self.refuse(nsp, &Refusal::internal());
+            self.refuse(nsp, &Refusal::internal(), "internal error");
             return Ok(());
         };
         let client = Arc::clone(&self.client);
@@ -315,10 +323,13 @@ impl Dispatch {
             // Undoes what the middleware joined.
             socket.end(DisconnectReason::ForcedClose);
             self.forget(socket);
+            if refusal.panicked {
+                self.server.counters.add(Counted::HandlerPanics, 1);
+            }
             if self.client.revision.is_four() {
-                self.refuse(nsp, &refusal);
+                self.refuse(nsp, &refusal, "middleware");
             } else {
-                self.refuse_with(nsp, &refusal.without_object());
+                self.refuse_with(nsp, &refusal.without_object(), "middleware");
             }
             return Ok(());
         }
@@ -334,6 +345,7 @@ impl Dispatch {
             }
         }
         self.joined = true;
+        self.server.counters.add(Counted::SocketsConnected, 1);
         match &socket.namespace().handlers.connect {
             Some(handler) => self.run(socket, Work::connect(socket, handler), cx),
             None => {
@@ -343,11 +355,15 @@ impl Dispatch {
         }
     }
 
-    fn refuse(&self, nsp: &str, refusal: &Refusal) {
-        self.refuse_with(nsp, &serde_json::to_string(refusal).unwrap_or_default());
+    fn refuse(&self, nsp: &str, refusal: &Refusal, reason: &'static str) {
+        let body = serde_json::to_string(refusal).unwrap_or_default();
+        self.refuse_with(nsp, &body, reason);
     }
 
-    fn refuse_with(&self, nsp: &str, body: &str) {
+    fn refuse_with(&self, nsp: &str, body: &str, reason: &'static str) {
+        self.server
+            .counters
+            .add_for(Counted::SocketsRefused, reason, 1);
         let packet = EncodedPacket::plain(Kind::ConnectError, nsp, Some(body));
         self.client.outbox.push_owed(Frame::new(packet));
     }
@@ -363,6 +379,7 @@ impl Dispatch {
         if socket.ended_by_server() {
             return Ok(());
         }
+        self.server.counters.add(Counted::EventsReceived, 1);
         let nsp = socket.namespace();
         tracing::trace!(socket = %socket.id(), event = event.name(), ack = id, "event");
         let own = socket.own_any();
@@ -383,12 +400,13 @@ impl Dispatch {
             .or(nsp.handlers.fallback.as_ref());
         let Some(handler) = handler else {
             event.args().check()?;
+            self.server.counters.add(Counted::EventsUnhandled, 1);
             tracing::debug!(socket = %socket.id(), event = event.name(), "no handler for this event");
             if nsp.options.unhandled == Unhandled::Error
                 && let Some(id) = id
             {
                 let error = format!("no handler for {:?}", event.name());
-                reply(socket, id, AckBody::error(&error));
+                reply(socket, id, AckBody::error(&error, Failure::Unhandled));
             }
             return Ok(());
         };
@@ -436,7 +454,9 @@ impl Dispatch {
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         let ack = ack.map(|id| self.asked(id));
-        let name = tracing::enabled!(tracing::Level::DEBUG).then(|| event.name().to_owned());
+        let wanted = tracing::enabled!(tracing::Level::DEBUG)
+            || socket.namespace().handlers.on_error.is_some();
+        let name = wanted.then(|| event.name().to_owned());
         let call = EventCall::new(event, ack);
         let name = name.as_deref().unwrap_or_default();
         let work = Work::event(socket, name, ack, lane, || before(socket, call, handler));
@@ -483,6 +503,7 @@ impl Dispatch {
             }
             Finished::Connected(Err(refusal)) => {
                 tracing::warn!(socket = %socket.id(), error = refusal.message, "connect handler failed");
+                refused(socket, "connect", &refusal);
                 socket.end(DisconnectReason::ServerNamespaceDisconnect);
                 // Its client may have left meanwhile.
                 self.router.drop_events(socket);
@@ -490,7 +511,15 @@ impl Dispatch {
                 self.leave_by_server(socket);
                 Ok(())
             }
-            Finished::Event { ack, lane, answer } => {
+            Finished::Event {
+                name,
+                ack,
+                lane,
+                answer,
+            } => {
+                if let AckBody(Answer::Error(error, failure)) = &answer {
+                    failed(socket, &name, error, *failure);
+                }
                 let taken = ack.and_then(|asked| socket.end_ack(asked));
                 lane.into_iter().for_each(|lane| self.lanes.free(lane));
                 if let AckBody(Answer::Malformed(error)) = answer {
@@ -504,7 +533,12 @@ impl Dispatch {
                 }
                 Ok(())
             }
-            Finished::Disconnected => Ok(()),
+            Finished::Disconnected(Ok(())) => Ok(()),
+            Finished::Disconnected(Err(refusal)) => {
+                tracing::warn!(socket = %socket.id(), error = refusal.message, "disconnect handler failed");
+                refused(socket, "disconnect", &refusal);
+                Ok(())
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod before;
 mod dispatch;
+mod failures;
 mod inbox;
 mod lanes;
 mod polls;

@@ -83,6 +83,14 @@ impl Connection {
 
     /// Takes packets of a POST, as long as more can be taken in. Returns whether there are more that can.
     pub(super) fn take_post(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut taken = 0;
+        let more = self.take_packets(&mut taken, cx);
+        // The bytes were counted when they came.
+        self.count_received(taken, 0);
+        more
+    }
+
+    fn take_packets(&mut self, taken: &mut usize, cx: &mut Context<'_>) -> bool {
         for _ in 0..BATCH {
             if !self.session.is_open() {
                 self.answer_post(PostAnswer::Taken);
@@ -95,7 +103,10 @@ impl Connection {
                 return false;
             }
             match post.packets.next() {
-                Some(Ok(packet)) => self.input(Input::Packet(packet), cx),
+                Some(Ok(packet)) => {
+                    *taken += 1;
+                    self.input(Input::Packet(packet), cx);
+                }
                 Some(Err(error)) => {
                     tracing::debug!(%error, "undecodable payload");
                     self.answer_post(PostAnswer::Undecodable);
@@ -123,6 +134,7 @@ impl Connection {
         let collected = collect(outbox, owed, self.client.revision);
         self.owed = None;
         let refused = outbox.settle(collected.frames, collected.bytes, true);
+        self.count_sent(collected.frames, collected.bytes);
         if let Some(poll) = self.polls.poll.take()
             && poll.send(PollAnswer::Payload(collected.body)).is_err()
         {

@@ -13,6 +13,7 @@ use super::lanes::Lane;
 use crate::adapter::BoxFuture;
 use crate::engine::DisconnectReason;
 use crate::hub::{AckBody, Asked, BoxHandler, Call, Done, EventContext, Refusal, Socket};
+use crate::metrics::Counted;
 use crate::panics::{Panicked, guarded, let_go};
 
 /// The handlers of one connection.
@@ -39,6 +40,8 @@ enum Pending {
     Connect(BoxFuture<Done>),
     Event {
         future: BoxFuture<AckBody>,
+        /// Of the event, if somebody wants to hear of its failure.
+        name: Box<str>,
         ack: Option<Asked>,
         lane: Option<Lane>,
     },
@@ -50,11 +53,12 @@ pub(super) enum Finished {
     Admitted(Result<(), Refusal>),
     Connected(Result<(), Refusal>),
     Event {
+        name: Box<str>,
         ack: Option<Asked>,
         lane: Option<Lane>,
         answer: AckBody,
     },
-    Disconnected,
+    Disconnected(Result<(), Refusal>),
 }
 
 impl Work {
@@ -90,9 +94,19 @@ impl Work {
         call: impl FnOnce() -> BoxFuture<AckBody>,
     ) -> Self {
         let span = span(socket, name);
-        let future = in_span(&span, call)
-            .unwrap_or_else(|Panicked| Box::pin(ready(AckBody::error("internal error"))));
-        let future = Pending::Event { future, ack, lane };
+        let future =
+            in_span(&span, call).unwrap_or_else(|Panicked| Box::pin(ready(AckBody::panicked())));
+        let observed = socket.namespace().handlers.on_error.is_some();
+        let future = Pending::Event {
+            future,
+            name: if observed {
+                name.into()
+            } else {
+                Box::default()
+            },
+            ack,
+            lane,
+        };
         Self { future, span }
     }
 
@@ -111,32 +125,37 @@ impl Pending {
                 .as_mut()
                 .poll(cx)
                 .map(|Done(result)| Finished::Connected(result)),
-            Self::Event { future, ack, lane } => {
-                future.as_mut().poll(cx).map(|answer| Finished::Event {
-                    ack: *ack,
-                    lane: lane.take(),
-                    answer,
-                })
-            }
-            Self::Disconnect(future) => future.as_mut().poll(cx).map(|Done(result)| {
-                if let Err(refusal) = result {
-                    tracing::warn!(error = refusal.message, "disconnect handler failed");
-                }
-                Finished::Disconnected
+            Self::Event {
+                future,
+                name,
+                ack,
+                lane,
+            } => future.as_mut().poll(cx).map(|answer| Finished::Event {
+                name: std::mem::take(name),
+                ack: *ack,
+                lane: lane.take(),
+                answer,
             }),
+            Self::Disconnect(future) => future
+                .as_mut()
+                .poll(cx)
+                .map(|Done(result)| Finished::Disconnected(result)),
         }
     }
 
     fn panicked(&mut self) -> Finished {
         match self {
-            Self::Admit(_) => Finished::Admitted(Err(Refusal::internal())),
-            Self::Connect(_) => Finished::Connected(Err(Refusal::internal())),
-            Self::Event { ack, lane, .. } => Finished::Event {
+            Self::Admit(_) => Finished::Admitted(Err(Refusal::panicked())),
+            Self::Connect(_) => Finished::Connected(Err(Refusal::panicked())),
+            Self::Event {
+                name, ack, lane, ..
+            } => Finished::Event {
+                name: std::mem::take(name),
                 ack: *ack,
                 lane: lane.take(),
-                answer: AckBody::error("internal error"),
+                answer: AckBody::panicked(),
             },
-            Self::Disconnect(_) => Finished::Disconnected,
+            Self::Disconnect(_) => Finished::Disconnected(Err(Refusal::panicked())),
         }
     }
 }
@@ -145,6 +164,7 @@ impl Running {
     pub(super) fn new(socket: Socket, work: Work) -> Self {
         if matches!(work.future, Pending::Event { .. }) {
             socket.add_pending();
+            socket.counters().add(Counted::HandlersWaiting, 1);
         }
         Self { socket, work }
     }
@@ -163,6 +183,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if matches!(self.work.future, Pending::Event { .. }) {
             self.socket.remove_pending();
+            self.socket.counters().sub(Counted::HandlersWaiting);
         }
         // One that has not ended owns values of users, and is among others that must be dropped too.
         let nothing = Pending::Disconnect(Box::pin(pending()));
@@ -201,7 +222,7 @@ fn in_span<T>(span: &Span, work: impl FnOnce() -> T) -> Result<T, Panicked> {
 fn call(socket: &Socket, span: &Span, handler: &BoxHandler<Done>, call: Call) -> BoxFuture<Done> {
     let context = EventContext::new(socket.clone(), call);
     in_span(span, || handler.call(context))
-        .unwrap_or_else(|Panicked| Box::pin(ready(Done(Err(Refusal::internal())))))
+        .unwrap_or_else(|Panicked| Box::pin(ready(Done(Err(Refusal::panicked())))))
 }
 
 async fn admit(socket: Socket) -> Result<(), Refusal> {

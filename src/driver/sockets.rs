@@ -6,9 +6,10 @@ use std::task::{Context, Poll};
 
 use super::task::{CLOSE_HANDSHAKE, Connection};
 use crate::engine::{Control, DisconnectReason, Input, Transport};
+use crate::metrics::Counted;
 use crate::protocol::engine_io::{Packet, Revision};
 use crate::protocol::websocket::Event;
-use crate::transport::{End, WebSocket};
+use crate::transport::{End, WebSocket, Written};
 
 /// How many packets are taken before what they caused is written.
 const BATCH: usize = 128;
@@ -63,9 +64,10 @@ impl Connection {
             return false;
         };
         let (waker, revision) = (cx.waker().clone(), self.client.revision);
-        let mut taken = 0;
+        let (mut taken, mut bytes) = (0, 0);
         let read = socket.poll_read(cx, &mut |event| {
             let cx = &mut Context::from_waker(&waker);
+            bytes += size(&event);
             match decode(event, revision) {
                 Ok(packet) => self.input(Input::Packet(packet), cx),
                 Err(()) => self.input(Input::Lost(DisconnectReason::ParseError), cx),
@@ -78,6 +80,7 @@ impl Connection {
             }
         });
         self.sockets.main = Some(socket);
+        self.count_received(taken, bytes);
         match read {
             Poll::Pending => false,
             Poll::Ready(Ok(())) => !self.is_held(),
@@ -93,6 +96,23 @@ impl Connection {
                 self.input(Input::Lost(reason), cx);
                 false
             }
+        }
+    }
+
+    /// What has been read at once is counted at once.
+    pub(super) fn count_received(&self, packets: usize, bytes: usize) {
+        if packets > 0 {
+            let counters = self.dispatch.counters();
+            counters.add(Counted::ReceivedPackets, packets);
+            counters.add(Counted::ReceivedBytes, bytes);
+        }
+    }
+
+    pub(super) fn count_sent(&self, packets: usize, bytes: usize) {
+        if packets > 0 {
+            let counters = self.dispatch.counters();
+            counters.add(Counted::SentPackets, packets);
+            counters.add(Counted::SentBytes, bytes);
         }
     }
 
@@ -133,6 +153,9 @@ impl Connection {
         if let Some(probe) = self.sockets.probe.take() {
             close_in_background(probe);
         }
+        self.dispatch
+            .counters()
+            .add_for(Counted::Upgrades, "failed", 1);
         self.entry.upgrading.store(false, Ordering::Release);
     }
 
@@ -140,6 +163,10 @@ impl Connection {
         self.answer_poll(&[Control::Noop]);
         self.sockets.main = self.sockets.probe.take();
         self.client.set_transport(Transport::WebSocket);
+        let counters = self.dispatch.counters();
+        counters.add_for(Counted::Upgrades, "done", 1);
+        counters.sub_for(Counted::Connections, Transport::Polling.as_str());
+        counters.add_for(Counted::Connections, Transport::WebSocket.as_str(), 1);
         self.client.outbox.settle(0, 0, false);
     }
 
@@ -152,6 +179,8 @@ impl Connection {
             socket.push_packet(owed.text());
         }
         let (write, refused) = socket.poll_outbox(&self.client.outbox, cx);
+        let Written { packets, bytes } = socket.take_written();
+        self.count_sent(packets, bytes);
         match write {
             Poll::Ready(Err(error)) => {
                 tracing::debug!(%error, "cannot write");
@@ -165,6 +194,14 @@ impl Connection {
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
         refused
+    }
+}
+
+fn size(event: &Event) -> usize {
+    match event {
+        Event::Text(text) => text.len(),
+        Event::Binary(data) | Event::Ping(data) | Event::Pong(data) => data.len(),
+        Event::Close(_) => 0,
     }
 }
 

@@ -15,6 +15,7 @@ use super::timers::{Timers, now};
 use crate::connection::Violation;
 use crate::engine::{Action, Control, DisconnectReason, Input, Session, Transport};
 use crate::hub::{Client, Command, Server};
+use crate::metrics::Counted;
 use crate::transport::{End, WebSocket};
 
 /// How long a closing handshake may take.
@@ -60,6 +61,9 @@ impl Connection {
         let polling = transport == Transport::Polling;
         client.outbox.settle(0, 0, polling);
         guard.enter(&entry);
+        let counters = &server.counters;
+        counters.add_for(Counted::ConnectionsOpened, transport.as_str(), 1);
+        counters.add_for(Counted::Connections, transport.as_str(), 1);
         // In a box, since a future is as large as all that it ever holds at once, several times over.
         Box::new(Self {
             session,
@@ -216,6 +220,9 @@ impl Connection {
 
     fn closed(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) {
         tracing::debug!(%reason, "session closed");
+        let (counters, transport) = (self.dispatch.counters(), self.client.transport());
+        counters.add_for(Counted::ConnectionsClosed, reason.as_str(), 1);
+        counters.sub_for(Counted::Connections, transport.as_str());
         self.guard.leave();
         self.dispatch.close(reason, cx);
         self.client.outbox.close();

@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 
+use http::StatusCode;
 use serde::Serialize;
 
 use super::{EventContext, FromEvent, phase, via};
-use crate::hub::{AckBody, Answered, Socket, reply};
+use crate::hub::{AckBody, Answered, Failure, Socket, reply};
 
 /// The client's acknowledgement, taken over by the handler: what the handler returns is then not sent, unless it is an error
 /// and nothing was answered before.
@@ -41,7 +42,8 @@ impl<T: Serialize> Ack<T> {
 impl<T> Ack<T> {
     /// Answers with `{"error": message}`.
     pub fn error(self, message: impl AsRef<str>) {
-        self.answer(|| AckBody::error(message.as_ref()));
+        let failure = Failure::Handler(StatusCode::INTERNAL_SERVER_ERROR);
+        self.answer(|| AckBody::error(message.as_ref(), failure));
     }
 
     fn answer(&self, body: impl FnOnce() -> AckBody) {

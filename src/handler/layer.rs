@@ -11,10 +11,11 @@ use tower::{BoxError, load_shed, timeout};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::rate_limit::TooFast;
 use super::{Handler, Layered};
 use crate::adapter::BoxFuture;
 use crate::extract::{EventContext, phase};
-use crate::hub::{AckBody, BoxHandler, Dispatch, ErasedHandler};
+use crate::hub::{AckBody, BoxHandler, Dispatch, ErasedHandler, Failure, Stop};
 
 /// An event, as tower layers see it.
 #[derive(Debug)]
@@ -109,11 +110,13 @@ impl Dispatch for Dispatcher {
 fn failed(error: &BoxError) -> AckBody {
     tracing::debug!(%error, "event stopped by a layer");
     if error.is::<timeout::error::Elapsed>() {
-        AckBody::error("timed out")
+        AckBody::error("timed out", Failure::Stopped(Stop::Timeout))
     } else if error.is::<load_shed::error::Overloaded>() {
-        AckBody::error("overloaded")
+        AckBody::error("overloaded", Failure::Stopped(Stop::Overload))
+    } else if error.is::<TooFast>() {
+        AckBody::error("too many events", Failure::Stopped(Stop::RateLimit))
     } else {
-        AckBody::error(&error.to_string())
+        AckBody::error(&error.to_string(), Failure::Stopped(Stop::Other))
     }
 }
 

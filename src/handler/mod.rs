@@ -12,6 +12,8 @@
 mod cancel;
 mod check;
 mod function;
+#[cfg(feature = "metrics")]
+mod handler_time;
 mod layer;
 mod outcome;
 mod rate_limit;
@@ -22,6 +24,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+#[cfg(feature = "metrics")]
+pub use handler_time::{HandlerTime, Timed, TimedFuture};
 pub(crate) use layer::Dispatcher;
 pub use layer::{EventRequest, EventService};
 pub use outcome::{IntoOutcome, Phase};

@@ -13,7 +13,8 @@ use super::refused::Refused;
 use super::reply::IntoAck;
 use crate::extract::{EventContext, phase};
 use crate::hub::{
-    AckBody, Admission, Answer, Content, Done, Grant, Kept, Refusal, Rejected, reason, words,
+    AckBody, Admission, Answer, Content, Done, Failure, Grant, Kept, Refusal, Rejected, reason,
+    words,
 };
 use crate::protocol::DecodeError;
 
@@ -68,7 +69,7 @@ impl Phase for phase::Event {
                 message: &message,
             });
         }
-        AckBody::error_value(&value)
+        AckBody::error_value(&value, Failure::Rejection)
     }
 
     fn malformed(error: DecodeError) -> AckBody {

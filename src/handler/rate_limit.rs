@@ -130,8 +130,9 @@ where
     }
 }
 
+/// Why an event did not pass.
 #[derive(Debug)]
-struct TooFast;
+pub(super) struct TooFast;
 
 impl fmt::Display for TooFast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -72,6 +72,11 @@ impl Refusal {
             Content::Text(text) => (text, None),
             Content::Json(json) => (words(&json).unwrap_or_else(|| reason(status)), Some(json)),
         };
-        Self { message, data }
+        let panicked = false;
+        Self {
+            message,
+            data,
+            panicked,
+        }
     }
 }

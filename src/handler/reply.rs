@@ -7,7 +7,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::hub::{AckBody, Content, reason};
+use crate::hub::{AckBody, Content, Failure};
 
 /// What the handler of an event may return: the client's acknowledgement.
 ///
@@ -65,7 +65,7 @@ impl<T: IntoAck> IntoAck for (StatusCode, T) {
         let (status, value) = self;
         let answer = value.into_ack().await;
         if is_failure(status) {
-            answer.into_error(&reason(status))
+            answer.into_error(status)
         } else {
             answer
         }
@@ -118,5 +118,5 @@ async fn error(response: Response) -> AckBody {
     } else {
         tracing::debug!(%status, error = ?content, "handler failed");
     }
-    AckBody::error_value(&content.into_error(status))
+    AckBody::error_value(&content.into_error(status), Failure::Handler(status))
 }

@@ -16,11 +16,12 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
-use super::emit::{How, packet_frame};
+use super::emit::How;
 use super::operators::Wait;
 use super::{Nsp, Socket};
 use crate::adapter::Answers;
 use crate::engine::EmitError;
+use crate::metrics::{Counted, Counters};
 use crate::protocol::{Args, ArgsError, EncodedArgs, Sid};
 use crate::rooms::{Answer, Member, Target};
 use crate::sync::Lock;
@@ -85,6 +86,7 @@ pub struct AckFuture<R> {
     timer: Timer,
     /// Where nobody waits any more once this is dropped.
     asked: Option<(Arc<Member>, u64)>,
+    counters: Arc<Counters>,
     answer: PhantomData<fn() -> R>,
 }
 
@@ -106,7 +108,8 @@ impl<R: DeserializeOwned> AckFuture<R> {
         let member = socket.member();
         member.expect_ack(id, Box::new(move |answer| drop(sender.send(answer))));
         let asked = Some((Arc::clone(member), id));
-        let state = match socket.send_event(event, args, Some(id), how) {
+        let sent = socket.send_event(event, args, Some(id), how);
+        let state = match sent.into_result() {
             Ok(()) => State::Waiting(receiver),
             Err(error) => State::Failed(Some(error)),
         };
@@ -114,6 +117,7 @@ impl<R: DeserializeOwned> AckFuture<R> {
             state,
             timer: timer(wait, socket.namespace()),
             asked,
+            counters: Arc::clone(&socket.namespace().counters),
             answer: PhantomData,
         }
     }
@@ -136,6 +140,7 @@ impl<R: DeserializeOwned> Future for AckFuture<R> {
             }
             Poll::Ready(Ok(None) | Err(_)) => Poll::Ready(Err(AckError::Closed)),
             Poll::Pending if has_run_out(&mut this.timer, cx) => {
+                this.counters.add(Counted::AcksTimedOut, 1);
                 Poll::Ready(Err(AckError::Timeout))
             }
             Poll::Pending => Poll::Pending,
@@ -196,6 +201,7 @@ pub struct AckStream<R> {
     asked: Vec<(Arc<Nsp>, u64)>,
     unreadable: Vec<Sid>,
     error: Option<EmitError>,
+    timed_out: bool,
     answer: PhantomData<fn() -> R>,
 }
 
@@ -250,10 +256,7 @@ impl<R: DeserializeOwned> AckStream<R> {
         let timer = nsps.first().and_then(|nsp| timer(wait, nsp));
         let ask = |nsp: Arc<Nsp>| {
             let id = nsp.next_ack_id();
-            let frame = packet_frame(args.clone(), &nsp.name, Some(id));
-            let frame = nsp.for_target(target, frame);
-            let answers = Arc::clone(&shared) as Arc<dyn Answers>;
-            nsp.adapter.broadcast_with_ack(target, &frame, id, answers);
+            nsp.ask(target, args.clone(), id, Arc::clone(&shared) as _);
             (nsp, id)
         };
         Self {
@@ -262,6 +265,7 @@ impl<R: DeserializeOwned> AckStream<R> {
             timer,
             unreadable: Vec::new(),
             error: None,
+            timed_out: false,
             answer: PhantomData,
         }
     }
@@ -274,6 +278,7 @@ impl<R: DeserializeOwned> AckStream<R> {
             asked: Vec::new(),
             unreadable: Vec::new(),
             error,
+            timed_out: false,
             answer: PhantomData,
         }
     }
@@ -320,7 +325,10 @@ impl<R: DeserializeOwned> AckStream<R> {
                         self.unreadable.push(id);
                     }
                 },
-                None if has_run_out(&mut self.timer, cx) => return Poll::Ready(None),
+                None if has_run_out(&mut self.timer, cx) => {
+                    self.time_out();
+                    return Poll::Ready(None);
+                }
                 None => return Poll::Pending,
             }
         }
@@ -328,6 +336,16 @@ impl<R: DeserializeOwned> AckStream<R> {
 }
 
 impl<R> AckStream<R> {
+    /// Counts those who did not answer, however often it is polled from now on.
+    fn time_out(&mut self) {
+        if let Some((nsp, _)) = self.asked.first()
+            && !std::mem::replace(&mut self.timed_out, true)
+        {
+            let missing = self.shared.0.lock().missing.len();
+            nsp.counters.add(Counted::AcksTimedOut, missing);
+        }
+    }
+
     /// Who was asked, who has answered, who is missing.
     #[must_use]
     pub fn summary(&self) -> AckSummary {

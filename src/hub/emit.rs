@@ -4,10 +4,11 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use crate::engine::{EmitError, Frame};
+use crate::metrics::{Counted, Counters};
 use crate::protocol::EncodedArgs;
 use crate::protocol::socket_io::{EncodedPacket, Kind, reserved};
 
-/// What became of an emit. May be ignored: every failure is traced whether or not anybody looks.
+/// What became of an emit. May be ignored: every failure is counted and traced whether or not anybody looks.
 ///
 /// ```
 /// # use axum_socketio::{EmitError, Socket};
@@ -21,11 +22,17 @@ use crate::protocol::socket_io::{EncodedPacket, Kind, reserved};
 pub struct Emitted(Result<(), EmitError>);
 
 impl Emitted {
-    pub(crate) fn new(result: Result<(), EmitError>) -> Self {
+    pub(crate) fn new(result: Result<(), EmitError>, counters: &Counters) -> Self {
         if let Err(error) = &result {
             tracing::debug!(%error, "not emitted");
+            counters.add_for(Counted::Undelivered, error.reason(), 1);
         }
         Self(result)
+    }
+
+    /// There is no server that could send it.
+    pub(crate) const fn nowhere() -> Self {
+        Self(Ok(()))
     }
 
     /// Whether the event was queued. A broadcast that found nobody is queued too, and so is a volatile event that was
@@ -42,6 +49,18 @@ impl Emitted {
     /// The reason, if it was not queued.
     pub fn into_result(self) -> Result<(), EmitError> {
         self.0
+    }
+}
+
+impl EmitError {
+    /// As the counters call it.
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Serialize(_) => "serialize",
+            Self::Reserved(_) => "reserved",
+            Self::Full(_) => "full",
+            Self::Closed => "closed",
+        }
     }
 }
 

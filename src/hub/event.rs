@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::StatusCode;
 use http::request::Parts;
 use serde::Serialize;
 use serde_json::value::{RawValue, Value};
 
-use super::{Asked, Grant, Socket};
+use super::{Asked, Grant, Socket, reason};
 use crate::adapter::BoxFuture;
 use crate::engine::DisconnectReason;
 use crate::protocol::socket_io::Event;
@@ -253,9 +254,45 @@ pub(crate) enum Answer {
     Silent,
     Ok(EncodedArgs),
     /// Holds the error that the client's callback gets.
-    Error(EncodedArgs),
+    Error(EncodedArgs, Failure),
     /// The arguments are not JSON: the client has broken the protocol.
     Malformed(DecodeError),
+}
+
+/// Whose error an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The handler's own, with the status that it has over HTTP.
+    Handler(StatusCode),
+    /// The handler has panicked.
+    Panic,
+    /// The arguments did not fit.
+    Rejection,
+    /// A layer kept the event from the handler.
+    Stopped(Stop),
+    /// There is no handler.
+    Unhandled,
+}
+
+/// Why a layer kept an event from its handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    RateLimit,
+    Timeout,
+    Overload,
+    Other,
+}
+
+impl Stop {
+    /// As the counters call it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::RateLimit => "rate limit",
+            Self::Timeout => "timeout",
+            Self::Overload => "overload",
+            Self::Other => "other",
+        }
+    }
 }
 
 impl AckBody {
@@ -267,25 +304,33 @@ impl AckBody {
             Ok(args) => Self(Answer::Ok(args)),
             Err(error) => {
                 tracing::error!(%error, "acknowledgement cannot be serialized");
-                Self::error("internal error")
+                let failure = Failure::Handler(StatusCode::INTERNAL_SERVER_ERROR);
+                Self::error("internal error", failure)
             }
         }
     }
 
     /// `{"error": message}`
-    pub(crate) fn error(message: &str) -> Self {
-        Self::error_value(&serde_json::json!({ "error": message }))
+    pub(crate) fn error(message: &str, failure: Failure) -> Self {
+        Self::error_value(&serde_json::json!({ "error": message }), failure)
     }
 
-    pub(crate) fn error_value<T: Serialize>(value: &T) -> Self {
-        Self(EncodedArgs::ack(&(value,)).map_or(Answer::Silent, Answer::Error))
+    /// The handler has panicked.
+    pub(crate) fn panicked() -> Self {
+        Self::error("internal error", Failure::Panic)
     }
 
-    /// The same value as an error; `reason` if there is none.
-    pub(crate) fn into_error(self, reason: &str) -> Self {
+    pub(crate) fn error_value<T: Serialize>(value: &T, failure: Failure) -> Self {
+        let args = EncodedArgs::ack(&(value,));
+        Self(args.map_or(Answer::Silent, |args| Answer::Error(args, failure)))
+    }
+
+    /// The same value as an error of the handler; the status's own words if there is none.
+    pub(crate) fn into_error(self, status: StatusCode) -> Self {
+        let failure = Failure::Handler(status);
         match self.0 {
-            Answer::Ok(args) if args.json() == "[]" => Self::error(reason),
-            Answer::Ok(args) => Self(Answer::Error(args)),
+            Answer::Ok(args) if args.json() == "[]" => Self::error(&reason(status), failure),
+            Answer::Ok(args) => Self(Answer::Error(args, failure)),
             other => Self(other),
         }
     }
@@ -293,7 +338,7 @@ impl AckBody {
     /// Whether it is an error.
     #[must_use]
     pub fn is_error(&self) -> bool {
-        matches!(self.0, Answer::Error(_) | Answer::Malformed(_))
+        matches!(self.0, Answer::Error(..) | Answer::Malformed(_))
     }
 }
 
@@ -314,6 +359,9 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) data: Option<Box<RawValue>>,
+    /// What was to decide has panicked.
+    #[serde(skip)]
+    pub(crate) panicked: bool,
 }
 
 impl Refusal {
@@ -321,6 +369,7 @@ impl Refusal {
         Self {
             message: message.into(),
             data: None,
+            panicked: false,
         }
     }
 
@@ -333,6 +382,13 @@ impl Refusal {
         match &self.data {
             Some(data) => data.get().to_owned(),
             None => Value::from(&*self.message).to_string(),
+        }
+    }
+
+    pub(crate) fn panicked() -> Self {
+        Self {
+            panicked: true,
+            ..Self::internal()
         }
     }
 

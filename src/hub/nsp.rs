@@ -15,8 +15,9 @@ use super::nsps::Family;
 use super::servers::{Ears, ServerHandler};
 use super::{AckBody, Admission, BoxHandler, Done, EventContext, OutgoingHooks, Socket, new_sid};
 use crate::adapter::BoxFuture;
-use crate::adapter::{Adapter, LocalCluster, Memory};
-use crate::engine::Frame;
+use crate::adapter::{Adapter, Answers, LocalCluster, Memory};
+use crate::engine::{EmitError, Frame, Pushed};
+use crate::metrics::{Counted, Counters};
 use crate::protocol::{EncodedArgs, Sid};
 use crate::rooms::{Delivered, History, Log, Recovery, Table, Target};
 
@@ -37,6 +38,7 @@ pub(crate) struct Handlers {
     /// For what other servers say.
     pub(crate) servers: FxHashMap<Box<str>, ServerHandler>,
     pub(crate) on_rejection: Option<Arc<dyn Fn(&Rejected<'_>) + Send + Sync>>,
+    pub(crate) on_error: Option<Arc<dyn Fn(&Failed<'_>) + Send + Sync>>,
 }
 
 /// Calls a handler through layers.
@@ -94,6 +96,23 @@ pub struct Rejected<'a> {
     pub message: &'a str,
 }
 
+/// A handler that has failed; see [`Namespace::on_error`](crate::Namespace::on_error).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Failed<'a> {
+    /// Whose handler it was.
+    pub socket: &'a Socket,
+    /// The event's name; `connect` and `disconnect` for the handlers of these.
+    pub event: &'a str,
+    /// The status that the error of an event's handler has over HTTP; 500 for all others.
+    pub status: StatusCode,
+    /// What the error says: the `message` or the `error` of its JSON body, or its text. The client is told no more, and less
+    /// of a panic.
+    pub message: &'a str,
+    /// Whether it has panicked. What the panic says is in the server's log.
+    pub panicked: bool,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct NspOptions {
     pub(crate) order: Order,
@@ -118,6 +137,8 @@ pub(crate) struct Nsp {
     pub(crate) options: NspOptions,
     pub(crate) members: Arc<Table>,
     pub(crate) adapter: Arc<dyn Adapter>,
+    /// Of the whole server.
+    pub(crate) counters: Arc<Counters>,
     ack_id: Arc<AtomicU64>,
     /// Whose pattern its name fits, if it was made for that.
     family: Weak<Family>,
@@ -129,7 +150,12 @@ pub(crate) struct Nsp {
 const SWEEP: Duration = Duration::from_secs(1);
 
 impl Nsp {
-    pub(crate) fn new(name: Arc<str>, handlers: Arc<Handlers>, options: NspOptions) -> Self {
+    pub(crate) fn new(
+        name: Arc<str>,
+        handlers: Arc<Handlers>,
+        options: NspOptions,
+        counters: Arc<Counters>,
+    ) -> Self {
         let observed = !handlers.outgoing.is_empty();
         let history = options
             .recovery
@@ -152,6 +178,7 @@ impl Nsp {
             options,
             members,
             adapter,
+            counters,
             ack_id,
             family: Weak::new(),
             sweeping: AtomicBool::new(false),
@@ -167,12 +194,41 @@ impl Nsp {
     pub(crate) fn broadcast(self: &Arc<Self>, target: &Target, args: EncodedArgs) -> Delivered {
         let Some(history) = self.members.history() else {
             let frame = self.for_target(target, packet_frame(args, &self.name, None));
-            return self.adapter.broadcast(target, &frame);
+            return self.counted(self.adapter.broadcast(target, &frame));
         };
         let make =
             |offset: Option<&str>| self.for_target(target, frame_at(&args, &self.name, offset));
         let delivered = self.adapter.broadcast_and_keep(history, target, &make);
         self.sweep();
+        self.counted(delivered)
+    }
+
+    /// Sends an event to all of a target and tells `answers` what they answer.
+    pub(crate) fn ask(
+        &self,
+        target: &Target,
+        args: EncodedArgs,
+        id: u64,
+        answers: Arc<dyn Answers>,
+    ) {
+        let frame = self.for_target(target, packet_frame(args, &self.name, Some(id)));
+        self.counted(self.adapter.broadcast_with_ack(target, &frame, id, answers));
+    }
+
+    /// Once for all members of a walk.
+    fn counted(&self, delivered: Delivered) -> Delivered {
+        let Delivered {
+            queued,
+            dropped,
+            full,
+        } = delivered;
+        self.counters.add_for(Counted::Emits, "broadcast", 1);
+        self.counters.add(Counted::Deliveries, queued);
+        for (reason, count) in [("volatile", dropped), ("full", full)] {
+            if count > 0 {
+                self.counters.add_for(Counted::Undelivered, reason, count);
+            }
+        }
         delivered
     }
 
@@ -182,6 +238,16 @@ impl Nsp {
             return frame.uncompressed();
         }
         frame.for_many(self.options.compressed_from)
+    }
+
+    /// Counts an event that was for one socket, unless it failed: whoever tells of the error counts it too.
+    pub(super) fn sent(&self, pushed: Pushed) -> Result<(), EmitError> {
+        match pushed {
+            Pushed::Queued => self.counters.add(Counted::Deliveries, 1),
+            Pushed::Dropped => self.counters.add_for(Counted::Undelivered, "volatile", 1),
+            Pushed::Full(_) | Pushed::Closed => {}
+        }
+        pushed.into_result()
     }
 
     /// Sees to it that what is kept is forgotten in time, even if nothing happens any more.

@@ -1,7 +1,7 @@
 //! The namespaces of a server: those that it always has, and those that are made when a client asks for one whose name fits a
 //! pattern.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -9,6 +9,7 @@ use http::Extensions;
 
 use super::nsp::{Handlers, Nsp, NspOptions};
 use super::pattern::Pattern;
+use crate::metrics::Counters;
 use crate::sync::Lock;
 
 #[derive(Debug, Default)]
@@ -80,6 +81,24 @@ impl Nsps {
         self.families.iter().find(|family| *family.name == *pattern)
     }
 
+    /// How many sockets are connected to what was registered.
+    pub(super) fn sockets(&self) -> BTreeMap<String, u64> {
+        let fixed = self
+            .fixed
+            .values()
+            .map(|nsp| (&nsp.name, nsp.members.len()));
+        let families = self.families.iter().map(|family| {
+            let children = family.children();
+            (
+                &family.name,
+                children.iter().map(|nsp| nsp.members.len()).sum(),
+            )
+        });
+        let all = fixed.chain(families);
+        all.map(|(name, count)| (name.to_string(), count as u64))
+            .collect()
+    }
+
     /// The names and patterns that were registered.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let fixed = self.fixed.keys().map(|name| &**name);
@@ -95,6 +114,7 @@ pub(crate) struct Family {
     handlers: Arc<Handlers>,
     options: NspOptions,
     max: usize,
+    pub(super) counters: Arc<Counters>,
     children: Lock<HashMap<Arc<str>, Weak<Nsp>>>,
 }
 
@@ -105,6 +125,7 @@ impl Family {
         handlers: Arc<Handlers>,
         options: NspOptions,
         max: usize,
+        counters: Arc<Counters>,
     ) -> Self {
         Self {
             name,
@@ -112,6 +133,7 @@ impl Family {
             handlers,
             options,
             max,
+            counters,
             children: Lock::default(),
         }
     }
@@ -144,6 +166,7 @@ impl Family {
             Arc::clone(&name),
             Arc::clone(&self.handlers),
             self.options.clone(),
+            Arc::clone(&self.counters),
         );
         let nsp = Arc::new(nsp.of_family(self));
         children.insert(name, Arc::downgrade(&nsp));

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::adapter::AdapterError;
 use crate::engine::EmitError;
+use crate::metrics::{Counted, Counters};
 use crate::protocol::EncodedArgs;
 use crate::rooms::{Room, RoomEvents, Rooms, Scope, Target};
 
@@ -73,6 +74,15 @@ impl Place {
             Self::Nowhere => Vec::new(),
             Self::Nsp(nsp) => vec![Arc::clone(nsp)],
             Self::Family(family) => family.children(),
+        }
+    }
+
+    /// Of the server, if there is one.
+    fn counters(&self) -> Option<&Counters> {
+        match self {
+            Self::Nowhere => None,
+            Self::Nsp(nsp) => Some(&nsp.counters),
+            Self::Family(family) => Some(&family.counters),
         }
     }
 
@@ -152,15 +162,20 @@ impl Broadcast {
     /// Sends an event to all of them, encoded once. Arguments as in [`Socket::emit`].
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         let event = event.as_ref();
-        Emitted::new(match &self.place {
-            Place::Nowhere => Ok(()),
-            Place::Nsp(nsp) => event_args(event, &args).map(|args| self.send(nsp, event, args)),
-            Place::Family(family) => event_args(event, &args).map(|args| {
+        let Some(counters) = self.place.counters() else {
+            return Emitted::nowhere();
+        };
+        let args = event_args(event, &args);
+        let sent = args.map(|args| match &self.place {
+            Place::Nowhere => {}
+            Place::Nsp(nsp) => self.send(nsp, event, args),
+            Place::Family(family) => {
                 for nsp in family.children() {
                     self.send(&nsp, event, args.clone());
                 }
-            }),
-        })
+            }
+        });
+        Emitted::new(sent, counters)
     }
 
     fn send(&self, nsp: &Arc<Nsp>, event: &str, args: EncodedArgs) {
@@ -177,9 +192,12 @@ impl Broadcast {
         event: impl AsRef<str>,
         args: impl Serialize,
     ) -> AckStream<R> {
+        let Some(counters) = self.place.counters() else {
+            return AckStream::failed(None);
+        };
         match event_args(event.as_ref(), &args) {
             Ok(args) => AckStream::ask(self.place.nsps(), &self.target, &args, self.wait),
-            Err(error) => AckStream::failed(Emitted::new(Err(error)).into_result().err()),
+            Err(error) => AckStream::failed(Emitted::new(Err(error), counters).into_result().err()),
         }
     }
 
@@ -257,7 +275,10 @@ impl Broadcast {
     ///
     /// A server without a [cluster](crate::LocalCluster) has no others.
     pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        servers::tell(&self.place.nsps(), event.as_ref(), &args)
+        match self.place.counters() {
+            Some(counters) => servers::tell(&self.place.nsps(), event.as_ref(), &args, counters),
+            None => Emitted::nowhere(),
+        }
     }
 
     /// Asks the other servers, for as long as [`timeout`](Self::timeout) says, and gives what has come until then. Asked at
@@ -413,10 +434,8 @@ impl ToSocket {
 
     /// See [`Socket::emit`].
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        Emitted::new(
-            self.socket
-                .send_event(event.as_ref(), &args, None, self.how),
-        )
+        self.socket
+            .send_event(event.as_ref(), &args, None, self.how)
     }
 
     /// See [`Socket::emit_when_writable`]. One that is [volatile](Self::volatile) does not wait. With a
@@ -433,6 +452,8 @@ impl ToSocket {
         let args = event_args(event.as_ref(), &args);
         let Self { socket, how, wait } = self.clone();
         async move {
+            let counters = &socket.namespace().counters;
+            counters.add_for(Counted::Emits, "socket", 1);
             let sent = match args {
                 Err(error) => Err(error),
                 Ok(args) if how.volatile => socket.send_args(args, how),
@@ -443,7 +464,7 @@ impl ToSocket {
                         .unwrap_or_else(|_| Err(EmitError::Full(socket.queued().bytes))),
                 },
             };
-            Emitted::new(sent).into_result()
+            Emitted::new(sent, counters).into_result()
         }
     }
 

@@ -8,7 +8,7 @@ pub(crate) fn reply(socket: &Socket, id: u64, body: AckBody) {
     let format = socket.namespace().options.ack_format;
     let args = match (format, body.0) {
         (_, Answer::Silent | Answer::Malformed(_)) => return,
-        (AckFormat::Value, Answer::Ok(args) | Answer::Error(args)) => args,
+        (AckFormat::Value, Answer::Ok(args) | Answer::Error(args, _)) => args,
         (AckFormat::Tagged, Answer::Ok(args)) => args.map_json(|list| {
             let value = inner(list);
             format!(
@@ -16,7 +16,7 @@ pub(crate) fn reply(socket: &Socket, id: u64, body: AckBody) {
                 if value.is_empty() { "null" } else { value }
             )
         }),
-        (AckFormat::Tagged, Answer::Error(args)) => args.map_json(|list| match inner(list) {
+        (AckFormat::Tagged, Answer::Error(args, _)) => args.map_json(|list| match inner(list) {
             tagged if tagged.starts_with(r#"{"error":"#) => list.to_owned(),
             value => format!(r#"[{{"error":{value}}}]"#),
         }),
@@ -24,7 +24,7 @@ pub(crate) fn reply(socket: &Socket, id: u64, body: AckBody) {
             "" => "[null]".to_owned(),
             values => format!("[null,{values}]"),
         }),
-        (AckFormat::ErrorFirst, Answer::Error(args)) => args,
+        (AckFormat::ErrorFirst, Answer::Error(args, _)) => args,
     };
     socket.push_owed(EncodedPacket::from_args(
         args,

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::{AckStream, Broadcast, Emitted, Hooks, Nsps, RemoteSocket, ServerAckFuture, Socket};
 use crate::adapter::{AdapterError, BoxFuture};
 use crate::engine::Config;
+use crate::metrics::{Counters, Metrics};
 use crate::protocol::Sid;
 use crate::protocol::socket_io::Limits;
 use crate::rooms::{Rooms, Target};
@@ -65,6 +66,7 @@ pub(crate) struct Server {
     pub(crate) settings: Settings,
     pub(crate) hooks: Hooks,
     pub(crate) nsps: Nsps,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) connections: Arc<dyn Connections>,
 }
 
@@ -223,6 +225,27 @@ impl SocketIo {
     #[must_use]
     pub fn client_count(&self) -> usize {
         self.server().map_or(0, |server| server.connections.count())
+    }
+
+    /// What this server has counted, and how many of what there are now, as plain numbers: for tests and pages of your own. The
+    /// [table](crate::guide::metrics) says what each of them means.
+    ///
+    /// Counters are there whether or not anybody looks, and cost a few additions for each event. To publish them, see the
+    /// feature `metrics`.
+    ///
+    /// ```
+    /// # use axum_socketio::SocketIo;
+    /// # let io = SocketIo::builder().build();
+    /// let metrics = io.metrics();
+    /// assert_eq!(metrics.events_received, 0);
+    /// assert_eq!(metrics.connections["websocket"], 0);
+    /// assert_eq!(metrics.sockets["/"], 0);
+    /// ```
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.server().map_or_else(Metrics::default, |server| {
+            Metrics::read(&server.counters, server.nsps.sockets())
+        })
     }
 
     /// Whether new connections are taken: false from the start of a shutdown. For `/readyz`.

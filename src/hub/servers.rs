@@ -16,6 +16,7 @@ use super::operators::Wait;
 use super::{AckError, Emitted, Nsp};
 use crate::adapter::{self, BoxFuture, ServerSide};
 use crate::engine::EmitError;
+use crate::metrics::Counters;
 use crate::protocol::{Args, ArgsError, EncodedArgs};
 
 /// An event that another server has sent; see [`Namespace::on_server`](crate::Namespace::on_server).
@@ -90,12 +91,18 @@ impl ServerSide for Ears {
 }
 
 /// Tells the other servers.
-pub(super) fn tell<T: Serialize>(nsps: &[Arc<Nsp>], event: &str, args: &T) -> Emitted {
-    Emitted::new(server_args(args).map(|args| {
+pub(super) fn tell<T: Serialize>(
+    nsps: &[Arc<Nsp>],
+    event: &str,
+    args: &T,
+    counters: &Counters,
+) -> Emitted {
+    let told = server_args(args).map(|args| {
         for nsp in nsps {
             nsp.adapter.tell_servers(event, &args);
         }
-    }))
+    });
+    Emitted::new(told, counters)
 }
 
 /// The answers of other servers: what [`Broadcast::server_side_emit_with_ack`](crate::Broadcast::server_side_emit_with_ack)

@@ -7,6 +7,7 @@ use http::Request;
 
 use super::*;
 use crate::engine::{Outbox, Transport};
+use crate::metrics::Counters;
 use crate::protocol::Sid;
 use crate::protocol::engine_io::Revision;
 use crate::rooms::Target;
@@ -26,7 +27,12 @@ fn connected() -> (Socket, Arc<Client>) {
         cluster: None,
         detection: Duration::ZERO,
     };
-    let nsp = Arc::new(Nsp::new("/".into(), Arc::default(), options));
+    let nsp = Arc::new(Nsp::new(
+        "/".into(),
+        Arc::default(),
+        options,
+        Arc::new(Counters::new(1)),
+    ));
     let client = Arc::new(Client::new(
         Sid::from_random([1; 15]),
         Revision::Four,

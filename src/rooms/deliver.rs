@@ -12,8 +12,10 @@ use crate::protocol::Sid;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Delivered {
     pub(crate) queued: usize,
-    /// Volatile, and the transport was not ready; or the outbox was full.
+    /// Volatile, and the transport was not ready.
     pub(crate) dropped: usize,
+    /// The outbox was full.
+    pub(crate) full: usize,
 }
 
 impl Delivered {
@@ -24,10 +26,11 @@ impl Delivered {
         self.add(pushed);
     }
 
-    const fn add(&mut self, pushed: Pushed) {
+    pub(crate) const fn add(&mut self, pushed: Pushed) {
         match pushed {
             Pushed::Queued => self.queued += 1,
-            Pushed::Dropped | Pushed::Full(_) => self.dropped += 1,
+            Pushed::Dropped => self.dropped += 1,
+            Pushed::Full(_) => self.full += 1,
             Pushed::Closed => {}
         }
     }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::response::FORBIDDEN;
 use super::serve::Context;
 use crate::hub::{Allow, ConnectionError, Content, Hooks, reason, words};
+use crate::metrics::Counted;
 
 /// Asks the application. Gives the request with what the answer's extensions add to it, or the answer that refuses it.
 pub(super) async fn admit(
@@ -24,6 +25,8 @@ pub(super) async fn admit(
         parts.extensions.extend(answer.into_parts().0.extensions);
         return Ok(parts);
     }
+    let counters = &context.server.counters;
+    counters.add_for(Counted::RequestsRefused, "FORBIDDEN", 1);
     Err(refuse(&context.server.hooks, &parts, answer).await)
 }
 

@@ -22,7 +22,8 @@ use super::response::{Refusal, accepted, empty, payload};
 use super::switch::switch_protocols;
 use crate::driver::{Entry, Inbound, PollAnswer, PostAnswer, Refused, Sessions};
 use crate::engine::DisconnectReason;
-use crate::hub::{ConnectionError, Hooks, Server, SocketIo};
+use crate::hub::{ConnectionError, Server, SocketIo};
+use crate::metrics::Counted;
 use crate::protocol::engine_io::{self, Payload, Revision, v3};
 
 /// The server, for the time of one request.
@@ -85,7 +86,7 @@ where
             response
         }
         (Ok(response), None) => response,
-        (Err(refusal), seen) => refuse(refusal, hooks, seen.as_deref()),
+        (Err(refusal), seen) => refuse(refusal, &context.server, seen.as_deref()),
     }
 }
 
@@ -100,7 +101,11 @@ fn ask(context: &Context, parts: &Parts) -> Result<Asked, Refusal> {
     }
 }
 
-fn refuse(refusal: Refusal, hooks: &Hooks, request: Option<&Parts>) -> Response<Body> {
+fn refuse(refusal: Refusal, server: &Server, request: Option<&Parts>) -> Response<Body> {
+    let Server {
+        hooks, counters, ..
+    } = server;
+    counters.add_for(Counted::RequestsRefused, refusal.context(), 1);
     tracing::debug!(%refusal, context = refusal.context(), "request refused");
     if let (Some(hook), Some(request)) = (&hooks.refused, request) {
         hook(&ConnectionError {
@@ -167,6 +172,10 @@ where
             return posting.fail(DisconnectReason::TransportError, status);
         }
     };
+    context
+        .server
+        .counters
+        .add(Counted::ReceivedBytes, body.len());
     let Some(packets) = packets(body, binary, revision) else {
         return posting.fail(DisconnectReason::ParseError, StatusCode::BAD_REQUEST);
     };

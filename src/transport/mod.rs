@@ -6,3 +6,4 @@ mod writer;
 
 pub(crate) use polling::{Body, collect};
 pub(crate) use websocket::{End, WebSocket};
+pub(crate) use writer::Written;

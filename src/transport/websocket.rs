@@ -15,7 +15,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::writer::Writer;
+use super::writer::{Writer, Written};
 use crate::engine::Outbox;
 use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::{
@@ -194,6 +194,11 @@ impl WebSocket {
     ) -> (Poll<io::Result<()>>, bool) {
         self.queue_pong();
         self.writer.poll_outbox(&mut self.io, outbox, cx)
+    }
+
+    /// What of the outbox has been written since this was last asked.
+    pub(crate) fn take_written(&mut self) -> Written {
+        self.writer.take_written()
     }
 
     /// Writes what waits here.

@@ -40,13 +40,15 @@ pub(super) struct Writer {
     urgent_offset: usize,
     /// The connection has taken bytes that it may not have sent yet.
     unflushed: bool,
+    /// Not yet asked for.
+    written: Written,
 }
 
 /// What one write has moved, as the outbox counts it.
 #[derive(Clone, Copy, Debug, Default)]
-struct Written {
-    packets: usize,
-    bytes: usize,
+pub(crate) struct Written {
+    pub(crate) packets: usize,
+    pub(crate) bytes: usize,
 }
 
 impl Writer {
@@ -60,6 +62,7 @@ impl Writer {
             urgent: VecDeque::new(),
             urgent_offset: 0,
             unflushed: false,
+            written: Written::default(),
         }
     }
 
@@ -101,7 +104,13 @@ impl Writer {
         let mut written = Written::default();
         let result = self.poll(io, cx, &mut written);
         let refused = outbox.settle(written.packets, written.bytes, result.is_pending());
+        self.written.packets += written.packets;
+        self.written.bytes += written.bytes;
         (result, refused)
+    }
+
+    pub(super) fn take_written(&mut self) -> Written {
+        std::mem::take(&mut self.written)
     }
 
     /// Writes what is queued here.

@@ -17,6 +17,8 @@ example!(auth, "../../examples/auth.rs");
 example!(echo, "../../examples/echo.rs");
 example!(graceful_shutdown, "../../examples/graceful-shutdown.rs");
 example!(hyper_only, "../../examples/hyper-only.rs");
+#[cfg(feature = "metrics")]
+example!(metrics_page, "../../examples/metrics/main.rs");
 example!(todo, "../../examples/todo-shared-handlers.rs");
 example!(tower_layers, "../../examples/tower-layers.rs");
 
@@ -177,4 +179,49 @@ async fn hyper_only_serves_without_axum() {
     assert_eq!(client.ask(r#"["add",1,2]"#).await, "[3]");
     assert_eq!(Http::once(addr, "GET", "/").await.status, 404);
     served.abort();
+}
+
+#[cfg(feature = "metrics")]
+#[tokio::test]
+async fn metrics_are_scraped_and_drawn() {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    let recorder = PrometheusBuilder::new().build_recorder();
+    // The server runs on this thread too.
+    let _recorder = ::metrics::set_default_local_recorder(&recorder);
+    let server = serve(metrics_page::app(recorder.handle())).await;
+    let mut client = Ws::joined(server.addr).await;
+    assert_eq!(client.ask(r#"["message","hello"]"#).await, "[5]");
+    assert_eq!(
+        client.ask(r#"["save"]"#).await,
+        r#"[{"error":"disk full"}]"#
+    );
+    client.ask(r#"["crash"]"#).await;
+    client.ask(r#"["message",5]"#).await;
+
+    let answer = Http::once(server.addr, "GET", "/metrics").await;
+    let kind = answer.header("content-type").unwrap();
+    assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
+    for line in [
+        "chat_characters_total 5",
+        "socketio_events_received_total 4",
+        "socketio_handler_errors_total 1",
+        "socketio_handler_panics_total 1",
+        "socketio_events_rejected_total 1",
+        r#"socketio_sockets{namespace="/"} 1"#,
+    ] {
+        let text = answer.text();
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    // What is drawn is there.
+    let page = Http::once(server.addr, "GET", "/").await;
+    let grafana = include_str!("../../examples/metrics/grafana.json");
+    let drawn = [page.text(), grafana].concat();
+    let words = drawn.split(|c: char| c != '_' && !c.is_alphanumeric());
+    let names: Vec<_> = words.filter(|word| word.starts_with("socketio_")).collect();
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        let name = name.trim_end_matches("_bucket");
+        assert!(answer.text().contains(&format!("# TYPE {name} ")), "{name}");
+    }
 }

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 
 /// From the bottom to the top; a module may use itself and whatever stands before it.
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 16] = [
     "sync",
     "panics",
     "protocol",
     "engine",
     "connection",
+    "metrics",
     "rooms",
     "adapter",
     "hub",
@@ -30,14 +31,28 @@ const NARROW: [(&str, &[&str]); 3] = [
     ("transport", &["sync", "protocol", "engine"]),
     (
         "service",
-        &["protocol", "engine", "hub", "driver", "transport"],
+        &[
+            "protocol",
+            "engine",
+            "metrics",
+            "hub",
+            "driver",
+            "transport",
+        ],
     ),
     // A client: what it knows of the server is the name of a transport.
     ("testing", &["sync", "protocol", "engine"]),
 ];
 
 /// The pure layers: no runtime, no clock, no random numbers.
-const PURE: [&str; 5] = ["sync", "panics", "protocol", "engine", "connection"];
+const PURE: [&str; 6] = [
+    "sync",
+    "panics",
+    "protocol",
+    "engine",
+    "connection",
+    "metrics",
+];
 const IMPURE: [&str; 4] = ["tokio::", "getrandom", "Instant::now", "hyper"];
 
 fn sources(dir: &Path, found: &mut Vec<(String, String)>) {

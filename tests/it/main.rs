@@ -23,6 +23,7 @@ mod heartbeat;
 mod http2;
 mod layers;
 mod limits;
+mod metrics;
 mod mounting;
 mod polling;
 mod races;

@@ -16,6 +16,7 @@ use super::life::{Connected, Ended};
 use crate::engine::{EmitError, Outbox, Pushed, Sending};
 use crate::hub::emit::{How, frame_at};
 use crate::hub::{Grant, Nsp, new_sid};
+use crate::metrics::Counted;
 use crate::panics::let_go;
 use crate::protocol::{EncodedArgs, Sid};
 use crate::rooms::{
@@ -31,6 +32,8 @@ pub(crate) struct Comeback {
     began: u64,
     /// What it comes back to, until it is admitted.
     claimed: Option<Claimed>,
+    /// Its client has come for a socket that is not kept any more.
+    forgotten: bool,
     recovered: bool,
 }
 
@@ -69,21 +72,37 @@ impl Comeback {
     pub(crate) fn new(history: &History, auth: Option<&str>) -> Option<Self> {
         let fresh = new_sid()?;
         let wanted = auth.and_then(|auth| serde_json::from_str::<Wanted<'_>>(auth).ok());
+        let forgotten = wanted.is_some();
         let claimed = wanted.and_then(|wanted| wanted.claim(history));
         Some(match claimed {
             None => Self {
                 pid: fresh,
                 began: 0,
                 claimed: None,
+                forgotten,
                 recovered: false,
             },
             Some((pid, claimed)) => Self {
                 pid,
                 began: claimed.away.began,
                 claimed: Some(claimed),
+                forgotten: false,
                 recovered: true,
             },
         })
+    }
+
+    /// How the counters call it: nothing if its client did not try to come back.
+    const fn outcome(&self) -> Option<&'static str> {
+        match self {
+            Self {
+                recovered: true, ..
+            } => Some("recovered"),
+            Self {
+                forgotten: true, ..
+            } => Some("failed"),
+            Self { .. } => None,
+        }
     }
 
     /// The socket's id, if it comes back.
@@ -188,15 +207,21 @@ impl Socket {
                 Some(Vec::new())
             }
         };
-        let pid = comeback.pid;
+        let (pid, outcome) = (comeback.pid, comeback.outcome());
         drop(comeback);
         let connected = match missed {
-            None => Connected::Outdated,
+            None => {
+                self.counters().add_for(Counted::Recoveries, "failed", 1);
+                Connected::Outdated
+            }
             Some(missed) => {
                 kept.sessions.hold(pid, self.0.member.link.clone());
                 let opened = self.open(Some(pid), missed);
                 self.0.nsp.members.insert(&self.0.member);
                 if opened {
+                    if let Some(outcome) = outcome {
+                        self.counters().add_for(Counted::Recoveries, outcome, 1);
+                    }
                     Connected::Yes
                 } else {
                     Connected::Over
@@ -292,7 +317,7 @@ impl Socket {
         drop(kept);
         drop(forgotten);
         self.0.nsp.sweep();
-        pushed.into_result()
+        self.0.nsp.sent(pushed)
     }
 
     /// The same, as soon as there is room.
@@ -339,9 +364,13 @@ impl Socket {
         };
         let known = unsent.number.is_some() && self.is_known(&history.lock());
         if sent.is_ok() || known {
-            unsent.number = None;
+            let counted = unsent.number.take().is_none();
             self.0.nsp.sweep();
-            return Ok(());
+            return if counted {
+                sent
+            } else {
+                self.0.nsp.sent(Pushed::Queued)
+            };
         }
         sent
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::Socket;
 use crate::engine::{DisconnectReason, Frame};
+use crate::metrics::Counted;
 use crate::protocol::Sid;
 use crate::protocol::socket_io::{EncodedPacket, Kind};
 use crate::rooms::{Forgotten, History};
@@ -109,6 +110,10 @@ impl Socket {
         *state = State::Closed(ended);
         self.0.connected.store(false, Ordering::Release);
         drop(state);
+        if was_connected {
+            self.counters()
+                .add_for(Counted::SocketsDisconnected, reason.as_str(), 1);
+        }
         self.0.nsp.members.remove(&self.0.member);
         if let Some(kept) = &mut kept {
             self.keep(kept, ended, &mut forgotten);

@@ -26,7 +26,8 @@ use super::{
     AckBody, AckFuture, Answered, Asked, BoxHandler, Broadcast, Client, Command, Emitted, Grant,
     Handshake, Kept, Nsp, ToSocket,
 };
-use crate::engine::{DisconnectReason, EmitError, Frame, Queued, Transport};
+use crate::engine::{DisconnectReason, EmitError, Frame, Pushed, Queued, Transport};
+use crate::metrics::{Counted, Counters};
 use crate::protocol::socket_io::EncodedPacket;
 use crate::protocol::websocket::{CloseCode, CloseFrame};
 use crate::protocol::{EncodedArgs, Sid};
@@ -153,7 +154,7 @@ impl Socket {
     /// The event is queued, not awaited; see [`Emitted`] for what may go wrong. Events emitted by one task arrive in
     /// that order.
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        Emitted::new(self.send_event(event.as_ref(), &args, None, How::default()))
+        self.send_event(event.as_ref(), &args, None, How::default())
     }
 
     /// Sends an event as soon as the client's outbox has room for it, where [`emit`](Self::emit) would answer
@@ -411,7 +412,7 @@ impl Socket {
         self.0.member.observe(&frame);
         let sending = self.0.member.outbox.send(frame);
         match select(sending, pin!(self.closed())).await {
-            Either::Left((sent, _)) => sent,
+            Either::Left((sent, _)) => sent.and_then(|()| self.0.nsp.sent(Pushed::Queued)),
             Either::Right(_) => Err(EmitError::Closed),
         }
     }
@@ -424,7 +425,20 @@ impl Socket {
         }
     }
 
+    /// Queues an event now or never, and counts it.
     pub(crate) fn send_event<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        args: &T,
+        id: Option<u64>,
+        how: How,
+    ) -> Emitted {
+        let counters = &self.0.nsp.counters;
+        counters.add_for(Counted::Emits, "socket", 1);
+        Emitted::new(self.try_send_event(event, args, id, how), counters)
+    }
+
+    fn try_send_event<T: Serialize + ?Sized>(
         &self,
         event: &str,
         args: &T,
@@ -446,10 +460,8 @@ impl Socket {
         if !self.connected() {
             return Err(EmitError::Closed);
         }
-        self.0
-            .member
-            .send(how.apply(frame), how.volatile)
-            .into_result()
+        let pushed = self.0.member.send(how.apply(frame), how.volatile);
+        self.0.nsp.sent(pushed)
     }
 
     /// Queues a packet of the protocol's own, whatever the limits.
@@ -467,6 +479,10 @@ impl Socket {
 
     pub(crate) fn member(&self) -> &Arc<Member> {
         &self.0.member
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.nsp.counters
     }
 
     pub(crate) fn namespace(&self) -> &Arc<Nsp> {

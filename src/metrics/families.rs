@@ -1,0 +1,181 @@
+//! Everything that is counted.
+
+use std::collections::BTreeMap;
+
+use super::Counters;
+
+/// A number for each value of a label. Every value is there, also one that has not been met.
+pub type ByLabel = BTreeMap<&'static str, u64>;
+
+/// Numbers that belong together.
+#[derive(Debug)]
+#[cfg_attr(
+    not(feature = "metrics"),
+    expect(dead_code, reason = "only the facade asks for words")
+)]
+pub(crate) struct Family {
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) kind: Kind,
+    /// Nothing, if there is only one number.
+    pub(crate) label: &'static str,
+    /// Of the label.
+    pub(crate) values: &'static [&'static str],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It only grows, as long as the server lives.
+    Counter,
+    /// How many there are now.
+    Gauge,
+}
+
+macro_rules! families {
+    ($(
+        #[doc = $help:literal]
+        $variant:ident $field:ident: $kind:ident $(by $label:ident [$($value:literal),+ $(,)?])?;
+    )+) => {
+        /// What may be counted.
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) enum Counted { $($variant),+ }
+
+        impl Counted {
+            #[cfg(feature = "metrics")]
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// In the order of the variants.
+            pub(crate) const FAMILIES: &[Family] = &[$(Family {
+                name: name!($kind $field),
+                help: $help,
+                kind: Kind::$kind,
+                label: concat!($(stringify!($label))?),
+                values: values!($($($value),+)?),
+            }),+];
+        }
+
+        /// What a server has counted since it was built, and how many of what there are now: see
+        /// [`SocketIo::metrics`](crate::SocketIo::metrics).
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Metrics {
+            $(#[doc = $help] pub $field: number!($($label)?),)+
+            /// Sockets that are connected now, by their namespace; those of a pattern together, by the pattern.
+            pub sockets: BTreeMap<String, u64>,
+        }
+
+        impl Metrics {
+            pub(crate) fn read(counters: &Counters, sockets: BTreeMap<String, u64>) -> Self {
+                Self { $($field: Number::sum(counters.numbers(Counted::$variant)),)+ sockets }
+            }
+        }
+    };
+}
+
+macro_rules! name {
+    (Gauge $field:ident) => {
+        concat!("socketio_", stringify!($field))
+    };
+    (Counter $field:ident) => {
+        concat!("socketio_", stringify!($field), "_total")
+    };
+}
+
+macro_rules! values {
+    () => {
+        &[""]
+    };
+    ($($value:literal),+) => {
+        &[$($value),+]
+    };
+}
+
+macro_rules! number {
+    () => {
+        u64
+    };
+    ($label:ident) => {
+        ByLabel
+    };
+}
+
+families! {
+    /// Connections that are open now.
+    Connections connections: Gauge by transport ["polling", "websocket"];
+    /// Connections that were opened, by their first transport.
+    ConnectionsOpened connections_opened: Counter by transport ["polling", "websocket"];
+    /// Connections that were closed.
+    ConnectionsClosed connections_closed: Counter by reason [
+        "server namespace disconnect", "server shutting down", "ping timeout", "transport close", "transport error",
+        "parse error", "forced close", "slow client",
+    ];
+    /// Requests that were refused; the reasons are those of `on_connection_error`.
+    RequestsRefused requests_refused: Counter by reason [
+        "TRANSPORT_UNKNOWN", "SESSION_UNKNOWN", "BAD_HANDSHAKE_METHOD", "FORBIDDEN", "INVALID_ORIGIN", "UNAVAILABLE",
+        "TOO_MANY_CONNECTIONS", "TOO_MANY_CONNECTIONS_OF_ADDRESS", "UNSUPPORTED_PROTOCOL_VERSION", "WEBSOCKET_VERSION",
+        "PROTOCOL_MISMATCH", "UPGRADE_REFUSED", "TRANSPORT_MISMATCH", "TRANSPORT_HANDSHAKE_ERROR", "BAD_WEBSOCKET_KEY",
+        "NO_UPGRADE", "UPGRADED_ALREADY", "OTHER",
+    ];
+    /// Connections that tried to move from polling to WebSocket.
+    Upgrades upgrades: Counter by outcome ["done", "failed"];
+    /// Sockets that were let into a namespace.
+    SocketsConnected sockets_connected: Counter;
+    /// Sockets that were not let into a namespace.
+    SocketsRefused sockets_refused: Counter by reason ["middleware", "no namespace", "too many namespaces", "internal error"];
+    /// Sockets that have left their namespace.
+    SocketsDisconnected sockets_disconnected: Counter by reason [
+        "client namespace disconnect", "server namespace disconnect", "server shutting down", "ping timeout",
+        "transport close", "transport error", "parse error", "forced close", "slow client",
+    ];
+    /// Sockets that came back after a lost connection, and those that found nothing of theirs any more.
+    Recoveries recoveries: Counter by outcome ["recovered", "failed"];
+    /// Packets of Engine.IO that were received; each attachment is one.
+    ReceivedPackets received_packets: Counter;
+    /// Bytes of the packets that were received.
+    ReceivedBytes received_bytes: Counter;
+    /// Packets of Socket.IO that were written; attachments belong to theirs.
+    SentPackets sent_packets: Counter;
+    /// Bytes of the packets that were written.
+    SentBytes sent_bytes: Counter;
+    /// Events that clients have sent.
+    EventsReceived events_received: Counter;
+    /// Events of clients that no handler is for.
+    EventsUnhandled events_unhandled: Counter;
+    /// Events of clients whose arguments did not fit the handler.
+    EventsRejected events_rejected: Counter;
+    /// Events of clients that a layer kept from the handler.
+    EventsStopped events_stopped: Counter by cause ["rate limit", "timeout", "overload", "other"];
+    /// Handlers of events that have begun and wait for something now.
+    HandlersWaiting handlers_waiting: Gauge;
+    /// Handlers that have returned an error, those of connect and disconnect among them.
+    HandlerErrors handler_errors: Counter;
+    /// Handlers and middleware that have panicked.
+    HandlerPanics handler_panics: Counter;
+    /// Events that the application has emitted: to one socket, or to many at once.
+    Emits emits: Counter by to ["socket", "broadcast"];
+    /// Events that were queued for a client: one for each client of a broadcast.
+    Deliveries deliveries: Counter;
+    /// Events that were not queued for a client; what cannot be encoded is for nobody, and counts once.
+    Undelivered undelivered: Counter by reason ["volatile", "full", "closed", "serialize", "reserved"];
+    /// Acknowledgements that clients have sent.
+    AcksReceived acks_received: Counter;
+    /// Acknowledgements of clients that were waited for in vain.
+    AcksTimedOut acks_timed_out: Counter;
+}
+
+/// How a family shows in [`Metrics`].
+trait Number {
+    fn sum(numbers: impl Iterator<Item = (&'static str, u64)>) -> Self;
+}
+
+impl Number for u64 {
+    fn sum(numbers: impl Iterator<Item = (&'static str, Self)>) -> Self {
+        numbers.map(|(_, number)| number).sum()
+    }
+}
+
+impl Number for ByLabel {
+    fn sum(numbers: impl Iterator<Item = (&'static str, u64)>) -> Self {
+        numbers.collect()
+    }
+}
