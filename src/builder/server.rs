@@ -14,7 +14,7 @@ use crate::hub::{
     SocketIo, Unhandled,
 };
 use crate::metrics::Counters;
-use crate::protocol::socket_io::Limits;
+use crate::protocol::socket_io::{Codec, Limits, Parser};
 use crate::rooms::Recovery;
 
 /// As good as for ever: what a longer time would be added to has no place for the sum.
@@ -50,6 +50,7 @@ impl SocketIo {
             namespaces: Vec::new(),
             settings: Settings {
                 engine: Config::default(),
+                codec: Codec::Default,
                 limits: Limits::default(),
                 path: "/socket.io".to_owned(),
                 max_namespaces: 64,
@@ -62,6 +63,7 @@ impl SocketIo {
                 drain_limit: Duration::from_secs(30),
             },
             options: NspOptions {
+                codec: Codec::Default,
                 order: Order::Started,
                 max_pending: 64,
                 unhandled: Unhandled::Error,
@@ -244,6 +246,13 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
+    /// In which format packets are written, for clients that have been given the same [`Parser`]. Default: the one that every
+    /// client has. Node's `parser`. See [`parser`](crate::parser).
+    pub fn parser(mut self, parser: impl Parser) -> Self {
+        self.settings.codec = Codec::Other(Arc::new(parser));
+        self
+    }
+
     /// How many binary attachments a packet may have. Default: 10, as in Node.
     pub fn max_attachments(mut self, attachments: usize) -> Self {
         self.settings.limits.max_attachments = attachments;
@@ -371,6 +380,7 @@ impl SocketIoBuilder {
             ..
         } = settings.engine;
         options.compressed_from = { settings.engine.compression }.map(|wanted| wanted.least());
+        options.codec = settings.codec.clone();
         options.detection = ping_interval.saturating_add(ping_timeout);
         let nothing = Arc::new(());
         if let Some(allow) = allow {

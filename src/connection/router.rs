@@ -22,7 +22,7 @@ use bytestring::ByteString;
 use super::backlog::{Backlog, Request};
 use super::query;
 use crate::protocol::engine_io::{Message, Revision};
-use crate::protocol::socket_io::{Assembler, Event, Limits, Packet};
+use crate::protocol::socket_io::{Decoding, Event, Limits, Packet};
 use crate::protocol::{Args, DecodeError};
 
 /// A namespace of revision 3 may have so much of a query behind it, in bytes.
@@ -32,7 +32,7 @@ const MAX_QUERY: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Router<T> {
     entries: Vec<Entry<T>>,
-    assembler: Assembler,
+    decoding: Decoding,
     revision: Revision,
     limits: Limits,
     max_namespaces: usize,
@@ -100,10 +100,15 @@ pub(crate) enum Violation {
 }
 
 impl<T: Clone + PartialEq> Router<T> {
-    pub(crate) fn new(revision: Revision, limits: Limits, max_namespaces: usize) -> Self {
+    pub(crate) fn new(
+        decoding: Decoding,
+        revision: Revision,
+        limits: Limits,
+        max_namespaces: usize,
+    ) -> Self {
         Self {
             entries: Vec::new(),
-            assembler: Assembler::default(),
+            decoding,
             revision,
             limits,
             max_namespaces,
@@ -152,13 +157,13 @@ impl<T: Clone + PartialEq> Router<T> {
 
     fn assemble(&mut self, message: Message) -> Result<Option<Packet>, DecodeError> {
         if self.revision.is_four() {
-            return self.assembler.feed(message, &self.limits);
+            return self.decoding.feed(message, &self.limits);
         }
         let limits = Limits {
             max_nsp_len: self.limits.max_nsp_len + MAX_QUERY,
             ..self.limits
         };
-        let Some(mut packet) = self.assembler.feed(message, &limits)? else {
+        let Some(mut packet) = self.decoding.feed(message, &limits)? else {
             return Ok(None);
         };
         query::split(&mut packet);
@@ -408,11 +413,13 @@ impl<T> State<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::socket_io::Codec;
 
     type Fed = Result<Option<Route<u8>>, Violation>;
 
     fn router() -> Router<u8> {
-        Router::new(Revision::Four, Limits::default(), 2)
+        let decoding = Codec::Default.decoding();
+        Router::new(decoding, Revision::Four, Limits::default(), 2)
     }
 
     /// A router whose namespace `/` is joined by socket 1.

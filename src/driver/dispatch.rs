@@ -17,7 +17,7 @@ use crate::hub::{
 };
 use crate::metrics::{Counted, Counters};
 use crate::protocol::engine_io::Message;
-use crate::protocol::socket_io::{EncodedPacket, Event, Kind};
+use crate::protocol::socket_io::{Event, Kind};
 
 /// What an event that waits costs beside its own bytes.
 const OVERHEAD: usize = 128;
@@ -40,7 +40,9 @@ pub(super) struct Dispatch {
 impl Dispatch {
     pub(super) fn new(server: Arc<Server>, client: Arc<Client>) -> Self {
         let settings = &server.settings;
-        let router = Router::new(client.revision, settings.limits, settings.max_namespaces);
+        let decoding = settings.codec.decoding();
+        let (limits, max) = (settings.limits, settings.max_namespaces);
+        let router = Router::new(decoding, client.revision, limits, max);
         Self {
             server,
             client,
@@ -144,7 +146,8 @@ impl Dispatch {
     }
 
     fn tell_disconnected(socket: &Socket) {
-        socket.push_owed(EncodedPacket::plain(Kind::Disconnect, socket.nsp(), None));
+        let codec = &socket.namespace().options.codec;
+        socket.push_owed(codec.plain(Kind::Disconnect, socket.nsp(), None));
     }
 
     /// The server disconnects all sockets of the connection.
@@ -364,7 +367,8 @@ impl Dispatch {
         self.server
             .counters
             .add_for(Counted::SocketsRefused, reason, 1);
-        let packet = EncodedPacket::plain(Kind::ConnectError, nsp, Some(body));
+        let codec = &self.server.settings.codec;
+        let packet = codec.plain(Kind::ConnectError, nsp, Some(body));
         self.client.outbox.push_owed(Frame::new(packet));
     }
 

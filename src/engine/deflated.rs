@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::Frame;
+use super::{Frame, Part};
 use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::{Deflater, Header, Opcode};
 
@@ -48,26 +48,43 @@ impl Frame {
         match &self.deflated {
             None if !self.has_over(deflater.threshold()) => {}
             Some(shared) if deflater.is_shared() => {
-                shared.get_or_init(|| self.parts(deflater));
+                shared.get_or_init(|| self.deflate(deflater));
             }
             Some(shared) if matches!(shared.get(), Some(None)) => {}
-            _ => self.deflated = Some(Arc::new(OnceLock::from(self.parts(deflater)))),
+            _ => self.deflated = Some(Arc::new(OnceLock::from(self.deflate(deflater)))),
         }
     }
 
     fn has_over(&self, threshold: usize) -> bool {
-        self.text().len() >= threshold || self.binary().any(|data| data.len() >= threshold)
+        self.parts().any(|part| part.data().len() >= threshold)
     }
 
-    fn parts(&self, deflater: &mut Deflater) -> Option<Parts> {
-        let mut part = |opcode: Opcode, data: &[u8]| {
-            let data = deflater.deflate(data)?;
-            let header = Header::new(opcode, data.len()).compressed();
+    fn deflate(&self, deflater: &mut Deflater) -> Option<Parts> {
+        let deflate = |part: Part<'_>| {
+            let data = deflater.deflate(part.data())?;
+            let header = Header::new(part.opcode(), data.len()).compressed();
             Some([header.as_slice(), &data].concat().into())
         };
-        let text = part(Opcode::Text, self.text());
-        let binary = self.binary().map(|data| part(Opcode::Binary, data));
-        let parts: Box<[_]> = std::iter::once(text).chain(binary).collect();
+        // Where the text would be, there is nothing.
+        let no_text = self.is_of_another_parser().then_some(None);
+        let parts = no_text.into_iter().chain(self.parts().map(deflate));
+        let parts: Box<[_]> = parts.collect();
         parts.iter().any(Option::is_some).then_some(Parts(parts))
+    }
+}
+
+impl Part<'_> {
+    fn data(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text,
+            Self::Binary(attachment) => attachment.data(),
+        }
+    }
+
+    const fn opcode(&self) -> Opcode {
+        match self {
+            Self::Text(_) => Opcode::Text,
+            Self::Binary(_) => Opcode::Binary,
+        }
     }
 }

@@ -3,27 +3,39 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::deflated::{Deflated, Form};
 use crate::protocol::Written;
-use crate::protocol::engine_io::{Revision, v3};
-use crate::protocol::socket_io::EncodedPacket;
+use crate::protocol::engine_io::{Message, Packet, Revision, v3};
+use crate::protocol::socket_io::{Encoded, EncodedPacket};
 use crate::protocol::websocket::{Header, Opcode};
 
 /// A Socket.IO packet ready to be written: cloning it shares the bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
-    /// The WebSocket header, then the Engine.IO text packet.
+    /// The WebSocket header, then the Engine.IO text packet. Empty if the messages are of another parser.
     text: Written,
+    /// What follows the text; of another parser, all messages.
     attachments: Option<Arc<[Attachment]>>,
     /// Where some connection may want it compressed.
     pub(super) deflated: Option<Deflated>,
 }
 
+/// A part of a frame that is an Engine.IO packet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part<'f> {
+    /// As text, digit first.
+    Text(&'f [u8]),
+    Binary(&'f Attachment),
+}
+
 #[derive(Debug)]
-struct Attachment {
+pub(crate) struct Attachment {
     header: Header,
+    /// Of a text message, which only other parsers have here, the Engine.IO packet.
     data: Bytes,
+    is_text: bool,
     /// Made when the first polling client needs it, then shared.
     base64: OnceLock<String>,
     /// The whole frame as revision 3 has it, and that of clients which want text; made and shared likewise.
@@ -32,20 +44,34 @@ struct Attachment {
 }
 
 impl Frame {
-    pub(crate) fn new(packet: EncodedPacket) -> Self {
+    pub(crate) fn new(packet: impl Into<Encoded>) -> Self {
+        match packet.into() {
+            Encoded::Packet(packet) => Self::of_packet(packet),
+            Encoded::Messages(messages) => Self::of_messages(messages),
+        }
+    }
+
+    fn of_packet(packet: EncodedPacket) -> Self {
         let header = Header::new(Opcode::Text, packet.text_len());
         let (text, attachments) = packet.finish(header.as_slice());
-        let attachments = attachments.into_iter().map(|data| Attachment {
-            header: Header::new(Opcode::Binary, data.len()),
-            data,
-            base64: OnceLock::new(),
-            three: OnceLock::new(),
-            three_text: OnceLock::new(),
-        });
+        let attachments = attachments.into_iter().map(Attachment::binary);
         let attachments = (attachments.len() > 0).then(|| attachments.collect());
         Self {
             text,
             attachments,
+            deflated: None,
+        }
+    }
+
+    fn of_messages(messages: Vec<Message>) -> Self {
+        let mut messages: Vec<_> = messages.into_iter().map(Attachment::from).collect();
+        if messages.is_empty() {
+            // A frame is written until it has been written: it cannot be nothing.
+            messages.push(Attachment::text(&Packet::Noop));
+        }
+        Self {
+            text: Written::default(),
+            attachments: Some(messages.into()),
             deflated: None,
         }
     }
@@ -56,7 +82,7 @@ impl Frame {
 
     /// How many Engine.IO packets it is: its text and each of its attachments.
     pub(crate) fn packets(&self) -> usize {
-        1 + self.attachments().len()
+        usize::from(!self.text.is_empty()) + self.attachments().len()
     }
 
     /// How many bytes of payload it carries, all its parts together.
@@ -65,7 +91,7 @@ impl Frame {
         self.text.len() + attachments
     }
 
-    /// The Engine.IO text packet.
+    /// The Engine.IO text packet of the default parser.
     pub(crate) fn text(&self) -> &[u8] {
         let header = Header::len_of(&self.text);
         self.text.get(header..).unwrap_or_default()
@@ -89,7 +115,7 @@ impl Frame {
             return &self.text;
         };
         match self.attachments().get(rest / 2) {
-            Some(attachment) => attachment.part(rest % 2 == 0, revision),
+            Some(attachment) => attachment.chunk(rest.is_multiple_of(2), revision),
             None => &[],
         }
     }
@@ -107,40 +133,98 @@ impl Frame {
         }
     }
 
-    /// The attachments as a polling payload carries them: standard base64, without the leading `b`.
-    pub(crate) fn base64(&self) -> impl Iterator<Item = &str> {
-        self.attachments().iter().map(Attachment::base64)
+    /// The packets it is, in order.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let text = (!self.text.is_empty()).then(|| Part::Text(self.text()));
+        let attachments = self.attachments().iter().map(Attachment::part);
+        text.into_iter().chain(attachments)
     }
 
-    /// The attachments as they are.
-    pub(crate) fn binary(&self) -> impl Iterator<Item = &[u8]> {
-        self.attachments()
-            .iter()
-            .map(|attachment| &*attachment.data)
+    /// Whether it has no text of its own: all of it is attachments.
+    pub(super) fn is_of_another_parser(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// The messages that another parser has written.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = Message> {
+        self.attachments().iter().filter_map(Attachment::message)
     }
 }
 
 impl Attachment {
-    fn base64(&self) -> &str {
+    fn binary(data: Bytes) -> Self {
+        Self {
+            header: Header::new(Opcode::Binary, data.len()),
+            data,
+            is_text: false,
+            base64: OnceLock::new(),
+            three: OnceLock::new(),
+            three_text: OnceLock::new(),
+        }
+    }
+
+    fn text(packet: &Packet) -> Self {
+        let data = packet.encode_text().into_bytes();
+        Self {
+            header: Header::new(Opcode::Text, data.len()),
+            data,
+            is_text: true,
+            base64: OnceLock::new(),
+            three: OnceLock::new(),
+            three_text: OnceLock::new(),
+        }
+    }
+
+    fn part(&self) -> Part<'_> {
+        if self.is_text {
+            Part::Text(&self.data)
+        } else {
+            Part::Binary(self)
+        }
+    }
+
+    /// The data as it is.
+    pub(crate) fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// The data as a polling payload carries it: standard base64, without the leading `b`.
+    pub(crate) fn base64(&self) -> &str {
         let encode = || base64_simd::STANDARD.encode_to_string(&self.data);
         self.base64.get_or_init(encode)
     }
 
-    /// The head of its WebSocket frame, or the rest. In revision 3 the head is all: few clients are worth a copy, but not a
-    /// third chunk for all others.
-    fn part(&self, head: bool, revision: Revision) -> &[u8] {
-        match (revision, head) {
-            (Revision::Four, true) => self.header.as_slice(),
-            (Revision::Four, false) => &self.data,
-            (Revision::Three { base64: false }, true) => self.three.get_or_init(|| {
+    /// The head of its WebSocket frame, or the rest. In revision 3 the head is all of a binary one: few clients are worth a
+    /// copy, but not a third chunk for all others.
+    fn chunk(&self, head: bool, revision: Revision) -> &[u8] {
+        let plain = if head {
+            self.header.as_slice()
+        } else {
+            &self.data
+        };
+        match revision {
+            Revision::Four => plain,
+            Revision::Three { .. } if self.is_text => plain,
+            Revision::Three { .. } if !head => &[],
+            Revision::Three { base64: false } => self.three.get_or_init(|| {
                 let payload = [&[v3::MESSAGE], &*self.data];
                 framed(Opcode::Binary, payload)
             }),
-            (Revision::Three { base64: true }, true) => self.three_text.get_or_init(|| {
+            Revision::Three { base64: true } => self.three_text.get_or_init(|| {
                 let payload = [b"b4", self.base64().as_bytes()];
                 framed(Opcode::Text, payload)
             }),
-            (Revision::Three { .. }, false) => &[],
+        }
+    }
+
+    fn message(&self) -> Option<Message> {
+        if !self.is_text {
+            return Some(Message::Binary(self.data.clone()));
+        }
+        let text = ByteString::try_from(self.data.clone()).ok()?;
+        match Packet::decode_text(text) {
+            Ok(Packet::Message(message)) => Some(message),
+            _ => None,
         }
     }
 }
@@ -148,4 +232,61 @@ impl Attachment {
 fn framed(opcode: Opcode, [kind, data]: [&[u8]; 2]) -> Box<[u8]> {
     let header = Header::new(opcode, kind.len() + data.len());
     [header.as_slice(), kind, data].concat().into()
+}
+
+impl From<Message> for Attachment {
+    fn from(message: Message) -> Self {
+        match message {
+            Message::Binary(data) => Self::binary(data),
+            text @ Message::Text(_) => Self::text(&Packet::Message(text)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn websocket(frame: &Frame) -> Vec<u8> {
+        (0..frame.chunks())
+            .flat_map(|index| frame.chunk(index, Form::Plain(Revision::Four)).to_vec())
+            .collect()
+    }
+
+    /// The packets of it, as a polling payload has them.
+    fn polling(frame: &Frame) -> Vec<u8> {
+        let parts = frame.parts().map(|part| match part {
+            Part::Text(text) => text.to_vec(),
+            Part::Binary(attachment) => format!("b{}", attachment.base64()).into_bytes(),
+        });
+        parts.collect::<Vec<_>>().join(&b'\x1e')
+    }
+
+    #[test]
+    fn messages_of_another_parser_are_written_in_their_order_and_kind() {
+        let binary = Message::Binary(Bytes::from_static(b"\x01\x02\x03"));
+        let text = Message::Text("x".into());
+        let messages = vec![binary.clone(), text.clone(), binary.clone()];
+        let frame = Frame::new(Encoded::Messages(messages.clone()));
+        assert_eq!(
+            websocket(&frame),
+            b"\x82\x03\x01\x02\x03\x81\x024x\x82\x03\x01\x02\x03"
+        );
+        assert_eq!(polling(&frame), b"bAQID\x1e4x\x1ebAQID");
+        assert_eq!((frame.packets(), frame.size()), (3, 8));
+        assert_eq!(frame.messages().collect::<Vec<_>>(), messages);
+    }
+
+    #[test]
+    fn a_parser_that_writes_nothing_sends_what_says_nothing() {
+        let frame = Frame::new(Encoded::Messages(Vec::new()));
+        assert_eq!(websocket(&frame), b"\x81\x016");
+        assert_eq!(polling(&frame), b"6");
+        assert_eq!(frame.messages().count(), 0);
+    }
+
+    #[test]
+    fn a_frame_is_five_words() {
+        assert_eq!(size_of::<Frame>(), 5 * size_of::<usize>());
+    }
 }

@@ -15,7 +15,7 @@ mod session;
 pub(crate) use config::Config;
 pub use config::Transport;
 pub(crate) use deflated::Form;
-pub(crate) use frame::Frame;
+pub(crate) use frame::{Frame, Part};
 pub use outbox::{EmitError, Queued};
 pub(crate) use outbox::{Outbox, Pushed, give_back};
 pub use reason::DisconnectReason;

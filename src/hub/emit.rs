@@ -3,10 +3,11 @@
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 
+use super::Nsp;
 use crate::engine::{EmitError, Frame};
 use crate::metrics::{Counted, Counters};
 use crate::protocol::EncodedArgs;
-use crate::protocol::socket_io::{EncodedPacket, Kind, reserved};
+use crate::protocol::socket_io::{Kind, reserved};
 
 /// What became of an emit. May be ignored: every failure is counted and traced whether or not anybody looks.
 ///
@@ -96,7 +97,7 @@ impl How {
 
 /// Encodes an event, once for all its recipients.
 pub(crate) fn event_frame<T: serde::Serialize + ?Sized>(
-    nsp: &str,
+    nsp: &Nsp,
     event: &str,
     args: &T,
     id: Option<u64>,
@@ -116,7 +117,7 @@ pub(crate) fn event_args<T: serde::Serialize + ?Sized>(
 }
 
 /// Makes the packet of a namespace that has a history, with the offset as the last argument.
-pub(crate) fn frame_at(args: &EncodedArgs, nsp: &str, offset: Option<&str>) -> Frame {
+pub(crate) fn frame_at(args: &EncodedArgs, nsp: &Nsp, offset: Option<&str>) -> Frame {
     let mut args = args.clone();
     if let Some(offset) = offset {
         // A text always has a form in JSON.
@@ -126,6 +127,6 @@ pub(crate) fn frame_at(args: &EncodedArgs, nsp: &str, offset: Option<&str>) -> F
 }
 
 /// Makes the packet of one namespace of it.
-pub(crate) fn packet_frame(args: EncodedArgs, nsp: &str, id: Option<u64>) -> Frame {
-    Frame::new(EncodedPacket::from_args(args, Kind::Event, nsp, id))
+pub(crate) fn packet_frame(args: EncodedArgs, nsp: &Nsp, id: Option<u64>) -> Frame {
+    Frame::new(nsp.options.codec.packet(args, Kind::Event, &nsp.name, id))
 }

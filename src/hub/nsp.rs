@@ -18,6 +18,7 @@ use crate::adapter::BoxFuture;
 use crate::adapter::{Adapter, Answers, LocalCluster, Memory};
 use crate::engine::{EmitError, Frame, Pushed};
 use crate::metrics::{Counted, Counters};
+use crate::protocol::socket_io::Codec;
 use crate::protocol::{EncodedArgs, Sid};
 use crate::rooms::{Delivered, History, Log, Recovery, Table, Target};
 
@@ -115,6 +116,7 @@ pub struct Failed<'a> {
 
 #[derive(Clone, Debug)]
 pub(crate) struct NspOptions {
+    pub(crate) codec: Codec,
     pub(crate) order: Order,
     pub(crate) max_pending: usize,
     pub(crate) unhandled: Unhandled,
@@ -193,11 +195,10 @@ impl Nsp {
     /// Sends an event to all of a target.
     pub(crate) fn broadcast(self: &Arc<Self>, target: &Target, args: EncodedArgs) -> Delivered {
         let Some(history) = self.members.history() else {
-            let frame = self.for_target(target, packet_frame(args, &self.name, None));
+            let frame = self.for_target(target, packet_frame(args, self, None));
             return self.counted(self.adapter.broadcast(target, &frame));
         };
-        let make =
-            |offset: Option<&str>| self.for_target(target, frame_at(&args, &self.name, offset));
+        let make = |offset: Option<&str>| self.for_target(target, frame_at(&args, self, offset));
         let delivered = self.adapter.broadcast_and_keep(history, target, &make);
         self.sweep();
         self.counted(delivered)
@@ -211,7 +212,7 @@ impl Nsp {
         id: u64,
         answers: Arc<dyn Answers>,
     ) {
-        let frame = self.for_target(target, packet_frame(args, &self.name, Some(id)));
+        let frame = self.for_target(target, packet_frame(args, self, Some(id)));
         self.counted(self.adapter.broadcast_with_ack(target, &frame, id, answers));
     }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use super::Socket;
 use crate::engine::Frame;
 use crate::panics::guarded;
+use crate::protocol::socket_io::{Codec, Decoding, Event, Limits, Packet, Parser};
 
 /// An event that is emitted to one socket; see [`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing).
 #[derive(Debug)]
@@ -33,10 +34,21 @@ impl OutgoingHooks {
     }
 
     pub(super) fn call(&self, socket: &Socket, frame: &Frame) {
-        let Some(json) = json(frame.text(), socket.nsp()) else {
-            return;
-        };
-        let event = &name(json);
+        match &socket.namespace().options.codec {
+            Codec::Default => {
+                if let Some(json) = json(frame.text(), socket.nsp()) {
+                    self.show(socket, &name(json), json);
+                }
+            }
+            Codec::Other(parser) => {
+                if let Some(event) = read(&**parser, frame) {
+                    self.show(socket, event.name(), event.args().json());
+                }
+            }
+        }
+    }
+
+    fn show(&self, socket: &Socket, event: &str, json: &str) {
         let outgoing = Outgoing {
             socket,
             event,
@@ -53,6 +65,23 @@ impl fmt::Debug for OutgoingHooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("OutgoingHooks").field(&self.0.len()).finish()
     }
+}
+
+/// Reads what another parser has written, which is seldom asked for: so nothing is kept beside it.
+fn read(parser: &dyn Parser, frame: &Frame) -> Option<Event> {
+    let limits = Limits::none();
+    let mut decoding = Decoding::Other(parser.decoder());
+    for message in frame.messages() {
+        match decoding.feed(message, &limits) {
+            Ok(Some(Packet::Event { event, .. })) => return Some(event),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, ?parser, "the parser cannot read what it has written");
+                return None;
+            }
+        }
+    }
+    None
 }
 
 /// The array of an event that was encoded here.
@@ -84,7 +113,8 @@ fn name(json: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::emit::event_frame;
+    use crate::protocol::EncodedArgs;
+    use crate::protocol::socket_io::{EncodedPacket, Kind};
 
     #[test]
     fn an_event_is_found_in_its_packet() {
@@ -98,7 +128,9 @@ mod tests {
                 for id in [None, Some(17)] {
                     let image = bytes::Bytes::from_static(b"x");
                     let args = (1, crate::protocol::Binary::from(image));
-                    let frame = event_frame(nsp, event, &args, id).unwrap();
+                    let args = EncodedArgs::event(event, &args).unwrap();
+                    let packet = EncodedPacket::from_args(args, Kind::Event, nsp, id);
+                    let frame = Frame::new(packet);
                     let json = json(frame.text(), nsp).unwrap();
                     let placeholder = r#"{"_placeholder":true,"num":0}"#;
                     assert_eq!(json, format!("[{json_name},1,{placeholder}]"));

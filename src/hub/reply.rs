@@ -1,12 +1,12 @@
 //! An acknowledgement on its way to the client.
 
 use super::{AckBody, AckFormat, Answer, Socket};
-use crate::protocol::socket_io::{EncodedPacket, Kind};
+use crate::protocol::socket_io::Kind;
 
 /// Sends what a handler answered, in the server's format.
 pub(crate) fn reply(socket: &Socket, id: u64, body: AckBody) {
-    let format = socket.namespace().options.ack_format;
-    let args = match (format, body.0) {
+    let options = &socket.namespace().options;
+    let args = match (options.ack_format, body.0) {
         (_, Answer::Silent | Answer::Malformed(_)) => return,
         (AckFormat::Value, Answer::Ok(args) | Answer::Error(args, _)) => args,
         (AckFormat::Tagged, Answer::Ok(args)) => args.map_json(|list| {
@@ -26,12 +26,8 @@ pub(crate) fn reply(socket: &Socket, id: u64, body: AckBody) {
         }),
         (AckFormat::ErrorFirst, Answer::Error(args, _)) => args,
     };
-    socket.push_owed(EncodedPacket::from_args(
-        args,
-        Kind::Ack,
-        socket.nsp(),
-        Some(id),
-    ));
+    let nsp = socket.nsp();
+    socket.push_owed(options.codec.packet(args, Kind::Ack, nsp, Some(id)));
 }
 
 /// The text between the brackets of an array.

@@ -14,7 +14,7 @@ use crate::adapter::{AdapterError, BoxFuture};
 use crate::engine::Config;
 use crate::metrics::{Counters, Metrics};
 use crate::protocol::Sid;
-use crate::protocol::socket_io::Limits;
+use crate::protocol::socket_io::{Codec, Limits};
 use crate::rooms::{Rooms, Target};
 
 /// A Socket.IO server, and the handle to it: cloning it is cheap, and it may be kept anywhere.
@@ -47,6 +47,7 @@ enum Reference {
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) engine: Config,
+    pub(crate) codec: Codec,
     pub(crate) limits: Limits,
     pub(crate) path: String,
     pub(crate) max_namespaces: usize,

@@ -10,11 +10,13 @@ use crate::engine::{Outbox, Transport};
 use crate::metrics::Counters;
 use crate::protocol::Sid;
 use crate::protocol::engine_io::Revision;
+use crate::protocol::socket_io::Codec;
 use crate::rooms::Target;
 
 /// A socket whose client reads nothing.
 fn connected() -> (Socket, Arc<Client>) {
     let options = NspOptions {
+        codec: Codec::Default,
         order: Order::Started,
         max_pending: 1,
         unhandled: Unhandled::Error,

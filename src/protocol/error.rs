@@ -50,6 +50,9 @@ pub enum DecodeError {
     /// The payload is not JSON; holds the parser's words.
     #[error("malformed JSON: {0}")]
     Json(String),
+    /// The message is not of the format of a [`Parser`](crate::parser::Parser); holds its words.
+    #[error("malformed packet: {0}")]
+    Malformed(String),
     /// The event's name is neither a string nor a number.
     #[error("invalid event name")]
     EventName,

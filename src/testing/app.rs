@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum_core::body::Body;
@@ -16,6 +17,7 @@ use tower::util::{BoxCloneSyncService, ServiceExt};
 use tower::{BoxError, Service};
 
 use super::{Connect, TestRequest};
+use crate::protocol::socket_io::{Codec, Parser};
 
 /// How much either side may write before the other reads, in bytes.
 const BUFFER: usize = 64 * 1024;
@@ -26,6 +28,7 @@ const BUFFER: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct TestApp {
     service: BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>,
+    pub(super) codec: Codec,
     pub(super) limit: Duration,
     pub(super) quiet: Duration,
 }
@@ -45,9 +48,17 @@ impl TestApp {
         let service = service.map_response(|response: Response<B>| response.map(Body::new));
         Self {
             service: BoxCloneSyncService::new(service),
+            codec: Codec::Default,
             limit: Duration::from_secs(5),
             quiet: Duration::from_millis(100),
         }
+    }
+
+    /// The clients' [`Parser`]: that of the server, if it has one.
+    #[must_use]
+    pub fn parser(mut self, parser: impl Parser) -> Self {
+        self.codec = Codec::Other(Arc::new(parser));
+        self
     }
 
     /// How long anything that must happen may take, in tokio's time. Default: 5 s.

@@ -14,7 +14,7 @@ use super::expect::{Expect, fail};
 use super::state::{Back, Socket};
 use super::{Disconnected, Join, TestApp};
 use crate::protocol::engine_io::Packet;
-use crate::protocol::socket_io::{EncodedPacket, Kind};
+use crate::protocol::socket_io::Kind;
 use crate::protocol::{Args, EncodeError, EncodedArgs, Sid};
 
 /// A future of this module, in a box so that it borrows nothing but the client: the arguments it was made with may go.
@@ -206,14 +206,14 @@ impl TestClient {
             if !self.is_connected() {
                 return;
             }
-            let leave = EncodedPacket::plain(Kind::Disconnect, &self.nsp, None);
-            let mut number = shared.send_packet(&leave);
+            let leave = shared.codec.plain(Kind::Disconnect, &self.nsp, None);
+            let mut number = shared.send_packet(leave);
             let alone = shared.update(|state| {
                 state.socket(&self.nsp).ended = Some(Disconnected::ByClient);
                 state.is_alone()
             });
             if alone {
-                number = shared.send(ByteString::from_static(Packet::CLOSE), Vec::new());
+                number = shared.send(vec![Packet::Close]);
             }
             let what = "the server to take the disconnect in";
             expect
@@ -309,8 +309,8 @@ impl TestClient {
         }
         match args {
             Ok(args) => {
-                let packet = EncodedPacket::from_args(args, kind, &self.nsp, id);
-                self.connection.shared.send_packet(&packet)
+                let shared = &self.connection.shared;
+                shared.send_packet(shared.codec.packet(args, kind, &self.nsp, id))
             }
             Err(error) => fail(format_args!("cannot send: {error}")),
         }

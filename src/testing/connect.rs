@@ -17,7 +17,7 @@ use super::state::Back;
 use super::{Disconnected, TestApp, TestClient, Waiting, polling, websocket};
 use crate::engine::Transport;
 use crate::protocol::Sid;
-use crate::protocol::socket_io::{EncodedPacket, Kind};
+use crate::protocol::socket_io::Kind;
 
 /// Why a client could not connect.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -339,7 +339,8 @@ impl Joining {
         if !shared.with(|state| state.join(&nsp, back)) {
             expect.fail(format_args!("{nsp} has been joined over this connection"));
         }
-        shared.send_packet(&EncodedPacket::plain(Kind::Connect, &nsp, auth.as_deref()));
+        let auth = auth.as_deref();
+        shared.send_packet(shared.codec.plain(Kind::Connect, &nsp, auth));
         let answer = shared.until(|state| {
             let socket = state.socket(&nsp);
             let ended = socket.ended.map(|reason| Err(ConnectError::Closed(reason)));

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use bytestring::ByteString;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::state::{Disconnected, State};
 use crate::protocol::engine_io::Packet;
-use crate::protocol::socket_io::EncodedPacket;
+use crate::protocol::socket_io::{Codec, Encoded};
 use crate::sync::Lock;
 
 /// What its task and its clients share.
 #[derive(Debug)]
 pub(super) struct Shared {
+    pub(super) codec: Codec,
     state: Lock<State>,
     /// Told whenever the state has changed.
     changed: watch::Sender<()>,
@@ -26,15 +25,16 @@ pub(super) struct Shared {
 pub(super) struct Outgoing {
     /// Which one it is, counted from 1.
     pub(super) number: u64,
-    pub(super) text: ByteString,
-    pub(super) attachments: Vec<Bytes>,
+    /// What it is made of.
+    pub(super) packets: Vec<Packet>,
 }
 
 impl Shared {
-    pub(super) fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Outgoing>) {
+    pub(super) fn new(codec: Codec) -> (Arc<Self>, mpsc::UnboundedReceiver<Outgoing>) {
         let (outgoing, to_send) = mpsc::unbounded_channel();
         let shared = Self {
-            state: Lock::new(State::new()),
+            state: Lock::new(State::new(codec.decoding())),
+            codec,
             changed: watch::Sender::new(()),
             outgoing,
         };
@@ -66,21 +66,20 @@ impl Shared {
     }
 
     /// Sends a packet, and gives its number.
-    pub(super) fn send(&self, text: ByteString, attachments: Vec<Bytes>) -> u64 {
+    pub(super) fn send(&self, packets: Vec<Packet>) -> u64 {
         self.with(|state| {
             state.sent += 1;
             // Nobody receives it when the connection is over.
             let _ = self.outgoing.send(Outgoing {
                 number: state.sent,
-                text,
-                attachments,
+                packets,
             });
             state.sent
         })
     }
 
-    pub(super) fn send_packet(&self, packet: &EncodedPacket) -> u64 {
-        self.send(packet.text().into(), packet.attachments().to_vec())
+    pub(super) fn send_packet(&self, packet: Encoded) -> u64 {
+        self.send(packets(packet))
     }
 
     /// Waits until the server has taken a packet in, or can do so no more.
@@ -103,10 +102,22 @@ impl Shared {
     pub(super) fn receive(&self, packet: Packet) -> Option<Disconnected> {
         let (answer, ended) = self.update(|state| (state.receive(packet), state.ended));
         if let Some(answer) = answer {
-            self.send(answer.encode_text(), Vec::new());
+            self.send(vec![answer]);
         }
         ended
     }
+}
+
+/// What is to be sent for a packet.
+fn packets(packet: Encoded) -> Vec<Packet> {
+    let packet = match packet {
+        Encoded::Packet(packet) => packet,
+        Encoded::Messages(messages) => return messages.into_iter().map(Packet::Message).collect(),
+    };
+    let text = Packet::decode_text(packet.text().into());
+    let attachments = packet.attachments().iter().cloned();
+    let attachments = attachments.map(Packet::decode_binary);
+    text.into_iter().chain(attachments).collect()
 }
 
 /// A connection, for as long as a client holds it.

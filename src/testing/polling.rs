@@ -32,7 +32,7 @@ pub(super) async fn open(app: &TestApp, handshake: Handshake) -> Result<Connecti
     if response.status() != StatusCode::OK {
         return Err(ConnectError::answer(&response));
     }
-    let (shared, to_send) = Shared::new();
+    let (shared, to_send) = Shared::new(app.codec.clone());
     let mut sid = None;
     for packet in packets(response.into_body()) {
         match packet {
@@ -125,11 +125,9 @@ impl Session {
     ) -> Disconnected {
         while let Some(packet) = to_send.recv().await {
             let mut body = PayloadWriter::new();
-            body.push_text(packet.text.as_bytes());
-            packet
-                .attachments
-                .iter()
-                .for_each(|data| body.push_binary(data));
+            for packet in &packet.packets {
+                body.push_text(packet.encode_text().as_bytes());
+            }
             if let Err(reason) = self.ask(&mut http, Method::POST, body.finish()).await {
                 return reason;
             }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::ConnectError;
 use crate::protocol::engine_io::{Message, Packet as EnginePacket};
-use crate::protocol::socket_io::{Assembler, Limits, Packet};
+use crate::protocol::socket_io::{Decoding, Limits, Packet};
 use crate::protocol::{Args, DecodeError, Sid};
 
 /// Why a client is connected no longer. The words are those of the JavaScript client's `disconnect` event.
@@ -51,7 +51,7 @@ impl fmt::Display for Disconnected {
 /// One connection.
 #[derive(Debug)]
 pub(super) struct State {
-    assembler: Assembler,
+    decoding: Decoding,
     sockets: HashMap<ByteString, Socket>,
     pub(super) answers_pings: bool,
     pub(super) reads: bool,
@@ -98,9 +98,9 @@ pub(super) struct Socket {
 }
 
 impl State {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(decoding: Decoding) -> Self {
         Self {
-            assembler: Assembler::new(),
+            decoding,
             sockets: HashMap::new(),
             answers_pings: true,
             reads: true,
@@ -167,12 +167,7 @@ impl State {
     }
 
     fn message(&mut self, message: Message) -> Result<(), DecodeError> {
-        let limits = Limits {
-            max_attachments: usize::MAX,
-            max_nsp_len: usize::MAX,
-            max_event_len: usize::MAX,
-        };
-        let Some(packet) = self.assembler.feed(message, &limits)? else {
+        let Some(packet) = self.decoding.feed(message, &Limits::none())? else {
             return Ok(());
         };
         let socket = self.socket(packet.nsp());

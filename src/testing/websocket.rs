@@ -17,7 +17,7 @@ use super::http1::Http;
 use super::state::Disconnected;
 use super::{TestApp, http1};
 use crate::engine::Transport;
-use crate::protocol::engine_io::Packet;
+use crate::protocol::engine_io::{Message, Packet};
 use crate::protocol::websocket::{Config, Decoder, Event, Opcode, masked_frame};
 
 /// Neither has to be random: nobody listens in memory.
@@ -47,7 +47,7 @@ pub(super) async fn open(app: &TestApp, handshake: &Handshake) -> Result<Connect
     }
     let upgraded = hyper::upgrade::on(response).await;
     let io = TokioIo::new(upgraded.map_err(ConnectError::lost)?);
-    let (shared, to_send) = Shared::new();
+    let (shared, to_send) = Shared::new(app.codec.clone());
     Ok(Connection::run(
         Arc::clone(&shared),
         run(io, shared, to_send),
@@ -113,15 +113,20 @@ fn hear(event: Event, shared: &Shared) -> Option<Disconnected> {
     }
 }
 
+fn masked(packet: &Packet) -> Bytes {
+    match packet {
+        Packet::Message(Message::Binary(data)) => masked_frame(Opcode::Binary, data, MASK),
+        text => masked_frame(Opcode::Text, text.encode_text().as_bytes(), MASK),
+    }
+}
+
 /// Behind each packet goes a ping of WebSocket with its number: the pong says that the server has come so far.
 async fn write(
     mut to_server: WriteHalf<Io>,
     mut to_send: mpsc::UnboundedReceiver<Outgoing>,
 ) -> Disconnected {
     while let Some(packet) = to_send.recv().await {
-        let mut frames = vec![masked_frame(Opcode::Text, packet.text.as_bytes(), MASK)];
-        let attachments = packet.attachments.iter();
-        frames.extend(attachments.map(|data| masked_frame(Opcode::Binary, data, MASK)));
+        let mut frames: Vec<_> = packet.packets.iter().map(masked).collect();
         frames.push(masked_frame(
             Opcode::Ping,
             &packet.number.to_be_bytes(),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::engine::{Control, Frame, Outbox};
+use crate::engine::{Control, Frame, Outbox, Part};
 use crate::protocol::engine_io::{PayloadWriter, Revision, v3};
 
 /// A body carries no more packets than this: a client library in wide use (python-engineio) refuses more.
@@ -48,8 +48,12 @@ pub(crate) fn collect(outbox: &Outbox, owed: Option<Control>, revision: Revision
 fn four(frames: &mut Frames<'_>, owed: Option<Control>) -> Body {
     let mut writer = PayloadWriter::default();
     for frame in frames {
-        writer.push_text(frame.text());
-        frame.base64().for_each(|data| writer.push_base64(data));
+        for part in frame.parts() {
+            match part {
+                Part::Text(text) => writer.push_text(text),
+                Part::Binary(attachment) => writer.push_base64(attachment.base64()),
+            }
+        }
     }
     if let Some(control) = owed {
         writer.push_text(control.text());
@@ -59,18 +63,18 @@ fn four(frames: &mut Frames<'_>, owed: Option<Control>) -> Body {
 
 fn three(frames: &mut Frames<'_>, owed: Option<Control>, base64: bool) -> Body {
     let frames: Vec<_> = frames.collect();
-    let binary = !base64 && frames.iter().any(|frame| frame.packets() > 1);
+    let has_binary = |frame: &Frame| frame.parts().any(|part| matches!(part, Part::Binary(_)));
+    let binary = !base64 && frames.iter().any(has_binary);
     let mut writer = if binary {
         v3::PayloadWriter::binary()
     } else {
         v3::PayloadWriter::text()
     };
-    for frame in &frames {
-        writer.push_text(frame.text());
-        if binary {
-            frame.binary().for_each(|data| writer.push_binary(data));
-        } else {
-            frame.base64().for_each(|data| writer.push_base64(data));
+    for part in frames.iter().flat_map(Frame::parts) {
+        match part {
+            Part::Text(text) => writer.push_text(text),
+            Part::Binary(attachment) if binary => writer.push_binary(attachment.data()),
+            Part::Binary(attachment) => writer.push_base64(attachment.base64()),
         }
     }
     if let Some(control) = owed {

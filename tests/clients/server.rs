@@ -527,6 +527,10 @@ async fn main() -> std::io::Result<()> {
     if std::env::var_os("RECOVERY").is_some() {
         builder = builder.recovery(Recovery::new());
     }
+    #[cfg(feature = "msgpack")]
+    if std::env::var_os("PARSER").is_some_and(|name| name == "msgpack") {
+        builder = builder.parser(axum_socketio::parser::Msgpack);
+    }
     // Not there before `npm ci`; the tests of the wire in other languages do without.
     if let Ok(files) = ClientFiles::from_dir(CLIENT) {
         builder = builder.serve_client(files);

@@ -23,8 +23,8 @@ const LAYERS: [&str; 16] = [
     "testing",
 ];
 
-/// The crate's root, and a page of documentation.
-const OUTSIDE: [&str; 2] = ["lib", "guide"];
+/// The crate's root, and pages of documentation.
+const OUTSIDE: [&str; 3] = ["lib", "guide", "parser"];
 
 /// What a module may use, when that is less than all below it.
 const NARROW: [(&str, &[&str]); 3] = [

@@ -25,6 +25,8 @@ mod layers;
 mod limits;
 mod metrics;
 mod mounting;
+#[cfg(all(feature = "msgpack", feature = "testing"))]
+mod parser;
 mod polling;
 mod races;
 #[cfg(feature = "testing")]

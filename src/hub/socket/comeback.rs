@@ -294,13 +294,15 @@ impl Socket {
     ) -> Result<(), EmitError> {
         let connected = self.connected();
         if history.observed && connected {
-            self.0.member.observe(&frame_at(args, self.nsp(), None));
+            self.0
+                .member
+                .observe(&frame_at(args, self.namespace(), None));
         }
         let mut forgotten = Forgotten::default();
         let mut kept = history.lock();
         let volatile = how.volatile;
         let number = kept.log.last() + u64::from(!volatile);
-        let frame = frame_at(args, self.nsp(), Some(&kept.log.offset(number)));
+        let frame = frame_at(args, self.namespace(), Some(&kept.log.offset(number)));
         let frame = how.apply(frame);
         let mut pushed = match self.holder() {
             Some(outbox) => outbox.push(frame.clone(), volatile),
@@ -328,7 +330,9 @@ impl Socket {
         how: How,
     ) -> Result<(), EmitError> {
         if history.observed && self.connected() {
-            self.0.member.observe(&frame_at(&args, self.nsp(), None));
+            self.0
+                .member
+                .observe(&frame_at(&args, self.namespace(), None));
         }
         let mut unsent = Unsent {
             history,
@@ -347,7 +351,7 @@ impl Socket {
                 return Poll::Ready(self.send_and_keep(history, &args, how));
             }
             let number = kept.log.last() + 1;
-            let frame = frame_at(&args, self.nsp(), Some(&kept.log.offset(number)));
+            let frame = frame_at(&args, self.namespace(), Some(&kept.log.offset(number)));
             let frame = how.apply(frame);
             let audience = Audience::Socket(self.id());
             kept.append(now(), audience, frame.clone(), &mut forgotten);

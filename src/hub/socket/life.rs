@@ -6,7 +6,7 @@ use super::Socket;
 use crate::engine::{DisconnectReason, Frame};
 use crate::metrics::Counted;
 use crate::protocol::Sid;
-use crate::protocol::socket_io::{EncodedPacket, Kind};
+use crate::protocol::socket_io::Kind;
 use crate::rooms::{Forgotten, History};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,11 +73,9 @@ impl Socket {
             ]
             .concat(),
         };
-        let packet = EncodedPacket::plain(
-            Kind::Connect,
-            self.nsp(),
-            (!reply.is_empty()).then_some(&*reply),
-        );
+        let codec = &self.namespace().options.codec;
+        let reply = (!reply.is_empty()).then_some(&*reply);
+        let packet = codec.plain(Kind::Connect, self.nsp(), reply);
         let mut state = self.0.state.lock();
         if *state != State::Connecting {
             return false;

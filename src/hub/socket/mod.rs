@@ -28,7 +28,7 @@ use super::{
 };
 use crate::engine::{DisconnectReason, EmitError, Frame, Pushed, Queued, Transport};
 use crate::metrics::{Counted, Counters};
-use crate::protocol::socket_io::EncodedPacket;
+use crate::protocol::socket_io::Encoded;
 use crate::protocol::websocket::{CloseCode, CloseFrame};
 use crate::protocol::{EncodedArgs, Sid};
 use crate::rooms::{Link, Member, Room, Rooms, Scope, Target};
@@ -408,7 +408,7 @@ impl Socket {
         if !self.connected() {
             return Err(EmitError::Closed);
         }
-        let frame = how.apply(packet_frame(args, self.nsp(), None));
+        let frame = how.apply(packet_frame(args, self.namespace(), None));
         self.0.member.observe(&frame);
         let sending = self.0.member.outbox.send(frame);
         match select(sending, pin!(self.closed())).await {
@@ -421,7 +421,7 @@ impl Socket {
     pub(super) fn send_args(&self, args: EncodedArgs, how: How) -> Result<(), EmitError> {
         match self.0.nsp.members.history() {
             Some(history) => self.send_and_keep(history, &args, how),
-            None => self.send(packet_frame(args, self.nsp(), None), how),
+            None => self.send(packet_frame(args, self.namespace(), None), how),
         }
     }
 
@@ -451,7 +451,7 @@ impl Socket {
                 self.send_and_keep(history, &args, how)
             }
             _ if !self.connected() => Err(EmitError::Closed),
-            _ => self.send(event_frame(self.nsp(), event, args, id)?, how),
+            _ => self.send(event_frame(self.namespace(), event, args, id)?, how),
         }
     }
 
@@ -465,7 +465,7 @@ impl Socket {
     }
 
     /// Queues a packet of the protocol's own, whatever the limits.
-    pub(crate) fn push_owed(&self, packet: EncodedPacket) {
+    pub(crate) fn push_owed(&self, packet: Encoded) {
         self.0.client.outbox.push_owed(Frame::new(packet));
     }
 

@@ -91,6 +91,11 @@ impl EncodedArgs {
         (self.buf, self.attachments)
     }
 
+    /// Leaves the buffer for the next packet of this thread.
+    pub(in crate::protocol) fn give_back(self) {
+        spare::give_back(self.buf);
+    }
+
     fn open() -> Self {
         let mut buf = spare::take(HEADROOM);
         buf.push(b'[');

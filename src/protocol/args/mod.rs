@@ -11,7 +11,7 @@ mod binary;
 mod encode;
 mod list;
 mod received;
-mod scan;
+pub(in crate::protocol) mod scan;
 pub(in crate::protocol) mod spare;
 #[cfg(test)]
 mod tests;

@@ -89,6 +89,10 @@ impl Args {
         self.attachments.push(attachment);
     }
 
+    pub(in crate::protocol) fn attach_all(&mut self, attachments: Vec<Bytes>) {
+        self.attachments = attachments;
+    }
+
     pub(in crate::protocol) fn packet(&self) -> &str {
         &self.packet
     }

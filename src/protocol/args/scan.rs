@@ -26,11 +26,11 @@ pub(in crate::protocol) fn check_placeholders(
 
 /// What is left of a JSON text.
 #[derive(Clone, Copy)]
-pub(super) struct Text<'de>(pub(super) &'de str);
+pub(in crate::protocol) struct Text<'de>(pub(in crate::protocol) &'de str);
 
 impl<'de> Text<'de> {
     /// The next byte that is not white space.
-    pub(super) fn peek(&mut self) -> Option<u8> {
+    pub(in crate::protocol) fn peek(&mut self) -> Option<u8> {
         let first = self.0.bytes().next()?;
         if first > b' ' {
             return Some(first);
@@ -39,7 +39,7 @@ impl<'de> Text<'de> {
         self.0.bytes().next()
     }
 
-    pub(super) fn eat(&mut self, byte: u8) -> Option<()> {
+    pub(in crate::protocol) fn eat(&mut self, byte: u8) -> Option<()> {
         (self.peek()? == byte).then(|| self.skip(1))
     }
 
@@ -70,7 +70,7 @@ impl<'de> Text<'de> {
     }
 
     /// Takes a string, a number or a literal.
-    pub(super) fn leaf(&mut self) -> &'de str {
+    pub(in crate::protocol) fn leaf(&mut self) -> &'de str {
         if self.peek() == Some(b'"') {
             return self.string();
         }
@@ -113,7 +113,7 @@ impl<'de> Text<'de> {
 
     /// If the object that starts here is a placeholder, its number; `None` inside if it has none. Only its first two members
     /// are looked at: no client writes others, and to walk over more at every brace would cost the square of the depth.
-    pub(super) fn placeholder(&self) -> Option<Option<usize>> {
+    pub(in crate::protocol) fn placeholder(&self) -> Option<Option<usize>> {
         const MARK: (&str, &str) = ("\"_placeholder\"", "true");
 
         if let Some((number, _)) = self.usual_placeholder() {
@@ -140,7 +140,7 @@ impl<'de> Text<'de> {
     }
 
     /// Takes a placeholder, if one is next. Gives what [`placeholder`](Self::placeholder) does.
-    pub(super) fn take_placeholder(&mut self) -> Option<Option<usize>> {
+    pub(in crate::protocol) fn take_placeholder(&mut self) -> Option<Option<usize>> {
         if let Some((number, rest)) = self.usual_placeholder() {
             *self = rest;
             return Some(Some(number));

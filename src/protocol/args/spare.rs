@@ -35,7 +35,7 @@ pub(in crate::protocol) fn take(free: usize) -> Vec<u8> {
 }
 
 /// Leaves a buffer for the next packet of this thread.
-fn give_back(buf: Vec<u8>) {
+pub(super) fn give_back(buf: Vec<u8>) {
     if buf.capacity() <= KEPT {
         let _ = SPARE.try_with(|spare| spare.set(Some(buf)));
     }
@@ -78,6 +78,13 @@ impl Written {
         let exact = Self::Exact(Arc::from(content));
         give_back(buf);
         exact
+    }
+}
+
+/// Nothing. It needs no allocation.
+impl Default for Written {
+    fn default() -> Self {
+        Self::Exact(Arc::default())
     }
 }
 

@@ -147,6 +147,17 @@ pub struct Limits {
     pub max_event_len: usize,
 }
 
+impl Limits {
+    /// For what we ourselves, or the server that a test talks to, have written.
+    pub(crate) const fn none() -> Self {
+        Self {
+            max_attachments: usize::MAX,
+            max_nsp_len: usize::MAX,
+            max_event_len: usize::MAX,
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

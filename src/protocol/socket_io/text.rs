@@ -33,7 +33,20 @@ pub(super) fn decode(text: Text, limits: &Limits) -> Result<(Packet, usize), Dec
         "/" => ByteString::from_static("/"),
         other => ByteString::from(other),
     };
-    let packet = match kind {
+    packet(kind, nsp, id, text, start, limits).map(|packet| (packet, attachments))
+}
+
+/// Makes a packet whose JSON begins at `start` of a text and goes to its end.
+pub(super) fn packet(
+    kind: Kind,
+    nsp: ByteString,
+    id: Option<u64>,
+    text: ByteString,
+    start: usize,
+    limits: &Limits,
+) -> Result<Packet, DecodeError> {
+    let payload = text.get(start..).unwrap_or_default();
+    Ok(match kind {
         Kind::Connect => Packet::Connect {
             nsp,
             auth: auth(payload)?,
@@ -64,8 +77,7 @@ pub(super) fn decode(text: Text, limits: &Limits) -> Result<(Packet, usize), Dec
             nsp,
             data: text.slice_ref(payload),
         },
-    };
-    Ok((packet, attachments))
+    })
 }
 
 /// What stands before the JSON.
@@ -190,7 +202,7 @@ fn event_name(payload: &str, start: usize, limits: &Limits) -> Result<Name, Deco
 }
 
 /// The first string of a text, when it has escapes. Half a surrogate pair, which JavaScript allows, becomes U+FFFD.
-fn unescape(text: &str) -> Result<Box<str>, DecodeError> {
+pub(super) fn unescape(text: &str) -> Result<Box<str>, DecodeError> {
     let bytes = Bytes::deserialize(&mut serde_json::Deserializer::from_str(text))
         .map_err(|error| DecodeError::Json(error.to_string()))?;
     Ok(String::from_utf8_lossy(&bytes).into())

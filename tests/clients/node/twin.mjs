@@ -3,6 +3,7 @@
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Server } from "socket.io";
+import msgpack from "socket.io-msgpack-parser";
 
 const http = createServer((_, res) => res.writeHead(404).end());
 const io = new Server(http, {
@@ -10,6 +11,7 @@ const io = new Server(http, {
   pingTimeout: Number(process.env.PING_TIMEOUT ?? 20_000),
   perMessageDeflate: "COMPRESSION" in process.env,
   allowEIO3: "ALLOW_EIO3" in process.env,
+  ...(process.env.PARSER === "msgpack" && { parser: msgpack }),
 });
 
 /** Registers a handler that gets the arguments and a `reply` that may always be called. */

@@ -1,0 +1,79 @@
+//! Other formats than the default one, for clients that have been given the same parser.
+//!
+//! A server has one parser: [`SocketIoBuilder::parser`](crate::SocketIoBuilder::parser). Handlers, rooms, acknowledgements,
+//! recovery and the clients of `testing` work with any: to them arguments are JSON and attachments, whatever the wire has.
+//! Without one the server speaks what every client does.
+//!
+//! With the feature `msgpack` there is `Msgpack`, which is the JavaScript package
+//! [`socket.io-msgpack-parser`](https://www.npmjs.com/package/socket.io-msgpack-parser), version 3: each packet is one binary
+//! message, in which binary values need no messages of their own. It saves bytes where events have many numbers or small
+//! binaries, and costs time on the server, which reads and writes JSON besides.
+//!
+//! ```
+//! # #[cfg(feature = "msgpack")] {
+//! use axum_socketio::SocketIo;
+//! use axum_socketio::parser::Msgpack;
+//!
+//! let io = SocketIo::builder::<()>().parser(Msgpack).build();
+//! // In a browser: io({ parser: require("socket.io-msgpack-parser") })
+//! # }
+//! ```
+//!
+//! # A parser of one's own
+//!
+//! This one writes a packet as a list in JSON: kind, namespace, id, payload. It has no binary.
+//!
+//! ```
+//! use std::borrow::Cow;
+//!
+//! use axum_socketio::SocketIo;
+//! use axum_socketio::parser::{DecodeError, Decoder, Kind, Limits, Message, Parser, Parts};
+//! use serde_json::value::RawValue;
+//!
+//! const KINDS: [Kind; 5] =
+//!     [Kind::Connect, Kind::Disconnect, Kind::Event, Kind::Ack, Kind::ConnectError];
+//!
+//! #[derive(Debug)]
+//! struct Lists;
+//!
+//! impl Parser for Lists {
+//!     fn encode(&self, packet: &Parts<'_>) -> Vec<Message> {
+//!         let kind = KINDS.iter().position(|kind| *kind == packet.kind);
+//!         let nsp = serde_json::to_string(&packet.nsp).unwrap_or_default();
+//!         let id = packet.id.map_or("null".to_owned(), |id| id.to_string());
+//!         let json = packet.json.as_deref().unwrap_or("null");
+//!         let text = format!("[{},{nsp},{id},{json}]", kind.unwrap_or_default());
+//!         vec![Message::Text(text.into())]
+//!     }
+//!
+//!     fn decoder(&self) -> Box<dyn Decoder> {
+//!         Box::new(Self)                              // nothing is kept between two messages
+//!     }
+//! }
+//!
+//! impl Decoder for Lists {
+//!     fn feed(&mut self, message: Message, _: &Limits) -> Result<Option<Parts<'static>>, DecodeError> {
+//!         let Message::Text(text) = message else {
+//!             return Err(DecodeError::UnexpectedBinary);
+//!         };
+//!         let list: (usize, String, Option<u64>, Option<Box<RawValue>>) = serde_json::from_str(&text)
+//!             .map_err(|error| DecodeError::Malformed(error.to_string()))?;
+//!         let (kind, nsp, id, json) = list;
+//!         Ok(Some(Parts {
+//!             kind: *KINDS.get(kind).ok_or(DecodeError::Malformed("unknown kind".to_owned()))?,
+//!             nsp: nsp.into(),
+//!             id,
+//!             json: json.map(|json| String::from(Box::<str>::from(json)).into()),
+//!             attachments: Cow::default(),
+//!         }))
+//!     }
+//! }
+//!
+//! let io = SocketIo::builder::<()>().parser(Lists).build();
+//! ```
+
+pub use crate::protocol::DecodeError;
+pub use crate::protocol::engine_io::{Message, Text};
+#[cfg(feature = "msgpack")]
+pub use crate::protocol::socket_io::Msgpack;
+pub use crate::protocol::socket_io::{Decoder, Kind, Limits, Parser, Parts};

@@ -1,0 +1,239 @@
+//! What stands between packets and messages: the default parser, or another.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::{Assembler, EncodedPacket, Kind, Limits, Packet, text};
+use crate::protocol::args::{check_json, check_placeholders};
+use crate::protocol::engine_io::Message;
+use crate::protocol::{DecodeError, EncodedArgs};
+
+/// Makes messages of packets, and packets of messages, in a format of its own.
+///
+/// A server has one, and its clients need the same. Node's `parser`.
+pub trait Parser: fmt::Debug + Send + Sync + 'static {
+    /// Writes a packet for a client: one message, or several that follow each other. If there is none, nothing is sent.
+    ///
+    /// A broadcast is written once, for all its recipients. What is written must be what a [`decoder`](Self::decoder) of the
+    /// same parser reads.
+    fn encode(&self, packet: &Parts<'_>) -> Vec<Message>;
+
+    /// Begins to read what a connection sends.
+    fn decoder(&self) -> Box<dyn Decoder>;
+}
+
+/// Reads the messages of one connection.
+pub trait Decoder: fmt::Debug + Send {
+    /// Takes the next message. Returns the packet that it is or completes, if it completes one.
+    ///
+    /// Whoever calls it checks the packet: it is within the `limits`, its JSON is what its kind needs, and an event has a name
+    /// that a client may send. What is collected before there is a packet is for the decoder to limit.
+    ///
+    /// # Errors
+    ///
+    /// Any [`DecodeError`], such as [`DecodeError::Malformed`]. The connection is closed then, with the reason `forced close`.
+    fn feed(
+        &mut self,
+        message: Message,
+        limits: &Limits,
+    ) -> Result<Option<Parts<'static>>, DecodeError>;
+}
+
+/// A packet, as a [`Parser`] is given it and gives it.
+///
+/// Whatever the format, arguments are JSON: text, in which each binary value is a placeholder
+/// (`{"_placeholder":true,"num":0}`) for one of the attachments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// The namespace, with its slash.
+    pub nsp: Cow<'a, str>,
+    /// The id of the acknowledgement, if one is asked for or if it is one.
+    pub id: Option<u64>,
+    /// The payload: of an event an array that begins with its name, of an acknowledgement an array, of CONNECT and
+    /// CONNECT_ERROR an object. CONNECT may have none, DISCONNECT never has one.
+    pub json: Option<Cow<'a, str>>,
+    /// What the placeholders stand for, by their numbers. If it is empty, there are no placeholders: what looks like one is
+    /// data.
+    pub attachments: Cow<'a, [Bytes]>,
+}
+
+impl Parts<'_> {
+    /// Checks all that the default parser does.
+    fn into_packet(self, limits: &Limits) -> Result<Packet, DecodeError> {
+        let Self {
+            kind,
+            nsp,
+            id,
+            json,
+            attachments,
+        } = self;
+        if nsp.len() > limits.max_nsp_len {
+            return Err(DecodeError::NamespaceTooLong(limits.max_nsp_len));
+        }
+        if attachments.len() > limits.max_attachments {
+            return Err(DecodeError::TooManyAttachments(limits.max_attachments));
+        }
+        let json: ByteString = json.map(Cow::into_owned).unwrap_or_default().into();
+        if !attachments.is_empty() {
+            check_json(&json)?;
+            check_placeholders(&json, attachments.len())?;
+        }
+        let nsp = match nsp {
+            Cow::Borrowed(nsp) => nsp.into(),
+            Cow::Owned(nsp) => nsp.into(),
+        };
+        let mut packet = text::packet(kind, nsp, id, json, 0, limits)?;
+        if let Some(args) = packet.args_mut() {
+            args.attach_all(attachments.into_owned());
+        }
+        Ok(packet)
+    }
+}
+
+/// The parser of a server.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Codec {
+    /// The one of every client that has not been told of another.
+    #[default]
+    Default,
+    Other(Arc<dyn Parser>),
+}
+
+/// A packet as its parser has written it.
+#[derive(Debug)]
+pub(crate) enum Encoded {
+    Packet(EncodedPacket),
+    Messages(Vec<Message>),
+}
+
+impl From<EncodedPacket> for Encoded {
+    fn from(packet: EncodedPacket) -> Self {
+        Self::Packet(packet)
+    }
+}
+
+impl Codec {
+    /// An event or an acknowledgement.
+    pub(crate) fn packet(
+        &self,
+        args: EncodedArgs,
+        kind: Kind,
+        nsp: &str,
+        id: Option<u64>,
+    ) -> Encoded {
+        let Self::Other(parser) = self else {
+            return EncodedPacket::from_args(args, kind, nsp, id).into();
+        };
+        let messages = parser.encode(&Parts {
+            kind,
+            nsp: nsp.into(),
+            id,
+            json: Some(args.json().into()),
+            attachments: args.attachments().into(),
+        });
+        args.give_back();
+        Encoded::Messages(messages)
+    }
+
+    /// A packet without arguments; `json` is its payload.
+    pub(crate) fn plain(&self, kind: Kind, nsp: &str, json: Option<&str>) -> Encoded {
+        let Self::Other(parser) = self else {
+            return EncodedPacket::plain(kind, nsp, json).into();
+        };
+        Encoded::Messages(parser.encode(&Parts {
+            kind,
+            nsp: nsp.into(),
+            id: None,
+            json: json.map(Cow::from),
+            attachments: Cow::default(),
+        }))
+    }
+
+    /// Begins to read what a connection sends.
+    pub(crate) fn decoding(&self) -> Decoding {
+        match self {
+            Self::Default => Decoding::Default(Assembler::new()),
+            Self::Other(parser) => Decoding::Other(parser.decoder()),
+        }
+    }
+}
+
+/// How far the messages of one connection have been read.
+#[derive(Debug)]
+pub(crate) enum Decoding {
+    Default(Assembler),
+    Other(Box<dyn Decoder>),
+}
+
+impl Decoding {
+    /// Takes the next message. Returns the packet that it is or completes.
+    pub(crate) fn feed(
+        &mut self,
+        message: Message,
+        limits: &Limits,
+    ) -> Result<Option<Packet>, DecodeError> {
+        match self {
+            Self::Default(assembler) => assembler.feed(message, limits),
+            Self::Other(decoder) => decoder
+                .feed(message, limits)?
+                .map(|parts| parts.into_packet(limits))
+                .transpose(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(nsp: &str, json: &'static str, attachments: usize) -> Parts<'static> {
+        Parts {
+            kind: Kind::Event,
+            nsp: nsp.to_owned().into(),
+            id: None,
+            json: Some(json.into()),
+            attachments: vec![Bytes::from_static(b"x"); attachments].into(),
+        }
+    }
+
+    fn refusal(parts: Parts<'_>) -> DecodeError {
+        parts.into_packet(&Limits::default()).unwrap_err()
+    }
+
+    #[test]
+    fn no_parser_gets_round_the_limits() {
+        let long = format!("/{}", "n".repeat(256));
+        assert_eq!(
+            refusal(event(&long, r#"["e"]"#, 0)),
+            DecodeError::NamespaceTooLong(256)
+        );
+        assert_eq!(
+            refusal(event("/", r#"["e"]"#, 11)),
+            DecodeError::TooManyAttachments(10)
+        );
+        assert_eq!(
+            refusal(event("/", r#"["e",{"_placeholder":true,"num":1}]"#, 1)),
+            DecodeError::Placeholder
+        );
+        assert_eq!(
+            refusal(event("/", r#"["connect"]"#, 0)),
+            DecodeError::ReservedEvent("connect")
+        );
+        assert_eq!(refusal(event("/", "[]", 0)), DecodeError::EventName);
+        assert!(matches!(
+            refusal(event("/", r#"["e""#, 1)),
+            DecodeError::Json(_)
+        ));
+    }
+
+    #[test]
+    fn what_reads_for_a_connection_is_no_larger_for_having_a_choice() {
+        assert_eq!(size_of::<Decoding>(), 2 * size_of::<usize>());
+    }
+}
