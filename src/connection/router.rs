@@ -155,6 +155,7 @@ impl<T: Clone + PartialEq> Router<T> {
         self.go(nsp, request)
     }
 
+    #[inline]
     fn assemble(&mut self, message: Message) -> Result<Option<Packet>, DecodeError> {
         if self.revision.is_four() {
             return self.decoding.feed(message, &self.limits);

@@ -103,6 +103,7 @@ impl Frame {
     }
 
     /// What a WebSocket writes, chunk by chunk: the text frame, then header and data of each attachment.
+    #[inline]
     pub(crate) fn chunk(&self, index: usize, form: Form) -> &[u8] {
         match form {
             Form::Plain(revision) => self.plain(index, revision),
@@ -110,6 +111,7 @@ impl Frame {
         }
     }
 
+    #[inline]
     fn plain(&self, index: usize, revision: Revision) -> &[u8] {
         let Some(rest) = index.checked_sub(1) else {
             return &self.text;

@@ -34,6 +34,7 @@ impl Assembler {
     /// # Errors
     ///
     /// Any [`DecodeError`]. The connection is to be closed then: what was collected is gone.
+    #[inline]
     pub fn feed(
         &mut self,
         message: Message,

@@ -173,6 +173,7 @@ pub(crate) enum Decoding {
 
 impl Decoding {
     /// Takes the next message. Returns the packet that it is or completes.
+    #[inline]
     pub(crate) fn feed(
         &mut self,
         message: Message,
@@ -180,12 +181,20 @@ impl Decoding {
     ) -> Result<Option<Packet>, DecodeError> {
         match self {
             Self::Default(assembler) => assembler.feed(message, limits),
-            Self::Other(decoder) => decoder
-                .feed(message, limits)?
-                .map(|parts| parts.into_packet(limits))
-                .transpose(),
+            Self::Other(decoder) => feed_other(&mut **decoder, message, limits),
         }
     }
+}
+
+/// Apart, so that the usual way stays short.
+#[cold]
+fn feed_other(
+    decoder: &mut dyn Decoder,
+    message: Message,
+    limits: &Limits,
+) -> Result<Option<Packet>, DecodeError> {
+    let parts = decoder.feed(message, limits)?;
+    parts.map(|parts| parts.into_packet(limits)).transpose()
 }
 
 #[cfg(test)]

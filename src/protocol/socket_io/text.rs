@@ -37,6 +37,7 @@ pub(super) fn decode(text: Text, limits: &Limits) -> Result<(Packet, usize), Dec
 }
 
 /// Makes a packet whose JSON begins at `start` of a text and goes to its end.
+#[inline(always)]
 pub(super) fn packet(
     kind: Kind,
     nsp: ByteString,
