@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::{Adapter, AdapterError, Answers, BoxFuture, Facts, Memory, ServerAnswers, ServerSide};
 use crate::engine::Frame;
-use crate::protocol::Args;
+use crate::protocol::{Args, Sid};
 use crate::rooms::{Delivered, History, Room, Scope, Target};
 use crate::sync::Lock;
 
@@ -58,6 +58,11 @@ impl LocalCluster {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The names of the namespaces that are there on some server.
+    pub(crate) fn namespaces(&self) -> Vec<Arc<str>> {
+        self.0.lock().keys().cloned().collect()
     }
 
     /// A server has opened a namespace. Gives its adapter, and what counts ids of acknowledgements there.
@@ -156,6 +161,12 @@ impl Adapter for Local {
         }
         let own = &self.node.memory;
         own.broadcast_with_ack(target, frame, id, answers)
+    }
+
+    fn forget_answers(&self, id: u64, of: &[Sid]) {
+        for node in { self.others() }.iter().chain([&self.node]) {
+            node.memory.forget_answers(id, of);
+        }
     }
 
     fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>> {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Adapter, AdapterError, Answers, BoxFuture, Facts, ServerAnswers};
 use crate::engine::{Frame, Pushed};
-use crate::protocol::Args;
+use crate::protocol::{Args, Sid};
 use crate::rooms::{Delivered, History, Room, Scope, Table, Target};
 
 /// Delivers to the members on this server, at once.
@@ -75,12 +75,19 @@ impl Adapter for Memory {
             let pushed = member.send(frame.clone(), target.volatile);
             delivered.add(pushed);
             if pushed != Pushed::Queued {
-                // It was not asked, so it will not answer.
                 drop(member.acks.lock().take(id));
-                answers.answer(sid, None);
+                answers.unsent(sid);
             }
         }
         delivered
+    }
+
+    fn forget_answers(&self, id: u64, of: &[Sid]) {
+        for member in of.iter().filter_map(|sid| self.members.get(*sid)) {
+            // What it holds is dropped with no lock held.
+            let unanswered = member.acks.lock().take(id);
+            drop(unanswered);
+        }
     }
 
     fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>> {

@@ -33,6 +33,8 @@ pub(crate) trait Answers: Send + Sync {
     fn asked(&self, ids: Vec<Sid>);
     /// One of them answered, or left without an answer.
     fn answer(&self, id: Sid, answer: Option<Args>);
+    /// One of them could not be sent the question, so it will not answer.
+    fn unsent(&self, id: Sid);
 }
 
 /// What the handlers of one server answer to another.
@@ -78,6 +80,8 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
         id: u64,
         answers: std::sync::Arc<dyn Answers>,
     ) -> Delivered;
+    /// Nobody waits any more for the answers of these to the event of that id.
+    fn forget_answers(&self, id: u64, of: &[Sid]);
     fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>>;
     fn count(&self, target: &Target) -> BoxFuture<Result<usize, AdapterError>>;
     /// The rooms there are, with the number of sockets in each.

@@ -63,10 +63,11 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     ///
     /// # Panics
     ///
-    /// If one of them cannot be a header's value.
+    /// If one of them is no origin: a scheme and a host, with a port unless it is the usual one, or `null`. `"*"` is none; all
+    /// are let in by leaving this out.
     pub fn origins<O: AsRef<str>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
         let origins = origins.into_iter();
-        self.hooks.origins = Some(origins.map(|origin| value(origin.as_ref())).collect());
+        self.hooks.origins = Some(origins.map(|of| origin(of.as_ref())).collect());
         self
     }
 
@@ -171,6 +172,18 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self.hooks.refused = Some(Arc::new(hook));
         self
     }
+}
+
+/// As browsers write it, or nobody's would ever be the same.
+fn origin(text: &str) -> HeaderValue {
+    let origin = text.to_ascii_lowercase();
+    let host = origin.split_once("://").map(|(_, host)| host);
+    let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '*']);
+    assert!(
+        origin == "null" || host.is_some_and(is_host),
+        "{text:?} is no origin, as https://app.example.com is one"
+    );
+    value(&origin)
 }
 
 #[expect(clippy::expect_used, reason = "said in the documents")]

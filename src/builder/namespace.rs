@@ -94,7 +94,8 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// Runs when a socket has been admitted and its client told. The client's events wait until it has returned, so
     /// work that goes on should be spawned. Node's `connection` event.
     ///
-    /// An error disconnects the socket.
+    /// An error disconnects the socket. If its client leaves while this still waits for something,
+    /// [`on_disconnect`](Self::on_disconnect) may run beside it, as in Node.
     pub fn on_connect<M: 'static, H: Handler<M, S, phase::Connect>>(self, handler: H) -> Self {
         self.only("on_connect", handler, |handlers| &mut handlers.connect)
     }

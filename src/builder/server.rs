@@ -54,6 +54,7 @@ impl SocketIo {
                 limits: Limits::default(),
                 path: "/socket.io".to_owned(),
                 max_namespaces: 64,
+                max_auth_len: 64 * 1024,
                 max_dynamic_namespaces: 10_000,
                 max_queued: 1024,
                 max_handlers: 1024,
@@ -221,6 +222,13 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// start stays possible. Node's `allowUpgrades`.
     pub fn allow_upgrades(mut self, allow: bool) -> Self {
         self.settings.engine.allow_upgrades = allow;
+        self
+    }
+
+    /// How long the auth of a client may be, in bytes of JSON: it is kept with its socket. Default: 64 KiB. Who brings more is
+    /// refused with `{"message":"auth is too long"}`.
+    pub fn max_auth_len(mut self, bytes: usize) -> Self {
+        self.settings.max_auth_len = bytes;
         self
     }
 

@@ -271,6 +271,10 @@ impl Dispatch {
         may_come_back: bool,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
+        if auth.as_deref().map_or(0, str::len) > self.server.settings.max_auth_len {
+            self.refuse(nsp, &Refusal::new("auth is too long"), "auth too long");
+            return Ok(());
+        }
         let handshake = self.client.handshake.extensions();
         let (found, extensions) = match self.server.nsps.find(nsp, handshake) {
             Found::Nsp { nsp, extensions } => (nsp, extensions),

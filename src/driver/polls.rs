@@ -38,6 +38,8 @@ impl Connection {
                 Inbound::Post(packets, done) => {
                     self.polls.post = Some(Post { packets, done });
                 }
+                // Of a transport that is used no more.
+                Inbound::Broken(_) if self.sockets.main.is_some() => {}
                 Inbound::Broken(reason) => self.input(Input::Lost(reason), cx),
                 Inbound::Probe(socket) => {
                     self.sockets.probe = Some(socket);

@@ -127,6 +127,10 @@ impl Sessions {
 }
 
 impl Guard {
+    pub(crate) fn sid(&self) -> Sid {
+        self.sid
+    }
+
     /// The session is open.
     pub(super) fn enter(&self, entry: &Arc<Entry>) {
         let entries = &self.shared.entries;

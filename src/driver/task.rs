@@ -277,8 +277,8 @@ impl Connection {
         if self.timers.connect_by.is_some_and(|by| self.now >= by) {
             self.timers.connect_by = None;
             tracing::debug!("no namespace joined in time");
-            self.session
-                .handle(Input::Close(DisconnectReason::ForcedClose), self.now);
+            // Also for who is just being admitted.
+            self.close(DisconnectReason::ForcedClose, cx);
         }
         if self.timers.read_by.is_some_and(|by| self.now >= by) {
             tracing::debug!("client does not read");

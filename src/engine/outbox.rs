@@ -41,10 +41,11 @@ pub(crate) enum Pushed {
 }
 
 impl Pushed {
-    /// What an emit says of it: a volatile frame may be lost.
-    pub(crate) fn into_result(self) -> Result<(), EmitError> {
+    /// What an emit says of it: whether it was queued; a volatile frame may be lost.
+    pub(crate) fn into_result(self) -> Result<bool, EmitError> {
         match self {
-            Self::Queued | Self::Dropped => Ok(()),
+            Self::Queued => Ok(true),
+            Self::Dropped => Ok(false),
             Self::Full(bytes) => Err(EmitError::Full(bytes)),
             Self::Closed => Err(EmitError::Closed),
         }

@@ -50,7 +50,8 @@ impl Service<EventRequest> for EventService {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: EventRequest) -> Self::Future {
+    fn call(&mut self, mut request: EventRequest) -> Self::Future {
+        request.context.attach();
         let answer = request.handler.call(request.context);
         Box::pin(async { Ok(answer.await) })
     }
@@ -94,7 +95,7 @@ impl Dispatch for Dispatcher {
         mut context: EventContext,
         handler: BoxHandler<AckBody>,
     ) -> BoxFuture<AckBody> {
-        // A layer may wait as long as it likes: the socket's next events go ahead.
+        // A layer may wait as long as it likes: the socket's next events go ahead until it has come through.
         context.detach();
         let service = self.0.clone();
         Box::pin(async move {

@@ -15,11 +15,16 @@ use tower_service::Service;
 use super::EventRequest;
 use crate::hub::{AckBody, Rate};
 
-/// A layer for events: how many of them, or how many bytes, each connection may send. What is too fast does not reach the
-/// handler; the client's callback gets `{"error":"too many events"}`.
+/// A layer for events: how many of them, or how many bytes, each connection may send to the handlers behind it. What is too fast
+/// does not reach them; the client's callback gets `{"error":"too many events"}`.
 ///
 /// So many may come at once, and again as many in each period. One layer that is given to several namespaces counts what
-/// comes to all of them.
+/// comes to all of them. For handlers that are added to one socket, make it once and clone it: one that is made anew for each
+/// socket counts anew.
+///
+/// What no layer sees is not counted: `on_any` and `before` come first, events that nobody handles are answered by
+/// themselves, and so is who joins and leaves namespaces. These cost little, are bounded for each connection, and are slowed
+/// down by a client that does not read the answers.
 ///
 /// ```
 /// use std::time::Duration;

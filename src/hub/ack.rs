@@ -36,6 +36,9 @@ pub enum AckError {
     /// The client left before it answered.
     #[error("socket is closed")]
     Closed,
+    /// The event was volatile, and dropped since the client could not be written to at once.
+    #[error("the volatile event was dropped")]
+    Dropped,
     /// The event was not sent.
     #[error("the event was not sent")]
     Emit(#[source] EmitError),
@@ -50,6 +53,7 @@ impl IntoResponse for AckError {
         let status = match self {
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Closed => StatusCode::GONE,
+            Self::Dropped => StatusCode::SERVICE_UNAVAILABLE,
             Self::Emit(error) => return error.into_response(),
             Self::Decode(_) => StatusCode::BAD_GATEWAY,
         };
@@ -91,7 +95,7 @@ pub struct AckFuture<R> {
 }
 
 enum State {
-    Failed(Option<EmitError>),
+    Failed(Option<AckError>),
     Waiting(oneshot::Receiver<Answer>),
 }
 
@@ -108,10 +112,10 @@ impl<R: DeserializeOwned> AckFuture<R> {
         let member = socket.member();
         member.expect_ack(id, Box::new(move |answer| drop(sender.send(answer))));
         let asked = Some((Arc::clone(member), id));
-        let sent = socket.send_event(event, args, Some(id), how);
-        let state = match sent.into_result() {
-            Ok(()) => State::Waiting(receiver),
-            Err(error) => State::Failed(Some(error)),
+        let state = match socket.send_question(event, args, id, how) {
+            Ok(true) => State::Waiting(receiver),
+            Ok(false) => State::Failed(Some(AckError::Dropped)),
+            Err(error) => State::Failed(Some(error.into())),
         };
         Self {
             state,
@@ -130,7 +134,7 @@ impl<R: DeserializeOwned> Future for AckFuture<R> {
         let this = &mut *self;
         let answer = match &mut this.state {
             State::Failed(error) => {
-                return Poll::Ready(Err(error.take().map_or(AckError::Closed, AckError::from)));
+                return Poll::Ready(Err(error.take().unwrap_or(AckError::Closed)));
             }
             State::Waiting(receiver) => Pin::new(receiver).poll(cx),
         };
@@ -175,6 +179,8 @@ pub struct AckSummary {
     pub missing: Vec<Sid>,
     /// Who left before answering.
     pub left: Vec<Sid>,
+    /// Who was not sent the event: the outbox was full, or the event volatile and the client not ready.
+    pub unsent: Vec<Sid>,
     /// Whose answer was not of the type that was asked for.
     pub unreadable: Vec<Sid>,
 }
@@ -212,36 +218,56 @@ struct Collector(Lock<Collected>);
 struct Collected {
     asked: usize,
     answered: usize,
-    missing: HashSet<Sid>,
+    /// With the number of the question: a socket's id is one of its namespace.
+    missing: HashSet<(usize, Sid)>,
     left: Vec<Sid>,
+    unsent: Vec<Sid>,
     answers: VecDeque<(Sid, Args)>,
     waker: Option<Waker>,
 }
 
-impl Answers for Collector {
-    fn asked(&self, ids: Vec<Sid>) {
-        let mut collected = self.0.lock();
-        collected.asked += ids.len();
-        collected.missing.extend(ids);
-    }
+/// What was asked in one namespace.
+struct Question {
+    number: usize,
+    shared: Arc<Collector>,
+}
 
-    fn answer(&self, id: Sid, answer: Option<Args>) {
-        let mut collected = self.0.lock();
-        if !collected.missing.remove(&id) {
+impl Question {
+    /// It is settled what becomes of a socket's answer.
+    fn settle(&self, id: Sid, note: impl FnOnce(&mut Collected)) {
+        let mut collected = self.shared.0.lock();
+        if !collected.missing.remove(&(self.number, id)) {
             return;
         }
-        match answer {
-            Some(args) => {
-                collected.answered += 1;
-                collected.answers.push_back((id, args));
-            }
-            None => collected.left.push(id),
-        }
+        note(&mut collected);
         let waker = collected.waker.take();
         drop(collected);
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+}
+
+impl Answers for Question {
+    fn asked(&self, ids: Vec<Sid>) {
+        let mut collected = self.shared.0.lock();
+        collected.asked += ids.len();
+        let missing = ids.into_iter().map(|id| (self.number, id));
+        collected.missing.extend(missing);
+    }
+
+    fn answer(&self, id: Sid, answer: Option<Args>) {
+        self.settle(id, |collected| match answer {
+            Some(args) => {
+                collected.answered += 1;
+                collected.answers.push_back((id, args));
+            }
+            None => collected.left.push(id),
+        });
+    }
+
+    fn unsent(&self, id: Sid) {
+        self.settle(id, |collected| collected.unsent.push(id));
     }
 }
 
@@ -254,13 +280,19 @@ impl<R: DeserializeOwned> AckStream<R> {
     ) -> Self {
         let shared = Arc::new(Collector::default());
         let timer = nsps.first().and_then(|nsp| timer(wait, nsp));
-        let ask = |nsp: Arc<Nsp>| {
+        let ask = |(number, nsp): (usize, Arc<Nsp>)| {
             let id = nsp.next_ack_id();
-            nsp.ask(target, args.clone(), id, Arc::clone(&shared) as _);
+            let shared = Arc::clone(&shared);
+            nsp.ask(
+                target,
+                args.clone(),
+                id,
+                Arc::new(Question { number, shared }),
+            );
             (nsp, id)
         };
         Self {
-            asked: nsps.into_iter().map(ask).collect(),
+            asked: nsps.into_iter().enumerate().map(ask).collect(),
             shared,
             timer,
             unreadable: Vec::new(),
@@ -353,8 +385,9 @@ impl<R> AckStream<R> {
         AckSummary {
             asked: collected.asked,
             answered: collected.answered,
-            missing: collected.missing.iter().copied().collect(),
+            missing: collected.missing.iter().map(|(_, id)| *id).collect(),
             left: collected.left.clone(),
+            unsent: collected.unsent.clone(),
             unreadable: self.unreadable.clone(),
         }
     }
@@ -371,10 +404,11 @@ impl<R: DeserializeOwned> Stream for AckStream<R> {
 impl<R> Drop for AckStream<R> {
     fn drop(&mut self) {
         let missing: Vec<_> = self.shared.0.lock().missing.drain().collect();
-        for (nsp, id) in &self.asked {
-            for member in missing.iter().filter_map(|sid| nsp.members.get(*sid)) {
-                let unanswered = member.acks.lock().take(*id);
-                drop(unanswered);
+        for (number, (nsp, id)) in self.asked.iter().enumerate() {
+            let of_it = missing.iter().filter(|(question, _)| *question == number);
+            let of_it: Vec<_> = of_it.map(|(_, sid)| *sid).collect();
+            if !of_it.is_empty() {
+                nsp.adapter.forget_answers(*id, &of_it);
             }
         }
     }

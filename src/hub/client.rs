@@ -74,7 +74,11 @@ impl Client {
         };
         match at.and_then(|at| all.get_mut(at)) {
             Some(known) => known.1 = paces,
-            None => all.push((Arc::clone(layer), paces)),
+            None => {
+                // Layers of sockets that are gone: a client might come and go for ever.
+                all.retain(|(of, _)| Arc::strong_count(of) > 1);
+                all.push((Arc::clone(layer), paces));
+            }
         }
         true
     }
@@ -115,5 +119,29 @@ impl Client {
 
     pub(crate) fn set_transport(&self, transport: Transport) {
         *self.transport.lock() = transport;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    #[test]
+    fn what_was_sent_past_layers_that_are_gone_is_forgotten() {
+        let client = Client::new(
+            Sid::from_random([1; 15]),
+            Revision::Four,
+            Arc::new(Outbox::new(10, 1000)),
+            Handshake::new(Request::new(()).into_parts().0),
+            Transport::WebSocket,
+        );
+        let kept = Arc::new(());
+        for _ in 0..100 {
+            assert!(client.pace(&kept, Some));
+            assert!(client.pace(&Arc::new(()), Some));
+        }
+        assert_eq!(client.paces.lock().len(), 2);
     }
 }

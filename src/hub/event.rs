@@ -120,7 +120,9 @@ impl EventCall {
 enum Loan {
     /// Arguments are being taken; the parts are the socket's, and given back when that is over.
     Open,
-    /// The parts are a copy.
+    /// Arguments are being taken, but behind a layer: the parts are a copy.
+    Copy,
+    /// The parts are a copy, and the next events do not wait.
     Over,
 }
 
@@ -156,7 +158,7 @@ impl EventContext {
         let (socket, loan) = (&self.socket, self.loan);
         self.parts.get_or_insert_with(|| match loan {
             Loan::Open => socket.request().borrow(socket.handshake()),
-            Loan::Over => Box::new(socket.request().make(socket.handshake())),
+            Loan::Copy | Loan::Over => Box::new(socket.request().make(socket.handshake())),
         })
     }
 
@@ -215,6 +217,14 @@ impl EventContext {
         self.parts = copy;
     }
 
+    /// The socket's next events wait again until all arguments are taken: it has come through its layers.
+    pub(crate) fn attach(&mut self) {
+        if self.loan == Loan::Over {
+            self.loan = Loan::Copy;
+            self.socket.request().begin();
+        }
+    }
+
     /// All arguments are taken: gives the request back, and sees to it that malformed JSON does not pass unread.
     pub(crate) fn finish(&mut self) -> Result<(), DecodeError> {
         self.give_back();
@@ -226,12 +236,17 @@ impl EventContext {
 
     /// No argument is taken any more.
     fn give_back(&mut self) {
-        if self.loan == Loan::Over {
+        let before = std::mem::replace(&mut self.loan, Loan::Over);
+        if before == Loan::Over {
             return;
         }
-        self.loan = Loan::Over;
         let request = self.socket.request();
         request.end();
+        if before == Loan::Copy {
+            // A layer may have taken it to another task than the one that has the next events.
+            self.socket.go_on();
+            return;
+        }
         if let Some(parts) = self.parts.take() {
             request.give_back(parts, self.written);
         }

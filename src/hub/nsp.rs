@@ -55,7 +55,8 @@ pub enum Order {
     #[default]
     Started,
     /// One at a time: a handler starts when the one before it has returned. A handler that waits for another event of
-    /// the same socket waits for ever; acknowledgements and heartbeats are not affected.
+    /// the same socket waits for ever; acknowledgements and heartbeats are not affected. `on_connect` and `on_disconnect` are
+    /// no events: the latter may run beside the last one.
     Completed,
 }
 
@@ -242,7 +243,9 @@ impl Nsp {
     }
 
     /// Counts an event that was for one socket, unless it failed: whoever tells of the error counts it too.
-    pub(super) fn sent(&self, pushed: Pushed) -> Result<(), EmitError> {
+    ///
+    /// Returns whether it was queued: a volatile one may be lost.
+    pub(super) fn sent(&self, pushed: Pushed) -> Result<bool, EmitError> {
         match pushed {
             Pushed::Queued => self.counters.add(Counted::Deliveries, 1),
             Pushed::Dropped => self.counters.add_for(Counted::Undelivered, "volatile", 1),

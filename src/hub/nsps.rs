@@ -66,14 +66,17 @@ impl Nsps {
             .map_or(Found::TooMany, |nsp| Found::Nsp { nsp, extensions })
     }
 
-    /// A namespace that is there.
-    pub(crate) fn get(&self, name: &str) -> Option<Arc<Nsp>> {
-        let made = || {
-            self.families
-                .iter()
-                .find_map(|family| family.existing(name))
-        };
-        self.fixed.get(name).cloned().or_else(made)
+    /// A namespace that is always there.
+    pub(crate) fn fixed(&self, name: &str) -> Option<&Arc<Nsp>> {
+        self.fixed.get(name)
+    }
+
+    /// The pattern that makes, or has made, the namespace of this name.
+    pub(crate) fn family_of(&self, name: &str) -> Option<&Arc<Family>> {
+        let mut families = self.families.iter();
+        let made = families.find(|family| family.existing(name).is_some());
+        let makes = |family: &&Arc<Family>| family.pattern.fits(name, &Extensions::new()).is_some();
+        made.or_else(|| self.families.iter().find(makes))
     }
 
     /// The namespaces of a pattern.
@@ -106,7 +109,7 @@ impl Nsps {
     }
 }
 
-/// The namespaces whose names fit a pattern. Each is there as long as somebody uses it: a socket, or who sends to it.
+/// The namespaces whose names fit a pattern. Each is there as long as a socket is in it, or may come back to it.
 pub(crate) struct Family {
     /// The pattern as it was registered.
     pub(crate) name: Arc<str>,
@@ -147,12 +150,35 @@ impl Family {
             .collect()
     }
 
+    /// Those there are, on other servers too.
+    pub(crate) fn all(self: &Arc<Self>) -> Vec<Arc<Nsp>> {
+        let mut all = self.children();
+        if let Some(cluster) = &self.options.cluster {
+            let fits = |name: &Arc<str>| self.pattern.fits(name, &Extensions::new()).is_some();
+            let mut names = cluster.namespaces();
+            names.retain(|name| all.iter().all(|nsp| nsp.name != *name) && fits(name));
+            all.extend(names.iter().filter_map(|name| self.child(name)));
+        }
+        all
+    }
+
+    /// The one of this name, if it is there or may be on another server.
+    pub(crate) fn named(self: &Arc<Self>, name: &str) -> Option<Arc<Nsp>> {
+        let elsewhere = || self.options.cluster.as_ref().and_then(|_| self.child(name));
+        self.existing(name).or_else(elsewhere)
+    }
+
     fn existing(&self, name: &str) -> Option<Arc<Nsp>> {
         self.children.lock().get(name)?.upgrade()
     }
 
     /// The one of this name, made if it is not there; `None` if there are too many.
     fn child(self: &Arc<Self>, name: &str) -> Option<Arc<Nsp>> {
+        let again = || self.make_room().then(|| self.try_child(name)).flatten();
+        self.try_child(name).or_else(again)
+    }
+
+    fn try_child(self: &Arc<Self>, name: &str) -> Option<Arc<Nsp>> {
         let mut children = self.children.lock();
         let known = children.get(name);
         if let Some(nsp) = known.and_then(Weak::upgrade) {
@@ -171,6 +197,23 @@ impl Family {
         let nsp = Arc::new(nsp.of_family(self));
         children.insert(name, Arc::downgrade(&nsp));
         Some(nsp)
+    }
+
+    /// A namespace that is only kept for who may come back makes room. Returns false if there is none.
+    fn make_room(&self) -> bool {
+        for nsp in self.children() {
+            if nsp.members.len() == 0
+                && let Some(history) = nsp.members.history()
+            {
+                history.forget_away();
+            }
+            // If nobody else has it, its entry goes with it.
+            drop(nsp);
+            if self.children.lock().len() < self.max {
+                return true;
+            }
+        }
+        false
     }
 
     /// One of them is gone, and so is its entry, unless another has taken its place.

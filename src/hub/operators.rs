@@ -65,6 +65,8 @@ enum Place {
     Nsp(Arc<Nsp>),
     /// In whatever namespaces of a pattern there are.
     Family(Arc<Family>),
+    /// In the namespace of this name, which a pattern makes, whenever it is there.
+    Child(Arc<Family>, Arc<str>),
 }
 
 impl Place {
@@ -73,7 +75,8 @@ impl Place {
         match self {
             Self::Nowhere => Vec::new(),
             Self::Nsp(nsp) => vec![Arc::clone(nsp)],
-            Self::Family(family) => family.children(),
+            Self::Family(family) => family.all(),
+            Self::Child(family, name) => family.named(name).into_iter().collect(),
         }
     }
 
@@ -82,7 +85,7 @@ impl Place {
         match self {
             Self::Nowhere => None,
             Self::Nsp(nsp) => Some(&nsp.counters),
-            Self::Family(family) => Some(&family.counters),
+            Self::Family(family) | Self::Child(family, _) => Some(&family.counters),
         }
     }
 
@@ -91,6 +94,7 @@ impl Place {
             Self::Nowhere => None,
             Self::Nsp(nsp) => Some(&nsp.name),
             Self::Family(family) => Some(&family.name),
+            Self::Child(_, name) => Some(name),
         }
     }
 }
@@ -102,6 +106,10 @@ impl Broadcast {
 
     pub(crate) fn family(family: Arc<Family>) -> Self {
         Self::at(Place::Family(family), Target::default())
+    }
+
+    pub(crate) fn child(family: Arc<Family>, name: &str) -> Self {
+        Self::at(Place::Child(family, name.into()), Target::default())
     }
 
     pub(crate) fn nowhere() -> Self {
@@ -116,9 +124,11 @@ impl Broadcast {
         }
     }
 
-    /// Adds rooms: whoever is in any of them. A socket's id is a room too.
+    /// Adds rooms: whoever is in any of them. A socket's id is a room too. If no room is named, by an empty list or `None`, that
+    /// is nobody.
     pub fn to(mut self, rooms: impl Rooms) -> Self {
-        rooms.for_each(&mut |room: Room| self.target.rooms.push(room));
+        let chosen = self.target.rooms.get_or_insert_default();
+        rooms.for_each(&mut |room: Room| chosen.push(room));
         self
     }
 
@@ -167,10 +177,9 @@ impl Broadcast {
         };
         let args = event_args(event, &args);
         let sent = args.map(|args| match &self.place {
-            Place::Nowhere => {}
             Place::Nsp(nsp) => self.send(nsp, event, args),
-            Place::Family(family) => {
-                for nsp in family.children() {
+            place => {
+                for nsp in place.nsps() {
                     self.send(&nsp, event, args.clone());
                 }
             }
@@ -434,8 +443,7 @@ impl ToSocket {
 
     /// See [`Socket::emit`].
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        self.socket
-            .send_event(event.as_ref(), &args, None, self.how)
+        self.socket.send_event(event.as_ref(), &args, self.how)
     }
 
     /// See [`Socket::emit_when_writable`]. One that is [volatile](Self::volatile) does not wait. With a

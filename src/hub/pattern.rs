@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::ready;
 
 use axum::Router;
-use axum::extract::OriginalUri;
+use axum::extract::{MatchedPath, OriginalUri};
 use axum_core::body::Body;
 use futures_util::FutureExt;
 use http::{Extensions, Request, Response, StatusCode};
@@ -54,12 +54,17 @@ impl Pattern {
         }
         let mut extensions = std::mem::take(response.extensions_mut());
         // The router believes that it was asked for the name.
-        match handshake.get::<OriginalUri>() {
-            Some(uri) => extensions.insert(uri.clone()),
-            None => extensions.remove(),
-        };
+        put_back::<OriginalUri>(handshake, &mut extensions);
+        put_back::<MatchedPath>(handshake, &mut extensions);
         Some(extensions)
     }
+}
+
+fn put_back<T: Clone + Send + Sync + 'static>(from: &Extensions, into: &mut Extensions) {
+    match from.get::<T>() {
+        Some(value) => into.insert(value.clone()),
+        None => into.remove(),
+    };
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) path: String,
     pub(crate) max_namespaces: usize,
+    /// Of the auth in a CONNECT, in bytes.
+    pub(crate) max_auth_len: usize,
     /// Of one pattern.
     pub(crate) max_dynamic_namespaces: usize,
     /// Packets that wait for handlers to go on, over all namespaces of a connection.
@@ -142,11 +144,14 @@ impl SocketIo {
         if let Some(family) = server.nsps.family(&nsp) {
             return Broadcast::family(Arc::clone(family));
         }
-        let Some(found) = server.nsps.get(&nsp) else {
-            tracing::debug!(%nsp, "this server has no such namespace");
-            return Broadcast::nowhere();
-        };
-        Broadcast::new(found, Target::default())
+        if let Some(found) = server.nsps.fixed(&nsp) {
+            return Broadcast::new(Arc::clone(found), Target::default());
+        }
+        if let Some(family) = server.nsps.family_of(&nsp) {
+            return Broadcast::child(Arc::clone(family), &nsp);
+        }
+        tracing::debug!(%nsp, "this server has no such namespace");
+        Broadcast::nowhere()
     }
 
     /// The sockets of `/` that are in any of the rooms.

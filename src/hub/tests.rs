@@ -15,6 +15,11 @@ use crate::rooms::Target;
 
 /// A socket whose client reads nothing.
 fn connected() -> (Socket, Arc<Client>) {
+    connected_in(None)
+}
+
+/// The same, on one of several servers.
+fn connected_in(cluster: Option<crate::adapter::LocalCluster>) -> (Socket, Arc<Client>) {
     let options = NspOptions {
         codec: Codec::Default,
         order: Order::Started,
@@ -26,7 +31,7 @@ fn connected() -> (Socket, Arc<Client>) {
         ack_timeout: Duration::from_secs(5),
         recovery: None,
         compressed_from: None,
-        cluster: None,
+        cluster,
         detection: Duration::ZERO,
     };
     let nsp = Arc::new(Nsp::new(
@@ -43,7 +48,7 @@ fn connected() -> (Socket, Arc<Client>) {
         Transport::WebSocket,
     ));
     let socket = Socket::new(
-        Sid::from_random([2; 15]),
+        new_sid().unwrap(),
         nsp,
         Arc::clone(&client),
         None,
@@ -74,4 +79,17 @@ async fn a_question_that_is_dropped_leaves_nothing_behind() {
     let all = Broadcast::new(Arc::clone(socket.namespace()), Target::default());
     drop(all.emit_with_ack::<()>("q", ()));
     assert!(forgotten(&socket));
+}
+
+#[tokio::test]
+async fn a_question_to_the_sockets_of_other_servers_leaves_nothing_behind() {
+    let cluster = crate::adapter::LocalCluster::new();
+    let (one, _client) = connected_in(Some(cluster.clone()));
+    let (other, _other) = connected_in(Some(cluster));
+    let target = Target::default();
+    let asking = Broadcast::new(Arc::clone(one.namespace()), target).emit_with_ack::<()>("q", ());
+    assert_eq!(asking.summary().asked, 2);
+    drop(asking);
+    assert!(forgotten(&one) && forgotten(&other));
+    assert!(!other.member().awaits_answers());
 }

@@ -121,7 +121,7 @@ families! {
     /// Sockets that were let into a namespace.
     SocketsConnected sockets_connected: Counter;
     /// Sockets that were not let into a namespace.
-    SocketsRefused sockets_refused: Counter by reason ["middleware", "no namespace", "too many namespaces", "internal error"];
+    SocketsRefused sockets_refused: Counter by reason ["middleware", "no namespace", "too many namespaces", "auth too long", "internal error"];
     /// Sockets that have left their namespace.
     SocketsDisconnected sockets_disconnected: Counter by reason [
         "client namespace disconnect", "server namespace disconnect", "server shutting down", "ping timeout",

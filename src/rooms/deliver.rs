@@ -87,7 +87,7 @@ impl Table {
     /// How many members the target has.
     pub(crate) fn count(&self, target: &Target) -> usize {
         let simple = target.except.is_empty() && target.except_id.is_none();
-        if simple && target.rooms.is_empty() {
+        if simple && target.rooms.is_none() {
             return self.len();
         }
         let mut count = 0;
@@ -102,15 +102,15 @@ impl Table {
                 visit(member);
             }
         };
-        match target.rooms.as_slice() {
-            [] => self.everybody().iter().for_each(visit),
-            [room] => {
+        match target.rooms.as_deref() {
+            None => self.everybody().iter().for_each(visit),
+            Some([room]) => {
                 // Others may have joined a room of a socket's name; the socket itself is never among them.
                 let members = self.room(room);
                 self.own_room(room).iter().for_each(&mut visit);
                 members.iter().flat_map(|list| list.iter()).for_each(visit);
             }
-            rooms => {
+            Some(rooms) => {
                 let mut seen = HashSet::new();
                 for room in rooms {
                     let members = self.room(room);
@@ -176,7 +176,7 @@ mod tests {
     fn ids(table: &Table, rooms: &[&str], except: &[&str]) -> Vec<Sid> {
         let names = |names: &[&str]| names.iter().map(|&name| name.into()).collect::<Vec<Room>>();
         let target = Target {
-            rooms: names(rooms),
+            rooms: (!rooms.is_empty()).then(|| names(rooms)),
             except: names(except),
             ..Target::default()
         };

@@ -10,6 +10,8 @@ pub type Room = Arc<str>;
 
 /// What can name rooms: a string, a socket's id, or several of them.
 ///
+/// None, or an empty list, names no room: `io.to(None::<&str>)` reaches nobody. (In Node `to([])` is everybody.)
+///
 /// ```
 /// # use axum_socketio::SocketIo;
 /// # fn f(io: SocketIo) {
@@ -91,10 +93,11 @@ references!(
     [R: Rooms + Clone] BTreeSet<R>
 );
 
-/// The members of any of `rooms` (of all the namespace when there are none), less those of any of `except`.
+/// The members of any of `rooms`, or of all the namespace, less those of any of `except`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Target {
-    pub(crate) rooms: Vec<Room>,
+    /// If rooms were chosen: none of them has no members.
+    pub(crate) rooms: Option<Vec<Room>>,
     pub(crate) except: Vec<Room>,
     /// The sender of a socket's own broadcast.
     pub(crate) except_id: Option<Sid>,

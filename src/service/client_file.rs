@@ -24,9 +24,7 @@ pub(super) fn answer(files: &ClientFiles, file: &ClientFile, parts: &Parts) -> R
     let known = parts.headers.get_all(header::IF_NONE_MATCH);
     if known.iter().any(|tags| names(tags, files.etag())) {
         let mut response = empty(StatusCode::NOT_MODIFIED);
-        let headers = response.headers_mut();
-        headers.insert(header::ETAG, files.etag().clone());
-        headers.insert(header::CACHE_CONTROL, CACHE);
+        for_caches(response.headers_mut(), files, file);
         return response;
     }
     let (coding, body) = choose(file, &parts.headers);
@@ -42,15 +40,20 @@ pub(super) fn answer(files: &ClientFiles, file: &ClientFile, parts: &Parts) -> R
         if file.is_map() { JSON } else { SCRIPT },
     );
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(header::CACHE_CONTROL, CACHE);
-    headers.insert(header::ETAG, files.etag().clone());
-    if file.brotli.is_some() || file.gzip.is_some() {
-        headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    }
+    for_caches(headers, files, file);
     if let Some(coding) = coding {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
     }
     response
+}
+
+/// What a cache is told, whether it has the file or not.
+fn for_caches(headers: &mut HeaderMap, files: &ClientFiles, file: &ClientFile) {
+    headers.insert(header::ETAG, files.etag().clone());
+    headers.insert(header::CACHE_CONTROL, CACHE);
+    if file.brotli.is_some() || file.gzip.is_some() {
+        headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
 }
 
 // As Node's server has them.

@@ -11,28 +11,31 @@ use super::switch::switch_protocols;
 use crate::driver::{Connection, Guard, TurnedAway};
 use crate::engine::{Outbox, Transport};
 use crate::hub::{Client, Handshake, new_sid};
-use crate::protocol::Sid;
 use crate::protocol::engine_io::Revision;
 use crate::transport::Body;
 
+/// A handshake begins: it has a session's id, and counts as a connection.
+pub(super) fn begin(context: &Context, parts: &Parts) -> Result<Guard, Refusal> {
+    let sid = new_sid().ok_or(Refusal::Unavailable)?;
+    let address = context.server.hooks.address(parts);
+    Ok(context.sessions.begin(sid, address)?)
+}
+
 pub(super) fn open(
     context: &Context,
+    guard: Guard,
     transport: Transport,
     revision: Revision,
     parts: Parts,
 ) -> Answer {
     match transport {
-        Transport::Polling => open_polling(context, revision, parts),
-        Transport::WebSocket => open_websocket(context, revision, parts),
+        Transport::Polling => open_polling(context, guard, revision, parts),
+        Transport::WebSocket => open_websocket(context, guard, revision, parts),
     }
 }
 
-fn open_polling(context: &Context, revision: Revision, parts: Parts) -> Answer {
-    let Fresh {
-        guard,
-        client,
-        packet,
-    } = fresh(context, parts, Transport::Polling, revision)?;
+fn open_polling(context: &Context, guard: Guard, revision: Revision, parts: Parts) -> Answer {
+    let (client, packet) = fresh(context, &guard, parts, Transport::Polling, revision);
     let hooks = &context.server.hooks;
     let body = match &hooks.initial_packet {
         None if revision.is_four() => Body::text(packet.into()),
@@ -51,14 +54,10 @@ fn open_polling(context: &Context, revision: Revision, parts: Parts) -> Answer {
     Ok(response)
 }
 
-fn open_websocket(context: &Context, revision: Revision, mut parts: Parts) -> Answer {
+fn open_websocket(context: &Context, guard: Guard, revision: Revision, mut parts: Parts) -> Answer {
     let config = &context.server.settings.engine;
     let switch = switch_protocols(&mut parts, revision, config)?;
-    let Fresh {
-        guard,
-        client,
-        packet,
-    } = fresh(context, parts, Transport::WebSocket, revision)?;
+    let (client, packet) = fresh(context, &guard, parts, Transport::WebSocket, revision);
     let server = Arc::clone(&context.server);
     let (response, socket) = switch.socket(revision, config);
     tokio::spawn(async move {
@@ -87,24 +86,15 @@ impl From<TurnedAway> for Refusal {
     }
 }
 
-/// A client whose session is about to open.
-struct Fresh {
-    guard: Guard,
-    client: Arc<Client>,
-    /// What opens its session.
-    packet: String,
-}
-
+/// A client whose session is about to open, and the packet that opens it.
 fn fresh(
     context: &Context,
+    guard: &Guard,
     mut parts: Parts,
     transport: Transport,
     revision: Revision,
-) -> Result<Fresh, Refusal> {
-    let config = &context.server.settings.engine;
-    let sid: Sid = new_sid().ok_or(Refusal::Unavailable)?;
-    let address = context.server.hooks.address(&parts);
-    let guard = context.sessions.begin(sid, address)?;
+) -> (Arc<Client>, String) {
+    let (config, sid) = (&context.server.settings.engine, guard.sid());
     parts.extensions.insert(context.io.clone());
     let packet = crate::protocol::engine_io::Handshake {
         sid,
@@ -118,9 +108,5 @@ fn fresh(
         config.max_outbox_bytes,
     ));
     let client = Client::new(sid, revision, outbox, Handshake::new(parts), transport);
-    Ok(Fresh {
-        guard,
-        client: Arc::new(client),
-        packet: packet.encode(),
-    })
+    (Arc::new(client), packet.encode())
 }

@@ -16,7 +16,7 @@ use tower::BoxError;
 
 use super::admit::admit;
 use super::client_file;
-use super::open::open;
+use super::open::{begin, open};
 use super::request::{Asked, parse};
 use super::response::{Refusal, accepted, empty, payload};
 use super::switch::switch_protocols;
@@ -56,13 +56,15 @@ where
     let answer = match ask(&context, &parts) {
         Ok(Asked::Open(transport, revision)) => {
             opens = true;
-            match &hooks.allow {
+            // Counted from here on: the application may take its time, and is not asked where there is no room.
+            match (begin(&context, &parts), &hooks.allow) {
+                (Err(refusal), _) => Err(refusal),
                 // In a box: this future is moved with every request, most of which open nothing.
-                Some(allow) => match Box::pin(admit(allow, &context, parts)).await {
-                    Ok(parts) => open(&context, transport, revision, parts),
-                    Err(refused) => Ok(refused),
+                (Ok(guard), Some(allow)) => match Box::pin(admit(allow, &context, parts)).await {
+                    Ok(parts) => open(&context, guard, transport, revision, parts),
+                    Err(refused) => return refused,
                 },
-                None => open(&context, transport, revision, parts),
+                (Ok(guard), None) => open(&context, guard, transport, revision, parts),
             }
         }
         // Both let go of the parts first, which keep the server's read buffer, since they may have to wait for long.

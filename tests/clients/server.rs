@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
 use axum_socketio::extract::{EventContext, FromEvent, Rest};
 use axum_socketio::{
-    AckError, Auth, ClientFiles, Compression, Data, DisconnectReason, Handler, Namespace, Recovery,
-    Refused, Reply, Sid, Socket, SocketIo,
+    AckError, Auth, Broadcast, ClientFiles, Compression, Data, DisconnectReason, Handler,
+    Namespace, Recovery, Refused, Reply, Sid, Socket, SocketIo,
 };
 use bytes::Bytes;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
@@ -348,27 +348,29 @@ async fn members(io: SocketIo, Data(room): Data<String>) -> Json<Vec<Sid>> {
 
 #[derive(Deserialize)]
 struct Send {
-    #[serde(default)]
-    to: Vec<String>,
+    to: Option<Vec<String>>,
     #[serde(default)]
     except: Vec<String>,
     event: String,
     data: Any,
 }
 
+impl Send {
+    fn to(self, all: Broadcast) {
+        let chosen = match self.to {
+            Some(rooms) => all.to(rooms),
+            None => all,
+        };
+        chosen.except(self.except).emit(self.event, self.data);
+    }
+}
+
 async fn send(socket: Socket, Data(what): Data<Send>) {
-    socket
-        .broadcast()
-        .to(what.to)
-        .except(what.except)
-        .emit(what.event, what.data);
+    what.to(socket.broadcast());
 }
 
 async fn send_all(socket: Socket, io: SocketIo, Data(what): Data<Send>) {
-    io.of(socket.nsp())
-        .to(what.to)
-        .except(what.except)
-        .emit(what.event, what.data);
+    what.to(io.of(socket.nsp()));
 }
 
 #[derive(Serialize)]

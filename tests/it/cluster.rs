@@ -187,7 +187,9 @@ async fn dynamic_namespaces_hear_where_they_are() {
     while two.of("/rooms-{id}").count().await.unwrap() > 1 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(ask(two.of("/rooms-1")).await.unwrap().answers.len(), 0);
+    let answers = ask(two.of("/rooms-1")).await.unwrap();
+    assert_eq!(answers.answers, ["/rooms-1"], "also from where it is not");
+    assert_eq!(ask(one.of("/rooms-1")).await.unwrap().answers.len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -215,4 +217,22 @@ fn arguments_that_cannot_be_sent_are_an_error() {
     }
     let io = SocketIo::builder().build();
     assert!(!io.server_side_emit("x", Bad).ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn dynamic_namespaces_of_other_servers_are_reached() {
+    let ([one, two], _heard) = servers(|io| io);
+    let bob = app(&two).connect("/rooms-1").await.unwrap();
+    for place in ["/rooms-1", "/rooms-{id}"] {
+        one.of(place).emit("hey", place);
+        assert_eq!(bob.next::<String>("hey").await, place);
+        assert_eq!(one.of(place).count().await.unwrap(), 1);
+        let asking = one.of(place).emit_with_ack::<u8>("q", ());
+        bob.next_with_ack::<()>("q").await.ack(7_u8).await;
+        assert_eq!(asking.all().await.0, [(bob.id(), 7)]);
+    }
+    one.of("/rooms-2").emit("hey", ());
+    bob.expect_no("hey").await;
+    one.of("/rooms-{id}").disconnect();
+    bob.disconnected().await;
 }

@@ -1,13 +1,17 @@
 //! Clients open a session, over either transport, or hear why not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::get;
 use axum_socketio::{Namespace, SocketIo, Transport};
+use tokio::sync::Notify;
 
-use crate::support::{Answer, Http, Polling, Ws, echo, handshake, serve, sid_in, start, within};
+use crate::support::{
+    Answer, Clock, Http, Polling, Ws, echo, handshake, serve, sid_in, start, within,
+};
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
@@ -379,6 +383,28 @@ async fn who_joined_in_time_stays_also_when_a_middleware_took_its_time_and_nothi
     other.ended().await;
     reasons.none();
     quiet.alive().await;
+}
+
+#[tokio::test]
+async fn who_is_admitted_too_late_is_not_connected() {
+    let gate = Arc::new(Notify::new());
+    let opens = Arc::clone(&gate);
+    let namespace = Namespace::new().middleware(move || {
+        let gate = Arc::clone(&gate);
+        async move { gate.notified().await }
+    });
+    let io = SocketIo::builder().namespace("/", namespace).build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Polling::open(server.addr).await;
+    client.send("40").await;
+    let clock = Clock::stop();
+    clock.advance(Duration::from_secs(46)).await;
+    // Answered by the task, which has seen the time.
+    client.send("6").await;
+    opens.notify_one();
+    client.send("6").await;
+    assert_eq!(client.poll().await, "6\x1e1");
+    assert_eq!(io.of("/").count().await.unwrap(), 0);
 }
 
 #[tokio::test]

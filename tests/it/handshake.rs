@@ -1,5 +1,7 @@
 //! What an application says, and sees, of handshakes.
 
+use std::future::ready;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::extract::State;
@@ -223,6 +225,73 @@ async fn headers_of_answers_may_be_changed() {
         (None, None),
         "as in Node"
     );
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_sent_elsewhere_opens_no_session() {
+    let builder = SocketIo::builder()
+        .allow_request(async || Redirect::temporary("/elsewhere"))
+        .on_initial_headers(|headers, _| {
+            headers.insert("x-first", HeaderValue::from_static("yes"));
+        });
+    let (server, _io) = start(builder).await;
+    let answer = get(&server, POLLING, &[]).await;
+    assert_eq!((answer.status, answer.header("x-first")), (307, None));
+    assert_eq!(answer.header("location"), Some("/elsewhere"));
+}
+
+#[test]
+fn origins_are_as_browsers_write_them() {
+    let take = |origin: &'static str| {
+        std::panic::catch_unwind(|| drop(SocketIo::builder::<()>().origins([origin]))).is_ok()
+    };
+    for origin in [
+        "https://app.example.com",
+        "http://[::1]:3000",
+        "HTTPS://App.example",
+        "null",
+    ] {
+        assert!(take(origin), "{origin}");
+    }
+    for origin in [
+        "*",
+        "app.example.com",
+        "https://",
+        "https://a.b/",
+        "https://*.a.b",
+    ] {
+        assert!(!take(origin), "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_server_does_not_ask_the_application() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let builder = SocketIo::builder()
+        .max_connections(1)
+        .allow_request(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            ready(())
+        });
+    let (server, _io) = start(builder).await;
+    let mut first = Ws::joined(server.addr).await;
+    assert_eq!(get(&server, POLLING, &[]).await.status, 503);
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    first.close().await;
+    first.ended().await;
+    assert_eq!(get(&server, POLLING, &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn who_is_refused_takes_no_place() {
+    let builder = SocketIo::builder()
+        .max_connections(1)
+        .allow_request(async || StatusCode::FORBIDDEN);
+    let (server, _io) = start(builder).await;
+    for _ in 0..3 {
+        assert_eq!(get(&server, POLLING, &[]).await.status, 403);
+    }
 }
 
 #[tokio::test]

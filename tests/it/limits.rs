@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::{Json, Router};
 use axum_socketio::protocol::websocket::{Event, Opcode, masked_frame};
-use axum_socketio::{Data, EmitError, Namespace, Order, Socket, SocketIo};
+use axum_socketio::{AckError, Data, EmitError, Namespace, Order, Socket, SocketIo};
 use bytes::Bytes;
 use futures_util::future::poll_immediate;
 use tokio::sync::{Semaphore, mpsc};
@@ -339,8 +339,26 @@ async fn what_is_volatile_reaches_a_polling_client_only_while_it_polls() {
     io.of("/").volatile().emit("lost", ());
     assert_eq!(client.end_poll().await.brief(), (200, r#"42["heard"]"#));
     io.of("/").volatile().emit("lost", ());
+    let socket = io.fetch_sockets().await.unwrap()[0].id();
+    let socket = io.socket(socket).unwrap();
+    let asking = socket
+        .volatile()
+        .no_timeout()
+        .emit_with_ack::<u8>("lost", ());
+    assert!(matches!(asking.await, Err(AckError::Dropped)));
     io.emit("end", ());
     assert_eq!(client.poll().await, r#"42["end"]"#);
+}
+
+#[tokio::test]
+async fn the_auth_is_limited() {
+    let (server, ..) = start(|io| io.max_auth_len(100)).await;
+    let mut client = Ws::open(server.addr).await;
+    let auth = |len: usize| format!(r#"{{"x":"{}"}}"#, "x".repeat(len - 8));
+    client.send(&format!("40{}", auth(101))).await;
+    assert_eq!(client.text().await, r#"44{"message":"auth is too long"}"#);
+    client.send(&format!("40{}", auth(100))).await;
+    assert!(client.text().await.starts_with(r#"40{"sid""#));
 }
 
 /// Handlers of `wait` hold on until they are let go; `running` counts them.

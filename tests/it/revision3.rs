@@ -158,3 +158,29 @@ async fn a_client_that_does_not_ping_is_given_up() {
     clock.advance(Duration::from_secs(2)).await;
     assert_eq!(reasons.next().await, "ping timeout");
 }
+
+#[tokio::test]
+async fn one_client_in_several_namespaces_answers_for_each() {
+    let io = SocketIo::builder()
+        .allow_eio3(true)
+        .namespace("/n-{id}", Namespace::new())
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let (mut client, _) = joined(&server, "").await;
+    for nsp in ["/n-1", "/n-2"] {
+        client.send(&format!("40{nsp}")).await;
+        assert_eq!(client.text().await, format!("40{nsp},"));
+    }
+    let asking = io.of("/n-{id}").emit_with_ack::<u8>("q", ());
+    for _ in 0..2 {
+        let question = client.text().await;
+        let (nsp, _) = question
+            .strip_prefix("42")
+            .unwrap()
+            .split_once(',')
+            .unwrap();
+        client.send(&format!("43{nsp},0[1]")).await;
+    }
+    let (answers, summary) = asking.all().await;
+    assert_eq!((answers.len(), summary.asked, summary.answered), (2, 2, 2));
+}

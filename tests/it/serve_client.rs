@@ -112,6 +112,7 @@ async fn a_file_that_the_browser_has_is_not_sent_again() {
         let answer = ask(&server, "GET", "/socket.io/socket.io.js", &known).await;
         assert_eq!(answer.status, status, "{tags}");
         assert_eq!(answer.header("etag"), Some("\"4.9.9\""));
+        assert_eq!(answer.header("cache-control"), Some("public, max-age=0"));
         assert_eq!(answer.body.is_empty(), status == 304);
     }
 }

@@ -421,3 +421,19 @@ async fn an_answer_that_is_owed_is_still_owed_after_the_upgrade() {
     ws.send("3").await;
     assert_eq!(ws.text().await, "2");
 }
+
+#[tokio::test]
+async fn a_post_that_is_given_up_after_the_upgrade_does_no_harm() {
+    let (server, _, mut reasons) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    let mut ws = probe(&client).await;
+    client.begin_post(&server, 100, b"4").await;
+    ws.send("5").await;
+    ws.alive().await;
+    drop(client);
+    // It takes a moment until the server sees that nothing more will come.
+    for _ in 0..50 {
+        ws.alive().await;
+    }
+    reasons.none();
+}

@@ -291,7 +291,7 @@ impl Socket {
         history: &History,
         args: &EncodedArgs,
         how: How,
-    ) -> Result<(), EmitError> {
+    ) -> Result<bool, EmitError> {
         let connected = self.connected();
         if history.observed && connected {
             self.0
@@ -348,7 +348,7 @@ impl Socket {
             if !self.connected() {
                 // Its client may have come back to another socket.
                 drop(kept);
-                return Poll::Ready(self.send_and_keep(history, &args, how));
+                return Poll::Ready(self.send_and_keep(history, &args, how).map(drop));
             }
             let number = kept.log.last() + 1;
             let frame = frame_at(&args, self.namespace(), Some(&kept.log.offset(number)));
@@ -373,7 +373,7 @@ impl Socket {
             return if counted {
                 sent
             } else {
-                self.0.nsp.sent(Pushed::Queued)
+                self.0.nsp.sent(Pushed::Queued).map(drop)
             };
         }
         sent

@@ -154,15 +154,15 @@ impl Socket {
     /// The event is queued, not awaited; see [`Emitted`] for what may go wrong. Events emitted by one task arrive in
     /// that order.
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        self.send_event(event.as_ref(), &args, None, How::default())
+        self.send_event(event.as_ref(), &args, How::default())
     }
 
     /// Sends an event as soon as the client's outbox has room for it, where [`emit`](Self::emit) would answer
     /// [`EmitError::Full`]: who sends a lot goes no faster than the client reads. Node has no such thing.
     ///
     /// Events that wait for room are sent in the order in which they began to wait, and no other event overtakes them. A
-    /// client that takes no packet for the builder's `slow_client_timeout` meanwhile is disconnected. Dropped before it has
-    /// resolved, the event is not sent.
+    /// client that takes no packet for the builder's `slow_client_timeout` meanwhile is disconnected. Dropped while it
+    /// waits, the event is not sent; if there has been room meanwhile, it may have been.
     ///
     /// ```
     /// # use axum_socketio::{EmitError, Socket};
@@ -412,17 +412,20 @@ impl Socket {
         self.0.member.observe(&frame);
         let sending = self.0.member.outbox.send(frame);
         match select(sending, pin!(self.closed())).await {
-            Either::Left((sent, _)) => sent.and_then(|()| self.0.nsp.sent(Pushed::Queued)),
+            Either::Left((sent, _)) => {
+                sent.and_then(|()| self.0.nsp.sent(Pushed::Queued).map(drop))
+            }
             Either::Right(_) => Err(EmitError::Closed),
         }
     }
 
     /// Queues an event that has been encoded, now or never.
     pub(super) fn send_args(&self, args: EncodedArgs, how: How) -> Result<(), EmitError> {
-        match self.0.nsp.members.history() {
+        let sent = match self.0.nsp.members.history() {
             Some(history) => self.send_and_keep(history, &args, how),
             None => self.send(packet_frame(args, self.namespace(), None), how),
-        }
+        };
+        sent.map(drop)
     }
 
     /// Queues an event now or never, and counts it.
@@ -430,33 +433,51 @@ impl Socket {
         &self,
         event: &str,
         args: &T,
-        id: Option<u64>,
         how: How,
     ) -> Emitted {
         let counters = &self.0.nsp.counters;
         counters.add_for(Counted::Emits, "socket", 1);
-        Emitted::new(self.try_send_event(event, args, id, how), counters)
+        let sent = match self.0.nsp.members.history() {
+            Some(history) => {
+                event_args(event, args).and_then(|args| self.send_and_keep(history, &args, how))
+            }
+            None => self.try_send(event, args, None, how),
+        };
+        Emitted::new(sent.map(drop), counters)
     }
 
-    fn try_send_event<T: Serialize + ?Sized>(
+    /// Queues an event that the client is to acknowledge, now or never, and counts it. Returns whether it was queued: a volatile
+    /// one may be lost.
+    pub(super) fn send_question<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        args: &T,
+        id: u64,
+        how: How,
+    ) -> Result<bool, EmitError> {
+        let counters = &self.0.nsp.counters;
+        counters.add_for(Counted::Emits, "socket", 1);
+        let sent = self.try_send(event, args, Some(id), how);
+        let queued = matches!(sent, Ok(true));
+        Emitted::new(sent.map(drop), counters).into_result()?;
+        Ok(queued)
+    }
+
+    fn try_send<T: Serialize + ?Sized>(
         &self,
         event: &str,
         args: &T,
         id: Option<u64>,
         how: How,
-    ) -> Result<(), EmitError> {
-        match (id, self.0.nsp.members.history()) {
-            (None, Some(history)) => {
-                let args = event_args(event, args)?;
-                self.send_and_keep(history, &args, how)
-            }
-            _ if !self.connected() => Err(EmitError::Closed),
-            _ => self.send(event_frame(self.namespace(), event, args, id)?, how),
+    ) -> Result<bool, EmitError> {
+        if !self.connected() {
+            return Err(EmitError::Closed);
         }
+        self.send(event_frame(self.namespace(), event, args, id)?, how)
     }
 
     /// Queues a frame now or never.
-    fn send(&self, frame: Frame, how: How) -> Result<(), EmitError> {
+    fn send(&self, frame: Frame, how: How) -> Result<bool, EmitError> {
         if !self.connected() {
             return Err(EmitError::Closed);
         }
@@ -509,6 +530,11 @@ impl Socket {
     }
 
     /// Whether a handler of this socket is still taking its arguments, or may not yet.
+    /// Its connection's task looks whether something that waits may go on.
+    pub(crate) fn go_on(&self) {
+        self.0.client.outbox.nudge();
+    }
+
     pub(crate) fn is_extracting(&self) -> bool {
         self.0.request.is_extracting()
     }

@@ -222,7 +222,7 @@ impl Audience {
             Self::Socket(id) => *id == asker.id,
             Self::Target(target) => {
                 let was_in = |room: &Room| asker.was_in(room, number);
-                (target.rooms.is_empty() || target.rooms.iter().any(was_in))
+                { target.rooms.as_ref() }.is_none_or(|rooms| rooms.iter().any(was_in))
                     && !target.except.iter().any(was_in)
                     && target.except_id != Some(asker.id)
             }
@@ -233,7 +233,7 @@ impl Audience {
         match self {
             Self::Socket(_) => 0,
             Self::Target(target) => {
-                let rooms = target.rooms.iter().chain(&target.except);
+                let rooms = target.rooms.iter().flatten().chain(&target.except);
                 rooms.map(|room| room.len() + size_of::<Room>()).sum()
             }
         }
@@ -320,7 +320,7 @@ mod tests {
     fn to(rooms: &[&str], except: &[&str]) -> Audience {
         let names = |names: &[&str]| names.iter().map(|&name| name.into()).collect();
         Audience::Target(Target {
-            rooms: names(rooms),
+            rooms: (!rooms.is_empty()).then(|| names(rooms)),
             except: names(except),
             ..Target::default()
         })
@@ -468,7 +468,8 @@ mod tests {
                     }
                     Step::Emit(for_rooms, except) => {
                         let names = |rooms: &[u8]| rooms.iter().map(|&room| name(room).into()).collect();
-                        let target = Target { rooms: names(&for_rooms), except: names(&except), ..Target::default() };
+                        let chosen = (!for_rooms.is_empty()).then(|| names(&for_rooms));
+                        let target = Target { rooms: chosen, except: names(&except), ..Target::default() };
                         append(&mut log, now, Audience::Target(target));
                         let reached = for_rooms.is_empty() || for_rooms.iter().any(|room| rooms.contains(room));
                         if reached && !except.iter().any(|room| rooms.contains(room)) {

@@ -88,6 +88,15 @@ impl History {
         kept.log.next_expiry().is_none() && kept.sessions.next_expiry().is_none()
     }
 
+    /// Forgets all who might come back.
+    pub(crate) fn forget_away(&self) {
+        let mut forgotten = Forgotten::default();
+        let mut kept = self.lock();
+        kept.sessions.forget_away(&mut forgotten);
+        drop(kept);
+        let_go(forgotten);
+    }
+
     /// Forgets what is too old. Gives the time at which there will be more of that, if anything is left.
     pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
         let mut forgotten = Forgotten::default();

@@ -156,6 +156,12 @@ impl Sessions {
         }
     }
 
+    pub(super) fn forget_away(&mut self, forgotten: &mut Forgotten) {
+        while !self.away.is_empty() {
+            self.forget_first(forgotten);
+        }
+    }
+
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.away.first().map(|(at, _)| *at)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::{Json, Router};
+use axum_socketio::handler::RateLimit;
 use axum_socketio::{Data, DisconnectReason, Handler, Namespace, Order, Socket, SocketIo};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tower::ServiceBuilder;
@@ -45,6 +46,16 @@ impl<S: Sync> FromRequestParts<S> for Slow {
 
 #[tokio::test]
 async fn bodies_start_in_order_also_when_extractors_wait() {
+    in_order(|namespace| namespace).await;
+}
+
+#[tokio::test]
+async fn they_do_so_behind_layers_too() {
+    let limit = RateLimit::new(1000, Duration::from_secs(1));
+    in_order(|namespace| namespace.layer(limit.clone()).layer(limit.clone())).await;
+}
+
+async fn in_order(layered: impl FnOnce(Namespace) -> Namespace) {
     let log = Log::default();
     let (one, other) = (log.clone(), log.clone());
     let namespace = Namespace::new()
@@ -55,7 +66,7 @@ async fn bodies_start_in_order_also_when_extractors_wait() {
             other.add(format!("fast {n}"))
         })
         .on("end", async || {});
-    let (server, _io) = with(namespace).await;
+    let (server, _io) = with(layered(namespace)).await;
     let mut client = Ws::joined(server.addr).await;
     client
         .send_all(&[

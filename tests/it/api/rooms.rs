@@ -241,9 +241,25 @@ async fn who_could_not_be_asked_is_not_waited_for() {
     let asking = io.of("/").no_timeout().emit_with_ack::<u8>("q", ());
     let (answers, summary) = within("the end", asking.all()).await;
     assert_eq!(
-        (answers.len(), summary.asked, summary.left.len()),
+        (answers.len(), summary.asked, summary.unsent.len()),
         (0, 1, 1)
     );
+    assert!(summary.left.is_empty() && summary.missing.is_empty());
+}
+
+#[tokio::test]
+async fn no_room_is_nobody() {
+    let (_server, io, mut clients) = three().await;
+    io.to(None::<&str>).emit("hey", ());
+    io.to(Vec::<String>::new()).emit("hey", ());
+    assert_eq!(io.to([""; 0]).count().await.unwrap(), 0);
+    io.to(Vec::<Sid>::new()).disconnect();
+    assert_eq!(heard(&io, &mut clients).await, "");
+    io.to(None::<&str>)
+        .to("x")
+        .except(None::<&str>)
+        .emit("hey", ());
+    assert_eq!(heard(&io, &mut clients).await, "ab");
 }
 
 #[tokio::test]
@@ -273,7 +289,11 @@ async fn sockets_and_rooms_are_counted() {
         (vec!["x"], vec!["y"], 1),
         (vec!["nowhere"], vec![], 0),
     ] {
-        let some = io.to(rooms.clone()).except(except.clone());
+        let all = io.of("/").except(except.clone());
+        let some = match rooms.as_slice() {
+            [] => all,
+            rooms => all.to(rooms),
+        };
         assert_eq!(some.count().await.unwrap(), count, "{rooms:?} {except:?}");
     }
     let rooms = io.of("/").rooms().await.unwrap();

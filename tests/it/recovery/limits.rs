@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use axum_socketio::testing::{TestApp, TestClient};
-use axum_socketio::{Recovery, SocketIo};
+use axum_socketio::{Namespace, Recovery, SocketIo};
 use tokio::time::sleep;
 
-use super::{numbers, serve};
+use super::{app, numbers, serve};
 
 /// A client that was cut off when it had seen one event.
 async fn cut_off(app: &TestApp, io: &SocketIo) -> TestClient {
@@ -118,4 +118,21 @@ async fn any_limit_is_taken() {
     );
     let client = cut_off(&app, &io).await;
     assert!(!comes_back(&app, &client).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn namespaces_that_are_only_kept_make_room() {
+    let (app, io) = app(SocketIo::builder()
+        .recovery(Recovery::new())
+        .max_dynamic_namespaces(2)
+        .namespace("/n-{id}", Namespace::new()));
+    let stays = app.connect("/n-1").await.unwrap();
+    let away = app.connect("/n-2").await.unwrap();
+    away.cut().await;
+    let new = app.connect("/n-3").await.unwrap();
+    io.of("/n-{id}").emit("hey", ());
+    stays.next::<()>("hey").await;
+    new.next::<()>("hey").await;
+    let refused = app.connect("/n-2").coming_back_as(&away).await;
+    assert!(refused.is_err(), "two are in use");
 }

@@ -5,9 +5,12 @@ mod limits;
 mod refused;
 mod wire;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum_socketio::testing::{TestApp, TestClient};
 use axum_socketio::{Data, Namespace, Recovery, Socket, SocketIo, SocketIoBuilder, Transport};
+use tokio::time::{sleep, timeout};
 
 const BOTH: [Transport; 2] = [Transport::WebSocket, Transport::Polling];
 
@@ -245,11 +248,14 @@ async fn a_namespace_of_a_pattern_goes_when_nobody_may_come_back() {
     // What goes to nobody keeps nothing.
     io.of("/game-{id}").emit("n", 1);
     let second = app.connect("/game-2").await.unwrap();
+    // They end with their namespace.
+    let mut events = io.of("/game-2").room_events();
     second.cut().await;
-    app.connect("/game-1").await.unwrap_err();
+    let second = Duration::from_secs(1);
+    timeout(second, events.next()).await.unwrap_err();
     for _ in 0..130 {
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        sleep(second).await;
         io.of("/game-{id}").emit("n", 1);
     }
-    app.connect("/game-1").await.unwrap();
+    assert!(timeout(second, events.next()).await.unwrap().is_none());
 }
