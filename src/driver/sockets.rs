@@ -6,10 +6,15 @@ use std::task::{Context, Poll};
 
 use super::task::{CLOSE_HANDSHAKE, Connection};
 use crate::engine::{Control, DisconnectReason, Input, Transport};
-use crate::metrics::Counted;
+use crate::metrics::{Counted, Place};
 use crate::protocol::engine_io::{Packet, Revision};
 use crate::protocol::websocket::Event;
 use crate::transport::{End, WebSocket, Written};
+
+const RECEIVED_PACKETS: Place = Place::of(Counted::ReceivedPackets);
+const RECEIVED_BYTES: Place = Place::of(Counted::ReceivedBytes);
+const SENT_PACKETS: Place = Place::of(Counted::SentPackets);
+const SENT_BYTES: Place = Place::of(Counted::SentBytes);
 
 /// How many packets are taken before what they caused is written.
 const BATCH: usize = 128;
@@ -103,16 +108,14 @@ impl Connection {
     pub(super) fn count_received(&self, packets: usize, bytes: usize) {
         if packets > 0 {
             let counters = self.dispatch.counters();
-            counters.add(Counted::ReceivedPackets, packets);
-            counters.add(Counted::ReceivedBytes, bytes);
+            counters.add_all([(RECEIVED_PACKETS, packets), (RECEIVED_BYTES, bytes)]);
         }
     }
 
     pub(super) fn count_sent(&self, packets: usize, bytes: usize) {
         if packets > 0 {
             let counters = self.dispatch.counters();
-            counters.add(Counted::SentPackets, packets);
-            counters.add(Counted::SentBytes, bytes);
+            counters.add_all([(SENT_PACKETS, packets), (SENT_BYTES, bytes)]);
         }
     }
 

@@ -17,7 +17,7 @@ use super::{AckBody, Admission, BoxHandler, Done, EventContext, OutgoingHooks, S
 use crate::adapter::BoxFuture;
 use crate::adapter::{Adapter, Answers, LocalCluster, Memory};
 use crate::engine::{EmitError, Frame, Pushed};
-use crate::metrics::{Counted, Counters};
+use crate::metrics::{Counted, Counters, EMITS_TO_MANY, Place};
 use crate::protocol::socket_io::Codec;
 use crate::protocol::{EncodedArgs, Sid};
 use crate::rooms::{Delivered, History, Log, Recovery, Table, Target};
@@ -149,6 +149,8 @@ pub(crate) struct Nsp {
     sweeping: AtomicBool,
 }
 
+const DELIVERIES: Place = Place::of(Counted::Deliveries);
+
 /// What is too old need not be forgotten at once.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -224,8 +226,8 @@ impl Nsp {
             dropped,
             full,
         } = delivered;
-        self.counters.add_for(Counted::Emits, "broadcast", 1);
-        self.counters.add(Counted::Deliveries, queued);
+        self.counters
+            .add_all([(EMITS_TO_MANY, 1), (DELIVERIES, queued)]);
         for (reason, count) in [("volatile", dropped), ("full", full)] {
             if count > 0 {
                 self.counters.add_for(Counted::Undelivered, reason, count);

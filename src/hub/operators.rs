@@ -16,7 +16,7 @@ use super::{
 };
 use crate::adapter::AdapterError;
 use crate::engine::EmitError;
-use crate::metrics::{Counted, Counters};
+use crate::metrics::{Counters, EMITS_TO_SOCKET};
 use crate::protocol::EncodedArgs;
 use crate::rooms::{Room, RoomEvents, Rooms, Scope, Target};
 
@@ -461,7 +461,7 @@ impl ToSocket {
         let Self { socket, how, wait } = self.clone();
         async move {
             let counters = &socket.namespace().counters;
-            counters.add_for(Counted::Emits, "socket", 1);
+            counters.add_all([(EMITS_TO_SOCKET, 1)]);
             let sent = match args {
                 Err(error) => Err(error),
                 Ok(args) if how.volatile => socket.send_args(args, how),

@@ -53,6 +53,18 @@ impl Counters {
         self.change(counted, 0, count as u64);
     }
 
+    /// There have been so many more of one of each of these: the shard is looked up once.
+    #[inline]
+    pub(crate) fn add_all<const N: usize>(&self, all: [(Place, usize); N]) {
+        if let Some(Shard(numbers)) = self.shard() {
+            for (Place(place), count) in all {
+                if let Some(number) = numbers.get(place) {
+                    number.fetch_add(count as u64, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
     /// There have been so many more of one value of the label.
     #[inline]
     pub(crate) fn add_for(&self, counted: Counted, value: &str, count: usize) {
@@ -74,12 +86,16 @@ impl Counters {
     /// Where the family is known, so is the place of its number.
     #[inline]
     fn change(&self, counted: Counted, index: usize, by: u64) {
-        let shard = self.shards.get(thread() & (self.shards.len() - 1));
+        let at = counted.start() + index;
         // A thread that takes away what another has added brings its shard below zero, and the sum is right.
-        if let Some(number) = shard.and_then(|Shard(numbers)| numbers.get(counted.start() + index))
-        {
+        if let Some(number) = self.shard().and_then(|Shard(numbers)| numbers.get(at)) {
             number.fetch_add(by, Ordering::Relaxed);
         }
+    }
+
+    #[inline]
+    fn shard(&self) -> Option<&Shard> {
+        self.shards.get(thread() & (self.shards.len() - 1))
     }
 
     /// The numbers of a family, by the values of its label.
@@ -100,6 +116,29 @@ impl Counters {
             .map(move |(index, value)| (*value, sum(index)))
     }
 }
+
+/// Where a number is, known to the compiler: of what is counted with every message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place(usize);
+
+impl Place {
+    /// Of a family without a label.
+    pub(crate) const fn of(counted: Counted) -> Self {
+        Self::nth(counted, 0)
+    }
+
+    /// Of one value of the label, by its place in the list.
+    #[expect(clippy::indexing_slicing, reason = "the compiler would find out")]
+    pub(crate) const fn nth(counted: Counted, index: usize) -> Self {
+        assert!(index < Counted::FAMILIES[counted as usize].values.len());
+        Self(STARTS[counted as usize] + index)
+    }
+}
+
+/// Events that are emitted to one socket.
+pub(crate) const EMITS_TO_SOCKET: Place = Place::nth(Counted::Emits, 0);
+/// Events that are emitted to many.
+pub(crate) const EMITS_TO_MANY: Place = Place::nth(Counted::Emits, 1);
 
 /// Where the value stands among those of the label; the last one, of what is not known.
 fn index(counted: Counted, value: &str) -> usize {

@@ -6,7 +6,7 @@
 mod counters;
 mod families;
 
-pub(crate) use counters::Counters;
+pub(crate) use counters::{Counters, EMITS_TO_MANY, EMITS_TO_SOCKET, Place};
 pub(crate) use families::Counted;
 #[cfg(feature = "metrics")]
 pub(crate) use families::Kind;

@@ -27,7 +27,7 @@ use super::{
     Handshake, Kept, Nsp, ToSocket,
 };
 use crate::engine::{DisconnectReason, EmitError, Frame, Pushed, Queued, Transport};
-use crate::metrics::{Counted, Counters};
+use crate::metrics::{Counters, EMITS_TO_SOCKET};
 use crate::protocol::socket_io::Encoded;
 use crate::protocol::websocket::{CloseCode, CloseFrame};
 use crate::protocol::{EncodedArgs, Sid};
@@ -436,7 +436,7 @@ impl Socket {
         how: How,
     ) -> Emitted {
         let counters = &self.0.nsp.counters;
-        counters.add_for(Counted::Emits, "socket", 1);
+        counters.add_all([(EMITS_TO_SOCKET, 1)]);
         let sent = match self.0.nsp.members.history() {
             Some(history) => {
                 event_args(event, args).and_then(|args| self.send_and_keep(history, &args, how))
@@ -456,7 +456,7 @@ impl Socket {
         how: How,
     ) -> Result<bool, EmitError> {
         let counters = &self.0.nsp.counters;
-        counters.add_for(Counted::Emits, "socket", 1);
+        counters.add_all([(EMITS_TO_SOCKET, 1)]);
         let sent = self.try_send(event, args, Some(id), how);
         let queued = matches!(sent, Ok(true));
         Emitted::new(sent.map(drop), counters).into_result()?;
