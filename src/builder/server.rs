@@ -232,8 +232,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Compresses messages of WebSockets, where a client offers permessage-deflate; see [`Compression`](crate::Compression). Default: no, as in
-    /// Node, whose option is `perMessageDeflate`. Polling answers are compressed by a layer outside.
+    /// Compresses messages of WebSockets, where a client offers permessage-deflate; see [`Compression`](crate::Compression).
+    /// Default: no, as in Node, whose option is `perMessageDeflate`. Polling answers are compressed by a layer outside.
     #[cfg(feature = "compression")]
     #[cfg_attr(docsrs, doc(cfg(feature = "compression")))]
     pub fn compression(mut self, compression: crate::Compression) -> Self {

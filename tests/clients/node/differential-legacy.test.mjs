@@ -1,8 +1,7 @@
 // The same raw bytes of revision 3 to Node's server and to the server under test; see differential.test.mjs.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { WebSocket } from "ws";
-import { next, Server, within } from "./support.mjs";
+import { converse, Server } from "./support.mjs";
 
 const PROBE = '429["echo","end"]';
 const env = { ALLOW_EIO3: "1" };
@@ -44,29 +43,10 @@ async function talk(port, posts, query = "") {
 }
 
 /** The same over a WebSocket: each of `frames` is one, binary if it is a Buffer. */
-async function talkOverWebSocket(port, frames, query = "") {
+function talkOverWebSocket(port, frames, query = "") {
   const url = `ws://127.0.0.1:${port}/socket.io/?EIO=3&transport=websocket${query}`;
-  const socket = new WebSocket(url, { perMessageDeflate: false });
-  const heard = [];
-  const joined = new Promise((resolve) => socket.on("message", (data) => String(data).startsWith('42["welcome"') && resolve()));
-  const ended = new Promise((resolve, reject) => {
-    socket.on("error", reject);
-    socket.on("close", (code) => resolve(heard.push(`close ${code}`)));
-    socket.on("message", (data, binary) => {
-      heard.push(binary ? `binary ${data.toString("hex")}` : plain(data.toString()));
-      if (data.toString().startsWith("439[")) socket.terminate();
-    });
-  });
-  await next(socket, "open");
-  await within(joined, "the automatic CONNECT");
-  for (const frame of [...frames, PROBE]) {
-    const answered = new Promise((resolve) => socket.on("message", (data) => /^4[04]/.test(String(data)) && resolve()));
-    socket.send(frame);
-    // Node closes the connection of a client that goes on before it has joined.
-    if (/^40/.test(frame)) await within(Promise.race([answered, ended]), "an answer to CONNECT");
-  }
-  await within(ended, "the answer to the probe, or the end");
-  return heard;
+  const ready = (heard) => heard.some((text) => text.startsWith('42["welcome"'));
+  return converse(url, [...frames, PROBE], { plain, ready });
 }
 
 const one = `{"_placeholder":true,"num":0}`;

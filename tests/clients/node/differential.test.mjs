@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import { after, before, describe, test } from "node:test";
-import { WebSocket } from "ws";
-import { next, Server, within } from "./support.mjs";
+import { converse, Server, within } from "./support.mjs";
 
 const RS = "\x1e";
 const PROBE = '429["echo","end"]';
@@ -37,28 +36,11 @@ async function talk(port, posts) {
 }
 
 /** The same over a WebSocket: a post is as many frames as it has packets. */
-async function talkOverWebSocket(port, posts) {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/socket.io/?EIO=4&transport=websocket`, { perMessageDeflate: false });
-  const heard = [];
-  const ended = new Promise((resolve, reject) => {
-    socket.on("error", reject);
-    socket.on("close", (code) => resolve(heard.push(`close ${code}`)));
-    socket.on("message", (data, binary) => {
-      heard.push(binary ? `binary ${data.toString("hex")}` : plain(data.toString()));
-      if (data.toString().startsWith("439[")) socket.terminate();
-    });
-  });
-  await next(socket, "message");
-  for (const one of [...posts, PROBE].flatMap((post) => post.split(RS))) {
-    const answered = new Promise((resolve) =>
-      socket.on("message", (data) => /^4[04]/.test(data.toString()) && resolve()),
-    );
-    socket.send(one.startsWith("b") ? Buffer.from(one.slice(1), "base64") : one);
-    // Node closes the connection of a client that goes on before it has joined.
-    if (one.startsWith("40")) await within(Promise.race([answered, ended]), "an answer to CONNECT");
-  }
-  await within(ended, "the answer to the probe, or the end");
-  return heard;
+function talkOverWebSocket(port, posts) {
+  const frames = [...posts, PROBE].flatMap((post) => post.split(RS));
+  const binary = (one) => (one.startsWith("b") ? Buffer.from(one.slice(1), "base64") : one);
+  const url = `ws://127.0.0.1:${port}/socket.io/?EIO=4&transport=websocket`;
+  return converse(url, frames.map(binary), { plain, ready: (heard) => heard.length > 0 });
 }
 
 /** One request, and what a client sees of its answer. */

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { after, afterEach, before, describe } from "node:test";
 import { createInterface } from "node:readline";
 import { io as newest } from "socket.io-client";
+import { WebSocket } from "ws";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 const LIMIT = 15_000;
@@ -200,4 +201,33 @@ export async function refusal(socket) {
   ]);
   socket.connect();
   return outcome;
+}
+
+/**
+ * Sends frames over a WebSocket once it is `ready(heard)`, and collects what comes, in `plain` words, up to the answer to the
+ * event with the id 9, or the end.
+ */
+export async function converse(url, frames, { plain, ready }) {
+  const socket = new WebSocket(url, { perMessageDeflate: false });
+  const heard = [];
+  const ended = new Promise((resolve, reject) => {
+    socket.on("error", reject);
+    socket.on("close", (code) => resolve(heard.push(`close ${code}`)));
+  });
+  const opened = new Promise((resolve) =>
+    socket.on("message", (data, binary) => {
+      heard.push(binary ? `binary ${data.toString("hex")}` : plain(data.toString()));
+      if (data.toString().startsWith("439[")) socket.terminate();
+      if (ready(heard)) resolve();
+    }),
+  );
+  await within(opened, "the beginning");
+  for (const frame of frames) {
+    const answered = new Promise((resolve) => socket.on("message", (data) => /^4[04]/.test(String(data)) && resolve()));
+    socket.send(frame);
+    // Node closes the connection of a client that goes on before it has joined.
+    if (String(frame).startsWith("40")) await within(Promise.race([answered, ended]), "an answer to CONNECT");
+  }
+  await within(ended, "the answer to the probe, or the end");
+  return heard;
 }
