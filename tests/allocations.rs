@@ -104,5 +104,7 @@ fn a_delivery_allocates_nothing() {
         runtime.block_on(broadcast(10));
         allocations(&runtime, broadcast(TIMES))
     };
-    assert_eq!(broadcasts(1), broadcasts(50), "of one and of fifty members");
+    assert_eq!(broadcasts(1), broadcasts(2), "each written by its own task");
+    // Many are written by one task, which is made for each broadcast.
+    assert_eq!(broadcasts(20), broadcasts(60), "all written by one");
 }

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::fanout::Fanout;
 use super::{Adapter, AdapterError, Answers, BoxFuture, Facts, ServerAnswers};
 use crate::engine::{Frame, Pushed};
+use crate::metrics::Counters;
 use crate::protocol::{Args, Sid};
 use crate::rooms::{Delivered, History, Room, Scope, Table, Target};
 
@@ -15,11 +17,17 @@ use crate::rooms::{Delivered, History, Room, Scope, Table, Target};
 pub(crate) struct Memory {
     members: Arc<Table>,
     max_rooms: usize,
+    fanout: Arc<Fanout>,
 }
 
 impl Memory {
-    pub(crate) fn new(members: Arc<Table>, max_rooms: usize) -> Self {
-        Self { members, max_rooms }
+    pub(crate) fn new(members: Arc<Table>, max_rooms: usize, counters: Arc<Counters>) -> Self {
+        let fanout = Fanout::new(counters);
+        Self {
+            members,
+            max_rooms,
+            fanout,
+        }
     }
 
     pub(super) fn history(&self) -> Option<&History> {
@@ -46,7 +54,8 @@ impl Memory {
 
 impl Adapter for Memory {
     fn broadcast(&self, target: &Target, frame: &Frame) -> Delivered {
-        self.members.deliver(target, frame)
+        let mut promises = self.fanout.promises();
+        self.members.deliver(target, frame, promises.outboxes())
     }
 
     fn broadcast_and_keep(
@@ -56,7 +65,10 @@ impl Adapter for Memory {
         make: &dyn Fn(Option<&str>) -> Frame,
     ) -> Delivered {
         let now = Instant::now().into_std();
-        self.members.deliver_and_keep(history, target, now, make)
+        let mut promises = self.fanout.promises();
+        let promised = promises.outboxes();
+        self.members
+            .deliver_and_keep(history, target, now, make, promised)
     }
 
     fn broadcast_with_ack(

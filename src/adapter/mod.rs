@@ -3,6 +3,7 @@
 //! One adapter serves one namespace. It is object safe, so that no type of an adapter shows in users' code, and the trait
 //! stays private until the first cluster adapter has shown what it needs.
 
+mod fanout;
 mod local;
 mod memory;
 

@@ -575,6 +575,7 @@ impl Drop for Dispatch {
             socket.release();
         }
         self.client.close_commands();
+        self.client.outbox.close();
     }
 }
 

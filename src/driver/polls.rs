@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::inbox::{Inbound, PollAnswer, PostAnswer};
 use super::task::Connection;
-use crate::engine::{Control, DisconnectReason, Input};
+use crate::engine::{Control, DisconnectReason, Input, Written};
 use crate::protocol::engine_io;
 use crate::transport::{Body, collect};
 
@@ -74,7 +74,7 @@ impl Connection {
         self.polls.late |= self.session.is_closing();
         self.polls.poll = Some(poll);
         self.input(Input::PollOpened, cx);
-        self.client.outbox.settle(0, 0, false);
+        self.client.outbox.settle(Written::default(), false);
     }
 
     fn poll_lost(&mut self, cx: &mut Context<'_>) {
@@ -126,7 +126,7 @@ impl Connection {
         let (closing, owed) = (self.session.is_closing(), self.owed);
         let nothing = owed.is_none() && outbox.is_empty();
         if self.polls.poll.is_none() || (nothing && !closing) {
-            return outbox.settle(0, 0, self.polls.poll.is_none());
+            return outbox.settle(Written::default(), self.polls.poll.is_none());
         }
         if closing && outbox.is_empty() {
             // By itself: official clients forget what comes in one payload with it.
@@ -135,8 +135,8 @@ impl Connection {
         }
         let collected = collect(outbox, owed, self.client.revision);
         self.owed = None;
-        let refused = outbox.settle(collected.frames, collected.bytes, true);
-        self.count_sent(collected.frames, collected.bytes);
+        let refused = outbox.settle(collected.written, true);
+        self.count_sent(collected.written);
         if let Some(poll) = self.polls.poll.take()
             && poll.send(PollAnswer::Payload(collected.body)).is_err()
         {
@@ -159,7 +159,7 @@ impl Connection {
     pub(super) fn answer_poll(&mut self, controls: &[Control]) {
         if let Some(poll) = self.polls.poll.take() {
             let _ = poll.send(PollAnswer::Payload(self.controls(controls)));
-            self.client.outbox.settle(0, 0, true);
+            self.client.outbox.settle(Written::default(), true);
         }
     }
 

@@ -5,16 +5,14 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use super::task::{CLOSE_HANDSHAKE, Connection};
-use crate::engine::{Control, DisconnectReason, Input, Transport};
+use crate::engine::{Control, DisconnectReason, Input, Transport, Written};
 use crate::metrics::{Counted, Place};
 use crate::protocol::engine_io::{Packet, Revision};
 use crate::protocol::websocket::Event;
-use crate::transport::{End, WebSocket, Written};
+use crate::transport::{End, WebSocket};
 
 const RECEIVED_PACKETS: Place = Place::of(Counted::ReceivedPackets);
 const RECEIVED_BYTES: Place = Place::of(Counted::ReceivedBytes);
-const SENT_PACKETS: Place = Place::of(Counted::SentPackets);
-const SENT_BYTES: Place = Place::of(Counted::SentBytes);
 
 /// How many packets are taken before what they caused is written.
 const BATCH: usize = 128;
@@ -112,10 +110,11 @@ impl Connection {
         }
     }
 
-    pub(super) fn count_sent(&self, packets: usize, bytes: usize) {
-        if packets > 0 {
-            let counters = self.dispatch.counters();
-            counters.add_all([(SENT_PACKETS, packets), (SENT_BYTES, bytes)]);
+    pub(super) fn count_sent(&self, written: Written) {
+        if written.packets > 0 {
+            self.dispatch
+                .counters()
+                .add_sent(written.packets, written.bytes);
         }
     }
 
@@ -170,7 +169,11 @@ impl Connection {
         counters.add_for(Counted::Upgrades, "done", 1);
         counters.sub_for(Counted::Connections, Transport::Polling.as_str());
         counters.add_for(Counted::Connections, Transport::WebSocket.as_str(), 1);
-        self.client.outbox.settle(0, 0, false);
+        let outbox = &self.client.outbox;
+        outbox.settle(Written::default(), false);
+        if let Some(main) = &self.sockets.main {
+            main.open_direct(outbox);
+        }
     }
 
     /// Writes what is queued. Returns whether the outbox refuses frames.
@@ -182,8 +185,8 @@ impl Connection {
             socket.push_packet(owed.text());
         }
         let (write, refused) = socket.poll_outbox(&self.client.outbox, cx);
-        let Written { packets, bytes } = socket.take_written();
-        self.count_sent(packets, bytes);
+        let written = socket.take_written();
+        self.count_sent(written);
         match write {
             Poll::Ready(Err(error)) => {
                 tracing::debug!(%error, "cannot write");

@@ -13,7 +13,7 @@ use super::sessions::{Entry, Guard};
 use super::sockets::Sockets;
 use super::timers::{Timers, now};
 use crate::connection::Violation;
-use crate::engine::{Action, Control, DisconnectReason, Input, Session, Transport};
+use crate::engine::{Action, Control, DisconnectReason, Input, Session, Transport, Written};
 use crate::hub::{Client, Command, Server};
 use crate::metrics::Counted;
 use crate::transport::{End, WebSocket};
@@ -59,7 +59,10 @@ impl Connection {
         let session = Session::open(transport, client.revision, config, now);
         let at = session.poll_timeout().unwrap_or(now);
         let polling = transport == Transport::Polling;
-        client.outbox.settle(0, 0, polling);
+        client.outbox.settle(Written::default(), polling);
+        if let Some(socket) = &socket {
+            socket.open_direct(&client.outbox);
+        }
         guard.enter(&entry);
         let counters = &server.counters;
         counters.add_for(Counted::ConnectionsOpened, transport.as_str(), 1);
@@ -225,7 +228,10 @@ impl Connection {
         counters.sub_for(Counted::Connections, transport.as_str());
         self.guard.leave();
         self.dispatch.close(reason, cx);
-        self.client.outbox.close();
+        if self.client.outbox.close() {
+            // No close frame goes into the middle of another.
+            self.sockets.end = Some(End::Lost(std::io::ErrorKind::WriteZero.into()));
+        }
         self.end_polls(reason);
     }
 

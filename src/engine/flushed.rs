@@ -48,6 +48,10 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    pub(super) fn is_empty(&self) -> bool {
+        self.wakers.is_empty()
+    }
+
     /// A number for one who has to wait.
     pub(super) fn number(&mut self) -> u64 {
         self.numbers += 1;

@@ -102,6 +102,11 @@ impl Frame {
         1 + 2 * self.attachments().len()
     }
 
+    /// All of it, if it is one chunk that every WebSocket has as it is, but for compression.
+    pub(crate) fn only_chunk(&self) -> Option<&[u8]> {
+        self.attachments.is_none().then_some(&*self.text)
+    }
+
     /// What a WebSocket writes, chunk by chunk: the text frame, then header and data of each attachment.
     #[inline]
     pub(crate) fn chunk(&self, index: usize, form: Form) -> &[u8] {

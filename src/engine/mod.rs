@@ -17,7 +17,7 @@ pub use config::Transport;
 pub(crate) use deflated::Form;
 pub(crate) use frame::{Frame, Part};
 pub use outbox::{EmitError, Queued};
-pub(crate) use outbox::{Outbox, Pushed, give_back};
+pub(crate) use outbox::{Outbox, Pushed, TryWrite, Written, give_back};
 pub use reason::DisconnectReason;
 pub(crate) use sending::Sending;
 pub(crate) use session::{Action, Control, Input, Session};

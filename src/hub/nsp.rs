@@ -166,7 +166,11 @@ impl Nsp {
             .recovery
             .map(|recovery| History::new(epoch(), recovery, observed, options.detection));
         let members = Arc::new(Table::new(history));
-        let memory = Memory::new(Arc::clone(&members), options.max_rooms);
+        let memory = Memory::new(
+            Arc::clone(&members),
+            options.max_rooms,
+            Arc::clone(&counters),
+        );
         let (adapter, ack_id): (Arc<dyn Adapter>, _) = match &options.cluster {
             None => (Arc::new(memory), Arc::default()),
             Some(cluster) => {

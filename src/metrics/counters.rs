@@ -65,6 +65,12 @@ impl Counters {
         }
     }
 
+    /// Transports have taken so much.
+    #[inline]
+    pub(crate) fn add_sent(&self, packets: usize, bytes: usize) {
+        self.add_all([(SENT_PACKETS, packets), (SENT_BYTES, bytes)]);
+    }
+
     /// There have been so many more of one value of the label.
     #[inline]
     pub(crate) fn add_for(&self, counted: Counted, value: &str, count: usize) {
@@ -135,6 +141,8 @@ impl Place {
     }
 }
 
+const SENT_PACKETS: Place = Place::of(Counted::SentPackets);
+const SENT_BYTES: Place = Place::of(Counted::SentBytes);
 /// Events that are emitted to one socket.
 pub(crate) const EMITS_TO_SOCKET: Place = Place::nth(Counted::Emits, 0);
 /// Events that are emitted to many.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Audience, Forgotten, History, Member, Table, Target};
-use crate::engine::{Frame, Pushed};
+use crate::engine::{Frame, Outbox, Pushed};
 use crate::protocol::Sid;
 
 /// What a walk met.
@@ -37,11 +37,19 @@ impl Delivered {
 }
 
 impl Table {
-    /// Queues a frame for every member of the target. Allocates nothing when the target is one room or everybody.
-    pub(crate) fn deliver(&self, target: &Target, frame: &Frame) -> Delivered {
+    /// Queues a frame for every member of the target, and wakes their connections' tasks or adds to what is `promised` to be
+    /// written. Allocates nothing else when the target is one room or everybody.
+    pub(crate) fn deliver(
+        &self,
+        target: &Target,
+        frame: &Frame,
+        promised: &mut Vec<Arc<Outbox>>,
+    ) -> Delivered {
         let mut delivered = Delivered::default();
-        self.for_each(target, |member| {
-            delivered.count(member, member.send(frame.clone(), target.volatile));
+        self.for_each(target, |member, of| {
+            member.observe(frame);
+            let pushed = member.queue(frame.clone(), target.volatile, of, promised);
+            delivered.count(member, pushed);
         });
         delivered
     }
@@ -53,19 +61,20 @@ impl Table {
         target: &Target,
         now: Instant,
         make: &dyn Fn(Option<&str>) -> Frame,
+        promised: &mut Vec<Arc<Outbox>>,
     ) -> Delivered {
         if history.observed {
             let frame = make(None);
-            self.for_each(target, |member| member.observe(&frame));
+            self.for_each(target, |member, _| member.observe(&frame));
         }
         let mut delivered = Delivered::default();
         let mut forgotten = Forgotten::default();
         let mut kept = history.lock();
         let number = kept.log.last() + u64::from(!target.volatile);
         let frame = make(Some(&kept.log.offset(number)));
-        self.for_each(target, |member| {
+        self.for_each(target, |member, of| {
             // Said by nobody: what listens to the log might emit, and the history is locked.
-            delivered.add(member.outbox.push(frame.clone(), target.volatile));
+            delivered.add(member.queue(frame.clone(), target.volatile, of, promised));
         });
         if !target.volatile {
             let audience = Audience::Target(target.clone());
@@ -80,7 +89,7 @@ impl Table {
     /// The members of the target, each once.
     pub(crate) fn select(&self, target: &Target) -> Vec<Arc<Member>> {
         let mut selected = Vec::new();
-        self.for_each(target, |member| selected.push(Arc::clone(member)));
+        self.for_each(target, |member, _| selected.push(Arc::clone(member)));
         selected
     }
 
@@ -91,33 +100,39 @@ impl Table {
             return self.len();
         }
         let mut count = 0;
-        self.for_each(target, |_| count += 1);
+        self.for_each(target, |_, _| count += 1);
         count
     }
 
-    fn for_each(&self, target: &Target, mut visit: impl FnMut(&Arc<Member>)) {
+    /// Visits each member once, with how many there are in the list that it is found in.
+    fn for_each(&self, target: &Target, mut visit: impl FnMut(&Arc<Member>, usize)) {
         let except = self.excepted(target);
-        let mut visit = |member: &Arc<Member>| {
+        let mut visit = |member: &Arc<Member>, of| {
             if target.except_id != Some(member.id) && !except.contains(&member.id) {
-                visit(member);
+                visit(member, of);
             }
         };
         match target.rooms.as_deref() {
-            None => self.everybody().iter().for_each(visit),
+            None => {
+                let all = self.everybody();
+                all.iter().for_each(|member| visit(member, all.len()));
+            }
             Some([room]) => {
                 // Others may have joined a room of a socket's name; the socket itself is never among them.
-                let members = self.room(room);
-                self.own_room(room).iter().for_each(&mut visit);
-                members.iter().flat_map(|list| list.iter()).for_each(visit);
+                self.own_room(room).iter().for_each(|own| visit(own, 1));
+                for list in self.room(room).iter() {
+                    list.iter().for_each(|member| visit(member, list.len()));
+                }
             }
             Some(rooms) => {
                 let mut seen = HashSet::new();
                 for room in rooms {
-                    let members = self.room(room);
                     let own = self.own_room(room);
-                    for member in members.iter().flat_map(|list| list.iter()).chain(&own) {
+                    let members = self.room(room);
+                    let members = members.iter().flat_map(|list| list.iter());
+                    for member in members.chain(&own) {
                         if seen.insert(member.id) {
-                            visit(member);
+                            visit(member, usize::MAX);
                         }
                     }
                 }

@@ -9,6 +9,9 @@ use crate::engine::{Frame, Outbox, Pushed};
 use crate::protocol::{Args, Sid};
 use crate::sync::Lock;
 
+/// Of so many it is cheaper to write to them in turn than to wake the task of each.
+const MANY: usize = 8;
+
 /// What a client answered, or that it left without an answer.
 pub(crate) type Answer = Option<Args>;
 
@@ -33,12 +36,14 @@ pub(crate) enum Scope {
     Connection,
 }
 
+/// What a broadcast looks at stands at the beginning.
+#[repr(C)]
 pub(crate) struct Member {
-    pub(crate) id: Sid,
     pub(crate) outbox: Arc<Outbox>,
-    pub(crate) link: Weak<dyn Link>,
     /// Whether the link wants to hear of outgoing events.
     observed: bool,
+    pub(crate) id: Sid,
+    pub(crate) link: Weak<dyn Link>,
     pub(crate) acks: Lock<Acks<AckSink>>,
     /// Changed only by [`Table`](super::Table), which changes the rooms' side with it.
     pub(super) joined: Lock<Joined>,
@@ -106,6 +111,25 @@ impl Member {
     pub(crate) fn send(&self, frame: Frame, volatile: bool) -> Pushed {
         self.observe(&frame);
         self.outbox.push(frame, volatile)
+    }
+
+    /// Queues an event. Of many, the tasks of connections that sleep are left asleep: their outboxes are `promised` to be
+    /// written.
+    pub(super) fn queue(
+        &self,
+        frame: Frame,
+        volatile: bool,
+        of: usize,
+        promised: &mut Vec<Arc<Outbox>>,
+    ) -> Pushed {
+        if of < MANY {
+            return self.outbox.push(frame, volatile);
+        }
+        let (pushed, is_promised) = self.outbox.push_direct(frame, volatile);
+        if is_promised {
+            promised.push(Arc::clone(&self.outbox));
+        }
+        pushed
     }
 
     /// Tells who wants to hear of outgoing events.

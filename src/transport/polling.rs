@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::engine::{Control, Frame, Outbox, Part};
+use crate::engine::{Control, Frame, Outbox, Part, Written};
 use crate::protocol::engine_io::{PayloadWriter, Revision, v3};
 
 /// A body carries no more packets than this: a client library in wide use (python-engineio) refuses more.
@@ -20,9 +20,8 @@ pub(crate) struct Body {
 #[derive(Debug)]
 pub(crate) struct Collected {
     pub(crate) body: Body,
-    /// How many frames of the outbox are in it, and their size.
-    pub(crate) frames: usize,
-    pub(crate) bytes: usize,
+    /// What of the outbox is in it.
+    pub(crate) written: Written,
 }
 
 /// Packs as many frames as one body may hold. What the protocol `owes` is always among them, or a long queue would keep a ping
@@ -31,8 +30,7 @@ pub(crate) fn collect(outbox: &Outbox, owed: Option<Control>, revision: Revision
     let mut frames = Frames {
         outbox,
         packets: usize::from(owed.is_some()),
-        frames: 0,
-        bytes: 0,
+        written: Written::default(),
     };
     let body = match revision {
         Revision::Three { base64 } => three(&mut frames, owed, base64),
@@ -40,8 +38,7 @@ pub(crate) fn collect(outbox: &Outbox, owed: Option<Control>, revision: Revision
     };
     Collected {
         body,
-        frames: frames.frames,
-        bytes: frames.bytes,
+        written: frames.written,
     }
 }
 
@@ -87,21 +84,21 @@ fn three(frames: &mut Frames<'_>, owed: Option<Control>, base64: bool) -> Body {
 /// Takes frames out of an outbox, as long as one body may hold them.
 struct Frames<'a> {
     outbox: &'a Outbox,
+    /// Engine.IO packets in the body.
     packets: usize,
-    frames: usize,
-    bytes: usize,
+    written: Written,
 }
 
 impl Iterator for Frames<'_> {
     type Item = Frame;
 
     fn next(&mut self) -> Option<Frame> {
-        let (first, packets) = (self.frames == 0, self.packets);
+        let (first, packets) = (self.written.packets == 0, self.packets);
         let fits = |frame: &Frame| first || packets + frame.packets() <= MAX_PACKETS;
         let frame = self.outbox.take_if(fits)?;
         self.packets += frame.packets();
-        self.frames += 1;
-        self.bytes += frame.size();
+        self.written.packets += 1;
+        self.written.bytes += frame.size();
         Some(frame)
     }
 }

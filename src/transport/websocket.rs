@@ -12,11 +12,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::writer::{Writer, Written};
-use crate::engine::Outbox;
+use super::stream::Stream;
+use super::writer::Writer;
+use crate::engine::{Outbox, Written};
 use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::{
     Agreed, CloseFrame, Config, Decoder, Event, Opcode, ProtocolError, close_frame, frame,
@@ -30,7 +30,7 @@ thread_local! {
 }
 
 pub(crate) struct WebSocket {
-    io: TokioIo<Upgraded>,
+    io: Stream,
     decoder: Decoder,
     /// Received, but not looked at from here on: the connection was busy.
     unread: Vec<u8>,
@@ -61,7 +61,7 @@ pub(crate) enum End {
 
 impl WebSocket {
     pub(crate) fn new(
-        io: Upgraded,
+        upgraded: Upgraded,
         max_message: usize,
         revision: Revision,
         compression: Option<Agreed>,
@@ -78,14 +78,24 @@ impl WebSocket {
                 Decoder::compressed(config, agreed)
             }
         };
+        let (io, read_already) = Stream::new(upgraded);
         Self {
-            io: TokioIo::new(io),
+            io,
             decoder,
-            unread: Vec::new(),
+            unread: read_already.into(),
             unread_at: 0,
             writer,
             pong: None,
             progress: false,
+        }
+    }
+
+    /// What is queued in the outbox may be written past this from now on, where that can be.
+    pub(crate) fn open_direct(&self, outbox: &Outbox) {
+        if self.writer.writes_as_is()
+            && let Some(direct) = self.io.direct()
+        {
+            outbox.set_direct(direct);
         }
     }
 

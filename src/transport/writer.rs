@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
-use crate::engine::{Form, Frame, Outbox, give_back};
+use crate::engine::{Form, Frame, Outbox, Written, give_back};
 use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::{Agreed, Deflater};
 
@@ -44,13 +44,6 @@ pub(super) struct Writer {
     written: Written,
 }
 
-/// What one write has moved, as the outbox counts it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Written {
-    pub(crate) packets: usize,
-    pub(crate) bytes: usize,
-}
-
 impl Writer {
     pub(super) fn new(revision: Revision) -> Self {
         Self {
@@ -69,6 +62,11 @@ impl Writer {
     pub(super) fn compress(&mut self, agreed: &Agreed) {
         self.form = Form::Deflated;
         self.deflater = Some(Box::new(Deflater::new(agreed)));
+    }
+
+    /// Whether frames of one chunk go out as they were made.
+    pub(super) fn writes_as_is(&self) -> bool {
+        self.deflater.is_none()
     }
 
     /// Queues a frame of the protocol's own. Returns false when too many wait already.
@@ -96,14 +94,17 @@ impl Writer {
         cx: &mut Context<'_>,
     ) -> (Poll<io::Result<()>>, bool) {
         let known = self.queue.len();
-        outbox.take(&mut self.queue);
+        let begun = outbox.take(&mut self.queue);
+        if known == 0 {
+            self.offset += begun;
+        }
         if let Some(deflater) = &mut self.deflater {
             let new = self.queue.iter_mut().skip(known);
             new.for_each(|frame| frame.compress(deflater));
         }
         let mut written = Written::default();
         let result = self.poll(io, cx, &mut written);
-        let refused = outbox.settle(written.packets, written.bytes, result.is_pending());
+        let refused = outbox.settle(written, result.is_pending());
         self.written.packets += written.packets;
         self.written.bytes += written.bytes;
         (result, refused)
@@ -297,13 +298,18 @@ impl<'a> Gathered<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::task::Waker;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::TryWrite;
     use crate::protocol::EncodedArgs;
     use crate::protocol::socket_io::{EncodedPacket, Kind};
 
     /// Takes so many bytes at each call, none where that is zero, and what comes after the last at once.
+    #[derive(Debug)]
     struct Slow {
         sizes: std::vec::IntoIter<usize>,
         vectored: bool,
@@ -360,6 +366,44 @@ mod tests {
 
         fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
             Poll::Ready(Ok(()))
+        }
+    }
+
+    /// The same, for whoever has it.
+    #[derive(Clone, Debug)]
+    struct Shared(Arc<Mutex<Slow>>);
+
+    impl Shared {
+        fn with<T>(&self, work: impl FnOnce(Pin<&mut Slow>) -> T) -> T {
+            work(Pin::new(&mut self.0.lock().unwrap()))
+        }
+    }
+
+    impl TryWrite for Shared {
+        fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+            let cx = &mut Context::from_waker(Waker::noop());
+            match self.with(|io| io.poll_write(cx, bytes)) {
+                Poll::Ready(written) => written,
+                Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+            }
+        }
+    }
+
+    impl AsyncWrite for Shared {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.with(|io| io.poll_write(cx, buf))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.with(|io| io.poll_flush(cx))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.with(|io| io.poll_shutdown(cx))
         }
     }
 
@@ -423,6 +467,45 @@ mod tests {
             assert_interleaved(&io.written, &frames, &urgent);
             prop_assert_eq!(io.flushed, io.written.len());
             prop_assert!(outbox.push(event(0, 0), true) == crate::engine::Pushed::Queued, "all is settled");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_writes_whole_frames_arrive_in_order(
+            sizes in prop::collection::vec(0_usize..40, 0..60),
+            shapes in prop::collection::vec((0_usize..2, 0_usize..30), 1..20),
+            turns in prop::collection::vec(0_u8..3, 60),
+        ) {
+            let frames: Vec<_> = shapes.iter().map(|&(n, size)| event(n, size)).collect();
+            let outbox = Outbox::new(100, 100_000);
+            let mut io = Shared(Arc::new(Mutex::new(Slow::new(sizes, false))));
+            outbox.set_direct(Arc::new(io.clone()));
+            let mut writer = Writer::new(Revision::Four);
+            let cx = &mut Context::from_waker(Waker::noop());
+            let mut queued = frames.iter();
+            // At last the writer, until nothing is left.
+            for turn in turns.into_iter().chain([0; 80]) {
+                match turn {
+                    0 => {
+                        outbox.awake();
+                        let _ = writer.poll_outbox(&mut io, &outbox, cx);
+                        outbox.register(cx.waker());
+                    }
+                    1 => {
+                        outbox.write_direct();
+                    }
+                    _ => {
+                        if let Some(frame) = queued.next() {
+                            outbox.push_direct(frame.clone(), false);
+                        }
+                    }
+                }
+            }
+            let sent = frames.len() - queued.len();
+            let written = std::mem::take(&mut io.0.lock().unwrap().written);
+            assert_interleaved(&written, &frames[..sent], &[]);
+            prop_assert_eq!(outbox.queued().packets, 0);
         }
     }
 

@@ -10,6 +10,7 @@
 
 mod api;
 mod autobahn;
+mod broadcast;
 #[cfg(feature = "testing")]
 mod cluster;
 mod compile_fail;

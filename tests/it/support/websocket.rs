@@ -195,7 +195,7 @@ impl Ws {
     }
 
     /// The next text that is no ping. Pings are answered.
-    async fn text_but_pings(&mut self) -> String {
+    pub(crate) async fn text_but_pings(&mut self) -> String {
         loop {
             let text = self.text().await;
             if text != "2" {

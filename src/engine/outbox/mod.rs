@@ -1,9 +1,13 @@
 //! What waits to be written to one client: a bounded queue of frames with a waker.
 
+mod direct;
+
 use std::collections::VecDeque;
-use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
+
+pub(crate) use direct::TryWrite;
 
 use super::Frame;
 use super::flushed::{Flushed, Waiting};
@@ -63,40 +67,58 @@ pub struct Queued {
     pub bytes: usize,
 }
 
+/// What one write has moved, as the outbox counts it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) packets: usize,
+    pub(crate) bytes: usize,
+}
+
 /// The queue between everybody who emits and the one task that writes.
+///
+/// In the order in which it stands in memory: what a broadcast looks at in each of many outboxes is together.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Outbox {
+    state: Lock<State>,
     max_packets: usize,
     max_bytes: usize,
     /// More than half of either limit waits. Beside the lock, since it is asked for each event that comes in.
     crowded: AtomicBool,
     /// The writer is wanted for something else. Beside the lock, since it is asked for each time that the writer is awake.
     nudged: AtomicBool,
-    state: Lock<State>,
 }
 
 #[derive(Debug, Default)]
+#[repr(C)]
 struct State {
+    /// Who waits until most has been written.
+    waiting: Waiting,
+    /// How many bytes of the first frame have been written past the writer.
+    begun: usize,
+    /// Where that can be done while the writer sleeps.
+    direct: Option<Arc<dyn TryWrite>>,
+    /// The writer's, while it sleeps.
+    waker: Option<Waker>,
     /// The first frame stands apart so that a lone message allocates nothing.
     first: Option<Frame>,
     rest: VecDeque<Frame>,
+    /// What waits for room; made for the first that has to.
+    line: Option<Box<Line>>,
+    /// Of what is queued, what counts against no limit: what a client had missed when it came back.
+    excused: Queued,
     /// Queued or taken but not yet written.
     packets: usize,
     bytes: usize,
-    /// Of them, those that count against no limit: what a client had missed when it came back.
-    excused: Queued,
     /// The transport could not take all that it was given, or (polling) nobody is waiting.
     stalled: bool,
     /// A frame was refused since the queue was last below its limits.
     refused: bool,
     /// A frame has been queued that the writer has not taken.
     fed: bool,
+    /// Somebody has said to see to it that what is queued is written: the writer need not be woken.
+    promised: bool,
     closed: bool,
-    waker: Option<Waker>,
-    /// Who waits until most has been written.
-    waiting: Waiting,
-    /// What waits for room.
-    line: Line,
 }
 
 impl State {
@@ -106,6 +128,21 @@ impl State {
             packets: self.packets.saturating_sub(self.excused.packets),
             bytes: self.bytes.saturating_sub(self.excused.bytes),
         }
+    }
+
+    /// Whether anything waits for room.
+    fn has_line(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| !line.is_empty())
+    }
+
+    fn front(&self) -> Option<&Frame> {
+        self.first.as_ref().or_else(|| self.rest.front())
+    }
+
+    fn pop(&mut self) -> Option<Frame> {
+        let frame = self.first.take().or_else(|| self.rest.pop_front());
+        give_back(&mut self.rest);
+        frame
     }
 }
 
@@ -125,24 +162,36 @@ impl Outbox {
 
     /// Queues a frame and wakes the writer.
     pub(crate) fn push(&self, frame: Frame, volatile: bool) -> Pushed {
-        let state = self.state.lock();
+        match self.accept(frame, volatile) {
+            Ok(state) => {
+                Self::wake(state);
+                Pushed::Queued
+            }
+            Err(refused) => refused,
+        }
+    }
+
+    /// Queues a frame, or says why not. The writer is still to be woken.
+    #[inline]
+    fn accept(&self, frame: Frame, volatile: bool) -> Result<MutexGuard<'_, State>, Pushed> {
+        let mut state = self.state.lock();
         if state.closed {
-            return Pushed::Closed;
+            return Err(Pushed::Closed);
         }
         if volatile && (state.stalled || state.packets > 0) {
-            return Pushed::Dropped;
+            return Err(Pushed::Dropped);
         }
         // Nobody overtakes those who wait.
-        if !state.line.is_empty() || !self.has_room(&state, &frame) {
+        if state.has_line() || !self.has_room(&state, &frame) {
             if volatile {
-                return Pushed::Dropped;
+                return Err(Pushed::Dropped);
             }
             let bytes = state.bytes;
             self.refuse(state);
-            return Pushed::Full(bytes);
+            return Err(Pushed::Full(bytes));
         }
-        self.queue(state, frame);
-        Pushed::Queued
+        self.enqueue(&mut state, frame);
+        Ok(state)
     }
 
     fn has_room(&self, state: &State, frame: &Frame) -> bool {
@@ -174,17 +223,19 @@ impl Outbox {
         match before {
             // What was let in just before the end has been lost with it.
             _ if state.closed => Poll::Ready(Err(EmitError::Closed)),
-            Stage::New(frame) if state.line.is_empty() && self.has_room(&state, &frame) => {
+            Stage::New(frame) if !state.has_line() && self.has_room(&state, &frame) => {
                 self.queue(state, frame);
                 Poll::Ready(Ok(()))
             }
             Stage::New(frame) => {
-                *stage = Stage::Waiting(state.line.enter(frame, cx.waker().clone()));
+                let line = state.line.get_or_insert_default();
+                *stage = Stage::Waiting(line.enter(frame, cx.waker().clone()));
                 self.refuse(state);
                 Poll::Pending
             }
             Stage::Waiting(number) => {
-                let Some(waker) = state.line.waker(number) else {
+                let line = state.line.as_mut();
+                let Some(waker) = line.and_then(|line| line.waker(number)) else {
                     return Poll::Ready(Ok(()));
                 };
                 *stage = Stage::Waiting(number);
@@ -200,7 +251,8 @@ impl Outbox {
     /// A frame is no longer to be sent. Those behind it may fit.
     pub(super) fn withdraw(&self, number: u64) {
         let mut state = self.state.lock();
-        let withdrawn = state.line.leave(number);
+        let line = state.line.as_mut();
+        let withdrawn = line.and_then(|line| line.leave(number));
         let admitted = self.admit(&mut state);
         Self::wake(state);
         admitted.into_iter().for_each(Waker::wake);
@@ -210,12 +262,12 @@ impl Outbox {
     /// Queues what has waited for room, as far as it fits now. Gives the wakers of those who have sent it.
     fn admit(&self, state: &mut State) -> Vec<Waker> {
         let mut admitted = Vec::new();
-        while let Some(first) = state.line.first() {
+        while let Some(first) = state.line.as_ref().and_then(|line| line.first()) {
             state.refused = !self.has_room(state, first);
             if state.refused {
                 break;
             }
-            if let Some((frame, waker)) = state.line.take_first() {
+            if let Some((frame, waker)) = state.line.as_mut().and_then(|line| line.take_first()) {
                 self.enqueue(state, frame);
                 admitted.push(waker);
             }
@@ -299,7 +351,9 @@ impl Outbox {
     }
 
     /// Moves all that is queued behind what `into` has. It counts against the limits until [`settle`](Self::settle).
-    pub(crate) fn take(&self, into: &mut VecDeque<Frame>) {
+    ///
+    /// Gives how many bytes of the first have been written [past](Self::write_direct) the writer; then `into` was empty.
+    pub(crate) fn take(&self, into: &mut VecDeque<Frame>) -> usize {
         let mut state = self.state.lock();
         state.fed = false;
         into.extend(state.first.take());
@@ -313,18 +367,17 @@ impl Outbox {
             into.append(&mut state.rest);
         }
         give_back(&mut state.rest);
+        std::mem::take(&mut state.begun)
     }
 
     /// Takes the first frame, if there is one and it `fits`.
     pub(crate) fn take_if(&self, fits: impl FnOnce(&Frame) -> bool) -> Option<Frame> {
         let mut state = self.state.lock();
         state.fed = false;
-        if !fits(state.first.as_ref().or(state.rest.front())?) {
+        if !fits(state.front()?) {
             return None;
         }
-        let frame = state.first.take().or_else(|| state.rest.pop_front());
-        give_back(&mut state.rest);
-        frame
+        state.pop()
     }
 
     /// Whether nothing is queued.
@@ -335,28 +388,47 @@ impl Outbox {
 
     /// Reports what the transport has taken over, and whether it can take more at once. Returns whether frames are being
     /// refused because the client does not read.
-    pub(crate) fn settle(&self, packets: usize, bytes: usize, stalled: bool) -> bool {
+    pub(crate) fn settle(&self, written: Written, stalled: bool) -> bool {
         let mut state = self.state.lock();
         state.stalled = stalled;
-        if packets == 0 {
+        if written.packets == 0 {
             return state.refused;
         }
+        self.release(&mut state, written);
+        let refused = state.refused;
+        let woken = self.let_in(&mut state);
+        drop(state);
+        woken.into_iter().flatten().for_each(Waker::wake);
+        refused
+    }
+
+    /// What has been written waits no longer.
+    fn release(&self, state: &mut State, written: Written) {
+        let Written { packets, bytes } = written;
         state.packets = state.packets.saturating_sub(packets);
         state.bytes = state.bytes.saturating_sub(bytes);
-        state.excused.packets = state.excused.packets.saturating_sub(packets);
-        state.excused.bytes = state.excused.bytes.saturating_sub(bytes);
-        self.measure(&state);
-        let counted = state.counted();
-        if counted.packets < self.max_packets && counted.bytes < self.max_bytes {
-            state.refused = false;
+        if state.excused.packets > 0 {
+            state.excused.packets = state.excused.packets.saturating_sub(packets);
+            state.excused.bytes = state.excused.bytes.saturating_sub(bytes);
+            if state.excused.packets == 0 {
+                state.excused.bytes = 0;
+            }
         }
-        let refused = state.refused;
-        let admitted = self.admit(&mut state);
-        let waiting = self.is_low(&state).then(|| state.waiting.take());
-        drop(state);
-        let woken = waiting.into_iter().flatten().chain(admitted);
-        woken.for_each(Waker::wake);
-        refused
+        self.measure(state);
+        if state.refused {
+            let counted = state.counted();
+            state.refused = counted.packets >= self.max_packets || counted.bytes >= self.max_bytes;
+        }
+    }
+
+    /// Queues what there is room for now. Gives the wakers of those who have waited for that, or for little to be queued.
+    fn let_in(&self, state: &mut State) -> Option<impl Iterator<Item = Waker> + use<>> {
+        if !state.has_line() && state.waiting.is_empty() {
+            return None;
+        }
+        let admitted = self.admit(state);
+        let waiting = self.is_low(state).then(|| state.waiting.take());
+        Some(waiting.into_iter().flatten().chain(admitted))
     }
 
     /// Resolves when no more than a quarter of either limit is waiting, or nothing ever will be.
@@ -409,8 +481,8 @@ impl Outbox {
         false
     }
 
-    /// Refuses everything from now on and forgets what was queued.
-    pub(crate) fn close(&self) {
+    /// Refuses everything from now on and forgets what was queued. Returns whether the first of it was begun.
+    pub(crate) fn close(&self) -> bool {
         let mut state = self.state.lock();
         let closed = State {
             closed: true,
@@ -419,8 +491,10 @@ impl Outbox {
         let mut before = std::mem::replace(&mut *state, closed);
         self.measure(&state);
         drop(state);
-        let woken = before.waiting.take().chain(before.line.close());
+        let line = before.line.as_mut().map(|line| line.close());
+        let woken = before.waiting.take().chain(line.into_iter().flatten());
         woken.for_each(Waker::wake);
+        before.begun > 0
     }
 }
 
@@ -432,252 +506,4 @@ pub(crate) fn give_back<T>(queue: &mut VecDeque<T>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::Future;
-    use std::pin::pin;
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicUsize;
-    use std::task::Wake;
-
-    use super::*;
-    use crate::protocol::socket_io::{EncodedPacket, Kind};
-
-    #[derive(Default)]
-    struct Count(AtomicUsize);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn frame() -> Frame {
-        Frame::new(EncodedPacket::plain(Kind::Disconnect, "/", None))
-    }
-
-    fn named(nsp: &str) -> Frame {
-        Frame::new(EncodedPacket::plain(Kind::Disconnect, nsp, None))
-    }
-
-    fn take(outbox: &Outbox) -> usize {
-        let mut frames = VecDeque::new();
-        outbox.take(&mut frames);
-        frames.len()
-    }
-
-    #[test]
-    fn frames_count_until_they_are_written() {
-        let outbox = Outbox::new(2, 1000);
-        assert_eq!(outbox.push(frame(), false), Pushed::Queued);
-        assert_eq!(outbox.push(frame(), false), Pushed::Queued);
-        assert_eq!(take(&outbox), 2);
-        assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
-        outbox.settle(1, frame().size(), false);
-        assert_eq!(outbox.push(frame(), false), Pushed::Queued);
-    }
-
-    #[test]
-    fn bytes_are_limited_but_one_frame_of_any_size_is_taken() {
-        let outbox = Outbox::new(10, 1);
-        assert_eq!(outbox.push(frame(), false), Pushed::Queued);
-        assert_eq!(outbox.push(frame(), false), Pushed::Full(frame().size()));
-    }
-
-    #[test]
-    fn what_is_volatile_is_dropped_when_the_transport_is_not_ready() {
-        let outbox = Outbox::new(10, 1000);
-        assert_eq!(outbox.push(frame(), true), Pushed::Queued);
-        assert_eq!(outbox.push(frame(), true), Pushed::Dropped);
-        assert_eq!(take(&outbox), 1);
-        outbox.settle(1, frame().size(), false);
-        outbox.settle(0, 0, true);
-        assert_eq!(outbox.push(frame(), true), Pushed::Dropped);
-    }
-
-    #[test]
-    fn a_push_wakes_the_writer_once_or_keeps_it_from_sleeping() {
-        let (outbox, count) = (Outbox::new(10, 1000), Arc::new(Count::default()));
-        let waker = Waker::from(Arc::clone(&count));
-        outbox.push(frame(), false);
-        assert!(outbox.register(&waker), "something has happened before");
-        assert!(!outbox.register(&waker));
-        outbox.push(frame(), false);
-        outbox.push(frame(), false);
-        assert_eq!(count.0.load(Ordering::Relaxed), 1);
-    }
-
-    #[test]
-    fn who_waits_for_room_is_woken_when_there_is_some_or_never_will_be() {
-        let (outbox, count) = (Outbox::new(2, 1000), Arc::new(Count::default()));
-        let waker = Waker::from(Arc::clone(&count));
-        let cx = &mut Context::from_waker(&waker);
-        assert!(pin!(outbox.flushed()).poll(cx).is_ready());
-        outbox.push(frame(), false);
-        let mut flushed = pin!(outbox.flushed());
-        assert!(flushed.as_mut().poll(cx).is_pending());
-        outbox.settle(1, frame().size(), false);
-        assert_eq!(count.0.load(Ordering::Relaxed), 1);
-        outbox.push(frame(), false);
-        assert!(flushed.as_mut().poll(cx).is_pending());
-        outbox.close();
-        assert_eq!(count.0.load(Ordering::Relaxed), 2);
-        assert_eq!(outbox.push(frame(), false), Pushed::Closed);
-    }
-
-    #[test]
-    fn frames_that_wait_for_room_are_let_in_in_order_and_overtaken_by_none() {
-        let (outbox, count) = (Outbox::new(1, 1000), Arc::new(Count::default()));
-        let waker = Waker::from(Arc::clone(&count));
-        let cx = &mut Context::from_waker(&waker);
-        let mut sends = ["/a", "/b", "/c", "/d"].map(|name| Box::pin(outbox.send(named(name))));
-        assert!(sends[0].as_mut().poll(cx).is_ready());
-        for send in &mut sends[1..] {
-            assert!(send.as_mut().poll(cx).is_pending());
-        }
-        let mut sends = sends.into_iter().skip(1);
-        let (first, withdrawn, mut last) = (sends.next(), sends.next(), sends.next().unwrap());
-        let mut first = first.unwrap();
-        assert_eq!(outbox.queued().packets, 1);
-
-        assert_eq!(take(&outbox), 1);
-        assert!(!outbox.settle(1, named("/a").size(), false));
-        assert_eq!(count.0.load(Ordering::Relaxed), 1);
-        assert!(matches!(first.as_mut().poll(cx), Poll::Ready(Ok(()))));
-        assert!(last.as_mut().poll(cx).is_pending());
-        drop(withdrawn);
-
-        let mut frames = VecDeque::new();
-        outbox.take(&mut frames);
-        assert_eq!(frames[0].text(), b"41/b,");
-        assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
-        outbox.settle(1, frames[0].size(), false);
-        assert!(matches!(last.as_mut().poll(cx), Poll::Ready(Ok(()))));
-        outbox.take(&mut frames);
-        assert_eq!(frames[1].text(), b"41/d,");
-    }
-
-    #[test]
-    fn what_waits_behind_a_frame_that_is_withdrawn_may_fit() {
-        let outbox = Outbox::new(10, 2 * frame().size());
-        let cx = &mut Context::from_waker(Waker::noop());
-        outbox.push(frame(), false);
-        let mut large = Box::pin(outbox.send(named(&"/".repeat(100))));
-        let mut small = Box::pin(outbox.send(frame()));
-        assert!(large.as_mut().poll(cx).is_pending());
-        assert!(small.as_mut().poll(cx).is_pending());
-        drop(large);
-        assert!(small.as_mut().poll(cx).is_ready());
-        assert_eq!(take(&outbox), 2);
-    }
-
-    #[test]
-    fn what_waits_for_room_counts_as_refused_until_some_has_been_written() {
-        let outbox = Outbox::new(1, 1000);
-        let cx = &mut Context::from_waker(Waker::noop());
-        outbox.push(frame(), false);
-        let mut sends = [(); 2].map(|()| Box::pin(outbox.send(frame())));
-        for send in &mut sends {
-            assert!(send.as_mut().poll(cx).is_pending());
-        }
-        assert!(outbox.settle(0, 0, true), "the client does not read");
-        assert!(!outbox.settle(1, frame().size(), true), "it does");
-        assert!(outbox.settle(0, 0, true), "and now it does not again");
-        outbox.close();
-        for send in &mut sends {
-            let sent = send.as_mut().poll(cx);
-            assert!(matches!(sent, Poll::Ready(Err(EmitError::Closed))));
-        }
-    }
-
-    #[test]
-    fn of_who_waits_for_room_one_waker_is_kept_and_of_who_does_no_longer_none() {
-        let outbox = Outbox::new(2, 1000);
-        outbox.push(frame(), false);
-        let waiting = || outbox.state.lock().waiting.len();
-        let mut flushed = Box::pin(outbox.flushed());
-        for _ in 0..2 {
-            let waker = Waker::from(Arc::new(Count::default()));
-            assert!(
-                flushed
-                    .as_mut()
-                    .poll(&mut Context::from_waker(&waker))
-                    .is_pending()
-            );
-            assert_eq!(waiting(), 1);
-        }
-        drop(flushed);
-        assert_eq!(waiting(), 0);
-    }
-
-    #[test]
-    fn what_the_protocol_owes_is_queued_beyond_the_limits() {
-        let outbox = Outbox::new(2, 1000);
-        for _ in 0..3 {
-            outbox.push_owed(frame());
-        }
-        assert_eq!(outbox.state.lock().packets, 3);
-        assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
-        outbox.close();
-        outbox.push_owed(frame());
-        assert_eq!(take(&outbox), 0);
-    }
-
-    #[test]
-    fn it_is_crowded_above_half_of_its_limits() {
-        let outbox = Outbox::new(2, 1000);
-        outbox.push(frame(), false);
-        assert!(!outbox.is_crowded());
-        outbox.push(frame(), false);
-        assert!(outbox.is_crowded());
-        take(&outbox);
-        assert!(outbox.is_crowded(), "taken, but not written");
-        outbox.settle(1, frame().size(), false);
-        assert!(!outbox.is_crowded());
-    }
-
-    #[test]
-    fn frames_are_taken_in_order_and_one_by_one_if_they_fit() {
-        let outbox = Outbox::new(1000, 100_000);
-        let mut taken = VecDeque::from([named("/0")]);
-        for name in ["/1", "/2", "/3"] {
-            outbox.push(named(name), false);
-        }
-        assert!(outbox.take_if(|_| false).is_none());
-        let first = outbox.take_if(|frame| frame.packets() == 1).unwrap();
-        assert_eq!(first.text(), b"41/1,");
-        outbox.take(&mut taken);
-        assert!(outbox.is_empty());
-        let texts: Vec<_> = taken.iter().map(Frame::text).collect();
-        assert_eq!(texts, [b"41/0,", b"41/2,", b"41/3,"]);
-        for _ in 0..100 {
-            outbox.push(named("/x"), false);
-        }
-        outbox.take(&mut taken);
-        assert_eq!(taken.len(), 103);
-        assert_eq!(taken[0].text(), b"41/0,");
-    }
-
-    #[test]
-    fn who_has_taken_all_may_sleep() {
-        let outbox = Outbox::new(10, 1000);
-        outbox.push(frame(), false);
-        take(&outbox);
-        assert!(!outbox.register(Waker::noop()));
-        outbox.nudge();
-        take(&outbox);
-        assert!(outbox.register(Waker::noop()), "not for a frame");
-        assert!(outbox.take_nudge() && !outbox.take_nudge());
-        assert!(!outbox.register(Waker::noop()));
-    }
-
-    #[test]
-    fn who_is_awake_is_not_woken_but_looks_again() {
-        let (outbox, count) = (Outbox::new(10, 1000), Arc::new(Count::default()));
-        let waker = Waker::from(Arc::clone(&count));
-        assert!(!outbox.register(&waker));
-        outbox.awake();
-        outbox.push(frame(), false);
-        assert_eq!(count.0.load(Ordering::Relaxed), 0);
-        assert!(outbox.register(&waker));
-    }
-}
+mod tests;

@@ -1,0 +1,414 @@
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::task::Wake;
+
+use super::*;
+use crate::protocol::socket_io::{EncodedPacket, Kind};
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn frame() -> Frame {
+    Frame::new(EncodedPacket::plain(Kind::Disconnect, "/", None))
+}
+
+fn named(nsp: &str) -> Frame {
+    Frame::new(EncodedPacket::plain(Kind::Disconnect, nsp, None))
+}
+
+fn written(frame: &Frame) -> Written {
+    Written {
+        packets: 1,
+        bytes: frame.size(),
+    }
+}
+
+fn take(outbox: &Outbox) -> usize {
+    let mut frames = VecDeque::new();
+    outbox.take(&mut frames);
+    frames.len()
+}
+
+#[test]
+fn frames_count_until_they_are_written() {
+    let outbox = Outbox::new(2, 1000);
+    assert_eq!(outbox.push(frame(), false), Pushed::Queued);
+    assert_eq!(outbox.push(frame(), false), Pushed::Queued);
+    assert_eq!(take(&outbox), 2);
+    assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
+    outbox.settle(written(&frame()), false);
+    assert_eq!(outbox.push(frame(), false), Pushed::Queued);
+}
+
+#[test]
+fn bytes_are_limited_but_one_frame_of_any_size_is_taken() {
+    let outbox = Outbox::new(10, 1);
+    assert_eq!(outbox.push(frame(), false), Pushed::Queued);
+    assert_eq!(outbox.push(frame(), false), Pushed::Full(frame().size()));
+}
+
+#[test]
+fn what_is_volatile_is_dropped_when_the_transport_is_not_ready() {
+    let outbox = Outbox::new(10, 1000);
+    assert_eq!(outbox.push(frame(), true), Pushed::Queued);
+    assert_eq!(outbox.push(frame(), true), Pushed::Dropped);
+    assert_eq!(take(&outbox), 1);
+    outbox.settle(written(&frame()), false);
+    outbox.settle(Written::default(), true);
+    assert_eq!(outbox.push(frame(), true), Pushed::Dropped);
+}
+
+#[test]
+fn a_push_wakes_the_writer_once_or_keeps_it_from_sleeping() {
+    let (outbox, count) = (Outbox::new(10, 1000), Arc::new(Count::default()));
+    let waker = Waker::from(Arc::clone(&count));
+    outbox.push(frame(), false);
+    assert!(outbox.register(&waker), "something has happened before");
+    assert!(!outbox.register(&waker));
+    outbox.push(frame(), false);
+    outbox.push(frame(), false);
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn who_waits_for_room_is_woken_when_there_is_some_or_never_will_be() {
+    let (outbox, count) = (Outbox::new(2, 1000), Arc::new(Count::default()));
+    let waker = Waker::from(Arc::clone(&count));
+    let cx = &mut Context::from_waker(&waker);
+    assert!(pin!(outbox.flushed()).poll(cx).is_ready());
+    outbox.push(frame(), false);
+    let mut flushed = pin!(outbox.flushed());
+    assert!(flushed.as_mut().poll(cx).is_pending());
+    outbox.settle(written(&frame()), false);
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    outbox.push(frame(), false);
+    assert!(flushed.as_mut().poll(cx).is_pending());
+    outbox.close();
+    assert_eq!(count.0.load(Ordering::Relaxed), 2);
+    assert_eq!(outbox.push(frame(), false), Pushed::Closed);
+}
+
+#[test]
+fn frames_that_wait_for_room_are_let_in_in_order_and_overtaken_by_none() {
+    let (outbox, count) = (Outbox::new(1, 1000), Arc::new(Count::default()));
+    let waker = Waker::from(Arc::clone(&count));
+    let cx = &mut Context::from_waker(&waker);
+    let mut sends = ["/a", "/b", "/c", "/d"].map(|name| Box::pin(outbox.send(named(name))));
+    assert!(sends[0].as_mut().poll(cx).is_ready());
+    for send in &mut sends[1..] {
+        assert!(send.as_mut().poll(cx).is_pending());
+    }
+    let mut sends = sends.into_iter().skip(1);
+    let (first, withdrawn, mut last) = (sends.next(), sends.next(), sends.next().unwrap());
+    let mut first = first.unwrap();
+    assert_eq!(outbox.queued().packets, 1);
+
+    assert_eq!(take(&outbox), 1);
+    assert!(!outbox.settle(written(&named("/a")), false));
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert!(matches!(first.as_mut().poll(cx), Poll::Ready(Ok(()))));
+    assert!(last.as_mut().poll(cx).is_pending());
+    drop(withdrawn);
+
+    let mut frames = VecDeque::new();
+    outbox.take(&mut frames);
+    assert_eq!(frames[0].text(), b"41/b,");
+    assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
+    outbox.settle(written(&frames[0]), false);
+    assert!(matches!(last.as_mut().poll(cx), Poll::Ready(Ok(()))));
+    outbox.take(&mut frames);
+    assert_eq!(frames[1].text(), b"41/d,");
+}
+
+#[test]
+fn what_waits_behind_a_frame_that_is_withdrawn_may_fit() {
+    let outbox = Outbox::new(10, 2 * frame().size());
+    let cx = &mut Context::from_waker(Waker::noop());
+    outbox.push(frame(), false);
+    let mut large = Box::pin(outbox.send(named(&"/".repeat(100))));
+    let mut small = Box::pin(outbox.send(frame()));
+    assert!(large.as_mut().poll(cx).is_pending());
+    assert!(small.as_mut().poll(cx).is_pending());
+    drop(large);
+    assert!(small.as_mut().poll(cx).is_ready());
+    assert_eq!(take(&outbox), 2);
+}
+
+#[test]
+fn what_waits_for_room_counts_as_refused_until_some_has_been_written() {
+    let outbox = Outbox::new(1, 1000);
+    let cx = &mut Context::from_waker(Waker::noop());
+    outbox.push(frame(), false);
+    let mut sends = [(); 2].map(|()| Box::pin(outbox.send(frame())));
+    for send in &mut sends {
+        assert!(send.as_mut().poll(cx).is_pending());
+    }
+    assert!(
+        outbox.settle(Written::default(), true),
+        "the client does not read"
+    );
+    assert!(!outbox.settle(written(&frame()), true), "it does");
+    assert!(
+        outbox.settle(Written::default(), true),
+        "and now it does not again"
+    );
+    outbox.close();
+    for send in &mut sends {
+        let sent = send.as_mut().poll(cx);
+        assert!(matches!(sent, Poll::Ready(Err(EmitError::Closed))));
+    }
+}
+
+#[test]
+fn of_who_waits_for_room_one_waker_is_kept_and_of_who_does_no_longer_none() {
+    let outbox = Outbox::new(2, 1000);
+    outbox.push(frame(), false);
+    let waiting = || outbox.state.lock().waiting.len();
+    let mut flushed = Box::pin(outbox.flushed());
+    for _ in 0..2 {
+        let waker = Waker::from(Arc::new(Count::default()));
+        assert!(
+            flushed
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        assert_eq!(waiting(), 1);
+    }
+    drop(flushed);
+    assert_eq!(waiting(), 0);
+}
+
+#[test]
+fn what_the_protocol_owes_is_queued_beyond_the_limits() {
+    let outbox = Outbox::new(2, 1000);
+    for _ in 0..3 {
+        outbox.push_owed(frame());
+    }
+    assert_eq!(outbox.state.lock().packets, 3);
+    assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
+    outbox.close();
+    outbox.push_owed(frame());
+    assert_eq!(take(&outbox), 0);
+}
+
+#[test]
+fn it_is_crowded_above_half_of_its_limits() {
+    let outbox = Outbox::new(2, 1000);
+    outbox.push(frame(), false);
+    assert!(!outbox.is_crowded());
+    outbox.push(frame(), false);
+    assert!(outbox.is_crowded());
+    take(&outbox);
+    assert!(outbox.is_crowded(), "taken, but not written");
+    outbox.settle(written(&frame()), false);
+    assert!(!outbox.is_crowded());
+}
+
+#[test]
+fn frames_are_taken_in_order_and_one_by_one_if_they_fit() {
+    let outbox = Outbox::new(1000, 100_000);
+    let mut taken = VecDeque::from([named("/0")]);
+    for name in ["/1", "/2", "/3"] {
+        outbox.push(named(name), false);
+    }
+    assert!(outbox.take_if(|_| false).is_none());
+    let first = outbox.take_if(|frame| frame.packets() == 1).unwrap();
+    assert_eq!(first.text(), b"41/1,");
+    outbox.take(&mut taken);
+    assert!(outbox.is_empty());
+    let texts: Vec<_> = taken.iter().map(Frame::text).collect();
+    assert_eq!(texts, [b"41/0,", b"41/2,", b"41/3,"]);
+    for _ in 0..100 {
+        outbox.push(named("/x"), false);
+    }
+    outbox.take(&mut taken);
+    assert_eq!(taken.len(), 103);
+    assert_eq!(taken[0].text(), b"41/0,");
+}
+
+#[test]
+fn who_has_taken_all_may_sleep() {
+    let outbox = Outbox::new(10, 1000);
+    outbox.push(frame(), false);
+    take(&outbox);
+    assert!(!outbox.register(Waker::noop()));
+    outbox.nudge();
+    take(&outbox);
+    assert!(outbox.register(Waker::noop()), "not for a frame");
+    assert!(outbox.take_nudge() && !outbox.take_nudge());
+    assert!(!outbox.register(Waker::noop()));
+}
+
+#[test]
+fn who_is_awake_is_not_woken_but_looks_again() {
+    let (outbox, count) = (Outbox::new(10, 1000), Arc::new(Count::default()));
+    let waker = Waker::from(Arc::clone(&count));
+    assert!(!outbox.register(&waker));
+    outbox.awake();
+    outbox.push(frame(), false);
+    assert_eq!(count.0.load(Ordering::Relaxed), 0);
+    assert!(outbox.register(&waker));
+}
+
+/// Takes so many bytes in each call, or nothing.
+#[derive(Debug, Default)]
+struct Slot {
+    takes: Lock<VecDeque<usize>>,
+    taken: Lock<Vec<Vec<u8>>>,
+}
+
+impl TryWrite for Slot {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let takes = self.takes.lock().pop_front().unwrap_or(usize::MAX);
+        if takes == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let takes = takes.min(bytes.len());
+        self.taken.lock().push(bytes[..takes].to_vec());
+        Ok(takes)
+    }
+}
+
+/// An outbox whose writer sleeps, what it may be written to meanwhile, and how often the writer has been woken.
+fn asleep(takes: &[usize]) -> (Outbox, Arc<Slot>, Arc<Count>) {
+    let (outbox, count) = (Outbox::new(4, 100_000), Arc::new(Count::default()));
+    let line = Arc::new(Slot::default());
+    line.takes.lock().extend(takes);
+    outbox.set_direct(Arc::clone(&line) as Arc<dyn TryWrite>);
+    assert!(!outbox.register(&Waker::from(Arc::clone(&count))));
+    (outbox, line, count)
+}
+
+fn chunk(frame: &Frame) -> Vec<u8> {
+    frame.only_chunk().unwrap().to_vec()
+}
+
+#[test]
+fn what_is_queued_while_the_writer_sleeps_is_written_at_once_and_wakes_nobody() {
+    let (outbox, line, count) = asleep(&[]);
+    let names = ["/a", "/b", "/c"];
+    let promised = names.map(|name| outbox.push_direct(named(name), false));
+    let queued = Pushed::Queued;
+    assert_eq!(promised, [(queued, true), (queued, false), (queued, false)]);
+    assert_eq!(outbox.queued().packets, 3);
+    assert_eq!(outbox.write_direct().packets, 3);
+    let all = names.map(|name| chunk(&named(name))).concat();
+    assert_eq!(*line.taken.lock(), [all]);
+    assert_eq!(outbox.queued(), Queued::default());
+    assert_eq!(outbox.push_direct(named("/d"), true), (queued, true));
+    assert_eq!(outbox.write_direct().packets, 1);
+    assert_eq!(outbox.write_direct().packets, 0, "nothing is left");
+    assert_eq!(line.taken.lock().len(), 2);
+    assert_eq!(count.0.load(Ordering::Relaxed), 0);
+    assert_eq!(take(&outbox), 0);
+}
+
+#[test]
+fn what_is_not_taken_at_once_is_left_to_the_writer_from_where_it_is() {
+    let (a, b) = (named("/a"), named("/b"));
+    for (takes, written, begun) in [(0, 0, 0), (3, 0, 3), (chunk(&a).len() + 2, 1, 2)] {
+        let (outbox, line, count) = asleep(&[takes]);
+        outbox.push_direct(a.clone(), false);
+        outbox.push_direct(b.clone(), false);
+        assert_eq!(outbox.write_direct().packets, written);
+        assert_eq!(line.taken.lock().concat().len(), takes);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        let mut frames = VecDeque::new();
+        assert_eq!(outbox.take(&mut frames), begun);
+        assert_eq!(frames.len(), 2 - written);
+        assert_eq!(frames.back().map(chunk), Some(chunk(&b)));
+        assert_eq!(outbox.queued().packets, 2 - written);
+    }
+}
+
+#[test]
+fn while_the_transport_is_stalled_nothing_is_written_past_the_writer() {
+    let (outbox, line, _) = asleep(&[3]);
+    outbox.push_direct(named("/a"), false);
+    outbox.write_direct();
+    assert!(!outbox.register(Waker::noop()) || !outbox.register(Waker::noop()));
+    assert_eq!(
+        outbox.push_direct(named("/b"), false),
+        (Pushed::Queued, false)
+    );
+    assert_eq!(
+        outbox.push_direct(named("/c"), true),
+        (Pushed::Dropped, false)
+    );
+    assert_eq!(outbox.write_direct().packets, 0);
+    assert_eq!(line.taken.lock().concat().len(), 3);
+    assert!(outbox.close(), "the first has been begun");
+}
+
+#[test]
+fn who_is_awake_writes_by_itself() {
+    let (outbox, line, count) = asleep(&[]);
+    outbox.push_direct(named("/a"), false);
+    outbox.awake();
+    assert_eq!(outbox.write_direct().packets, 0);
+    assert_eq!(
+        outbox.push_direct(named("/b"), false),
+        (Pushed::Queued, false)
+    );
+    assert!(line.taken.lock().is_empty());
+    assert_eq!(take(&outbox), 2);
+    assert_eq!(count.0.load(Ordering::Relaxed), 0);
+    assert!(!outbox.close());
+}
+
+#[test]
+fn what_has_attachments_or_is_too_much_is_left_to_the_writer() {
+    use crate::protocol::{Binary, EncodedArgs};
+
+    let args = |data: usize| {
+        let data = Binary::from(bytes::Bytes::from(vec![0; data]));
+        EncodedArgs::event("e", &(data,)).unwrap()
+    };
+    let binary = || Frame::new(EncodedPacket::from_args(args(3), Kind::Event, "/", None));
+    let long = || named(&format!("/{}", "x".repeat(10_000)));
+    for frames in [
+        vec![binary()],
+        vec![frame(), binary()],
+        vec![long(), long()],
+    ] {
+        let (outbox, line, count) = asleep(&[]);
+        for frame in &frames {
+            outbox.push_direct(frame.clone(), false);
+        }
+        assert_eq!(outbox.write_direct().packets, 0);
+        assert!(line.taken.lock().is_empty());
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(take(&outbox), frames.len());
+    }
+    let (outbox, line, _) = asleep(&[]);
+    outbox.push_direct(long(), false);
+    assert_eq!(outbox.write_direct().packets, 1);
+    assert_eq!(*line.taken.lock(), [chunk(&long())]);
+}
+
+#[test]
+fn who_waits_for_little_to_be_queued_is_woken_by_what_is_written_past_the_writer() {
+    let (outbox, _, writer) = asleep(&[]);
+    for _ in 0..4 {
+        outbox.push_direct(named("/a"), false);
+    }
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    let cx = &mut Context::from_waker(&waker);
+    let mut flushed = Box::pin(outbox.flushed());
+    assert!(flushed.as_mut().poll(cx).is_pending());
+    assert_eq!(outbox.write_direct().packets, 4);
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert!(flushed.as_mut().poll(cx).is_ready());
+    assert_eq!(writer.0.load(Ordering::Relaxed), 0);
+}

@@ -1,0 +1,191 @@
+//! The bytes under a WebSocket: a TCP stream where that is what hyper has, which can be written to past its owner.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use crate::engine::TryWrite;
+
+pub(super) enum Stream {
+    Tcp {
+        read: OwnedReadHalf,
+        write: Arc<TcpWriter>,
+    },
+    /// TLS, HTTP/2, pipes of tests: whatever it is, it has one owner.
+    Other(TokioIo<Upgraded>),
+}
+
+/// The half that is written to. To drop it closes nothing before the other half goes too.
+pub(super) struct TcpWriter(Option<OwnedWriteHalf>);
+
+impl Stream {
+    /// Takes a connection over from hyper, with what that has read of it already.
+    pub(super) fn new(upgraded: Upgraded) -> (Self, Bytes) {
+        // As `axum::serve` has it, and as a connection of HTTP/1 alone.
+        let found = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+            Ok(parts) => Ok((parts.io, parts.read_buf)),
+            Err(upgraded) => upgraded
+                .downcast::<TokioIo<TcpStream>>()
+                .map(|parts| (parts.io, parts.read_buf)),
+        };
+        match found {
+            Ok((io, read_already)) => (Self::tcp(io.into_inner()), read_already),
+            Err(upgraded) => (Self::Other(TokioIo::new(upgraded)), Bytes::new()),
+        }
+    }
+
+    fn tcp(stream: TcpStream) -> Self {
+        // Nagle's algorithm makes small messages that follow each other wait for the client's acknowledgement of the first. A
+        // stream that is gone already says so when it is read.
+        let _ = stream.set_nodelay(true);
+        let (read, write) = stream.into_split();
+        let write = Arc::new(TcpWriter(Some(write)));
+        Self::Tcp { read, write }
+    }
+
+    /// Where others may write, as long as the owner does not.
+    pub(super) fn direct(&self) -> Option<Arc<dyn TryWrite>> {
+        match self {
+            Self::Tcp { write, .. } => Some(Arc::clone(write) as Arc<dyn TryWrite>),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl TcpWriter {
+    fn half(&self) -> io::Result<&OwnedWriteHalf> {
+        self.0
+            .as_ref()
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Tries until it has written something or must wait.
+    fn poll(
+        &self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&OwnedWriteHalf) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let half = self.half()?;
+        loop {
+            match write(half) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(half.as_ref().poll_write_ready(cx))?;
+                }
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+}
+
+impl TryWrite for TcpWriter {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.half()?.try_write(bytes)
+    }
+}
+
+impl Drop for TcpWriter {
+    fn drop(&mut self) {
+        if let Some(half) = self.0.take() {
+            // Else it would shut the connection down, by a call of its own just before it is closed.
+            half.forget();
+        }
+    }
+}
+
+impl fmt::Debug for TcpWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpWriter").finish_non_exhaustive()
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp { read, .. } => Pin::new(read).poll_read(cx, buf),
+            Self::Other(io) => Pin::new(io).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp { write, .. } => write.poll(cx, |half| half.try_write(buf)),
+            Self::Other(io) => Pin::new(io).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp { write, .. } => write.poll(cx, |half| half.try_write_vectored(bufs)),
+            Self::Other(io) => Pin::new(io).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp { .. } => true,
+            Self::Other(io) => io.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp { .. } => Poll::Ready(Ok(())),
+            Self::Other(io) => Pin::new(io).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            // Nobody else has it any more: the outbox is closed before.
+            Self::Tcp { write, .. } => match Arc::get_mut(write).and_then(|write| write.0.as_mut())
+            {
+                Some(half) => Pin::new(half).poll_shutdown(cx),
+                None => Poll::Ready(Ok(())),
+            },
+            Self::Other(io) => Pin::new(io).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn small_messages_do_not_wait_for_each_other() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        let (accepted, _) = accepted.unwrap();
+        assert!(!accepted.nodelay().unwrap());
+        let Stream::Tcp { read, .. } = Stream::tcp(accepted) else {
+            panic!("it is TCP");
+        };
+        assert!(read.as_ref().nodelay().unwrap());
+        drop(client);
+    }
+}

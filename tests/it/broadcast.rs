@@ -1,0 +1,176 @@
+//! Broadcasts to so many that they are not written by each connection's own task.
+
+use axum::Router;
+use axum_socketio::{Data, Namespace, Socket, SocketIo, SocketIoBuilder};
+use futures_util::future::join_all;
+
+use crate::support::{Server, Ws, serve, within};
+
+/// A server, and so many clients that are in the room `all`.
+async fn room(
+    members: usize,
+    set: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder,
+) -> (Server, SocketIo, Vec<Ws>) {
+    let namespace = Namespace::new()
+        .on_connect(async |socket: Socket| socket.join("all"))
+        .on("again", async |io: SocketIo, Data(n): Data<u32>| {
+            io.to("all").emit("n", n);
+        })
+        .on("alive", async |socket: Socket| {
+            socket.emit("alive", ());
+        });
+    let io = set(SocketIo::builder().namespace("/", namespace)).build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut clients = Vec::new();
+    for _ in 0..members {
+        let mut client = Ws::joined(server.addr).await;
+        // Its handler of the connection has been run, and its task sleeps.
+        client.send(r#"42["alive"]"#).await;
+        assert_eq!(client.text().await, r#"42["alive"]"#);
+        clients.push(client);
+    }
+    (server, io, clients)
+}
+
+/// The numbers that a client gets, for each of the senders.
+async fn numbers(client: &mut Ws, senders: usize, each: usize) {
+    let mut next = vec![0; senders];
+    for _ in 0..senders * each {
+        let text = client.text_but_pings().await;
+        // Of an attachment, its number and the hyphen.
+        let text = text.replace("451-", "42");
+        let json = text.strip_prefix(r#"42["n","#).unwrap();
+        let (sender, number) = json.split_once(',').unwrap();
+        let (number, _) = number.split_once(',').unwrap();
+        let next = &mut next[sender.parse::<usize>().unwrap()];
+        assert_eq!(number.parse::<usize>().unwrap(), *next);
+        if *next % 10 == 9 {
+            client.binary().await;
+        }
+        *next += 1;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_several_threads_emit_to_many_arrives_whole_and_in_the_order_of_each() {
+    const SENDERS: usize = 4;
+    const EACH: usize = 150;
+    let limits = |builder: SocketIoBuilder| {
+        let builder = builder.max_outbox_packets(100_000);
+        builder.max_outbox_bytes(100_000_000)
+    };
+    let (_server, io, mut clients) = room(100, limits).await;
+    let senders = (0..SENDERS).map(|sender| {
+        let io = io.clone();
+        tokio::spawn(async move {
+            for number in 0..EACH {
+                // Also more than one write takes, and with attachments now and then.
+                let filling = "x".repeat(number * number % 5_000);
+                if number % 10 == 9 {
+                    let data = bytes::Bytes::from(filling);
+                    let data = axum_socketio::extract::Binary::from(data);
+                    io.to("all").emit("n", (sender, number, data));
+                } else {
+                    io.to("all").emit("n", (sender, number, filling));
+                }
+                if number % 3 == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        })
+    });
+    let senders = join_all(senders);
+    // Those at the end begin to read when those before have it all.
+    let (first, last) = clients.split_at_mut(90);
+    let read = async {
+        join_all(
+            first
+                .iter_mut()
+                .map(|client| numbers(client, SENDERS, EACH)),
+        )
+        .await;
+        join_all(last.iter_mut().map(|client| numbers(client, SENDERS, EACH))).await;
+    };
+    within("all", futures_util::future::join(senders, read)).await;
+    let by_hand = clients.len();
+    let deliveries = clients.len() * SENDERS * EACH + by_hand;
+    assert_eq!(io.metrics().deliveries, deliveries as u64);
+}
+
+#[tokio::test]
+async fn who_does_not_read_keeps_nobody_else_waiting_and_gets_it_all_later() {
+    let limits = |builder: SocketIoBuilder| builder.max_outbox_bytes(100_000_000);
+    let (_server, io, mut clients) = room(20, limits).await;
+    let filling = "x".repeat(16_000);
+    let mut slow = clients.pop().unwrap();
+    for number in 0..500 {
+        io.to("all").emit("n", (0, number, &filling));
+        for client in &mut clients {
+            let text = client.text().await;
+            assert!(text.starts_with(&format!(r#"42["n",0,{number},"#)));
+        }
+    }
+    for number in 0..500 {
+        let text = slow.text().await;
+        assert!(text.starts_with(&format!(r#"42["n",0,{number},"#)));
+        assert_eq!(
+            text.len(),
+            filling.len() + format!(r#"42["n",0,{number},""]"#).len()
+        );
+    }
+    slow.send(r#"42["alive"]"#).await;
+    assert_eq!(slow.text().await, r#"42["alive"]"#);
+}
+
+#[tokio::test]
+async fn a_burst_in_one_handler_and_one_of_several_handlers_arrive_in_order() {
+    let (_server, io, mut clients) = room(30, |builder| builder).await;
+    let ask: Vec<_> = (0..10).map(|n| format!(r#"42["again",{n}]"#)).collect();
+    let ask: Vec<_> = ask.iter().map(String::as_str).collect();
+    clients[0].send_all(&ask).await;
+    for client in &mut clients {
+        for n in 0..10 {
+            assert_eq!(client.text().await, format!(r#"42["n",{n}]"#));
+        }
+    }
+    for n in 0..10 {
+        io.emit("n", n);
+    }
+    for client in &mut clients {
+        for n in 0..10 {
+            assert_eq!(client.text().await, format!(r#"42["n",{n}]"#));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_thread_without_a_runtime_may_emit_to_many() {
+    let (_server, io, mut clients) = room(200, |builder| builder).await;
+    let before = io.metrics().sent_packets;
+    let emitted = std::thread::spawn({
+        let io = io.clone();
+        move || io.emit("n", 1).ok()
+    });
+    assert!(emitted.join().unwrap());
+    assert_eq!(io.metrics().sent_packets, before + 200, "at once");
+    for client in &mut clients {
+        assert_eq!(client.text().await, r#"42["n",1]"#);
+    }
+}
+
+#[tokio::test]
+async fn what_a_runtime_that_ends_has_promised_is_written() {
+    let (_server, io, mut clients) = room(20, |builder| builder).await;
+    let emitted = std::thread::spawn({
+        let io = io.clone();
+        move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            // It ends before any other task of it has had its turn.
+            runtime.unwrap().block_on(async { io.emit("n", 1).ok() })
+        }
+    });
+    assert!(emitted.join().unwrap());
+    for client in &mut clients {
+        assert_eq!(client.text().await, r#"42["n",1]"#);
+    }
+}
