@@ -42,6 +42,8 @@ type Spaces = HashMap<Arc<str>, Space>;
 /// One namespace on all its servers.
 #[derive(Default)]
 struct Space {
+    /// The pattern that its name was made for, if that is how it was made.
+    pattern: Option<Arc<str>>,
     /// One count for all: the same id must not be waited for twice.
     ack_ids: Arc<AtomicU64>,
     nodes: Vec<Weak<Node>>,
@@ -60,21 +62,27 @@ impl LocalCluster {
         Self::default()
     }
 
-    /// The names of the namespaces that are there on some server.
-    pub(crate) fn namespaces(&self) -> Vec<Arc<str>> {
-        self.0.lock().keys().cloned().collect()
+    /// The names of the namespaces that were made for a pattern on some server.
+    pub(crate) fn made_for(&self, pattern: &str) -> Vec<Arc<str>> {
+        let spaces = self.0.lock();
+        let made = spaces
+            .iter()
+            .filter(|(_, space)| space.pattern.as_deref() == Some(pattern));
+        made.map(|(name, _)| Arc::clone(name)).collect()
     }
 
-    /// A server has opened a namespace. Gives its adapter, and what counts ids of acknowledgements there.
+    /// A server has opened a namespace, perhaps for a pattern. Gives its adapter, and what counts ids of acknowledgements there.
     pub(crate) fn enter(
         &self,
         nsp: &Arc<str>,
+        pattern: Option<&Arc<str>>,
         memory: Memory,
         server: Box<dyn ServerSide>,
     ) -> (Arc<dyn Adapter>, Arc<AtomicU64>) {
         let node = Arc::new(Node { memory, server });
         let mut spaces = self.0.lock();
         let space = spaces.entry(Arc::clone(nsp)).or_default();
+        space.pattern = pattern.cloned();
         space.nodes.push(Arc::downgrade(&node));
         let ack_ids = Arc::clone(&space.ack_ids);
         drop(spaces);
@@ -112,24 +120,29 @@ impl Local {
         self.others()
     }
 
-    /// Their handlers run at once, each as a task of its own.
-    fn start(&self, event: &str, args: &Args) -> Vec<JoinHandle<Option<Args>>> {
+    /// Their handlers run at once, each as a task of its own; nothing of them runs, or panics, here.
+    fn start(&self, event: &str, args: &Args) -> Vec<Option<JoinHandle<Option<Args>>>> {
+        let others = self.others();
         let Ok(runtime) = Handle::try_current() else {
             tracing::warn!(event, "not told to other servers: there is no runtime");
-            return Vec::new();
+            return others.iter().map(|_| None).collect();
         };
-        let others = self.others();
-        let start = |node: &Arc<Node>| runtime.spawn(node.server.hear(event, args.clone()));
-        others.iter().map(start).collect()
+        let event: Arc<str> = event.into();
+        let start = |node: Arc<Node>| {
+            let (event, args) = (Arc::clone(&event), args.clone());
+            Some(runtime.spawn(async move { node.server.hear(&event, args).await }))
+        };
+        others.into_iter().map(start).collect()
     }
 }
 
 impl Adapter for Local {
     fn broadcast(&self, target: &Target, frame: &Frame) -> Delivered {
-        for node in self.others_for(target) {
-            node.memory.broadcast(target, frame);
-        }
-        self.node.memory.broadcast(target, frame)
+        let theirs = self.others_for(target);
+        let theirs = theirs
+            .iter()
+            .map(|node| node.memory.broadcast(target, frame));
+        theirs.sum::<Delivered>() + self.node.memory.broadcast(target, frame)
     }
 
     fn broadcast_and_keep(
@@ -138,14 +151,13 @@ impl Adapter for Local {
         target: &Target,
         make: &dyn Fn(Option<&str>) -> Frame,
     ) -> Delivered {
-        for node in self.others_for(target) {
-            // Each has offsets of its own.
-            match node.memory.history() {
-                Some(history) => node.memory.broadcast_and_keep(history, target, make),
-                None => node.memory.broadcast(target, &make(None)),
-            };
-        }
-        self.node.memory.broadcast_and_keep(history, target, make)
+        let theirs = self.others_for(target);
+        // Each has offsets of its own.
+        let theirs = theirs.iter().map(|node| match node.memory.history() {
+            Some(history) => node.memory.broadcast_and_keep(history, target, make),
+            None => node.memory.broadcast(target, &make(None)),
+        });
+        theirs.sum::<Delivered>() + self.node.memory.broadcast_and_keep(history, target, make)
     }
 
     fn broadcast_with_ack(
@@ -155,12 +167,12 @@ impl Adapter for Local {
         id: u64,
         answers: Arc<dyn Answers>,
     ) -> Delivered {
-        for node in self.others_for(target) {
+        let theirs = self.others_for(target);
+        let ask = |node: &Arc<Node>| {
             let answers = Arc::clone(&answers);
-            node.memory.broadcast_with_ack(target, frame, id, answers);
-        }
-        let own = &self.node.memory;
-        own.broadcast_with_ack(target, frame, id, answers)
+            node.memory.broadcast_with_ack(target, frame, id, answers)
+        };
+        theirs.iter().chain([&self.node]).map(ask).sum()
     }
 
     fn forget_answers(&self, id: u64, of: &[Sid]) {
@@ -228,8 +240,8 @@ impl Adapter for Local {
         Box::pin(async move {
             let each = asked.into_iter().map(|answer| async move {
                 match limit {
-                    Some(limit) => timeout(limit, answer).await.ok()?.ok()?,
-                    None => answer.await.ok()?,
+                    Some(limit) => timeout(limit, answer?).await.ok()?.ok()?,
+                    None => answer?.await.ok()?,
                 }
             });
             let all = join_all(each).await;

@@ -85,7 +85,7 @@ impl Adapter for Memory {
             let (sid, sink) = (member.id, Arc::clone(&answers));
             member.expect_ack(id, Box::new(move |answer| sink.answer(sid, answer)));
             let pushed = member.send(frame.clone(), target.volatile);
-            delivered.add(pushed);
+            delivered.met(pushed);
             if pushed != Pushed::Queued {
                 drop(member.acks.lock().take(id));
                 answers.unsent(sid);

@@ -408,7 +408,13 @@ impl SocketIoBuilder {
                 let name = Arc::clone(&name);
                 nsps.add_family(Family::new(name, pattern, handlers, options, max, counters))
             } else {
-                nsps.add(Nsp::new(Arc::clone(&name), handlers, options, counters))
+                nsps.add(Nsp::new(
+                    Arc::clone(&name),
+                    handlers,
+                    options,
+                    counters,
+                    None,
+                ))
             };
             if !first {
                 tracing::warn!(nsp = %name, "two namespaces of one name: the second replaces the first");

@@ -29,6 +29,7 @@ pub(crate) struct Connection {
     pub(super) client: Arc<Client>,
     pub(super) entry: Arc<Entry>,
     guard: Guard,
+    presence: Presence,
     pub(super) session: Session,
     pub(super) dispatch: Dispatch,
     pub(super) polls: Polls,
@@ -43,6 +44,45 @@ pub(crate) struct Connection {
     slow_client: Duration,
     /// How long a client may go unread and still be taken for alive.
     patience: Duration,
+}
+
+/// That the connection is open, as the counters and its requests see it.
+struct Presence {
+    server: Arc<Server>,
+    client: Arc<Client>,
+    entry: Arc<Entry>,
+    over: bool,
+}
+
+impl Presence {
+    fn begin(server: &Arc<Server>, client: &Arc<Client>, entry: &Arc<Entry>) -> Self {
+        let transport = client.transport().as_str();
+        let counters = &server.counters;
+        counters.add_for(Counted::ConnectionsOpened, transport, 1);
+        counters.add_for(Counted::Connections, transport, 1);
+        Self {
+            server: Arc::clone(server),
+            client: Arc::clone(client),
+            entry: Arc::clone(entry),
+            over: false,
+        }
+    }
+
+    fn end(&mut self, reason: DisconnectReason) {
+        if !std::mem::replace(&mut self.over, true) {
+            let (counters, transport) = (&self.server.counters, self.client.transport());
+            counters.add_for(Counted::ConnectionsClosed, reason.as_str(), 1);
+            counters.sub_for(Counted::Connections, transport.as_str());
+        }
+    }
+}
+
+/// Its task may have been dropped in the middle: nobody must wait for it.
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.end(DisconnectReason::TransportClose);
+        self.entry.inbox.close();
+    }
 }
 
 impl Connection {
@@ -64,9 +104,7 @@ impl Connection {
             socket.open_direct(&client.outbox);
         }
         guard.enter(&entry);
-        let counters = &server.counters;
-        counters.add_for(Counted::ConnectionsOpened, transport.as_str(), 1);
-        counters.add_for(Counted::Connections, transport.as_str(), 1);
+        let presence = Presence::begin(server, &client, &entry);
         // In a box, since a future is as large as all that it ever holds at once, several times over.
         Box::new(Self {
             session,
@@ -74,6 +112,7 @@ impl Connection {
             client,
             entry,
             guard,
+            presence,
             polls: Polls::default(),
             sockets: Sockets::new(socket),
             owed: None,
@@ -223,9 +262,7 @@ impl Connection {
 
     fn closed(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) {
         tracing::debug!(%reason, "session closed");
-        let (counters, transport) = (self.dispatch.counters(), self.client.transport());
-        counters.add_for(Counted::ConnectionsClosed, reason.as_str(), 1);
-        counters.sub_for(Counted::Connections, transport.as_str());
+        self.presence.end(reason);
         self.guard.leave();
         self.dispatch.close(reason, cx);
         if self.client.outbox.close() {

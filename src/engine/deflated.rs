@@ -18,8 +18,39 @@ pub(crate) enum Form {
 #[derive(Debug)]
 pub(super) struct Parts(Box<[Option<Box<[u8]>>]>);
 
-/// Made by the first connection that needs it. Nothing in it: the message is not to be compressed.
-pub(super) type Deflated = Arc<OnceLock<Option<Parts>>>;
+/// What has been made of a message for windows of one size, and shared by all connections that have these.
+pub(super) type Deflated = Arc<Shared>;
+
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Made by the first connection that needs it. Nothing in it: the message is not to be compressed.
+    parts: OnceLock<Option<Parts>>,
+    /// The same for each smaller window, which few clients ask for.
+    narrow: OnceLock<Box<[Deflated; NARROW]>>,
+}
+
+/// How many sizes of windows there are below the full one of 15 bits.
+const NARROW: usize = 6;
+
+impl Shared {
+    fn known(parts: Option<Parts>) -> Deflated {
+        Arc::new(Self {
+            parts: OnceLock::from(parts),
+            ..Self::default()
+        })
+    }
+
+    pub(super) fn parts(&self) -> Option<&Parts> {
+        self.parts.get()?.as_ref()
+    }
+
+    /// The one for smaller windows of so many bits; `None` of the full size.
+    fn narrow(&self, bits: u8) -> Option<&Deflated> {
+        let less = usize::from(bits.abs_diff(14));
+        let narrow = || self.narrow.get_or_init(Box::default);
+        (bits < 15).then(narrow)?.get(less)
+    }
+}
 
 impl Parts {
     pub(super) fn get(&self, index: usize) -> Option<&[u8]> {
@@ -39,19 +70,27 @@ impl Frame {
 
     /// It is not to be compressed.
     pub(crate) fn uncompressed(mut self) -> Self {
-        self.deflated = Some(Arc::new(OnceLock::from(None)));
+        self.deflated = Some(Shared::known(None));
         self
     }
 
-    /// Compresses it for one connection, unless it has been for all.
+    /// Compresses it for one connection, unless it has been for all that are like this one.
     pub(crate) fn compress(&mut self, deflater: &mut Deflater) {
-        match &self.deflated {
-            None if !self.has_over(deflater.threshold()) => {}
-            Some(shared) if deflater.is_shared() => {
-                shared.get_or_init(|| self.deflate(deflater));
-            }
-            Some(shared) if matches!(shared.get(), Some(None)) => {}
-            _ => self.deflated = Some(Arc::new(OnceLock::from(self.deflate(deflater)))),
+        let shared = match &self.deflated {
+            None if !self.has_over(deflater.threshold()) => return,
+            Some(shared) if matches!(shared.parts.get(), Some(None)) => return,
+            Some(shared) => deflater.shared_window().map(|bits| (shared, bits)),
+            None => None,
+        };
+        let Some((shared, bits)) = shared else {
+            self.deflated = Some(Shared::known(self.deflate(deflater)));
+            return;
+        };
+        let narrow = shared.narrow(bits);
+        let of_window = narrow.unwrap_or(shared);
+        of_window.parts.get_or_init(|| self.deflate(deflater));
+        if let Some(narrow) = narrow.map(Arc::clone) {
+            self.deflated = Some(narrow);
         }
     }
 
@@ -85,6 +124,54 @@ impl Part<'_> {
         match self {
             Self::Text(_) => Opcode::Text,
             Self::Binary(_) => Opcode::Binary,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![cfg(feature = "compression")]
+
+    use super::*;
+    use crate::protocol::socket_io::{EncodedPacket, Kind};
+    use crate::protocol::websocket::{Compression, negotiate};
+
+    fn deflater(offer: &str) -> Deflater {
+        let wanted = Compression::new()
+            .threshold(0)
+            .server_context_takeover(offer.is_empty());
+        let offer = format!("permessage-deflate{offer}");
+        Deflater::new(&negotiate([&*offer], &wanted).unwrap().0)
+    }
+
+    fn compressed(frame: &Frame, offer: &str) -> Frame {
+        let mut frame = frame.clone();
+        frame.compress(&mut deflater(offer));
+        frame
+    }
+
+    #[test]
+    fn connections_with_windows_of_one_size_share_what_is_made_of_a_message() {
+        let nsp = format!("/{}", "x".repeat(1000));
+        let frame =
+            Frame::new(EncodedPacket::plain(Kind::Disconnect, &nsp, None)).for_many(Some(0));
+        let offers: Vec<_> = (9..=15)
+            .map(|bits| format!("; server_max_window_bits={bits}"))
+            .collect();
+        let mut made = Vec::new();
+        for offer in &offers {
+            let (one, other) = (compressed(&frame, offer), compressed(&frame, offer));
+            let [one, other] = [one, other].map(|frame| frame.deflated.unwrap());
+            assert!(one.parts().is_some() && Arc::ptr_eq(&one, &other));
+            assert!(made.iter().all(|known| !Arc::ptr_eq(known, &one)));
+            made.push(one);
+        }
+        let own = compressed(&frame, "").deflated.unwrap();
+        assert!(own.parts().is_some());
+        assert!(made.iter().all(|known| !Arc::ptr_eq(known, &own)));
+        for offer in offers.iter().map(String::as_str).chain([""]) {
+            let plain = compressed(&frame.clone().uncompressed(), offer);
+            assert!(plain.deflated.unwrap().parts().is_none());
         }
     }
 }

@@ -129,10 +129,7 @@ impl Frame {
 
     /// The same, with a compressed frame in place of a header, and nothing of data, where there is one.
     fn compressed(&self, index: usize) -> &[u8] {
-        let parts = self
-            .deflated
-            .as_ref()
-            .and_then(|parts| parts.get()?.as_ref());
+        let parts = self.deflated.as_ref().and_then(|shared| shared.parts());
         match parts.and_then(|parts| parts.get(index.div_ceil(2))) {
             Some(_) if index > 0 && index.is_multiple_of(2) => &[],
             Some(part) => part,

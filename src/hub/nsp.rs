@@ -17,7 +17,7 @@ use super::{AckBody, Admission, BoxHandler, Done, EventContext, OutgoingHooks, S
 use crate::adapter::BoxFuture;
 use crate::adapter::{Adapter, Answers, LocalCluster, Memory};
 use crate::engine::{EmitError, Frame, Pushed};
-use crate::metrics::{Counted, Counters, EMITS_TO_MANY, Place};
+use crate::metrics::{Counted, Counters, Place};
 use crate::protocol::socket_io::Codec;
 use crate::protocol::{EncodedArgs, Sid};
 use crate::rooms::{Delivered, History, Log, Recovery, Table, Target};
@@ -78,7 +78,7 @@ pub enum AckFormat {
     /// The value itself, or `{"error": …}`.
     #[default]
     Value,
-    /// `{"data": value}` or `{"error": …}`.
+    /// `{"data": value}` or `{"error": …}`; of several values, with an array of them, and `null` if there is none.
     Tagged,
     /// Two arguments, as Node's own APIs have them: `null, value` or `error`.
     ErrorFirst,
@@ -160,6 +160,7 @@ impl Nsp {
         handlers: Arc<Handlers>,
         options: NspOptions,
         counters: Arc<Counters>,
+        family: Option<&Arc<Family>>,
     ) -> Self {
         let observed = !handlers.outgoing.is_empty();
         let history = options
@@ -178,7 +179,8 @@ impl Nsp {
                     nsp: Arc::clone(&name),
                     handlers: Arc::clone(&handlers),
                 };
-                cluster.enter(&name, memory, Box::new(ears))
+                let pattern = family.map(|family| &family.name);
+                cluster.enter(&name, pattern, memory, Box::new(ears))
             }
         };
         Self {
@@ -189,14 +191,9 @@ impl Nsp {
             adapter,
             counters,
             ack_id,
-            family: Weak::new(),
+            family: family.map_or_else(Weak::new, Arc::downgrade),
             sweeping: AtomicBool::new(false),
         }
-    }
-
-    pub(super) fn of_family(mut self, family: &Arc<Family>) -> Self {
-        self.family = Arc::downgrade(family);
-        self
     }
 
     /// Sends an event to all of a target.
@@ -230,8 +227,7 @@ impl Nsp {
             dropped,
             full,
         } = delivered;
-        self.counters
-            .add_all([(EMITS_TO_MANY, 1), (DELIVERIES, queued)]);
+        self.counters.add_all([(DELIVERIES, queued)]);
         for (reason, count) in [("volatile", dropped), ("full", full)] {
             if count > 0 {
                 self.counters.add_for(Counted::Undelivered, reason, count);

@@ -1,7 +1,7 @@
 //! The namespaces of a server: those that it always has, and those that are made when a client asks for one whose name fits a
 //! pattern.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -154,17 +154,18 @@ impl Family {
     pub(crate) fn all(self: &Arc<Self>) -> Vec<Arc<Nsp>> {
         let mut all = self.children();
         if let Some(cluster) = &self.options.cluster {
-            let fits = |name: &Arc<str>| self.pattern.fits(name, &Extensions::new()).is_some();
-            let mut names = cluster.namespaces();
-            names.retain(|name| all.iter().all(|nsp| nsp.name != *name) && fits(name));
-            all.extend(names.iter().filter_map(|name| self.child(name)));
+            let here: HashSet<_> = all.iter().map(|nsp| Arc::clone(&nsp.name)).collect();
+            let names = cluster.made_for(&self.name).into_iter();
+            let elsewhere = names.filter(|name| !here.contains(name));
+            all.extend(elsewhere.map(|name| self.outside(name)));
         }
         all
     }
 
     /// The one of this name, if it is there or may be on another server.
     pub(crate) fn named(self: &Arc<Self>, name: &str) -> Option<Arc<Nsp>> {
-        let elsewhere = || self.options.cluster.as_ref().and_then(|_| self.child(name));
+        let cluster = || self.options.cluster.is_some();
+        let elsewhere = || cluster().then(|| self.outside(name.into()));
         self.existing(name).or_else(elsewhere)
     }
 
@@ -193,14 +194,26 @@ impl Family {
             Arc::clone(&self.handlers),
             self.options.clone(),
             Arc::clone(&self.counters),
+            Some(self),
         );
-        let nsp = Arc::new(nsp.of_family(self));
+        let nsp = Arc::new(nsp);
         children.insert(name, Arc::downgrade(&nsp));
         Some(nsp)
     }
 
+    /// One that other servers have and this one has not: for what is emitted now. No client joins it, so it counts against no
+    /// limit.
+    fn outside(self: &Arc<Self>, name: Arc<str>) -> Arc<Nsp> {
+        let (handlers, counters) = (Arc::clone(&self.handlers), Arc::clone(&self.counters));
+        let options = self.options.clone();
+        Arc::new(Nsp::new(name, handlers, options, counters, Some(self)))
+    }
+
     /// A namespace that is only kept for who may come back makes room. Returns false if there is none.
     fn make_room(&self) -> bool {
+        if self.options.recovery.is_none() {
+            return false;
+        }
         for nsp in self.children() {
             if nsp.members.len() == 0
                 && let Some(history) = nsp.members.history()

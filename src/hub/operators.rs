@@ -16,7 +16,7 @@ use super::{
 };
 use crate::adapter::AdapterError;
 use crate::engine::EmitError;
-use crate::metrics::{Counters, EMITS_TO_SOCKET};
+use crate::metrics::{Counters, EMITS_TO_MANY, EMITS_TO_SOCKET};
 use crate::protocol::EncodedArgs;
 use crate::rooms::{Room, RoomEvents, Rooms, Scope, Target};
 
@@ -175,6 +175,8 @@ impl Broadcast {
         let Some(counters) = self.place.counters() else {
             return Emitted::nowhere();
         };
+        // Once, however many namespaces a pattern has.
+        counters.add_all([(EMITS_TO_MANY, 1)]);
         let args = event_args(event, &args);
         let sent = args.map(|args| match &self.place {
             Place::Nsp(nsp) => self.send(nsp, event, args),
@@ -204,6 +206,7 @@ impl Broadcast {
         let Some(counters) = self.place.counters() else {
             return AckStream::failed(None);
         };
+        counters.add_all([(EMITS_TO_MANY, 1)]);
         match event_args(event.as_ref(), &args) {
             Ok(args) => AckStream::ask(self.place.nsps(), &self.target, &args, self.wait),
             Err(error) => AckStream::failed(Emitted::new(Err(error), counters).into_result().err()),
@@ -312,10 +315,18 @@ impl Broadcast {
         ServerAckFuture::ask(&self.place.nsps(), event.as_ref(), &args, self.wait)
     }
 
-    /// Makes all of them join rooms. Node's `socketsJoin`.
+    /// Makes all of them join rooms, within the limits that [`Socket::join`] has. Node's `socketsJoin`.
     pub fn join(&self, rooms: impl Rooms) {
-        let rooms = names(rooms);
+        let mut rooms = names(rooms);
         for nsp in self.place.nsps() {
+            let limit = nsp.options.max_room_len;
+            rooms.retain(|room| {
+                let fits = room.len() <= limit;
+                if !fits {
+                    tracing::warn!(nsp = %nsp.name, limit, "room not joined: name too long");
+                }
+                fits
+            });
             nsp.adapter.join(&self.target, &rooms);
         }
     }

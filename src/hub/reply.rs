@@ -1,5 +1,7 @@
 //! An acknowledgement on its way to the client.
 
+use serde_json::value::RawValue;
+
 use super::{AckBody, AckFormat, Answer, Socket};
 use crate::protocol::socket_io::Kind;
 
@@ -9,14 +11,10 @@ pub(crate) fn reply(socket: &Socket, id: u64, body: AckBody) {
     let args = match (options.ack_format, body.0) {
         (_, Answer::Silent | Answer::Malformed(_)) => return,
         (AckFormat::Value, Answer::Ok(args) | Answer::Error(args, _)) => args,
-        (AckFormat::Tagged, Answer::Ok(args)) => args.map_json(|list| {
-            let value = inner(list);
-            format!(
-                r#"[{{"data":{}}}]"#,
-                if value.is_empty() { "null" } else { value }
-            )
-        }),
-        (AckFormat::Tagged, Answer::Error(args, _)) => args.map_json(|list| match inner(list) {
+        (AckFormat::Tagged, Answer::Ok(args)) => {
+            args.map_json(|list| format!(r#"[{{"data":{}}}]"#, value(list)))
+        }
+        (AckFormat::Tagged, Answer::Error(args, _)) => args.map_json(|list| match value(list) {
             tagged if tagged.starts_with(r#"{"error":"#) => list.to_owned(),
             value => format!(r#"[{{"error":{value}}}]"#),
         }),
@@ -30,9 +28,36 @@ pub(crate) fn reply(socket: &Socket, id: u64, body: AckBody) {
     socket.push_owed(options.codec.packet(args, Kind::Ack, nsp, Some(id)));
 }
 
+/// The one value that an array holds; the array itself if it holds several, and `null` if none.
+fn value(list: &str) -> &str {
+    let mut values = serde_json::Deserializer::from_str(inner(list)).into_iter::<&RawValue>();
+    let only = values.next().and_then(Result::ok);
+    match only.map(RawValue::get) {
+        None => "null",
+        Some(only) if only == inner(list) => only,
+        Some(_) => list,
+    }
+}
+
 /// The text between the brackets of an array.
 fn inner(list: &str) -> &str {
     list.strip_prefix('[')
         .and_then(|list| list.strip_suffix(']'))
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_values_are_a_list_and_none_is_null() {
+        for list in ["[1,2]", "[[1],{}]", r#"["a,b","c"]"#] {
+            assert_eq!(value(list), list);
+        }
+        for only in ["1", "[1,2]", r#"{"a":[1,2],"b":"]"}"#, r#""a,b""#, "null"] {
+            assert_eq!(value(&format!("[{only}]")), only);
+        }
+        assert_eq!(value("[]"), "null");
+    }
 }

@@ -1,6 +1,8 @@
 //! The walk over the members of a target.
 
 use std::collections::HashSet;
+use std::iter::Sum;
+use std::ops::Add;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,16 +25,34 @@ impl Delivered {
         if let Pushed::Full(bytes) = pushed {
             tracing::debug!(socket = %member.id, bytes, "broadcast dropped: outbox is full");
         }
-        self.add(pushed);
+        self.met(pushed);
     }
 
-    pub(crate) const fn add(&mut self, pushed: Pushed) {
+    pub(crate) const fn met(&mut self, pushed: Pushed) {
         match pushed {
             Pushed::Queued => self.queued += 1,
             Pushed::Dropped => self.dropped += 1,
             Pushed::Full(_) => self.full += 1,
             Pushed::Closed => {}
         }
+    }
+}
+
+impl Add for Delivered {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            queued: self.queued + other.queued,
+            dropped: self.dropped + other.dropped,
+            full: self.full + other.full,
+        }
+    }
+}
+
+impl Sum for Delivered {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), Add::add)
     }
 }
 
@@ -74,7 +94,7 @@ impl Table {
         let frame = make(Some(&kept.log.offset(number)));
         self.for_each(target, |member, of| {
             // Said by nobody: what listens to the log might emit, and the history is locked.
-            delivered.add(member.queue(frame.clone(), target.volatile, of, promised));
+            delivered.met(member.queue(frame.clone(), target.volatile, of, promised));
         });
         if !target.volatile {
             let audience = Audience::Target(target.clone());

@@ -39,6 +39,10 @@ fn servers<const N: usize>(
                 assert_eq!(number, 0, "on purpose");
                 number
             })
+            .on_server("panic at once", |_, number: usize| {
+                assert_eq!(number, 0, "on purpose");
+                ready(number)
+            })
             .on_server("never", |_, number: usize| async move {
                 if number == 1 {
                     pending::<()>().await;
@@ -159,8 +163,10 @@ async fn a_server_that_does_not_answer_is_missing() {
         .timeout(Duration::from_secs(1))
         .server_side_emit_with_ack("never", ());
     assert_eq!(parts(asked.await.unwrap()), (vec![2], 1));
-    let asked = three.server_side_emit_with_ack("panic", ());
-    assert_eq!(parts(asked.await.unwrap()), (vec![0], 1));
+    for event in ["panic", "panic at once"] {
+        let asked = three.server_side_emit_with_ack(event, ());
+        assert_eq!(parts(asked.await.unwrap()), (vec![0], 1));
+    }
     let asked = one.server_side_emit_with_ack("nobody handles this", ());
     assert_eq!(parts(asked.await.unwrap()), (vec![], 2));
     let asked = one.server_side_emit_with_ack::<String>("sum", ());
@@ -235,4 +241,81 @@ async fn dynamic_namespaces_of_other_servers_are_reached() {
     bob.expect_no("hey").await;
     one.of("/rooms-{id}").disconnect();
     bob.disconnected().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pattern_means_what_was_made_for_it_and_nothing_else_that_fits() {
+    let cluster = LocalCluster::new();
+    let server = || {
+        let io = SocketIo::builder()
+            .cluster(&cluster)
+            .namespace("/admin", Namespace::new())
+            .namespace("/a-{id}", Namespace::new())
+            .namespace("/{tenant}", Namespace::new());
+        io.build()
+    };
+    let (one, two) = (server(), server());
+    let others = [("/admin", &one), ("/admin", &two), ("/a-1", &two)];
+    let mut apart = Vec::new();
+    for (name, io) in others {
+        apart.push(app(io).connect(name).await.unwrap());
+    }
+    let tenant = app(&two).connect("/acme").await.unwrap();
+    for io in [&one, &two] {
+        io.of("/{tenant}").emit("news", 1);
+        assert_eq!(tenant.next::<u8>("news").await, 1);
+        assert_eq!(io.of("/{tenant}").count().await.unwrap(), 1);
+    }
+    one.of("/{tenant}").disconnect();
+    tenant.disconnected().await;
+    for client in &apart {
+        client.expect_no("news").await;
+    }
+    assert_eq!(two.of("/admin").count().await.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_emitted_to_namespaces_of_other_servers_takes_no_place_here() {
+    let cluster = LocalCluster::new();
+    let server = || {
+        let io = SocketIo::builder()
+            .cluster(&cluster)
+            .recovery(Recovery::new())
+            .max_dynamic_namespaces(1)
+            .namespace("/rooms-{id}", Namespace::new());
+        io.build()
+    };
+    let (one, two) = (server(), server());
+    let (here, there) = (app(&one), app(&two));
+    let away = here.connect("/rooms-1").await.unwrap();
+    away.cut().await;
+    let other = there.connect("/rooms-2").await.unwrap();
+    for place in ["/rooms-{id}", "/rooms-2"] {
+        one.of(place).emit("news", 1);
+        assert_eq!(other.next::<u8>("news").await, 1);
+    }
+    let again = here
+        .connect("/rooms-1")
+        .coming_back_as(&away)
+        .await
+        .unwrap();
+    assert!(again.recovered());
+    assert_eq!(again.next::<u8>("news").await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_reached_on_other_servers_is_counted_by_who_emits() {
+    let ([one, two], _heard) = servers(|io| io);
+    let (_ann, _bob) = (connect(&one).await, connect(&two).await);
+    one.emit("news", 1);
+    assert_eq!(one.metrics().deliveries, 2);
+    assert_eq!(two.metrics().deliveries, 0);
+}
+
+#[test]
+fn without_a_runtime_nobody_is_told_and_all_are_missing() {
+    let ([one, _two], _heard) = servers(|io| io);
+    let asked = one.server_side_emit_with_ack::<usize>("hello", 1);
+    let asked = futures_util::FutureExt::now_or_never(asked.into_future());
+    assert_eq!(parts(asked.unwrap().unwrap()), (vec![], 1));
 }

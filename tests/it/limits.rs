@@ -716,7 +716,11 @@ async fn rooms_and_their_names_are_limited() {
         ws.send(&format!(r#"421["join","{room}"]"#)).await;
         assert_eq!(ws.text().await, format!("431[{rooms}]"), "{room}");
     }
-    // Nor does it join more when the server moves it there.
+    // Nor does it join more when the server moves it there, or longer names.
+    let other = Ws::joined(server.addr).await;
+    io.of("/").join("long!");
+    assert_eq!(io.to("long!").count().await.unwrap(), 0);
+    drop(other);
     io.to("b").join(["b", "d"]);
     assert_eq!(io.to("d").fetch_sockets().await.unwrap().len(), 0);
 }

@@ -68,6 +68,40 @@ async fn connections_are_counted_by_transport_and_by_how_they_end() {
     assert_eq!(metrics.sockets["/"], 0);
 }
 
+#[test]
+fn connections_of_a_runtime_that_ends_are_over() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (io, _clients) = runtime.block_on(async {
+        let (server, io, _reasons) = start(|io| io).await;
+        let polling = Polling::joined(server.addr).await;
+        let websocket = Ws::joined(server.addr).await;
+        assert_eq!(moved(&io.metrics().connections).len(), 2);
+        (io, (polling, websocket))
+    });
+    drop(runtime);
+    let metrics = io.metrics();
+    assert_eq!(moved(&metrics.connections), []);
+    assert_eq!(moved(&metrics.connections_closed), [("transport close", 2)]);
+    assert_eq!(metrics.sockets["/"], 0);
+}
+
+#[tokio::test]
+async fn an_emit_to_a_pattern_is_one_however_many_namespaces_it_has() {
+    let io = SocketIo::builder()
+        .namespace("/orders-{id}", Namespace::new())
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let emitted = || moved(&io.metrics().emits);
+    io.of("/orders-{id}").emit("x", 1);
+    assert_eq!(emitted(), [("broadcast", 1)]);
+    let mut client = Ws::open(server.addr).await;
+    client.join("/orders-1").await;
+    client.join("/orders-2").await;
+    io.of("/orders-{id}").emit("x", 1);
+    assert_eq!(emitted(), [("broadcast", 2)]);
+    assert_eq!(io.metrics().deliveries, 2);
+}
+
 #[tokio::test]
 async fn an_upgrade_moves_a_connection_and_one_that_fails_does_not() {
     let (server, io, _reasons) = start(|io| io).await;

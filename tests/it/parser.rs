@@ -251,3 +251,36 @@ async fn a_client_with_another_parser_is_disconnected() {
     }
     assert!(ended.try_recv().is_err(), "none of them was ever connected");
 }
+
+#[derive(Debug)]
+struct Panics;
+
+impl Parser for Panics {
+    fn encode(&self, _: &Parts<'_>) -> Vec<Message> {
+        Vec::new()
+    }
+
+    fn decoder(&self) -> Box<dyn Decoder> {
+        Box::new(Self)
+    }
+}
+
+impl Decoder for Panics {
+    fn feed(&mut self, _: Message, _: &Limits) -> Result<Option<Parts<'static>>, DecodeError> {
+        panic!("on purpose")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parser_that_panics_ends_the_connection_alone() {
+    let io = SocketIo::builder()
+        .parser(Panics)
+        .namespace("/", Namespace::new())
+        .build();
+    let app = TestApp::new(Router::new().layer(io.layer())).parser(Msgpack);
+    assert!(app.connect("/").await.is_err());
+    while io.metrics().connections.values().any(|count| *count > 0) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(io.metrics().connections_closed["forced close"], 1);
+}

@@ -32,6 +32,8 @@ pub(crate) struct Comeback {
     began: u64,
     /// What it comes back to, until it is admitted.
     claimed: Option<Claimed>,
+    /// The server has disconnected what it comes back to, before it was admitted.
+    revoked: bool,
     /// Its client has come for a socket that is not kept any more.
     forgotten: bool,
     recovered: bool,
@@ -79,6 +81,7 @@ impl Comeback {
                 pid: fresh,
                 began: 0,
                 claimed: None,
+                revoked: false,
                 forgotten,
                 recovered: false,
             },
@@ -86,6 +89,7 @@ impl Comeback {
                 pid,
                 began: claimed.away.began,
                 claimed: Some(claimed),
+                revoked: false,
                 forgotten: false,
                 recovered: true,
             },
@@ -198,6 +202,7 @@ impl Socket {
         let mut comeback = comeback.lock();
         let claimed = comeback.claimed.take();
         let missed = match &claimed {
+            Some(_) if comeback.revoked => None,
             Some(claimed) => {
                 let (id, stays) = (self.id(), &self.0.member.stays().0);
                 kept.log.since(claimed.after, Asker { id, stays })
@@ -236,7 +241,8 @@ impl Socket {
         connected
     }
 
-    /// The server does not want it back, if it is away. If its client has come back already, that socket is disconnected.
+    /// The server does not want it back, if it is away. If its client has come back already, that socket is disconnected; if it
+    /// is just coming back, it begins anew.
     pub(super) fn revoke(&self, scope: Scope) {
         let (Some(history), Some(comeback)) = (self.0.nsp.members.history(), &self.0.comeback)
         else {
@@ -246,10 +252,10 @@ impl Socket {
         let mut forgotten = Forgotten::default();
         let holder = history.lock().sessions.revoke(pid, &mut forgotten);
         drop(forgotten);
-        if let Some(holder) = holder
-            && !self.is_behind(&holder)
-        {
-            holder.disconnect(scope);
+        match holder {
+            Some(holder) if self.is_behind(&holder) => comeback.lock().revoked = true,
+            Some(holder) => holder.disconnect(scope),
+            None => {}
         }
     }
 
@@ -277,7 +283,9 @@ impl Socket {
             })
         } else {
             // It was not let in, but may try again.
-            claimed.map(|claimed| claimed.away)
+            claimed
+                .filter(|_| !comeback.revoked)
+                .map(|claimed| claimed.away)
         };
         match away {
             Some(away) => kept.sessions.keep(comeback.pid, away, forgotten),

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{Assembler, EncodedPacket, Kind, Limits, Packet, text};
+use crate::panics::{Panicked, guarded};
 use crate::protocol::args::{check_json, check_placeholders};
 use crate::protocol::engine_io::Message;
 use crate::protocol::{DecodeError, EncodedArgs};
@@ -186,14 +187,15 @@ impl Decoding {
     }
 }
 
-/// Apart, so that the usual way stays short.
+/// Apart, so that the usual way stays short. A parser that panics takes its message for malformed.
 #[cold]
 fn feed_other(
     decoder: &mut dyn Decoder,
     message: Message,
     limits: &Limits,
 ) -> Result<Option<Packet>, DecodeError> {
-    let parts = decoder.feed(message, limits)?;
+    let parts = guarded(|| decoder.feed(message, limits))
+        .unwrap_or_else(|Panicked| Err(DecodeError::Malformed("the parser panicked".to_owned())))?;
     parts.map(|parts| parts.into_packet(limits)).transpose()
 }
 

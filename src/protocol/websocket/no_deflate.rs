@@ -61,8 +61,8 @@ impl Deflater {
 
     /// Whatever: there is nothing to share.
     #[must_use]
-    pub const fn is_shared(&self) -> bool {
-        false
+    pub const fn shared_window(&self) -> Option<u8> {
+        None
     }
 
     /// No message is long enough.

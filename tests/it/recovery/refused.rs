@@ -139,6 +139,30 @@ async fn what_comes_while_middleware_decide_is_missed_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_disconnected_while_middleware_decide_begins_anew() {
+    for all in [false, true] {
+        let (app, io, begun, go_on) = slow(Recovery::new());
+        let first = app.connect("/").await.unwrap();
+        let old = io.socket(first.id()).unwrap();
+        first.cut().await;
+        let again = tokio::spawn(app.connect("/").coming_back_as(&first).into_future());
+        begun.notified().await;
+        let again = if all {
+            // The connection that it was coming back by is closed too.
+            old.disconnect_all();
+            assert!(again.await.unwrap().is_err());
+            app.connect("/").coming_back_as(&first).await.unwrap()
+        } else {
+            old.disconnect();
+            go_on.notify_one();
+            again.await.unwrap().unwrap()
+        };
+        assert!(!again.recovered());
+        assert_ne!(again.id(), first.id());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_attempt_that_was_cut_off_itself_is_superseded() {
     let (app, io, begun, go_on) = slow(Recovery::new());
     let first = app.connect("/").await.unwrap();

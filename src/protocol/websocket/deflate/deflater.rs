@@ -1,6 +1,6 @@
 //! Writes compressed messages.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt;
 
 use flate2::{Compress, Compression as Level, FlushCompress};
@@ -8,8 +8,12 @@ use flate2::{Compress, Compression as Level, FlushCompress};
 use super::{Agreed, TAIL};
 
 thread_local! {
-    static SHARED: Cell<Option<(Kind, Compress)>> = const { Cell::new(None) };
+    /// A few of a thread: as many as there are sizes of windows.
+    static SHARED: RefCell<Vec<(Kind, Compress)>> = const { RefCell::new(Vec::new()) };
 }
+
+/// How many compressors a thread keeps: one for each size of window.
+const MAX_SHARED: usize = 7;
 
 /// What tells compressors apart: window and level.
 type Kind = (u8, u32);
@@ -35,10 +39,14 @@ impl Deflater {
         }
     }
 
-    /// Whether what it makes of a message is for all connections, with windows of full size.
+    /// The window, in bits, if what it makes of a message is for all connections of that window.
     #[must_use]
-    pub const fn is_shared(&self) -> bool {
-        !self.takeover && self.kind.0 == 15
+    pub const fn shared_window(&self) -> Option<u8> {
+        if self.takeover {
+            None
+        } else {
+            Some(self.kind.0)
+        }
     }
 
     /// How long a message must be to be compressed, in bytes.
@@ -57,8 +65,7 @@ impl Deflater {
         let known = if self.takeover {
             self.own.take()
         } else {
-            let of_kind = SHARED.take().filter(|(kind, _)| *kind == self.kind);
-            of_kind.map(|(_, deflate)| deflate)
+            take_shared(self.kind)
         };
         let mut deflate = known.unwrap_or_else(new);
         let compressed = run(&mut deflate, payload);
@@ -69,10 +76,28 @@ impl Deflater {
             }
         } else {
             deflate.reset();
-            SHARED.set(Some((self.kind, deflate)));
+            keep_shared(self.kind, deflate);
         }
         compressed
     }
+}
+
+/// The compressor of that kind which the thread has, if it has one.
+fn take_shared(kind: Kind) -> Option<Compress> {
+    SHARED.with_borrow_mut(|shared| {
+        let at = shared.iter().position(|(known, _)| *known == kind)?;
+        Some(shared.swap_remove(at).1)
+    })
+}
+
+fn keep_shared(kind: Kind, deflate: Compress) {
+    SHARED.with_borrow_mut(|shared| {
+        // Of several servers, each may want its own level.
+        if shared.len() >= MAX_SHARED {
+            shared.remove(0);
+        }
+        shared.push((kind, deflate));
+    });
 }
 
 fn run(deflate: &mut Compress, payload: &[u8]) -> Option<Vec<u8>> {
@@ -182,6 +207,18 @@ mod tests {
                 let read = inflater.inflate(&data, 1000);
                 assert_eq!(read, Ok(b"hello hello hello".to_vec()));
             }
+        }
+        // The examples of RFC 7692, section 7.2.3.
+        let whole = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
+        let stored = [
+            0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00,
+        ];
+        let two = [
+            0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00,
+        ];
+        for example in [&whole[..], &stored, &two] {
+            let (_, mut inflater) = pair(false, 15, 6);
+            assert_eq!(inflater.inflate(example, usize::MAX), Ok(b"Hello".to_vec()));
         }
     }
 

@@ -76,7 +76,7 @@ fn feed(
             // One more than may be shows that there is more.
             let more = data
                 .len()
-                .clamp(64, (max + 1).saturating_sub(data.len()).max(64));
+                .clamp(64, max.saturating_add(1).saturating_sub(data.len()).max(64));
             data.reserve_exact(more);
         }
         let (taken, made) = (inflate.total_in(), data.len());
@@ -90,13 +90,12 @@ fn feed(
         }
         let moved = taken > 0 || data.len() > made;
         match status {
+            // Another may begin behind it: at the least the block that ends a message (RFC 7692, section 7.2.3.4).
             Status::StreamEnd => {
                 inflate.reset(false);
-                return if input.is_empty() {
-                    Ok(true)
-                } else {
-                    Err(ProtocolError::Deflate)
-                };
+                if input.is_empty() {
+                    return Ok(true);
+                }
             }
             _ if input.is_empty() && data.len() < data.capacity() => return Ok(false),
             _ if !moved && data.len() < data.capacity() => return Err(ProtocolError::Deflate),
