@@ -128,10 +128,9 @@ impl Part<'_> {
     }
 }
 
+#[cfg(feature = "compression")]
 #[cfg(test)]
 mod tests {
-    #![cfg(feature = "compression")]
-
     use super::*;
     use crate::protocol::socket_io::{EncodedPacket, Kind};
     use crate::protocol::websocket::{Compression, negotiate};
