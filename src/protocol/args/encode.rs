@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer, ser};
 use serde_json::Error;
 
 use super::list::REST;
+use super::strings::is_plain;
 use super::{binary, spare};
 use crate::protocol::{EncodeError, copy, socket_io};
 
@@ -182,16 +183,6 @@ impl<'a> List<'a> {
             writer: &mut None,
         })
     }
-}
-
-/// Whether a string needs no escapes in JSON: it is copied as it is then. serde_json looks at one byte after another, this at
-/// sixteen and more at a time: most events are a name and a text.
-fn is_plain(text: &str) -> bool {
-    let escaped = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
-    let (chunks, rest) = text.as_bytes().as_chunks::<32>();
-    // No early end within a chunk, so that it becomes a few wide instructions.
-    let plain = |chunk: &[u8; 32]| !chunk.iter().fold(false, |any, byte| any | escaped(byte));
-    chunks.iter().all(plain) && !rest.iter().any(escaped)
 }
 
 /// The elements of a tuple: arguments each, or one argument together.

@@ -13,6 +13,7 @@ mod list;
 mod received;
 pub(in crate::protocol) mod scan;
 pub(in crate::protocol) mod spare;
+mod strings;
 #[cfg(test)]
 mod tests;
 mod with_attachments;

@@ -7,6 +7,7 @@ use serde_json::{Error, value::RawValue};
 
 use super::{
     list::{List, Position},
+    strings::{NotPlain, Strings},
     with_attachments::{WithAttachments, read_plain},
 };
 use crate::protocol::DecodeError;
@@ -107,6 +108,9 @@ impl Args {
     ///
     /// [`ArgsError::Malformed`] if the text is not JSON, [`ArgsError::Mismatch`] if the arguments do not fit.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        if let Some(value) = self.strings(|list| T::deserialize(list)) {
+            return Ok(value);
+        }
         let position = Position::default();
         let value = if self.attachments.is_empty() {
             read_plain(self.json(), |json| {
@@ -126,6 +130,9 @@ impl Args {
     ///
     /// As [`deserialize`](Self::deserialize).
     pub fn deserialize_one<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        if let Some(value) = self.strings(|list| list.one()) {
+            return Ok(value);
+        }
         let position = Position::default();
         let value = if self.attachments.is_empty() {
             read_plain(self.json(), |json| self.list(json, &position).one())
@@ -135,6 +142,21 @@ impl Args {
             })
         };
         value.map_err(|error| self.explain(&error, &position))
+    }
+
+    /// Reads them if they are strings without escapes, and strings are what is asked for.
+    fn strings<'a, T>(
+        &'a self,
+        read: impl FnOnce(List<'_, Strings<'a>>) -> Result<T, NotPlain>,
+    ) -> Option<T> {
+        let array = Strings::of(self.json(), self.named).filter(|_| self.attachments.is_empty())?;
+        let position = &Position::default();
+        let list = List {
+            array,
+            named: false,
+            position,
+        };
+        read(list).ok()
     }
 
     /// Tells whether the text is JSON, whatever its types, depth and numbers.
