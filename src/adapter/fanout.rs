@@ -35,11 +35,10 @@ impl Fanout {
         Arc::new(Self { promised, counters })
     }
 
-    /// What is promised already, for a broadcast to add to.
-    pub(super) fn promises(self: &Arc<Self>) -> Promises<'_> {
-        let outboxes = std::mem::take(&mut self.promised.lock().outboxes);
+    /// Where a broadcast adds its promises.
+    pub(super) const fn promises(self: &Arc<Self>) -> Promises<'_> {
         Promises {
-            outboxes,
+            outboxes: None,
             fanout: self,
         }
     }
@@ -47,13 +46,12 @@ impl Fanout {
     /// Sees to it that these are written: soon, but behind the handlers that are ready to run. What they emit goes along.
     fn begin(self: &Arc<Self>, mut outboxes: Vec<Arc<Outbox>>) {
         let mut promised = self.promised.lock();
-        let any = !outboxes.is_empty();
         if promised.outboxes.is_empty() {
             promised.outboxes = outboxes;
         } else {
             promised.outboxes.append(&mut outboxes);
         }
-        if !any || std::mem::replace(&mut promised.begun, true) {
+        if std::mem::replace(&mut promised.begun, true) {
             return;
         }
         drop(promised);
@@ -103,19 +101,24 @@ fn write(outboxes: &mut Vec<Arc<Outbox>>, counters: &Counters) {
 
 /// What a broadcast promises. It is kept also if that ends in the middle.
 pub(super) struct Promises<'a> {
-    outboxes: Vec<Arc<Outbox>>,
+    /// Behind those of others. Not asked for before there is one of its own: broadcasts of many threads would wait for each other.
+    outboxes: Option<Vec<Arc<Outbox>>>,
     fanout: &'a Arc<Fanout>,
 }
 
 impl Promises<'_> {
-    pub(super) fn outboxes(&mut self) -> &mut Vec<Arc<Outbox>> {
-        &mut self.outboxes
+    pub(super) fn add(&mut self, outbox: &Arc<Outbox>) {
+        let known = || std::mem::take(&mut self.fanout.promised.lock().outboxes);
+        let outboxes = self.outboxes.get_or_insert_with(known);
+        outboxes.push(Arc::clone(outbox));
     }
 }
 
 impl Drop for Promises<'_> {
     fn drop(&mut self) {
-        self.fanout.begin(std::mem::take(&mut self.outboxes));
+        if let Some(outboxes) = self.outboxes.take() {
+            self.fanout.begin(outboxes);
+        }
     }
 }
 

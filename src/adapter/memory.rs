@@ -55,7 +55,8 @@ impl Memory {
 impl Adapter for Memory {
     fn broadcast(&self, target: &Target, frame: &Frame) -> Delivered {
         let mut promises = self.fanout.promises();
-        self.members.deliver(target, frame, promises.outboxes())
+        self.members
+            .deliver(target, frame, &mut |outbox| promises.add(outbox))
     }
 
     fn broadcast_and_keep(
@@ -66,9 +67,9 @@ impl Adapter for Memory {
     ) -> Delivered {
         let now = Instant::now().into_std();
         let mut promises = self.fanout.promises();
-        let promised = promises.outboxes();
+        let promise = &mut |outbox: &_| promises.add(outbox);
         self.members
-            .deliver_and_keep(history, target, now, make, promised)
+            .deliver_and_keep(history, target, now, make, promise)
     }
 
     fn broadcast_with_ack(

@@ -57,18 +57,18 @@ impl Sum for Delivered {
 }
 
 impl Table {
-    /// Queues a frame for every member of the target, and wakes their connections' tasks or adds to what is `promised` to be
-    /// written. Allocates nothing else when the target is one room or everybody.
+    /// Queues a frame for every member of the target, and wakes their connections' tasks or hands their outboxes to `promise`,
+    /// which sees to it that they are written. Allocates nothing when the target is one room or everybody.
     pub(crate) fn deliver(
         &self,
         target: &Target,
         frame: &Frame,
-        promised: &mut Vec<Arc<Outbox>>,
+        promise: &mut impl FnMut(&Arc<Outbox>),
     ) -> Delivered {
         let mut delivered = Delivered::default();
         self.for_each(target, |member, of| {
             member.observe(frame);
-            let pushed = member.queue(frame.clone(), target.volatile, of, promised);
+            let pushed = member.queue(frame.clone(), target.volatile, of, promise);
             delivered.count(member, pushed);
         });
         delivered
@@ -81,7 +81,7 @@ impl Table {
         target: &Target,
         now: Instant,
         make: &dyn Fn(Option<&str>) -> Frame,
-        promised: &mut Vec<Arc<Outbox>>,
+        promise: &mut impl FnMut(&Arc<Outbox>),
     ) -> Delivered {
         if history.observed {
             let frame = make(None);
@@ -94,7 +94,7 @@ impl Table {
         let frame = make(Some(&kept.log.offset(number)));
         self.for_each(target, |member, of| {
             // Said by nobody: what listens to the log might emit, and the history is locked.
-            delivered.met(member.queue(frame.clone(), target.volatile, of, promised));
+            delivered.met(member.queue(frame.clone(), target.volatile, of, promise));
         });
         if !target.volatile {
             let audience = Audience::Target(target.clone());

@@ -113,21 +113,21 @@ impl Member {
         self.outbox.push(frame, volatile)
     }
 
-    /// Queues an event. Of many, the tasks of connections that sleep are left asleep: their outboxes are `promised` to be
-    /// written.
+    /// Queues an event. Of many, the tasks of connections that sleep are left asleep: their outboxes are handed to `promise`,
+    /// which sees to it that they are written.
     pub(super) fn queue(
         &self,
         frame: Frame,
         volatile: bool,
         of: usize,
-        promised: &mut Vec<Arc<Outbox>>,
+        promise: &mut impl FnMut(&Arc<Outbox>),
     ) -> Pushed {
         if of < MANY {
             return self.outbox.push(frame, volatile);
         }
         let (pushed, is_promised) = self.outbox.push_direct(frame, volatile);
         if is_promised {
-            promised.push(Arc::clone(&self.outbox));
+            promise(&self.outbox);
         }
         pushed
     }
