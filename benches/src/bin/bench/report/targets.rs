@@ -133,6 +133,9 @@ const TARGETS: [Target; 16] = [
     ),
 ];
 
+/// Of a handshake there is a lower limit, though no target for it.
+const HANDSHAKE: &str = "handshake-websocket";
+
 /// Two threads may cost so much more than one.
 const TWO_THREADS: f64 = 1.15;
 
@@ -187,6 +190,28 @@ impl Target {
     }
 }
 
+impl Target {
+    /// What the cheapest bare limit costs itself, to socketioxide and to Node: less than this nobody can reach.
+    fn of_bare(&self, results: &Results) -> [Option<Ratio>; 2] {
+        let kinds = match self.to_bare {
+            Some((_, kinds)) => kinds,
+            None if self.scenario == HANDSHAKE => AXUM,
+            None => &[],
+        };
+        let least = |other, most| {
+            let ratios = kinds.iter().filter_map(|&kind| {
+                let value = results.ratio((self.scenario, kind), (self.scenario, other))?;
+                Some(Ratio { value, most })
+            });
+            ratios.min_by(|a, b| a.value.total_cmp(&b.value))
+        };
+        [
+            least(Kind::Socketioxide, self.to_socketioxide),
+            least(Kind::Node, self.to_node),
+        ]
+    }
+}
+
 pub fn table(results: &Results) -> String {
     let rows = TARGETS
         .each_ref()
@@ -212,6 +237,16 @@ pub fn table(results: &Results) -> String {
             "| {} | {socketioxide} | {node} | {bare} |",
             target.work
         );
+    }
+    text += "\nThe same of the bare limit: what does no more than to read and write bytes, or hyper's part of it. Where that is **bold**, \
+             the target cannot be reached by any server that uses the same kernel and runtime.\n\n\
+             | work | bare limit to socketioxide | to Node |\n|---|---|---|\n";
+    for target in &TARGETS {
+        let ratios = target.of_bare(results);
+        if ratios.iter().any(Option::is_some) {
+            let [socketioxide, node] = ratios.map(shown);
+            let _ = writeln!(text, "| {} | {socketioxide} | {node} |", target.work);
+        }
     }
     text +=
         "\n| two threads, share two processors with the generator | to one thread |\n|---|---|\n";
@@ -254,6 +289,13 @@ mod tests {
             results.add("cast-128-1000-x1", kind, sample);
         }
         let row = "| broadcast to 1,000, single |  |  | **1.50** (1.10) |";
+        assert!(table(&results).contains(row));
+        let sample = Sample {
+            value: 8.0,
+            ..Sample::default()
+        };
+        results.add("cast-128-1000-x1", Kind::Node, sample);
+        let row = "| broadcast to 1,000, single |  | 0.25 (0.45) |";
         assert!(table(&results).contains(row));
     }
 }
