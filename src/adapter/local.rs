@@ -226,6 +226,17 @@ impl Adapter for Local {
         self.node.memory.disconnect(target, scope);
     }
 
+    fn close(&self) {
+        let own = Arc::downgrade(&self.node);
+        let mut spaces = self.cluster.0.lock();
+        if let Some(space) = spaces.get_mut(&self.nsp) {
+            space.nodes.retain(|node| !node.ptr_eq(&own));
+            if space.nodes.is_empty() {
+                spaces.remove(&self.nsp);
+            }
+        }
+    }
+
     fn tell_servers(&self, event: &str, args: &Args) {
         drop(self.start(event, args));
     }
@@ -254,14 +265,7 @@ impl Adapter for Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        let own = Arc::downgrade(&self.node);
-        let mut spaces = self.cluster.0.lock();
-        if let Some(space) = spaces.get_mut(&self.nsp) {
-            space.nodes.retain(|node| !node.ptr_eq(&own));
-            if space.nodes.is_empty() {
-                spaces.remove(&self.nsp);
-            }
-        }
+        self.close();
     }
 }
 

@@ -91,6 +91,8 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     fn leave(&self, target: &Target, rooms: &[Room]);
     /// Disconnects the sockets of the target.
     fn disconnect(&self, target: &Target, scope: Scope);
+    /// The server has shut down: others reach it no more.
+    fn close(&self) {}
     /// Sends an event to the other servers.
     fn tell_servers(&self, event: &str, args: &Args);
     /// The same, and waits for their answers. It is sent also if nobody waits.

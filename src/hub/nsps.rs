@@ -84,6 +84,13 @@ impl Nsps {
         self.families.iter().find(|family| *family.name == *pattern)
     }
 
+    /// The server has shut down: other servers reach none of them any more.
+    pub(super) fn close(&self) {
+        let families = self.families.iter().flat_map(|family| family.children());
+        let all = self.fixed.values().map(Arc::clone).chain(families);
+        all.for_each(|nsp| nsp.adapter.close());
+    }
+
     /// How many sockets are connected to what was registered.
     pub(super) fn sockets(&self) -> BTreeMap<String, u64> {
         let fixed = self

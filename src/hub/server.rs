@@ -285,7 +285,7 @@ impl SocketIo {
             signal.await;
             if let Some(server) = io.server() {
                 server.shut_down(server.settings.drain_window);
-                server.connections.closed().await;
+                server.closed().await;
             }
         }
     }
@@ -294,7 +294,7 @@ impl SocketIo {
     /// all handlers are done, or when the builder's `drain_limit` is over, which counts from the start of the shutdown.
     pub async fn closed(&self) {
         if let Some(server) = self.server() {
-            server.connections.closed().await;
+            server.closed().await;
         }
     }
 }
@@ -303,6 +303,12 @@ impl Server {
     fn shut_down(&self, window: Duration) {
         self.connections
             .shut_down(window, self.settings.drain_limit);
+    }
+
+    async fn closed(&self) {
+        self.connections.closed().await;
+        // Not before: what handlers emit when their sockets leave is for the other servers too.
+        self.nsps.close();
     }
 }
 

@@ -319,3 +319,15 @@ fn without_a_runtime_nobody_is_told_and_all_are_missing() {
     let asked = futures_util::FutureExt::now_or_never(asked.into_future());
     assert_eq!(parts(asked.unwrap().unwrap()), (vec![], 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_shut_down_is_no_part_of_it_any_more() {
+    let ([one, two], _heard) = servers(|io| io);
+    let bob = connect(&two).await;
+    two.close();
+    two.closed().await;
+    bob.disconnected().await;
+    let asked = one.server_side_emit_with_ack("hello", 1);
+    assert_eq!(parts(asked.await.unwrap()), (vec![], 0));
+    assert_eq!(one.of("/").count().await.unwrap(), 0);
+}
