@@ -64,6 +64,20 @@ fn allocations(runtime: &Runtime, work: impl Future<Output = ()>) -> u64 {
 }
 
 #[test]
+fn an_idle_connection_keeps_nothing_of_its_handshake_but_the_headers() {
+    const CLIENTS: usize = 50;
+
+    let runtime = runtime();
+    // What a thread and the runtime keep for all comes before.
+    let first = runtime.block_on(clients(1));
+    let mut more = None;
+    let kept = allocation_counter::measure(|| more = Some(runtime.block_on(clients(CLIENTS))));
+    let each = usize::try_from(kept.bytes_current).unwrap() / CLIENTS;
+    assert!(each < 6 * 1024, "{each} bytes");
+    drop((first, more));
+}
+
+#[test]
 fn an_event_with_an_acknowledgement_allocates_three_times() {
     const EVENTS: u64 = 200;
 

@@ -82,7 +82,8 @@ impl WebSocket {
         Self {
             io,
             decoder,
-            unread: read_already.into(),
+            // A copy: to take it over would be to keep hyper's whole buffer.
+            unread: read_already.to_vec(),
             unread_at: 0,
             writer,
             pong: None,
