@@ -174,3 +174,18 @@ async fn what_a_runtime_that_ends_has_promised_is_written() {
         assert_eq!(client.text().await, r#"42["n",1]"#);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_emitted_before_a_thread_blocks_in_place_does_not_wait_for_it() {
+    let (_server, io, mut clients) = room(20, |builder| builder).await;
+    let (heard, blocked) = std::sync::mpsc::channel();
+    let emitting = tokio::spawn(async move {
+        io.to("all").emit("n", 1);
+        tokio::task::block_in_place(|| blocked.recv().unwrap());
+    });
+    for client in &mut clients {
+        assert_eq!(client.text().await, r#"42["n",1]"#);
+    }
+    heard.send(()).unwrap();
+    within("the end", emitting).await.unwrap();
+}
