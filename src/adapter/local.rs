@@ -112,12 +112,17 @@ impl Local {
             .collect()
     }
 
-    /// Those that a target is looked for on.
-    fn others_for(&self, target: &Target) -> Vec<Arc<Node>> {
-        if target.local {
-            return Vec::new();
+    /// Those that a target is looked for on, this server first.
+    fn nodes_for(&self, target: &Target) -> Vec<Arc<Node>> {
+        let mut nodes = vec![Arc::clone(&self.node)];
+        if !target.local {
+            nodes.extend(self.others());
         }
-        self.others()
+        nodes
+    }
+
+    fn nodes(&self) -> Vec<Arc<Node>> {
+        self.nodes_for(&Target::default())
     }
 
     /// Their handlers run at once, each as a task of its own; nothing of them runs, or panics, here.
@@ -138,26 +143,25 @@ impl Local {
 
 impl Adapter for Local {
     fn broadcast(&self, target: &Target, frame: &Frame) -> Delivered {
-        let theirs = self.others_for(target);
-        let theirs = theirs
+        let nodes = self.nodes_for(target);
+        nodes
             .iter()
-            .map(|node| node.memory.broadcast(target, frame));
-        theirs.sum::<Delivered>() + self.node.memory.broadcast(target, frame)
+            .map(|node| node.memory.broadcast(target, frame))
+            .sum()
     }
 
+    /// Each has a history, and offsets, of its own.
     fn broadcast_and_keep(
         &self,
-        history: &History,
+        _: &History,
         target: &Target,
         make: &dyn Fn(Option<&str>) -> Frame,
     ) -> Delivered {
-        let theirs = self.others_for(target);
-        // Each has offsets of its own.
-        let theirs = theirs.iter().map(|node| match node.memory.history() {
+        let keep = |node: &Arc<Node>| match node.memory.history() {
             Some(history) => node.memory.broadcast_and_keep(history, target, make),
             None => node.memory.broadcast(target, &make(None)),
-        });
-        theirs.sum::<Delivered>() + self.node.memory.broadcast_and_keep(history, target, make)
+        };
+        self.nodes_for(target).iter().map(keep).sum()
     }
 
     fn broadcast_with_ack(
@@ -167,63 +171,63 @@ impl Adapter for Local {
         id: u64,
         answers: Arc<dyn Answers>,
     ) -> Delivered {
-        let theirs = self.others_for(target);
         let ask = |node: &Arc<Node>| {
             let answers = Arc::clone(&answers);
             node.memory.broadcast_with_ack(target, frame, id, answers)
         };
-        theirs.iter().chain([&self.node]).map(ask).sum()
+        self.nodes_for(target).iter().map(ask).sum()
     }
 
     fn forget_answers(&self, id: u64, of: &[Sid]) {
-        for node in { self.others() }.iter().chain([&self.node]) {
-            node.memory.forget_answers(id, of);
-        }
+        let nodes = self.nodes();
+        nodes
+            .iter()
+            .for_each(|node| node.memory.forget_answers(id, of));
     }
 
     fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>> {
-        let mut facts = self.node.memory.facts(target);
-        for node in self.others_for(target) {
-            facts.extend(node.memory.facts(target));
-        }
-        Box::pin(ready(Ok(facts)))
+        let nodes = self.nodes_for(target);
+        let facts = nodes.iter().flat_map(|node| node.memory.facts(target));
+        Box::pin(ready(Ok(facts.collect())))
     }
 
     fn count(&self, target: &Target) -> BoxFuture<Result<usize, AdapterError>> {
-        let others = self.others_for(target);
-        let theirs: usize = { others.iter() }.map(|node| node.memory.size(target)).sum();
-        Box::pin(ready(Ok(self.node.memory.size(target) + theirs)))
+        let nodes = self.nodes_for(target);
+        let all = nodes.iter().map(|node| node.memory.size(target)).sum();
+        Box::pin(ready(Ok(all)))
     }
 
     fn rooms(&self) -> BoxFuture<Result<Vec<(Room, usize)>, AdapterError>> {
         let mut rooms = HashMap::new();
-        for node in { self.others() }.iter().chain([&self.node]) {
-            for (room, count) in node.memory.room_sizes() {
-                *rooms.entry(room).or_default() += count;
-            }
+        for (room, count) in self
+            .nodes()
+            .iter()
+            .flat_map(|node| node.memory.room_sizes())
+        {
+            *rooms.entry(room).or_default() += count;
         }
         Box::pin(ready(Ok(rooms.into_iter().collect())))
     }
 
     fn join(&self, target: &Target, rooms: &[Room]) {
-        for node in self.others_for(target) {
-            node.memory.join(target, rooms);
-        }
-        self.node.memory.join(target, rooms);
+        let nodes = self.nodes_for(target);
+        nodes
+            .iter()
+            .for_each(|node| node.memory.join(target, rooms));
     }
 
     fn leave(&self, target: &Target, rooms: &[Room]) {
-        for node in self.others_for(target) {
-            node.memory.leave(target, rooms);
-        }
-        self.node.memory.leave(target, rooms);
+        let nodes = self.nodes_for(target);
+        nodes
+            .iter()
+            .for_each(|node| node.memory.leave(target, rooms));
     }
 
     fn disconnect(&self, target: &Target, scope: Scope) {
-        for node in self.others_for(target) {
-            node.memory.disconnect(target, scope);
-        }
-        self.node.memory.disconnect(target, scope);
+        let nodes = self.nodes_for(target);
+        nodes
+            .iter()
+            .for_each(|node| node.memory.disconnect(target, scope));
     }
 
     fn close(&self) {

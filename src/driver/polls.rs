@@ -32,7 +32,7 @@ struct Post {
 impl Connection {
     pub(super) fn take_requests(&mut self, cx: &mut Context<'_>) {
         // Polls are taken also while a POST waits for its handlers: what these emit must get out.
-        while let Some(inbound) = self.entry.inbox.pop() {
+        while let Some(inbound) = self.presence.entry.inbox.pop() {
             match inbound {
                 Inbound::Poll(poll) => self.open_poll(poll, cx),
                 Inbound::Post(packets, done) => {

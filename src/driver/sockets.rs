@@ -158,7 +158,10 @@ impl Connection {
         self.dispatch
             .counters()
             .add_for(Counted::Upgrades, "failed", 1);
-        self.entry.upgrading.store(false, Ordering::Release);
+        self.presence
+            .entry
+            .upgrading
+            .store(false, Ordering::Release);
     }
 
     pub(super) fn upgrade(&mut self) {

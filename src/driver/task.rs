@@ -15,7 +15,7 @@ use super::timers::{Timers, now};
 use crate::connection::Violation;
 use crate::engine::{Action, Control, DisconnectReason, Input, Session, Transport, Written};
 use crate::hub::{Client, Command, Server};
-use crate::metrics::Counted;
+use crate::metrics::{Counted, Counters};
 use crate::transport::{End, WebSocket};
 
 /// How long a closing handshake may take.
@@ -27,9 +27,8 @@ const ROUNDS: usize = 8;
 /// One client: its session, its transports, its namespaces.
 pub(crate) struct Connection {
     pub(super) client: Arc<Client>,
-    pub(super) entry: Arc<Entry>,
+    pub(super) presence: Presence,
     guard: Guard,
-    presence: Presence,
     pub(super) session: Session,
     pub(super) dispatch: Dispatch,
     pub(super) polls: Polls,
@@ -47,37 +46,35 @@ pub(crate) struct Connection {
 }
 
 /// That the connection is open, as the counters and its requests see it.
-struct Presence {
-    server: Arc<Server>,
-    client: Arc<Client>,
-    entry: Arc<Entry>,
+pub(super) struct Presence {
+    counters: Arc<Counters>,
+    pub(super) entry: Arc<Entry>,
     over: bool,
 }
 
 impl Presence {
-    fn begin(server: &Arc<Server>, client: &Arc<Client>, entry: &Arc<Entry>) -> Self {
-        let transport = client.transport().as_str();
-        let counters = &server.counters;
+    fn begin(counters: &Arc<Counters>, entry: Arc<Entry>) -> Self {
+        let transport = entry.client.transport().as_str();
         counters.add_for(Counted::ConnectionsOpened, transport, 1);
         counters.add_for(Counted::Connections, transport, 1);
         Self {
-            server: Arc::clone(server),
-            client: Arc::clone(client),
-            entry: Arc::clone(entry),
+            counters: Arc::clone(counters),
+            entry,
             over: false,
         }
     }
 
     fn end(&mut self, reason: DisconnectReason) {
         if !std::mem::replace(&mut self.over, true) {
-            let (counters, transport) = (&self.server.counters, self.client.transport());
+            let transport = self.entry.client.transport().as_str();
+            let counters = &self.counters;
             counters.add_for(Counted::ConnectionsClosed, reason.as_str(), 1);
-            counters.sub_for(Counted::Connections, transport.as_str());
+            counters.sub_for(Counted::Connections, transport);
         }
     }
 }
 
-/// Its task may have been dropped in the middle: nobody must wait for it.
+/// Also if its task is dropped in the middle, nobody must wait for it.
 impl Drop for Presence {
     fn drop(&mut self) {
         self.end(DisconnectReason::TransportClose);
@@ -104,15 +101,14 @@ impl Connection {
             socket.open_direct(&client.outbox);
         }
         guard.enter(&entry);
-        let presence = Presence::begin(server, &client, &entry);
+        let presence = Presence::begin(&server.counters, entry);
         // In a box, since a future is as large as all that it ever holds at once, several times over.
         Box::new(Self {
             session,
             dispatch: Dispatch::new(Arc::clone(server), Arc::clone(&client)),
             client,
-            entry,
-            guard,
             presence,
+            guard,
             polls: Polls::default(),
             sockets: Sockets::new(socket),
             owed: None,
@@ -146,14 +142,14 @@ impl Connection {
     /// handlers may take their time.
     fn end(self: Box<Self>) -> impl Future<Output = ()> + Send {
         let Self {
-            entry,
+            presence,
             client,
             mut dispatch,
             guard,
             sockets,
             ..
         } = *self;
-        entry.inbox.close();
+        drop(presence);
         client.close_commands();
         async move {
             let farewell = tokio::time::timeout(CLOSE_HANDSHAKE, sockets.farewell());
@@ -313,7 +309,7 @@ impl Connection {
             && self
                 .unread_since
                 .is_some_and(|since| self.now < since + self.patience);
-        if unread | self.sockets.more_of_a_message() | self.entry.more_of_a_body() {
+        if unread | self.sockets.more_of_a_message() | self.presence.entry.more_of_a_body() {
             self.session.handle(Input::Unheard, self.now);
         }
         self.session.handle_timeout(self.now);

@@ -3,6 +3,7 @@
 //! Nothing here reads a clock or a socket: time and packets are arguments, what is to be done comes out as
 //! [`session::Action`]s.
 
+mod coalesce;
 mod config;
 mod deflated;
 mod flushed;
@@ -12,6 +13,7 @@ mod reason;
 mod sending;
 mod session;
 
+pub(crate) use coalesce::{COALESCE, coalesce};
 pub(crate) use config::Config;
 pub use config::Transport;
 pub(crate) use deflated::Form;

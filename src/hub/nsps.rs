@@ -196,20 +196,13 @@ impl Family {
             return None;
         }
         let name: Arc<str> = name.into();
-        let nsp = Nsp::new(
-            Arc::clone(&name),
-            Arc::clone(&self.handlers),
-            self.options.clone(),
-            Arc::clone(&self.counters),
-            Some(self),
-        );
-        let nsp = Arc::new(nsp);
+        let nsp = self.outside(Arc::clone(&name));
         children.insert(name, Arc::downgrade(&nsp));
         Some(nsp)
     }
 
-    /// One that other servers have and this one has not: for what is emitted now. No client joins it, so it counts against no
-    /// limit.
+    /// One that stands in no list: for what is emitted now to what other servers have and this one has not. No client joins it,
+    /// so it counts against no limit.
     fn outside(self: &Arc<Self>, name: Arc<str>) -> Arc<Nsp> {
         let (handlers, counters) = (Arc::clone(&self.handlers), Arc::clone(&self.counters));
         let options = self.options.clone();

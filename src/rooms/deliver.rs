@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 use std::iter::Sum;
-use std::ops::Add;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Audience, Forgotten, History, Member, Table, Target};
 use crate::engine::{Frame, Outbox, Pushed};
 use crate::protocol::Sid;
+
+/// Of so many it is cheaper to write to them in turn than to wake the task of each.
+const MANY: usize = 8;
 
 /// What a walk met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,21 +40,13 @@ impl Delivered {
     }
 }
 
-impl Add for Delivered {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            queued: self.queued + other.queued,
-            dropped: self.dropped + other.dropped,
-            full: self.full + other.full,
-        }
-    }
-}
-
 impl Sum for Delivered {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self::default(), Add::add)
+        all.fold(Self::default(), |sum, one| Self {
+            queued: sum.queued + one.queued,
+            dropped: sum.dropped + one.dropped,
+            full: sum.full + one.full,
+        })
     }
 }
 
@@ -66,9 +60,9 @@ impl Table {
         promise: &mut impl FnMut(&Arc<Outbox>),
     ) -> Delivered {
         let mut delivered = Delivered::default();
-        self.for_each(target, |member, of| {
+        self.for_each(target, |member, many| {
             member.observe(frame);
-            let pushed = member.queue(frame.clone(), target.volatile, of, promise);
+            let pushed = member.queue(frame.clone(), target.volatile, many, promise);
             delivered.count(member, pushed);
         });
         delivered
@@ -92,9 +86,9 @@ impl Table {
         let mut kept = history.lock();
         let number = kept.log.last() + u64::from(!target.volatile);
         let frame = make(Some(&kept.log.offset(number)));
-        self.for_each(target, |member, of| {
+        self.for_each(target, |member, many| {
             // Said by nobody: what listens to the log might emit, and the history is locked.
-            delivered.met(member.queue(frame.clone(), target.volatile, of, promise));
+            delivered.met(member.queue(frame.clone(), target.volatile, many, promise));
         });
         if !target.volatile {
             let audience = Audience::Target(target.clone());
@@ -124,38 +118,37 @@ impl Table {
         count
     }
 
-    /// Visits each member once, with how many there are in the list that it is found in.
-    fn for_each(&self, target: &Target, mut visit: impl FnMut(&Arc<Member>, usize)) {
+    /// Visits each member once, and says whether there are many of them.
+    fn for_each(&self, target: &Target, mut visit: impl FnMut(&Arc<Member>, bool)) {
         let except = self.excepted(target);
-        let mut visit = |member: &Arc<Member>, of| {
+        let mut visit = |member: &Arc<Member>, many| {
             if target.except_id != Some(member.id) && !except.contains(&member.id) {
-                visit(member, of);
+                visit(member, many);
             }
         };
+        let mut visit_all = |list: &[Arc<Member>]| {
+            let many = list.len() >= MANY;
+            list.iter().for_each(|member| visit(member, many));
+        };
         match target.rooms.as_deref() {
-            None => {
-                let all = self.everybody();
-                all.iter().for_each(|member| visit(member, all.len()));
-            }
+            None => visit_all(&self.everybody()),
             Some([room]) => {
                 // Others may have joined a room of a socket's name; the socket itself is never among them.
-                self.own_room(room).iter().for_each(|own| visit(own, 1));
-                for list in self.room(room).iter() {
-                    list.iter().for_each(|member| visit(member, list.len()));
+                visit_all(self.own_room(room).as_slice());
+                if let Some(list) = self.room(room) {
+                    visit_all(&list);
                 }
             }
             Some(rooms) => {
-                let mut seen = HashSet::new();
+                let (mut seen, mut all) = (HashSet::new(), Vec::new());
                 for room in rooms {
                     let own = self.own_room(room);
                     let members = self.room(room);
                     let members = members.iter().flat_map(|list| list.iter());
-                    for member in members.chain(&own) {
-                        if seen.insert(member.id) {
-                            visit(member, usize::MAX);
-                        }
-                    }
+                    let new = members.chain(&own).filter(|member| seen.insert(member.id));
+                    all.extend(new.cloned());
                 }
+                visit_all(&all);
             }
         }
     }

@@ -9,9 +9,6 @@ use crate::engine::{Frame, Outbox, Pushed};
 use crate::protocol::{Args, Sid};
 use crate::sync::Lock;
 
-/// Of so many it is cheaper to write to them in turn than to wake the task of each.
-const MANY: usize = 8;
-
 /// What a client answered, or that it left without an answer.
 pub(crate) type Answer = Option<Args>;
 
@@ -113,16 +110,16 @@ impl Member {
         self.outbox.push(frame, volatile)
     }
 
-    /// Queues an event. Of many, the tasks of connections that sleep are left asleep: their outboxes are handed to `promise`,
-    /// which sees to it that they are written.
+    /// Queues an event. If it goes to `many`, the tasks of connections that sleep are left asleep: their outboxes are handed to
+    /// `promise`, which sees to it that they are written.
     pub(super) fn queue(
         &self,
         frame: Frame,
         volatile: bool,
-        of: usize,
+        many: bool,
         promise: &mut impl FnMut(&Arc<Outbox>),
     ) -> Pushed {
-        if of < MANY {
+        if !many {
             return self.outbox.push(frame, volatile);
         }
         let (pushed, is_promised) = self.outbox.push_direct(frame, volatile);

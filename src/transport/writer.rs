@@ -1,6 +1,5 @@
 //! What a WebSocket has to write, and how far it has got.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,22 +8,16 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
-use crate::engine::{Form, Frame, Outbox, Written, give_back};
+use crate::engine::{COALESCE, Form, Frame, Outbox, Written, coalesce, give_back};
 use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::{Agreed, Deflater};
 
 /// How many chunks one write gathers.
 const GATHER: usize = 64;
-/// Several chunks that are no longer than this together are copied into one.
-const COALESCE: usize = 16 * 1024;
 /// Where the connection takes one chunk at a time (TLS, HTTP/2), so much is copied into one.
 const COALESCE_ONE: usize = 64 * 1024;
 /// Frames of the protocol's own that may wait. A peer that asks for more does not read, and gets no answer.
 const URGENT: usize = 8;
-
-thread_local! {
-    static BUFFER: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
-}
 
 /// Frames of the outbox, and those of the protocol's own, which go first but never into the middle of another.
 pub(super) struct Writer {
@@ -162,13 +155,8 @@ impl Writer {
         match gathered.slices.get(..gathered.used).unwrap_or_default() {
             [one] => Pin::new(io).poll_write(cx, one),
             many if gathered.bytes <= COALESCE || !vectored => {
-                let mut buffer = BUFFER.take().unwrap_or_default();
-                buffer.clear();
-                many.iter()
-                    .for_each(|slice| buffer.extend_from_slice(slice));
-                let result = Pin::new(io).poll_write(cx, &buffer);
-                BUFFER.set(Some(buffer));
-                result
+                let slices = many.iter().map(|slice| &**slice);
+                coalesce(slices, |one| Pin::new(io).poll_write(cx, one))
             }
             many => Pin::new(io).poll_write_vectored(cx, many),
         }

@@ -8,13 +8,9 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::{Outbox, Pushed, State, Written, give_back};
-use crate::engine::Frame;
-
-/// Several frames that are no longer than this together are copied into one write; more is left to the connection's task.
-const COALESCE: usize = 16 * 1024;
+use crate::engine::{COALESCE, Frame, coalesce};
 
 thread_local! {
-    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     static GONE: Cell<VecDeque<Frame>> = const { Cell::new(VecDeque::new()) };
 }
 
@@ -30,46 +26,24 @@ impl State {
         self.direct.is_some() && self.waker.is_some() && !self.stalled
     }
 
-    /// Writes as much of what is queued as is taken. An error is left to the writer to find.
+    /// Writes as much of what is queued as is taken. An error is left to the writer to find, and so is what it has better means
+    /// for: attachments, and much at once.
     fn try_write(&mut self) -> Written {
-        let (Some(direct), Some(front)) = (&self.direct, self.front()) else {
-            return Written::default();
-        };
-        if self.packets > 1 {
-            return self.try_write_many();
-        }
-        let Some(chunk) = front.only_chunk() else {
-            return Written::default();
-        };
-        let sent = direct.try_write(chunk).unwrap_or_default();
-        if sent < chunk.len() {
-            self.begun = sent;
-            return Written::default();
-        }
-        Written {
-            packets: 1,
-            bytes: front.size(),
-        }
-    }
-
-    fn try_write_many(&mut self) -> Written {
-        let mut buffer = BUFFER.take();
-        buffer.clear();
         let frames = || self.first.iter().chain(&self.rest);
-        let fits = frames().all(|frame| {
-            let chunk = frame.only_chunk().filter(|chunk| {
-                // Else the connection's own task has better means.
-                buffer.len() + chunk.len() <= COALESCE
-            });
-            chunk.is_some_and(|chunk| {
-                buffer.extend_from_slice(chunk);
-                true
-            })
-        });
-        let direct = self.direct.as_ref().filter(|_| fits);
-        let sent = direct.and_then(|direct| direct.try_write(&buffer).ok());
-        BUFFER.set(buffer);
-        let (mut left, mut written) = (sent.unwrap_or_default(), Written::default());
+        let Some(direct) = &self.direct else {
+            return Written::default();
+        };
+        let sent = if self.packets == 1 {
+            let only = self.front().and_then(Frame::only_chunk);
+            only.map(|chunk| direct.try_write(chunk))
+        } else {
+            let add = |sum, frame: &Frame| Some(sum + frame.only_chunk()?.len());
+            let fits = frames().try_fold(0, add).is_some_and(|sum| sum <= COALESCE);
+            let chunks = frames().filter_map(Frame::only_chunk);
+            fits.then(|| coalesce(chunks, |one| direct.try_write(one)))
+        };
+        let mut left = sent.and_then(Result::ok).unwrap_or_default();
+        let mut written = Written::default();
         for frame in frames() {
             let len = frame.only_chunk().map_or(usize::MAX, <[u8]>::len);
             if left < len {
