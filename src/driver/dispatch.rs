@@ -10,10 +10,10 @@ use super::failures::{failed, refused};
 use super::lanes::{Lane, Lanes, Task};
 use super::running::{Finished, Handlers, Running, Work};
 use crate::connection::{Route, Router, Violation, handshake_auth};
-use crate::engine::{DisconnectReason, Frame};
+use crate::engine::DisconnectReason;
 use crate::hub::{
-    AckBody, Answer, Asked, BoxHandler, Call, Client, Comeback, Connected, Ended, EventCall,
-    EventContext, Failure, Found, Order, Refusal, Server, Socket, Unhandled, new_sid, reply,
+    AckBody, Answer, Asked, BoxHandler, Call, Client, Ended, EventCall, EventContext, Failure,
+    Order, Server, Socket, Unhandled, reply,
 };
 use crate::metrics::{Counted, Counters};
 use crate::protocol::engine_io::Message;
@@ -24,10 +24,10 @@ const OVERHEAD: usize = 128;
 
 /// The Socket.IO side of a connection: its namespaces, and the handlers that are under way.
 pub(super) struct Dispatch {
-    server: Arc<Server>,
-    client: Arc<Client>,
-    router: Router<Socket>,
-    lanes: Lanes,
+    pub(super) server: Arc<Server>,
+    pub(super) client: Arc<Client>,
+    pub(super) router: Router<Socket>,
+    pub(super) lanes: Lanes,
     handlers: Handlers,
     /// Sockets that have ended; their disconnect handlers start when all that came before has started.
     ended: Vec<Socket>,
@@ -186,7 +186,7 @@ impl Dispatch {
     }
 
     /// Nothing of the socket is left to be handled.
-    fn forget(&mut self, socket: &Socket) {
+    pub(super) fn forget(&mut self, socket: &Socket) {
         self.router.gone(socket);
         self.lanes.forget(socket);
         socket.release();
@@ -252,128 +252,6 @@ impl Dispatch {
                 Ok(())
             }
         }
-    }
-
-    fn connect(
-        &mut self,
-        nsp: &ByteString,
-        auth: Option<ByteString>,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Violation> {
-        self.connect_as(nsp, auth, true, cx)
-    }
-
-    /// Whether it `may_come_back` to the socket that its auth names.
-    fn connect_as(
-        &mut self,
-        nsp: &ByteString,
-        auth: Option<ByteString>,
-        may_come_back: bool,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Violation> {
-        if auth.as_deref().map_or(0, str::len) > self.server.settings.max_auth_len {
-            self.refuse(nsp, &Refusal::new("auth is too long"), "auth too long");
-            return Ok(());
-        }
-        let handshake = self.client.handshake.extensions();
-        let (found, extensions) = match self.server.nsps.find(nsp, handshake) {
-            Found::Nsp { nsp, extensions } => (nsp, extensions),
-            Found::Nothing => {
-                self.refuse(nsp, &Refusal::invalid_namespace(), "no namespace");
-                return Ok(());
-            }
-            Found::TooMany => {
-                let refusal = Refusal::new("Too many namespaces");
-                self.refuse(nsp, &refusal, "too many namespaces");
-                return Ok(());
-            }
-        };
-        let history = found.members.history();
-        let may_come_back = may_come_back && self.client.revision.is_four();
-        let comeback = history
-            .map(|history| Comeback::new(history, auth.as_deref().filter(|_| may_come_back)));
-        let id = match &comeback {
-            // Clients of revision 3 are not told an id: they take the session's for it.
-            _ if !self.client.revision.is_four() => Some(self.client.sid),
-            Some(Some(comeback)) => comeback.id().or_else(new_sid),
-            Some(None) => None,
-            None => new_sid(),
-        };
-        let Some(id) = id else {
-            self.refuse(nsp, &Refusal::internal(), "internal error");
-            return Ok(());
-        };
-        let client = Arc::clone(&self.client);
-        let skips = history.is_some_and(|history| history.options.skip_middlewares);
-        let socket = Socket::new(id, found, client, auth, extensions, comeback.flatten());
-        self.router.join(nsp.clone(), socket.clone());
-        let skips = skips && socket.recovered();
-        if skips || socket.namespace().handlers.middleware.is_empty() {
-            return self.admitted(&socket, Ok(()), cx);
-        }
-        self.run(&socket, Work::admit(&socket), cx)
-    }
-
-    fn admitted(
-        &mut self,
-        socket: &Socket,
-        result: Result<(), Refusal>,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Violation> {
-        // Its client may have left meanwhile, and be joining anew: that attempt is another socket's.
-        if socket.ended().is_some() {
-            return Ok(());
-        }
-        if let Err(refusal) = result {
-            let (nsp, message) = (socket.nsp(), &refusal.message);
-            tracing::debug!(nsp, message, "connection refused");
-            // Undoes what the middleware joined.
-            socket.end(DisconnectReason::ForcedClose);
-            self.forget(socket);
-            if refusal.panicked {
-                self.server.counters.add(Counted::HandlerPanics, 1);
-            }
-            if self.client.revision.is_four() {
-                self.refuse(nsp, &refusal, "middleware");
-            } else {
-                self.refuse_with(nsp, &refusal.without_object(), "middleware");
-            }
-            return Ok(());
-        }
-        match socket.connect() {
-            Connected::Yes => {}
-            Connected::Over => return Ok(()),
-            Connected::Outdated => {
-                // All begins anew, with the same CONNECT: what waits behind it is for the new socket.
-                socket.end(DisconnectReason::ForcedClose);
-                self.lanes.forget(socket);
-                socket.release();
-                return self.connect_as(&socket.nsp().into(), socket.auth_text(), false, cx);
-            }
-        }
-        self.joined = true;
-        self.server.counters.add(Counted::SocketsConnected, 1);
-        match &socket.namespace().handlers.connect {
-            Some(handler) => self.run(socket, Work::connect(socket, handler), cx),
-            None => {
-                self.router.joined(socket);
-                Ok(())
-            }
-        }
-    }
-
-    fn refuse(&self, nsp: &str, refusal: &Refusal, reason: &'static str) {
-        let body = serde_json::to_string(refusal).unwrap_or_default();
-        self.refuse_with(nsp, &body, reason);
-    }
-
-    fn refuse_with(&self, nsp: &str, body: &str, reason: &'static str) {
-        self.server
-            .counters
-            .add_for(Counted::SocketsRefused, reason, 1);
-        let codec = &self.server.settings.codec;
-        let packet = codec.plain(Kind::ConnectError, nsp, Some(body));
-        self.client.outbox.push_owed(Frame::new(packet));
     }
 
     fn event(
@@ -479,7 +357,7 @@ impl Dispatch {
     }
 
     /// Polls a handler for the first time, here and now.
-    fn run(
+    pub(super) fn run(
         &mut self,
         socket: &Socket,
         mut work: Work,

@@ -1,5 +1,6 @@
 //! The one task of each connection: it reads, writes, keeps the time and polls the handlers.
 
+mod admission;
 mod before;
 mod dispatch;
 mod failures;

@@ -28,6 +28,7 @@ mod socket;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod to_socket;
 
 pub use ack::{AckError, AckFuture, AckStream, AckSummary};
 pub(crate) use client::{Client, Command};
@@ -45,7 +46,7 @@ pub(crate) use kept::{Grant, Kept};
 pub use nsp::{AckFormat, Failed, Order, Rejected, Unhandled};
 pub(crate) use nsp::{Dispatch, Handlers, Nsp, NspOptions};
 pub(crate) use nsps::{Family, Found, Nsps};
-pub use operators::{Broadcast, ToSocket};
+pub use operators::Broadcast;
 pub use outgoing::Outgoing;
 pub(crate) use outgoing::OutgoingHooks;
 pub(crate) use pace::{Pace, Rate};
@@ -60,3 +61,4 @@ pub(crate) use socket::Ended;
 pub use socket::Socket;
 pub(crate) use socket::{Comeback, Connected};
 pub(crate) use taken::{Answered, Asked};
+pub use to_socket::ToSocket;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer, ser};
 use serde_json::Error;
 
-use super::list::REST;
+use super::rest::REST;
 use super::strings::is_plain;
 use super::{binary, spare};
 use crate::protocol::{EncodeError, copy, socket_io};

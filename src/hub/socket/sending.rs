@@ -1,0 +1,211 @@
+//! What is sent to a socket, and by its choice to others.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Socket;
+use crate::engine::{EmitError, Frame, Pushed};
+use crate::hub::emit::{How, event_args, event_frame, packet_frame};
+use crate::hub::{AckFuture, Broadcast, Emitted, ToSocket};
+use crate::metrics::EMITS_TO_SOCKET;
+use crate::protocol::EncodedArgs;
+use crate::protocol::socket_io::Encoded;
+use crate::rooms::{Rooms, Target};
+
+impl Socket {
+    /// Sends an event to this client.
+    ///
+    /// A tuple is several arguments, `()` none, and anything else, vectors included, is one. `Bytes` anywhere in the
+    /// arguments travel as binary; a `Vec<u8>` is a list of numbers unless marked `#[serde(with = "serde_bytes")]`.
+    ///
+    /// The event is queued, not awaited; see [`Emitted`] for what may go wrong. Events emitted by one task arrive in
+    /// that order.
+    pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
+        self.send_event(event.as_ref(), &args, How::default())
+    }
+
+    /// Sends an event as soon as the client's outbox has room for it, where [`emit`](Self::emit) would answer
+    /// [`EmitError::Full`]: who sends a lot goes no faster than the client reads. Node has no such thing.
+    ///
+    /// Events that wait for room are sent in the order in which they began to wait, and no other event overtakes them. A
+    /// client that takes no packet for the builder's `slow_client_timeout` meanwhile is disconnected. Dropped while it
+    /// waits, the event is not sent; if there has been room meanwhile, it may have been.
+    ///
+    /// ```
+    /// # use axum_socketio::{EmitError, Socket};
+    /// # async fn f(socket: Socket, rows: Vec<String>) -> Result<(), EmitError> {
+    /// for row in rows {
+    ///     socket.emit_when_writable("row", row).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the arguments cannot be serialized, the name is reserved, or the socket is closed, also while it waits. Never
+    /// `Full`.
+    pub fn emit_when_writable<E: AsRef<str>, T: Serialize>(
+        &self,
+        event: E,
+        args: T,
+    ) -> impl Future<Output = Result<(), EmitError>> + Send + use<E, T> {
+        ToSocket::new(self.clone()).emit_when_writable(event, args)
+    }
+
+    /// Sends an event and waits for the client's answer, for the builder's `ack_timeout` at most.
+    ///
+    /// The event is sent at once, also when the future is not awaited.
+    ///
+    /// ```
+    /// # use axum_socketio::{AckError, Socket};
+    /// # async fn f(socket: Socket) -> Result<(), AckError> {
+    /// let sure: bool = socket.emit_with_ack("confirm", "Delete?").await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: impl AsRef<str>,
+        args: impl Serialize,
+    ) -> AckFuture<R> {
+        ToSocket::new(self.clone()).emit_with_ack(event, args)
+    }
+
+    /// How long the next `emit_with_ack` waits.
+    pub fn timeout(&self, timeout: Duration) -> ToSocket {
+        ToSocket::new(self.clone()).timeout(timeout)
+    }
+
+    /// The next `emit_with_ack` waits as long as the client stays connected.
+    pub fn no_timeout(&self) -> ToSocket {
+        ToSocket::new(self.clone()).no_timeout()
+    }
+
+    /// The next event may be lost: it is dropped when the client cannot be written to at once.
+    pub fn volatile(&self) -> ToSocket {
+        ToSocket::new(self.clone()).volatile()
+    }
+
+    /// Whether the next event may be compressed; see [`Broadcast::compress`].
+    pub fn compress(&self, compress: bool) -> ToSocket {
+        ToSocket::new(self.clone()).compress(compress)
+    }
+
+    /// All sockets in any of the rooms **but this one**, as in Node.
+    pub fn to(&self, rooms: impl Rooms) -> Broadcast {
+        self.broadcast().to(rooms)
+    }
+
+    /// All other sockets that are in none of the rooms.
+    pub fn except(&self, rooms: impl Rooms) -> Broadcast {
+        self.broadcast().except(rooms)
+    }
+
+    /// All other sockets of the namespace.
+    pub fn broadcast(&self) -> Broadcast {
+        let target = Target {
+            except_id: Some(self.id()),
+            ..Target::default()
+        };
+        Broadcast::new(Arc::clone(&self.0.nsp), target)
+    }
+
+    /// Queues an event as soon as there is room, unless the socket ends before.
+    pub(in crate::hub) async fn send_when_writable(
+        &self,
+        args: EncodedArgs,
+        how: How,
+    ) -> Result<(), EmitError> {
+        if let Some(history) = self.0.nsp.members.history() {
+            return self.send_and_keep_when_writable(history, args, how).await;
+        }
+        if !self.connected() {
+            return Err(EmitError::Closed);
+        }
+        let frame = how.apply(packet_frame(args, self.namespace(), None));
+        self.0.member.observe(&frame);
+        let sending = self.0.member.outbox.send(frame);
+        match select(sending, pin!(self.closed())).await {
+            Either::Left((sent, _)) => {
+                sent.and_then(|()| self.0.nsp.sent(Pushed::Queued).map(drop))
+            }
+            Either::Right(_) => Err(EmitError::Closed),
+        }
+    }
+
+    /// Queues an event that has been encoded, now or never.
+    pub(in crate::hub) fn send_args(&self, args: EncodedArgs, how: How) -> Result<(), EmitError> {
+        let sent = match self.0.nsp.members.history() {
+            Some(history) => self.send_and_keep(history, &args, how),
+            None => self.send(packet_frame(args, self.namespace(), None), how),
+        };
+        sent.map(drop)
+    }
+
+    /// Queues an event now or never, and counts it.
+    pub(crate) fn send_event<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        args: &T,
+        how: How,
+    ) -> Emitted {
+        let counters = &self.0.nsp.counters;
+        counters.add_all([(EMITS_TO_SOCKET, 1)]);
+        let sent = match self.0.nsp.members.history() {
+            Some(history) => {
+                event_args(event, args).and_then(|args| self.send_and_keep(history, &args, how))
+            }
+            None => self.try_send(event, args, None, how),
+        };
+        Emitted::new(sent.map(drop), counters)
+    }
+
+    /// Queues an event that the client is to acknowledge, now or never, and counts it. Returns whether it was queued: a volatile
+    /// one may be lost.
+    pub(in crate::hub) fn send_question<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        args: &T,
+        id: u64,
+        how: How,
+    ) -> Result<bool, EmitError> {
+        let counters = &self.0.nsp.counters;
+        counters.add_all([(EMITS_TO_SOCKET, 1)]);
+        let sent = self.try_send(event, args, Some(id), how);
+        let queued = matches!(sent, Ok(true));
+        Emitted::new(sent.map(drop), counters).into_result()?;
+        Ok(queued)
+    }
+
+    fn try_send<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        args: &T,
+        id: Option<u64>,
+        how: How,
+    ) -> Result<bool, EmitError> {
+        if !self.connected() {
+            return Err(EmitError::Closed);
+        }
+        self.send(event_frame(self.namespace(), event, args, id)?, how)
+    }
+
+    /// Queues a frame now or never.
+    fn send(&self, frame: Frame, how: How) -> Result<bool, EmitError> {
+        if !self.connected() {
+            return Err(EmitError::Closed);
+        }
+        let pushed = self.0.member.send(how.apply(frame), how.volatile);
+        self.0.nsp.sent(pushed)
+    }
+
+    /// Queues a packet of the protocol's own, whatever the limits.
+    pub(crate) fn push_owed(&self, packet: Encoded) {
+        self.0.client.outbox.push_owed(Frame::new(packet));
+    }
+}

@@ -1,0 +1,121 @@
+//! One socket, and how it is sent to.
+
+use std::future::Future;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use super::emit::{How, event_args};
+use super::operators::Wait;
+use super::{AckFuture, Broadcast, Emitted, Socket};
+use crate::engine::EmitError;
+use crate::metrics::EMITS_TO_SOCKET;
+use crate::rooms::Rooms;
+
+/// One socket, with a say in how it, or the others, are sent to: what [`Socket::timeout`] and [`Socket::volatile`] give.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is sent before `emit`"]
+pub struct ToSocket {
+    socket: Socket,
+    how: How,
+    wait: Wait,
+}
+
+impl ToSocket {
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self {
+            socket,
+            how: How::default(),
+            wait: Wait::Default,
+        }
+    }
+
+    /// See [`Socket::volatile`].
+    pub fn volatile(mut self) -> Self {
+        self.how.volatile = true;
+        self
+    }
+
+    /// See [`Broadcast::compress`].
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.how.uncompressed = !compress;
+        self
+    }
+
+    /// See [`Socket::timeout`].
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.wait = Wait::For(timeout);
+        self
+    }
+
+    /// Waits for the answer as long as the client stays connected.
+    pub fn no_timeout(mut self) -> Self {
+        self.wait = Wait::Forever;
+        self
+    }
+
+    /// See [`Socket::to`].
+    pub fn to(self, rooms: impl Rooms) -> Broadcast {
+        self.broadcast().to(rooms)
+    }
+
+    /// See [`Socket::except`].
+    pub fn except(self, rooms: impl Rooms) -> Broadcast {
+        self.broadcast().except(rooms)
+    }
+
+    /// See [`Socket::broadcast`].
+    pub fn broadcast(self) -> Broadcast {
+        let mut others = self.socket.broadcast();
+        others.target.volatile = self.how.volatile;
+        others.target.uncompressed = self.how.uncompressed;
+        others.wait = self.wait;
+        others
+    }
+
+    /// See [`Socket::emit`].
+    pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
+        self.socket.send_event(event.as_ref(), &args, self.how)
+    }
+
+    /// See [`Socket::emit_when_writable`]. One that is [volatile](Self::volatile) does not wait. With a
+    /// [timeout](Self::timeout) it waits no longer than that.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`EmitError::Full`] when the timeout has passed.
+    pub fn emit_when_writable<E: AsRef<str>, T: Serialize>(
+        &self,
+        event: E,
+        args: T,
+    ) -> impl Future<Output = Result<(), EmitError>> + Send + use<E, T> {
+        let args = event_args(event.as_ref(), &args);
+        let Self { socket, how, wait } = self.clone();
+        async move {
+            let counters = &socket.namespace().counters;
+            counters.add_all([(EMITS_TO_SOCKET, 1)]);
+            let sent = match args {
+                Err(error) => Err(error),
+                Ok(args) if how.volatile => socket.send_args(args, how),
+                Ok(args) => match wait {
+                    Wait::Default | Wait::Forever => socket.send_when_writable(args, how).await,
+                    Wait::For(limit) => timeout(limit, socket.send_when_writable(args, how))
+                        .await
+                        .unwrap_or_else(|_| Err(EmitError::Full(socket.queued().bytes))),
+                },
+            };
+            Emitted::new(sent, counters).into_result()
+        }
+    }
+
+    /// See [`Socket::emit_with_ack`].
+    pub fn emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: impl AsRef<str>,
+        args: impl Serialize,
+    ) -> AckFuture<R> {
+        AckFuture::ask(&self.socket, event.as_ref(), &args, self.how, self.wait)
+    }
+}
