@@ -86,12 +86,29 @@ impl LocalCluster {
         space.nodes.push(Arc::downgrade(&node));
         let ack_ids = Arc::clone(&space.ack_ids);
         drop(spaces);
-        let local = Local {
+        (self.adapter(nsp, node), ack_ids)
+    }
+
+    /// The same of who only speaks to a namespace that other servers have: nobody reaches it there.
+    pub(crate) fn look(
+        &self,
+        nsp: &Arc<str>,
+        memory: Memory,
+        server: Box<dyn ServerSide>,
+    ) -> (Arc<dyn Adapter>, Arc<AtomicU64>) {
+        let node = Arc::new(Node { memory, server });
+        let spaces = self.0.lock();
+        let ack_ids = spaces.get(nsp).map(|space| Arc::clone(&space.ack_ids));
+        drop(spaces);
+        (self.adapter(nsp, node), ack_ids.unwrap_or_default())
+    }
+
+    fn adapter(&self, nsp: &Arc<str>, node: Arc<Node>) -> Arc<dyn Adapter> {
+        Arc::new(Local {
             node,
             nsp: Arc::clone(nsp),
             cluster: self.clone(),
-        };
-        (Arc::new(local), ack_ids)
+        })
     }
 }
 
@@ -129,7 +146,9 @@ impl Local {
     fn start(&self, event: &str, args: &Args) -> Vec<Option<JoinHandle<Option<Args>>>> {
         let others = self.others();
         let Ok(runtime) = Handle::try_current() else {
-            tracing::warn!(event, "not told to other servers: there is no runtime");
+            if !others.is_empty() {
+                tracing::warn!(event, "not told to other servers: there is no runtime");
+            }
             return others.iter().map(|_| None).collect();
         };
         let event: Arc<str> = event.into();

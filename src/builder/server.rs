@@ -10,8 +10,8 @@ use crate::adapter::LocalCluster;
 use crate::driver::Sessions;
 use crate::engine::{Config, Transport};
 use crate::hub::{
-    AckFormat, Allow, Family, Hooks, Nsp, NspOptions, Nsps, Order, Pattern, Server, Settings,
-    SocketIo, Unhandled,
+    AckFormat, Allow, Family, Hooks, Nsp, NspOptions, Nsps, Order, Origin, Pattern, Server,
+    Settings, SocketIo, Unhandled,
 };
 use crate::metrics::Counters;
 use crate::protocol::socket_io::{Codec, Limits, Parser};
@@ -413,7 +413,7 @@ impl SocketIoBuilder {
                     handlers,
                     options,
                     counters,
-                    None,
+                    Origin::Registered,
                 ))
             };
             if !first {

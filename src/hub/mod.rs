@@ -44,7 +44,7 @@ pub(crate) use hooks::{Allow, Hooks};
 pub(crate) use id::new_sid;
 pub(crate) use kept::{Grant, Kept};
 pub use nsp::{AckFormat, Failed, Order, Rejected, Unhandled};
-pub(crate) use nsp::{Dispatch, Handlers, Nsp, NspOptions};
+pub(crate) use nsp::{Dispatch, Handlers, Nsp, NspOptions, Origin};
 pub(crate) use nsps::{Family, Found, Nsps};
 pub use operators::Broadcast;
 pub use outgoing::Outgoing;

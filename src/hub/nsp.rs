@@ -149,6 +149,16 @@ pub(crate) struct Nsp {
     sweeping: AtomicBool,
 }
 
+/// How a namespace came about.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin<'a> {
+    Registered,
+    /// Made for its name, which fits the pattern.
+    Made(&'a Arc<Family>),
+    /// The same, but other servers have it and this one has not: no client joins it, and nobody finds it.
+    Elsewhere,
+}
+
 const DELIVERIES: Place = Place::of(Counted::Deliveries);
 
 /// What is too old need not be forgotten at once.
@@ -160,7 +170,7 @@ impl Nsp {
         handlers: Arc<Handlers>,
         options: NspOptions,
         counters: Arc<Counters>,
-        family: Option<&Arc<Family>>,
+        origin: Origin<'_>,
     ) -> Self {
         let observed = !handlers.outgoing.is_empty();
         let history = options
@@ -179,9 +189,19 @@ impl Nsp {
                     nsp: Arc::clone(&name),
                     handlers: Arc::clone(&handlers),
                 };
-                let pattern = family.map(|family| &family.name);
-                cluster.enter(&name, pattern, memory, Box::new(ears))
+                let server = Box::new(ears);
+                match origin {
+                    Origin::Registered => cluster.enter(&name, None, memory, server),
+                    Origin::Made(family) => {
+                        cluster.enter(&name, Some(&family.name), memory, server)
+                    }
+                    Origin::Elsewhere => cluster.look(&name, memory, server),
+                }
             }
+        };
+        let family = match origin {
+            Origin::Made(family) => Arc::downgrade(family),
+            Origin::Registered | Origin::Elsewhere => Weak::new(),
         };
         Self {
             name,
@@ -191,8 +211,9 @@ impl Nsp {
             adapter,
             counters,
             ack_id,
-            family: family.map_or_else(Weak::new, Arc::downgrade),
-            sweeping: AtomicBool::new(false),
+            family,
+            // What nobody can come back to is gone with it.
+            sweeping: AtomicBool::new(matches!(origin, Origin::Elsewhere)),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 
 use http::Extensions;
 
-use super::nsp::{Handlers, Nsp, NspOptions};
+use super::nsp::{Handlers, Nsp, NspOptions, Origin};
 use super::pattern::Pattern;
 use crate::metrics::Counters;
 use crate::sync::Lock;
@@ -164,7 +164,7 @@ impl Family {
             let here: HashSet<_> = all.iter().map(|nsp| Arc::clone(&nsp.name)).collect();
             let names = cluster.made_for(&self.name).into_iter();
             let elsewhere = names.filter(|name| !here.contains(name));
-            all.extend(elsewhere.map(|name| self.outside(name)));
+            all.extend(elsewhere.map(|name| self.elsewhere(name)));
         }
         all
     }
@@ -172,11 +172,12 @@ impl Family {
     /// The one of this name, if it is there or may be on another server.
     pub(crate) fn named(self: &Arc<Self>, name: &str) -> Option<Arc<Nsp>> {
         let cluster = || self.options.cluster.is_some();
-        let elsewhere = || cluster().then(|| self.outside(name.into()));
+        let elsewhere = || cluster().then(|| self.elsewhere(name.into()));
         self.existing(name).or_else(elsewhere)
     }
 
-    fn existing(&self, name: &str) -> Option<Arc<Nsp>> {
+    /// The one of this name, if it is there on this server.
+    pub(super) fn existing(&self, name: &str) -> Option<Arc<Nsp>> {
         self.children.lock().get(name)?.upgrade()
     }
 
@@ -196,17 +197,20 @@ impl Family {
             return None;
         }
         let name: Arc<str> = name.into();
-        let nsp = self.outside(Arc::clone(&name));
+        let nsp = self.make(Arc::clone(&name), Origin::Made(self));
         children.insert(name, Arc::downgrade(&nsp));
         Some(nsp)
     }
 
-    /// One that stands in no list: for what is emitted now to what other servers have and this one has not. No client joins it,
-    /// so it counts against no limit.
-    fn outside(self: &Arc<Self>, name: Arc<str>) -> Arc<Nsp> {
+    /// For what is emitted now to what other servers have and this one has not. It counts against no limit.
+    fn elsewhere(&self, name: Arc<str>) -> Arc<Nsp> {
+        self.make(name, Origin::Elsewhere)
+    }
+
+    fn make(&self, name: Arc<str>, origin: Origin<'_>) -> Arc<Nsp> {
         let (handlers, counters) = (Arc::clone(&self.handlers), Arc::clone(&self.counters));
         let options = self.options.clone();
-        Arc::new(Nsp::new(name, handlers, options, counters, Some(self)))
+        Arc::new(Nsp::new(name, handlers, options, counters, origin))
     }
 
     /// A namespace that is only kept for who may come back makes room. Returns false if there is none.

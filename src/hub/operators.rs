@@ -65,13 +65,22 @@ enum Place {
 }
 
 impl Place {
-    /// Its namespaces, as they are now.
-    fn nsps(&self) -> Vec<Arc<Nsp>> {
+    /// Its namespaces, as they are now, on any server.
+    fn all(&self) -> Vec<Arc<Nsp>> {
+        match self {
+            Self::Family(family) => family.all(),
+            Self::Child(family, name) => family.named(name).into_iter().collect(),
+            Self::Nowhere | Self::Nsp(_) => self.here(),
+        }
+    }
+
+    /// Those on this server.
+    fn here(&self) -> Vec<Arc<Nsp>> {
         match self {
             Self::Nowhere => Vec::new(),
             Self::Nsp(nsp) => vec![Arc::clone(nsp)],
-            Self::Family(family) => family.all(),
-            Self::Child(family, name) => family.named(name).into_iter().collect(),
+            Self::Family(family) => family.children(),
+            Self::Child(family, name) => family.existing(name).into_iter().collect(),
         }
     }
 
@@ -175,13 +184,22 @@ impl Broadcast {
         let args = event_args(event, &args);
         let sent = args.map(|args| match &self.place {
             Place::Nsp(nsp) => self.send(nsp, event, args),
-            place => {
-                for nsp in place.nsps() {
+            _ => {
+                for nsp in self.nsps() {
                     self.send(&nsp, event, args.clone());
                 }
             }
         });
         Emitted::new(sent, counters)
+    }
+
+    /// The namespaces of those that are chosen.
+    fn nsps(&self) -> Vec<Arc<Nsp>> {
+        if self.target.local {
+            self.place.here()
+        } else {
+            self.place.all()
+        }
     }
 
     fn send(&self, nsp: &Arc<Nsp>, event: &str, args: EncodedArgs) {
@@ -203,7 +221,7 @@ impl Broadcast {
         };
         counters.add_all([(EMITS_TO_MANY, 1)]);
         match event_args(event.as_ref(), &args) {
-            Ok(args) => AckStream::ask(self.place.nsps(), &self.target, &args, self.wait),
+            Ok(args) => AckStream::ask(self.nsps(), &self.target, &args, self.wait),
             Err(error) => AckStream::failed(Emitted::new(Err(error), counters).into_result().err()),
         }
     }
@@ -215,7 +233,7 @@ impl Broadcast {
     /// When other servers do not answer.
     pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
         let mut sockets = Vec::new();
-        for nsp in self.place.nsps() {
+        for nsp in self.nsps() {
             let facts = nsp.adapter.fetch(&self.target).await?;
             let namespace = Self::new(nsp, Target::default());
             sockets.extend(
@@ -234,7 +252,7 @@ impl Broadcast {
     /// When other servers do not answer.
     pub async fn count(&self) -> Result<usize, AdapterError> {
         let mut count = 0;
-        for nsp in self.place.nsps() {
+        for nsp in self.nsps() {
             count += nsp.adapter.count(&self.target).await?;
         }
         Ok(count)
@@ -248,7 +266,7 @@ impl Broadcast {
     /// When other servers do not answer.
     pub async fn rooms(&self) -> Result<HashMap<Room, usize>, AdapterError> {
         let mut rooms = HashMap::new();
-        for nsp in self.place.nsps() {
+        for nsp in self.nsps() {
             for (room, count) in nsp.adapter.rooms().await? {
                 *rooms.entry(room).or_default() += count;
             }
@@ -274,7 +292,7 @@ impl Broadcast {
     /// # }
     /// ```
     pub fn room_events(&self) -> RoomEvents {
-        RoomEvents::of(self.place.nsps().iter().map(|nsp| nsp.members.watch()))
+        RoomEvents::of(self.place.here().iter().map(|nsp| nsp.members.watch()))
     }
 
     /// Sends an event to the other servers of the namespace, whose [`on_server`](crate::Namespace::on_server) handles it; not
@@ -283,7 +301,7 @@ impl Broadcast {
     /// A server without a [cluster](crate::LocalCluster) has no others.
     pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         match self.place.counters() {
-            Some(counters) => servers::tell(&self.place.nsps(), event.as_ref(), &args, counters),
+            Some(counters) => servers::tell(&self.nsps(), event.as_ref(), &args, counters),
             None => Emitted::nowhere(),
         }
     }
@@ -307,13 +325,13 @@ impl Broadcast {
         event: impl AsRef<str>,
         args: impl Serialize,
     ) -> ServerAckFuture<R> {
-        ServerAckFuture::ask(&self.place.nsps(), event.as_ref(), &args, self.wait)
+        ServerAckFuture::ask(&self.nsps(), event.as_ref(), &args, self.wait)
     }
 
     /// Makes all of them join rooms, within the limits that [`Socket::join`] has. Node's `socketsJoin`.
     pub fn join(&self, rooms: impl Rooms) {
         let mut rooms = names(rooms);
-        for nsp in self.place.nsps() {
+        for nsp in self.nsps() {
             let limit = nsp.options.max_room_len;
             rooms.retain(|room| {
                 let fits = room.len() <= limit;
@@ -329,7 +347,7 @@ impl Broadcast {
     /// Makes all of them leave rooms. Node's `socketsLeave`.
     pub fn leave(&self, rooms: impl Rooms) {
         let rooms = names(rooms);
-        for nsp in self.place.nsps() {
+        for nsp in self.nsps() {
             nsp.adapter.leave(&self.target, &rooms);
         }
     }
@@ -345,7 +363,7 @@ impl Broadcast {
     }
 
     fn disconnect_from(&self, scope: Scope) {
-        for nsp in self.place.nsps() {
+        for nsp in self.nsps() {
             nsp.adapter.disconnect(&self.target, scope);
         }
     }
@@ -353,13 +371,13 @@ impl Broadcast {
     /// The socket of that id, if this server holds it and it is connected to the namespace.
     #[must_use]
     pub fn socket(&self, id: crate::protocol::Sid) -> Option<Socket> {
-        self.place.nsps().iter().find_map(|nsp| nsp.socket(id))
+        self.place.here().iter().find_map(|nsp| nsp.socket(id))
     }
 
     /// Disconnects those sockets of this server that `condition` holds for; returns how many.
     pub fn disconnect_where(&self, mut condition: impl FnMut(&Socket) -> bool) -> usize {
         let mut chosen = Vec::new();
-        for nsp in self.place.nsps() {
+        for nsp in self.place.here() {
             let members = nsp.members.select(&self.target);
             let sockets = members
                 .iter()

@@ -39,7 +39,7 @@ fn connected_in(cluster: Option<crate::adapter::LocalCluster>) -> (Socket, Arc<C
         Arc::default(),
         options,
         Arc::new(Counters::new(1)),
-        None,
+        Origin::Registered,
     ));
     let client = Arc::new(Client::new(
         Sid::from_random([1; 15]),

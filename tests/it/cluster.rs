@@ -308,8 +308,14 @@ async fn who_is_reached_on_other_servers_is_counted_by_who_emits() {
     let ([one, two], _heard) = servers(|io| io);
     let (_ann, _bob) = (connect(&one).await, connect(&two).await);
     one.emit("news", 1);
-    assert_eq!(one.metrics().deliveries, 2);
+    let asking = one.of("/").emit_with_ack::<()>("news", 2);
+    assert_eq!(one.metrics().deliveries, 4);
     assert_eq!(two.metrics().deliveries, 0);
+    drop(asking);
+    let ([one, two], _heard) = servers(|io| io.recovery(Recovery::new()));
+    let (_ann, _bob) = (connect(&one).await, connect(&two).await);
+    one.emit("news", 1);
+    assert_eq!(one.metrics().deliveries, 2);
 }
 
 #[test]
@@ -330,4 +336,37 @@ async fn a_server_that_has_shut_down_is_no_part_of_it_any_more() {
     let asked = one.server_side_emit_with_ack("hello", 1);
     assert_eq!(parts(asked.await.unwrap()), (vec![], 0));
     assert_eq!(one.of("/").count().await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_looks_at_a_namespace_of_another_server_is_no_part_of_it() {
+    let ([one, two], _heard) = servers(|io| io);
+    let _bob = app(&two).connect("/rooms-1").await.unwrap();
+    // What it has found keeps what it was looked for with.
+    let found = one.of("/rooms-1").fetch_sockets().await.unwrap();
+    assert_eq!(found.len(), 1);
+    let ask = |io: &SocketIo| {
+        let asked = io.of("/rooms-1");
+        asked.server_side_emit_with_ack::<String>("where", ())
+    };
+    assert_eq!(ask(&two).await.unwrap().answers.len(), 0);
+    let _ann = app(&one).connect("/rooms-1").await.unwrap();
+    assert_eq!(ask(&two).await.unwrap().answers.len(), 1);
+    assert_eq!(ask(&one).await.unwrap().answers.len(), 1);
+    one.close();
+    one.closed().await;
+    assert_eq!(ask(&two).await.unwrap().answers.len(), 0);
+    drop(found);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_local_is_looked_for_here_alone() {
+    let ([one, two], _heard) = servers(|io| io);
+    let bob = app(&two).connect("/rooms-1").await.unwrap();
+    for place in ["/rooms-1", "/rooms-{id}"] {
+        assert_eq!(one.of(place).local().count().await.unwrap(), 0);
+        assert!(one.of(place).socket(bob.id()).is_none());
+        assert!(two.of(place).socket(bob.id()).is_some());
+        assert_eq!(one.of(place).disconnect_where(|_| true), 0);
+    }
 }

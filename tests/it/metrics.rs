@@ -100,6 +100,8 @@ async fn an_emit_to_a_pattern_is_one_however_many_namespaces_it_has() {
     io.of("/orders-{id}").emit("x", 1);
     assert_eq!(emitted(), [("broadcast", 2)]);
     assert_eq!(io.metrics().deliveries, 2);
+    drop(io.of("/orders-{id}").emit_with_ack::<()>("x", 1));
+    assert_eq!(emitted(), [("broadcast", 3)]);
 }
 
 #[tokio::test]
