@@ -7,7 +7,7 @@ use serde_json::{Error, value::RawValue};
 
 use super::{
     list::{List, Position},
-    strings::{NotPlain, Strings},
+    strings::{NotPlain, Strings, read_strings},
     with_attachments::{WithAttachments, read_plain},
 };
 use crate::protocol::DecodeError;
@@ -147,16 +147,19 @@ impl Args {
     /// Reads them if they are strings without escapes, and strings are what is asked for.
     fn strings<'a, T>(
         &'a self,
-        read: impl FnOnce(List<'_, Strings<'a>>) -> Result<T, NotPlain>,
+        read: impl FnOnce(List<'_, Strings<'a, '_>>) -> Result<T, NotPlain>,
     ) -> Option<T> {
-        let array = Strings::of(self.json(), self.named).filter(|_| self.attachments.is_empty())?;
-        let position = &Position::default();
-        let list = List {
-            array,
-            named: false,
-            position,
-        };
-        read(list).ok()
+        if !self.attachments.is_empty() {
+            return None;
+        }
+        read_strings(self.json(), self.named, |array| {
+            let position = &Position::default();
+            read(List {
+                array,
+                named: false,
+                position,
+            })
+        })
     }
 
     /// Tells whether the text is JSON, whatever its types, depth and numbers.

@@ -3,6 +3,7 @@
 //! Such strings are found many bytes at a time and handed out as they stand. Whatever is not so, or does not fit the type that is
 //! asked for, serde_json reads from the beginning, and it is its error that is told.
 
+use std::cell::Cell;
 use std::fmt;
 
 use memchr::memchr2;
@@ -11,25 +12,58 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-/// It is not what this reads.
+thread_local! {
+    /// How many errors there have been. A type may take one for an answer, and make a value of it.
+    static ERRORS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// It is not what this reads, or not what the type wants.
 #[derive(Debug)]
-pub(super) struct NotPlain;
+pub(super) struct NotPlain(());
+
+impl NotPlain {
+    fn new() -> Self {
+        ERRORS.set(ERRORS.get().wrapping_add(1));
+        Self(())
+    }
+}
 
 /// A JSON array.
-pub(super) struct Strings<'de> {
+pub(super) struct Strings<'de, 'e> {
     /// Behind the bracket, or the last element.
     rest: &'de str,
     first: bool,
+    /// The end has been reached.
+    ended: &'e Cell<bool>,
 }
 
-impl<'de> Strings<'de> {
+/// Reads a list of plain strings, behind the name of an event if it is `named`. Nothing if that is not what there is, or not what
+/// `read` wants.
+pub(super) fn read_strings<'de, T>(
+    array: &'de str,
+    named: bool,
+    read: impl FnOnce(Strings<'de, '_>) -> Result<T, NotPlain>,
+) -> Option<T> {
+    let ended = Cell::new(false);
+    let strings = Strings::of(array, named, &ended)?;
+    let errors = ERRORS.get();
+    let value = read(strings).ok()?;
+    // A type that has not asked for all, or has made do with an error, would take something else of serde_json's.
+    (ended.get() && ERRORS.get() == errors).then_some(value)
+}
+
+impl<'de, 'e> Strings<'de, 'e> {
     /// Nothing if a look at both ends of the array says that something in it is no string.
-    pub(super) fn of(array: &'de str, named: bool) -> Option<Self> {
+    fn of(array: &'de str, named: bool, ended: &'e Cell<bool>) -> Option<Self> {
         let rest = array.strip_prefix('[')?;
         if !rest.ends_with("\"]") {
             return None;
         }
-        let mut strings = Self { rest, first: true };
+        let mut strings = Self {
+            rest,
+            first: true,
+            ended,
+        };
         if named {
             strings.next().ok()??;
         }
@@ -40,14 +74,17 @@ impl<'de> Strings<'de> {
         let rest = match self.rest.strip_prefix(',') {
             Some(rest) if !self.first => rest,
             None if self.first => self.rest,
-            None if self.rest == "]" => return Ok(None),
-            _ => return Err(NotPlain),
+            None if self.rest == "]" => {
+                self.ended.set(true);
+                return Ok(None);
+            }
+            _ => return Err(NotPlain::new()),
         };
-        let text = rest.strip_prefix('"').ok_or(NotPlain)?;
+        let text = rest.strip_prefix('"').ok_or_else(NotPlain::new)?;
         let (string, rest) = plain(text)
             .and_then(|len| text.split_at_checked(len))
-            .ok_or(NotPlain)?;
-        self.rest = rest.strip_prefix('"').ok_or(NotPlain)?;
+            .ok_or_else(NotPlain::new)?;
+        self.rest = rest.strip_prefix('"').ok_or_else(NotPlain::new)?;
         self.first = false;
         Ok(Some(string))
     }
@@ -67,7 +104,7 @@ fn plain(text: &str) -> Option<usize> {
     (least >= b' ').then_some(len)
 }
 
-impl<'de> Deserializer<'de> for Strings<'de> {
+impl<'de> Deserializer<'de> for Strings<'de, '_> {
     type Error = NotPlain;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotPlain> {
@@ -80,28 +117,49 @@ impl<'de> Deserializer<'de> for Strings<'de> {
     }
 }
 
-impl<'de> SeqAccess<'de> for Strings<'de> {
+impl<'de> SeqAccess<'de> for Strings<'de, '_> {
     type Error = NotPlain;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, NotPlain> {
-        let string = self.next()?;
-        string
-            .map(|string| seed.deserialize(One(string)))
-            .transpose()
+        let Some(text) = self.next()? else {
+            return Ok(None);
+        };
+        let read = &Cell::new(false);
+        let value = seed.deserialize(One { text, read })?;
+        read.get().then_some(Some(value)).ok_or_else(NotPlain::new)
     }
 }
 
-/// One string.
-struct One<'de>(&'de str);
+macro_rules! nothing {
+    ($($method:ident($(_: $arg:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(self, $(_: $arg,)* _: V) -> Result<V::Value, NotPlain> {
+            Err(NotPlain::new())
+        }
+    )*};
+}
 
-impl<'de> Deserializer<'de> for One<'de> {
+/// One string.
+struct One<'de, 'r> {
+    text: &'de str,
+    /// Somebody has asked for it.
+    read: &'r Cell<bool>,
+}
+
+impl<'de> One<'de, '_> {
+    fn take(&self) -> &'de str {
+        self.read.set(true);
+        self.text
+    }
+}
+
+impl<'de> Deserializer<'de> for One<'de, '_> {
     type Error = NotPlain;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotPlain> {
-        visitor.visit_borrowed_str(self.0)
+        visitor.visit_borrowed_str(self.take())
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotPlain> {
@@ -109,6 +167,7 @@ impl<'de> Deserializer<'de> for One<'de> {
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        self.take();
         visitor.visit_unit()
     }
 
@@ -119,7 +178,7 @@ impl<'de> Deserializer<'de> for One<'de> {
     ) -> Result<V::Value, NotPlain> {
         // By such names types ask for more than serde knows of: raw JSON, attachments.
         if name.starts_with('$') {
-            return Err(NotPlain);
+            return Err(NotPlain::new());
         }
         visitor.visit_newtype_struct(self)
     }
@@ -130,27 +189,27 @@ impl<'de> Deserializer<'de> for One<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, NotPlain> {
-        visitor.visit_enum(BorrowedStrDeserializer::new(self.0))
+        visitor.visit_enum(BorrowedStrDeserializer::new(self.take()))
     }
 
-    /// What JSON's strings are read as besides.
-    fn deserialize_bytes<V: Visitor<'de>>(self, _: V) -> Result<V::Value, NotPlain> {
-        Err(NotPlain)
-    }
-
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, _: V) -> Result<V::Value, NotPlain> {
-        Err(NotPlain)
+    // Whatever else is wanted, serde_json reads or refuses.
+    nothing! {
+        deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64() deserialize_i128()
+        deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128() deserialize_f32()
+        deserialize_f64() deserialize_bytes() deserialize_byte_buf() deserialize_unit() deserialize_seq() deserialize_map()
+        deserialize_unit_struct(_: &'static str) deserialize_tuple(_: usize)
+        deserialize_tuple_struct(_: &'static str, _: usize)
+        deserialize_struct(_: &'static str, _: &'static [&'static str])
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string unit unit_struct seq tuple tuple_struct map struct
-        identifier
+        char str string identifier
     }
 }
 
 impl de::Error for NotPlain {
     fn custom<T: fmt::Display>(_: T) -> Self {
-        Self
+        Self::new()
     }
 }
 
@@ -193,6 +252,52 @@ mod tests {
         Text(String),
     }
 
+    /// Makes do with whatever it gets.
+    #[derive(Debug)]
+    struct Lenient<T>(#[allow(dead_code, reason = "for its Debug")] Result<T, String>);
+
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lenient<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            Ok(Self(
+                T::deserialize(deserializer).map_err(|error| error.to_string()),
+            ))
+        }
+    }
+
+    /// Asks for a number and takes a text.
+    #[derive(Debug)]
+    struct Picky;
+
+    impl<'de> Deserialize<'de> for Picky {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Any;
+
+            impl Visitor<'_> for Any {
+                type Value = Picky;
+
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("anything")
+                }
+
+                fn visit_str<E>(self, _: &str) -> Result<Picky, E> {
+                    Ok(Picky)
+                }
+            }
+
+            deserializer.deserialize_u64(Any)
+        }
+    }
+
+    /// Asks for nothing.
+    #[derive(Debug)]
+    struct Blind;
+
+    impl<'de> Deserialize<'de> for Blind {
+        fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            Ok(Self)
+        }
+    }
+
     /// The same list, read here and, with a space in it, by serde_json.
     fn both<T: DeserializeOwned + Debug>(array: &str, named: bool) -> [String; 2] {
         [array.to_owned(), array.replacen('[', "[ ", 1)].map(|json| {
@@ -220,7 +325,9 @@ mod tests {
             array, String, Box<str>, (String,), (String, String), (String, Option<String>),
             Option<String>, Value, Vec<Value>, Rest<String>, (String, Rest<Value>), Choice,
             Newtype, Untagged, (Newtype, Choice), char, u8, (), bool, Vec<u8>, Binary,
-            bytes::Bytes, Box<RawValue>, std::collections::HashMap<String, u8>, Rest<Option<Choice>>
+            bytes::Bytes, Box<RawValue>, std::collections::HashMap<String, u8>, Rest<Option<Choice>>,
+            Lenient<String>, (String, Lenient<bytes::Bytes>), Lenient<Box<RawValue>>, Lenient<Choice>, Picky, (Picky, Picky), Blind,
+            (Blind, Blind)
         );
     }
 
@@ -256,7 +363,7 @@ mod tests {
 
     #[test]
     fn what_is_plain_is_read_here() {
-        let strings = |array, named| Strings::of(array, named).is_some();
+        let strings = |array, named| Strings::of(array, named, &Cell::new(false)).is_some();
         assert!(strings(r#"["e","a"]"#, true) && strings(r#"["a"]"#, false));
         assert!(!strings(r#"["e"]"#, true) && !strings(r#"["e",{"a":"b"}]"#, true));
     }
