@@ -74,6 +74,14 @@ impl Frame {
         self
     }
 
+    /// Without what has been, or will be, made of it for the connections that it is for now.
+    pub(crate) fn apart(&self) -> Self {
+        let never = |shared: &Deflated| matches!(shared.parts.get(), Some(None));
+        let mut apart = self.clone();
+        apart.deflated = apart.deflated.filter(never);
+        apart
+    }
+
     /// Compresses it for one connection, unless it has been for all that are like this one.
     pub(crate) fn compress(&mut self, deflater: &mut Deflater) {
         let shared = match &self.deflated {
@@ -168,6 +176,9 @@ mod tests {
         let own = compressed(&frame, "").deflated.unwrap();
         assert!(own.parts().is_some());
         assert!(made.iter().all(|known| !Arc::ptr_eq(known, &own)));
+        let apart = frame.apart();
+        assert!(frame.deflated.is_some() && apart.deflated.is_none());
+        assert!(frame.clone().uncompressed().apart().deflated.is_some());
         for offer in offers.iter().map(String::as_str).chain([""]) {
             let plain = compressed(&frame.clone().uncompressed(), offer);
             assert!(plain.deflated.unwrap().parts().is_none());

@@ -92,7 +92,8 @@ impl Table {
         });
         if !target.volatile {
             let audience = Audience::Target(target.clone());
-            kept.append(now, audience, frame.clone(), &mut forgotten);
+            // What is made of it for those who are here would be kept with it.
+            kept.append(now, audience, frame.apart(), &mut forgotten);
         }
         // Frames hold bytes of users, which are dropped with no lock held.
         drop(kept);

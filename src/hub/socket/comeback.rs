@@ -174,16 +174,23 @@ impl Socket {
         else {
             return;
         };
-        let comeback = comeback.lock();
-        let Some(claimed) = &comeback.claimed else {
+        let claiming = comeback.lock();
+        let Some(claimed) = &claiming.claimed else {
             return;
         };
-        let (pid, data) = (comeback.pid, Arc::clone(&claimed.away.data));
-        drop(comeback);
-        history
-            .lock()
-            .sessions
-            .hold(pid, self.0.member.link.clone());
+        let (pid, data) = (claiming.pid, Arc::clone(&claimed.away.data));
+        drop(claiming);
+        let mut kept = history.lock();
+        let wanted = kept.sessions.knows(pid);
+        if wanted {
+            kept.sessions.hold(pid, self.0.member.link.clone());
+        }
+        drop(kept);
+        if !wanted {
+            // The server has disconnected it since it was claimed.
+            comeback.lock().revoked = true;
+            return;
+        }
         if let Some(Data { grant, .. }) = data.downcast_ref() {
             self.grant(grant.clone());
         }
@@ -250,12 +257,18 @@ impl Socket {
         };
         let pid = comeback.lock().pid;
         let mut forgotten = Forgotten::default();
-        let holder = history.lock().sessions.revoke(pid, &mut forgotten);
+        let mut kept = history.lock();
+        let holder = kept.sessions.revoke(pid, &mut forgotten);
+        let itself = holder.as_ref().is_some_and(|holder| self.is_behind(holder));
+        // While the history is locked it cannot be admitted.
+        comeback.lock().revoked |= itself;
+        drop(kept);
         drop(forgotten);
         match holder {
-            Some(holder) if self.is_behind(&holder) => comeback.lock().revoked = true,
-            Some(holder) => holder.disconnect(scope),
-            None => {}
+            // It has been admitted just before, or will not be.
+            Some(_) if itself && self.connected() => self.disconnect_from(scope),
+            Some(holder) if !itself => holder.disconnect(scope),
+            _ => {}
         }
     }
 

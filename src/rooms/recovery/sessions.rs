@@ -105,7 +105,11 @@ impl Sessions {
     pub(crate) fn revoke(&mut self, pid: Sid, forgotten: &mut Forgotten) -> Option<Arc<dyn Link>> {
         match self.places.get(&pid)? {
             Place::Held(link) => link.upgrade(),
-            Place::Claimed => None,
+            // Who has claimed it finds it gone.
+            Place::Claimed => {
+                self.places.remove(&pid);
+                None
+            }
             Place::Away(away) => {
                 self.away.remove(&(away.until, pid));
                 if let Some(Place::Away(away)) = self.places.remove(&pid) {
@@ -253,6 +257,24 @@ mod tests {
         sessions.end(id(1));
         assert!(!sessions.knows(id(1)));
         assert_eq!(what(&mut sessions, id(1), now), "nothing");
+    }
+
+    #[test]
+    fn who_is_not_wanted_any_more_is_gone_also_while_its_client_comes_for_it() {
+        let (now, mut forgotten) = (now(), Forgotten::default());
+        let mut sessions = Sessions::new(MINUTE, 10);
+        for claimed in [false, true] {
+            sessions.keep(id(1), away(now + MINUTE), &mut forgotten);
+            if claimed {
+                assert_eq!(what(&mut sessions, id(1), now), "away");
+            }
+            assert!(sessions.revoke(id(1), &mut forgotten).is_none());
+            assert!(!sessions.knows(id(1)));
+        }
+        let socket: Arc<dyn Link> = Arc::new(Nobody);
+        sessions.hold(id(1), Arc::downgrade(&socket));
+        assert!(sessions.revoke(id(1), &mut forgotten).is_some());
+        assert!(sessions.knows(id(1)), "it is here");
     }
 
     #[test]
