@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
-use tokio::task::yield_now;
-
 use crate::engine::Outbox;
 use crate::metrics::Counters;
+use crate::panics::guarded;
 use crate::sync::Lock;
 
 /// One task writes to so many connections. A broadcast to more has several, which the threads of the runtime share.
@@ -15,74 +13,113 @@ const PART: usize = 64;
 /// A list for more than so many is not kept when it is empty.
 const KEPT: usize = 16 * PART;
 
-/// The outboxes of a namespace that are promised to be written to their connections.
+/// The outboxes of a namespace that are promised to be written to their connections, by the place where these are served.
+///
+/// They are written there, and not where the broadcast was made: that may be a thread without a runtime, or one whose runtime
+/// runs nothing now.
 #[derive(Debug)]
 pub(super) struct Fanout {
-    promised: Lock<Promised>,
+    lanes: Lock<Vec<Lane>>,
     counters: Arc<Counters>,
 }
 
-#[derive(Debug, Default)]
-struct Promised {
+/// Of one place: there is one for each runtime, and most servers have one.
+#[derive(Debug)]
+struct Lane {
+    place: u64,
     outboxes: Vec<Arc<Outbox>>,
     /// A task is going to write them.
     begun: bool,
 }
 
+/// The lane of a place, made if it is not there.
+fn lane(lanes: &mut Vec<Lane>, place: u64) -> Option<&mut Lane> {
+    if lanes.iter().all(|lane| lane.place != place) {
+        lanes.push(Lane {
+            place,
+            outboxes: Vec::new(),
+            begun: false,
+        });
+    }
+    lanes.iter_mut().find(|lane| lane.place == place)
+}
+
 impl Fanout {
     pub(super) fn new(counters: Arc<Counters>) -> Arc<Self> {
-        let promised = Lock::default();
-        Arc::new(Self { promised, counters })
+        let lanes = Lock::default();
+        Arc::new(Self { lanes, counters })
     }
 
     /// Where a broadcast adds its promises.
     pub(super) const fn promises(self: &Arc<Self>) -> Promises<'_> {
         Promises {
-            outboxes: None,
+            first: None,
+            others: Vec::new(),
             fanout: self,
         }
     }
 
+    /// Takes what is promised of a place. It has to be written, or to come back.
+    fn take(&self, place: u64) -> Vec<Arc<Outbox>> {
+        let mut lanes = self.lanes.lock();
+        let lane = lane(&mut lanes, place);
+        lane.map(|lane| std::mem::take(&mut lane.outboxes))
+            .unwrap_or_default()
+    }
+
     /// Sees to it that these are written: soon, but behind the handlers that are ready to run. What they emit goes along.
-    fn begin(self: &Arc<Self>, mut outboxes: Vec<Arc<Outbox>>) {
-        let mut promised = self.promised.lock();
-        if promised.outboxes.is_empty() {
-            promised.outboxes = outboxes;
+    fn begin(self: &Arc<Self>, place: u64, mut outboxes: Vec<Arc<Outbox>>) {
+        // Of those that have closed there is nothing to be written.
+        let direct = outboxes.iter().rev().find_map(|outbox| outbox.direct());
+        let mut lanes = self.lanes.lock();
+        let Some(lane) = lane(&mut lanes, place) else {
+            return;
+        };
+        if lane.outboxes.is_empty() {
+            lane.outboxes = outboxes;
         } else {
-            promised.outboxes.append(&mut outboxes);
+            lane.outboxes.append(&mut outboxes);
         }
-        if std::mem::replace(&mut promised.begun, true) {
+        if std::mem::replace(&mut lane.begun, true) {
             return;
         }
-        drop(promised);
-        let all = All(Arc::clone(self));
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async {
-                yield_now().await;
-                drop(all);
-            });
+        drop(lanes);
+        let all = All(Arc::clone(self), place);
+        match direct {
+            Some(direct) => direct.run(Box::new(move || drop(all))),
+            None => drop(all),
         }
     }
 
-    fn write_all(&self) {
-        let mut promised = self.promised.lock();
-        promised.begun = false;
-        let mut list = std::mem::take(&mut promised.outboxes);
-        drop(promised);
-        let runtime = Handle::try_current();
+    fn write_all(&self, place: u64) {
+        let mut lanes = self.lanes.lock();
+        let mut list = Vec::new();
+        if let Some(lane) = lane(&mut lanes, place) {
+            lane.begun = false;
+            list = std::mem::take(&mut lane.outboxes);
+        }
+        drop(lanes);
         while list.len() > PART {
             let part = Part {
                 outboxes: list.split_off(list.len() - PART),
                 counters: Arc::clone(&self.counters),
             };
-            if let Ok(runtime) = &runtime {
-                runtime.spawn(async { drop(part) });
+            let mut outboxes = part.outboxes.iter();
+            match outboxes.find_map(|outbox| outbox.direct()) {
+                Some(direct) => direct.run(Box::new(move || drop(part))),
+                None => drop(part),
             }
         }
         write(&mut list, &self.counters);
-        let mut promised = self.promised.lock();
-        if promised.outboxes.capacity() == 0 && list.capacity() <= KEPT {
-            promised.outboxes = list;
+        let mut lanes = self.lanes.lock();
+        if lanes.len() > 1 {
+            // A place may be gone.
+            lanes.retain(|lane| lane.begun || !lane.outboxes.is_empty());
+        } else if let Some(lane) = lane(&mut lanes, place)
+            && lane.outboxes.capacity() == 0
+            && list.capacity() <= KEPT
+        {
+            lane.outboxes = list;
         }
     }
 }
@@ -90,9 +127,11 @@ impl Fanout {
 fn write(outboxes: &mut Vec<Arc<Outbox>>, counters: &Counters) {
     let (mut packets, mut bytes) = (0, 0);
     for outbox in outboxes.drain(..) {
-        let written = outbox.write_direct();
-        packets += written.packets;
-        bytes += written.bytes;
+        // Who waits for it to be written may have a waker that panics, which concerns none of the others.
+        if let Ok(written) = guarded(|| outbox.write_direct()) {
+            packets += written.packets;
+            bytes += written.bytes;
+        }
     }
     if packets > 0 {
         counters.add_sent(packets, bytes);
@@ -102,32 +141,47 @@ fn write(outboxes: &mut Vec<Arc<Outbox>>, counters: &Counters) {
 /// What a broadcast promises. It is kept also if that ends in the middle.
 pub(super) struct Promises<'a> {
     /// Behind those of others. Not asked for before there is one of its own: broadcasts of many threads would wait for each other.
-    outboxes: Option<Vec<Arc<Outbox>>>,
+    first: Option<(u64, Vec<Arc<Outbox>>)>,
+    /// Of other places than the first.
+    others: Vec<(u64, Vec<Arc<Outbox>>)>,
     fanout: &'a Arc<Fanout>,
 }
 
 impl Promises<'_> {
-    pub(super) fn add(&mut self, outbox: &Arc<Outbox>) {
-        let known = || std::mem::take(&mut self.fanout.promised.lock().outboxes);
-        let outboxes = self.outboxes.get_or_insert_with(known);
-        outboxes.push(Arc::clone(outbox));
+    pub(super) fn add(&mut self, place: u64, outbox: &Arc<Outbox>) {
+        let outbox = Arc::clone(outbox);
+        let fanout = self.fanout;
+        let (first, list) = self
+            .first
+            .get_or_insert_with(|| (place, fanout.take(place)));
+        if *first == place {
+            return list.push(outbox);
+        }
+        match self.others.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, list)) => list.push(outbox),
+            None => {
+                let mut list = fanout.take(place);
+                list.push(outbox);
+                self.others.push((place, list));
+            }
+        }
     }
 }
 
 impl Drop for Promises<'_> {
     fn drop(&mut self) {
-        if let Some(outboxes) = self.outboxes.take() {
-            self.fanout.begin(outboxes);
+        for (place, outboxes) in self.first.take().into_iter().chain(self.others.drain(..)) {
+            self.fanout.begin(place, outboxes);
         }
     }
 }
 
-/// Writes all that is promised when it is dropped: also if the runtime that was to do it is gone, or there is none.
-struct All(Arc<Fanout>);
+/// Writes all that is promised of a place when it is dropped: also if the runtime that was to do it is gone.
+struct All(Arc<Fanout>, u64);
 
 impl Drop for All {
     fn drop(&mut self) {
-        self.0.write_all();
+        self.0.write_all(self.1);
     }
 }
 

@@ -55,8 +55,9 @@ impl Memory {
 impl Adapter for Memory {
     fn broadcast(&self, target: &Target, frame: &Frame) -> Delivered {
         let mut promises = self.fanout.promises();
-        self.members
-            .deliver(target, frame, &mut |outbox| promises.add(outbox))
+        self.members.deliver(target, frame, &mut |place, outbox| {
+            promises.add(place, outbox)
+        })
     }
 
     fn broadcast_and_keep(
@@ -67,7 +68,7 @@ impl Adapter for Memory {
     ) -> Delivered {
         let now = Instant::now().into_std();
         let mut promises = self.fanout.promises();
-        let promise = &mut |outbox: &_| promises.add(outbox);
+        let promise = &mut |place, outbox: &_| promises.add(place, outbox);
         self.members
             .deliver_and_keep(history, target, now, make, promise)
     }

@@ -14,12 +14,13 @@ pub(crate) fn coalesce<'p, T>(
     pieces: impl IntoIterator<Item = &'p [u8]>,
     write: impl FnOnce(&[u8]) -> T,
 ) -> T {
-    let mut buffer = BUFFER.take();
+    // A thread that is ending has none any more.
+    let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
     buffer.clear();
     pieces
         .into_iter()
         .for_each(|piece| buffer.extend_from_slice(piece));
     let result = write(&buffer);
-    BUFFER.set(buffer);
+    let _ = BUFFER.try_with(|kept| kept.set(buffer));
     result
 }

@@ -175,8 +175,8 @@ impl Nsp {
         let observed = !handlers.outgoing.is_empty();
         let history = options
             .recovery
-            .map(|recovery| History::new(epoch(), recovery, observed, options.detection));
-        let members = Arc::new(Table::new(history));
+            .map(|recovery| History::new(epoch(), recovery, options.detection));
+        let members = Arc::new(Table::new(history, observed));
         let memory = Memory::new(
             Arc::clone(&members),
             options.max_rooms,

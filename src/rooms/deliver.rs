@@ -57,11 +57,14 @@ impl Table {
         &self,
         target: &Target,
         frame: &Frame,
-        promise: &mut impl FnMut(&Arc<Outbox>),
+        promise: &mut impl FnMut(u64, &Arc<Outbox>),
     ) -> Delivered {
+        // Before anything is promised: what listens may take its time.
+        if self.observed {
+            self.for_each(target, |member, _| member.observe(frame));
+        }
         let mut delivered = Delivered::default();
         self.for_each(target, |member, many| {
-            member.observe(frame);
             let pushed = member.queue(frame.clone(), target.volatile, many, promise);
             delivered.count(member, pushed);
         });
@@ -75,9 +78,9 @@ impl Table {
         target: &Target,
         now: Instant,
         make: &dyn Fn(Option<&str>) -> Frame,
-        promise: &mut impl FnMut(&Arc<Outbox>),
+        promise: &mut impl FnMut(u64, &Arc<Outbox>),
     ) -> Delivered {
-        if history.observed {
+        if self.observed {
             let frame = make(None);
             self.for_each(target, |member, _| member.observe(&frame));
         }
@@ -192,7 +195,7 @@ mod tests {
     }
 
     fn table(members: &[(&Arc<Member>, &[&str])]) -> Table {
-        let table = Table::new(None);
+        let table = Table::new(None, false);
         for (member, rooms) in members {
             table.insert(member);
             for room in *rooms {

@@ -111,20 +111,20 @@ impl Member {
     }
 
     /// Queues an event. If it goes to `many`, the tasks of connections that sleep are left asleep: their outboxes are handed to
-    /// `promise`, which sees to it that they are written.
+    /// `promise`, with the place where they are, which sees to it that they are written.
     pub(super) fn queue(
         &self,
         frame: Frame,
         volatile: bool,
         many: bool,
-        promise: &mut impl FnMut(&Arc<Outbox>),
+        promise: &mut impl FnMut(u64, &Arc<Outbox>),
     ) -> Pushed {
         if !many {
             return self.outbox.push(frame, volatile);
         }
-        let (pushed, is_promised) = self.outbox.push_direct(frame, volatile);
-        if is_promised {
-            promise(&self.outbox);
+        let (pushed, promised) = self.outbox.push_direct(frame, volatile);
+        if let Some(place) = promised {
+            promise(place, &self.outbox);
         }
         pushed
     }

@@ -28,6 +28,8 @@ pub(crate) struct Table {
     watchers: Watchers,
     /// What is kept for those who lose their connection.
     history: Option<Box<History>>,
+    /// Whether somebody wants to see what is emitted.
+    pub(crate) observed: bool,
 }
 
 /// Some of the rooms. Alone on its lines of the cache, so that threads at work in different rooms do not slow each other.
@@ -68,13 +70,14 @@ impl Members {
 }
 
 impl Table {
-    pub(crate) fn new(history: Option<History>) -> Self {
+    pub(crate) fn new(history: Option<History>, observed: bool) -> Self {
         Self {
             all: Lock::new(Members::default()),
             shards: Default::default(),
             hasher: RandomState::new(),
             watchers: Watchers::default(),
             history: history.map(Box::new),
+            observed,
         }
     }
 

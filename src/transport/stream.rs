@@ -1,6 +1,7 @@
 //! The bytes under a WebSocket: a TCP stream where that is what hyper has, which can be written to past its owner.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,11 +11,13 @@ use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
+use rustc_hash::FxHasher;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::engine::TryWrite;
+use crate::engine::Direct;
 
 pub(super) enum Stream {
     Tcp {
@@ -26,11 +29,18 @@ pub(super) enum Stream {
 }
 
 /// The half that is written to. To drop it closes nothing before the other half goes too.
-pub(super) struct TcpWriter(Option<OwnedWriteHalf>);
+pub(super) struct TcpWriter {
+    half: Option<OwnedWriteHalf>,
+    /// Where its connection is served.
+    runtime: Handle,
+}
 
 impl Stream {
     /// Takes a connection over from hyper, with what that has read of it already.
     pub(super) fn new(upgraded: Upgraded) -> (Self, Bytes) {
+        let Ok(runtime) = Handle::try_current() else {
+            return (Self::Other(TokioIo::new(upgraded)), Bytes::new());
+        };
         // As `axum::serve` has it, and as a connection of HTTP/1 alone.
         let found = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
             Ok(parts) => Ok((parts.io, parts.read_buf)),
@@ -39,24 +49,27 @@ impl Stream {
                 .map(|parts| (parts.io, parts.read_buf)),
         };
         match found {
-            Ok((io, read_already)) => (Self::tcp(io.into_inner()), read_already),
+            Ok((io, read_already)) => (Self::tcp(io.into_inner(), runtime), read_already),
             Err(upgraded) => (Self::Other(TokioIo::new(upgraded)), Bytes::new()),
         }
     }
 
-    fn tcp(stream: TcpStream) -> Self {
+    fn tcp(stream: TcpStream, runtime: Handle) -> Self {
         // Nagle's algorithm makes small messages that follow each other wait for the client's acknowledgement of the first. A
         // stream that is gone already says so when it is read.
         let _ = stream.set_nodelay(true);
         let (read, write) = stream.into_split();
-        let write = Arc::new(TcpWriter(Some(write)));
+        let write = Arc::new(TcpWriter {
+            half: Some(write),
+            runtime,
+        });
         Self::Tcp { read, write }
     }
 
     /// Where others may write, as long as the owner does not.
-    pub(super) fn direct(&self) -> Option<Arc<dyn TryWrite>> {
+    pub(super) fn direct(&self) -> Option<Arc<dyn Direct>> {
         match self {
-            Self::Tcp { write, .. } => Some(Arc::clone(write) as Arc<dyn TryWrite>),
+            Self::Tcp { write, .. } => Some(Arc::clone(write) as Arc<dyn Direct>),
             Self::Other(_) => None,
         }
     }
@@ -64,7 +77,7 @@ impl Stream {
 
 impl TcpWriter {
     fn half(&self) -> io::Result<&OwnedWriteHalf> {
-        self.0
+        self.half
             .as_ref()
             .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
@@ -87,15 +100,29 @@ impl TcpWriter {
     }
 }
 
-impl TryWrite for TcpWriter {
+impl Direct for TcpWriter {
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.half()?.try_write(bytes)
+    }
+
+    fn place(&self) -> u64 {
+        let mut hasher = FxHasher::default();
+        self.runtime.id().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn run(&self, work: Box<dyn FnOnce() + Send>) {
+        self.runtime.spawn(async move { work() });
+        if self.runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
+            // What is woken last on a thread waits for that thread, and no other takes it; so let that be this.
+            self.runtime.spawn(async {});
+        }
     }
 }
 
 impl Drop for TcpWriter {
     fn drop(&mut self) {
-        if let Some(half) = self.0.take() {
+        if let Some(half) = self.half.take() {
             // Else it would shut the connection down, by a call of its own just before it is closed.
             half.forget();
         }
@@ -161,11 +188,12 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             // Nobody else has it any more: the outbox is closed before.
-            Self::Tcp { write, .. } => match Arc::get_mut(write).and_then(|write| write.0.as_mut())
-            {
-                Some(half) => Pin::new(half).poll_shutdown(cx),
-                None => Poll::Ready(Ok(())),
-            },
+            Self::Tcp { write, .. } => {
+                match Arc::get_mut(write).and_then(|write| write.half.as_mut()) {
+                    Some(half) => Pin::new(half).poll_shutdown(cx),
+                    None => Poll::Ready(Ok(())),
+                }
+            }
             Self::Other(io) => Pin::new(io).poll_shutdown(cx),
         }
     }
@@ -182,7 +210,7 @@ mod tests {
         let (client, accepted) = tokio::join!(client, listener.accept());
         let (accepted, _) = accepted.unwrap();
         assert!(!accepted.nodelay().unwrap());
-        let Stream::Tcp { read, .. } = Stream::tcp(accepted) else {
+        let Stream::Tcp { read, .. } = Stream::tcp(accepted, Handle::current()) else {
             panic!("it is TCP");
         };
         assert!(read.as_ref().nodelay().unwrap());

@@ -204,7 +204,13 @@ impl WebSocket {
         cx: &mut Context<'_>,
     ) -> (Poll<io::Result<()>>, bool) {
         self.queue_pong();
-        self.writer.poll_outbox(&mut self.io, outbox, cx)
+        let mut polled = self.writer.poll_outbox(&mut self.io, outbox, cx);
+        // One that has found no room goes when what was before it has gone.
+        if polled.0.is_ready() && self.pong.is_some() {
+            self.queue_pong();
+            polled = self.writer.poll_outbox(&mut self.io, outbox, cx);
+        }
+        polled
     }
 
     /// What of the outbox has been written since this was last asked.
@@ -214,6 +220,8 @@ impl WebSocket {
 
     /// Writes what waits here.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.queue_pong();
+        ready!(self.writer.poll_own(&mut self.io, cx))?;
         self.queue_pong();
         self.writer.poll_own(&mut self.io, cx)
     }

@@ -292,7 +292,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::TryWrite;
+    use crate::engine::Direct;
     use crate::protocol::EncodedArgs;
     use crate::protocol::socket_io::{EncodedPacket, Kind};
 
@@ -367,7 +367,15 @@ mod tests {
         }
     }
 
-    impl TryWrite for Shared {
+    impl Direct for Shared {
+        fn place(&self) -> u64 {
+            0
+        }
+
+        fn run(&self, work: Box<dyn FnOnce() + Send>) {
+            work();
+        }
+
         fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
             let cx = &mut Context::from_waker(Waker::noop());
             match self.with(|io| io.poll_write(cx, bytes)) {

@@ -146,20 +146,18 @@ async fn a_burst_in_one_handler_and_one_of_several_handlers_arrive_in_order() {
 #[tokio::test]
 async fn a_thread_without_a_runtime_may_emit_to_many() {
     let (_server, io, mut clients) = room(200, |builder| builder).await;
-    let before = io.metrics().sent_packets;
     let emitted = std::thread::spawn({
         let io = io.clone();
         move || io.emit("n", 1).ok()
     });
     assert!(emitted.join().unwrap());
-    assert_eq!(io.metrics().sent_packets, before + 200, "at once");
     for client in &mut clients {
         assert_eq!(client.text().await, r#"42["n",1]"#);
     }
 }
 
 #[tokio::test]
-async fn what_a_runtime_that_ends_has_promised_is_written() {
+async fn a_runtime_that_ends_at_once_may_emit_to_many() {
     let (_server, io, mut clients) = room(20, |builder| builder).await;
     let emitted = std::thread::spawn({
         let io = io.clone();
@@ -188,4 +186,135 @@ async fn what_is_emitted_before_a_thread_blocks_in_place_does_not_wait_for_it() 
     }
     heard.send(()).unwrap();
     within("the end", emitting).await.unwrap();
+}
+
+/// A job that has a runtime of its own, which runs nothing but the job.
+#[tokio::test]
+async fn a_runtime_that_runs_nothing_now_holds_up_nobody() {
+    let (_server, io, mut clients) = room(20, |builder| builder).await;
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let (emitted, has_emitted) = tokio::sync::oneshot::channel();
+    let job = std::thread::spawn({
+        let io = io.clone();
+        move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let runtime = runtime.unwrap();
+            runtime.block_on(async { io.to("all").emit("n", 0) });
+            emitted.send(()).unwrap();
+            let _ = stopped.recv();
+        }
+    });
+    has_emitted.await.unwrap();
+    io.to("all").emit("n", 1);
+    for client in &mut clients {
+        assert_eq!(client.text().await, r#"42["n",0]"#);
+        assert_eq!(client.text().await, r#"42["n",1]"#);
+    }
+    drop(stop);
+    job.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_thread_that_is_busy_holds_up_nobody() {
+    let (_server, io, mut clients) = room(20, |builder| builder).await;
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    // One that has emitted itself, and one that another has left behind.
+    let busy = tokio::spawn({
+        let io = io.clone();
+        async move {
+            io.to("all").emit("n", 0);
+            let _ = stopped.recv();
+        }
+    });
+    for client in &mut clients {
+        assert_eq!(client.text().await, r#"42["n",0]"#);
+    }
+    let io = io.clone();
+    tokio::spawn(async move { io.to("all").emit("n", 1).ok() });
+    for client in &mut clients {
+        assert_eq!(client.text().await, r#"42["n",1]"#);
+    }
+    drop(stop);
+    within("the end", busy).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_thread_that_ends_with_its_runtime_may_emit_to_many() {
+    thread_local! {
+        static RUNTIME: tokio::runtime::Runtime =
+            tokio::runtime::Builder::new_current_thread().build().unwrap();
+    }
+    let (_server, io, mut clients) = room(20, |builder| builder).await;
+    let emitted = std::thread::spawn({
+        let io = io.clone();
+        move || RUNTIME.with(|runtime| runtime.block_on(async { io.emit("n", 0).ok() }))
+    });
+    assert!(emitted.join().unwrap());
+    io.emit("n", 1);
+    for client in &mut clients {
+        assert_eq!(client.text().await, r#"42["n",0]"#);
+        assert_eq!(client.text().await, r#"42["n",1]"#);
+    }
+}
+
+#[tokio::test]
+async fn a_waker_that_panics_concerns_no_other() {
+    struct Panics;
+
+    impl std::task::Wake for Panics {
+        fn wake(self: std::sync::Arc<Self>) {
+            panic!("on purpose");
+        }
+    }
+
+    let limits = |builder: SocketIoBuilder| builder.max_outbox_packets(4);
+    let (_server, io, mut clients) = room(20, limits).await;
+    for n in 0..3 {
+        io.emit("n", n);
+    }
+    let sockets: Vec<_> = io.of("/").fetch_sockets().await.unwrap();
+    let socket = io.socket(sockets[0].id()).unwrap();
+    let mut flushed = Box::pin(async move { socket.flushed().await });
+    let waker = std::sync::Arc::new(Panics).into();
+    let cx = &mut std::task::Context::from_waker(&waker);
+    assert!(flushed.as_mut().poll(cx).is_pending());
+    for client in &mut clients {
+        for n in 0..3 {
+            assert_eq!(client.text().await, format!(r#"42["n",{n}]"#));
+        }
+    }
+    io.emit("n", 3);
+    for client in &mut clients {
+        assert_eq!(client.text().await, r#"42["n",3]"#);
+    }
+    drop(flushed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn who_listens_to_what_is_emitted_holds_up_no_other_broadcast() {
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let stopped = std::sync::Mutex::new(stopped);
+    let namespace =
+        Namespace::new().on_any_outgoing(move |outgoing: &axum_socketio::Outgoing<'_>| {
+            if outgoing.event == "slow" {
+                let _ = stopped.lock().unwrap().recv();
+            }
+        });
+    let io = SocketIo::builder().namespace("/", namespace).build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(Ws::joined(server.addr).await);
+    }
+    let slow = tokio::task::spawn_blocking({
+        let io = io.clone();
+        move || io.emit("slow", 1).ok()
+    });
+    tokio::task::yield_now().await;
+    io.emit("n", 1);
+    for client in &mut clients {
+        assert_eq!(client.text().await, r#"42["n",1]"#);
+    }
+    drop(stop);
+    assert!(within("the end", slow).await.unwrap());
 }

@@ -14,10 +14,19 @@ thread_local! {
     static GONE: Cell<VecDeque<Frame>> = const { Cell::new(VecDeque::new()) };
 }
 
+/// One frame that is longer than this is left to the connection's task: the lock is held while it is written.
+const LONGEST: usize = 64 * 1024;
+
 /// A transport that takes bytes from whoever has some, and does not wait.
-pub(crate) trait TryWrite: fmt::Debug + Send + Sync {
+pub(crate) trait Direct: fmt::Debug + Send + Sync {
     /// Writes what is taken at once, which may be less than all. An error where that is nothing.
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Where its connection is served: the same number for all that are served by one runtime.
+    fn place(&self) -> u64;
+
+    /// Runs something there soon, behind what is ready to run; here and now if there is nothing left of that place.
+    fn run(&self, work: Box<dyn FnOnce() + Send>);
 }
 
 impl State {
@@ -35,7 +44,8 @@ impl State {
         };
         let sent = if self.packets == 1 {
             let only = self.front().and_then(Frame::only_chunk);
-            only.map(|chunk| direct.try_write(chunk))
+            let short = only.filter(|chunk| chunk.len() <= LONGEST);
+            short.map(|chunk| direct.try_write(chunk))
         } else {
             let add = |sum, frame: &Frame| Some(sum + frame.only_chunk()?.len());
             let fits = frames().try_fold(0, add).is_some_and(|sum| sum <= COALESCE);
@@ -76,29 +86,33 @@ impl State {
 
 impl Outbox {
     /// From now on, what is queued may be written [past](Self::write_direct) the writer while that sleeps.
-    pub(crate) fn set_direct(&self, direct: Arc<dyn TryWrite>) {
+    pub(crate) fn set_direct(&self, direct: Arc<dyn Direct>) {
         let mut state = self.state.lock();
         if !state.closed {
+            state.place = direct.place();
             state.direct = Some(direct);
         }
     }
 
-    /// Queues a frame. Says whether the caller has to see to it that it is [written](Self::write_direct): then the writer
-    /// sleeps, and has not been woken.
-    pub(crate) fn push_direct(&self, frame: Frame, volatile: bool) -> (Pushed, bool) {
+    /// Where it may be written to so, if it is not closed.
+    pub(crate) fn direct(&self) -> Option<Arc<dyn Direct>> {
+        self.state.lock().direct.clone()
+    }
+
+    /// Queues a frame. Gives the [place](Direct::place) if the caller has to see to it that it is [written](Self::write_direct)
+    /// there: then the writer sleeps, and has not been woken.
+    pub(crate) fn push_direct(&self, frame: Frame, volatile: bool) -> (Pushed, Option<u64>) {
+        let plain = frame.only_chunk().is_some();
         let mut state = match self.accept(frame, volatile) {
             Ok(state) => state,
-            Err(refused) => return (refused, false),
+            Err(refused) => return (refused, None),
         };
-        if state.promised {
-            return (Pushed::Queued, false);
-        }
-        state.promised = state.may_be_direct();
-        let promised = state.promised;
-        if !promised {
+        if !plain || !state.may_be_direct() {
             Self::wake(state);
+            return (Pushed::Queued, None);
         }
-        (Pushed::Queued, promised)
+        let known = std::mem::replace(&mut state.promised, true);
+        (Pushed::Queued, (!known).then_some(state.place))
     }
 
     /// Writes what is queued, in place of the writer. Wakes it where that cannot be, or not all has been taken.
@@ -119,7 +133,7 @@ impl Outbox {
         let mut rest = if state.rest.is_empty() {
             VecDeque::new()
         } else {
-            GONE.take()
+            GONE.try_with(Cell::take).unwrap_or_default()
         };
         let first = state.take_out(written.packets, &mut rest);
         state.stalled = state.begun > 0;
@@ -136,7 +150,8 @@ impl Outbox {
         if rest.capacity() > 0 {
             rest.clear();
             give_back(&mut rest);
-            GONE.set(rest);
+            // On a thread that is ending it is just dropped.
+            let _ = GONE.try_with(|gone| gone.set(rest));
         }
         written
     }

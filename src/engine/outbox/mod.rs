@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-pub(crate) use direct::TryWrite;
+pub(crate) use direct::Direct;
 pub use outcome::{EmitError, Queued};
 pub(crate) use outcome::{Pushed, Written};
 
@@ -40,7 +40,9 @@ struct State {
     /// How many bytes of the first frame have been written past the writer.
     begun: usize,
     /// Where that can be done while the writer sleeps.
-    direct: Option<Arc<dyn TryWrite>>,
+    direct: Option<Arc<dyn Direct>>,
+    /// Of these, the place.
+    place: u64,
     /// The writer's, while it sleeps.
     waker: Option<Waker>,
     /// The first frame stands apart so that a lone message allocates nothing.

@@ -267,7 +267,15 @@ struct Slot {
     taken: Lock<Vec<Vec<u8>>>,
 }
 
-impl TryWrite for Slot {
+impl Direct for Slot {
+    fn place(&self) -> u64 {
+        7
+    }
+
+    fn run(&self, work: Box<dyn FnOnce() + Send>) {
+        work();
+    }
+
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         let takes = self.takes.lock().pop_front().unwrap_or(usize::MAX);
         if takes == 0 {
@@ -284,7 +292,7 @@ fn asleep(takes: &[usize]) -> (Outbox, Arc<Slot>, Arc<Count>) {
     let (outbox, count) = (Outbox::new(4, 100_000), Arc::new(Count::default()));
     let line = Arc::new(Slot::default());
     line.takes.lock().extend(takes);
-    outbox.set_direct(Arc::clone(&line) as Arc<dyn TryWrite>);
+    outbox.set_direct(Arc::clone(&line) as Arc<dyn Direct>);
     assert!(!outbox.register(&Waker::from(Arc::clone(&count))));
     (outbox, line, count)
 }
@@ -299,13 +307,16 @@ fn what_is_queued_while_the_writer_sleeps_is_written_at_once_and_wakes_nobody() 
     let names = ["/a", "/b", "/c"];
     let promised = names.map(|name| outbox.push_direct(named(name), false));
     let queued = Pushed::Queued;
-    assert_eq!(promised, [(queued, true), (queued, false), (queued, false)]);
+    assert_eq!(
+        promised,
+        [(queued, Some(7)), (queued, None), (queued, None)]
+    );
     assert_eq!(outbox.queued().packets, 3);
     assert_eq!(outbox.write_direct().packets, 3);
     let all = names.map(|name| chunk(&named(name))).concat();
     assert_eq!(*line.taken.lock(), [all]);
     assert_eq!(outbox.queued(), Queued::default());
-    assert_eq!(outbox.push_direct(named("/d"), true), (queued, true));
+    assert_eq!(outbox.push_direct(named("/d"), true), (queued, Some(7)));
     assert_eq!(outbox.write_direct().packets, 1);
     assert_eq!(outbox.write_direct().packets, 0, "nothing is left");
     assert_eq!(line.taken.lock().len(), 2);
@@ -339,11 +350,11 @@ fn while_the_transport_is_stalled_nothing_is_written_past_the_writer() {
     assert!(!outbox.register(Waker::noop()) || !outbox.register(Waker::noop()));
     assert_eq!(
         outbox.push_direct(named("/b"), false),
-        (Pushed::Queued, false)
+        (Pushed::Queued, None)
     );
     assert_eq!(
         outbox.push_direct(named("/c"), true),
-        (Pushed::Dropped, false)
+        (Pushed::Dropped, None)
     );
     assert_eq!(outbox.write_direct().packets, 0);
     assert_eq!(line.taken.lock().concat().len(), 3);
@@ -358,7 +369,7 @@ fn who_is_awake_writes_by_itself() {
     assert_eq!(outbox.write_direct().packets, 0);
     assert_eq!(
         outbox.push_direct(named("/b"), false),
-        (Pushed::Queued, false)
+        (Pushed::Queued, None)
     );
     assert!(line.taken.lock().is_empty());
     assert_eq!(take(&outbox), 2);
@@ -390,6 +401,11 @@ fn what_has_attachments_or_is_too_much_is_left_to_the_writer() {
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
         assert_eq!(take(&outbox), frames.len());
     }
+    let (outbox, line, count) = asleep(&[]);
+    assert_eq!(outbox.push_direct(binary(), false), (Pushed::Queued, None));
+    assert_eq!(count.0.load(Ordering::Relaxed), 1, "at once");
+    assert_eq!(take(&outbox), 1);
+    assert!(line.taken.lock().is_empty());
     let (outbox, line, _) = asleep(&[]);
     outbox.push_direct(long(), false);
     assert_eq!(outbox.write_direct().packets, 1);

@@ -314,7 +314,7 @@ impl Socket {
         how: How,
     ) -> Result<bool, EmitError> {
         let connected = self.connected();
-        if history.observed && connected {
+        if self.0.nsp.members.observed && connected {
             self.0
                 .member
                 .observe(&frame_at(args, self.namespace(), None));
@@ -350,7 +350,7 @@ impl Socket {
         args: EncodedArgs,
         how: How,
     ) -> Result<(), EmitError> {
-        if history.observed && self.connected() {
+        if self.0.nsp.members.observed && self.connected() {
             self.0
                 .member
                 .observe(&frame_at(&args, self.namespace(), None));

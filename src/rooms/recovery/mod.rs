@@ -22,8 +22,6 @@ pub(crate) use sessions::{Away, Claim, Sessions};
 #[derive(Debug)]
 pub(crate) struct History {
     pub(crate) options: Recovery,
-    /// Whether somebody wants to see what is emitted.
-    pub(crate) observed: bool,
     kept: Lock<Kept>,
 }
 
@@ -62,19 +60,13 @@ pub(crate) struct Forgotten {
 
 impl History {
     /// `detection` is how long it takes to notice that a connection is lost: what was sent meanwhile is missed too.
-    pub(crate) fn new(
-        epoch: [u8; Log::EPOCH],
-        mut options: Recovery,
-        observed: bool,
-        detection: Duration,
-    ) -> Self {
+    pub(crate) fn new(epoch: [u8; Log::EPOCH], mut options: Recovery, detection: Duration) -> Self {
         options.max_duration = options.max_duration.min(FOREVER);
         let keep = options.max_duration.saturating_add(detection);
         let log = Log::new(epoch, options.max_packets, options.max_bytes, keep);
         let sessions = Sessions::new(options.max_duration, options.max_sessions);
         Self {
             options,
-            observed,
             kept: Lock::new(Kept { log, sessions }),
         }
     }
