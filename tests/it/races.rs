@@ -462,3 +462,40 @@ fn a_value_that_is_replaced_may_look_at_its_socket_when_it_is_dropped() {
     });
     assert_eq!(wait.recv_timeout(Duration::from_secs(60)), Ok(()));
 }
+
+#[test]
+fn a_post_whose_connection_is_gone_with_its_runtime_is_answered() {
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use tower::ServiceExt;
+
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap()
+    };
+    let (one, other) = (runtime(), runtime());
+    let io = SocketIo::builder().namespace("/", echo().0).build();
+    let ask = |method: &str, target: &str, body: Body| {
+        let request = Request::builder().method(method).uri(target);
+        io.service().oneshot(request.body(body).unwrap())
+    };
+    let open = one.block_on(async {
+        let target = "/socket.io/?EIO=4&transport=polling";
+        let open = ask("GET", target, Body::empty()).await.unwrap();
+        let open = axum::body::to_bytes(open.into_body(), 1000).await.unwrap();
+        String::from_utf8(open.to_vec()).unwrap()
+    });
+    let sid = open.split('"').nth(3).unwrap();
+    let target = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+    other.block_on(async {
+        let (rest, body) = tokio::sync::oneshot::channel::<Result<&str, Infallible>>();
+        let body = futures_util::stream::once(async { body.await.unwrap() });
+        let mut post = Box::pin(ask("POST", &target, Body::from_stream(body)));
+        assert!(futures_util::poll!(post.as_mut()).is_pending());
+        let dropped = tokio::task::spawn_blocking(move || drop(one));
+        dropped.await.unwrap();
+        rest.send(Ok("40")).unwrap();
+        let answer = within("an answer", post).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    });
+}

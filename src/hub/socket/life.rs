@@ -31,7 +31,8 @@ pub(crate) enum Connected {
     Yes,
     /// It is over already.
     Over,
-    /// Meanwhile not all is kept any more that its client has missed: it can only be a new socket.
+    /// Meanwhile not all is kept any more that its client has missed, or the server does not want it back: it can only be a new
+    /// socket.
     Outdated,
 }
 
