@@ -1,8 +1,10 @@
 //! What users register, before it runs.
 
 mod handshake;
+mod limits;
 mod namespace;
 mod server;
+mod timeouts;
 
 pub use namespace::Namespace;
 pub use server::SocketIoBuilder;

@@ -17,9 +17,6 @@ use crate::metrics::Counters;
 use crate::protocol::socket_io::{Codec, Limits, Parser};
 use crate::rooms::Recovery;
 
-/// As good as for ever: what a longer time would be added to has no place for the sum.
-const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-
 /// Builds a [`SocketIo`]: namespaces and options. Every option has a default that suits most.
 ///
 /// ```
@@ -35,7 +32,7 @@ const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 pub struct SocketIoBuilder<S = ()> {
     namespaces: Vec<(String, Namespace<S>)>,
     pub(super) settings: Settings,
-    options: NspOptions,
+    pub(super) options: NspOptions,
     pub(super) hooks: Hooks,
     pub(super) allow: Option<MakeAllow<S>>,
 }
@@ -150,68 +147,6 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// How long after the handshake, and after each answer, the next ping is sent. Default: 25 s. Node's `pingInterval`.
-    pub fn ping_interval(mut self, interval: Duration) -> Self {
-        self.settings.engine.ping_interval = interval.min(FOREVER);
-        self
-    }
-
-    /// How long a client may take to answer a ping before it is disconnected with `ping timeout`. Default: 20 s. Node's
-    /// `pingTimeout`. Sent to the client in the handshake, in milliseconds, rounded up. While a message or a body is not
-    /// complete, each further part of it counts as an answer.
-    pub fn ping_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.ping_timeout = timeout.min(FOREVER);
-        self
-    }
-
-    /// How long an upgrade from polling to WebSocket may take; a late one is given up and polling goes on. Default: 10 s.
-    /// Node's `upgradeTimeout`.
-    pub fn upgrade_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.upgrade_timeout = timeout.min(FOREVER);
-        self
-    }
-
-    /// How long a connection may stay without having joined a namespace. Default: 45 s. Node's `connectTimeout`.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.connect_timeout = timeout.min(FOREVER);
-        self
-    }
-
-    /// The largest WebSocket message and the largest body of a polling request, in bytes. Default: 1,000,000. Node's
-    /// `maxHttpBufferSize`. Sent to the client in the handshake as `maxPayload`.
-    pub fn max_payload(mut self, bytes: usize) -> Self {
-        self.settings.engine.max_payload = bytes;
-        self
-    }
-
-    /// How many packets may wait for one client. Past it, `emit` answers [`EmitError::Full`](crate::EmitError::Full).
-    /// Default: 10,000. Node has no limit.
-    ///
-    /// While more than half of it waits, the client's next events wait too. What the protocol owes, such as
-    /// acknowledgements, is queued beyond the limit.
-    pub fn max_outbox_packets(mut self, packets: usize) -> Self {
-        self.settings.engine.max_outbox_packets = packets.max(1);
-        self
-    }
-
-    /// How many bytes may wait for one client. A single packet of any size is taken. Default: 16 MiB. Node has no limit.
-    pub fn max_outbox_bytes(mut self, bytes: usize) -> Self {
-        self.settings.engine.max_outbox_bytes = bytes;
-        self
-    }
-
-    /// How long a client's outbox may stay full before it is disconnected with `slow client`. Default: 10 s.
-    pub fn slow_client_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.slow_client_timeout = timeout.min(FOREVER);
-        self
-    }
-
-    /// How long a session that is being closed waits for its client to fetch what is left. Default: 30 s, as in Node.
-    pub fn close_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.close_timeout = timeout.min(FOREVER);
-        self
-    }
-
     /// Which transports are served. Default: both. Node's `transports`.
     pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
         self.settings.engine.transports = transports.into_iter().collect();
@@ -222,13 +157,6 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// start stays possible. Node's `allowUpgrades`.
     pub fn allow_upgrades(mut self, allow: bool) -> Self {
         self.settings.engine.allow_upgrades = allow;
-        self
-    }
-
-    /// How long the auth of a client may be, in bytes of JSON: it is kept with its socket. Default: 64 KiB. Who brings more is
-    /// refused with `{"message":"auth is too long"}`.
-    pub fn max_auth_len(mut self, bytes: usize) -> Self {
-        self.settings.max_auth_len = bytes;
         self
     }
 
@@ -261,83 +189,6 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// How many binary attachments a packet may have. Default: 10, as in Node.
-    pub fn max_attachments(mut self, attachments: usize) -> Self {
-        self.settings.limits.max_attachments = attachments;
-        self
-    }
-
-    /// How long the name of a namespace may be, in bytes. Default: 256. Longer ones close the connection.
-    pub fn max_namespace_len(mut self, bytes: usize) -> Self {
-        self.settings.limits.max_nsp_len = bytes;
-        self
-    }
-
-    /// How long the name of an event may be, in bytes. Default: 256. Longer ones close the connection.
-    pub fn max_event_len(mut self, bytes: usize) -> Self {
-        self.settings.limits.max_event_len = bytes;
-        self
-    }
-
-    /// How many namespaces one connection may join. Default: 64. One more closes it.
-    pub fn max_namespaces(mut self, namespaces: usize) -> Self {
-        self.settings.max_namespaces = namespaces.max(1);
-        self
-    }
-
-    /// How many [dynamic namespaces](Self::namespace) of one pattern may be there at a time. Default: 10,000. A client that asks
-    /// for one more is refused with `Too many namespaces`. Node has no limit.
-    pub fn max_dynamic_namespaces(mut self, namespaces: usize) -> Self {
-        self.settings.max_dynamic_namespaces = namespaces;
-        self
-    }
-
-    /// How many rooms one socket may join, not counting that of its own id. Default: 1,024.
-    pub fn max_rooms(mut self, rooms: usize) -> Self {
-        self.options.max_rooms = rooms;
-        self
-    }
-
-    /// How long the name of a room may be that a socket joins, in bytes. Default: 1,024.
-    pub fn max_room_len(mut self, bytes: usize) -> Self {
-        self.options.max_room_len = bytes;
-        self
-    }
-
-    /// How many handlers of one socket may be under way, in namespaces that do not say so themselves. Default: 64.
-    ///
-    /// See [`Namespace::max_pending`].
-    pub fn max_pending(mut self, handlers: usize) -> Self {
-        self.options.max_pending = handlers.max(1);
-        self
-    }
-
-    /// How many packets of one connection may wait for handlers to go on: for a connect handler to return, for an
-    /// extractor that waits, for one of [`max_pending`](Self::max_pending) handlers to end, for the client to read what was
-    /// sent to it. Default: 1,024.
-    ///
-    /// When there are so many, or when they need as much memory as [`max_payload`](Self::max_payload), the connection is not
-    /// read from until some have gone on: that is the back-pressure. While an acknowledgement of the client is awaited, twice
-    /// as much is read: it may lie behind events that wait for the handler which awaits it. A client is not blamed for a
-    /// pong that was not read, unless it stays unread for longer than `ping_interval` and twice `ping_timeout`.
-    pub fn max_queued(mut self, packets: usize) -> Self {
-        self.settings.max_queued = packets.max(1);
-        self
-    }
-
-    /// How many handlers of one connection may be under way, over all its namespaces, middleware and the handlers of connects
-    /// and disconnects included. When there are so many, events and CONNECTs wait. Default: 1,024.
-    pub fn max_handlers(mut self, handlers: usize) -> Self {
-        self.settings.max_handlers = handlers.max(1);
-        self
-    }
-
-    /// How long `emit_with_ack` waits unless told otherwise. Default: 5 s.
-    pub fn ack_timeout(mut self, timeout: Duration) -> Self {
-        self.options.ack_timeout = timeout.min(FOREVER);
-        self
-    }
-
     /// The shape of acknowledgements. Default: [`AckFormat::Value`].
     pub fn ack_format(mut self, format: AckFormat) -> Self {
         self.options.ack_format = format;
@@ -354,18 +205,6 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// Makes this server one of several in this process that act as one; see [`LocalCluster`].
     pub fn cluster(mut self, cluster: &LocalCluster) -> Self {
         self.options.cluster = Some(cluster.clone());
-        self
-    }
-
-    /// Over how long a time [`SocketIo::graceful`] spreads the closing of connections. Default: 5 s.
-    pub fn drain_window(mut self, window: Duration) -> Self {
-        self.settings.drain_window = window.min(FOREVER);
-        self
-    }
-
-    /// How long [`SocketIo::graceful`] and [`SocketIo::closed`] wait for handlers to end. Default: 30 s.
-    pub fn drain_limit(mut self, limit: Duration) -> Self {
-        self.settings.drain_limit = limit.min(FOREVER);
         self
     }
 }

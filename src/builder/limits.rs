@@ -1,0 +1,106 @@
+//! The options that bound what a client can make the server keep.
+
+use super::SocketIoBuilder;
+
+impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
+    /// The largest WebSocket message and the largest body of a polling request, in bytes. Default: 1,000,000. Node's
+    /// `maxHttpBufferSize`. Sent to the client in the handshake as `maxPayload`.
+    pub fn max_payload(mut self, bytes: usize) -> Self {
+        self.settings.engine.max_payload = bytes;
+        self
+    }
+
+    /// How many packets may wait for one client. Past it, `emit` answers [`EmitError::Full`](crate::EmitError::Full).
+    /// Default: 10,000. Node has no limit.
+    ///
+    /// While more than half of it waits, the client's next events wait too. What the protocol owes, such as
+    /// acknowledgements, is queued beyond the limit.
+    pub fn max_outbox_packets(mut self, packets: usize) -> Self {
+        self.settings.engine.max_outbox_packets = packets.max(1);
+        self
+    }
+
+    /// How many bytes may wait for one client. A single packet of any size is taken. Default: 16 MiB. Node has no limit.
+    pub fn max_outbox_bytes(mut self, bytes: usize) -> Self {
+        self.settings.engine.max_outbox_bytes = bytes;
+        self
+    }
+
+    /// How long the auth of a client may be, in bytes of JSON: it is kept with its socket. Default: 64 KiB. Who brings more is
+    /// refused with `{"message":"auth is too long"}`.
+    pub fn max_auth_len(mut self, bytes: usize) -> Self {
+        self.settings.max_auth_len = bytes;
+        self
+    }
+
+    /// How many binary attachments a packet may have. Default: 10, as in Node.
+    pub fn max_attachments(mut self, attachments: usize) -> Self {
+        self.settings.limits.max_attachments = attachments;
+        self
+    }
+
+    /// How long the name of a namespace may be, in bytes. Default: 256. Longer ones close the connection.
+    pub fn max_namespace_len(mut self, bytes: usize) -> Self {
+        self.settings.limits.max_nsp_len = bytes;
+        self
+    }
+
+    /// How long the name of an event may be, in bytes. Default: 256. Longer ones close the connection.
+    pub fn max_event_len(mut self, bytes: usize) -> Self {
+        self.settings.limits.max_event_len = bytes;
+        self
+    }
+
+    /// How many namespaces one connection may join. Default: 64. One more closes it.
+    pub fn max_namespaces(mut self, namespaces: usize) -> Self {
+        self.settings.max_namespaces = namespaces.max(1);
+        self
+    }
+
+    /// How many [dynamic namespaces](Self::namespace) of one pattern may be there at a time. Default: 10,000. A client that asks
+    /// for one more is refused with `Too many namespaces`. Node has no limit.
+    pub fn max_dynamic_namespaces(mut self, namespaces: usize) -> Self {
+        self.settings.max_dynamic_namespaces = namespaces;
+        self
+    }
+
+    /// How many rooms one socket may join, not counting that of its own id. Default: 1,024.
+    pub fn max_rooms(mut self, rooms: usize) -> Self {
+        self.options.max_rooms = rooms;
+        self
+    }
+
+    /// How long the name of a room may be that a socket joins, in bytes. Default: 1,024.
+    pub fn max_room_len(mut self, bytes: usize) -> Self {
+        self.options.max_room_len = bytes;
+        self
+    }
+
+    /// How many handlers of one socket may be under way, in namespaces that do not say so themselves. Default: 64.
+    ///
+    /// See [`Namespace::max_pending`].
+    pub fn max_pending(mut self, handlers: usize) -> Self {
+        self.options.max_pending = handlers.max(1);
+        self
+    }
+
+    /// How many packets of one connection may wait for handlers to go on: for a connect handler to return, for an
+    /// extractor that waits, for one of [`max_pending`](Self::max_pending) handlers to end, for the client to read what was
+    /// sent to it. Default: 1,024.
+    ///
+    /// When there are so many, or when they need as much memory as [`max_payload`](Self::max_payload), the connection is not
+    /// read from until some have gone on: that is the back-pressure. While an acknowledgement of the client is awaited, twice
+    /// as much is read: it may lie behind events that wait for the handler which awaits it. A client is not blamed for a
+    /// pong that was not read, unless it stays unread for longer than `ping_interval` and twice `ping_timeout`.
+    pub fn max_queued(mut self, packets: usize) -> Self {
+        self.settings.max_queued = packets.max(1);
+        self
+    }
+
+    /// How many handlers of one connection may be under way, over all its namespaces, middleware and the handlers of connects
+    /// and disconnects included. When there are so many, events and CONNECTs wait. Default: 1,024.
+    pub fn max_handlers(mut self, handlers: usize) -> Self {
+        self.settings.max_handlers = handlers.max(1);
+        self
+    }
+}

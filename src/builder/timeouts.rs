@@ -1,0 +1,67 @@
+//! The options for how long the server waits.
+
+use std::time::Duration;
+
+use super::SocketIoBuilder;
+
+/// Longer durations would overflow `Instant`.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
+    /// How long after the handshake, and after each answer, the next ping is sent. Default: 25 s. Node's `pingInterval`.
+    pub fn ping_interval(mut self, interval: Duration) -> Self {
+        self.settings.engine.ping_interval = interval.min(FOREVER);
+        self
+    }
+
+    /// How long a client may take to answer a ping before it is disconnected with `ping timeout`. Default: 20 s. Node's
+    /// `pingTimeout`. Sent to the client in the handshake, in milliseconds, rounded up. While a message or a body is not
+    /// complete, each further part of it counts as an answer.
+    pub fn ping_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.engine.ping_timeout = timeout.min(FOREVER);
+        self
+    }
+
+    /// How long an upgrade from polling to WebSocket may take; a late one is given up and polling goes on. Default: 10 s.
+    /// Node's `upgradeTimeout`.
+    pub fn upgrade_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.engine.upgrade_timeout = timeout.min(FOREVER);
+        self
+    }
+
+    /// How long a connection may stay without having joined a namespace. Default: 45 s. Node's `connectTimeout`.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.engine.connect_timeout = timeout.min(FOREVER);
+        self
+    }
+
+    /// How long a client's outbox may stay full before it is disconnected with `slow client`. Default: 10 s.
+    pub fn slow_client_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.engine.slow_client_timeout = timeout.min(FOREVER);
+        self
+    }
+
+    /// How long a session that is being closed waits for its client to fetch what is left. Default: 30 s, as in Node.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.engine.close_timeout = timeout.min(FOREVER);
+        self
+    }
+
+    /// How long `emit_with_ack` waits unless told otherwise. Default: 5 s.
+    pub fn ack_timeout(mut self, timeout: Duration) -> Self {
+        self.options.ack_timeout = timeout.min(FOREVER);
+        self
+    }
+
+    /// Over how long a time [`SocketIo::graceful`] spreads the closing of connections. Default: 5 s.
+    pub fn drain_window(mut self, window: Duration) -> Self {
+        self.settings.drain_window = window.min(FOREVER);
+        self
+    }
+
+    /// How long [`SocketIo::graceful`] and [`SocketIo::closed`] wait for handlers to end. Default: 30 s.
+    pub fn drain_limit(mut self, limit: Duration) -> Self {
+        self.settings.drain_limit = limit.min(FOREVER);
+        self
+    }
+}
