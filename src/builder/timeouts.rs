@@ -8,15 +8,23 @@ use super::SocketIoBuilder;
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
-    /// How long after the handshake, and after each answer, the next ping is sent. Default: 25 s. Node's `pingInterval`.
+    /// The time between two pings. Default: 25 s. Node's `pingInterval`.
+    ///
+    /// Pings are sent whatever else happens: while the server does not read from a connection because too much waits to be
+    /// handled, while a large message is arriving, and while a pong is awaited. A pong that comes after its deadline is
+    /// followed by a ping at once, since a client counts its own deadline from the last ping.
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.settings.engine.ping_interval = interval.min(FOREVER);
         self
     }
 
     /// How long a client may take to answer a ping before it is disconnected with `ping timeout`. Default: 20 s. Node's
-    /// `pingTimeout`. Sent to the client in the handshake, in milliseconds, rounded up. While a message or a body is not
-    /// complete, each further part of it counts as an answer.
+    /// `pingTimeout`. Sent to the client in the handshake, in milliseconds, rounded up.
+    ///
+    /// The deadline is that of the oldest ping without an answer, counted from when that ping was due; a pong answers all
+    /// pings before it. While a message or a body is incomplete, each further part of it extends the deadline. While the
+    /// server itself does not read, a client stays as long as it takes the pings; one that does not is disconnected with
+    /// `slow client`.
     pub fn ping_timeout(mut self, timeout: Duration) -> Self {
         self.settings.engine.ping_timeout = timeout.min(FOREVER);
         self

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::time::Instant;
 
 use tokio::sync::{Notify, oneshot};
 
@@ -63,12 +64,13 @@ pub(super) struct Inbox {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Inbound>,
+    /// With the time at which each has arrived.
+    waiting: VecDeque<(Inbound, Instant)>,
     closed: bool,
 }
 
 impl Inbox {
-    pub(super) fn push(&self, inbound: Inbound) -> Result<(), Refused> {
+    pub(super) fn push(&self, inbound: Inbound, at: Instant) -> Result<(), Refused> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(Refused::Closed);
@@ -76,11 +78,11 @@ impl Inbox {
         if state.waiting.len() >= LIMIT {
             return Err(Refused::Full);
         }
-        state.waiting.push_back(inbound);
+        state.waiting.push_back((inbound, at));
         Ok(())
     }
 
-    pub(super) fn pop(&self) -> Option<Inbound> {
+    pub(super) fn pop(&self) -> Option<(Inbound, Instant)> {
         let mut state = self.state.lock();
         let inbound = state.waiting.pop_front();
         if state.waiting.is_empty() {
@@ -115,20 +117,24 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::timers::now;
 
     #[test]
     fn it_takes_a_few_requests_and_none_when_it_is_closed() {
         let inbox = Inbox::default();
         for _ in 0..LIMIT {
-            assert_eq!(inbox.push(Inbound::ProbeFailed), Ok(()));
+            assert_eq!(inbox.push(Inbound::ProbeFailed, now()), Ok(()));
         }
-        assert_eq!(inbox.push(Inbound::ProbeFailed), Err(Refused::Full));
+        assert_eq!(inbox.push(Inbound::ProbeFailed, now()), Err(Refused::Full));
         assert!(inbox.pop().is_some());
         let (answer, mut waiting) = oneshot::channel();
-        inbox.push(Inbound::Poll(answer)).unwrap();
+        inbox.push(Inbound::Poll(answer), now()).unwrap();
         inbox.close();
         assert!(waiting.try_recv().is_err(), "its sender is gone");
         assert!(inbox.pop().is_none());
-        assert_eq!(inbox.push(Inbound::ProbeFailed), Err(Refused::Closed));
+        assert_eq!(
+            inbox.push(Inbound::ProbeFailed, now()),
+            Err(Refused::Closed)
+        );
     }
 }

@@ -32,7 +32,11 @@ struct Post {
 impl Connection {
     pub(super) fn take_requests(&mut self, cx: &mut Context<'_>) {
         // Polls are taken also while a POST waits for its handlers: what these emit must get out.
-        while let Some(inbound) = self.presence.entry.inbox.pop() {
+        while let Some((inbound, at)) = self.presence.entry.inbox.pop() {
+            self.check_arrival(at, cx);
+            if self.session.is_closed() {
+                return;
+            }
             match inbound {
                 Inbound::Poll(poll) => self.open_poll(poll, cx),
                 Inbound::Post(packets, done) => {
@@ -137,10 +141,12 @@ impl Connection {
         self.owed = None;
         let refused = outbox.settle(collected.written, true);
         self.count_sent(collected.written);
-        if let Some(poll) = self.polls.poll.take()
-            && poll.send(PollAnswer::Payload(collected.body)).is_err()
-        {
-            self.poll_lost(cx);
+        if let Some(poll) = self.polls.poll.take() {
+            if poll.send(PollAnswer::Payload(collected.body)).is_err() {
+                self.poll_lost(cx);
+            } else if owed == Some(Control::Ping) {
+                self.session.handle(Input::PingSent, self.now);
+            }
         }
         refused
     }

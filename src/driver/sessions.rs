@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::inbox::{Inbound, Inbox, Refused};
 use super::quota::{Quota, TurnedAway};
+use super::timers::now;
 use crate::adapter::BoxFuture;
 use crate::engine::{DisconnectReason, Transport};
 use crate::hub::{Client, Connections};
@@ -45,7 +46,7 @@ impl Entry {
 
     /// Hands a request to the connection's task.
     pub(crate) fn hand(&self, inbound: Inbound) -> Result<(), Refused> {
-        self.inbox.push(inbound)?;
+        self.inbox.push(inbound, now())?;
         self.client.outbox.nudge();
         Ok(())
     }

@@ -188,6 +188,9 @@ impl Connection {
             socket.push_packet(owed.text());
         }
         let (write, refused) = socket.poll_outbox(&self.client.outbox, cx);
+        if self.session.owes_ping() && !socket.owes_packets() {
+            self.session.handle(Input::PingSent, self.now);
+        }
         let written = socket.take_written();
         self.count_sent(written);
         match write {

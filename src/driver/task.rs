@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tracing::Instrument;
 
 use super::dispatch::Dispatch;
@@ -24,6 +25,10 @@ pub(super) const CLOSE_HANDSHAKE: Duration = Duration::from_secs(5);
 /// How often the loop goes round before it lets other tasks of the thread go ahead.
 const ROUNDS: usize = 8;
 
+/// How often other tasks go ahead before a deadline that passed while the threads were busy takes effect, since the task of an
+/// HTTP connection may hold a pong. A runtime of one thread runs that task first anyway.
+const LATE_TURNS: u8 = 2;
+
 /// One client: its session, its transports, its namespaces.
 pub(crate) struct Connection {
     pub(super) client: Arc<Client>,
@@ -38,11 +43,11 @@ pub(crate) struct Connection {
     pub(super) timers: Timers,
     /// When this round of the loop began.
     pub(super) now: Instant,
-    /// Since when nothing has been read, since too much waits to be handled.
-    unread_since: Option<Instant>,
+    /// Nothing is read, since too much waits to be handled.
+    paused: bool,
+    /// How often the deadlines have been left alone since the thread was busy when they passed.
+    late_turns: u8,
     slow_client: Duration,
-    /// How long a client may go unread and still be taken for alive.
-    patience: Duration,
 }
 
 /// That the connection is open, as the counters and its requests see it.
@@ -114,9 +119,9 @@ impl Connection {
             owed: None,
             timers: Timers::new(at, now + config.connect_timeout),
             now,
-            unread_since: None,
+            paused: false,
+            late_turns: 0,
             slow_client: config.slow_client_timeout,
-            patience: config.ping_interval + 2 * config.ping_timeout,
         })
     }
 
@@ -187,7 +192,7 @@ impl Connection {
                 return Poll::Pending;
             }
         }
-        cx.waker().wake_by_ref();
+        yield_now(cx);
         Poll::Pending
     }
 
@@ -271,11 +276,11 @@ impl Connection {
     /// Whether nothing is read, since too much waits to be handled.
     pub(super) fn is_held(&mut self) -> bool {
         let held = self.dispatch.is_full();
-        if held {
-            self.unread_since.get_or_insert(self.now);
-        } else {
-            self.unread_since = None;
+        if self.paused && !held {
+            // A pong may be behind what has been left unread.
+            self.session.handle(Input::Paused, self.now);
         }
+        self.paused = held;
         held
     }
 
@@ -300,17 +305,40 @@ impl Connection {
         if self.timers.poll(self.now, cx).is_pending() {
             return;
         }
+        if self.timers.is_late(self.now) && self.late_turns < LATE_TURNS && has_many_threads() {
+            self.late_turns += 1;
+            return yield_now(cx);
+        }
+        self.late_turns = 0;
+        self.check_deadlines(cx);
+        if self.timers.rearm(self.session.poll_timeout(), self.now, cx) {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Before a request is taken: one that has arrived after a deadline comes too late, while what has arrived earlier is
+    /// read before.
+    pub(super) fn check_arrival(&mut self, at: Instant, cx: &mut Context<'_>) {
+        let next = self.timers.next(self.session.poll_timeout());
+        if next.is_none_or(|next| at < next) || self.timers.is_late(self.now) {
+            return;
+        }
+        self.take_post(cx);
+        self.read(cx);
+        self.read_probe(cx);
+        self.now = now();
+        self.check_deadlines(cx);
+    }
+
+    fn check_deadlines(&mut self, cx: &mut Context<'_>) {
         if self.dispatch.joined {
             self.timers.connect_by = None;
         }
-        // Who is not read from cannot be heard. Not for ever, or a client that is gone would never be missed; and not if it
-        // is the client that does not read.
-        let unread = !self.client.outbox.is_crowded()
-            && self
-                .unread_since
-                .is_some_and(|since| self.now < since + self.patience);
-        if unread | self.sockets.more_of_a_message() | self.presence.entry.more_of_a_body() {
-            self.session.handle(Input::Unheard, self.now);
+        if self.paused {
+            self.session.handle(Input::Paused, self.now);
+        }
+        if self.sockets.more_of_a_message() | self.presence.entry.more_of_a_body() {
+            self.session.handle(Input::Receiving, self.now);
         }
         self.session.handle_timeout(self.now);
         if self.timers.connect_by.is_some_and(|by| self.now >= by) {
@@ -326,8 +354,15 @@ impl Connection {
                 .handle(Input::Lost(DisconnectReason::SlowClient), self.now);
         }
         self.run_actions(cx);
-        if self.timers.rearm(self.session.poll_timeout(), self.now, cx) {
-            cx.waker().wake_by_ref();
-        }
     }
+}
+
+fn has_many_threads() -> bool {
+    Handle::try_current()
+        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
+
+/// Wakes the task again when the runtime has looked for input of all connections and run the tasks that are ready.
+fn yield_now(cx: &mut Context<'_>) {
+    let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
 }

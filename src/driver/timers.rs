@@ -9,6 +9,8 @@ use tokio::time::Sleep;
 
 /// How far off a deadline is when there is none.
 const FAR: Duration = Duration::from_secs(3600);
+/// A task that runs later than this after its timer has fired was kept from running.
+const LATE: Duration = Duration::from_millis(50);
 /// A timer may fire so much earlier than the clock says.
 const EARLY: Duration = Duration::from_millis(5);
 
@@ -75,7 +77,13 @@ impl Timers {
         self.set(next, cx)
     }
 
-    fn next(&self, session: Option<Instant>) -> Option<Instant> {
+    /// Whether the task runs long after it was to be woken.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        now > self.at + LATE
+    }
+
+    /// The next deadline, `session`'s included.
+    pub(super) fn next(&self, session: Option<Instant>) -> Option<Instant> {
         [session, self.connect_by, self.read_by]
             .into_iter()
             .flatten()

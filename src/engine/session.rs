@@ -1,17 +1,23 @@
 //! The state machine of one Engine.IO session.
 //!
 //! ```text
-//!                 ping due            pong                      5 on the probe
-//!   Idle ───────────────────▶ Awaiting ─────▶ Idle      Probing ───────────────▶ upgraded
-//!                                │ deadline                │ lost, late, wrong packet
-//!                                ▼                         ▼
-//!                        Closed(ping timeout)      probe closed, polling goes on
+//!            ping due: a ping is sent, also while a pong is awaited
+//!   Pinging ────────────────────────────────────────────────────────▶ Pinging      (revision 4)
+//!       │ no pong before the deadline of the oldest unanswered ping
+//!       ▼
+//!   Closed(ping timeout)
 //!
-//!                 ping: a pong is sent
-//!   Listening ─────────────────────────▶ Listening             (revision 3: it is the client that pings)
+//!              ping: a pong is sent
+//!   Listening ──────────────────────▶ Listening                       (revision 3: the client pings)
 //!       │ deadline
 //!       ▼
 //!   Closed(ping timeout)
+//!
+//!                5 on the probe
+//!   Probing ──────────────────────▶ upgraded
+//!       │ lost, late, wrong packet
+//!       ▼
+//!   probe closed, polling goes on
 //!
 //!   Open ──close()──▶ Closing ──flushed, or close_timeout──▶ Closed
 //! ```
@@ -23,6 +29,9 @@ use std::time::{Duration, Instant};
 
 use super::{Config, DisconnectReason, Transport};
 use crate::protocol::engine_io::{Message, Packet, Revision};
+
+/// A ping that is sent later than this after it was due has its deadline counted from when it is sent: the server was busy.
+const LATE: Duration = Duration::from_millis(50);
 
 /// While a probe is out, a poll that finds nothing to carry is answered with a `noop` after this long.
 const NOOP_DELAY: Duration = Duration::from_millis(100);
@@ -40,9 +49,12 @@ pub(crate) enum Input {
     ProbePacket(Packet),
     /// The WebSocket that wanted to take over is gone.
     ProbeLost,
-    /// A pong may lie where it cannot be heard: nothing is being read, by the server's own choice, or more has come of a
-    /// message that it cannot overtake.
-    Unheard,
+    /// The last ping has been handed to the network.
+    PingSent,
+    /// The server is not reading, by its own choice: a pong of the client may be waiting unread.
+    Paused,
+    /// More has arrived of a message that is not complete: a pong of the client may be waiting behind it.
+    Receiving,
     /// The transport ended.
     Lost(DisconnectReason),
     /// The server wants to close, as soon as all that is queued has been written.
@@ -80,18 +92,29 @@ pub(crate) enum Action {
 
 #[derive(Debug)]
 enum Heartbeat {
-    Idle {
+    /// Revision 4: the server pings.
+    Pinging {
         ping_at: Instant,
+        /// The oldest ping that has not been answered.
+        oldest: Option<Unanswered>,
     },
-    /// A ping is out.
-    Awaiting {
-        close_at: Instant,
-        extended: bool,
-    },
-    /// Revision 3: the client is to send a ping.
+    /// Revision 3: the client pings.
     Listening {
+        /// When the client has long sent a ping, which lies unread if the server does not read.
+        pong_at: Instant,
         close_at: Instant,
     },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Unanswered {
+    /// A pong after this is late.
+    answer_by: Instant,
+    /// `answer_by`, or later if the client has shown life in another way.
+    close_at: Instant,
+    extended: bool,
+    /// It has been handed to the network; before that, no pong can be its answer.
+    sent: bool,
 }
 
 #[derive(Debug)]
@@ -134,16 +157,20 @@ struct Timing {
 }
 
 impl Timing {
-    /// The next ping is due after the interval.
-    fn idle(&self, now: Instant) -> Heartbeat {
-        let ping_at = now + self.ping_interval;
-        Heartbeat::Idle { ping_at }
+    fn pinging(&self, now: Instant) -> Heartbeat {
+        Heartbeat::Pinging {
+            ping_at: now + self.ping_interval,
+            oldest: None,
+        }
     }
 
     /// The client has the interval for its next ping, and as long as it would have for a pong.
-    fn listen(&self, now: Instant) -> Heartbeat {
-        let close_at = now + self.ping_interval + self.ping_timeout;
-        Heartbeat::Listening { close_at }
+    fn listening(&self, now: Instant) -> Heartbeat {
+        let ping_at = now + self.ping_interval;
+        Heartbeat::Listening {
+            pong_at: ping_at + self.ping_timeout / 2,
+            close_at: ping_at + self.ping_timeout,
+        }
     }
 }
 
@@ -164,8 +191,8 @@ impl Session {
             transport,
             state: State::Open,
             heartbeat: match revision {
-                Revision::Three { .. } => timing.listen(now),
-                Revision::Four => timing.idle(now),
+                Revision::Three { .. } => timing.listening(now),
+                Revision::Four => timing.pinging(now),
             },
             probe: Probe::None,
             timing,
@@ -216,14 +243,17 @@ impl Session {
                     noop_at: None,
                 };
             }
-            (State::Open, Input::Unheard) => {
-                let later = now + self.timing.ping_timeout;
-                match &mut self.heartbeat {
-                    Heartbeat::Awaiting { close_at, .. } => *close_at = later,
-                    Heartbeat::Listening { close_at } => *close_at = later.max(*close_at),
-                    Heartbeat::Idle { .. } => {}
+            (State::Open, Input::PingSent) => {
+                if let Heartbeat::Pinging {
+                    oldest: Some(oldest),
+                    ..
+                } = &mut self.heartbeat
+                {
+                    oldest.sent = true;
                 }
             }
+            (State::Open, Input::Paused) => self.paused(now),
+            (State::Open, Input::Receiving) => self.receiving(now),
         }
         None
     }
@@ -252,20 +282,43 @@ impl Session {
         if self.is_closing() {
             return;
         }
-        match self.heartbeat {
-            Heartbeat::Idle { ping_at } if now >= ping_at => {
-                self.actions.push_back(Action::Send(Control::Ping));
-                self.heartbeat = Heartbeat::Awaiting {
-                    close_at: now + self.timing.ping_timeout,
+        self.beat(now);
+    }
+
+    /// Sends the ping that is due, closes a session whose client has not answered or pinged in time.
+    fn beat(&mut self, now: Instant) {
+        let interval = self.timing.ping_interval;
+        let timeout = self.timing.ping_timeout;
+        match &mut self.heartbeat {
+            Heartbeat::Pinging { ping_at, oldest } => {
+                if oldest.is_some_and(|oldest| now >= oldest.close_at) {
+                    return self.close(DisconnectReason::PingTimeout);
+                }
+                if now < *ping_at {
+                    return;
+                }
+                let sent_at = if now > *ping_at + LATE { now } else { *ping_at };
+                *ping_at = sent_at + interval;
+                // A client that has not been sent the last ping gets no second one.
+                if oldest.is_none_or(|oldest| oldest.sent) {
+                    self.actions.push_back(Action::Send(Control::Ping));
+                }
+                oldest.get_or_insert(Unanswered {
+                    answer_by: sent_at + timeout,
+                    close_at: sent_at + timeout,
                     extended: false,
-                };
+                    sent: false,
+                });
             }
-            Heartbeat::Awaiting { close_at, .. } | Heartbeat::Listening { close_at }
-                if now >= close_at =>
-            {
-                self.close(DisconnectReason::PingTimeout)
+            Heartbeat::Listening { close_at, .. } if now >= *close_at => {
+                self.close(DisconnectReason::PingTimeout);
             }
-            _ => {}
+            Heartbeat::Listening { pong_at, .. } => {
+                if now >= *pong_at {
+                    // Its client is read, and late.
+                    *pong_at = now + timeout / 4;
+                }
+            }
         }
     }
 
@@ -277,11 +330,10 @@ impl Session {
         let mut next = match (&self.state, &self.heartbeat) {
             (State::Closed, _) => return None,
             (State::Closing { close_at, .. }, _) => *close_at,
-            (State::Open, Heartbeat::Idle { ping_at }) => *ping_at,
-            (
-                State::Open,
-                Heartbeat::Awaiting { close_at, .. } | Heartbeat::Listening { close_at },
-            ) => *close_at,
+            (State::Open, Heartbeat::Pinging { ping_at, oldest }) => {
+                oldest.map_or(*ping_at, |oldest| oldest.close_at.min(*ping_at))
+            }
+            (State::Open, Heartbeat::Listening { pong_at, close_at }) => *pong_at.min(close_at),
         };
         if let Probe::Open {
             close_at, noop_at, ..
@@ -295,6 +347,17 @@ impl Session {
     #[cfg(test)]
     fn transport(&self) -> Transport {
         self.transport
+    }
+
+    /// Whether a ping is due that has not been handed to the network.
+    pub(crate) const fn owes_ping(&self) -> bool {
+        matches!(
+            self.heartbeat,
+            Heartbeat::Pinging {
+                oldest: Some(Unanswered { sent: false, .. }),
+                ..
+            }
+        )
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -315,9 +378,9 @@ impl Session {
                 self.extend(now);
                 return Some(message);
             }
-            Packet::Pong(_) if !self.listens() => self.heartbeat = self.timing.idle(now),
+            Packet::Pong(_) if !self.listens() => self.pong(now),
             Packet::Ping(_) if self.listens() => {
-                self.heartbeat = self.timing.listen(now);
+                self.heartbeat = self.timing.listening(now);
                 self.actions.push_back(Action::Send(Control::Pong));
             }
             Packet::Close => self.close(DisconnectReason::TransportClose),
@@ -332,13 +395,69 @@ impl Session {
         matches!(self.heartbeat, Heartbeat::Listening { .. })
     }
 
-    /// The first packet that comes while a pong is awaited shows life: it buys one more `ping_timeout`.
-    fn extend(&mut self, now: Instant) {
-        if let Heartbeat::Awaiting { close_at, extended } = &mut self.heartbeat
-            && !*extended
+    /// Answers all pings that were sent before it.
+    fn pong(&mut self, now: Instant) {
+        let Heartbeat::Pinging { ping_at, oldest } = &mut self.heartbeat else {
+            return;
+        };
+        // One that no ping can have caused says nothing: the client may not be reading at all.
+        if let Some(answered) = oldest.take_if(|oldest| oldest.sent)
+            && now > answered.answer_by
         {
-            *extended = true;
-            *close_at = now + self.timing.ping_timeout;
+            // The client's own deadline counts from the last ping, which is long ago.
+            *ping_at = now;
+        }
+    }
+
+    /// The first packet that arrives while a pong is awaited shows life: it buys one more `ping_timeout`.
+    fn extend(&mut self, now: Instant) {
+        if let Heartbeat::Pinging {
+            oldest: Some(oldest),
+            ..
+        } = &mut self.heartbeat
+            && !oldest.extended
+        {
+            oldest.extended = true;
+            oldest.close_at = now + self.timing.ping_timeout;
+        }
+    }
+
+    /// A pong cannot be read now. The client is alive as long as it takes the pings.
+    fn paused(&mut self, now: Instant) {
+        match &mut self.heartbeat {
+            Heartbeat::Pinging {
+                oldest: Some(oldest),
+                ..
+            } if oldest.sent => oldest.close_at = now + self.timing.ping_timeout,
+            Heartbeat::Pinging {
+                oldest: Some(oldest),
+                ..
+            } if now >= oldest.close_at => self.close(DisconnectReason::SlowClient),
+            Heartbeat::Pinging { .. } => {}
+            Heartbeat::Listening { .. } => self.answer_unread(now),
+        }
+    }
+
+    /// A pong cannot overtake the message that is arriving.
+    fn receiving(&mut self, now: Instant) {
+        match &mut self.heartbeat {
+            Heartbeat::Pinging {
+                oldest: Some(oldest),
+                ..
+            } => oldest.close_at = now + self.timing.ping_timeout,
+            Heartbeat::Pinging { .. } => {}
+            Heartbeat::Listening { .. } => self.answer_unread(now),
+        }
+    }
+
+    /// Revision 3: answers the ping that the client must have sent by now, which cannot be read. Without an answer the
+    /// client would close.
+    fn answer_unread(&mut self, now: Instant) {
+        if let Heartbeat::Listening { pong_at, .. } = self.heartbeat
+            && now >= pong_at
+        {
+            self.heartbeat = self.timing.listening(now);
+            self.actions.push_back(Action::Send(Control::Pong));
         }
     }
 
@@ -379,6 +498,8 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn t0() -> Instant {
         #[expect(
@@ -432,27 +553,139 @@ mod tests {
         assert_eq!(session.poll_timeout(), None);
     }
 
+    /// A session that has sent its first ping when it was due, and when that was.
+    fn pinged(start: Instant) -> (Session, Config, Instant) {
+        let (mut session, config) = polling(start);
+        let due = start + config.ping_interval;
+        session.handle_timeout(due);
+        session.handle(Input::PingSent, due);
+        assert_eq!(actions(&mut session), [Action::Send(Control::Ping)]);
+        (session, config, due)
+    }
+
+    fn pong(session: &mut Session, now: Instant) {
+        session.handle(Input::Packet(text("3")), now);
+    }
+
     #[test]
-    fn a_pong_restarts_the_interval() {
+    fn a_ping_is_sent_every_interval() {
+        let (mut session, config, due) = pinged(t0());
+        pong(&mut session, due + config.ping_timeout / 2);
+        let next = due + config.ping_interval;
+        assert_eq!(session.poll_timeout(), Some(next));
+        session.handle_timeout(next);
+        assert_eq!(actions(&mut session), [Action::Send(Control::Ping)]);
+    }
+
+    #[test]
+    fn pings_go_on_while_a_pong_is_awaited_and_one_pong_answers_all() {
+        let (mut session, config, due) = pinged(t0());
+        let (interval, timeout) = (config.ping_interval, config.ping_timeout);
+        let mut now = due;
+        for _ in 0..3 {
+            session.handle(Input::Receiving, now + timeout);
+            now += interval;
+            session.handle_timeout(now);
+            assert_eq!(actions(&mut session), [Action::Send(Control::Ping)]);
+        }
+        pong(&mut session, now);
+        pong(&mut session, now);
+        session.handle_timeout(now);
+        assert_eq!(
+            actions(&mut session),
+            [Action::Send(Control::Ping)],
+            "it was late"
+        );
+        session.handle(Input::PingSent, now);
+        pong(&mut session, now);
+        assert_eq!(session.poll_timeout(), Some(now + interval));
+    }
+
+    #[test]
+    fn the_deadline_is_that_of_the_oldest_ping() {
+        let (start, mut config) = (t0(), Config::default());
+        (config.ping_interval, config.ping_timeout) = (10 * SECOND, 25 * SECOND);
+        let mut session = Session::open(Transport::WebSocket, Revision::Four, &config, start);
+        for at in [10, 20, 30] {
+            session.handle_timeout(start + at * SECOND);
+            session.handle(Input::PingSent, start + at * SECOND);
+        }
+        assert_eq!(actions(&mut session).len(), 3);
+        assert_eq!(session.poll_timeout(), Some(start + 35 * SECOND));
+        session.handle_timeout(start + 35 * SECOND);
+        assert_eq!(
+            actions(&mut session),
+            [Action::Closed(DisconnectReason::PingTimeout)]
+        );
+    }
+
+    #[test]
+    fn the_deadline_counts_from_when_the_ping_was_due_unless_that_is_long_ago() {
+        for (late, counts_from) in [(LATE, Duration::ZERO), (LATE + SECOND, LATE + SECOND)] {
+            let start = t0();
+            let (mut session, config) = polling(start);
+            let due = start + config.ping_interval;
+            session.handle_timeout(due + late);
+            let deadline = due + counts_from + config.ping_timeout;
+            assert_eq!(session.poll_timeout(), Some(deadline));
+        }
+    }
+
+    #[test]
+    fn a_pong_counts_only_if_a_ping_has_been_sent() {
         let start = t0();
         let (mut session, config) = polling(start);
-        let later = start + config.ping_interval;
-        session.handle_timeout(later);
-        session.handle(Input::Packet(text("3")), later);
-        actions(&mut session);
-        assert_eq!(session.poll_timeout(), Some(later + config.ping_interval));
+        let due = start + config.ping_interval;
+        session.handle_timeout(due);
+        pong(&mut session, due);
+        assert_eq!(session.poll_timeout(), Some(due + config.ping_timeout));
+        session.handle(Input::PingSent, due);
+        pong(&mut session, due);
+        assert_eq!(session.poll_timeout(), Some(due + config.ping_interval));
+    }
+
+    #[test]
+    fn a_client_that_is_not_read_is_alive_as_long_as_it_takes_the_pings() {
+        let (mut session, config, mut now) = pinged(t0());
+        let end = now + 8 * config.ping_interval;
+        while now < end {
+            now = session.poll_timeout().unwrap();
+            session.handle(Input::Paused, now);
+            session.handle_timeout(now);
+            session.handle(Input::PingSent, now);
+        }
+        assert!(session.is_open());
+        assert_eq!(actions(&mut session).len(), 8);
+        pong(&mut session, now);
+        now += config.ping_interval;
+        session.handle_timeout(now);
+        assert!(session.owes_ping());
+        now += config.ping_timeout;
+        session.handle(Input::Paused, now);
+        let slow = Action::Closed(DisconnectReason::SlowClient);
+        assert_eq!(actions(&mut session).last(), Some(&slow));
+    }
+
+    #[test]
+    fn a_ping_that_has_not_been_sent_is_followed_by_no_other() {
+        let start = t0();
+        let (mut session, config) = polling(start);
+        let due = start + config.ping_interval;
+        session.handle_timeout(due);
+        session.handle(Input::Receiving, due + config.ping_timeout);
+        session.handle_timeout(due + config.ping_interval);
+        assert_eq!(actions(&mut session), [Action::Send(Control::Ping)]);
     }
 
     #[test]
     fn traffic_extends_the_wait_for_a_pong_once() {
-        let start = t0();
-        let (mut session, config) = polling(start);
-        let pinged = start + config.ping_interval;
-        session.handle_timeout(pinged);
-        let late = pinged + config.ping_timeout / 2;
+        let (mut session, config, due) = pinged(t0());
+        let late = due + config.ping_timeout / 2;
         session.handle(Input::Packet(text("4x")), late);
+        let extended = late + config.ping_timeout;
         session.handle(Input::Packet(text("4x")), late + config.ping_timeout / 2);
-        assert_eq!(session.poll_timeout(), Some(late + config.ping_timeout));
+        session.handle_timeout(due + config.ping_interval);
+        assert_eq!(session.poll_timeout(), Some(extended));
     }
 
     #[test]
@@ -460,13 +693,12 @@ mod tests {
         let start = t0();
         let (mut session, config) = listening(start);
         let patience = config.ping_interval + config.ping_timeout;
-        assert_eq!(session.poll_timeout(), Some(start + patience));
         let later = start + config.ping_interval;
         session.handle(Input::Packet(text("2")), later);
         assert_eq!(actions(&mut session), [Action::Send(Control::Pong)]);
         session.handle(Input::Packet(text("4x")), later + config.ping_interval);
-        session.handle_timeout(later + config.ping_interval);
-        assert_eq!(session.poll_timeout(), Some(later + patience));
+        session.handle_timeout(later + patience - SECOND);
+        assert_eq!(actions(&mut session), []);
         session.handle_timeout(later + patience);
         assert_eq!(
             actions(&mut session),
@@ -501,15 +733,25 @@ mod tests {
     }
 
     #[test]
-    fn in_revision_3_what_cannot_be_heard_buys_time_and_takes_none() {
-        let start = t0();
-        let (mut session, config) = listening(start);
-        let patience = config.ping_interval + config.ping_timeout;
-        session.handle(Input::Unheard, start);
-        assert_eq!(session.poll_timeout(), Some(start + patience));
-        session.handle(Input::Unheard, start + patience);
-        let later = start + patience + config.ping_timeout;
-        assert_eq!(session.poll_timeout(), Some(later));
+    fn in_revision_3_a_ping_that_cannot_be_read_is_answered_all_the_same() {
+        for unread in [|| Input::Paused, || Input::Receiving] {
+            let (start, mut now) = (t0(), t0());
+            let (mut session, config) = listening(start);
+            session.handle(unread(), now);
+            assert_eq!(actions(&mut session), []);
+            for _ in 0..5 {
+                now = session.poll_timeout().unwrap();
+                session.handle(unread(), now);
+                session.handle_timeout(now);
+                assert_eq!(actions(&mut session), [Action::Send(Control::Pong)]);
+            }
+            assert!(now > start + 4 * config.ping_interval);
+            while session.is_open() {
+                session.handle_timeout(session.poll_timeout().unwrap());
+            }
+            let timeout = Action::Closed(DisconnectReason::PingTimeout);
+            assert_eq!(actions(&mut session), [timeout]);
+        }
     }
 
     #[test]

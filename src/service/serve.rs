@@ -188,10 +188,11 @@ where
     }
     let answer = taken.await;
     posting.end();
-    Ok(match answer {
-        Ok(PostAnswer::Taken) => accepted(),
-        Ok(PostAnswer::Undecodable) | Err(_) => empty(StatusCode::BAD_REQUEST),
-    })
+    match answer {
+        Ok(PostAnswer::Taken) => Ok(accepted()),
+        Ok(PostAnswer::Undecodable) => Ok(empty(StatusCode::BAD_REQUEST)),
+        Err(_) => Err(Refusal::SessionUnknown),
+    }
 }
 
 /// The packets of a body, unless it should be text and is not.

@@ -113,6 +113,11 @@ impl WebSocket {
         }
     }
 
+    /// Whether a packet of the protocol's own waits to be written.
+    pub(crate) fn owes_packets(&self) -> bool {
+        self.writer.has_urgent()
+    }
+
     /// Reads, and hands each message to `visit` until it says `Break`; then the rest is kept for the next call.
     ///
     /// Ready also when it has read a lot: then there may be more.

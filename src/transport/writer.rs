@@ -71,6 +71,11 @@ impl Writer {
         room
     }
 
+    /// Whether a frame of the protocol's own waits.
+    pub(super) fn has_urgent(&self) -> bool {
+        !self.urgent.is_empty()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.queue.len() + self.urgent.len()
     }

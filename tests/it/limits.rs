@@ -580,7 +580,7 @@ async fn a_client_is_not_blamed_for_a_pong_that_was_not_read() {
 async fn a_client_that_is_not_read_is_missed_in_the_end() {
     let (_server, ws, _go, mut reasons) = unread().await;
     drop(ws);
-    assert_eq!(reasons.next().await, "ping timeout");
+    assert_eq!(reasons.next().await, "transport close");
 }
 
 #[tokio::test]

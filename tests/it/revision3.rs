@@ -1,10 +1,12 @@
 //! Clients of Engine.IO 3, where the server lets them in: what the tests with real clients do not reach.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum_socketio::{Auth, Data, Namespace, Recovery, Reply, Socket, SocketIo};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::support::{Clock, Http, Server, Ws, serve, sid_in, start};
 
@@ -183,4 +185,39 @@ async fn one_client_in_several_namespaces_answers_for_each() {
     }
     let (answers, summary) = asking.all().await;
     assert_eq!((answers.len(), summary.asked, summary.answered), (2, 2, 2));
+}
+
+/// Without an answer its client would close, though it is the server that does not read.
+#[tokio::test]
+async fn a_ping_that_the_server_leaves_unread_is_answered_all_the_same() {
+    let gate = Arc::new(Semaphore::new(0));
+    let go = Arc::clone(&gate);
+    let wait = move || {
+        let gate = Arc::clone(&gate);
+        async move { gate.acquire().await.unwrap().forget() }
+    };
+    let namespace = Namespace::new().max_pending(1).on("wait", wait);
+    let io = SocketIo::builder()
+        .allow_eio3(true)
+        .max_queued(1)
+        .namespace("/", namespace)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let clock = Clock::stop();
+    let (mut client, _) = joined(&server, "").await;
+    client
+        .send_all(&[r#"420["wait"]"#, r#"421["wait"]"#, "2"])
+        .await;
+    for _ in 0..5 {
+        clock.advance(Duration::from_secs(35)).await;
+        assert_eq!(client.text().await, "3");
+    }
+    assert_eq!(io.client_count(), 1);
+    go.add_permits(2);
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        answers.push(client.text().await);
+    }
+    answers.sort();
+    assert_eq!(answers, ["3", "430[]", "431[]"]);
 }

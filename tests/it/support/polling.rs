@@ -66,6 +66,16 @@ impl Polling {
         answer.text().to_owned()
     }
 
+    /// Polls until there is something else than a ping. Pings are not answered.
+    pub(crate) async fn poll_but_pings(&mut self) -> String {
+        loop {
+            let packets = self.poll().await;
+            if packets != "2" {
+                return packets;
+            }
+        }
+    }
+
     /// Polls until these packets have come, in this order, with nothing between them but `6`.
     pub(crate) async fn expect(&mut self, expected: &[&str]) {
         let mut got = Vec::new();
