@@ -14,9 +14,6 @@ use crate::transport::{End, WebSocket};
 const RECEIVED_PACKETS: Place = Place::of(Counted::ReceivedPackets);
 const RECEIVED_BYTES: Place = Place::of(Counted::ReceivedBytes);
 
-/// How many packets are taken before what they caused is written.
-const BATCH: usize = 128;
-
 /// The WebSockets of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
@@ -76,7 +73,7 @@ impl Connection {
                 Err(()) => self.input(Input::Lost(DisconnectReason::ParseError), cx),
             }
             taken += 1;
-            if taken == BATCH || self.dispatch.is_full() || self.session.is_closed() {
+            if self.dispatch.is_full() || self.session.is_closed() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())

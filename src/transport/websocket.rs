@@ -19,11 +19,14 @@ use super::writer::Writer;
 use crate::engine::{Outbox, Written};
 use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::{
-    Agreed, CloseFrame, Config, Decoder, Event, Opcode, ProtocolError, close_frame, frame,
+    Agreed, CloseFrame, Config, Decoder, Event, Frame, Opcode, ProtocolError, close_frame, frame,
 };
 
 /// How much is read at once. A connection that has read so much lets others go ahead.
 const SCRATCH: usize = 64 * 1024;
+
+/// How many frames of any kind are taken at once, for the same reason.
+const FRAMES: usize = 128;
 
 thread_local! {
     static READ: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
@@ -118,18 +121,19 @@ impl WebSocket {
         self.writer.has_urgent()
     }
 
-    /// Reads, and hands each message to `visit` until it says `Break`; then the rest is kept for the next call.
+    /// Reads, and hands each message to `visit` until that returns `Break`; the rest is kept for the next call.
     ///
-    /// Ready also when it has read a lot: then there may be more.
+    /// Also ready when it has taken many bytes or frames: then there may be more.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Poll<Result<(), End>> {
+        let mut frames = FRAMES;
         if !self.unread.is_empty() {
             let unread = std::mem::take(&mut self.unread);
             let mut input = unread.get(self.unread_at..).unwrap_or_default();
-            if self.decode(&mut input, visit)?.is_break() {
+            if self.decode(&mut input, &mut frames, visit)?.is_break() {
                 self.unread_at = unread.len() - input.len();
                 self.unread = unread;
                 return Poll::Ready(Ok(()));
@@ -138,7 +142,7 @@ impl WebSocket {
         let mut scratch = READ
             .take()
             .unwrap_or_else(|| vec![0; SCRATCH].into_boxed_slice());
-        let result = self.read_some(cx, &mut scratch, visit);
+        let result = self.read_some(cx, &mut scratch, frames, visit);
         READ.set(Some(scratch));
         result
     }
@@ -147,6 +151,7 @@ impl WebSocket {
         &mut self,
         cx: &mut Context<'_>,
         scratch: &mut [u8],
+        mut frames: usize,
         visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Poll<Result<(), End>> {
         let mut buf = ReadBuf::new(scratch);
@@ -159,7 +164,7 @@ impl WebSocket {
                 return Poll::Ready(Err(End::Lost(io::ErrorKind::UnexpectedEof.into())));
             }
             total += input.len();
-            if self.decode(&mut input, visit)?.is_break() {
+            if self.decode(&mut input, &mut frames, visit)?.is_break() {
                 self.unread = input.to_vec();
                 self.unread_at = 0;
                 break;
@@ -172,24 +177,27 @@ impl WebSocket {
     fn decode(
         &mut self,
         input: &mut &[u8],
+        frames: &mut usize,
         visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, End> {
-        while let Some(event) = self.decoder.next_event(input).map_err(End::Violation)? {
-            let flow = match event {
-                Event::Ping(data) => {
+        while *frames > 0 {
+            *frames -= 1;
+            match self.decoder.next_frame(input).map_err(End::Violation)? {
+                Frame::None => return Ok(ControlFlow::Continue(())),
+                Frame::Part | Frame::Event(Event::Pong(_)) => {}
+                Frame::Event(Event::Ping(data)) => {
                     self.pong = Some(data);
                     self.queue_pong();
-                    ControlFlow::Continue(())
                 }
-                Event::Pong(_) => ControlFlow::Continue(()),
-                Event::Close(close) => return Err(End::Closed(close)),
-                message => visit(message),
-            };
-            if flow.is_break() {
-                return Ok(flow);
+                Frame::Event(Event::Close(close)) => return Err(End::Closed(close)),
+                Frame::Event(message) => {
+                    if visit(message).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
             }
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(ControlFlow::Break(()))
     }
 
     /// A peer that pings but does not read gets an answer to its newest ping only.

@@ -49,6 +49,16 @@ pub enum Event {
     Close(Option<CloseFrame>),
 }
 
+/// The outcome of one frame.
+#[derive(Debug)]
+pub(crate) enum Frame {
+    Event(Event),
+    /// Nothing is complete: more frames, or more of this one, must follow.
+    Part,
+    /// There was no input.
+    None,
+}
+
 /// Takes events out of received bytes, wherever these are cut.
 #[derive(Debug)]
 pub struct Decoder {
@@ -123,36 +133,45 @@ impl Decoder {
     /// When the peer breaks the protocol, as soon as the bytes are there that show it. All that follows is ignored then, as it
     /// is after a close.
     pub fn next_event(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
+        loop {
+            match self.next_frame(input)? {
+                Frame::Event(event) => return Ok(Some(event)),
+                Frame::Part => {}
+                Frame::None => return Ok(None),
+            }
+        }
+    }
+
+    /// Takes one frame, or as much of it as there is, out of `input`: for callers that limit how many they take at once. Fails
+    /// as [`next_event`](Self::next_event) does.
+    #[inline]
+    pub(crate) fn next_frame(&mut self, input: &mut &[u8]) -> Result<Frame, ProtocolError> {
         if self.closed {
             *input = &[];
-            return Ok(None);
+        }
+        if input.is_empty() {
+            return Ok(Frame::None);
         }
         let result = self.advance(input);
-        if matches!(result, Err(_) | Ok(Some(Event::Close(_)))) {
+        if matches!(result, Err(_) | Ok(Frame::Event(Event::Close(_)))) {
             self.closed = true;
             self.partial = None;
         }
         result
     }
 
-    fn advance(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
-        while !input.is_empty() {
-            let Some((head, got)) = self.head(input)? else {
-                return Ok(None);
-            };
-            let event = if self.partial.is_none() && input.len() >= head.len && head.fin {
-                // The common case: all of a whole message is here.
-                let (payload, rest) = input.split_at_checked(head.len).unwrap_or((input, &[]));
-                *input = rest;
-                Some(self.whole(head, payload)?)
-            } else {
-                self.payload(head, got, input)?
-            };
-            if event.is_some() {
-                return Ok(event);
-            }
+    fn advance(&mut self, input: &mut &[u8]) -> Result<Frame, ProtocolError> {
+        let Some((head, got)) = self.head(input)? else {
+            return Ok(Frame::Part);
+        };
+        if self.partial.is_none() && input.len() >= head.len && head.fin {
+            // The common case: all of a whole message is here.
+            let (payload, rest) = input.split_at_checked(head.len).unwrap_or((input, &[]));
+            *input = rest;
+            return self.whole(head, payload).map(Frame::Event);
         }
-        Ok(None)
+        let event = self.payload(head, got, input)?;
+        Ok(event.map_or(Frame::Part, Frame::Event))
     }
 
     /// The frame that `input` is in, and how much of its payload has come. `None` if the header is not complete.

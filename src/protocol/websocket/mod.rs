@@ -20,6 +20,7 @@ mod properties;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
+pub(crate) use decoder::Frame;
 pub use decoder::{Config, Decoder, Event};
 pub use deflate::{Agreed, Compression, Deflater, Inflater, negotiate};
 pub use encode::{Header, Opcode, accept_key, close_frame, frame, is_key, masked_frame};
