@@ -38,8 +38,10 @@ impl Sockets {
     }
 
     pub(super) fn answer_probe(&mut self) {
-        if let Some(probe) = &mut self.probe {
-            probe.push_packet(Packet::PONG_PROBE.as_bytes());
+        if let Some(probe) = &mut self.probe
+            && !probe.push_packet(Packet::PONG_PROBE.as_bytes())
+        {
+            tracing::debug!("too many probes of a client that does not read the answers");
         }
     }
 
@@ -181,11 +183,15 @@ impl Connection {
         let Some(socket) = &mut self.sockets.main else {
             return false;
         };
-        if let Some(owed) = self.owed.take() {
-            socket.push_packet(owed.text());
-        }
-        let (write, refused) = socket.poll_outbox(&self.client.outbox, cx);
-        if self.session.owes_ping() && !socket.owes_packets() {
+        let (write, refused) = loop {
+            self.owed.take_if(|owed| socket.push_packet(owed.text()));
+            let polled = socket.poll_outbox(&self.client.outbox, cx);
+            // Where there was no room for it, there is when all has been written.
+            if self.owed.is_none() || !matches!(polled.0, Poll::Ready(Ok(()))) {
+                break polled;
+            }
+        };
+        if self.session.owes_ping() && self.owed.is_none() && !socket.owes_packets() {
             self.session.handle(Input::PingSent, self.now);
         }
         let written = socket.take_written();

@@ -65,9 +65,10 @@ fn open_websocket(context: &Context, guard: Guard, revision: Revision, mut parts
             Ok(socket) => socket,
             Err(error) => return tracing::debug!(%error, "upgrade failed"),
         };
-        socket.push_packet(packet.as_bytes());
+        // There is room: these are the first.
+        let _ = socket.push_packet(packet.as_bytes());
         if let Some(initial) = &server.hooks.initial_packet {
-            socket.push_packet(initial.as_bytes());
+            let _ = socket.push_packet(initial.as_bytes());
         }
         let connection = Connection::open(&server, guard, client, Some(socket));
         drop(server);

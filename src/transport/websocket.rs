@@ -108,12 +108,10 @@ impl WebSocket {
         std::mem::take(&mut self.progress)
     }
 
-    /// Queues an Engine.IO text packet of the protocol's own. It goes before what the outbox has. Dropped if its peer asks
-    /// for more of them than it reads.
-    pub(crate) fn push_packet(&mut self, packet: &[u8]) {
-        if !self.writer.push_urgent(frame(Opcode::Text, packet)) {
-            tracing::debug!("too many packets for a peer that does not read");
-        }
+    /// Queues an Engine.IO text packet of the protocol's own. It goes before what the outbox has. Returns false when too many
+    /// wait already: then it is not queued.
+    pub(crate) fn push_packet(&mut self, packet: &[u8]) -> bool {
+        self.writer.push_urgent(frame(Opcode::Text, packet))
     }
 
     /// Whether a packet of the protocol's own waits to be written.

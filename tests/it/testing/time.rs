@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum_socketio::testing::Disconnected;
-use axum_socketio::{Namespace, Socket};
+use axum_socketio::{Data, Namespace, Socket};
 use tokio::time::{Instant, sleep};
 
 use super::{BOTH, clients, leaving, serve};
@@ -99,5 +99,24 @@ async fn the_runtime_may_have_several_threads() {
         client.emit("ping", ()).await;
         io.emit("news", 1);
         assert_eq!(client.next::<u8>("news").await, 1);
+    }
+}
+
+/// Long after the server has paused reading, with every option at its default.
+#[tokio::test(start_paused = true)]
+async fn two_thousand_events_for_handlers_that_take_half_a_minute_are_all_answered() {
+    for transport in BOTH {
+        let (namespace, mut reasons) = leaving();
+        let slow = async |Data(n): Data<usize>| {
+            sleep(Duration::from_secs(30)).await;
+            Json(n)
+        };
+        let (app, _io) = serve(namespace.on("slow", slow));
+        let app = app.limit(Duration::from_secs(1200));
+        let client = app.connect("/").transport(transport).await.unwrap();
+        let answers = (0..2000).map(|n| client.emit_with_ack::<usize>("slow", n));
+        let answers = futures_util::future::join_all(answers).await;
+        assert!(answers.into_iter().eq(0..2000));
+        assert!(reasons.try_recv().is_err());
     }
 }
