@@ -1,12 +1,32 @@
 //! The options that bound what a client can make the server keep.
 
 use super::SocketIoBuilder;
+use crate::engine::PollPackets;
 
 impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// The largest WebSocket message and the largest body of a polling request, in bytes. Default: 1,000,000. Node's
     /// `maxHttpBufferSize`. Sent to the client in the handshake as `maxPayload`.
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.settings.engine.max_payload = bytes;
+        self
+    }
+
+    /// The most packets that one response to a poll carries, for all clients; `None` is no limit. A binary attachment is a packet
+    /// of its own, and an event with more attachments than that is sent in a response of its own.
+    ///
+    /// Default: a response carries all that is queued, as in Node, and 16 packets for clients in Python: python-engineio, and so
+    /// python-socketio, closes the session on a payload of more. They are recognized by the `User-Agent` of the handshake, in
+    /// which a product begins with `python` or is `aiohttp`. Set 16 here if your Python clients send another `User-Agent`, or
+    /// `None` if they raise `engineio.payload.Payload.max_decode_packets`.
+    ///
+    /// ```
+    /// # use axum_socketio::SocketIo;
+    /// let io = SocketIo::builder().max_poll_packets(16).build();
+    /// let io = SocketIo::builder().max_poll_packets(None).build();
+    /// ```
+    pub fn max_poll_packets(mut self, packets: impl Into<Option<usize>>) -> Self {
+        let max = packets.into().map(|packets| packets.max(1));
+        self.settings.engine.max_poll_packets = PollPackets::Max(max);
         self
     }
 

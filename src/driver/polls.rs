@@ -17,6 +17,8 @@ const BATCH: usize = 128;
 #[derive(Debug, Default)]
 pub(super) struct Polls {
     poll: Option<oneshot::Sender<PollAnswer>>,
+    /// The most packets that an answer carries.
+    max_packets: Option<usize>,
     /// The poll that is pending came when the session was closing.
     late: bool,
     post: Option<Post>,
@@ -27,6 +29,15 @@ pub(super) struct Polls {
 struct Post {
     packets: engine_io::Body,
     done: oneshot::Sender<PostAnswer>,
+}
+
+impl Polls {
+    pub(super) fn new(max_packets: Option<usize>) -> Self {
+        Self {
+            max_packets,
+            ..Self::default()
+        }
+    }
 }
 
 impl Connection {
@@ -137,7 +148,7 @@ impl Connection {
             self.session.handle(Input::Flushed, self.now);
             return false;
         }
-        let collected = collect(outbox, owed, self.client.revision);
+        let collected = collect(outbox, owed, self.client.revision, self.polls.max_packets);
         self.owed = None;
         let refused = outbox.settle(collected.written, true);
         self.count_sent(collected.written);

@@ -106,6 +106,7 @@ impl Connection {
             socket.open_direct(&client.outbox);
         }
         guard.enter(&entry);
+        let max_packets = config.max_poll_packets.limit(client.handshake.user_agent());
         let presence = Presence::begin(&server.counters, entry);
         // In a box, since a future is as large as all that it ever holds at once, several times over.
         Box::new(Self {
@@ -114,7 +115,7 @@ impl Connection {
             client,
             presence,
             guard,
-            polls: Polls::default(),
+            polls: Polls::new(max_packets),
             sockets: Sockets::new(socket),
             owed: None,
             timers: Timers::new(at, now + config.connect_timeout),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::PollPackets;
 use crate::protocol::websocket::Compression;
 
 /// How a client talks to the server.
@@ -44,6 +45,7 @@ pub(crate) struct Config {
     /// How long an outbox may stay full before its client is given up.
     pub(crate) slow_client_timeout: Duration,
     pub(crate) max_payload: usize,
+    pub(crate) max_poll_packets: PollPackets,
     pub(crate) max_outbox_packets: usize,
     pub(crate) max_outbox_bytes: usize,
     pub(crate) transports: Vec<Transport>,
@@ -63,6 +65,7 @@ impl Default for Config {
             close_timeout: Duration::from_secs(30),
             slow_client_timeout: Duration::from_secs(10),
             max_payload: 1_000_000,
+            max_poll_packets: PollPackets::ByClient,
             max_outbox_packets: 10_000,
             max_outbox_bytes: 16 * 1024 * 1024,
             transports: vec![Transport::Polling, Transport::WebSocket],

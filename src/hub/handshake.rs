@@ -53,6 +53,12 @@ impl Handshake {
         self.uri.query().unwrap_or_default()
     }
 
+    /// How the client calls itself.
+    pub(crate) fn user_agent(&self) -> Option<&[u8]> {
+        let value = self.headers.get(http::header::USER_AGENT)?;
+        Some(value.as_bytes())
+    }
+
     pub(crate) fn extensions(&self) -> &Extensions {
         &self.extensions
     }

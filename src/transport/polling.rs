@@ -1,12 +1,11 @@
 //! The body of a poll.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 use crate::engine::{Control, Frame, Outbox, Part, Written};
 use crate::protocol::engine_io::{PayloadWriter, Revision, v3};
-
-/// A body carries no more packets than this: a client library in wide use (python-engineio) refuses more.
-const MAX_PACKETS: usize = 16;
 
 /// What a poll is answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,26 +23,28 @@ pub(crate) struct Collected {
     pub(crate) written: Written,
 }
 
-/// Packs as many frames as one body may hold. What the protocol `owes` is always among them, or a long queue would keep a ping
-/// from its client until it is too late.
-pub(crate) fn collect(outbox: &Outbox, owed: Option<Control>, revision: Revision) -> Collected {
-    let mut frames = Frames {
-        outbox,
-        packets: usize::from(owed.is_some()),
-        written: Written::default(),
+/// Packs what is queued into one body of at most `max_packets`. What the protocol `owes` is always part of it, or a long queue
+/// would delay a ping until it is too late.
+pub(crate) fn collect(
+    outbox: &Outbox,
+    owed: Option<Control>,
+    revision: Revision,
+    max_packets: Option<usize>,
+) -> Collected {
+    let frames = match max_packets {
+        None => Frames::all(outbox),
+        Some(max) => Frames::some(outbox, max, owed.is_some()),
     };
+    let written = frames.written();
     let body = match revision {
-        Revision::Three { base64 } => three(&mut frames, owed, base64),
-        Revision::Four => four(&mut frames, owed),
+        Revision::Three { base64 } => three(frames, owed, base64),
+        Revision::Four => four(frames, owed),
     };
-    Collected {
-        body,
-        written: frames.written,
-    }
+    Collected { body, written }
 }
 
-fn four(frames: &mut Frames<'_>, owed: Option<Control>) -> Body {
-    let mut writer = PayloadWriter::default();
+fn four(frames: Frames, owed: Option<Control>) -> Body {
+    let mut writer = PayloadWriter::with_capacity(frames.iter().map(size).sum());
     for frame in frames {
         for part in frame.parts() {
             match part {
@@ -58,8 +59,16 @@ fn four(frames: &mut Frames<'_>, owed: Option<Control>) -> Body {
     Body::text(writer.finish())
 }
 
-fn three(frames: &mut Frames<'_>, owed: Option<Control>, base64: bool) -> Body {
-    let frames: Vec<_> = frames.collect();
+/// How many bytes a frame adds to a body, separators included.
+fn size(frame: &Frame) -> usize {
+    let parts = frame.parts().map(|part| match part {
+        Part::Text(text) => 1 + text.len(),
+        Part::Binary(attachment) => 2 + attachment.base64().len(),
+    });
+    parts.sum()
+}
+
+fn three(frames: Frames, owed: Option<Control>, base64: bool) -> Body {
     let has_binary = |frame: &Frame| frame.parts().any(|part| matches!(part, Part::Binary(_)));
     let binary = !base64 && frames.iter().any(has_binary);
     let mut writer = if binary {
@@ -67,11 +76,13 @@ fn three(frames: &mut Frames<'_>, owed: Option<Control>, base64: bool) -> Body {
     } else {
         v3::PayloadWriter::text()
     };
-    for part in frames.iter().flat_map(Frame::parts) {
-        match part {
-            Part::Text(text) => writer.push_text(text),
-            Part::Binary(attachment) if binary => writer.push_binary(attachment.data()),
-            Part::Binary(attachment) => writer.push_base64(attachment.base64()),
+    for frame in frames {
+        for part in frame.parts() {
+            match part {
+                Part::Text(text) => writer.push_text(text),
+                Part::Binary(attachment) if binary => writer.push_binary(attachment.data()),
+                Part::Binary(attachment) => writer.push_base64(attachment.base64()),
+            }
         }
     }
     if let Some(control) = owed {
@@ -81,25 +92,59 @@ fn three(frames: &mut Frames<'_>, owed: Option<Control>, base64: bool) -> Body {
     Body { bytes, binary }
 }
 
-/// Takes frames out of an outbox, as long as one body may hold them.
-struct Frames<'a> {
-    outbox: &'a Outbox,
-    /// Engine.IO packets in the body.
-    packets: usize,
-    written: Written,
+/// Frames taken out of an outbox. A lone one, the usual case, needs no queue.
+#[derive(Debug, Default)]
+struct Frames {
+    first: Option<Frame>,
+    rest: VecDeque<Frame>,
 }
 
-impl Iterator for Frames<'_> {
-    type Item = Frame;
+impl Frames {
+    /// All that are queued now. Taken at once, so that senders on other threads cannot prolong the body for ever.
+    fn all(outbox: &Outbox) -> Self {
+        let mut frames = Self {
+            first: outbox.take_if(|_| true),
+            ..Self::default()
+        };
+        outbox.take(&mut frames.rest);
+        frames
+    }
 
-    fn next(&mut self) -> Option<Frame> {
-        let (first, packets) = (self.written.packets == 0, self.packets);
-        let fits = |frame: &Frame| first || packets + frame.packets() <= MAX_PACKETS;
-        let frame = self.outbox.take_if(fits)?;
-        self.packets += frame.packets();
-        self.written.packets += 1;
-        self.written.bytes += frame.size();
-        Some(frame)
+    /// As many as have no more than `max` packets in all, one `more` included. A frame that has more goes alone.
+    fn some(outbox: &Outbox, max: usize, more: bool) -> Self {
+        let mut packets = usize::from(more);
+        let first = outbox.take_if(|frame| !more || packets + frame.packets() <= max);
+        packets += first.as_ref().map_or(0, Frame::packets);
+        let next = || {
+            let frame = outbox.take_if(|frame| packets + frame.packets() <= max)?;
+            packets += frame.packets();
+            Some(frame)
+        };
+        let rest = std::iter::from_fn(next).collect();
+        Self { first, rest }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Frame> {
+        self.first.iter().chain(&self.rest)
+    }
+
+    fn written(&self) -> Written {
+        Written {
+            packets: self.iter().count(),
+            bytes: self.iter().map(Frame::size).sum(),
+        }
+    }
+}
+
+impl IntoIterator for Frames {
+    type Item = Frame;
+    type IntoIter = std::iter::Chain<
+        std::option::IntoIter<Frame>,
+        std::collections::vec_deque::IntoIter<Frame>,
+    >;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter().chain(self.rest)
     }
 }
 

@@ -83,6 +83,13 @@ impl PayloadWriter {
         Self { body: Vec::new() }
     }
 
+    /// An empty body with room for so many bytes.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        let body = Vec::with_capacity(bytes);
+        Self { body }
+    }
+
     /// Adds a packet that is text already, digit first.
     pub fn push_text(&mut self, packet: &[u8]) {
         self.separate(packet.len());
