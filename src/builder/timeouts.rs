@@ -43,9 +43,21 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// How long a client's outbox may stay full before it is disconnected with `slow client`. Default: 10 s.
+    /// How long a client's outbox may stay full, or keep refusing events, before the client is disconnected with `slow client`.
+    /// Default: 10 s. Node has no limit.
+    ///
+    /// An outbox that has room again counts as recovered when it has refused nothing for half of this time. So a client that
+    /// misses events of one burst and then catches up stays, and one that keeps missing them does not.
     pub fn slow_client_timeout(mut self, timeout: Duration) -> Self {
         self.settings.engine.slow_client_timeout = timeout.min(FOREVER);
+        self
+    }
+
+    /// How long a client may take nothing of what is to be written to it before it is disconnected with `slow client`, even if
+    /// its outbox has room and it answers pings: the system accepts no byte for its WebSocket, or it neither polls nor reads the
+    /// answer to its last poll. Default: `ping_interval` + `ping_timeout`. Node has no limit.
+    pub fn stall_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.engine.stall_timeout = Some(timeout.min(FOREVER));
         self
     }
 

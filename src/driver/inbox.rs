@@ -30,7 +30,7 @@ pub(crate) enum Inbound {
 }
 
 /// How a poll ends.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum PollAnswer {
     Payload(Body),
     /// Another poll was pending: 400.

@@ -10,6 +10,7 @@ mod polls;
 mod quota;
 mod running;
 mod sessions;
+mod slowness;
 mod sockets;
 mod task;
 mod timers;

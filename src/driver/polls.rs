@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::inbox::{Inbound, PollAnswer, PostAnswer};
 use super::task::Connection;
-use crate::engine::{Control, DisconnectReason, Input, Written};
+use crate::engine::{Control, DisconnectReason, Input, Pressure, Written};
 use crate::protocol::engine_io;
 use crate::transport::{Body, collect};
 
@@ -89,7 +89,7 @@ impl Connection {
         self.polls.late |= self.session.is_closing();
         self.polls.poll = Some(poll);
         self.input(Input::PollOpened, cx);
-        self.client.outbox.settle(Written::default(), false);
+        self.client.outbox.stall(false);
     }
 
     fn poll_lost(&mut self, cx: &mut Context<'_>) {
@@ -135,8 +135,8 @@ impl Connection {
         true
     }
 
-    /// Gives a pending poll what is queued. Returns whether the outbox refuses frames.
-    pub(super) fn write_poll(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Gives a pending poll what is queued. Returns whether the client keeps up.
+    pub(super) fn write_poll(&mut self, cx: &mut Context<'_>) -> Pressure {
         let outbox = &self.client.outbox;
         let (closing, owed) = (self.session.is_closing(), self.owed);
         let nothing = owed.is_none() && outbox.is_empty();
@@ -146,20 +146,22 @@ impl Connection {
         if closing && outbox.is_empty() {
             // By itself: official clients forget what comes in one payload with it.
             self.session.handle(Input::Flushed, self.now);
-            return false;
+            return Pressure::default();
         }
         let collected = collect(outbox, owed, self.client.revision, self.polls.max_packets);
         self.owed = None;
-        let refused = outbox.settle(collected.written, true);
         self.count_sent(collected.written);
+        let outbox = &self.client.outbox;
+        let (body, written) = collected.send(outbox);
+        let pressure = outbox.settle(written, true);
         if let Some(poll) = self.polls.poll.take() {
-            if poll.send(PollAnswer::Payload(collected.body)).is_err() {
+            if poll.send(PollAnswer::Payload(body)).is_err() {
                 self.poll_lost(cx);
             } else if owed == Some(Control::Ping) {
                 self.session.handle(Input::PingSent, self.now);
             }
         }
-        refused
+        pressure
     }
 
     /// Answers what is pending: the session is closed.
@@ -176,7 +178,7 @@ impl Connection {
     pub(super) fn answer_poll(&mut self, controls: &[Control]) {
         if let Some(poll) = self.polls.poll.take() {
             let _ = poll.send(PollAnswer::Payload(self.controls(controls)));
-            self.client.outbox.settle(Written::default(), true);
+            self.client.outbox.stall(true);
         }
     }
 

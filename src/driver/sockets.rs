@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use super::task::{CLOSE_HANDSHAKE, Connection};
-use crate::engine::{Control, DisconnectReason, Input, Transport, Written};
+use crate::engine::{Control, DisconnectReason, Input, Outbox, Pressure, Transport, Written};
 use crate::metrics::{Counted, Place};
 use crate::protocol::engine_io::{Packet, Revision};
 use crate::protocol::websocket::Event;
@@ -35,6 +35,11 @@ impl Sockets {
     /// Whether some of an unfinished message has come since this was last asked.
     pub(super) fn more_of_a_message(&mut self) -> bool {
         self.main.as_mut().is_some_and(|main| main.take_progress())
+    }
+
+    /// Writes what the connection takes; see [`WebSocket::try_write`].
+    pub(super) fn try_write(&mut self, outbox: &Outbox) -> Option<Pressure> {
+        self.main.as_mut()?.try_write(outbox)
     }
 
     pub(super) fn answer_probe(&mut self) {
@@ -172,25 +177,26 @@ impl Connection {
         counters.sub_for(Counted::Connections, Transport::Polling.as_str());
         counters.add_for(Counted::Connections, Transport::WebSocket.as_str(), 1);
         let outbox = &self.client.outbox;
-        outbox.settle(Written::default(), false);
+        outbox.stall(false);
         if let Some(main) = &self.sockets.main {
             main.open_direct(outbox);
         }
     }
 
-    /// Writes what is queued. Returns whether the outbox refuses frames.
-    pub(super) fn write_socket(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Writes what is queued. Returns whether the client keeps up.
+    pub(super) fn write_socket(&mut self, cx: &mut Context<'_>) -> Pressure {
         let Some(socket) = &mut self.sockets.main else {
-            return false;
+            return Pressure::default();
         };
-        let (write, refused) = loop {
+        self.owed.take_if(|owed| socket.push_packet(owed.text()));
+        let (mut write, mut pressure) = socket.poll_outbox(&self.client.outbox, cx);
+        if self.owed.is_some() && matches!(write, Poll::Ready(Ok(()))) {
+            // There was no room for it before all had been written.
             self.owed.take_if(|owed| socket.push_packet(owed.text()));
-            let polled = socket.poll_outbox(&self.client.outbox, cx);
-            // Where there was no room for it, there is when all has been written.
-            if self.owed.is_none() || !matches!(polled.0, Poll::Ready(Ok(()))) {
-                break polled;
-            }
-        };
+            let refused = pressure.refused;
+            (write, pressure) = socket.poll_outbox(&self.client.outbox, cx);
+            pressure.refused |= refused;
+        }
         if self.session.owes_ping() && self.owed.is_none() && !socket.owes_packets() {
             self.session.handle(Input::PingSent, self.now);
         }
@@ -208,7 +214,7 @@ impl Connection {
             }
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
-        refused
+        pressure
     }
 }
 

@@ -11,10 +11,11 @@ use tracing::Instrument;
 use super::dispatch::Dispatch;
 use super::polls::Polls;
 use super::sessions::{Entry, Guard};
+use super::slowness::{Slow, Slowness};
 use super::sockets::Sockets;
 use super::timers::{Timers, now};
 use crate::connection::Violation;
-use crate::engine::{Action, Control, DisconnectReason, Input, Session, Transport, Written};
+use crate::engine::{Action, Control, DisconnectReason, Input, Queued, Session, Transport};
 use crate::hub::{Client, Command, Server};
 use crate::metrics::{Counted, Counters};
 use crate::transport::{End, WebSocket};
@@ -47,7 +48,7 @@ pub(crate) struct Connection {
     paused: bool,
     /// How often the deadlines have been left alone since the thread was busy when they passed.
     late_turns: u8,
-    slow_client: Duration,
+    slowness: Slowness,
 }
 
 /// That the connection is open, as the counters and its requests see it.
@@ -101,7 +102,7 @@ impl Connection {
         let session = Session::open(transport, client.revision, config, now);
         let at = session.poll_timeout().unwrap_or(now);
         let polling = transport == Transport::Polling;
-        client.outbox.settle(Written::default(), polling);
+        client.outbox.stall(polling);
         if let Some(socket) = &socket {
             socket.open_direct(&client.outbox);
         }
@@ -122,7 +123,7 @@ impl Connection {
             now,
             paused: false,
             late_turns: 0,
-            slow_client: config.slow_client_timeout,
+            slowness: Slowness::new(config.slow_client_timeout, config.stall_timeout()),
         })
     }
 
@@ -289,17 +290,37 @@ impl Connection {
         if self.session.is_closed() {
             return;
         }
-        let refused = if self.sockets.main.is_some() {
+        let pressure = if self.sockets.main.is_some() {
             self.write_socket(cx)
         } else {
             self.write_poll(cx)
         };
-        if refused {
-            let by = self.now + self.slow_client;
-            self.timers.read_by.get_or_insert(by);
-        } else {
-            self.timers.read_by = None;
+        self.slowness.note(pressure, self.now);
+        self.timers.read_by = self.slowness.deadline();
+    }
+
+    fn check_slowness(&mut self) {
+        let mut slow = self.slowness.verdict(self.now);
+        if slow == Some(Slow::Stalled)
+            && let Some(pressure) = self.sockets.try_write(&self.client.outbox)
+        {
+            self.slowness.note(pressure, self.now);
+            slow = self.slowness.verdict(self.now);
         }
+        if let Some(slow) = slow {
+            let Queued { packets, bytes, .. } = self.client.outbox.queued();
+            let option = slow.option();
+            tracing::debug!(
+                packets,
+                bytes,
+                option,
+                "client does not read what is sent to it"
+            );
+            self.sockets.end = Some(End::Lost(std::io::ErrorKind::TimedOut.into()));
+            self.session
+                .handle(Input::Lost(DisconnectReason::SlowClient), self.now);
+        }
+        self.timers.read_by = self.slowness.deadline();
     }
 
     fn check_time(&mut self, cx: &mut Context<'_>) {
@@ -349,10 +370,7 @@ impl Connection {
             self.close(DisconnectReason::ForcedClose, cx);
         }
         if self.timers.read_by.is_some_and(|by| self.now >= by) {
-            tracing::debug!("client does not read");
-            self.sockets.end = Some(End::Lost(std::io::ErrorKind::TimedOut.into()));
-            self.session
-                .handle(Input::Lost(DisconnectReason::SlowClient), self.now);
+            self.check_slowness();
         }
         self.run_actions(cx);
     }

@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) close_timeout: Duration,
     /// How long an outbox may stay full before its client is given up.
     pub(crate) slow_client_timeout: Duration,
+    /// How long a client may take nothing of what is to be written; see [`stall_timeout`](Self::stall_timeout).
+    pub(crate) stall_timeout: Option<Duration>,
     pub(crate) max_payload: usize,
     pub(crate) max_poll_packets: PollPackets,
     pub(crate) max_outbox_packets: usize,
@@ -64,6 +66,7 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(45),
             close_timeout: Duration::from_secs(30),
             slow_client_timeout: Duration::from_secs(10),
+            stall_timeout: None,
             max_payload: 1_000_000,
             max_poll_packets: PollPackets::ByClient,
             max_outbox_packets: 10_000,
@@ -77,6 +80,12 @@ impl Default for Config {
 }
 
 impl Config {
+    /// As long as a silent client has, unless it was set.
+    pub(crate) fn stall_timeout(&self) -> Duration {
+        let silence = self.ping_interval.saturating_add(self.ping_timeout);
+        self.stall_timeout.unwrap_or(silence)
+    }
+
     /// What the handshake offers to a client that came by `transport`.
     pub(crate) fn upgrades(&self, transport: Transport) -> &'static [&'static str] {
         let offered = transport == Transport::Polling

@@ -113,16 +113,23 @@ pub(super) fn payload(body: transport::Body) -> Response<Body> {
     } else {
         &PAYLOAD
     };
-    unstored(headers, body.bytes)
+    let transport::Body { bytes, flight, .. } = body;
+    unstored(
+        headers,
+        match flight {
+            None => Body::from(bytes),
+            Some(flight) => Body::new(transport::InFlight::new(bytes, flight)),
+        },
+    )
 }
 
 /// A POST has been taken.
 pub(super) fn accepted() -> Response<Body> {
-    unstored(&ACCEPTED, Bytes::from_static(b"ok"))
+    unstored(&ACCEPTED, Body::from("ok"))
 }
 
-fn unstored(headers: &HeaderMap, body: Bytes) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
+fn unstored(headers: &HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     *response.headers_mut() = headers.clone();
     response
 }

@@ -1,9 +1,11 @@
 //! Bytes on a connection, to and from Engine.IO packets.
 
+mod flight;
 mod polling;
 mod stream;
 mod websocket;
 mod writer;
 
+pub(crate) use flight::{Flight, InFlight};
 pub(crate) use polling::{Body, collect};
 pub(crate) use websocket::{End, WebSocket};

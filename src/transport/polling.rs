@@ -1,18 +1,25 @@
 //! The body of a poll.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Flight;
 use crate::engine::{Control, Frame, Outbox, Part, Written};
 use crate::protocol::engine_io::{PayloadWriter, Revision, v3};
 
+/// A body of this size counts against the outbox until it has been written.
+const LARGE: usize = 16 * 1024;
+
 /// What a poll is answered with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
     /// Not text: revision 3 has such bodies.
     pub(crate) binary: bool,
+    /// Of a large one.
+    pub(crate) flight: Option<Flight>,
 }
 
 /// What one poll takes along.
@@ -89,7 +96,11 @@ fn three(frames: Frames, owed: Option<Control>, base64: bool) -> Body {
         writer.push_text(control.text());
     }
     let bytes = writer.finish();
-    Body { bytes, binary }
+    Body {
+        bytes,
+        binary,
+        flight: None,
+    }
 }
 
 /// Frames taken out of an outbox. A lone one, the usual case, needs no queue.
@@ -148,12 +159,25 @@ impl IntoIterator for Frames {
     }
 }
 
+impl Collected {
+    /// Gives the body, and what of the outbox has been written with it: nothing yet, if it is large.
+    pub(crate) fn send(self, outbox: &Arc<Outbox>) -> (Body, Written) {
+        let Self { mut body, written } = self;
+        if body.bytes.len() < LARGE {
+            return (body, written);
+        }
+        body.flight = Some(Flight::new(Arc::clone(outbox), written));
+        (body, Written::default())
+    }
+}
+
 impl Body {
     /// A payload of text.
     pub(crate) const fn text(bytes: Bytes) -> Self {
         Self {
             bytes,
             binary: false,
+            flight: None,
         }
     }
 

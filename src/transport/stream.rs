@@ -3,6 +3,8 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::io::{self, IoSlice};
+#[cfg(unix)]
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -72,6 +74,53 @@ impl Stream {
             Self::Tcp { write, .. } => Some(Arc::clone(write) as Arc<dyn Direct>),
             Self::Other(_) => None,
         }
+    }
+}
+
+/// A TCP stream, to be written to also when the system has not said that it is ready. It says so only when a third of its
+/// buffer is free, which may be a megabyte: a slow client takes minutes for that.
+#[cfg(unix)]
+pub(super) struct Unready(std::net::TcpStream);
+
+#[cfg(unix)]
+impl Stream {
+    pub(super) fn unready(&self) -> Option<Unready> {
+        let Self::Tcp { write, .. } = self else {
+            return None;
+        };
+        // Another descriptor of the same socket, which does not block either.
+        let socket = write.half().ok()?.as_ref().as_fd().try_clone_to_owned();
+        Some(Unready(socket.ok()?.into()))
+    }
+}
+
+#[cfg(unix)]
+impl AsyncWrite for Unready {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match io::Write::write(&mut &self.0, buf) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            result => Poll::Ready(result),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(not(unix))]
+impl Stream {
+    #[expect(clippy::unused_self, reason = "only unix has a way")]
+    pub(super) fn unready(&self) -> Option<tokio::io::Sink> {
+        None
     }
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::stream::Stream;
 use super::writer::Writer;
-use crate::engine::{Outbox, Written};
+use crate::engine::{Outbox, Pressure, Written};
 use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::{
     Agreed, CloseFrame, Config, Decoder, Event, Frame, Opcode, ProtocolError, close_frame, frame,
@@ -207,21 +207,31 @@ impl WebSocket {
         }
     }
 
-    /// Writes what waits here and in the outbox. Also returns whether the outbox is refusing frames since its client does
-    /// not read.
+    /// Writes what waits here and in the outbox. Also returns whether the client keeps up.
     pub(crate) fn poll_outbox(
         &mut self,
         outbox: &Outbox,
         cx: &mut Context<'_>,
-    ) -> (Poll<io::Result<()>>, bool) {
+    ) -> (Poll<io::Result<()>>, Pressure) {
         self.queue_pong();
-        let mut polled = self.writer.poll_outbox(&mut self.io, outbox, cx);
+        let (mut result, mut pressure) = self.writer.poll_outbox(&mut self.io, outbox, cx);
         // One that has found no room goes when what was before it has gone.
-        if polled.0.is_ready() && self.pong.is_some() {
+        if result.is_ready() && self.pong.is_some() {
             self.queue_pong();
-            polled = self.writer.poll_outbox(&mut self.io, outbox, cx);
+            let refused = pressure.refused;
+            (result, pressure) = self.writer.poll_outbox(&mut self.io, outbox, cx);
+            pressure.refused |= refused;
         }
-        polled
+        (result, pressure)
+    }
+
+    /// Writes what the connection takes, also if the system has not said that it takes anything; where that can be.
+    pub(crate) fn try_write(&mut self, outbox: &Outbox) -> Option<Pressure> {
+        let mut io = self.io.unready()?;
+        // The task will be woken all the same: it has tried before.
+        let cx = &mut Context::from_waker(Waker::noop());
+        let (_, pressure) = self.writer.poll_outbox(&mut io, outbox, cx);
+        Some(pressure)
     }
 
     /// What of the outbox has been written since this was last asked.

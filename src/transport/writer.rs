@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
-use crate::engine::{COALESCE, Form, Frame, Outbox, Written, coalesce, give_back};
+use crate::engine::{COALESCE, Form, Frame, Outbox, Pressure, Written, coalesce, give_back};
 use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::{Agreed, Deflater};
 
@@ -35,6 +35,8 @@ pub(super) struct Writer {
     unflushed: bool,
     /// Not yet asked for.
     written: Written,
+    /// The connection has taken something since that was last asked.
+    moved: bool,
 }
 
 impl Writer {
@@ -49,6 +51,7 @@ impl Writer {
             urgent_offset: 0,
             unflushed: false,
             written: Written::default(),
+            moved: false,
         }
     }
 
@@ -84,13 +87,13 @@ impl Writer {
         self.queue.is_empty() && self.urgent.is_empty()
     }
 
-    /// Writes what is queued here and in the outbox, to which it reports. Returns whether the outbox refuses frames.
+    /// Writes what is queued here and in the outbox, to which it reports. Returns whether the client keeps up.
     pub(super) fn poll_outbox<W: AsyncWrite + Unpin>(
         &mut self,
         io: &mut W,
         outbox: &Outbox,
         cx: &mut Context<'_>,
-    ) -> (Poll<io::Result<()>>, bool) {
+    ) -> (Poll<io::Result<()>>, Pressure) {
         let known = self.queue.len();
         let begun = outbox.take(&mut self.queue);
         if known == 0 {
@@ -102,10 +105,13 @@ impl Writer {
         }
         let mut written = Written::default();
         let result = self.poll(io, cx, &mut written);
-        let refused = outbox.settle(written, result.is_pending());
+        let mut pressure = outbox.settle(written, result.is_pending());
         self.written.packets += written.packets;
         self.written.bytes += written.bytes;
-        (result, refused)
+        // Frames of the protocol's own wait too, and a part of one is something.
+        pressure.waiting = result.is_pending();
+        pressure.moved = std::mem::take(&mut self.moved);
+        (result, pressure)
     }
 
     pub(super) fn take_written(&mut self) -> Written {
@@ -132,6 +138,7 @@ impl Writer {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 bytes => self.advance(bytes, written),
             }
+            self.moved = true;
             self.unflushed = true;
         }
         if self.unflushed {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 pub(crate) use direct::Direct;
 pub use outcome::{EmitError, Queued};
-pub(crate) use outcome::{Pushed, Written};
+pub(crate) use outcome::{Pressure, Pushed, Written};
 
 use super::Frame;
 use super::flushed::{Flushed, Waiting};
@@ -57,8 +57,12 @@ struct State {
     bytes: usize,
     /// The transport could not take all that it was given, or (polling) nobody is waiting.
     stalled: bool,
-    /// A frame was refused since the queue was last below its limits.
+    /// Something could not be queued since the queue was last below its limits.
+    full: bool,
+    /// A frame was refused, and so lost, since the writer last asked.
     refused: bool,
+    /// The client has taken something of what is [in flight](Outbox::landed) since the writer last asked.
+    moved: bool,
     /// A frame has been queued that the writer has not taken.
     fed: bool,
     /// Somebody has said to see to it that what is queued is written: the writer need not be woken.
@@ -132,6 +136,7 @@ impl Outbox {
                 return Err(Pushed::Dropped);
             }
             let bytes = state.bytes;
+            state.refused = true;
             self.refuse(state);
             return Err(Pushed::Full(bytes));
         }
@@ -147,7 +152,7 @@ impl Outbox {
 
     /// From now on the writer counts the time that its client does not read.
     fn refuse(&self, mut state: MutexGuard<'_, State>) {
-        state.refused = true;
+        state.full = true;
         self.nudged.store(true, Ordering::Release);
         Self::wake(state);
     }
@@ -208,8 +213,8 @@ impl Outbox {
     fn admit(&self, state: &mut State) -> Vec<Waker> {
         let mut admitted = Vec::new();
         while let Some(first) = state.line.as_ref().and_then(|line| line.first()) {
-            state.refused = !self.has_room(state, first);
-            if state.refused {
+            state.full = !self.has_room(state, first);
+            if state.full {
                 break;
             }
             if let Some((frame, waker)) = state.line.as_mut().and_then(|line| line.take_first()) {
@@ -331,20 +336,51 @@ impl Outbox {
         state.first.is_none() && state.rest.is_empty()
     }
 
-    /// Reports what the transport has taken over, and whether it can take more at once. Returns whether frames are being
-    /// refused because the client does not read.
-    pub(crate) fn settle(&self, written: Written, stalled: bool) -> bool {
+    /// Reports what the transport has taken over, and whether it can take more at once. Returns whether the client keeps up.
+    pub(crate) fn settle(&self, written: Written, stalled: bool) -> Pressure {
         let mut state = self.state.lock();
         state.stalled = stalled;
+        let mut pressure = Pressure {
+            full: state.full,
+            refused: std::mem::take(&mut state.refused),
+            waiting: state.packets > 0,
+            moved: std::mem::take(&mut state.moved) || written.packets > 0,
+        };
         if written.packets == 0 {
-            return state.refused;
+            return pressure;
         }
         self.release(&mut state, written);
-        let refused = state.refused;
+        pressure.full = state.full;
         let woken = self.let_in(&mut state);
+        pressure.waiting = state.packets > 0;
         drop(state);
         woken.into_iter().flatten().for_each(Waker::wake);
-        refused
+        pressure
+    }
+
+    /// Says whether the transport can take more at once.
+    pub(crate) fn stall(&self, stalled: bool) {
+        self.state.lock().stalled = stalled;
+    }
+
+    /// The client has taken some of what is in flight.
+    pub(crate) fn progress(&self) {
+        self.state.lock().moved = true;
+    }
+
+    /// Reports what was taken long before and has been written only now, by somebody else than the writer.
+    pub(crate) fn landed(&self, written: Written) {
+        let mut state = self.state.lock();
+        if state.closed {
+            return;
+        }
+        state.moved = true;
+        self.release(&mut state, written);
+        let woken = self.let_in(&mut state);
+        // The writer may have waited for that, too: it takes in nothing while much is queued.
+        self.nudged.store(true, Ordering::Release);
+        Self::wake(state);
+        woken.into_iter().flatten().for_each(Waker::wake);
     }
 
     /// What has been written waits no longer.
@@ -360,9 +396,9 @@ impl Outbox {
             }
         }
         self.measure(state);
-        if state.refused {
+        if state.full {
             let counted = state.counted();
-            state.refused = counted.packets >= self.max_packets || counted.bytes >= self.max_bytes;
+            state.full = counted.packets >= self.max_packets || counted.bytes >= self.max_bytes;
         }
     }
 

@@ -54,6 +54,19 @@ pub struct Queued {
     pub bytes: usize,
 }
 
+/// How a client keeps up with what is queued for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pressure {
+    /// There is no room for what somebody wants to queue.
+    pub(crate) full: bool,
+    /// Frames have been refused since this was last asked.
+    pub(crate) refused: bool,
+    /// Something is to be written.
+    pub(crate) waiting: bool,
+    /// Something has been written since this was last asked.
+    pub(crate) moved: bool,
+}
+
 /// What one write has moved, as the outbox counts it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Written {

@@ -113,7 +113,7 @@ fn frames_that_wait_for_room_are_let_in_in_order_and_overtaken_by_none() {
     assert_eq!(outbox.queued().packets, 1);
 
     assert_eq!(take(&outbox), 1);
-    assert!(!outbox.settle(written(&named("/a")), false));
+    assert!(!outbox.settle(written(&named("/a")), false).full);
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
     assert!(matches!(first.as_mut().poll(cx), Poll::Ready(Ok(()))));
     assert!(last.as_mut().poll(cx).is_pending());
@@ -153,12 +153,12 @@ fn what_waits_for_room_counts_as_refused_until_some_has_been_written() {
         assert!(send.as_mut().poll(cx).is_pending());
     }
     assert!(
-        outbox.settle(Written::default(), true),
+        outbox.settle(Written::default(), true).full,
         "the client does not read"
     );
-    assert!(!outbox.settle(written(&frame()), true), "it does");
+    assert!(!outbox.settle(written(&frame()), true).full, "it does");
     assert!(
-        outbox.settle(Written::default(), true),
+        outbox.settle(Written::default(), true).full,
         "and now it does not again"
     );
     outbox.close();
@@ -427,4 +427,39 @@ fn who_waits_for_little_to_be_queued_is_woken_by_what_is_written_past_the_writer
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
     assert!(flushed.as_mut().poll(cx).is_ready());
     assert_eq!(writer.0.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_frame_that_was_refused_is_reported_once_also_if_there_is_room_again() {
+    let outbox = Outbox::new(1, 1000);
+    outbox.push(frame(), false);
+    outbox.push(frame(), true);
+    assert!(!outbox.settle(Written::default(), true).refused, "volatile");
+    outbox.push(frame(), false);
+    assert_eq!(take(&outbox), 1);
+    let pressure = outbox.settle(written(&frame()), true);
+    assert!(pressure.refused && pressure.moved && !pressure.full && !pressure.waiting);
+    assert_eq!(outbox.settle(Written::default(), true), Pressure::default());
+}
+
+#[test]
+fn what_is_in_flight_counts_until_it_has_landed() {
+    let (outbox, count) = (Outbox::new(1, 1000), Arc::new(Count::default()));
+    let waker = Waker::from(Arc::clone(&count));
+    outbox.push(frame(), false);
+    assert_eq!(take(&outbox), 1);
+    let in_flight = outbox.settle(Written::default(), true);
+    assert!(in_flight.waiting && !in_flight.moved);
+    assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
+    outbox.progress();
+    let in_flight = outbox.settle(Written::default(), true);
+    assert!(in_flight.waiting && in_flight.moved && in_flight.full);
+    assert!(outbox.take_nudge());
+    assert!(!outbox.register(&waker));
+    outbox.landed(written(&frame()));
+    assert_eq!(count.0.load(Ordering::Relaxed), 1, "the writer is woken");
+    assert_eq!(outbox.push(frame(), false), Pushed::Queued);
+    outbox.close();
+    outbox.landed(written(&frame()));
+    assert_eq!(outbox.queued().packets, 0);
 }

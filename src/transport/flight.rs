@@ -1,0 +1,77 @@
+//! A large answer to a poll on its way to the client.
+//!
+//! It counts against the outbox until the HTTP server has taken it, piece by piece as the client reads: a client that polls
+//! again and again and reads none of the answers could else make the server keep any number of them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::engine::{Outbox, Written};
+
+/// How much the HTTP server takes at once.
+const PIECE: usize = 64 * 1024;
+
+/// Frames of an outbox that have been packed, but not taken.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    outbox: Arc<Outbox>,
+    written: Written,
+}
+
+impl Flight {
+    pub(crate) fn new(outbox: Arc<Outbox>, written: Written) -> Self {
+        Self { outbox, written }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.outbox.landed(self.written);
+    }
+}
+
+/// The body of an answer whose frames are in flight.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    rest: Bytes,
+    flight: Flight,
+}
+
+impl InFlight {
+    pub(crate) fn new(bytes: Bytes, flight: Flight) -> Self {
+        Self {
+            rest: bytes,
+            flight,
+        }
+    }
+}
+
+impl Body for InFlight {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        self.flight.outbox.progress();
+        let piece = self.rest.len().min(PIECE);
+        let piece = self.rest.split_to(piece);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
