@@ -22,9 +22,9 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// `pingTimeout`. Sent to the client in the handshake, in milliseconds, rounded up.
     ///
     /// The deadline is that of the oldest ping without an answer, counted from when that ping was due; a pong answers all
-    /// pings before it. While a message or a body is incomplete, each further part of it extends the deadline. While the
-    /// server itself does not read, a client stays as long as it takes the pings; one that does not is disconnected with
-    /// `slow client`.
+    /// pings before it. While a message or a body is incomplete, each further part of it extends the deadline, for at most
+    /// [`message_timeout`](Self::message_timeout) or [`body_timeout`](Self::body_timeout). While the server itself does not
+    /// read, a client stays as long as it takes the pings; one that does not is disconnected with `slow client`.
     pub fn ping_timeout(mut self, timeout: Duration) -> Self {
         self.settings.engine.ping_timeout = timeout.min(FOREVER);
         self
@@ -58,6 +58,26 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// answer to its last poll. Default: `ping_interval` + `ping_timeout`. Node has no limit.
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.settings.engine.stall_timeout = Some(timeout.min(FOREVER));
+        self
+    }
+
+    /// How long the body of a POST may take to arrive, all of it. A slower one is answered with 408, and its session is closed
+    /// with `transport error`. Default: 30 s. Node's `httpRequestBodyTimeout`.
+    ///
+    /// A body of `max_payload` bytes needs 33 kB/s by default: allow more time where clients are slower and send large messages
+    /// over long-polling.
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.engine.body_timeout = timeout.min(FOREVER);
+        self
+    }
+
+    /// How long a WebSocket message may take to arrive, from its first byte to its last, all its fragments included. A slower
+    /// one ends the connection: close code 1008, reason `transport error`. The time stands still while the server does not read.
+    ///
+    /// Default: what a message of [`max_payload`](Self::max_payload) bytes takes at 16 kB/s, but at least 30 s; so 62.5 s with
+    /// the default of 1 MB. Node has no limit.
+    pub fn message_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.engine.message_timeout = Some(timeout.min(FOREVER));
         self
     }
 

@@ -8,8 +8,8 @@ use super::task::{CLOSE_HANDSHAKE, Connection};
 use crate::engine::{Control, DisconnectReason, Input, Outbox, Pressure, Transport, Written};
 use crate::metrics::{Counted, Place};
 use crate::protocol::engine_io::{Packet, Revision};
-use crate::protocol::websocket::Event;
-use crate::transport::{End, WebSocket};
+use crate::protocol::websocket::{CloseCode, CloseFrame, Event};
+use crate::transport::{End, Unfinished, WebSocket};
 
 const RECEIVED_PACKETS: Place = Place::of(Counted::ReceivedPackets);
 const RECEIVED_BYTES: Place = Place::of(Counted::ReceivedBytes);
@@ -20,6 +20,8 @@ pub(super) struct Sockets {
     /// The transport in use, unless that is polling.
     pub(super) main: Option<Box<WebSocket>>,
     pub(super) probe: Option<Box<WebSocket>>,
+    /// More may have been received by it than has been read.
+    more: bool,
     /// Why it ended, for its closing handshake.
     pub(super) end: Option<End>,
 }
@@ -65,6 +67,8 @@ impl Connection {
     /// Reads the WebSocket. Returns whether it should be read again at once.
     pub(super) fn read(&mut self, cx: &mut Context<'_>) -> bool {
         if self.session.is_closed() || self.is_held() {
+            // What is left of a message may have come already.
+            self.timers.message_by = None;
             return false;
         }
         let Some(mut socket) = self.sockets.main.take() else {
@@ -86,6 +90,8 @@ impl Connection {
                 ControlFlow::Continue(())
             }
         });
+        self.time_message(socket.take_unfinished());
+        self.sockets.more = matches!(read, Poll::Ready(Ok(())));
         self.sockets.main = Some(socket);
         self.count_received(taken, bytes);
         match read {
@@ -104,6 +110,38 @@ impl Connection {
                 false
             }
         }
+    }
+
+    /// Sees to it that a message does not take too long.
+    fn time_message(&mut self, unfinished: Unfinished) {
+        let by = self.now + self.message_timeout;
+        match unfinished {
+            Unfinished::Nothing => self.timers.message_by = None,
+            Unfinished::New => self.timers.message_by = Some(by),
+            Unfinished::Same => {
+                self.timers.message_by.get_or_insert(by);
+            }
+        }
+    }
+
+    /// Gives a client up whose message takes too long, unless the rest of it may have been received, but not read.
+    pub(super) fn check_message(&mut self) {
+        if self.sockets.more {
+            return;
+        }
+        self.timers.message_by = None;
+        let timeout = self.message_timeout;
+        tracing::debug!(?timeout, "message takes longer than `message_timeout`");
+        let counters = self.dispatch.counters();
+        counters.add_for(Counted::InputTimeouts, "message", 1);
+        if self.session.is_open() {
+            self.sockets.end = Some(End::Ours(CloseFrame {
+                code: CloseCode::POLICY,
+                reason: "message takes too long".into(),
+            }));
+        }
+        let lost = Input::Lost(DisconnectReason::TransportError);
+        self.session.handle(lost, self.now);
     }
 
     /// What has been read at once is counted at once.

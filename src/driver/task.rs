@@ -49,6 +49,7 @@ pub(crate) struct Connection {
     /// How often the deadlines have been left alone since the thread was busy when they passed.
     late_turns: u8,
     slowness: Slowness,
+    pub(super) message_timeout: Duration,
 }
 
 /// That the connection is open, as the counters and its requests see it.
@@ -124,6 +125,7 @@ impl Connection {
             paused: false,
             late_turns: 0,
             slowness: Slowness::new(config.slow_client_timeout, config.stall_timeout()),
+            message_timeout: config.message_timeout(),
         })
     }
 
@@ -268,8 +270,8 @@ impl Connection {
         self.presence.end(reason);
         self.guard.leave();
         self.dispatch.close(reason, cx);
-        if self.client.outbox.close() {
-            // No close frame goes into the middle of another.
+        if self.client.outbox.close() || reason == DisconnectReason::SlowClient {
+            // No close frame goes into the middle of another, and none to a client that reads nothing.
             self.sockets.end = Some(End::Lost(std::io::ErrorKind::WriteZero.into()));
         }
         self.end_polls(reason);
@@ -316,7 +318,6 @@ impl Connection {
                 option,
                 "client does not read what is sent to it"
             );
-            self.sockets.end = Some(End::Lost(std::io::ErrorKind::TimedOut.into()));
             self.session
                 .handle(Input::Lost(DisconnectReason::SlowClient), self.now);
         }
@@ -371,6 +372,9 @@ impl Connection {
         }
         if self.timers.read_by.is_some_and(|by| self.now >= by) {
             self.check_slowness();
+        }
+        if self.timers.message_by.is_some_and(|by| self.now >= by) {
+            self.check_message();
         }
         self.run_actions(cx);
     }

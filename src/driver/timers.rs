@@ -23,8 +23,10 @@ pub(super) struct Timers {
     wakes: Option<Waker>,
     /// Until when a namespace must have been joined.
     pub(super) connect_by: Option<Instant>,
-    /// Until when a full outbox must have been emptied.
+    /// Until when the client must have read some of what is sent to it.
     pub(super) read_by: Option<Instant>,
+    /// Until when a message that has begun must be complete.
+    pub(super) message_by: Option<Instant>,
 }
 
 impl Timers {
@@ -36,6 +38,7 @@ impl Timers {
             wakes: None,
             connect_by: Some(connect_by),
             read_by: None,
+            message_by: None,
         }
     }
 
@@ -84,7 +87,7 @@ impl Timers {
 
     /// The next deadline, `session`'s included.
     pub(super) fn next(&self, session: Option<Instant>) -> Option<Instant> {
-        [session, self.connect_by, self.read_by]
+        [session, self.connect_by, self.read_by, self.message_by]
             .into_iter()
             .flatten()
             .min()

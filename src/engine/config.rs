@@ -46,6 +46,10 @@ pub(crate) struct Config {
     pub(crate) slow_client_timeout: Duration,
     /// How long a client may take nothing of what is to be written; see [`stall_timeout`](Self::stall_timeout).
     pub(crate) stall_timeout: Option<Duration>,
+    /// How long the body of a POST may take to arrive.
+    pub(crate) body_timeout: Duration,
+    /// How long a WebSocket message may take; see [`message_timeout`](Self::message_timeout).
+    pub(crate) message_timeout: Option<Duration>,
     pub(crate) max_payload: usize,
     pub(crate) max_poll_packets: PollPackets,
     pub(crate) max_outbox_packets: usize,
@@ -67,6 +71,8 @@ impl Default for Config {
             close_timeout: Duration::from_secs(30),
             slow_client_timeout: Duration::from_secs(10),
             stall_timeout: None,
+            body_timeout: Duration::from_secs(30),
+            message_timeout: None,
             max_payload: 1_000_000,
             max_poll_packets: PollPackets::ByClient,
             max_outbox_packets: 10_000,
@@ -79,7 +85,22 @@ impl Default for Config {
     }
 }
 
+/// The pace at which the longest message may arrive, in bytes per second.
+const SLOWEST: u32 = 16_000;
+/// The time that a message may take, however short the longest one is.
+const SHORTEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 impl Config {
+    /// Long enough for the longest message on a slow line, unless it was set.
+    pub(crate) fn message_timeout(&self) -> Duration {
+        self.message_timeout.unwrap_or_else(|| {
+            let bytes = u32::try_from(self.max_payload).unwrap_or(u32::MAX);
+            let time = Duration::from_secs(bytes.into()) / SLOWEST;
+            time.clamp(SHORTEST, LONGEST)
+        })
+    }
+
     /// As long as a silent client has, unless it was set.
     pub(crate) fn stall_timeout(&self) -> Duration {
         let silence = self.ping_interval.saturating_add(self.ping_timeout);
@@ -92,5 +113,25 @@ impl Config {
             && self.allow_upgrades
             && self.transports.contains(&Transport::WebSocket);
         if offered { &["websocket"] } else { &[] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_time_for_its_longest_form_on_a_slow_line() {
+        let timeout = |max_payload| {
+            let config = Config {
+                max_payload,
+                ..Config::default()
+            };
+            config.message_timeout()
+        };
+        assert_eq!(timeout(0), Duration::from_secs(30));
+        assert_eq!(timeout(1_000_000), Duration::from_millis(62_500));
+        assert_eq!(timeout(100_000_000), Duration::from_secs(6250));
+        assert_eq!(timeout(usize::MAX), Duration::from_secs(24 * 3600));
     }
 }

@@ -118,6 +118,8 @@ families! {
     ];
     /// Connections that tried to move from polling to WebSocket.
     Upgrades upgrades: Counter by outcome ["done", "failed"];
+    /// Connections that were closed since a request's body or a WebSocket message took too long.
+    InputTimeouts input_timeouts: Counter by input ["body", "message"];
     /// Sockets that were let into a namespace.
     SocketsConnected sockets_connected: Counter;
     /// Sockets that were not let into a namespace.

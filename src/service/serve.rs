@@ -9,7 +9,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use futures_util::future::{Either, select};
 use http::request::Parts;
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 use tower::BoxError;
@@ -75,8 +75,10 @@ where
         Ok(Asked::Post(entry)) => {
             let kind = parts.headers.get(header::CONTENT_TYPE);
             let binary = kind.is_some_and(|kind| kind == "application/octet-stream");
+            let http1 = parts.version < Version::HTTP_2;
             drop(parts);
-            post(&context, &entry, binary, body).await
+            let answer = post(&context, &entry, binary, body).await;
+            answer.map(|answer| if http1 { close_if_late(answer) } else { answer })
         }
         Ok(Asked::Upgrade(entry)) => upgrade(&context, entry, parts),
         Ok(Asked::OtherMethod) => Ok(empty(StatusCode::INTERNAL_SERVER_ERROR)),
@@ -154,8 +156,10 @@ where
     if binary && revision.is_four() {
         return posting.fail(DisconnectReason::TransportError, StatusCode::BAD_REQUEST);
     }
-    let limit = context.server.settings.engine.max_payload;
-    let body = match select(pin!(read(body, limit, entry)), pin!(entry.closed())).await {
+    let config = &context.server.settings.engine;
+    let (limit, timeout) = (config.max_payload, config.body_timeout);
+    let body = tokio::time::timeout(timeout, read(body, limit, entry));
+    let body = match select(pin!(body), pin!(entry.closed())).await {
         Either::Left((body, _)) => body,
         // A body that never ends is not waited for longer than its session lives.
         Either::Right(_) => {
@@ -163,14 +167,19 @@ where
             return Err(Refusal::SessionUnknown);
         }
     };
-    let body = match body {
+    let body = match body.unwrap_or(Err(BodyError::Late)) {
         Ok(body) => body,
         Err(error) => {
-            tracing::debug!(%error, limit, "request body cannot be taken");
+            tracing::debug!(%error, limit, ?timeout, "request body cannot be taken");
             let status = match error {
                 BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                BodyError::Late => StatusCode::REQUEST_TIMEOUT,
                 BodyError::Lost(_) => StatusCode::BAD_REQUEST,
             };
+            if status == StatusCode::REQUEST_TIMEOUT {
+                let counters = &context.server.counters;
+                counters.add_for(Counted::InputTimeouts, "body", 1);
+            }
             return posting.fail(DisconnectReason::TransportError, status);
         }
     };
@@ -195,6 +204,15 @@ where
     }
 }
 
+/// Nothing more is to come over a connection on which a body is late; HTTP/2 has no such header.
+fn close_if_late(mut answer: Response<Body>) -> Response<Body> {
+    if answer.status() == StatusCode::REQUEST_TIMEOUT {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(header::CONNECTION, close);
+    }
+    answer
+}
+
 /// The packets of a body, unless it should be text and is not.
 fn packets(body: Vec<u8>, binary: bool, revision: Revision) -> Option<engine_io::Body> {
     if binary {
@@ -210,8 +228,10 @@ fn packets(body: Vec<u8>, binary: bool, revision: Revision) -> Option<engine_io:
 /// Why the body of a POST was not taken.
 #[derive(Debug, thiserror::Error)]
 enum BodyError {
-    #[error("larger than the limit")]
+    #[error("larger than `max_payload`")]
     TooLarge,
+    #[error("slower than `body_timeout`")]
+    Late,
     #[error("{0}")]
     Lost(BoxError),
 }

@@ -8,4 +8,4 @@ mod writer;
 
 pub(crate) use flight::{Flight, InFlight};
 pub(crate) use polling::{Body, collect};
-pub(crate) use websocket::{End, WebSocket};
+pub(crate) use websocket::{End, Unfinished, WebSocket};

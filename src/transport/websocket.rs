@@ -43,6 +43,18 @@ pub(crate) struct WebSocket {
     pong: Option<Bytes>,
     /// Some of a message has come that is not finished.
     progress: bool,
+    /// All that was begun had been finished at some time since this was last asked.
+    rested: bool,
+}
+
+/// Whether a frame or a message has begun, and not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfinished {
+    Nothing,
+    /// It began since this was last asked.
+    New,
+    /// It had begun before.
+    Same,
 }
 
 /// Why nothing more will be read.
@@ -91,6 +103,7 @@ impl WebSocket {
             writer,
             pong: None,
             progress: false,
+            rested: true,
         }
     }
 
@@ -106,6 +119,19 @@ impl WebSocket {
     /// Whether some of an unfinished message has come since this was last asked.
     pub(crate) fn take_progress(&mut self) -> bool {
         std::mem::take(&mut self.progress)
+    }
+
+    /// Whether something has been received in part.
+    pub(crate) fn take_unfinished(&mut self) -> Unfinished {
+        let rested = std::mem::replace(&mut self.rested, false);
+        if self.decoder.is_idle() {
+            self.rested = true;
+            Unfinished::Nothing
+        } else if rested {
+            Unfinished::New
+        } else {
+            Unfinished::Same
+        }
     }
 
     /// Queues an Engine.IO text packet of the protocol's own. It goes before what the outbox has. Returns false when too many
@@ -180,7 +206,9 @@ impl WebSocket {
     ) -> Result<ControlFlow<()>, End> {
         while *frames > 0 {
             *frames -= 1;
-            match self.decoder.next_frame(input).map_err(End::Violation)? {
+            let frame = self.decoder.next_frame(input).map_err(End::Violation)?;
+            self.rested |= self.decoder.is_idle();
+            match frame {
                 Frame::None => return Ok(ControlFlow::Continue(())),
                 Frame::Part | Frame::Event(Event::Pong(_)) => {}
                 Frame::Event(Event::Ping(data)) => {

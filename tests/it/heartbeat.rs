@@ -133,7 +133,7 @@ async fn an_event_instead_of_the_answer_counts_over_polling_too() {
 /// The answer cannot overtake the rest of a message.
 #[tokio::test]
 async fn a_message_that_comes_slowly_shows_life_as_long_as_more_of_it_comes() {
-    let (server, _io, mut reasons) = start(|io| io).await;
+    let (server, _io, mut reasons) = start(|io| io.message_timeout(8 * TIMEOUT)).await;
     let clock = Clock::stop();
     let mut ws = Ws::joined(server.addr).await;
     let event = format!(r#"421["echo","{}"]"#, "x".repeat(100));
@@ -190,7 +190,7 @@ async fn send_piece(ws: &mut Ws, piece: &[u8], first: bool, last: bool) {
 
 #[tokio::test]
 async fn a_body_that_comes_slowly_shows_life_too() {
-    let (server, _io, mut reasons) = start(|io| io).await;
+    let (server, _io, mut reasons) = start(|io| io.body_timeout(8 * TIMEOUT)).await;
     let clock = Clock::stop();
     let mut client = Polling::joined(server.addr).await;
     let mut post = Http::open(server.addr).await;
