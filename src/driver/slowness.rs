@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::engine::Pressure;
 
+/// After this part of the time to take something, the connection is tried again.
+const EARLY: u32 = 16;
+
 #[derive(Debug)]
 pub(super) struct Slowness {
     /// How long frames may be refused.
@@ -20,6 +23,8 @@ pub(super) struct Slowness {
     full: bool,
     /// When the client last took something, while there is more.
     stalled_since: Option<Instant>,
+    /// When to try again for the first time.
+    early: Option<Instant>,
 }
 
 /// In which way a client is too slow.
@@ -40,6 +45,7 @@ impl Slowness {
             refused_at: None,
             full: false,
             stalled_since: None,
+            early: None,
         }
     }
 
@@ -48,9 +54,11 @@ impl Slowness {
         if pressure.waiting {
             if pressure.moved || self.stalled_since.is_none() {
                 self.stalled_since = Some(now);
+                self.early = Some(now + self.stall / EARLY);
             }
         } else {
             self.stalled_since = None;
+            self.early = None;
         }
         if self.since.is_none() && !pressure.full && !pressure.refused {
             return;
@@ -79,11 +87,14 @@ impl Slowness {
     /// When to look at it again, if nothing changes.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let full = self.since.map(|since| since + self.limit);
-        let stalled = self.stalls_at();
-        match (full, stalled) {
-            (Some(full), Some(stalled)) => Some(full.min(stalled)),
-            (one, other) => one.or(other),
-        }
+        let all = [full, self.stalls_at(), self.early];
+        all.into_iter().flatten().min()
+    }
+
+    /// Whether the connection should be tried again for the first time since it took nothing. What it takes then does not count:
+    /// the system makes some room by itself in the first moments, too little to report.
+    pub(super) fn is_early(&mut self, now: Instant) -> bool {
+        self.early.take_if(|early| now >= *early).is_some()
     }
 
     fn stalls_at(&self) -> Option<Instant> {
@@ -188,7 +199,10 @@ mod tests {
     fn a_client_that_takes_nothing_is_given_up_and_one_that_takes_a_little_is_not() {
         let (mut slowness, start) = slowness();
         slowness.note(WAITING, start);
+        assert!(!slowness.is_early(start + 2 * SECOND));
+        assert!(slowness.is_early(start + 3 * SECOND));
         slowness.note(WAITING, start + 30 * SECOND);
+        assert!(!slowness.is_early(start + 30 * SECOND), "not again");
         assert_eq!(slowness.deadline(), Some(start + 45 * SECOND));
         assert_eq!(slowness.verdict(start + 45 * SECOND), Some(Slow::Stalled));
         let moved = Pressure {

@@ -302,10 +302,12 @@ impl Connection {
     }
 
     fn check_slowness(&mut self) {
+        let early = self.slowness.is_early(self.now);
         let mut slow = self.slowness.verdict(self.now);
-        if slow == Some(Slow::Stalled)
-            && let Some(pressure) = self.sockets.try_write(&self.client.outbox)
+        if (early || slow == Some(Slow::Stalled))
+            && let Some(mut pressure) = self.sockets.try_write(&self.client.outbox)
         {
+            pressure.moved &= !early;
             self.slowness.note(pressure, self.now);
             slow = self.slowness.verdict(self.now);
         }

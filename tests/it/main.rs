@@ -11,6 +11,7 @@
 mod api;
 mod autobahn;
 mod broadcast;
+mod bursts;
 #[cfg(feature = "testing")]
 mod cluster;
 mod compile_fail;
@@ -36,6 +37,7 @@ mod recovery;
 mod revision3;
 mod security;
 mod serve_client;
+mod slow;
 mod support;
 #[cfg(feature = "testing")]
 mod testing;

@@ -39,7 +39,10 @@ pub(crate) async fn handshake(
     target: &str,
     more: &[(&str, &str)],
 ) -> (Answer, Http) {
-    let mut http = Http::open(addr).await;
+    handshake_on(Http::open(addr).await, target, more).await
+}
+
+async fn handshake_on(mut http: Http, target: &str, more: &[(&str, &str)]) -> (Answer, Http) {
     let mut headers = vec![
         ("Connection", "Upgrade"),
         ("Upgrade", "websocket"),
@@ -88,6 +91,17 @@ impl Ws {
             .unwrap();
         let open = ws.text().await;
         assert!(open.starts_with(r#"0{"sid":""#), "{open}");
+        ws
+    }
+
+    /// A session that has joined `/`, on a connection on which the system keeps little for the client to read.
+    pub(crate) async fn joined_narrow(addr: SocketAddr) -> Self {
+        let target = "/socket.io/?EIO=4&transport=websocket";
+        let http = Http::open_narrow(addr).await;
+        let (answer, http) = handshake_on(http, target, &[]).await;
+        let mut ws = Self::on(answer, http).unwrap();
+        ws.text().await;
+        ws.join("/").await;
         ws
     }
 
@@ -144,6 +158,13 @@ impl Ws {
         within("the server reads", self.stream.write_all(bytes))
             .await
             .unwrap();
+    }
+
+    /// Reads so many bytes, and forgets them: after that, nothing else can be read.
+    pub(crate) async fn skip(&mut self, bytes: usize) {
+        let mut skipped = vec![0; bytes];
+        let reading = self.stream.read_exact(&mut skipped);
+        within("bytes", reading).await.unwrap();
     }
 
     /// Sends a close frame.
