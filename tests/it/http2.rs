@@ -1,5 +1,7 @@
 //! Clients come over HTTP/2: they poll, or open a WebSocket by the extended CONNECT (RFC 8441).
 
+use std::time::Duration;
+
 use axum::Router;
 use axum_socketio::protocol::websocket::{Config, Decoder, Event, Opcode, masked_frame};
 use axum_socketio::{Namespace, SocketIo};
@@ -10,7 +12,7 @@ use h2::{RecvStream, SendStream};
 use http::{Method, Request, Response};
 use tokio::net::TcpStream;
 
-use crate::support::{Reasons, Server, echo, serve, serve_http2, sid_in, within};
+use crate::support::{Clock, Reasons, Server, echo, serve, serve_http2, sid_in, within};
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
@@ -315,4 +317,45 @@ async fn axum_serves_http2_too() {
     let client = Client::open(&server).await;
     let mut ws = client.websocket(WEBSOCKET, &[VERSION]).await.unwrap();
     assert!(ws.text().await.starts_with(r#"0{"sid":""#));
+}
+
+#[tokio::test]
+async fn a_body_that_takes_too_long_is_answered_408_and_ends_its_session() {
+    let (server, io, mut reasons) = start().await;
+    let clock = Clock::stop();
+    let client = Client::open(&server).await;
+    let (_, open) = client.ask(Method::GET, POLLING, "").await;
+    let target = format!("{POLLING}&sid={}", sid_in(&open[1..]));
+    client.ask(Method::POST, &target, "40").await;
+    let before = server.begun();
+    let (response, mut sender) = client.send(request(Method::POST, &target), false).await;
+    server.arrived(before).await;
+    sender.send_data(Bytes::from_static(b"42["), false).unwrap();
+    clock.advance(Duration::from_secs(29)).await;
+    assert_eq!(io.client_count(), 1);
+    clock.advance(Duration::from_secs(1)).await;
+    let response = within("an answer", response).await.unwrap();
+    assert_eq!(response.status(), 408);
+    assert!(response.headers().get("connection").is_none());
+    assert_eq!(reasons.next().await, "transport error");
+    let (status, _) = client.ask(Method::GET, &target, "").await;
+    assert_eq!(status, 400, "the connection goes on, the session does not");
+}
+
+#[tokio::test]
+async fn a_message_that_never_ends_ends_its_connection() {
+    let (server, _io, mut reasons) = start().await;
+    let clock = Clock::stop();
+    let client = Client::open(&server).await;
+    let mut ws = client.websocket(WEBSOCKET, &[VERSION]).await.ok().unwrap();
+    assert!(ws.text().await.starts_with('0'));
+    ws.send("40");
+    assert!(ws.text().await.starts_with("40"));
+    let part = masked_frame(Opcode::Text, b"42[", [1, 2, 3, 4]).slice(..8);
+    ws.sender.send_data(part, false).unwrap();
+    for _ in 0..500 {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(Duration::from_secs(63)).await;
+    assert_eq!(reasons.next().await, "transport error");
 }

@@ -64,40 +64,6 @@ async fn a_handshake_and_a_connect_may_share_a_payload_with_events() {
 }
 
 #[tokio::test]
-async fn a_payload_carries_no_more_packets_than_client_libraries_read() {
-    let (server, io, _) = start(|io| io).await;
-    let mut client = Polling::joined(server.addr).await;
-    for n in 0..40 {
-        io.emit("n", n);
-    }
-    let (mut counts, mut packets) = (Vec::new(), Vec::new());
-    while packets.len() < 40 {
-        let body = client.poll().await;
-        let part: Vec<_> = body.split('\x1e').map(str::to_owned).collect();
-        counts.push(part.len());
-        packets.extend(part);
-    }
-    assert_eq!(counts, [16, 16, 8]);
-    let expected: Vec<_> = (0..40).map(|n| format!(r#"42["n",{n}]"#)).collect();
-    assert_eq!(packets, expected);
-}
-
-#[tokio::test]
-async fn attachments_count_among_the_packets_of_a_payload() {
-    let (server, io, _) = start(|io| io).await;
-    let mut client = Polling::joined(server.addr).await;
-    for n in 0..10_u8 {
-        let bytes = Bytes::from(vec![n]);
-        io.emit("n", (bytes.clone(), bytes));
-    }
-    let mut counts = Vec::new();
-    while counts.iter().sum::<usize>() < 30 {
-        counts.push(client.poll().await.split('\x1e').count());
-    }
-    assert_eq!(counts, [15, 15], "no event is torn apart");
-}
-
-#[tokio::test]
 async fn binary_travels_as_base64_both_ways() {
     let (server, ..) = start(|io| io).await;
     let mut client = Polling::joined(server.addr).await;
@@ -359,7 +325,7 @@ async fn the_next_polls_get_what_was_left_and_learn_of_the_end() {
 
 #[tokio::test]
 async fn what_was_left_may_take_several_polls() {
-    let (server, io, _) = start(|io| io).await;
+    let (server, io, _) = start(|io| io.max_poll_packets(16)).await;
     let mut client = Polling::joined(server.addr).await;
     for n in 0..20 {
         io.emit("n", n);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_socketio::SocketIo;
-use axum_socketio::protocol::websocket::Event;
+use axum_socketio::protocol::websocket::{Event, Opcode, masked_frame};
 use tokio::sync::{Notify, mpsc};
 
 use crate::support::{Clock, Http, Polling, Server, Ws, echo, serve, start, within};
@@ -299,6 +299,32 @@ async fn a_probe_that_takes_too_long_leaves_polling_alone() {
     let mut ws = probe(&client).await;
     ws.ended().await;
     unharmed(&server, &mut client).await;
+}
+
+#[tokio::test]
+async fn a_message_that_never_ends_ends_the_probe_and_after_the_upgrade_the_session() {
+    let (server, io, mut reasons) = start(|io| {
+        io.upgrade_timeout(Duration::from_secs(2))
+            .message_timeout(Duration::from_secs(5))
+    })
+    .await;
+    let part = &masked_frame(Opcode::Text, &[b'2'; 100], [1, 2, 3, 4])[..50];
+    let clock = Clock::stop();
+    let mut client = Polling::joined(server.addr).await;
+    let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
+    ws.send_raw(part).await;
+    clock.advance(Duration::from_secs(2)).await;
+    assert_eq!(ws.ended().await.close, Some(None));
+    let mut ws = probe(&client).await;
+    ws.send_all(&["5", r#"421["echo",1]"#]).await;
+    ws.send_raw(part).await;
+    assert_eq!(ws.text().await, "431[1]");
+    clock.advance(Duration::from_secs(4)).await;
+    assert_eq!(io.client_count(), 1);
+    clock.advance(Duration::from_secs(1)).await;
+    assert_eq!(ws.ended().await.close, Some(Some(1008)));
+    assert_eq!(reasons.next().await, "transport error");
+    assert_eq!(client.get().await.status, 400);
 }
 
 #[tokio::test]
