@@ -24,7 +24,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// The deadline is that of the oldest ping without an answer, counted from when that ping was due; a pong answers all
     /// pings before it. While a message or a body is incomplete, each further part of it extends the deadline, for at most
     /// [`message_timeout`](Self::message_timeout) or [`body_timeout`](Self::body_timeout). While the server itself does not
-    /// read, a client stays as long as it takes the pings; one that does not is disconnected with `slow client`.
+    /// read, a client stays as long as it takes the pings; one that does not is disconnected with `slow client`. So is one whose
+    /// WebSocket takes nothing, not even the ping, for [`stall_timeout`](Self::stall_timeout).
     pub fn ping_timeout(mut self, timeout: Duration) -> Self {
         self.settings.engine.ping_timeout = timeout.min(FOREVER);
         self

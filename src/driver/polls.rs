@@ -5,6 +5,7 @@ use std::task::Context;
 use tokio::sync::oneshot;
 
 use super::inbox::{Inbound, PollAnswer, PostAnswer};
+use super::sockets::close_in_background;
 use super::task::Connection;
 use crate::engine::{Control, DisconnectReason, Input, Pressure, Written};
 use crate::protocol::engine_io;
@@ -46,7 +47,7 @@ impl Connection {
         while let Some((inbound, at)) = self.presence.entry.inbox.pop() {
             self.check_arrival(at, cx);
             if self.session.is_closed() {
-                return;
+                return refuse(inbound);
             }
             match inbound {
                 Inbound::Poll(poll) => self.open_poll(poll, cx),
@@ -193,5 +194,12 @@ impl Connection {
         if let Some(post) = self.polls.post.take() {
             let _ = post.done.send(answer);
         }
+    }
+}
+
+/// The session has just closed. A request finds out by itself.
+fn refuse(inbound: Inbound) {
+    if let Inbound::Probe(socket) = inbound {
+        close_in_background(socket);
     }
 }

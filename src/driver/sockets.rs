@@ -264,7 +264,7 @@ fn size(event: &Event) -> usize {
     }
 }
 
-fn close_in_background(socket: Box<WebSocket>) {
+pub(super) fn close_in_background(socket: Box<WebSocket>) {
     tokio::spawn(async move {
         let _ = tokio::time::timeout(CLOSE_HANDSHAKE, socket.close(None)).await;
     });

@@ -359,6 +359,10 @@ impl Connection {
         if self.dispatch.joined {
             self.timers.connect_by = None;
         }
+        if self.sockets.main.is_some() {
+            // Whether it takes anything is for `slowness` to say.
+            self.session.handle(Input::PingStuck, self.now);
+        }
         if self.paused {
             self.session.handle(Input::Paused, self.now);
         }

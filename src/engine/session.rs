@@ -51,6 +51,8 @@ pub(crate) enum Input {
     ProbeLost,
     /// The last ping has been handed to the network.
     PingSent,
+    /// The transport cannot take the last ping for now. The driver watches whether the client reads at all.
+    PingStuck,
     /// The server is not reading, by its own choice: a pong of the client may be waiting unread.
     Paused,
     /// More has arrived of a message that is not complete: a pong of the client may be waiting behind it.
@@ -252,8 +254,10 @@ impl Session {
                     oldest.sent = true;
                 }
             }
+            (State::Open, Input::PingStuck) if self.owes_ping() => self.wait_longer(now),
+            (State::Open, Input::PingStuck) => {}
             (State::Open, Input::Paused) => self.paused(now),
-            (State::Open, Input::Receiving) => self.receiving(now),
+            (State::Open, Input::Receiving) => self.wait_longer(now),
         }
         None
     }
@@ -438,8 +442,8 @@ impl Session {
         }
     }
 
-    /// A pong cannot overtake the message that is arriving.
-    fn receiving(&mut self, now: Instant) {
+    /// A pong cannot overtake the message that is arriving, or come before its ping.
+    fn wait_longer(&mut self, now: Instant) {
         match &mut self.heartbeat {
             Heartbeat::Pinging {
                 oldest: Some(oldest),
@@ -675,6 +679,22 @@ mod tests {
         session.handle(Input::Receiving, due + config.ping_timeout);
         session.handle_timeout(due + config.ping_interval);
         assert_eq!(actions(&mut session), [Action::Send(Control::Ping)]);
+    }
+
+    #[test]
+    fn a_ping_that_the_transport_cannot_take_has_no_deadline() {
+        let start = t0();
+        let (mut session, config) = polling(start);
+        let due = start + config.ping_interval;
+        session.handle_timeout(due);
+        let later = due + config.ping_timeout;
+        session.handle(Input::PingStuck, later);
+        session.handle_timeout(later);
+        assert!(session.is_open());
+        session.handle(Input::PingSent, later);
+        session.handle(Input::PingStuck, later + config.ping_timeout);
+        session.handle_timeout(later + config.ping_timeout);
+        assert!(session.is_closed());
     }
 
     #[test]

@@ -390,7 +390,10 @@ async fn a_request_that_arrives_just_after_the_deadline_is_refused() {
     assert_eq!(polls.get().await.status, 400);
     assert_eq!(posts.post("3").await.status, 400);
     let upgrade = Ws::upgrade(server.addr, &upgrades.sid).await;
-    assert_eq!(upgrade.err().map(|answer| answer.status), Some(400));
+    match upgrade {
+        Ok(mut probe) => assert_eq!(probe.event().await, Some(Event::Close(None))),
+        Err(answer) => assert_eq!(answer.status, 400),
+    }
     for _ in clients {
         assert_eq!(reasons.next().await, "ping timeout");
     }
