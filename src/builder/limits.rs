@@ -41,6 +41,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     }
 
     /// How many bytes may wait for one client. A single packet of any size is taken. Default: 16 MiB. Node has no limit.
+    ///
+    /// A response to a poll of 16 KiB or more counts until it has been written to the client's connection.
     pub fn max_outbox_bytes(mut self, bytes: usize) -> Self {
         self.settings.engine.max_outbox_bytes = bytes;
         self

@@ -51,7 +51,9 @@ pub(crate) fn collect(
 }
 
 fn four(frames: Frames, owed: Option<Control>) -> Body {
-    let mut writer = PayloadWriter::with_capacity(frames.iter().map(size).sum());
+    let owed_size = owed.map_or(0, |control| 1 + control.text().len());
+    let size = frames.iter().map(size).sum::<usize>() + owed_size;
+    let mut writer = PayloadWriter::with_capacity(size);
     for frame in frames {
         for part in frame.parts() {
             match part {

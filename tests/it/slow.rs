@@ -208,7 +208,8 @@ async fn the_time_of_a_message_stands_still_while_the_server_does_not_read() {
     let namespace = Namespace::new().max_pending(1).on("wait", move || {
         let wait = wait.clone();
         async move {
-            if let Some(wait) = wait.lock().await.take() {
+            let first = wait.lock().await.take();
+            if let Some(wait) = first {
                 let _ = wait.await;
             }
         }

@@ -25,6 +25,8 @@ pub enum What {
     Restless,
     Memory(Moment),
     Polling,
+    /// Of so many events, to clients that poll.
+    PollBursts(usize),
     /// With so many worker threads; two share two processors with the generator.
     ThreadsExchange(usize, Exchange),
     ThreadsCast(usize, Cast),
@@ -99,7 +101,7 @@ impl What {
             Self::Cast(cast) if cast.members <= SHARED_CROWD => Group::Casts,
             Self::Cast(_) | Self::SmallRooms | Self::Restless => Group::Crowd,
             Self::Memory(_) => Group::Memory,
-            Self::Polling => Group::Polling,
+            Self::Polling | Self::PollBursts(_) => Group::Polling,
             Self::ThreadsExchange(..) | Self::ThreadsCast(..) => Group::Threads,
             Self::Nagle(_) => Group::Nagle,
             Self::Saturation => Group::Saturation,
@@ -112,6 +114,7 @@ impl What {
             Self::Handshake(_) => "µs per handshake",
             Self::Exchange(_) | Self::Polling | Self::ThreadsExchange(..) => "µs per message",
             Self::Cast(_)
+            | Self::PollBursts(_)
             | Self::SmallRooms
             | Self::Restless
             | Self::ThreadsCast(..)
@@ -149,6 +152,10 @@ impl What {
     pub const fn fits(self, kind: Kind) -> bool {
         if kind.is_whole() {
             let rust = matches!(kind, Kind::Ours | Kind::Socketioxide);
+            if let Self::PollBursts(burst) = self {
+                // Its buffer has room for so many packets, and loses the others.
+                return burst <= 128 || !matches!(kind, Kind::Socketioxide);
+            }
             return rust || !matches!(self.group(), Group::Threads | Group::Nagle);
         }
         match self {
@@ -163,7 +170,8 @@ impl What {
             Self::Cast(_) | Self::SmallRooms => matches!(kind, Kind::BareQueue | Kind::BareDirect),
             Self::Memory(_) => matches!(kind, Kind::BareQueue | Kind::BareAxum),
             Self::Polling => matches!(kind, Kind::BareHyper),
-            Self::Restless
+            Self::PollBursts(_)
+            | Self::Restless
             | Self::ThreadsExchange(..)
             | Self::ThreadsCast(..)
             | Self::Nagle(_)
@@ -210,6 +218,11 @@ pub fn scenarios(size: Size) -> Vec<Scenario> {
         "polling-echo",
         "echo of 32 B by long-polling",
         What::Polling,
+    ));
+    all.push(row(
+        "polling-bursts",
+        "bursts of 1,000 events of 32 B to 10 by long-polling",
+        What::PollBursts(1000),
     ));
     all.extend(casts(size));
     all.push(row(

@@ -10,7 +10,7 @@ use crate::connect::{Client, Way, connect};
 use crate::measure::{Cpus, Sample};
 use crate::net::{Net, Request, event, event_with_ack};
 use crate::plan::{Exchange, Group, Moment, Payload, SHARED_CROWD, Scenario, Size, What};
-use crate::scenario::{Crowd, Times, exchange, handshakes, memory, paced, polling};
+use crate::scenario::{Crowd, Times, bursts, exchange, handshakes, memory, paced, polling};
 use crate::server::{Kind, Programs, Server, Setup};
 
 /// No scenario takes longer, its connections included.
@@ -214,6 +214,7 @@ impl Running {
                 let message = event(&("echo", "x".repeat(32)))?;
                 polling(&mut self.net, address, process, 100, &message, times)
             }
+            What::PollBursts(burst) => bursts(&mut self.net, address, process, 10, burst, times),
             What::Cast(cast) | What::ThreadsCast(_, cast) | What::Nagle(cast) => {
                 let (crowd, net) = self.crowd()?;
                 crowd.cast(net, process, cast, times)

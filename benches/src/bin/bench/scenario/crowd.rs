@@ -188,7 +188,7 @@ pub struct Cast {
 }
 
 /// Repeats a step that returns how many deliveries it made.
-fn steps(
+pub(super) fn steps(
     server: Process,
     times: Times,
     mut step: impl FnMut() -> io::Result<u64>,

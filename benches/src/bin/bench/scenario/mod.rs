@@ -1,5 +1,6 @@
 //! What is measured.
 
+mod bursts;
 mod crowd;
 mod exchange;
 mod handshakes;
@@ -7,6 +8,7 @@ mod memory;
 mod paced;
 mod polling;
 
+pub use bursts::bursts;
 pub use crowd::{Cast, Crowd};
 pub use exchange::{Times, exchange};
 pub use handshakes::handshakes;
