@@ -32,15 +32,16 @@ fn auth(query: &str, without: &[&str]) -> ByteString {
     let mut object = Map::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let key = decode(key);
+        let key = decode_query(key);
         if !without.contains(&&*key) {
-            object.insert(key, Value::String(decode(value)));
+            object.insert(key, Value::String(decode_query(value)));
         }
     }
     Value::Object(object).to_string().into()
 }
 
-fn decode(text: &str) -> String {
+/// Decodes a key or a value of a query as forms escape it. An invalid escape stays as it is; what is not UTF-8 is replaced.
+pub(crate) fn decode_query(text: &str) -> String {
     let text = if text.contains('+') {
         Cow::Owned(text.replace('+', " "))
     } else {

@@ -99,6 +99,10 @@ impl Connection {
             Poll::Ready(Ok(())) => !self.is_held(),
             Poll::Ready(Err(end)) => {
                 tracing::debug!(%end, "websocket ended");
+                if matches!(end, End::Violation(_)) {
+                    // The answers to what came before the violation.
+                    self.write_socket(cx);
+                }
                 let reason = match end {
                     End::Closed(_) | End::Lost(_) | End::Ours(_) => {
                         DisconnectReason::TransportClose
@@ -265,9 +269,12 @@ fn size(event: &Event) -> usize {
 }
 
 pub(super) fn close_in_background(socket: Box<WebSocket>) {
-    tokio::spawn(async move {
-        let _ = tokio::time::timeout(CLOSE_HANDSHAKE, socket.close(None)).await;
-    });
+    tokio::spawn(turn_away(*socket));
+}
+
+/// Closes a WebSocket that no session takes.
+pub(crate) async fn turn_away(socket: WebSocket) {
+    let _ = tokio::time::timeout(CLOSE_HANDSHAKE, socket.close(None)).await;
 }
 
 fn decode(event: Event, revision: Revision) -> Result<Packet, ()> {

@@ -1,11 +1,14 @@
 //! What is asked, or the protocol's error.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Version, header};
+use memchr::memchr2;
 
 use super::response::Refusal;
+use crate::connection::decode_query;
 use crate::driver::Entry;
 use crate::engine::{Config, Transport};
 use crate::protocol::Sid;
@@ -33,7 +36,7 @@ pub(super) fn parse(
     find: impl FnOnce(Sid) -> Option<Arc<Entry>>,
 ) -> Result<Asked, Refusal> {
     let query = Query::parse(parts.uri.query().unwrap_or_default());
-    let transport = match query.transport {
+    let transport = match query.transport.as_deref() {
         Some("polling") => Transport::Polling,
         Some("websocket") => Transport::WebSocket,
         _ => return Err(Refusal::TransportUnknown),
@@ -42,7 +45,7 @@ pub(super) fn parse(
         return Err(Refusal::TransportUnknown);
     }
     let upgrade = is_websocket(parts);
-    let Some(sid) = query.sid.filter(|sid| !sid.is_empty()) else {
+    let Some(sid) = query.sid.as_deref().filter(|sid| !sid.is_empty()) else {
         return open(&query, config, transport, upgrade, &parts.method);
     };
     let entry = sid
@@ -98,33 +101,54 @@ fn open(
 /// The parameters that matter. Of repeated ones the last counts, as in Node.
 #[derive(Debug, Default)]
 struct Query<'a> {
-    version: Option<&'a str>,
-    transport: Option<&'a str>,
-    sid: Option<&'a str>,
+    version: Option<Cow<'a, str>>,
+    transport: Option<Cow<'a, str>>,
+    sid: Option<Cow<'a, str>>,
     base64: bool,
 }
 
 impl<'a> Query<'a> {
     fn parse(query: &'a str) -> Self {
+        let escaped = memchr2(b'%', b'+', query.as_bytes()).is_some();
         let mut parsed = Self::default();
         for pair in split(query, b'&') {
-            // None of the values that are valid here needs escaping.
-            if let Some(value) = value(pair, "EIO") {
-                parsed.version = Some(value);
-            } else if let Some(value) = value(pair, "transport") {
-                parsed.transport = Some(value);
-            } else if let Some(value) = value(pair, "sid") {
-                parsed.sid = Some(value);
-            } else if let Some(value) = value(pair, "b64") {
-                parsed.base64 = !value.is_empty();
+            if escaped {
+                parsed.take_escaped(pair);
+            } else {
+                parsed.take(pair);
             }
         }
         parsed
     }
 
+    fn take(&mut self, pair: &'a str) {
+        if let Some(value) = value(pair, "EIO") {
+            self.version = Some(value.into());
+        } else if let Some(value) = value(pair, "transport") {
+            self.transport = Some(value.into());
+        } else if let Some(value) = value(pair, "sid") {
+            self.sid = Some(value.into());
+        } else if let Some(value) = value(pair, "b64") {
+            self.base64 = !value.is_empty();
+        }
+    }
+
+    /// The same where keys or values may be escaped, as in a form. Clients escape only what they add themselves.
+    fn take_escaped(&mut self, pair: &str) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = || Some(decode_query(value).into());
+        match &*decode_query(key) {
+            "EIO" => self.version = value(),
+            "transport" => self.transport = value(),
+            "sid" => self.sid = value(),
+            "b64" => self.base64 = value().is_some_and(|value: Cow<'_, str>| !value.is_empty()),
+            _ => {}
+        }
+    }
+
     /// Whatever is not 4 counts as 3, as in Node.
     fn revision(&self) -> Revision {
-        match self.version {
+        match self.version.as_deref() {
             Some("4") => Revision::Four,
             _ => Revision::Three {
                 base64: self.base64,
@@ -218,6 +242,30 @@ mod tests {
                 "/?EIO=4&transport=websocket",
                 UPGRADE,
                 Ok("Open(WebSocket, Four)"),
+            ),
+            (
+                "GET",
+                "/?EIO=%34&transp%6Frt=%70olling",
+                &[],
+                Ok("Open(Polling, Four)"),
+            ),
+            (
+                "GET",
+                "/?transport=websocket&EIO=3&transport=polling&EIO=4&token=a%26EIO=3",
+                &[],
+                Ok("Open(Polling, Four)"),
+            ),
+            (
+                "GET",
+                "/?EIO=4&transport=polling+",
+                &[],
+                Err(Refusal::TransportUnknown),
+            ),
+            (
+                "GET",
+                "/?EIO=+4&transport=polling",
+                &[],
+                Err(Refusal::UnsupportedVersion),
             ),
             ("GET", "/", &[], Err(Refusal::TransportUnknown)),
             (

@@ -33,7 +33,7 @@ pub(super) enum Refusal {
     /// From one address.
     #[error("Too many connections")]
     TooManyOfAddress,
-    /// Of another version than RFC 6455, which says what to answer.
+    /// A WebSocket of another version than that of RFC 6455.
     #[error("Bad request")]
     WebSocketVersion,
 }
@@ -58,7 +58,6 @@ impl Refusal {
             Self::Origin => StatusCode::FORBIDDEN,
             Self::Unavailable | Self::TooMany => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooManyOfAddress => StatusCode::TOO_MANY_REQUESTS,
-            Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -83,7 +82,7 @@ impl Refusal {
     pub(super) fn response(self) -> Response<Body> {
         let body = format!(r#"{{"code":{},"message":"{self}"}}"#, self.code());
         let mut response = match self {
-            Self::WebSocketVersion | Self::Unavailable => empty(self.status()),
+            Self::Unavailable => empty(self.status()),
             _ => answer(self.status(), "application/json", Bytes::from(body)),
         };
         let more = match self {

@@ -20,11 +20,12 @@ use super::open::{begin, open};
 use super::request::{Asked, parse};
 use super::response::{Refusal, accepted, empty, payload};
 use super::switch::switch_protocols;
-use crate::driver::{Entry, Inbound, PollAnswer, PostAnswer, Refused, Sessions};
+use crate::driver::{Entry, Inbound, PollAnswer, PostAnswer, Refused, Sessions, turn_away};
 use crate::engine::DisconnectReason;
 use crate::hub::{ConnectionError, Server, SocketIo};
 use crate::metrics::Counted;
 use crate::protocol::engine_io::{self, Payload, Revision, v3};
+use crate::transport::WebSocket;
 
 /// The server, for the time of one request.
 pub(super) struct Context {
@@ -309,11 +310,12 @@ impl Drop for Posting {
 fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) -> Answer {
     let config = &context.server.settings.engine;
     let switch = switch_protocols(&mut parts, entry.client.revision, config)?;
+    let (response, socket) = switch.socket(entry.client.revision, config);
     // One at a time, and only once.
     if entry.upgrading.swap(true, Ordering::AcqRel) {
-        return Err(Refusal::BadRequest("UPGRADED_ALREADY"));
+        refuse_another(context, &entry, socket);
+        return Ok(response);
     }
-    let (response, socket) = switch.socket(entry.client.revision, config);
     tokio::spawn(async move {
         let inbound = match socket.await {
             Ok(socket) => Inbound::Probe(Box::new(socket)),
@@ -326,4 +328,21 @@ fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) -> Answer {
         let _ = entry.hand(inbound);
     });
     Ok(response)
+}
+
+/// The session has a WebSocket already. The new one is accepted and closed, as Node's server does: an answer with another
+/// status would be an error that applications which use the `ws` package directly do not catch.
+fn refuse_another(
+    context: &Context,
+    entry: &Entry,
+    socket: impl Future<Output = hyper::Result<WebSocket>> + Send + 'static,
+) {
+    let counters = &context.server.counters;
+    counters.add_for(Counted::RequestsRefused, "UPGRADED_ALREADY", 1);
+    tracing::debug!(sid = %entry.client.sid, "second websocket of a session closed");
+    tokio::spawn(async move {
+        if let Ok(socket) = socket.await {
+            turn_away(socket).await;
+        }
+    });
 }

@@ -1,8 +1,10 @@
 //! From HTTP to WebSocket.
 
+use std::collections::BTreeSet;
+
 use axum_core::body::Body;
 use http::request::Parts;
-use http::{HeaderValue, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
 use hyper::upgrade::OnUpgrade;
 
 use super::response::{Refusal, empty};
@@ -60,6 +62,7 @@ pub(super) fn switch_protocols(
     if key.is_none() && !http2 {
         return Err(Refusal::BadRequest("BAD_WEBSOCKET_KEY"));
     }
+    let subprotocol = first_subprotocol(&parts.headers)?;
     let Some(on_upgrade) = parts.extensions.remove::<OnUpgrade>() else {
         tracing::warn!("this server, or a layer outside, does not let connections be upgraded");
         return Err(Refusal::BadRequest("NO_UPGRADE"));
@@ -77,15 +80,7 @@ pub(super) fn switch_protocols(
             headers.insert(header::SEC_WEBSOCKET_ACCEPT, key);
         }
     }
-    let protocols = parts
-        .headers
-        .get(header::SEC_WEBSOCKET_PROTOCOL)
-        .and_then(|value| value.to_str().ok());
-    let first = protocols
-        .and_then(|value| value.split(',').next())
-        .map(str::trim)
-        .filter(|name| !name.is_empty());
-    if let Some(Ok(first)) = first.map(HeaderValue::from_str) {
+    if let Some(first) = subprotocol {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, first);
     }
     // Clients of revision 3 get frames of their own, which nobody shares.
@@ -109,4 +104,27 @@ pub(super) fn switch_protocols(
         on_upgrade,
         compression,
     })
+}
+
+/// The first of the subprotocols that are offered. A list that RFC 6455 (section 4.1) does not allow is refused, as in Node.
+fn first_subprotocol(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
+    const BAD: Refusal = Refusal::BadRequest("BAD_WEBSOCKET_PROTOCOL");
+    let (mut first, mut names) = (None, BTreeSet::new());
+    for value in headers.get_all(header::SEC_WEBSOCKET_PROTOCOL) {
+        for name in value.to_str().map_err(|_| BAD)?.split(',') {
+            let name = name.trim_matches([' ', '\t']);
+            if !is_token(name) || !names.insert(name) {
+                return Err(BAD);
+            }
+            first = first.or(Some(name));
+        }
+    }
+    let first = first.map(HeaderValue::from_str);
+    first.transpose().map_err(|_| BAD)
+}
+
+/// A token of RFC 9110.
+fn is_token(text: &str) -> bool {
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(valid)
 }

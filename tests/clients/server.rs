@@ -18,7 +18,7 @@ use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq, SerializeTuple};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
 /// Anything that a client can send, binary included.
 #[derive(Clone)]
@@ -474,6 +474,7 @@ fn root() -> Namespace<()> {
         .on("poll", poll)
         .on("watch", watch)
         .on("kick", kick)
+        .on("open-gate", open_gate)
         .on_disconnect(gone)
 }
 
@@ -494,6 +495,23 @@ fn room() -> Namespace<()> {
         .on("send-all", send_all)
 }
 
+/// Waits for `open-gate` in `/`.
+async fn wait_at_the_gate() {
+    GATE.notified().await;
+}
+
+async fn open_gate() {
+    GATE.notify_waiters();
+}
+
+static GATE: Notify = Notify::const_new();
+
+fn gated() -> Namespace<()> {
+    Namespace::new()
+        .middleware(wait_at_the_gate)
+        .on("echo", echo)
+}
+
 fn millis(name: &str, default: u64) -> Duration {
     let given = std::env::var(name)
         .ok()
@@ -512,7 +530,8 @@ async fn main() -> std::io::Result<()> {
         .drain_window(Duration::ZERO)
         .drain_limit(Duration::from_secs(3))
         .namespace("/", root())
-        .namespace("/admin", admin());
+        .namespace("/admin", admin())
+        .namespace("/gated", gated());
     for name in ["red", "blue"] {
         builder = builder.namespace(format!("/room-{name}"), room());
     }

@@ -210,10 +210,13 @@ async fn a_session_that_ended_is_unknown() {
 async fn a_websocket_without_its_version_or_key_is_refused() {
     let (server, ..) = start(|io| io).await;
     let mut http = Http::open(server.addr).await;
-    let upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
-    let answer = http.ask("GET", WEBSOCKET, &upgrade, b"").await;
-    assert_eq!(answer.status, 426);
-    assert_eq!(answer.header("sec-websocket-version"), Some("13"));
+    for version in [None, Some("8"), Some("99"), Some("013"), Some("")] {
+        let mut upgrade = vec![("Connection", "Upgrade"), ("Upgrade", "websocket")];
+        upgrade.extend(version.map(|version| ("Sec-WebSocket-Version", version)));
+        let answer = http.ask("GET", WEBSOCKET, &upgrade, b"").await;
+        refused(&answer, BAD_REQUEST);
+        assert_eq!(answer.header("sec-websocket-version"), Some("13"));
+    }
     let headers = [
         ("Connection", "Upgrade"),
         ("Upgrade", "websocket"),
@@ -236,6 +239,32 @@ async fn the_first_subprotocol_is_echoed() {
     assert_eq!(answer.header("sec-websocket-protocol"), Some("first"));
     let (answer, _) = handshake(server.addr, WEBSOCKET, &[]).await;
     assert_eq!(answer.header("sec-websocket-protocol"), None);
+}
+
+#[tokio::test]
+async fn subprotocols_that_are_no_list_of_different_names_are_refused() {
+    let (server, ..) = start(|io| io).await;
+    for bad in ["", "a b", "a,,b", "a, a", "a,", "\"a\"", "a;b"] {
+        let header = [("Sec-WebSocket-Protocol", bad)];
+        let (answer, _) = handshake(server.addr, WEBSOCKET, &header).await;
+        refused(&answer, BAD_REQUEST);
+    }
+}
+
+#[tokio::test]
+async fn the_query_may_be_escaped() {
+    let (server, ..) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    let escaped: String = client.sid.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let target = format!("/socket.io/?EIO=%34&transp%6Frt=%70olling&s%69d={escaped}");
+    let mut http = Http::open(server.addr).await;
+    let answer = http.ask("POST", &target, &[], br#"421["echo",1]"#).await;
+    assert_eq!(answer.brief(), (200, "ok"));
+    client.expect(&["431[1]"]).await;
+    let mut ws = Ws::raw(server.addr, "/socket.io/?EIO=%34&transport=web%73ocket")
+        .await
+        .unwrap();
+    assert!(ws.text().await.starts_with("0{"));
 }
 
 #[tokio::test]

@@ -283,6 +283,13 @@ async fn a_client_upgrades_over_http2() {
     assert_eq!(ws.text().await, r#"431["h2"]"#);
     let (status, _) = client.ask(Method::GET, &target, "").await;
     assert_eq!(status, 400);
+    let mut second = client
+        .websocket(&format!("{WEBSOCKET}&sid={sid}"), &[VERSION])
+        .await
+        .unwrap();
+    assert_eq!(second.event().await, Some(Event::Close(None)));
+    ws.send(r#"421["echo","h2"]"#);
+    assert_eq!(ws.text().await, r#"431["h2"]"#);
 }
 
 #[tokio::test]
@@ -290,7 +297,7 @@ async fn a_websocket_over_http2_is_refused_like_any_other() {
     let (server, ..) = start().await;
     let client = Client::open(&server).await;
     for (target, headers, status) in [
-        (WEBSOCKET, &[][..], 426),
+        (WEBSOCKET, &[][..], 400),
         (POLLING, &[VERSION], 400),
         ("/socket.io/?EIO=3&transport=websocket", &[VERSION], 400),
         (

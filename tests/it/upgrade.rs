@@ -20,20 +20,30 @@ async fn probe(client: &Polling) -> Ws {
     ws
 }
 
-/// Upgrades as soon as the server lets it.
+/// Upgrades as soon as the server lets it: until the end of the probe before has been seen, the next one is closed.
 async fn upgraded(client: &Polling) -> Ws {
     let again = async {
         loop {
-            if let Ok(ws) = Ws::upgrade(client.addr, &client.sid).await {
+            let mut ws = Ws::upgrade(client.addr, &client.sid).await.unwrap();
+            ws.send("2probe").await;
+            if let Some(Event::Text(text)) = ws.event().await {
+                assert_eq!(text, "3probe");
                 return ws;
             }
         }
     };
     let mut ws = within("an upgrade", again).await;
-    ws.send_all(&["2probe", "5"]).await;
-    assert_eq!(ws.text().await, "3probe");
+    ws.send("5").await;
     ws.alive().await;
     ws
+}
+
+/// Another WebSocket of this session is accepted, closed without a code, and heard in nothing.
+async fn turned_away(server: &Server, sid: &str) {
+    let mut ws = Ws::upgrade(server.addr, sid).await.unwrap();
+    ws.send_all(&["2probe", "5", r#"421["echo","stolen"]"#]).await;
+    let ended = ws.ended().await;
+    assert_eq!((ended.texts.len(), ended.close), (0, Some(None)));
 }
 
 /// Polling works as before, and so does another upgrade.
@@ -329,15 +339,27 @@ async fn a_message_that_never_ends_ends_the_probe_and_after_the_upgrade_the_sess
 
 #[tokio::test]
 async fn only_one_websocket_at_a_time_may_take_over() {
-    let (server, ..) = start(|io| io).await;
+    let (server, io, _) = start(|io| io).await;
     let client = Polling::joined(server.addr).await;
     let mut ws = probe(&client).await;
-    let refusal = Ws::upgrade(server.addr, &client.sid).await.err().unwrap();
-    assert_eq!(refusal.brief(), (400, CODE_3));
+    turned_away(&server, &client.sid).await;
     ws.send("5").await;
     ws.alive().await;
-    let refusal = Ws::upgrade(server.addr, &client.sid).await.err().unwrap();
-    assert_eq!(refusal.brief(), (400, CODE_3));
+    turned_away(&server, &client.sid).await;
+    ws.alive().await;
+    let refused = io.metrics().requests_refused;
+    assert_eq!(refused["UPGRADED_ALREADY"], 2);
+}
+
+#[tokio::test]
+async fn a_second_websocket_that_never_closes_is_given_up() {
+    let (server, ..) = start(|io| io).await;
+    let client = Polling::joined(server.addr).await;
+    let mut ws = upgraded(&client).await;
+    let mut idle = Ws::upgrade(server.addr, &client.sid).await.unwrap();
+    assert_eq!(idle.event().await, Some(Event::Close(None)));
+    // Without an answer to its close frame the server ends the connection.
+    assert_eq!(idle.event().await, None);
     ws.alive().await;
 }
 
@@ -349,8 +371,7 @@ async fn a_session_over_websocket_is_not_taken_over() {
         .unwrap();
     let sid = crate::support::sid_in(first.text().await.trim_start_matches('0'));
     first.join("/").await;
-    let refusal = Ws::upgrade(server.addr, &sid).await.err().unwrap();
-    assert_eq!(refusal.brief(), (400, CODE_3));
+    turned_away(&server, &sid).await;
     first.alive().await;
 }
 

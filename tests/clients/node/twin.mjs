@@ -126,6 +126,11 @@ io.of("/").on("connection", (socket) => {
     socket.join(`watch:${id}`);
     reply();
   });
+  on(socket, "open-gate", (_, reply) => {
+    waiting.forEach((next) => next());
+    waiting.clear();
+    reply();
+  });
   let left = [];
   socket.on("disconnecting", () => (left = roomsOf(socket)));
   socket.on("disconnect", (reason) =>
@@ -148,6 +153,14 @@ io.of("/admin")
     answerUnhandled(socket);
     [echo, whoami, sendAll, kick].forEach((register) => register(socket));
     on(socket, "user", (_, reply) => reply({ name: socket.data.name }));
+  });
+
+const waiting = new Set();
+io.of("/gated")
+  .use((_, next) => waiting.add(next))
+  .on("connection", (socket) => {
+    answerUnhandled(socket);
+    echo(socket);
   });
 
 io.of(/^\/room-[a-z0-9]+$/).on("connection", (socket) => {
