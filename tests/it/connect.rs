@@ -255,7 +255,11 @@ async fn subprotocols_that_are_no_list_of_different_names_are_refused() {
 async fn the_query_may_be_escaped() {
     let (server, ..) = start(|io| io).await;
     let mut client = Polling::joined(server.addr).await;
-    let escaped: String = client.sid.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let escaped: String = client
+        .sid
+        .bytes()
+        .map(|byte| format!("%{byte:02x}"))
+        .collect();
     let target = format!("/socket.io/?EIO=%34&transp%6Frt=%70olling&s%69d={escaped}");
     let mut http = Http::open(server.addr).await;
     let answer = http.ask("POST", &target, &[], br#"421["echo",1]"#).await;

@@ -41,7 +41,8 @@ async fn upgraded(client: &Polling) -> Ws {
 /// Another WebSocket of this session is accepted, closed without a code, and heard in nothing.
 async fn turned_away(server: &Server, sid: &str) {
     let mut ws = Ws::upgrade(server.addr, sid).await.unwrap();
-    ws.send_all(&["2probe", "5", r#"421["echo","stolen"]"#]).await;
+    ws.send_all(&["2probe", "5", r#"421["echo","stolen"]"#])
+        .await;
     let ended = ws.ended().await;
     assert_eq!((ended.texts.len(), ended.close), (0, Some(None)));
 }

@@ -84,4 +84,54 @@ describe("upgrade in the middle of a stream", { timeout: 60_000 }, () => {
     assert.deepEqual([...ticks], numbers.slice(0, 50));
     assert.equal(socket.io.engine.transport.name, "polling");
   });
+
+  /** A WebSocket transport whose requests have another target. */
+  const changed = (change) =>
+    class extends NodeWebSocket {
+      uri = () => change(super.uri());
+    };
+
+  // A WebSocket that the server does not want is refused with a status, where Node may accept and then close it. For the
+  // client that is an upgrade that failed: no error that nobody catches, which would fail this test.
+  for (const [name, change] of [
+    ["an unknown session", (uri) => uri.replace(/sid=[^&]*/, "sid=AAAAAAAAAAAAAAAAAAAA")],
+    ["another transport", (uri) => uri.replace("transport=websocket", "transport=polling")],
+    ["an unknown transport", (uri) => uri.replace("transport=websocket", "transport=pigeon")],
+    ["another version of the protocol", (uri) => uri.replace("EIO=4", "EIO=3")],
+    ["another path", (uri) => uri.replace("/socket.io/", "/elsewhere/")],
+  ]) {
+    test(`an upgrade that asks for ${name} leaves the client on polling`, async (t) => {
+      const socket = io(server.url, { forceNew: true, reconnection: false, autoConnect: false, transports: [NodeXHR, changed(change)] });
+      t.after(() => socket.disconnect());
+      const failed = new Promise((resolve) => socket.io.once("open", () => socket.io.engine.once("upgradeError", resolve)));
+      socket.connect();
+      const error = await failed;
+      assert.match(error.message, /probe error/);
+      assert.equal(await socket.emitWithAck("echo", "polling on"), "polling on");
+      assert.equal(socket.io.engine.transport.name, "polling");
+    });
+
+    // Node accepts and closes a WebSocket of polling; its client does not notice.
+    const skip = !process.env.SERVER_CMD && name === "another transport";
+    test(`a WebSocket from the start that asks for ${name} is a connect_error`, { skip }, async (t) => {
+      const refused = changed((uri) => change(name === "an unknown session" ? `${uri}&sid=` : uri));
+      const socket = io(server.url, { forceNew: true, reconnection: false, transports: [refused] });
+      t.after(() => socket.disconnect());
+      const [error] = await next(socket, "connect_error");
+      assert.match(error.message, /websocket error|connection closed/i);
+    });
+  }
+
+  test("a second WebSocket of a session is closed, without an error", async (t) => {
+    const { socket, begin } = await polling(t);
+    begin();
+    await upgraded(socket);
+    const { default: ws } = await import("ws");
+    const { id } = socket.io.engine;
+    // It has no listener for \`error\`.
+    const second = new ws(`${server.url.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket&sid=${id}`);
+    const [code] = await next(second, "close");
+    assert.equal(code, 1005);
+    assert.equal(await socket.emitWithAck("echo", "still here"), "still here");
+  });
 });
