@@ -83,10 +83,14 @@ impl Adapter for Memory {
         let mut delivered = Delivered::default();
         let members = self.members.select(target);
         answers.asked(members.iter().map(|member| member.id).collect());
+        if self.members.observed {
+            members.iter().for_each(|member| member.observe(frame));
+        }
+        let _turn = self.members.turn();
         for member in members {
             let (sid, sink) = (member.id, Arc::clone(&answers));
             member.expect_ack(id, Box::new(move |answer| sink.answer(sid, answer)));
-            let pushed = member.send(frame.clone(), target.volatile);
+            let pushed = member.push(frame.clone(), target.volatile);
             delivered.met(pushed);
             if pushed != Pushed::Queued {
                 drop(member.acks.lock().take(id));

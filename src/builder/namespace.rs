@@ -43,6 +43,7 @@ pub struct Namespace<S = ()> {
     max_pending: Option<usize>,
     unhandled: Option<Unhandled>,
     recovery: Option<Option<Recovery>>,
+    ordered_broadcasts: bool,
 }
 
 impl<S> Default for Namespace<S> {
@@ -54,6 +55,7 @@ impl<S> Default for Namespace<S> {
             max_pending: None,
             unhandled: None,
             recovery: None,
+            ordered_broadcasts: false,
         }
     }
 }
@@ -294,6 +296,28 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self
     }
 
+    /// Whether all sockets receive the broadcasts of several threads in the same order. Default: false.
+    ///
+    /// Each socket receives what one task emits in the order of that task. Without this option, two broadcasts that two threads
+    /// make at the same time may reach one member of a room in one order and another member in the other, which matters where
+    /// clients apply them as changes to a shared state. With it, broadcasts of the namespace are queued one after the other, those
+    /// with acknowledgements included; the order holds for the sockets of one server. Emits to a single
+    /// [`Socket`](crate::Socket) are not part of it.
+    ///
+    /// It costs a few percent per broadcast, and threads that broadcast in different rooms of the namespace wait for each other;
+    /// see the [benchmarks](https://github.com/axum-socketio/axum-socketio/blob/main/docs/benchmarks.md). With
+    /// [`recovery`](Self::recovery) broadcasts without acknowledgement have one order anyway. In Node there is one thread.
+    ///
+    /// ```
+    /// use axum_socketio::Namespace;
+    ///
+    /// let board: Namespace = Namespace::new().ordered_broadcasts(true);
+    /// ```
+    pub fn ordered_broadcasts(mut self, ordered: bool) -> Self {
+        self.ordered_broadcasts = ordered;
+        self
+    }
+
     /// Supplies the state of this namespace alone, so that it fits a server with another.
     pub fn with_state<S2: Send + Sync + 'static>(self, state: S) -> Namespace<S2> {
         self.with_shared_state(Arc::new(state))
@@ -310,6 +334,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
             max_pending,
             unhandled,
             recovery,
+            ordered_broadcasts,
         } = self;
         Namespace {
             register: Vec::new(),
@@ -318,6 +343,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
             max_pending,
             unhandled,
             recovery,
+            ordered_broadcasts,
         }
         .register(move |_, handlers| {
             register
@@ -337,6 +363,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         options.max_pending = self.max_pending.unwrap_or(options.max_pending);
         options.unhandled = self.unhandled.unwrap_or(options.unhandled);
         options.recovery = self.recovery.unwrap_or(options.recovery);
+        options.ordered_broadcasts = self.ordered_broadcasts;
         (handlers, options)
     }
 }

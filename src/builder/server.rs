@@ -70,6 +70,7 @@ impl SocketIo {
                 max_room_len: 1024,
                 ack_timeout: Duration::from_secs(5),
                 recovery: None,
+                ordered_broadcasts: false,
                 compressed_from: None,
                 cluster: None,
                 detection: Duration::ZERO,

@@ -126,6 +126,8 @@ pub(crate) struct NspOptions {
     pub(crate) max_room_len: usize,
     pub(crate) ack_timeout: Duration,
     pub(crate) recovery: Option<Recovery>,
+    /// Whether all sockets get the broadcasts of several threads in the same order.
+    pub(crate) ordered_broadcasts: bool,
     /// How long a message must be to be compressed, if any is.
     pub(crate) compressed_from: Option<usize>,
     /// The other servers, if there may be some.
@@ -176,7 +178,7 @@ impl Nsp {
         let history = options
             .recovery
             .map(|recovery| History::new(epoch(), recovery, options.detection));
-        let members = Arc::new(Table::new(history, observed));
+        let members = Arc::new(Table::new(history, observed).ordered(options.ordered_broadcasts));
         let memory = Memory::new(
             Arc::clone(&members),
             options.max_rooms,

@@ -30,6 +30,7 @@ fn connected_in(cluster: Option<crate::adapter::LocalCluster>) -> (Socket, Arc<C
         max_room_len: 1,
         ack_timeout: Duration::from_secs(5),
         recovery: None,
+        ordered_broadcasts: false,
         compressed_from: None,
         cluster,
         detection: Duration::ZERO,

@@ -23,13 +23,6 @@ pub(crate) struct Delivered {
 }
 
 impl Delivered {
-    fn count(&mut self, member: &Member, pushed: Pushed) {
-        if let Pushed::Full(bytes) = pushed {
-            tracing::debug!(socket = %member.id, bytes, "broadcast dropped: outbox is full");
-        }
-        self.met(pushed);
-    }
-
     pub(crate) const fn met(&mut self, pushed: Pushed) {
         match pushed {
             Pushed::Queued => self.queued += 1,
@@ -64,10 +57,20 @@ impl Table {
             self.for_each(target, |member, _| member.observe(frame));
         }
         let mut delivered = Delivered::default();
+        let turn = self.turn();
+        let mut full = Vec::new();
         self.for_each(target, |member, many| {
             let pushed = member.queue(frame.clone(), target.volatile, many, promise);
-            delivered.count(member, pushed);
+            if let Pushed::Full(bytes) = pushed {
+                full.push((member.id, bytes));
+            }
+            delivered.met(pushed);
         });
+        // What listens to the log might emit.
+        drop(turn);
+        for (socket, bytes) in full {
+            tracing::debug!(%socket, bytes, "broadcast dropped: outbox is full");
+        }
         delivered
     }
 
@@ -86,6 +89,7 @@ impl Table {
         }
         let mut delivered = Delivered::default();
         let mut forgotten = Forgotten::default();
+        let turn = self.turn();
         let mut kept = history.lock();
         let number = kept.log.last() + u64::from(!target.volatile);
         let frame = make(Some(&kept.log.offset(number)));
@@ -100,6 +104,7 @@ impl Table {
         }
         // Frames hold bytes of users, which are dropped with no lock held.
         drop(kept);
+        drop(turn);
         drop(forgotten);
         delivered
     }

@@ -107,6 +107,11 @@ impl Member {
     /// Queues an event.
     pub(crate) fn send(&self, frame: Frame, volatile: bool) -> Pushed {
         self.observe(&frame);
+        self.push(frame, volatile)
+    }
+
+    /// Queues an event that has been shown to those who want to see it.
+    pub(crate) fn push(&self, frame: Frame, volatile: bool) -> Pushed {
         self.outbox.push(frame, volatile)
     }
 

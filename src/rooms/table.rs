@@ -2,12 +2,12 @@
 //!
 //! Every member is also in the room of its own id, as in Node; that room is not stored but looked up.
 //!
-//! Locks are taken in one order: the history, a member's rooms, then the list of all, or a shard. A walk takes neither: it holds a snapshot.
+//! Locks are taken in one order: the turn of a broadcast, the history, a member's rooms, then the list of all, or a shard. A walk takes neither: it holds a snapshot.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use rustc_hash::FxHashMap;
 
@@ -30,6 +30,8 @@ pub(crate) struct Table {
     history: Option<Box<History>>,
     /// Whether somebody wants to see what is emitted.
     pub(crate) observed: bool,
+    /// Held while a broadcast is queued, if all members are to get broadcasts in one order.
+    turn: Option<Lock<()>>,
 }
 
 /// Some of the rooms. Alone on its lines of the cache, so that threads at work in different rooms do not slow each other.
@@ -78,7 +80,19 @@ impl Table {
             watchers: Watchers::default(),
             history: history.map(Box::new),
             observed,
+            turn: None,
         }
+    }
+
+    /// Whether all members get the broadcasts of several threads in the same order.
+    pub(crate) fn ordered(mut self, ordered: bool) -> Self {
+        self.turn = ordered.then(Lock::default);
+        self
+    }
+
+    /// Waits for other broadcasts, where they have an order. Nothing of users may run while this is held: it might broadcast.
+    pub(crate) fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        self.turn.as_ref().map(Lock::lock)
     }
 
     pub(crate) fn history(&self) -> Option<&History> {

@@ -1,7 +1,9 @@
 //! Broadcasts to so many that they are not written by each connection's own task.
 
+use std::sync::{Arc, Barrier};
+
 use axum::Router;
-use axum_socketio::{Data, Namespace, Socket, SocketIo, SocketIoBuilder};
+use axum_socketio::{Data, Namespace, Recovery, Socket, SocketIo, SocketIoBuilder};
 use futures_util::future::join_all;
 
 use crate::support::{Server, Ws, serve, within};
@@ -95,6 +97,100 @@ async fn what_several_threads_emit_to_many_arrives_whole_and_in_the_order_of_eac
     // Each has emitted one event to itself before.
     let deliveries = clients.len() * (SENDERS * EACH + 1);
     assert_eq!(io.metrics().deliveries, deliveries as u64);
+}
+
+/// Threads that broadcast at the same time, round after round; gives what each client receives.
+async fn races(namespace: Namespace) -> Vec<Vec<String>> {
+    const THREADS: usize = 4;
+    const ROUNDS: usize = 250;
+    let namespace = namespace.on_connect(async |socket: Socket| {
+        socket.join("all");
+        socket.emit("ready", ());
+    });
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .max_outbox_packets(100_000)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut clients = Vec::new();
+    // Few are woken each, many are written to by one task: both ways must keep the order.
+    for _ in 0..12 {
+        let mut client = Ws::joined(server.addr).await;
+        assert!(client.text().await.starts_with(r#"42["ready""#));
+        clients.push(client);
+    }
+    let barrier = Arc::new(Barrier::new(THREADS));
+    let senders: Vec<_> = (0..THREADS)
+        .map(|thread| {
+            let (io, barrier) = (io.clone(), Arc::clone(&barrier));
+            // Some are threads without a runtime.
+            tokio::task::spawn_blocking(move || {
+                for round in 0..ROUNDS {
+                    barrier.wait();
+                    match (round + thread) % 4 {
+                        0 => drop(io.emit("n", (thread, round))),
+                        1 => drop(io.to(["all", "elsewhere"]).emit("n", (thread, round))),
+                        2 => drop(io.to("all").emit_with_ack::<()>("n", (thread, round))),
+                        _ => drop(io.to("all").emit("n", (thread, round))),
+                    }
+                }
+            })
+        })
+        .collect();
+    let read = clients.iter_mut().map(async |client| {
+        let mut all = Vec::new();
+        while all.len() < THREADS * ROUNDS {
+            let text = client.text_but_pings().await;
+            all.push(text.split_once('[').unwrap().1.to_owned());
+        }
+        all
+    });
+    let received = within("all", join_all(read)).await;
+    within("the threads", join_all(senders)).await;
+    received
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn broadcasts_of_several_threads_arrive_everywhere_in_one_order_where_that_is_wanted() {
+    for namespace in [
+        Namespace::new().ordered_broadcasts(true),
+        Namespace::new()
+            .ordered_broadcasts(true)
+            .recovery(Recovery::new()),
+        Namespace::new()
+            .ordered_broadcasts(true)
+            .on_any_outgoing(|_| {}),
+    ] {
+        let received = races(namespace).await;
+        // The offset of recovery is the last argument for everybody.
+        for (client, all) in received.iter().enumerate() {
+            let other = received[0].iter().zip(all).position(|(a, b)| a != b);
+            let seen = other.map(|at| (&received[0][at..][..3], &all[at..][..3]));
+            assert_eq!(seen, None, "client {client}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_broadcasts_does_not_wait_for_the_broadcast_that_it_sees() {
+    let io = SocketIo::handle();
+    let again = io.clone();
+    let namespace = Namespace::new()
+        .ordered_broadcasts(true)
+        .on_any_outgoing(move |outgoing| {
+            if outgoing.event == "n" {
+                again.emit("again", ());
+            }
+        });
+    let builder = SocketIo::builder().namespace("/", namespace);
+    let io = builder.build_into(io);
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Ws::joined(server.addr).await;
+    io.emit("n", 1);
+    assert_eq!(client.text().await, r#"42["again"]"#);
+    assert_eq!(client.text().await, r#"42["n",1]"#);
+    drop(io.of("/").emit_with_ack::<()>("n", 2));
+    assert_eq!(client.text().await, r#"42["again"]"#);
 }
 
 #[tokio::test]

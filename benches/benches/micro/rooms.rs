@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use axum_socketio::SocketIo;
+use axum_socketio::{Namespace, SocketIo};
 use criterion::{Criterion, Throughput};
 
 use crate::server::{Client, builder, runtime, shout};
@@ -17,12 +17,21 @@ pub(crate) fn benches(criterion: &mut Criterion) {
 
 fn broadcasts(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("rooms/broadcast");
-    for count in [10, 100, 1000] {
+    for (count, ordered) in [
+        (10, false),
+        (100, false),
+        (1000, false),
+        (10, true),
+        (1000, true),
+    ] {
         let runtime = runtime();
-        let io = builder().build();
+        let io = builder()
+            .namespace("/", Namespace::new().ordered_broadcasts(ordered))
+            .build();
         let mut members = runtime.block_on(members(&io, count));
         group.throughput(Throughput::Elements(count as u64));
-        group.bench_function(format!("to {count}"), |bencher| {
+        let order = if ordered { ", in one order" } else { "" };
+        group.bench_function(format!("to {count}{order}"), |bencher| {
             bencher.iter_custom(|times| runtime.block_on(burst(&io, &mut members, times)));
         });
     }

@@ -4,6 +4,8 @@
 //! is read between the measurements. The same with a server for each thread tells what the machine is to blame for: the
 //! processor's clock and caches, the allocator.
 //!
+//! The last columns are of a namespace whose broadcasts have one order.
+//!
 //! A round in which a thread had to leave its processor to somebody else does not count, for then the two did not work at the
 //! same time. Waiting for a lock is no such thing.
 
@@ -12,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use axum_socketio::SocketIo;
+use axum_socketio::{Namespace, SocketIo};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::unistd::Pid;
@@ -96,20 +98,29 @@ pub(crate) fn run() {
         [io.clone(), io]
     });
     let apart = measure(rounds, || [builder().build(), builder().build()]);
+    let ordered = measure(rounds, || {
+        let io = builder()
+            .namespace("/", Namespace::new().ordered_broadcasts(true))
+            .build();
+        [io.clone(), io]
+    });
     println!(
         "\nthreads: ns for each operation; at most 1.3 times that of one thread alone is wanted"
     );
     println!(
-        "{:<30} {:>8} {:>8}   {:>22}",
-        "", "alone", "ratio", "with a server for each"
+        "{:<30} {:>8} {:>8}   {:>22}   {:>8} {:>8}",
+        "", "alone", "ratio", "with a server for each", "ordered", "ratio"
     );
-    for ((work, shared), apart) in WORKS.into_iter().zip(shared).zip(apart) {
+    for (((work, shared), apart), ordered) in WORKS.into_iter().zip(shared).zip(apart).zip(ordered)
+    {
         println!(
-            "{:<30} {:>8.1} {:>8.2}   {:>22.2}",
+            "{:<30} {:>8.1} {:>8.2}   {:>22.2}   {:>8.1} {:>8.2}",
             work.name(),
             shared.alone,
             shared.ratio,
-            apart.ratio
+            apart.ratio,
+            ordered.alone,
+            ordered.ratio
         );
     }
 }
