@@ -6,5 +6,5 @@ mod query;
 mod router;
 
 pub(crate) use acks::Acks;
-pub(crate) use query::{decode_query, handshake_auth};
+pub(crate) use query::handshake_auth;
 pub(crate) use router::{Route, Router, Violation};

@@ -1,11 +1,9 @@
 //! What clients of revision 3 say in a query: they have no auth.
 
-use std::borrow::Cow;
-
 use bytestring::ByteString;
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
+use crate::protocol::decode_query;
 use crate::protocol::socket_io::Packet;
 
 /// What the protocol itself has in the query of a handshake.
@@ -38,16 +36,6 @@ fn auth(query: &str, without: &[&str]) -> ByteString {
         }
     }
     Value::Object(object).to_string().into()
-}
-
-/// Decodes a key or a value of a query as forms escape it. An invalid escape stays as it is; what is not UTF-8 is replaced.
-pub(crate) fn decode_query(text: &str) -> String {
-    let text = if text.contains('+') {
-        Cow::Owned(text.replace('+', " "))
-    } else {
-        Cow::Borrowed(text)
-    };
-    percent_decode_str(&text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -8,11 +8,10 @@ use http::{HeaderMap, HeaderName, Method, Version, header};
 use memchr::memchr2;
 
 use super::response::Refusal;
-use crate::connection::decode_query;
 use crate::driver::Entry;
 use crate::engine::{Config, Transport};
-use crate::protocol::Sid;
 use crate::protocol::engine_io::Revision;
+use crate::protocol::{Sid, decode_query};
 
 /// A request that makes sense.
 #[derive(Debug)]
