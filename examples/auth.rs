@@ -12,6 +12,7 @@ use axum_socketio::{Auth, Namespace, Refused, SocketIo};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
+use tracing_subscriber::EnvFilter;
 
 /// What a middleware learns, and every handler of the socket may take as `Extension<User>`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -91,6 +92,9 @@ pub(crate) fn app() -> Router {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
+    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).init();
     let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
     axum::serve(listener, app()).await
 }

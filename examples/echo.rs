@@ -6,6 +6,7 @@ use axum::Router;
 use axum_socketio::extract::Rest;
 use axum_socketio::{Data, Namespace, Reply, SocketIo};
 use serde_json::Value;
+use tracing_subscriber::EnvFilter;
 
 pub(crate) fn app() -> Router {
     let io = SocketIo::builder()
@@ -20,6 +21,9 @@ async fn echo(Data(args): Data<Rest<Value>>) -> Reply<Rest<Value>> {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
+    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).init();
     let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
     axum::serve(listener, app()).await
 }

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum_socketio::{DisconnectReason, Namespace, Socket, SocketIo};
+use tracing_subscriber::EnvFilter;
 
 /// Finishes even when its client has been disconnected: handlers are not cancelled.
 async fn save() {
@@ -49,6 +50,9 @@ pub(crate) fn app() -> (Router, SocketIo) {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
+    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).init();
     let (app, io) = app();
     let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
     axum::serve(listener, app)

@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
+use tracing_subscriber::EnvFilter;
 
 async fn add(Data((a, b)): Data<(i64, i64)>) -> Reply<i64> {
     Reply(a.saturating_add(b))
@@ -53,5 +54,8 @@ pub(crate) async fn listen(listener: TcpListener) -> std::io::Result<()> {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
+    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).init();
     listen(TcpListener::bind("0.0.0.0:3000").await?).await
 }

@@ -9,6 +9,7 @@ use axum::routing::post;
 use axum::{Extension, Json, Router};
 use axum_socketio::{Auth, Data, Namespace, Refused, Socket, SocketIo};
 use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
 
 #[derive(Deserialize)]
 struct Token {
@@ -58,6 +59,9 @@ fn app() -> Router {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
+    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).init();
     let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
     axum::serve(listener, app()).await
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::{get, post};
 use axum_socketio::{Namespace, SocketIo};
+use tracing_subscriber::EnvFilter;
 
 use state::{AppState, Chat};
 
@@ -72,6 +73,9 @@ async fn told_to_stop() {
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "it tells people where to look")]
 async fn main() -> std::io::Result<()> {
+    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).init();
     page::fetch_client().await;
     let port = std::env::var("PORT")
         .ok()

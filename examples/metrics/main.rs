@@ -18,6 +18,7 @@ use axum_socketio::handler::{Handler, HandlerTime, RateLimit};
 use axum_socketio::{Data, Failed, Namespace, Socket, SocketIo};
 use metrics::counter;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
 
 /// Says something to everybody else.
 async fn message(socket: Socket, Data(text): Data<String>) -> Json<usize> {
@@ -81,7 +82,9 @@ pub(crate) fn app(prometheus: PrometheusHandle) -> Router {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    tracing_subscriber::fmt().init();
+    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).init();
     let time = Matcher::Full("socketio_handler_seconds".to_owned());
     let prometheus = PrometheusBuilder::new()
         .set_buckets_for_metric(time, &[0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0])?
