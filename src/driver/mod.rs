@@ -19,4 +19,4 @@ pub(crate) use inbox::{Inbound, PollAnswer, PostAnswer, Refused};
 pub(crate) use quota::TurnedAway;
 pub(crate) use sessions::{Entry, Guard, Sessions};
 pub(crate) use sockets::turn_away;
-pub(crate) use task::Connection;
+pub(crate) use task::{Connection, span};

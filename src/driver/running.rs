@@ -14,7 +14,7 @@ use crate::adapter::BoxFuture;
 use crate::engine::DisconnectReason;
 use crate::hub::{AckBody, Asked, BoxHandler, Call, Done, EventContext, Refusal, Socket};
 use crate::metrics::Counted;
-use crate::panics::{Panicked, guarded, let_go};
+use crate::panics::{Panicked, guarded};
 
 /// The handlers of one connection.
 #[derive(Default)]
@@ -187,7 +187,9 @@ impl Drop for Running {
         }
         // One that has not ended owns values of users, and is among others that must be dropped too.
         let nothing = Pending::Disconnect(Box::pin(pending()));
-        let_go(std::mem::replace(&mut self.work.future, nothing));
+        let future = std::mem::replace(&mut self.work.future, nothing);
+        // A panic is traced, and there is nobody to tell.
+        let _ = in_span(&self.work.span, || drop(future));
     }
 }
 

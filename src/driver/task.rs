@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tracing::Instrument;
+use tracing::Span;
 
 use super::dispatch::Dispatch;
 use super::polls::Polls;
@@ -18,6 +18,7 @@ use crate::connection::Violation;
 use crate::engine::{Action, Control, DisconnectReason, Input, Queued, Session, Transport};
 use crate::hub::{Client, Command, Server};
 use crate::metrics::{Counted, Counters};
+use crate::protocol::Sid;
 use crate::transport::{End, WebSocket};
 
 /// How long a closing handshake may take.
@@ -29,6 +30,14 @@ const ROUNDS: usize = 8;
 /// How often other tasks go ahead before a deadline that passed while the threads were busy takes effect, since the task of an
 /// HTTP connection may hold a pong. A runtime of one thread runs that task first anyway.
 const LATE_TURNS: u8 = 2;
+
+/// The span of a connection, made while its first request is handled. It is a root that follows from the request's span: as its
+/// child it would keep the request's trace open for as long as the client stays.
+pub(crate) fn span(sid: Sid) -> Span {
+    let span = tracing::debug_span!(parent: None, "connection", %sid);
+    span.follows_from(Span::current());
+    span
+}
 
 /// One client: its session, its transports, its namespaces.
 pub(crate) struct Connection {
@@ -129,13 +138,8 @@ impl Connection {
         })
     }
 
-    /// Runs the connection to its end, and the end of its handlers, in a span of its own.
-    pub(crate) fn run(self: Box<Self>) -> impl Future<Output = ()> + Send {
-        let span = tracing::debug_span!("connection", sid = %self.client.sid);
-        self.live().instrument(span)
-    }
-
-    async fn live(mut self: Box<Self>) {
+    /// Runs the connection to its end, and the end of its handlers. The caller puts it into its [`span`].
+    pub(crate) async fn run(mut self: Box<Self>) {
         if !self.client.revision.is_four() {
             let root = std::future::poll_fn(|cx| {
                 self.join_root(cx);

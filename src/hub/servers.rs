@@ -10,6 +10,7 @@ use bytestring::ByteString;
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tracing::Instrument;
 
 use super::nsp::Handlers;
 use super::operators::Wait;
@@ -82,11 +83,16 @@ impl ServerSide for Ears {
             tracing::debug!(nsp = %self.nsp, event, "no handler for this event of a server");
             return Box::pin(std::future::ready(None));
         };
-        handler(ServerEvent {
-            nsp: Arc::clone(&self.nsp),
-            event: event.into(),
-            args,
-        })
+        // A root: the server that sent it may be another process.
+        let span = tracing::debug_span!(parent: None, "server event", nsp = %self.nsp, event);
+        let answer = span.in_scope(|| {
+            handler(ServerEvent {
+                nsp: Arc::clone(&self.nsp),
+                event: event.into(),
+                args,
+            })
+        });
+        Box::pin(answer.instrument(span))
     }
 }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use http::header;
 use http::request::Parts;
+use tracing::Instrument;
 
 use super::response::{Refusal, payload};
 use super::serve::{Answer, Context};
 use super::switch::switch_protocols;
-use crate::driver::{Connection, Guard, TurnedAway};
+use crate::driver::{Connection, Guard, TurnedAway, span};
 use crate::engine::{Outbox, Transport};
 use crate::hub::{Client, Handshake, new_sid};
 use crate::protocol::engine_io::Revision;
@@ -49,8 +50,9 @@ fn open_polling(context: &Context, guard: Guard, revision: Revision, parts: Part
     if let Some(cookie) = hooks.cookie(client.sid) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
+    let span = span(client.sid);
     let connection = Connection::open(&context.server, guard, client, None);
-    tokio::spawn(connection.run());
+    tokio::spawn(connection.run().instrument(span));
     Ok(response)
 }
 
@@ -60,7 +62,9 @@ fn open_websocket(context: &Context, guard: Guard, revision: Revision, mut parts
     let (client, packet) = fresh(context, &guard, parts, Transport::WebSocket, revision);
     let server = Arc::clone(&context.server);
     let (response, socket) = switch.socket(revision, config);
-    tokio::spawn(async move {
+    // Made before the request is answered: afterwards the request's span may be closed.
+    let span = span(client.sid);
+    let open = async move {
         let mut socket = match socket.await {
             Ok(socket) => socket,
             Err(error) => return tracing::debug!(%error, "upgrade failed"),
@@ -73,7 +77,8 @@ fn open_websocket(context: &Context, guard: Guard, revision: Revision, mut parts
         let connection = Connection::open(&server, guard, client, Some(socket));
         drop(server);
         connection.run().await;
-    });
+    };
+    tokio::spawn(open.instrument(span));
     Ok(response)
 }
 

@@ -31,6 +31,16 @@ async fn start() -> (Server, SocketIo, Reasons) {
     (serve_http2(app).await, io, reasons)
 }
 
+/// A session over polling.
+pub(crate) async fn joined(server: &Server) {
+    let client = Client::open(server).await;
+    let (status, body) = client.ask(Method::GET, POLLING, "").await;
+    assert_eq!(status, 200);
+    let target = format!("{POLLING}&sid={}", sid_in(&body[1..]));
+    let (_, answer) = client.ask(Method::POST, &target, "40").await;
+    assert_eq!(answer, "ok");
+}
+
 /// One HTTP/2 connection.
 struct Client(SendRequest<Bytes>);
 

@@ -25,6 +25,7 @@ mod heartbeat;
 mod http2;
 mod layers;
 mod limits;
+mod log;
 mod metrics;
 mod mounting;
 #[cfg(all(feature = "msgpack", feature = "testing"))]

@@ -3,6 +3,7 @@
 //! Nothing here sleeps: what a test waits for is an event, with a limit that only a failure reaches.
 
 mod http;
+mod log;
 mod polling;
 mod websocket;
 
@@ -25,6 +26,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 pub(crate) use http::{Answer, Http};
+pub(crate) use log::{Log, Logged};
 pub(crate) use polling::Polling;
 pub(crate) use websocket::{Ended, Ws, handshake};
 
