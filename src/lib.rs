@@ -44,6 +44,7 @@ pub mod extract;
 pub mod guide;
 pub mod handler;
 mod hub;
+mod log_limit;
 mod metrics;
 mod panics;
 pub mod parser;

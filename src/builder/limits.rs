@@ -125,4 +125,20 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self.settings.max_handlers = handlers.max(1);
         self
     }
+
+    /// How many warnings and errors that clients cause are logged in a minute, of all connections together: refused joins, handlers
+    /// that panic. Default: 600. One more line says that further ones are left out, another one later how many they
+    /// were; [`Metrics::logs_left_out`](crate::Metrics::logs_left_out) counts them. Node has no limit.
+    ///
+    /// Records at `debug` and below are not limited.
+    pub fn max_log_records(mut self, records: u32) -> Self {
+        self.settings.max_log_records = records;
+        self
+    }
+
+    /// The same of one connection. Default: 10.
+    pub fn max_log_records_per_connection(mut self, records: u32) -> Self {
+        self.settings.max_log_records_per_connection = records;
+        self
+    }
 }

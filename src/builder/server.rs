@@ -11,7 +11,7 @@ use crate::driver::Sessions;
 use crate::engine::{Config, Transport};
 use crate::hub::{
     AckFormat, Allow, Family, Hooks, Nsp, NspOptions, Nsps, Order, Origin, Pattern, Server,
-    Settings, SocketIo, Unhandled,
+    ServerLogs, Settings, SocketIo, Unhandled,
 };
 use crate::metrics::Counters;
 use crate::protocol::socket_io::{Codec, Limits, Parser};
@@ -57,6 +57,8 @@ impl SocketIo {
                 max_handlers: 1024,
                 max_connections: usize::MAX,
                 max_connections_per_address: usize::MAX,
+                max_log_records: 600,
+                max_log_records_per_connection: 10,
                 drain_window: Duration::from_secs(5),
                 drain_limit: Duration::from_secs(30),
             },
@@ -264,11 +266,17 @@ impl SocketIoBuilder {
             settings.max_connections,
             settings.max_connections_per_address,
         ));
+        let logs = ServerLogs::new(
+            Arc::clone(&counters),
+            settings.max_log_records_per_connection,
+            settings.max_log_records,
+        );
         SocketIo::new(Server {
             settings,
             hooks,
             nsps,
             counters,
+            logs: Arc::new(logs),
             connections,
         })
     }

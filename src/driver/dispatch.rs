@@ -388,7 +388,9 @@ impl Dispatch {
                 Ok(())
             }
             Finished::Connected(Err(refusal)) => {
-                tracing::warn!(socket = %socket.id(), error = refusal.message, "connect handler failed");
+                if self.client.logs.allow() {
+                    tracing::warn!(socket = %socket.id(), error = refusal.message, "connect handler failed");
+                }
                 refused(socket, "connect", &refusal);
                 socket.end(DisconnectReason::ServerNamespaceDisconnect);
                 // Its client may have left meanwhile.
@@ -421,7 +423,9 @@ impl Dispatch {
             }
             Finished::Disconnected(Ok(())) => Ok(()),
             Finished::Disconnected(Err(refusal)) => {
-                tracing::warn!(socket = %socket.id(), error = refusal.message, "disconnect handler failed");
+                if self.client.logs.allow() {
+                    tracing::warn!(socket = %socket.id(), error = refusal.message, "disconnect handler failed");
+                }
                 refused(socket, "disconnect", &refusal);
                 Ok(())
             }

@@ -271,6 +271,7 @@ impl Connection {
 
     fn closed(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) {
         tracing::debug!(%reason, "session closed");
+        self.client.logs.end();
         self.presence.end(reason);
         self.guard.leave();
         self.dispatch.close(reason, cx);

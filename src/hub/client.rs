@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Handshake, Pace, Socket};
+use super::{Handshake, Logs, Pace, ServerLogs, Socket};
 use crate::engine::{DisconnectReason, Outbox, Transport};
 use crate::protocol::Sid;
 use crate::protocol::engine_io::Revision;
@@ -29,6 +29,8 @@ pub(crate) struct Client {
     pub(crate) revision: Revision,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) handshake: Handshake,
+    /// Whether one more warning may be logged.
+    pub(crate) logs: Logs,
     transport: Lock<Transport>,
     commands: Lock<Commands>,
     /// What it has sent past each layer that limits that.
@@ -52,8 +54,10 @@ impl Client {
         outbox: Arc<Outbox>,
         handshake: Handshake,
         transport: Transport,
+        logs: Arc<ServerLogs>,
     ) -> Self {
         Self {
+            logs: Logs::new(logs, sid),
             sid,
             revision,
             outbox,
@@ -127,6 +131,7 @@ mod tests {
     use http::Request;
 
     use super::*;
+    use crate::metrics::Counters;
 
     #[test]
     fn what_was_sent_past_layers_that_are_gone_is_forgotten() {
@@ -136,6 +141,7 @@ mod tests {
             Arc::new(Outbox::new(10, 1000)),
             Handshake::new(Request::new(()).into_parts().0),
             Transport::WebSocket,
+            Arc::new(ServerLogs::new(Arc::new(Counters::new(1)), 10, 10)),
         );
         let kept = Arc::new(());
         for _ in 0..100 {

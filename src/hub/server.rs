@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AckStream, Broadcast, Emitted, Hooks, Nsps, RemoteSocket, ServerAckFuture, Socket};
+use super::{
+    AckStream, Broadcast, Emitted, Hooks, Nsps, RemoteSocket, ServerAckFuture, ServerLogs, Socket,
+};
 use crate::adapter::{AdapterError, BoxFuture};
 use crate::engine::Config;
 use crate::metrics::{Counters, Metrics};
@@ -61,6 +63,9 @@ pub(crate) struct Settings {
     pub(crate) max_handlers: usize,
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: usize,
+    /// Warnings and errors that clients cause, in a minute.
+    pub(crate) max_log_records: u32,
+    pub(crate) max_log_records_per_connection: u32,
     pub(crate) drain_window: Duration,
     pub(crate) drain_limit: Duration,
 }
@@ -70,6 +75,7 @@ pub(crate) struct Server {
     pub(crate) hooks: Hooks,
     pub(crate) nsps: Nsps,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) logs: Arc<ServerLogs>,
     pub(crate) connections: Arc<dyn Connections>,
 }
 

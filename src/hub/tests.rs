@@ -48,6 +48,7 @@ fn connected_in(cluster: Option<crate::adapter::LocalCluster>) -> (Socket, Arc<C
         Arc::new(Outbox::new(10, 1000)),
         Handshake::new(Request::new(()).into_parts().0),
         Transport::WebSocket,
+        Arc::new(ServerLogs::new(Arc::new(Counters::new(1)), 10, 10)),
     ));
     let socket = Socket::new(
         new_sid().unwrap(),

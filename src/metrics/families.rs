@@ -163,6 +163,8 @@ families! {
     AcksReceived acks_received: Counter;
     /// Acknowledgements of clients that were waited for in vain.
     AcksTimedOut acks_timed_out: Counter;
+    /// Warnings and errors that clients caused and that were not logged, beyond the limits on log records.
+    LogsLeftOut logs_left_out: Counter;
 }
 
 /// How a family shows in [`Metrics`].

@@ -113,6 +113,14 @@ fn fresh(
         config.max_outbox_packets,
         config.max_outbox_bytes,
     ));
-    let client = Client::new(sid, revision, outbox, Handshake::new(parts), transport);
+    let logs = Arc::clone(&context.server.logs);
+    let client = Client::new(
+        sid,
+        revision,
+        outbox,
+        Handshake::new(parts),
+        transport,
+        logs,
+    );
     (Arc::new(client), packet.encode())
 }

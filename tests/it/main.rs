@@ -25,7 +25,7 @@ mod heartbeat;
 mod http2;
 mod layers;
 mod limits;
-mod log;
+mod logs;
 mod metrics;
 mod mounting;
 #[cfg(all(feature = "msgpack", feature = "testing"))]
@@ -39,6 +39,7 @@ mod revision3;
 mod security;
 mod serve_client;
 mod slow;
+mod spans;
 mod support;
 #[cfg(feature = "testing")]
 mod testing;

@@ -140,14 +140,23 @@ impl Socket {
 
     /// Joins rooms. Past the builder's `max_rooms` a room is not joined and the server's log says so.
     pub fn join(&self, rooms: impl Rooms) {
-        let nsp = &self.0.nsp;
+        let Nsp {
+            members, options, ..
+        } = &*self.0.nsp;
         rooms.for_each(&mut |room: Room| {
-            if room.len() > nsp.options.max_room_len {
-                tracing::warn!(socket = %self.id(), limit = nsp.options.max_room_len, "room not joined: name too long");
-            } else if !nsp.members.join(&self.0.member, room, nsp.options.max_rooms) {
-                tracing::warn!(socket = %self.id(), limit = nsp.options.max_rooms, "room not joined: too many rooms");
+            if room.len() > options.max_room_len {
+                self.log_not_joined("name too long; see max_room_len", options.max_room_len);
+            } else if !members.join(&self.0.member, room, options.max_rooms) {
+                self.log_not_joined("too many rooms; see max_rooms", options.max_rooms);
             }
         });
+    }
+
+    /// Clients may choose the rooms, and ask for as many as they like.
+    fn log_not_joined(&self, reason: &'static str, limit: usize) {
+        if self.0.client.logs.allow() {
+            tracing::warn!(socket = %self.id(), reason, limit, "room not joined");
+        }
     }
 
     /// Leaves rooms.

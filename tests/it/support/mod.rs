@@ -3,8 +3,9 @@
 //! Nothing here sleeps: what a test waits for is an event, with a limit that only a failure reaches.
 
 mod http;
-mod log;
+mod logs;
 mod polling;
+mod spans;
 mod websocket;
 
 use std::future::Future;
@@ -26,8 +27,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 pub(crate) use http::{Answer, Http};
-pub(crate) use log::{Log, Logged};
+pub(crate) use logs::Logs;
 pub(crate) use polling::Polling;
+pub(crate) use spans::Spans;
 pub(crate) use websocket::{Ended, Ws, handshake};
 
 /// Long enough for a slow machine, short enough for who waits for a failing test.

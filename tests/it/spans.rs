@@ -1,4 +1,4 @@
-//! What the log says, and in which spans.
+//! Which spans there are, and what runs in them.
 
 use axum::Router;
 use axum::extract::Request;
@@ -6,7 +6,7 @@ use axum_socketio::{Namespace, SocketIo};
 use tower_http::trace::TraceLayer;
 use tracing::Level;
 
-use crate::support::{Log, Polling, Server, Ws, echo, serve, serve_http2};
+use crate::support::{Polling, Server, Spans, Ws, echo, serve, serve_http2};
 
 /// An application whose requests have spans, as most have.
 fn traced(namespace: Namespace) -> Router {
@@ -37,58 +37,58 @@ fn handlers() -> Namespace {
 }
 
 /// The span of the one connection is a root that follows from its request, and the request's span is closed.
-async fn is_a_root(log: &Log) {
-    let closed = log.find("the end of a request", |log| {
-        let spans = log.spans("request");
-        spans.first().is_some_and(|span| span.closed).then_some(())
+async fn is_a_root(spans: &Spans) {
+    let closed = spans.find("the end of a request", |spans| {
+        let found = spans.named("request");
+        found.first().is_some_and(|span| span.closed).then_some(())
     });
     closed.await;
-    let spans = log.spans("connection");
-    assert_eq!(spans.len(), 1);
-    assert_eq!(spans[0].parents, [""; 0]);
-    assert_eq!(spans[0].follows, ["request"]);
-    assert!(!spans[0].closed);
+    let connections = spans.named("connection");
+    assert_eq!(connections.len(), 1);
+    assert_eq!(connections[0].parents, [""; 0]);
+    assert_eq!(connections[0].follows, ["request"]);
+    assert!(!connections[0].closed);
 }
 
 #[tokio::test]
 async fn the_span_of_a_connection_outlives_that_of_its_request_over_polling() {
-    let log = Log::start(Level::DEBUG);
+    let spans = Spans::record(Level::DEBUG);
     let server = serve(traced(handlers())).await;
     let _client = Polling::joined(server.addr).await;
-    is_a_root(&log).await;
+    is_a_root(&spans).await;
 }
 
 #[tokio::test]
 async fn the_span_of_a_connection_outlives_that_of_its_request_over_websocket() {
-    let log = Log::start(Level::DEBUG);
+    let spans = Spans::record(Level::DEBUG);
     let server = serve(traced(handlers())).await;
     let _client = Ws::joined(server.addr).await;
-    is_a_root(&log).await;
+    is_a_root(&spans).await;
 }
 
 #[tokio::test]
 async fn the_span_of_a_connection_outlives_that_of_its_request_over_http2() {
-    let log = Log::start(Level::DEBUG);
+    let spans = Spans::record(Level::DEBUG);
     let server = serve_http2(traced(handlers())).await;
     crate::http2::joined(&server).await;
-    is_a_root(&log).await;
+    is_a_root(&spans).await;
 }
 
 #[tokio::test]
 async fn an_upgrade_leaves_no_request_open_and_the_connection_its_span() {
-    let log = Log::start(Level::DEBUG);
+    let spans = Spans::record(Level::DEBUG);
     let server = serve(traced(handlers())).await;
     let client = Polling::joined(server.addr).await;
     let mut ws = Ws::upgrade(client.addr, &client.sid).await.unwrap();
     ws.send_all(&["2probe", "5"]).await;
     assert_eq!(ws.text().await, "3probe");
     ws.alive().await;
-    is_a_root(&log).await;
-    let requests = log.spans("request");
+    is_a_root(&spans).await;
+    let requests = spans.named("request");
     assert!(requests.iter().all(|span| span.closed), "{requests:?}");
 }
 
-async fn bodies_are_in_spans(server: &Server, log: &Log) {
+async fn bodies_are_in_spans(server: &Server, spans: &Spans) {
     let mut client = Ws::joined(server.addr).await;
     for event in [r#"["quick"]"#, r#"["slow"]"#] {
         client.ask(event).await;
@@ -101,39 +101,39 @@ async fn bodies_are_in_spans(server: &Server, log: &Log) {
         ("event body", 2),
         ("disconnect body", 1),
     ] {
-        let bodies = log.find(body, |log| {
-            let bodies = log.events(|event| event.message() == body);
+        let bodies = spans.find(body, |spans| {
+            let bodies = spans.events(|event| event.message == body);
             (bodies.len() == times).then_some(bodies)
         });
-        for logged in bodies.await {
-            assert_eq!(logged.spans, ["event", "connection"], "{body}");
+        for spansged in bodies.await {
+            assert_eq!(spansged.spans, ["event", "connection"], "{body}");
         }
     }
-    let closed = log.find("the end of the connection", |log| {
-        let spans = log.spans("connection");
-        spans.iter().all(|span| span.closed).then_some(())
+    let closed = spans.find("the end of the connection", |spans| {
+        let found = spans.named("connection");
+        found.iter().all(|span| span.closed).then_some(())
     });
     closed.await;
 }
 
 #[tokio::test]
 async fn handlers_run_in_a_span_within_that_of_their_connection() {
-    let log = Log::start(Level::DEBUG);
+    let spans = Spans::record(Level::DEBUG);
     let server = serve(traced(handlers())).await;
-    bodies_are_in_spans(&server, &log).await;
+    bodies_are_in_spans(&server, &spans).await;
 }
 
 /// At `info` the connection and the events have no spans; the bodies must not be in those of requests instead.
 #[tokio::test]
 async fn handlers_are_never_in_the_span_of_a_request() {
-    let log = Log::start(Level::INFO);
+    let spans = Spans::record(Level::INFO);
     let server = serve(traced(handlers())).await;
     let mut client = Polling::joined(server.addr).await;
     client.send(r#"421["slow"]"#).await;
     client.expect(&["431[]"]).await;
-    let bodies = log.events(|event| event.message().ends_with("body"));
+    let bodies = spans.events(|event| event.message.ends_with("body"));
     assert_eq!(bodies.len(), 3);
-    for logged in bodies {
-        assert_eq!(logged.spans, [""; 0], "{logged:?}");
+    for spansged in bodies {
+        assert_eq!(spansged.spans, [""; 0], "{spansged:?}");
     }
 }

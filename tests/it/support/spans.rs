@@ -1,6 +1,5 @@
-//! A subscriber of `tracing` that records what is logged on the thread of a test.
+//! Records the spans of `tracing` on the thread of a test, and what is logged in them.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
@@ -12,41 +11,19 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
-/// The fields of a span or an event, as `Debug` prints them; strings as they are.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Fields(BTreeMap<&'static str, String>);
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.insert(field.name(), format!("{value:?}"));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name(), value.to_owned());
-    }
-}
-
 /// An event of `tracing`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Logged {
-    pub(crate) level: Level,
-    fields: Fields,
+    pub(crate) message: String,
     /// The names of the spans that it is in, the innermost first.
     pub(crate) spans: Vec<&'static str>,
 }
 
-impl Logged {
-    pub(crate) fn field(&self, name: &str) -> &str {
-        self.fields.0.get(name).map_or("", String::as_str)
-    }
-
-    pub(crate) fn message(&self) -> &str {
-        self.field("message")
-    }
-
-    /// Whether the text is anywhere in it.
-    pub(crate) fn says(&self, text: &str) -> bool {
-        self.fields.0.values().any(|value| value.contains(text))
+impl Visit for Logged {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        }
     }
 }
 
@@ -68,8 +45,8 @@ struct Record {
     spans: Vec<Spanned>,
 }
 
-/// What has been logged on this thread since [`Log::start`].
-pub(crate) struct Log {
+/// What has been logged on this thread since [`Spans::record`].
+pub(crate) struct Spans {
     record: Arc<Mutex<Record>>,
     changed: watch::Receiver<()>,
     _default: DefaultGuard,
@@ -81,9 +58,9 @@ struct Recorder {
     level: Level,
 }
 
-impl Log {
+impl Spans {
     /// Records what is at least as severe as `level`. For tests whose runtime has one thread, as `#[tokio::test]` makes them.
-    pub(crate) fn start(level: Level) -> Self {
+    pub(crate) fn record(level: Level) -> Self {
         let record = Arc::<Mutex<Record>>::default();
         let (sender, changed) = watch::channel(());
         let recorder = Recorder {
@@ -110,13 +87,8 @@ impl Log {
             .collect()
     }
 
-    /// The warnings and errors so far.
-    pub(crate) fn warnings(&self) -> Vec<Logged> {
-        self.events(|event| event.level <= Level::WARN)
-    }
-
     /// The spans so far that have this name.
-    pub(crate) fn spans(&self, name: &str) -> Vec<Spanned> {
+    pub(crate) fn named(&self, name: &str) -> Vec<Spanned> {
         let record = self.record.lock().unwrap();
         record
             .spans
@@ -184,14 +156,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
         let spans = context.event_scope(event).into_iter().flatten();
-        let logged = Logged {
-            level: *event.metadata().level(),
-            fields,
+        let mut logged = Logged {
             spans: spans.map(|span| span.name()).collect(),
+            ..Logged::default()
         };
+        event.record(&mut logged);
         self.change(|record| record.events.push(logged));
     }
 }

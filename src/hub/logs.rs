@@ -1,0 +1,155 @@
+//! Warnings and errors that clients cause: a number in a minute for each connection, and a number for the server.
+//!
+//! Ask before such a record is written:
+//!
+//! ```ignore
+//! if socket.client().logs.allow() {
+//!     tracing::warn!(socket = %socket.id(), limit, "room not joined: too many rooms");
+//! }
+//! ```
+//!
+//! Records at `debug` and below are not limited. What is left out is counted, and reported in one line.
+
+use std::sync::Arc;
+
+use crate::log_limit::{LogLimit, Verdict};
+use crate::metrics::{Counted, Counters};
+use crate::protocol::Sid;
+
+/// The limit of a server.
+#[derive(Debug)]
+pub(crate) struct ServerLogs {
+    counters: Arc<Counters>,
+    limit: LogLimit,
+    per_connection: u32,
+}
+
+/// The limit of one connection, within that of its server.
+#[derive(Debug)]
+pub(crate) struct Logs {
+    sid: Sid,
+    limit: LogLimit,
+    server: Arc<ServerLogs>,
+}
+
+impl ServerLogs {
+    /// Limits are records in a minute.
+    pub(crate) fn new(counters: Arc<Counters>, per_connection: u32, in_all: u32) -> Self {
+        Self {
+            counters,
+            limit: LogLimit::new(in_all),
+            per_connection,
+        }
+    }
+
+    /// Whether one more record may be written that belongs to no connection.
+    pub(crate) fn allow(&self) -> bool {
+        match self.limit.next(now()) {
+            Verdict::Write => true,
+            Verdict::WriteAfter(left_out) => {
+                tracing::warn!(left_out, "log records of this server were left out");
+                true
+            }
+            verdict => {
+                self.counters.add(Counted::LogsLeftOut, 1);
+                if verdict == Verdict::LeaveOutFirst {
+                    let limit = self.limit.max();
+                    tracing::warn!(
+                        limit,
+                        "further records of this server are left out for a minute; see max_log_records"
+                    );
+                }
+                false
+            }
+        }
+    }
+}
+
+impl Logs {
+    pub(crate) fn new(server: Arc<ServerLogs>, sid: Sid) -> Self {
+        let limit = LogLimit::new(server.per_connection);
+        Self { sid, limit, server }
+    }
+
+    /// Whether one more record may be written.
+    pub(crate) fn allow(&self) -> bool {
+        match self.limit.next(now()) {
+            Verdict::Write => self.server.allow(),
+            Verdict::WriteAfter(left_out) => {
+                self.report(left_out);
+                self.server.allow()
+            }
+            verdict => {
+                self.server.counters.add(Counted::LogsLeftOut, 1);
+                if verdict == Verdict::LeaveOutFirst && self.server.allow() {
+                    let limit = self.limit.max();
+                    tracing::warn!(
+                        sid = %self.sid, limit,
+                        "further records of this connection are left out for a minute; see max_log_records_per_connection"
+                    );
+                }
+                false
+            }
+        }
+    }
+
+    /// The connection is over: reports what was left out and not reported yet.
+    pub(crate) fn end(&self) {
+        match self.limit.take_left_out() {
+            0 => {}
+            left_out => self.report(left_out),
+        }
+    }
+
+    fn report(&self, left_out: u64) {
+        if self.server.allow() {
+            tracing::warn!(sid = %self.sid, left_out, "log records of this connection were left out");
+        }
+    }
+}
+
+fn now() -> std::time::Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn server(per_connection: u32, in_all: u32) -> Arc<ServerLogs> {
+        let counters = Arc::new(Counters::new(1));
+        Arc::new(ServerLogs::new(counters, per_connection, in_all))
+    }
+
+    fn connection(server: &Arc<ServerLogs>) -> Logs {
+        Logs::new(Arc::clone(server), Sid::from_random([1; 15]))
+    }
+
+    fn left_out(server: &ServerLogs) -> u64 {
+        let all = server.counters.numbers(Counted::LogsLeftOut);
+        all.map(|(_, number)| number).sum()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_may_log_so_much_in_a_minute() {
+        let server = server(3, 100);
+        let (one, other) = (connection(&server), connection(&server));
+        assert_eq!((0..20_000).filter(|_| one.allow()).count(), 3);
+        assert!(other.allow(), "it has a limit of its own");
+        assert_eq!(left_out(&server), 19_997);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(one.allow());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_connections_together_may_log_so_much_in_a_minute() {
+        let server = server(3, 10);
+        let written = (0..1000).filter(|_| connection(&server).allow()).count();
+        assert_eq!(written, 10);
+        assert_eq!(left_out(&server), 990);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(connection(&server).allow());
+    }
+}

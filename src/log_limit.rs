@@ -1,0 +1,128 @@
+//! A limit for log records that a peer can cause.
+//!
+//! A [`LogLimit`] lets a number of records pass in a minute and counts the others. It writes nothing itself: its owner does,
+//! and says how many records were left out.
+
+use std::time::{Duration, Instant};
+
+use crate::sync::Lock;
+
+/// The period for which a limit holds.
+const PERIOD: Duration = Duration::from_secs(60);
+
+/// A number of log records in a minute.
+#[derive(Debug)]
+pub(crate) struct LogLimit {
+    max: u32,
+    window: Lock<Window>,
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    began: Option<Instant>,
+    written: u32,
+    left_out: u64,
+}
+
+/// What a limit says of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The record may be written.
+    Write,
+    /// The record may be written, and so many before it were left out.
+    WriteAfter(u64),
+    /// The record is the first to be left out in this minute.
+    LeaveOutFirst,
+    /// The record is left out, as were others.
+    LeaveOut,
+}
+
+impl LogLimit {
+    /// A limit of `max` records in a minute.
+    pub(crate) const fn new(max: u32) -> Self {
+        let window = Window {
+            began: None,
+            written: 0,
+            left_out: 0,
+        };
+        Self {
+            max,
+            window: Lock::new(window),
+        }
+    }
+
+    /// Records in a minute.
+    pub(crate) const fn max(&self) -> u32 {
+        self.max
+    }
+
+    /// Asks for one record.
+    pub(crate) fn next(&self, now: Instant) -> Verdict {
+        let mut window = self.window.lock();
+        let mut left_out = 0;
+        if window.began.is_none_or(|began| now >= began + PERIOD) {
+            left_out = window.left_out;
+            *window = Window {
+                began: Some(now),
+                ..Window::default()
+            };
+        }
+        if window.written < self.max {
+            window.written += 1;
+            return match left_out {
+                0 => Verdict::Write,
+                left_out => Verdict::WriteAfter(left_out),
+            };
+        }
+        window.left_out += 1;
+        match window.left_out {
+            1 => Verdict::LeaveOutFirst,
+            _ => Verdict::LeaveOut,
+        }
+    }
+
+    /// The number of records that were left out and not reported yet.
+    pub(crate) fn take_left_out(&self) -> u64 {
+        std::mem::take(&mut self.window.lock().left_out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "any time will do")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn so_many_records_pass_in_a_minute_and_the_next_one_says_how_many_did_not() {
+        let (limit, start) = (LogLimit::new(2), now());
+        let verdicts: Vec<_> = (0..5).map(|_| limit.next(start)).collect();
+        let expected = [
+            Verdict::Write,
+            Verdict::Write,
+            Verdict::LeaveOutFirst,
+            Verdict::LeaveOut,
+            Verdict::LeaveOut,
+        ];
+        assert_eq!(verdicts, expected);
+        assert_eq!(limit.next(start + PERIOD / 2), Verdict::LeaveOut);
+        assert_eq!(limit.next(start + PERIOD), Verdict::WriteAfter(4));
+        assert_eq!(limit.next(start + PERIOD), Verdict::Write);
+        assert_eq!(limit.next(start + PERIOD), Verdict::LeaveOutFirst);
+    }
+
+    #[test]
+    fn records_that_were_left_out_are_reported_once() {
+        let (limit, start) = (LogLimit::new(1), now());
+        assert_eq!(limit.take_left_out(), 0);
+        for _ in 0..4 {
+            limit.next(start);
+        }
+        assert_eq!(limit.take_left_out(), 3);
+        assert_eq!(limit.take_left_out(), 0);
+        assert_eq!(limit.next(start + PERIOD), Verdict::Write);
+    }
+}

@@ -1,0 +1,66 @@
+//! What the library logs, as `tracing_subscriber::fmt` writes it.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// The records of this thread, for as long as it lives: enough for tests on one thread, as `#[tokio::test]` makes them.
+pub(crate) struct Logs {
+    records: Records,
+    _default: tracing::subscriber::DefaultGuard,
+}
+
+/// A piece for each record.
+#[derive(Clone, Default)]
+struct Records(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Logs {
+    /// Begins to collect the library's records of this level and those above it.
+    pub(crate) fn collect(level: &str) -> Self {
+        let records = Records::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_env_filter(EnvFilter::new(format!("off,axum_socketio={level}")))
+            .with_writer(records.clone())
+            .finish();
+        Self {
+            records,
+            _default: tracing::subscriber::set_default(subscriber),
+        }
+    }
+
+    /// The records so far, each with the line feed at its end.
+    pub(crate) fn records(&self) -> Vec<String> {
+        let records = self.records.0.lock().unwrap();
+        let text = |record: &Vec<u8>| String::from_utf8(record.clone()).unwrap();
+        records.iter().map(text).collect()
+    }
+
+    /// The records that contain a text.
+    pub(crate) fn with(&self, text: &str) -> Vec<String> {
+        let mut records = self.records();
+        records.retain(|record| record.contains(text));
+        records
+    }
+}
+
+impl io::Write for Records {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().push(record.to_vec());
+        Ok(record.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Records {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
