@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
 use super::SocketIoBuilder;
-use crate::hub::{Allow, ClientFiles, ConnectionError};
+use crate::hub::{AllowRequest, ClientFiles, ConnectionError};
 
 impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// Asks before a client may open a connection, over either transport: an axum handler, with axum's extractors and the
@@ -17,6 +17,10 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// An answer with a status of success lets the client in, and what it returns as `Extension` is there for all sockets
     /// of the connection. Any other answer is what the client gets; a text becomes `{"code":4,"message":text}`. Requests of
     /// a session that is open, its upgrade included, are not asked about again.
+    ///
+    /// An answer of 5xx is logged at `warn` and counted. A text with the status 500 is for the log only, since axum's extractors
+    /// name types of the application in it: the client gets `internal error`. JSON, and texts with other statuses, reach the
+    /// client.
     ///
     /// To admit or refuse sockets of one namespace, use [`Namespace::middleware`](crate::Namespace::middleware).
     ///
@@ -42,9 +46,14 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         H: Handler<T, S> + Sync,
         S: Clone,
     {
-        self.allow = Some(Box::new(move |state: &Arc<S>| -> Allow {
+        self.allow = Some(Box::new(move |state: &Arc<S>| {
             let state = Arc::clone(state);
-            Arc::new(move |request| Box::pin(handler.clone().call(request, S::clone(&state))))
+            AllowRequest {
+                call: Arc::new(move |request| {
+                    Box::pin(handler.clone().call(request, S::clone(&state)))
+                }),
+                handler: std::any::type_name::<H>,
+            }
         }));
         self
     }

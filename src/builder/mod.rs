@@ -1,5 +1,6 @@
 //! What users register, before it runs.
 
+mod check;
 mod handshake;
 mod limits;
 mod namespace;

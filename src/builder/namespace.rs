@@ -142,7 +142,10 @@ impl<S: Send + Sync + 'static> Namespace<S> {
             let state = Arc::clone(state);
             let handler: ServerHandler = Arc::new(move |event| {
                 let answer = handler(event, S::clone(&state));
-                Box::pin(async move { server_args(&(answer.await,)).ok() })
+                Box::pin(async move {
+                    let answer = server_args(&(answer.await,));
+                    answer.map_err(log_unserializable).ok()
+                })
             });
             let replaced = handlers.servers.insert(event.as_str().into(), handler);
             only_one(&event, replaced.is_some());
@@ -367,6 +370,11 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         options.ordered_broadcasts = self.ordered_broadcasts;
         (handlers, options)
     }
+}
+
+/// The answer of an `on_server` handler.
+fn log_unserializable(error: impl std::fmt::Display) {
+    tracing::warn!(%error, "cannot serialize the answer to another server");
 }
 
 /// Node would call both.

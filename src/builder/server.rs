@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Namespace;
+use super::check::{check, check_namespace};
 use crate::adapter::LocalCluster;
 use crate::driver::Sessions;
 use crate::engine::{Config, Transport};
 use crate::hub::{
-    AckFormat, Allow, Family, Hooks, Nsp, NspOptions, Nsps, Order, Origin, Pattern, Server,
+    AckFormat, AllowRequest, Family, Hooks, Nsp, NspOptions, Nsps, Order, Origin, Pattern, Server,
     ServerLogs, Settings, SocketIo, Unhandled,
 };
 use crate::metrics::Counters;
@@ -38,7 +39,7 @@ pub struct SocketIoBuilder<S = ()> {
 }
 
 /// Makes what asks the application, of the state.
-pub(super) type MakeAllow<S> = Box<dyn FnOnce(&Arc<S>) -> Allow + Send>;
+pub(super) type MakeAllow<S> = Box<dyn FnOnce(&Arc<S>) -> AllowRequest + Send>;
 
 impl SocketIo {
     /// Starts to build a server.
@@ -236,6 +237,7 @@ impl SocketIoBuilder {
         if let Some(allow) = allow {
             hooks.allow = Some(allow(&nothing));
         }
+        check(&settings, &hooks);
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
         let counters = Arc::new(Counters::new(threads));
         let mut nsps = Nsps::default();
@@ -243,6 +245,7 @@ impl SocketIoBuilder {
         let declared = namespaces.iter().any(|(name, _)| name == "/");
         for (name, namespace) in namespaces.into_iter().chain((!declared).then_some(root)) {
             let (handlers, options) = namespace.finish(&nothing, options.clone());
+            check_namespace(&name, &handlers, &settings);
             let (name, handlers): (Arc<str>, _) = (name.into(), Arc::new(handlers));
             let counters = Arc::clone(&counters);
             let first = if Pattern::is(&name) {

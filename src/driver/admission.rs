@@ -6,6 +6,7 @@ use std::task::Context;
 use bytestring::ByteString;
 
 use super::dispatch::Dispatch;
+use super::failures::not_admitted;
 use super::running::Work;
 use crate::connection::Violation;
 use crate::engine::{DisconnectReason, Frame};
@@ -60,6 +61,9 @@ impl Dispatch {
             None => new_sid(),
         };
         let Some(id) = id else {
+            if self.client.logs.allow() {
+                tracing::error!(nsp = &**nsp, "no random bytes for the id of a socket");
+            }
             self.refuse(nsp, &Refusal::internal(), "internal error");
             return Ok(());
         };
@@ -90,9 +94,7 @@ impl Dispatch {
             // Undoes what the middleware joined.
             socket.end(DisconnectReason::ForcedClose);
             self.forget(socket);
-            if refusal.panicked {
-                self.server.counters.add(Counted::HandlerPanics, 1);
-            }
+            not_admitted(socket, &refusal);
             if self.client.revision.is_four() {
                 self.refuse(nsp, &refusal, "middleware");
             } else {

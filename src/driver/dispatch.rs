@@ -272,7 +272,9 @@ impl Dispatch {
         for handler in nsp.handlers.any.iter().chain(&own) {
             let call = EventCall::new(event.clone(), None);
             let context = EventContext::new(socket.clone(), Call::Event(call));
-            let work = Work::event(socket, event.name(), None, None, || handler.call(context));
+            let work = Work::event(socket, event.name(), handler, (None, None), || {
+                handler.call(context)
+            });
             self.run(socket, work, cx)?;
         }
         let seen = !(nsp.handlers.any.is_empty() && own.is_empty());
@@ -345,7 +347,9 @@ impl Dispatch {
         let name = wanted.then(|| event.name().to_owned());
         let call = EventCall::new(event, ack);
         let name = name.as_deref().unwrap_or_default();
-        let work = Work::event(socket, name, ack, lane, || before(socket, call, handler));
+        let work = Work::event(socket, name, handler, (ack, lane), || {
+            before(socket, call, handler)
+        });
         self.run(socket, work, cx)
     }
 
@@ -388,9 +392,6 @@ impl Dispatch {
                 Ok(())
             }
             Finished::Connected(Err(refusal)) => {
-                if self.client.logs.allow() {
-                    tracing::warn!(socket = %socket.id(), error = refusal.message, "connect handler failed");
-                }
                 refused(socket, "connect", &refusal);
                 socket.end(DisconnectReason::ServerNamespaceDisconnect);
                 // Its client may have left meanwhile.
@@ -401,12 +402,13 @@ impl Dispatch {
             }
             Finished::Event {
                 name,
+                handler,
                 ack,
                 lane,
                 answer,
             } => {
                 if let AckBody(Answer::Error(error, failure)) = &answer {
-                    failed(socket, &name, error, *failure);
+                    failed(socket, &name, handler, error, failure);
                 }
                 let taken = ack.and_then(|asked| socket.end_ack(asked));
                 lane.into_iter().for_each(|lane| self.lanes.free(lane));
@@ -423,9 +425,6 @@ impl Dispatch {
             }
             Finished::Disconnected(Ok(())) => Ok(()),
             Finished::Disconnected(Err(refusal)) => {
-                if self.client.logs.allow() {
-                    tracing::warn!(socket = %socket.id(), error = refusal.message, "disconnect handler failed");
-                }
                 refused(socket, "disconnect", &refusal);
                 Ok(())
             }

@@ -2,33 +2,132 @@
 
 use http::StatusCode;
 
-use crate::hub::{Failed, Failure, Refusal, Socket, words};
+use crate::hub::{Cause, Failed, Failure, Fault, Refusal, Socket, Stop, TypeName, words};
 use crate::metrics::Counted;
 use crate::panics::guarded;
 use crate::protocol::EncodedArgs;
 
-/// The handler of an event has answered with an error.
-pub(super) fn failed(socket: &Socket, event: &str, error: &EncodedArgs, failure: Failure) {
+/// The handler of an event has answered with an error. `handler` is the id of its registration; the event's name is there if
+/// somebody wants to hear of failures.
+pub(super) fn failed(
+    socket: &Socket,
+    event: &str,
+    handler: usize,
+    error: &EncodedArgs,
+    failure: &Failure,
+) {
     let counters = socket.counters();
-    let (status, panicked) = match failure {
-        Failure::Handler(status) => (status, false),
-        Failure::Panic => (StatusCode::INTERNAL_SERVER_ERROR, true),
+    let mut panicked = false;
+    let status = match failure {
+        Failure::Handler(status, name) => {
+            if status.is_server_error() {
+                let words = words_of(error).unwrap_or_default();
+                report(
+                    socket,
+                    event,
+                    handler,
+                    (Cause::Handler, *name),
+                    *status,
+                    &words,
+                );
+            }
+            *status
+        }
+        Failure::Serialize(error, name) => {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            report(
+                socket,
+                event,
+                handler,
+                (Cause::Serialize, *name),
+                status,
+                error,
+            );
+            status
+        }
+        Failure::Panic => {
+            panicked = true;
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
         Failure::Rejection => return counters.add(Counted::EventsRejected, 1),
         Failure::Stopped(cause) => {
+            if *cause == Stop::Other {
+                let words = words_of(error).unwrap_or_default();
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                report(socket, event, handler, (Cause::Layer, None), status, &words);
+            }
             return counters.add_for(Counted::EventsStopped, cause.as_str(), 1);
         }
         Failure::Unhandled => return,
     };
-    tell(socket, event, status, panicked, || {
-        let [error]: [&serde_json::value::RawValue; 1] = serde_json::from_str(error.json()).ok()?;
-        words(error).or_else(|| Some(error.get().to_owned()))
-    });
+    tell(socket, event, status, panicked, || words_of(error));
+}
+
+/// What people are to read of an error that is sent to a client.
+fn words_of(error: &EncodedArgs) -> Option<String> {
+    let [error]: [&serde_json::value::RawValue; 1] = serde_json::from_str(error.json()).ok()?;
+    words(error).or_else(|| Some(error.get().to_owned()))
+}
+
+fn report(
+    socket: &Socket,
+    event: &str,
+    handler: usize,
+    (cause, name): (Cause, Option<TypeName>),
+    status: StatusCode,
+    error: &str,
+) {
+    let registered = socket.event_of(handler);
+    let event = if event.is_empty() {
+        registered.as_deref().unwrap_or_default()
+    } else {
+        event
+    };
+    let fault = Fault {
+        cause,
+        event,
+        handler: name,
+        argument: None,
+        status,
+        error,
+    };
+    fault.report(socket);
+}
+
+/// A middleware has failed: its client is refused.
+pub(super) fn not_admitted(socket: &Socket, refusal: &Refusal) {
+    if refusal.panicked {
+        socket.counters().add(Counted::HandlerPanics, 1);
+    }
+    report_refusal(socket, "middleware", refusal);
 }
 
 /// The handler of a connect or a disconnect has failed.
 pub(super) fn refused(socket: &Socket, event: &str, refusal: &Refusal) {
+    if refusal.server_error().is_some() {
+        report_refusal(socket, event, refusal);
+    } else if !refusal.reported && socket.client().logs.allow() {
+        let (nsp, error) = (socket.nsp(), &refusal.message);
+        let handler = refusal.handler.map(|name| name());
+        tracing::warn!(socket = %socket.id(), nsp, event, handler, error, "{event} handler failed");
+    }
     let (status, message) = (StatusCode::INTERNAL_SERVER_ERROR, refusal.message.clone());
     tell(socket, event, status, refusal.panicked, || Some(message));
+}
+
+fn report_refusal(socket: &Socket, event: &str, refusal: &Refusal) {
+    let Some(status) = refusal.server_error() else {
+        return;
+    };
+    let fault = Fault {
+        cause: Cause::Handler,
+        event,
+        handler: refusal.handler,
+        argument: None,
+        status,
+        error: &refusal.message,
+    };
+    fault.report(socket);
 }
 
 fn tell(

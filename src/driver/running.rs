@@ -42,6 +42,8 @@ enum Pending {
         future: BoxFuture<AckBody>,
         /// Of the event, if somebody wants to hear of its failure.
         name: Box<str>,
+        /// The id of its registration.
+        handler: usize,
         ack: Option<Asked>,
         lane: Option<Lane>,
     },
@@ -54,6 +56,8 @@ pub(super) enum Finished {
     Connected(Result<(), Refusal>),
     Event {
         name: Box<str>,
+        /// The id of its registration.
+        handler: usize,
         ack: Option<Asked>,
         lane: Option<Lane>,
         answer: AckBody,
@@ -89,8 +93,8 @@ impl Work {
     pub(super) fn event(
         socket: &Socket,
         name: &str,
-        ack: Option<Asked>,
-        lane: Option<Lane>,
+        handler: &BoxHandler<AckBody>,
+        (ack, lane): (Option<Asked>, Option<Lane>),
         call: impl FnOnce() -> BoxFuture<AckBody>,
     ) -> Self {
         let span = span(socket, name);
@@ -104,6 +108,7 @@ impl Work {
             } else {
                 Box::default()
             },
+            handler: handler.id(),
             ack,
             lane,
         };
@@ -128,10 +133,12 @@ impl Pending {
             Self::Event {
                 future,
                 name,
+                handler,
                 ack,
                 lane,
             } => future.as_mut().poll(cx).map(|answer| Finished::Event {
                 name: std::mem::take(name),
+                handler: *handler,
                 ack: *ack,
                 lane: lane.take(),
                 answer,
@@ -148,9 +155,14 @@ impl Pending {
             Self::Admit(_) => Finished::Admitted(Err(Refusal::panicked())),
             Self::Connect(_) => Finished::Connected(Err(Refusal::panicked())),
             Self::Event {
-                name, ack, lane, ..
+                name,
+                handler,
+                ack,
+                lane,
+                ..
             } => Finished::Event {
                 name: std::mem::take(name),
+                handler: *handler,
                 ack: *ack,
                 lane: lane.take(),
                 answer: AckBody::panicked(),

@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::{EventContext, FromEvent, phase, via};
-use crate::hub::{AckBody, Answered, Failure, Socket, reply};
+use crate::hub::{AckBody, Answer, Answered, Cause, Failure, Fault, Socket, reply};
 
 /// The client's acknowledgement, taken over by the handler: what the handler returns is then not sent, unless it is an error
 /// and nothing was answered before.
@@ -42,7 +42,7 @@ impl<T: Serialize> Ack<T> {
 impl<T> Ack<T> {
     /// Answers with `{"error": message}`.
     pub fn error(self, message: impl AsRef<str>) {
-        let failure = Failure::Handler(StatusCode::INTERNAL_SERVER_ERROR);
+        let failure = Failure::Handler(StatusCode::INTERNAL_SERVER_ERROR, None);
         self.answer(|| AckBody::error(message.as_ref(), failure));
     }
 
@@ -50,8 +50,24 @@ impl<T> Ack<T> {
         if let Some((id, answered)) = &self.wanted
             && answered.claim()
         {
-            reply(&self.socket, *id, body());
+            let body = body();
+            if let Answer::Error(_, Failure::Serialize(error, _)) = &body.0 {
+                self.report(error);
+            }
+            reply(&self.socket, *id, body);
         }
+    }
+
+    fn report(&self, error: &str) {
+        let fault = Fault {
+            cause: Cause::Serialize,
+            event: "",
+            handler: None,
+            argument: Some(std::any::type_name::<Self>),
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            error,
+        };
+        fault.report(&self.socket);
     }
 
     /// Whether the client asked for an acknowledgement.

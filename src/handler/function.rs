@@ -1,11 +1,13 @@
 //! Functions of 0 to 16 arguments.
 
+use std::any::type_name;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum_core::response::IntoResponse;
 
+use super::outcome::Names;
 use super::{Handler, IntoOutcome, Phase};
 use crate::adapter::BoxFuture;
 use crate::extract::{EventContext, FromEvent};
@@ -53,7 +55,10 @@ macro_rules! handler {
                             $(let $T = match $T::from_event(&mut cx, &state).await.map_err(IntoResponse::into_response) {
                                 Ok(argument) => argument,
                                 // In a box of its own: what seldom happens shall not make every future large.
-                                Err(rejection) => return Box::pin(P::rejected(cx, rejection)).await,
+                                Err(rejection) => {
+                                    let names = Names { handler: type_name::<F>, argument: type_name::<$T> };
+                                    return Box::pin(P::rejected(cx, rejection, names)).await;
+                                }
                             };)*
                             if let Err(error) = cx.finish() {
                                 return P::malformed(error);
@@ -61,7 +66,7 @@ macro_rules! handler {
                             let wanted = cx.wants_ack();
                             // The handler may take its time: it has its arguments, and the packet is not kept for it.
                             drop(cx);
-                            function($($T),*).await.into_outcome(wanted).await
+                            P::named(function($($T),*).await.into_outcome(wanted).await, type_name::<F>)
                         })
                     },
                     marker: PhantomData::<fn() -> (P, R, $(($M, $T),)*)>,

@@ -8,13 +8,14 @@ use std::future::Future;
 
 use axum::Extension;
 use axum_core::response::{IntoResponse, Response};
+use http::StatusCode;
 
 use super::refused::Refused;
 use super::reply::IntoAck;
 use crate::extract::{EventContext, phase};
 use crate::hub::{
-    AckBody, Admission, Answer, Content, Done, Failure, Grant, Kept, Refusal, Rejected, reason,
-    words,
+    AckBody, Admission, Answer, Cause, Content, Done, Failure, Fault, Grant, INTERNAL_ERROR, Kept,
+    Refusal, Rejected, TypeName, reason, words,
 };
 use crate::protocol::DecodeError;
 
@@ -27,10 +28,56 @@ pub trait Phase: Send + Sync + Sized + 'static {
     fn rejected(
         cx: EventContext,
         rejection: Response,
+        names: Names,
     ) -> impl Future<Output = Self::Outcome> + Send;
+
+    /// Says whose outcome it is, for the log.
+    #[doc(hidden)]
+    fn named(outcome: Self::Outcome, handler: fn() -> &'static str) -> Self::Outcome;
 
     #[doc(hidden)]
     fn malformed(error: DecodeError) -> Self::Outcome;
+}
+
+/// The types of a handler's function and of one of its arguments.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    pub(super) handler: TypeName,
+    pub(super) argument: TypeName,
+}
+
+impl Names {
+    /// Logs and counts that the argument could not be made, if that is not the client's fault. Then its words are not for the
+    /// client: they name types of the application.
+    fn report(self, cx: &EventContext, status: StatusCode, error: &str) -> bool {
+        let is_fault = status.is_server_error();
+        if is_fault {
+            let fault = Fault {
+                cause: Cause::Extractor,
+                event: cx.place(),
+                handler: Some(self.handler),
+                argument: Some(self.argument),
+                status,
+                error,
+            };
+            fault.report(cx.socket());
+        }
+        is_fault
+    }
+
+    /// What the client of a middleware or a connect handler gets.
+    async fn refusal(self, cx: EventContext, rejection: Response) -> Refusal {
+        if !rejection.status().is_server_error() {
+            return Refusal::from_response(rejection).await;
+        }
+        let (status, content) = Content::of(rejection).await;
+        let error = content.into_words(status);
+        Refusal {
+            reported: self.report(&cx, status, &error),
+            ..Refusal::internal()
+        }
+    }
 }
 
 /// What a handler may return where it runs.
@@ -49,7 +96,7 @@ pub trait IntoOutcome<P: Phase>: Send {
 impl Phase for phase::Event {
     type Outcome = AckBody;
 
-    async fn rejected(mut cx: EventContext, rejection: Response) -> AckBody {
+    async fn rejected(mut cx: EventContext, rejection: Response, names: Names) -> AckBody {
         if let Err(error) = cx.finish() {
             return Self::malformed(error);
         }
@@ -60,6 +107,7 @@ impl Phase for phase::Event {
             .and_then(words)
             .unwrap_or_else(|| reason(status));
         let event = cx.event().unwrap_or_default();
+        let is_fault = names.report(&cx, status, &message);
         tracing::debug!(socket = %cx.socket().id(), event, %status, message, "event rejected");
         if let Some(hook) = &cx.socket().namespace().handlers.on_rejection {
             hook(&Rejected {
@@ -69,7 +117,14 @@ impl Phase for phase::Event {
                 message: &message,
             });
         }
+        if is_fault {
+            return AckBody::error(INTERNAL_ERROR, Failure::Rejection);
+        }
         AckBody::error_value(&value, Failure::Rejection)
+    }
+
+    fn named(outcome: AckBody, handler: TypeName) -> AckBody {
+        outcome.named(handler)
     }
 
     fn malformed(error: DecodeError) -> AckBody {
@@ -91,8 +146,12 @@ impl<T: IntoAck> IntoOutcome<phase::Event> for T {
 impl Phase for phase::Middleware {
     type Outcome = Admission;
 
-    async fn rejected(_: EventContext, rejection: Response) -> Admission {
-        Admission(Err(Refusal::from_response(rejection).await))
+    async fn rejected(cx: EventContext, rejection: Response, names: Names) -> Admission {
+        Admission(Err(names.refusal(cx, rejection).await))
+    }
+
+    fn named(Admission(result): Admission, handler: TypeName) -> Admission {
+        Admission(result.map_err(|refusal| refusal.named(handler)))
     }
 
     fn malformed(error: DecodeError) -> Admission {
@@ -197,8 +256,12 @@ macro_rules! done {
         impl Phase for $phase {
             type Outcome = Done;
 
-            async fn rejected(_: EventContext, rejection: Response) -> Done {
-                Done(Err(Refusal::from_response(rejection).await))
+            async fn rejected(cx: EventContext, rejection: Response, names: Names) -> Done {
+                Done(Err(names.refusal(cx, rejection).await))
+            }
+
+            fn named(Done(result): Done, handler: TypeName) -> Done {
+                Done(result.map_err(|refusal| refusal.named(handler)))
             }
 
             fn malformed(error: DecodeError) -> Done {

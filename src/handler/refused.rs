@@ -72,11 +72,10 @@ impl Refusal {
             Content::Text(text) => (text, None),
             Content::Json(json) => (words(&json).unwrap_or_else(|| reason(status)), Some(json)),
         };
-        let panicked = false;
         Self {
-            message,
             data,
-            panicked,
+            status: Some(status),
+            ..Self::new(message)
         }
     }
 }

@@ -81,7 +81,13 @@ impl IntoAck for Response {
         if IntoAck::is_error(&self) {
             return Box::pin(error(self)).await;
         }
-        match Box::pin(Content::of(self)).await.1 {
+        let (status, content) = Box::pin(Content::of(self)).await;
+        if is_failure(status) {
+            // Its body could not be read.
+            let failure = Failure::Handler(status, None);
+            return AckBody::error_value(&content.into_error(status), failure);
+        }
+        match content {
             Content::Empty => AckBody::ok(&()),
             Content::Text(text) => AckBody::ok(&(text,)),
             Content::Json(json) => AckBody::ok(&(json,)),
@@ -113,10 +119,9 @@ fn is_failure(status: StatusCode) -> bool {
 
 async fn error(response: Response) -> AckBody {
     let (status, content) = Content::of(response).await;
-    if status.is_server_error() {
-        tracing::warn!(%status, error = ?content, "handler failed");
-    } else {
+    if !status.is_server_error() {
         tracing::debug!(%status, error = ?content, "handler failed");
     }
-    AckBody::error_value(&content.into_error(status), Failure::Handler(status))
+    let failure = Failure::Handler(status, None);
+    AckBody::error_value(&content.into_error(status), failure)
 }

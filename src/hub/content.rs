@@ -39,6 +39,15 @@ impl Content {
         (parts.status, content)
     }
 
+    /// What people are to read of an error.
+    pub(crate) fn into_words(self, status: StatusCode) -> String {
+        match self {
+            Self::Json(json) => words(&json).unwrap_or_else(|| json.get().to_owned()),
+            Self::Text(text) => text,
+            Self::Empty => reason(status),
+        }
+    }
+
     /// What the client's callback gets of an error: JSON as it is, a text as `{"error": text}`.
     pub(crate) fn into_error(self, status: StatusCode) -> Option<Box<RawValue>> {
         let text = match self {

@@ -8,7 +8,7 @@ use http::request::Parts;
 use serde::Serialize;
 use serde_json::value::{RawValue, Value};
 
-use super::{Asked, Grant, Socket, reason};
+use super::{Asked, Grant, Socket, TypeName, reason};
 use crate::adapter::BoxFuture;
 use crate::engine::DisconnectReason;
 use crate::protocol::socket_io::Event;
@@ -42,6 +42,11 @@ impl<Out> BoxHandler<Out> {
 
     pub(crate) fn call(&self, cx: EventContext) -> BoxFuture<Out> {
         self.handler.call(cx)
+    }
+
+    /// Tells one registration from others, for as long as it is there.
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.handler).cast::<()>().addr()
     }
 
     /// Whether both are one registration.
@@ -180,6 +185,16 @@ impl EventContext {
         }
     }
 
+    /// What the log calls that which the handler is for: the event's name, or the kind of the handler.
+    pub(crate) fn place(&self) -> &str {
+        match &self.call {
+            Call::Event(call) => call.event.name(),
+            Call::Middleware => "middleware",
+            Call::Connect => "connect",
+            Call::Disconnect(_) => "disconnect",
+        }
+    }
+
     pub(crate) fn event_call(&mut self) -> Option<&mut EventCall> {
         match &mut self.call {
             Call::Event(call) => Some(call),
@@ -259,6 +274,9 @@ impl Drop for EventContext {
     }
 }
 
+/// All that a client gets of a fault that is not its own.
+pub(crate) const INTERNAL_ERROR: &str = "internal error";
+
 /// What the handler of an event answers.
 #[derive(Debug)]
 pub struct AckBody(pub(crate) Answer);
@@ -275,10 +293,12 @@ pub(crate) enum Answer {
 }
 
 /// Whose error an answer is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Failure {
-    /// The handler's own, with the status that it has over HTTP.
-    Handler(StatusCode),
+    /// The handler's own, with the status that it has over HTTP, and the name of the handler.
+    Handler(StatusCode, Option<TypeName>),
+    /// The handler's answer cannot be serialized. Holds the error, and the name of the handler.
+    Serialize(Box<str>, Option<TypeName>),
     /// The handler has panicked.
     Panic,
     /// The arguments did not fit.
@@ -318,9 +338,8 @@ impl AckBody {
         match EncodedArgs::ack(value) {
             Ok(args) => Self(Answer::Ok(args)),
             Err(error) => {
-                tracing::error!(%error, "acknowledgement cannot be serialized");
-                let failure = Failure::Handler(StatusCode::INTERNAL_SERVER_ERROR);
-                Self::error("internal error", failure)
+                let failure = Failure::Serialize(in_full(&error).into(), None);
+                Self::error(INTERNAL_ERROR, failure)
             }
         }
     }
@@ -332,7 +351,7 @@ impl AckBody {
 
     /// The handler has panicked.
     pub(crate) fn panicked() -> Self {
-        Self::error("internal error", Failure::Panic)
+        Self::error(INTERNAL_ERROR, Failure::Panic)
     }
 
     pub(crate) fn error_value<T: Serialize>(value: &T, failure: Failure) -> Self {
@@ -342,12 +361,22 @@ impl AckBody {
 
     /// The same value as an error of the handler; the status's own words if there is none.
     pub(crate) fn into_error(self, status: StatusCode) -> Self {
-        let failure = Failure::Handler(status);
+        let failure = Failure::Handler(status, None);
         match self.0 {
             Answer::Ok(args) if args.json() == "[]" => Self::error(&reason(status), failure),
             Answer::Ok(args) => Self(Answer::Error(args, failure)),
             other => Self(other),
         }
+    }
+
+    /// Says whose failure it is, if it is one.
+    pub(crate) fn named(mut self, handler: TypeName) -> Self {
+        if let Answer::Error(_, Failure::Handler(_, name) | Failure::Serialize(_, name)) =
+            &mut self.0
+        {
+            name.get_or_insert(handler);
+        }
+        self
     }
 
     /// Whether it is an error.
@@ -377,6 +406,15 @@ pub(crate) struct Refusal {
     /// What was to decide has panicked.
     #[serde(skip)]
     pub(crate) panicked: bool,
+    /// The status that the error has over HTTP, unless the application has refused in words of this protocol.
+    #[serde(skip)]
+    pub(crate) status: Option<StatusCode>,
+    /// The name of the handler that has refused.
+    #[serde(skip)]
+    pub(crate) handler: Option<TypeName>,
+    /// The fault is logged already.
+    #[serde(skip)]
+    pub(crate) reported: bool,
 }
 
 impl Refusal {
@@ -385,11 +423,25 @@ impl Refusal {
             message: message.into(),
             data: None,
             panicked: false,
+            status: None,
+            handler: None,
+            reported: false,
         }
     }
 
     pub(crate) fn internal() -> Self {
-        Self::new("internal error")
+        Self::new(INTERNAL_ERROR)
+    }
+
+    /// Says which handler has refused.
+    pub(crate) fn named(mut self, handler: TypeName) -> Self {
+        self.handler.get_or_insert(handler);
+        self
+    }
+
+    /// The status, if it says that the server is at fault.
+    pub(crate) fn server_error(&self) -> Option<StatusCode> {
+        self.status.filter(StatusCode::is_server_error)
     }
 
     /// As JSON for clients of revision 3: the data, or else the message.
@@ -416,3 +468,9 @@ impl Refusal {
 /// How a connect or disconnect handler ended.
 #[derive(Debug)]
 pub struct Done(pub(crate) Result<(), Refusal>);
+
+/// An error with its sources, in one line.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |all, source| format!("{all}: {source}"))
+}

@@ -8,17 +8,25 @@ use axum_core::body::Body;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 
-use super::ClientFiles;
+use super::{ClientFiles, TypeName};
 use crate::adapter::BoxFuture;
 use crate::protocol::Sid;
 
-pub(crate) type Allow = Arc<dyn Fn(Request<Body>) -> BoxFuture<Response<Body>> + Send + Sync>;
+/// Asks whether a client may open a connection.
+#[derive(Clone)]
+pub(crate) struct AllowRequest {
+    pub(crate) call: Allow,
+    /// The type of the handler.
+    pub(crate) handler: TypeName,
+}
+
+type Allow = Arc<dyn Fn(Request<Body>) -> BoxFuture<Response<Body>> + Send + Sync>;
 type HeaderHook = Arc<dyn Fn(&mut HeaderMap, &Parts) + Send + Sync>;
 
 #[derive(Clone, Default)]
 pub(crate) struct Hooks {
     /// Asks whether a client may open a connection. A success lets it in.
-    pub(crate) allow: Option<Allow>,
+    pub(crate) allow: Option<AllowRequest>,
     pub(crate) initial_headers: Option<HeaderHook>,
     pub(crate) headers: Option<HeaderHook>,
     pub(crate) refused: Option<Arc<dyn Fn(&ConnectionError<'_>) + Send + Sync>>,

@@ -108,6 +108,16 @@ impl Logs {
     }
 }
 
+/// A request has come through a handle that was never given to `build_into`, or has outlived its server.
+pub(crate) fn log_no_server() {
+    static LIMIT: LogLimit = LogLimit::new(10);
+    if matches!(LIMIT.next(now()), Verdict::Write | Verdict::WriteAfter(_)) {
+        tracing::warn!(
+            "a request is refused with 503: its `SocketIo` has no server; give the handle to `build_into` and keep the result"
+        );
+    }
+}
+
 fn now() -> std::time::Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -6,6 +6,7 @@ mod client_files;
 mod content;
 mod emit;
 mod event;
+mod faults;
 mod handshake;
 mod hooks;
 mod id;
@@ -38,13 +39,16 @@ pub use client_files::ClientFiles;
 pub(crate) use content::{Content, reason, words};
 pub use emit::Emitted;
 pub use event::{AckBody, Admission, BoxHandler, Done, EventContext};
-pub(crate) use event::{Answer, Call, ErasedHandler, EventCall, Failure, Refusal, Stop};
+pub(crate) use event::{
+    Answer, Call, ErasedHandler, EventCall, Failure, INTERNAL_ERROR, Refusal, Stop,
+};
+pub(crate) use faults::{Cause, Fault, TypeName, report_not_allowed};
 pub(crate) use handshake::Handshake;
 pub use hooks::ConnectionError;
-pub(crate) use hooks::{Allow, Hooks};
+pub(crate) use hooks::{AllowRequest, Hooks};
 pub(crate) use id::new_sid;
 pub(crate) use kept::{Grant, Kept};
-pub(crate) use logs::{Logs, ServerLogs};
+pub(crate) use logs::{Logs, ServerLogs, log_no_server};
 pub use nsp::{AckFormat, Failed, Order, Rejected, Unhandled};
 pub(crate) use nsp::{Dispatch, Handlers, Nsp, NspOptions, Origin};
 pub(crate) use nsps::{Family, Found, Nsps};

@@ -130,6 +130,15 @@ impl OwnHandlers {
         })
     }
 
+    /// The event that a registration is for.
+    pub(super) fn event_of(&self, handler: usize) -> Option<String> {
+        self.look(|table| {
+            let mut events = table.events.iter();
+            let found = events.find(|(_, own)| own.handler.id() == handler);
+            found.map(|(event, _)| event.to_string())
+        })
+    }
+
     /// Those that see every event.
     pub(super) fn any(&self) -> Vec<BoxHandler<AckBody>> {
         self.look(|table| table.any.clone())

@@ -153,6 +153,8 @@ families! {
     HandlerErrors handler_errors: Counter;
     /// Handlers and middleware that have panicked.
     HandlerPanics handler_panics: Counter;
+    /// Faults of the application or its set-up, which have a status of 5xx.
+    ServerErrors server_errors: Counter by cause ["extractor", "handler", "serialize", "layer", "allow_request"];
     /// Events that the application has emitted: to one socket, or to many at once.
     Emits emits: Counter by to ["socket", "broadcast"];
     /// Events that were queued for a client: one for each client of a broadcast.

@@ -2,36 +2,44 @@
 
 use axum_core::body::Body;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use serde_json::json;
 
 use super::response::FORBIDDEN;
 use super::serve::Context;
-use crate::hub::{Allow, ConnectionError, Content, Hooks, reason, words};
+use crate::hub::{
+    AllowRequest, ConnectionError, Content, INTERNAL_ERROR, Server, TypeName, reason,
+    report_not_allowed, words,
+};
 use crate::metrics::Counted;
 
 /// Asks the application. Gives the request with what the answer's extensions add to it, or the answer that refuses it.
 pub(super) async fn admit(
-    allow: &Allow,
+    allow: &AllowRequest,
     context: &Context,
     mut parts: Parts,
 ) -> Result<Parts, Response<Body>> {
     let mut request = Request::from_parts(parts.clone(), Body::empty());
     request.extensions_mut().remove::<OnUpgrade>();
     request.extensions_mut().insert(context.io.clone());
-    let answer = allow(request).await;
+    let answer = (allow.call)(request).await;
     if answer.status().is_success() {
         parts.extensions.extend(answer.into_parts().0.extensions);
         return Ok(parts);
     }
     let counters = &context.server.counters;
     counters.add_for(Counted::RequestsRefused, "FORBIDDEN", 1);
-    Err(refuse(&context.server.hooks, &parts, answer).await)
+    Err(refuse(&context.server, allow.handler, &parts, answer).await)
 }
 
 /// The application's own answer; what is no JSON becomes the protocol's.
-async fn refuse(hooks: &Hooks, request: &Parts, answer: Response<Body>) -> Response<Body> {
+async fn refuse(
+    server: &Server,
+    handler: TypeName,
+    request: &Parts,
+    answer: Response<Body>,
+) -> Response<Body> {
     let mut headers = answer.headers().clone();
     // It is compressed, so nobody knows what it says. Its status tells.
     let unread = headers.remove(header::CONTENT_ENCODING).is_some();
@@ -42,11 +50,19 @@ async fn refuse(hooks: &Hooks, request: &Parts, answer: Response<Body>) -> Respo
             let message = words(&json).unwrap_or_else(|| reason(status));
             (message, json.get().to_owned())
         }
+        // The words of an extractor, as a rule.
+        Content::Text(error) if status == StatusCode::INTERNAL_SERVER_ERROR => {
+            let (_, body) = with_code(INTERNAL_ERROR.to_owned());
+            (error, body)
+        }
         Content::Text(message) => with_code(message),
         Content::Empty => with_code(reason(status)),
     };
     tracing::debug!(%status, message, "connection not allowed");
-    if let Some(hook) = &hooks.refused {
+    if status.is_server_error() {
+        report_not_allowed(server, handler, status, &message);
+    }
+    if let Some(hook) = &server.hooks.refused {
         hook(&ConnectionError {
             code: FORBIDDEN,
             message: &message,

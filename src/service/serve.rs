@@ -22,7 +22,7 @@ use super::response::{Refusal, accepted, empty, payload};
 use super::switch::switch_protocols;
 use crate::driver::{Entry, Inbound, PollAnswer, PostAnswer, Refused, Sessions, turn_away};
 use crate::engine::DisconnectReason;
-use crate::hub::{ConnectionError, Server, SocketIo};
+use crate::hub::{ConnectionError, Server, SocketIo, log_no_server};
 use crate::metrics::Counted;
 use crate::protocol::engine_io::{self, Payload, Revision, v3};
 use crate::transport::WebSocket;
@@ -42,7 +42,7 @@ where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
     let Some(context) = context else {
-        // A handle that was never given to `build_into`, or outlived its server.
+        log_no_server();
         return Refusal::Unavailable.response();
     };
     let (parts, body) = request.into_parts();
@@ -112,6 +112,13 @@ fn refuse(refusal: Refusal, server: &Server, request: Option<&Parts>) -> Respons
     } = server;
     counters.add_for(Counted::RequestsRefused, refusal.context(), 1);
     tracing::debug!(%refusal, context = refusal.context(), "request refused");
+    if refusal == Refusal::TooMany && server.logs.allow() {
+        let limit = server.settings.max_connections;
+        tracing::warn!(
+            limit,
+            "a client is refused: too many connections; see max_connections"
+        );
+    }
     if let (Some(hook), Some(request)) = (&hooks.refused, request) {
         hook(&ConnectionError {
             code: refusal.code(),

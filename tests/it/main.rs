@@ -19,6 +19,7 @@ mod compile_fail;
 mod compression;
 mod connect;
 mod examples;
+mod faults;
 mod grammar;
 mod handshake;
 mod heartbeat;

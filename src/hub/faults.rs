@@ -1,0 +1,103 @@
+//! Faults of the application or of its set-up: what has a status of 5xx. They are counted by their cause, and logged with the
+//! names of the handler and the event. Clients can cause them, so the log is limited and the counters are not.
+
+use http::StatusCode;
+
+use super::{Server, Socket};
+use crate::metrics::Counted;
+
+/// Gives the name of a type.
+pub(crate) type TypeName = fn() -> &'static str;
+
+/// What has failed, as the counters call it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// An argument of a handler could not be made, through no fault of the client.
+    Extractor,
+    /// A handler has answered with 5xx.
+    Handler,
+    /// An acknowledgement cannot be serialized.
+    Serialize,
+    /// A tower layer has failed with an error that is none of those the library knows.
+    Layer,
+    /// `allow_request` has answered with 5xx, or one of its extractors.
+    AllowRequest,
+}
+
+impl Cause {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Extractor => "extractor",
+            Self::Handler => "handler",
+            Self::Serialize => "serialize",
+            Self::Layer => "layer",
+            Self::AllowRequest => "allow_request",
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Extractor => "cannot take an argument of a handler",
+            Self::Handler => "handler failed",
+            Self::Serialize => "cannot serialize the acknowledgement of a handler",
+            Self::Layer => "a layer failed",
+            Self::AllowRequest => "allow_request failed",
+        }
+    }
+}
+
+/// One fault of one handler.
+#[derive(Debug)]
+pub(crate) struct Fault<'a> {
+    pub(crate) cause: Cause,
+    /// The event's name; `middleware`, `connect` and `disconnect` for these.
+    pub(crate) event: &'a str,
+    /// The type of the handler's function, if it is known.
+    pub(crate) handler: Option<TypeName>,
+    /// The type of the argument that could not be made.
+    pub(crate) argument: Option<TypeName>,
+    pub(crate) status: StatusCode,
+    pub(crate) error: &'a str,
+}
+
+impl Fault<'_> {
+    pub(crate) fn report(&self, socket: &Socket) {
+        let cause = self.cause.as_str();
+        socket.counters().add_for(Counted::ServerErrors, cause, 1);
+        if !socket.client().logs.allow() {
+            return;
+        }
+        let (handler, argument) = (
+            self.handler.map(|name| name()),
+            self.argument.map(|name| name()),
+        );
+        tracing::warn!(
+            socket = %socket.id(),
+            nsp = socket.nsp(),
+            event = self.event,
+            handler,
+            argument,
+            status = self.status.as_u16(),
+            error = self.error,
+            "{}",
+            self.cause.words()
+        );
+    }
+}
+
+/// `allow_request` has failed: there is no connection yet.
+pub(crate) fn report_not_allowed(
+    server: &Server,
+    handler: TypeName,
+    status: StatusCode,
+    error: &str,
+) {
+    let cause = Cause::AllowRequest;
+    server
+        .counters
+        .add_for(Counted::ServerErrors, cause.as_str(), 1);
+    if server.logs.allow() {
+        let (handler, status) = (handler(), status.as_u16());
+        tracing::warn!(handler, status, error, "{}", cause.words());
+    }
+}
