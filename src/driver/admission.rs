@@ -10,7 +10,7 @@ use super::failures::not_admitted;
 use super::running::Work;
 use crate::connection::Violation;
 use crate::engine::{DisconnectReason, Frame};
-use crate::hub::{Comeback, Connected, Found, Refusal, Socket, new_sid};
+use crate::hub::{Comeback, Connected, Found, OverLimit, Refusal, Socket, new_sid};
 use crate::metrics::Counted;
 use crate::protocol::socket_io::Kind;
 
@@ -33,6 +33,11 @@ impl Dispatch {
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         if auth.as_deref().map_or(0, str::len) > self.server.settings.max_auth_len {
+            let (limit, size) = (
+                self.server.settings.max_auth_len,
+                auth.map_or(0, |auth| auth.len()),
+            );
+            OverLimit::auth(limit, size).report(&self.server, &self.client);
             self.refuse(nsp, &Refusal::new("auth is too long"), "auth too long");
             return Ok(());
         }

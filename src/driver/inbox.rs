@@ -23,6 +23,8 @@ pub(crate) enum Inbound {
     Post(engine_io::Body, oneshot::Sender<PostAnswer>),
     /// A request broke the rules of the transport.
     Broken(DisconnectReason),
+    /// The body of a POST is longer than the limit.
+    TooLarge,
     /// A WebSocket that wants to take over.
     Probe(Box<WebSocket>),
     /// It did not come to it.

@@ -55,8 +55,12 @@ impl Connection {
                     self.polls.post = Some(Post { packets, done });
                 }
                 // Of a transport that is used no more.
-                Inbound::Broken(_) if self.sockets.main.is_some() => {}
+                Inbound::Broken(_) | Inbound::TooLarge if self.sockets.main.is_some() => {}
                 Inbound::Broken(reason) => self.input(Input::Lost(reason), cx),
+                Inbound::TooLarge => {
+                    self.presence.too_large = true;
+                    self.input(Input::Lost(DisconnectReason::TransportError), cx);
+                }
                 Inbound::Probe(socket) => {
                     self.sockets.probe = Some(socket);
                     self.input(Input::ProbeOpened, cx);

@@ -6,9 +6,10 @@ use std::task::{Context, Poll};
 
 use super::task::{CLOSE_HANDSHAKE, Connection};
 use crate::engine::{Control, DisconnectReason, Input, Outbox, Pressure, Transport, Written};
+use crate::hub::OverLimit;
 use crate::metrics::{Counted, Place};
 use crate::protocol::engine_io::{Packet, Revision};
-use crate::protocol::websocket::{CloseCode, CloseFrame, Event};
+use crate::protocol::websocket::{CloseCode, CloseFrame, Event, ProtocolError};
 use crate::transport::{End, Unfinished, WebSocket};
 
 const RECEIVED_PACKETS: Place = Place::of(Counted::ReceivedPackets);
@@ -103,11 +104,14 @@ impl Connection {
                     // The answers to what came before the violation.
                     self.write_socket(cx);
                 }
-                let reason = match end {
+                let reason = match &end {
                     End::Closed(_) | End::Lost(_) | End::Ours(_) => {
                         DisconnectReason::TransportClose
                     }
-                    End::Violation(_) => DisconnectReason::TransportError,
+                    End::Violation(error) => {
+                        self.presence.too_large = self.is_too_big(*error);
+                        DisconnectReason::TransportError
+                    }
                 };
                 self.sockets.end = Some(end);
                 self.input(Input::Lost(reason), cx);
@@ -148,6 +152,15 @@ impl Connection {
         self.session.handle(lost, self.now);
     }
 
+    /// Whether a message is over the limit: then that is reported.
+    fn is_too_big(&self, error: ProtocolError) -> bool {
+        let over = OverLimit::of_frame(error);
+        if let Some(over) = &over {
+            over.report(&self.dispatch.server, &self.client);
+        }
+        over.is_some()
+    }
+
     /// What has been read at once is counted at once.
     pub(super) fn count_received(&self, packets: usize, bytes: usize) {
         if packets > 0 {
@@ -181,7 +194,10 @@ impl Connection {
         if let Some(packet) = packet {
             let packet = packet.unwrap_or(Packet::Close);
             self.input(Input::ProbePacket(packet), cx);
-        } else if let Poll::Ready(Err(_)) = read {
+        } else if let Poll::Ready(Err(end)) = read {
+            if let End::Violation(error) = end {
+                self.is_too_big(error);
+            }
             self.probe_lost(cx);
         }
         if let Some(probe) = &mut self.sockets.probe

@@ -16,7 +16,7 @@ use super::sockets::Sockets;
 use super::timers::{Timers, now};
 use crate::connection::Violation;
 use crate::engine::{Action, Control, DisconnectReason, Input, Queued, Session, Transport};
-use crate::hub::{Client, Command, Server};
+use crate::hub::{Client, Command, OverLimit, Server};
 use crate::metrics::{Counted, Counters};
 use crate::protocol::Sid;
 use crate::transport::{End, WebSocket};
@@ -37,6 +37,15 @@ pub(crate) fn span(sid: Sid) -> Span {
     let span = tracing::debug_span!(parent: None, "connection", %sid);
     span.follows_from(Span::current());
     span
+}
+
+/// The limit that a violation is over, if it is one of that kind.
+fn over_limit(violation: &Violation) -> Option<OverLimit> {
+    match violation {
+        Violation::Malformed(error) => OverLimit::of_packet(error),
+        Violation::TooManyNamespaces(limit) => Some(OverLimit::namespaces(*limit)),
+        Violation::JoinedAlready | Violation::NotJoined | Violation::ConnectError => None,
+    }
 }
 
 /// One client: its session, its transports, its namespaces.
@@ -66,6 +75,8 @@ pub(super) struct Presence {
     counters: Arc<Counters>,
     pub(super) entry: Arc<Entry>,
     over: bool,
+    /// It ends since its client has sent more than `max_payload`.
+    pub(super) too_large: bool,
 }
 
 impl Presence {
@@ -77,6 +88,7 @@ impl Presence {
             counters: Arc::clone(counters),
             entry,
             over: false,
+            too_large: false,
         }
     }
 
@@ -84,7 +96,12 @@ impl Presence {
         if !std::mem::replace(&mut self.over, true) {
             let transport = self.entry.client.transport().as_str();
             let counters = &self.counters;
-            counters.add_for(Counted::ConnectionsClosed, reason.as_str(), 1);
+            // Clients, and handlers, get Node's reason.
+            let reason = match reason {
+                DisconnectReason::TransportError if self.too_large => "payload too large",
+                reason => reason.as_str(),
+            };
+            counters.add_for(Counted::ConnectionsClosed, reason, 1);
             counters.sub_for(Counted::Connections, transport);
         }
     }
@@ -260,6 +277,9 @@ impl Connection {
 
     fn violated(&mut self, violation: &Violation, cx: &mut Context<'_>) {
         tracing::debug!(error = %violation, cause = ?violation, "protocol violation");
+        if let Some(over) = over_limit(violation) {
+            over.report(&self.dispatch.server, &self.client);
+        }
         self.close(DisconnectReason::ForcedClose, cx);
     }
 

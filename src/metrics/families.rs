@@ -107,7 +107,11 @@ families! {
     /// Connections that were closed.
     ConnectionsClosed connections_closed: Counter by reason [
         "server namespace disconnect", "server shutting down", "ping timeout", "transport close", "transport error",
-        "parse error", "forced close", "slow client",
+        "parse error", "forced close", "slow client", "payload too large",
+    ];
+    /// Input of clients that was refused since it is over a limit, by the option of the builder.
+    InputRefused input_refused: Counter by limit [
+        "max_payload", "max_attachments", "max_namespaces", "max_namespace_len", "max_event_len", "max_auth_len",
     ];
     /// Requests that were refused; the reasons are those of `on_connection_error`.
     RequestsRefused requests_refused: Counter by reason [

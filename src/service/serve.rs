@@ -1,5 +1,6 @@
 //! What each kind of request does.
 
+use std::error::Error;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,7 +11,7 @@ use bytestring::ByteString;
 use futures_util::future::{Either, select};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError};
 use tokio::sync::oneshot;
 use tower::BoxError;
 
@@ -22,7 +23,7 @@ use super::response::{Refusal, accepted, empty, payload};
 use super::switch::switch_protocols;
 use crate::driver::{Entry, Inbound, PollAnswer, PostAnswer, Refused, Sessions, turn_away};
 use crate::engine::DisconnectReason;
-use crate::hub::{ConnectionError, Server, SocketIo, log_no_server};
+use crate::hub::{Client, ConnectionError, OverLimit, Server, SocketIo, log_no_server};
 use crate::metrics::Counted;
 use crate::protocol::engine_io::{self, Payload, Revision, v3};
 use crate::transport::WebSocket;
@@ -177,18 +178,26 @@ where
     };
     let body = match body.unwrap_or(Err(BodyError::Late)) {
         Ok(body) => body,
-        Err(error) => {
-            tracing::debug!(%error, limit, ?timeout, "request body cannot be taken");
-            let status = match error {
-                BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-                BodyError::Late => StatusCode::REQUEST_TIMEOUT,
-                BodyError::Lost(_) => StatusCode::BAD_REQUEST,
-            };
-            if status == StatusCode::REQUEST_TIMEOUT {
-                let counters = &context.server.counters;
-                counters.add_for(Counted::InputTimeouts, "body", 1);
-            }
-            return posting.fail(DisconnectReason::TransportError, status);
+        Err(BodyError::TooLarge(size)) => {
+            OverLimit::payload(limit, size).report(&context.server, &entry.client);
+            return posting.too_large();
+        }
+        Err(BodyError::Limited) => {
+            log_limited(&entry.client, limit);
+            return posting.too_large();
+        }
+        Err(BodyError::Late) => {
+            tracing::debug!(?timeout, "request body is slower than `body_timeout`");
+            let counters = &context.server.counters;
+            counters.add_for(Counted::InputTimeouts, "body", 1);
+            return posting.fail(
+                DisconnectReason::TransportError,
+                StatusCode::REQUEST_TIMEOUT,
+            );
+        }
+        Err(BodyError::Lost(error)) => {
+            tracing::debug!(%error, "request body cannot be taken");
+            return posting.fail(DisconnectReason::TransportError, StatusCode::BAD_REQUEST);
         }
     };
     context
@@ -236,12 +245,38 @@ fn packets(body: Vec<u8>, binary: bool, revision: Revision) -> Option<engine_io:
 /// Why the body of a POST was not taken.
 #[derive(Debug, thiserror::Error)]
 enum BodyError {
+    /// Larger than `max_payload`. Holds the length that the client has announced.
     #[error("larger than `max_payload`")]
-    TooLarge,
+    TooLarge(Option<u64>),
+    /// Larger than a layer around this server allows.
+    #[error("larger than a layer allows")]
+    Limited,
     #[error("slower than `body_timeout`")]
     Late,
     #[error("{0}")]
     Lost(BoxError),
+}
+
+impl BodyError {
+    fn new(error: BoxError) -> Self {
+        let first: &dyn Error = &*error;
+        let mut sources = std::iter::successors(Some(first), |&error| error.source());
+        if sources.any(|error| error.is::<LengthLimitError>()) {
+            Self::Limited
+        } else {
+            Self::Lost(error)
+        }
+    }
+}
+
+/// A client may cause it, and only the application can mend it.
+fn log_limited(client: &Client, max_payload: usize) {
+    if client.logs.allow() {
+        tracing::warn!(
+            sid = %client.sid, max_payload,
+            "the body of a POST is refused: a layer around this server limits bodies to less than max_payload"
+        );
+    }
 }
 
 /// Reads a body into one buffer, however small its pieces are: each would keep the server's whole read buffer alive.
@@ -250,18 +285,18 @@ where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>>,
 {
     let mut body = pin!(body);
-    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(limit);
-    if expected > limit {
-        return Err(BodyError::TooLarge);
+    let expected = body.size_hint().lower();
+    if expected > limit as u64 {
+        return Err(BodyError::TooLarge(Some(expected)));
     }
     let mut all = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| BodyError::Lost(error.into()))?;
+        let frame = frame.map_err(|error| BodyError::new(error.into()))?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
         if data.len() > limit - all.len() {
-            return Err(BodyError::TooLarge);
+            return Err(BodyError::TooLarge(None));
         }
         all.extend_from_slice(&data);
         entry.progress(true);
@@ -296,6 +331,14 @@ impl Posting {
 
     fn end(mut self) {
         self.ended = true;
+    }
+
+    /// The body is too large.
+    fn too_large(self) -> Answer {
+        // A full inbox has worse to tell.
+        let _ = self.entry.hand(Inbound::TooLarge);
+        self.end();
+        Ok(empty(StatusCode::PAYLOAD_TOO_LARGE))
     }
 
     fn fail(self, reason: DisconnectReason, status: StatusCode) -> Answer {

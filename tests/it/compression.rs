@@ -8,7 +8,7 @@ use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{handshake, start, within};
+use crate::support::{Logs, handshake, start, within};
 
 const OFFER: &str = "permessage-deflate; client_max_window_bits";
 const AGREED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
@@ -175,7 +175,8 @@ async fn what_a_client_compresses_is_read() {
 
 #[tokio::test]
 async fn what_becomes_too_long_or_cannot_be_read_ends_the_connection() {
-    let (server, _, mut reasons) = start(|io| on(io).max_payload(100_000)).await;
+    let logs = Logs::collect("warn");
+    let (server, io, mut reasons) = start(|io| on(io).max_payload(100_000)).await;
     let bomb = compressed(&vec![b'4'; 50_000_000]);
     assert!(bomb.len() < 100_000);
     let text = compressed(&[b'4', 0xff, 0xfe]);
@@ -191,6 +192,12 @@ async fn what_becomes_too_long_or_cannot_be_read_ends_the_connection() {
         assert_eq!(close.payload[..2], code.to_be_bytes());
         assert_eq!(reasons.next().await, "transport error");
     }
+    assert_eq!(logs.with("max_payload").len(), 1);
+    let closed = io.metrics().connections_closed;
+    assert_eq!(
+        (closed["payload too large"], closed["transport error"]),
+        (1, 2)
+    );
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::future::poll_immediate;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::support::{Clock, Http, Polling, Reasons, Server, Ws, echo, serve, start, within};
+use crate::support::{Clock, Http, Logs, Polling, Reasons, Server, Ws, echo, serve, start, within};
 
 #[tokio::test]
 async fn a_message_may_be_as_long_as_the_limit_and_no_longer() {
@@ -45,6 +45,104 @@ async fn a_length_is_not_believed_before_its_bytes_come() {
         .await;
     assert_eq!(ws.ended().await.close, Some(Some(1009)));
     assert_eq!(reasons.next().await, "transport error");
+}
+
+/// One record names the option and the size, and the numbers have labels of their own; handlers get Node's reason.
+#[track_caller]
+fn is_too_large(logs: &Logs, io: &SocketIo, size: &str) {
+    let records = logs.records();
+    assert_eq!(records.len(), 1, "{records:?}");
+    for text in ["WARN", "max_payload", "limit=100", size] {
+        assert!(records[0].contains(text), "{text} in {records:?}");
+    }
+    let metrics = io.metrics();
+    assert_eq!(metrics.input_refused["max_payload"], 1);
+    assert_eq!(metrics.connections_closed["payload too large"], 1);
+    assert_eq!(metrics.connections_closed["transport error"], 0);
+    assert_eq!(metrics.sockets_disconnected["transport error"], 1);
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_is_logged_with_the_option_and_counted() {
+    let logs = Logs::collect("warn");
+    let (server, io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let mut ws = Ws::joined(server.addr).await;
+    ws.send(&format!("42[{}]", "x".repeat(200))).await;
+    assert_eq!(ws.ended().await.close, Some(Some(1009)));
+    assert_eq!(reasons.next().await, "transport error");
+    is_too_large(&logs, &io, "size=204");
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_logged_with_the_option_and_counted() {
+    let logs = Logs::collect("warn");
+    let (server, io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let mut client = Polling::joined(server.addr).await;
+    assert_eq!(client.post("x".repeat(201)).await.status, 413);
+    assert_eq!(reasons.next().await, "transport error");
+    is_too_large(&logs, &io, "size=201");
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_during_an_upgrade_ends_the_upgrade_alone() {
+    let logs = Logs::collect("warn");
+    let (server, io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let mut client = Polling::joined(server.addr).await;
+    let mut ws = Ws::upgrade(client.addr, &client.sid).await.unwrap();
+    ws.send(&"x".repeat(200)).await;
+    ws.ended().await;
+    assert_eq!(logs.with("max_payload").len(), 1);
+    assert_eq!(io.metrics().input_refused["max_payload"], 1);
+    client.send(r#"421["echo"]"#).await;
+    client.expect(&["431[]"]).await;
+    reasons.none();
+}
+
+#[tokio::test]
+async fn a_layer_that_limits_bodies_to_less_is_reported() {
+    let logs = Logs::collect("warn");
+    let (namespace, mut reasons) = echo();
+    let io = SocketIo::builder().namespace("/", namespace).build();
+    let limit = tower::util::MapRequestLayer::new(|request: axum::extract::Request| {
+        request.map(|body| axum::body::Body::new(http_body_util::Limited::new(body, 100)))
+    });
+    let server = serve(Router::new().layer(io.layer()).layer(limit)).await;
+    let mut client = Polling::joined(server.addr).await;
+    assert_eq!(client.post("x".repeat(201)).await.status, 413);
+    assert_eq!(reasons.next().await, "transport error");
+    assert_eq!(logs.with("a layer around this server").len(), 1);
+    assert_eq!(io.metrics().connections_closed["payload too large"], 1);
+}
+
+#[tokio::test]
+async fn packets_over_other_limits_are_logged_with_the_option_and_counted() {
+    for (option, packets) in [
+        ("max_attachments", &[r#"4511-["x"]"#][..]),
+        ("max_event_len", &[r#"42["xxxxxxxxxxx"]"#]),
+        ("max_namespace_len", &["40/xxxxxxxxxxx,"]),
+        ("max_namespaces", &["40/a,", "40/b,"]),
+    ] {
+        let logs = Logs::collect("warn");
+        let (server, io, mut reasons) = start(|io| {
+            let io = io
+                .namespace("/a", Namespace::new())
+                .namespace("/b", Namespace::new());
+            io.max_event_len(10).max_namespace_len(10).max_namespaces(2)
+        })
+        .await;
+        let mut ws = Ws::joined(server.addr).await;
+        ws.send_all(packets).await;
+        assert_eq!(reasons.next().await, "forced close", "{option}");
+        assert_eq!(logs.with(option).len(), 1, "{option}: {:?}", logs.records());
+        assert_eq!(io.metrics().input_refused[option], 1, "{option}");
+    }
+    let logs = Logs::collect("warn");
+    let (server, io, _reasons) = start(|io| io.max_auth_len(10)).await;
+    let mut ws = Ws::open(server.addr).await;
+    ws.send(r#"40{"token":"xxxxxxxxxxxx"}"#).await;
+    assert!(ws.text().await.starts_with("44"));
+    assert_eq!(logs.with("max_auth_len").len(), 1);
+    assert_eq!(io.metrics().input_refused["max_auth_len"], 1);
 }
 
 /// A namespace whose connect handler gives out the sockets.

@@ -390,9 +390,14 @@ fn parse(
         len => (u64::from(len), rest, 2),
     };
     let max = config.max_message;
-    let len = usize::try_from(len).map_err(|_| ProtocolError::TooBig(max))?;
-    if !opcode.is_control() && len > max.saturating_sub(in_message.unwrap_or_default()) {
-        return Err(ProtocolError::TooBig(max));
+    let before = in_message.unwrap_or_default();
+    let too_big = ProtocolError::TooBig {
+        limit: max,
+        size: Some(len.saturating_add(before as u64)),
+    };
+    let len = usize::try_from(len).map_err(|_| too_big)?;
+    if !opcode.is_control() && len > max.saturating_sub(before) {
+        return Err(too_big);
     }
     let mut mask = [0; 4];
     if masked {
@@ -644,7 +649,10 @@ mod tests {
         let (header, _) = bytes.split_at(6);
         assert_eq!(
             feed(&mut limited(10), header).1,
-            Some(ProtocolError::TooBig(10))
+            Some(ProtocolError::TooBig {
+                limit: 10,
+                size: Some(11)
+            })
         );
         assert_eq!(feed(&mut limited(11), &bytes).1, None);
     }
@@ -657,7 +665,10 @@ mod tests {
         let too_big = [begin, last(Opcode::Continuation, &[0; 5])].concat();
         assert_eq!(
             feed(&mut limited(10), &too_big).1,
-            Some(ProtocolError::TooBig(10))
+            Some(ProtocolError::TooBig {
+                limit: 10,
+                size: Some(11)
+            })
         );
     }
 

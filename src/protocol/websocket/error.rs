@@ -36,9 +36,14 @@ pub enum ProtocolError {
     /// A compressed message cannot be read (RFC 7692, section 7.2.2).
     #[error("invalid compressed data")]
     Deflate,
-    /// The message is longer than the limit, in bytes.
-    #[error("message over {0} bytes")]
-    TooBig(usize),
+    /// The message is longer than the limit.
+    #[error("message over {limit} bytes")]
+    TooBig {
+        /// The limit, in bytes.
+        limit: usize,
+        /// How many bytes the message has at least, if its frame says so: a compressed message does not.
+        size: Option<u64>,
+    },
 }
 
 impl ProtocolError {
@@ -47,7 +52,7 @@ impl ProtocolError {
     pub const fn close_code(self) -> CloseCode {
         match self {
             Self::Utf8 | Self::Deflate => CloseCode::INVALID_PAYLOAD,
-            Self::TooBig(_) => CloseCode::TOO_BIG,
+            Self::TooBig { .. } => CloseCode::TOO_BIG,
             _ => CloseCode::PROTOCOL,
         }
     }

@@ -174,7 +174,13 @@ mod tests {
         let bomb = deflater.deflate(&vec![0; 50_000_000]).unwrap();
         assert!(bomb.len() < 100_000);
         let refused = inflater.inflate(&bomb, 1_000_000);
-        assert_eq!(refused, Err(ProtocolError::TooBig(1_000_000)));
+        assert_eq!(
+            refused,
+            Err(ProtocolError::TooBig {
+                limit: 1_000_000,
+                size: None
+            })
+        );
         let exact = deflater.deflate(&[7; 1000]).unwrap();
         assert_eq!(
             inflater.inflate(&exact, 1000).map(|data| data.len()),
@@ -182,7 +188,10 @@ mod tests {
         );
         assert_eq!(
             inflater.inflate(&exact, 999),
-            Err(ProtocolError::TooBig(999))
+            Err(ProtocolError::TooBig {
+                limit: 999,
+                size: None
+            })
         );
     }
 

@@ -86,7 +86,8 @@ fn feed(
         let taken = usize::try_from(inflate.total_in() - taken).unwrap_or(usize::MAX);
         input = input.get(taken..).unwrap_or_default();
         if data.len() > max {
-            return Err(ProtocolError::TooBig(max));
+            let (limit, size) = (max, None);
+            return Err(ProtocolError::TooBig { limit, size });
         }
         let moved = taken > 0 || data.len() > made;
         match status {
