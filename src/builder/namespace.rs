@@ -77,7 +77,10 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         what: &'static str,
         handler: H,
         place: fn(&mut Handlers) -> &mut Option<BoxHandler<P::Outcome>>,
-    ) -> Self {
+    ) -> Self
+    where
+        H::Future: Send,
+    {
         self.register(move |state, handlers| {
             let replaced = place(handlers).replace(handler.into_boxed(state));
             only_one(what, replaced.is_some());
@@ -89,7 +92,10 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// What it returns as `Extension<T>` stays with the socket. `false` refuses the connection as if there was no such namespace. An error refuses the connection: text, or `message` or
     /// `error` of a JSON body, becomes the message of the client's `connect_error`, and a JSON body its `data`; see
     /// [`Refused`](crate::Refused).
-    pub fn middleware<M: 'static, H: Handler<M, S, phase::Middleware>>(self, handler: H) -> Self {
+    pub fn middleware<M: 'static, H: Handler<M, S, phase::Middleware>>(self, handler: H) -> Self
+    where
+        H::Future: Send,
+    {
         self.register(move |state, handlers| handlers.middleware.push(handler.into_boxed(state)))
     }
 
@@ -98,13 +104,19 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     ///
     /// An error disconnects the socket. If its client leaves while this still waits for something,
     /// [`on_disconnect`](Self::on_disconnect) may run beside it, as in Node.
-    pub fn on_connect<M: 'static, H: Handler<M, S, phase::Connect>>(self, handler: H) -> Self {
+    pub fn on_connect<M: 'static, H: Handler<M, S, phase::Connect>>(self, handler: H) -> Self
+    where
+        H::Future: Send,
+    {
         self.only("on_connect", handler, |handlers| &mut handlers.connect)
     }
 
     /// Handles an event. What the handler returns is the client's acknowledgement; see
     /// [`IntoAck`](crate::handler::IntoAck). A second handler for the same event replaces the first.
-    pub fn on<M: 'static, H: Handler<M, S>>(self, event: impl Into<String>, handler: H) -> Self {
+    pub fn on<M: 'static, H: Handler<M, S>>(self, event: impl Into<String>, handler: H) -> Self
+    where
+        H::Future: Send,
+    {
         let event = event.into();
         report_reserved(&event);
         self.register(move |state, handlers| {
@@ -153,7 +165,10 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     }
 
     /// Sees every event, before its handler. What it returns is ignored. Node's `onAny`.
-    pub fn on_any<M: 'static, H: Handler<M, S>>(self, handler: H) -> Self {
+    pub fn on_any<M: 'static, H: Handler<M, S>>(self, handler: H) -> Self
+    where
+        H::Future: Send,
+    {
         self.register(move |state, handlers| handlers.any.push(handler.into_boxed(state)))
     }
 
@@ -195,21 +210,27 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     ///
     /// let namespace: Namespace = Namespace::new().before(allowed).on("admin:close", async || {});
     /// ```
-    pub fn before<M: 'static, H: Handler<M, S>>(self, handler: H) -> Self {
+    pub fn before<M: 'static, H: Handler<M, S>>(self, handler: H) -> Self
+    where
+        H::Future: Send,
+    {
         self.register(move |state, handlers| handlers.before.push(handler.into_boxed(state)))
     }
 
     /// Handles the events that have no handler.
-    pub fn fallback<M: 'static, H: Handler<M, S>>(self, handler: H) -> Self {
+    pub fn fallback<M: 'static, H: Handler<M, S>>(self, handler: H) -> Self
+    where
+        H::Future: Send,
+    {
         self.only("fallback", handler, |handlers| &mut handlers.fallback)
     }
 
     /// Runs when a socket has left, whatever the reason. The rooms that it was in can still be read, and who else is in them
     /// be reached by [`Socket::to`](crate::Socket::to). Node's `disconnecting` and `disconnect` events.
-    pub fn on_disconnect<M: 'static, H: Handler<M, S, phase::Disconnect>>(
-        self,
-        handler: H,
-    ) -> Self {
+    pub fn on_disconnect<M: 'static, H: Handler<M, S, phase::Disconnect>>(self, handler: H) -> Self
+    where
+        H::Future: Send,
+    {
         self.only("on_disconnect", handler, |handlers| {
             &mut handlers.disconnect
         })

@@ -213,11 +213,50 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     }
 }
 
-impl SocketIoBuilder {
-    /// Builds the server. (If the compiler finds no such method, its handlers need a state: call
-    /// [`with_state`](Self::with_state) first.)
+/// A server whose handlers need no state, or have it.
+///
+/// It is implemented for the builder, and not for the state, so that the compiler can infer a state that nobody names.
+#[diagnostic::on_unimplemented(
+    message = "the handlers of this server need the state `{S}`: call `.with_state(state)` before `.build()`",
+    label = "`with_state` is missing",
+    note = "`with_state` comes after the namespaces whose handlers need the state, and before `build` and `build_into`"
+)]
+pub trait HasState<S> {
+    #[doc(hidden)]
+    fn ready(self) -> SocketIoBuilder;
+}
+
+impl HasState<()> for SocketIoBuilder {
+    fn ready(self) -> SocketIoBuilder {
+        self
+    }
+}
+
+impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
+    /// Builds the server. Handlers that need a state get it by [`with_state`](Self::with_state) first.
     #[must_use]
-    pub fn build(self) -> SocketIo {
+    pub fn build(self) -> SocketIo
+    where
+        Self: HasState<S>,
+    {
+        self.ready().finish()
+    }
+
+    /// Builds the server and points `handle` to it, which [`SocketIo::handle`] made before the state.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "it has no other use")]
+    pub fn build_into(self, handle: SocketIo) -> SocketIo
+    where
+        Self: HasState<S>,
+    {
+        let io = self.build();
+        io.fill(&handle);
+        io
+    }
+}
+
+impl SocketIoBuilder {
+    fn finish(self) -> SocketIo {
         let Self {
             namespaces,
             settings,
@@ -282,15 +321,6 @@ impl SocketIoBuilder {
             logs: Arc::new(logs),
             connections,
         })
-    }
-
-    /// Builds the server and points `handle` to it, which [`SocketIo::handle`] made before the state.
-    #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "it has no other use")]
-    pub fn build_into(self, handle: SocketIo) -> SocketIo {
-        let io = self.build();
-        io.fill(&handle);
-        io
     }
 }
 

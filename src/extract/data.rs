@@ -20,6 +20,16 @@ use crate::protocol::{Args, ArgsError};
 /// async fn join(Data(room): Data<String>) {}
 /// async fn search(Data((query, limit)): Data<(String, Option<u32>)>) {}
 /// ```
+///
+/// A handler has one `Data` or `Json`: a second one would read the same arguments again. This does not build:
+///
+/// ```compile_fail,E0080
+/// use axum_socketio::{Data, Namespace};
+///
+/// async fn say(Data(room): Data<String>, Data(text): Data<String>) {}
+///
+/// let namespace: Namespace = Namespace::new().on("say", say);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Data<T>(pub T);
 
@@ -76,6 +86,8 @@ fn read<T>(
 impl<S: Sync, T: DeserializeOwned> FromEvent<S, phase::Event, via::Event> for Data<T> {
     type Rejection = DataRejection;
 
+    const DATA: bool = true;
+
     async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, DataRejection> {
         read(cx, Args::deserialize).map(Self)
     }
@@ -84,6 +96,8 @@ impl<S: Sync, T: DeserializeOwned> FromEvent<S, phase::Event, via::Event> for Da
 /// Exactly one argument: so one function serves an HTTP route and an event.
 impl<S: Sync, T: DeserializeOwned> FromEvent<S, phase::Event, via::Event> for Json<T> {
     type Rejection = DataRejection;
+
+    const DATA: bool = true;
 
     async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, DataRejection> {
         read(cx, Args::deserialize_one).map(Self)

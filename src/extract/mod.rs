@@ -86,14 +86,19 @@ pub mod via {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an argument that this kind of Socket.IO handler can take",
-    label = "not an argument of this kind of handler",
+    label = "not an argument of this kind of handler, where the state is `{S}`",
     note = "handlers take axum's extractors that need no body, `Socket` and `Auth<T>`; for an event also `Data<T>`, \
             `Json<T>`, `RawArgs`, `Event` and `Ack<T>`; on disconnect also `DisconnectReason`",
+    note = "`T` in `State<T>` must implement `FromRef<{S}>`, `T` in `Extension<T>` must be `Clone`, `Send` and `Sync`",
     note = "`T` in `Data<T>`, `Json<T>` and `Auth<T>` must implement `serde::de::DeserializeOwned`"
 )]
 pub trait FromEvent<S, P = phase::Event, M = via::Event>: Sized {
     /// What the client's callback gets instead of an answer: as a body of HTTP, JSON as it is, text as `{"error": text}`.
     type Rejection: IntoResponse;
+
+    /// It is the data of an event, of which a handler takes one.
+    #[doc(hidden)]
+    const DATA: bool = false;
 
     /// Takes the argument.
     fn from_event(

@@ -1,10 +1,22 @@
 //! Names the part of a function that is wrong.
 
+use std::future::Future;
+use std::marker::PhantomData;
+
+use axum::extract::{FromRef, State};
+use axum::{Extension, Json};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::{IntoOutcome, Phase};
+use crate::extract::{Auth, Data};
+
 /// Checks, one by one, that a function with these arguments, and this result, can be a handler in a namespace with this
 /// state.
 ///
-/// At `.on(…)` the compiler can say only which *function* is no handler. Write this beside the function, and it says
-/// which *argument* is to blame, or that its result is. It compiles to nothing.
+/// At `.on(…)` the compiler can say only that a *function* is no handler. Write this beside the function, and the compiler says
+/// which *argument* is to blame and why, or that the result is, or over which `.await` the function holds a value that is not
+/// `Send`. The macro compiles to nothing.
 ///
 /// ```
 /// use axum::{Extension, Json};
@@ -14,14 +26,19 @@
 /// async fn authenticate(Auth(name): Auth<String>) -> Result<Extension<String>, Refused> { Ok(Extension(name)) }
 /// async fn welcome(socket: Socket) {}
 ///
-/// check_handler!((); Socket, Data<String>);
-/// check_handler!((); Socket, Data<String> => Json<usize>);
-/// check_handler!(middleware (); Auth<String> => Result<Extension<String>, Refused>);
-/// check_handler!(connect (); Socket);
+/// //             kind        state  function and arguments
+/// check_handler!(            ();    message(Socket, Data<String>));
+/// check_handler!(middleware  ();    authenticate(Auth<String>));
+/// check_handler!(connect     ();    welcome(Socket));
 /// ```
 ///
-/// What it cannot see is a future that is not `Send`: something that is not, such as an `Rc` or the guard of a lock, is
-/// then held over an `.await`.
+/// Without the name of the function, arguments and a result are checked on their own:
+///
+/// ```
+/// # use axum::Json;
+/// # use axum_socketio::{Data, Socket, check_handler};
+/// check_handler!((); Socket, Data<String> => Json<usize>);
+/// ```
 #[macro_export]
 macro_rules! check_handler {
     (middleware $($rest:tt)*) => { $crate::__check_handler!(Middleware; $($rest)*); };
@@ -33,17 +50,178 @@ macro_rules! check_handler {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __check_handler {
+    ($phase:ident; $state:ty; $($function:ident)::+ ($($argument:ty),* $(,)?) $(=> $result:ty)?) => {
+        $crate::__check_handler!($phase; $state; $($argument),* $(=> $result)?);
+        const _: fn() = || {
+            // Never called: it is the types that are checked.
+            let _ = || {
+                $crate::handler::check::runs::<$crate::extract::phase::$phase, _>(
+                    $($function)::+($($crate::handler::check::never::<$argument>()),*),
+                );
+            };
+        };
+    };
     ($phase:ident; $state:ty; $($argument:ty),* $(,)? $(=> $result:ty)?) => {
         const _: fn() = || {
+            #[allow(unused_imports, reason = "all arguments may be special ones")]
+            use $crate::handler::check::Other as _;
             fn argument<T, M>()
             where
                 T: $crate::extract::FromEvent<$state, $crate::extract::phase::$phase, M>,
             {
             }
             fn result<T: $crate::handler::IntoOutcome<$crate::extract::phase::$phase>>() {}
+            $($crate::handler::check::Argument::<$argument>::new().check::<$state>();)*
             $(argument::<$argument, _>();)*
             $(result::<$result>();)?
             let _ = result::<()>;
         };
+        const _: () = $crate::handler::check::one_data(&[$(
+            <$argument as $crate::extract::FromEvent<$state, $crate::extract::phase::$phase, _>>::DATA
+        ),*]);
     };
+}
+
+/// Says of an argument what is wrong with it, where more can be said than that it is no argument.
+#[derive(Debug)]
+pub struct Argument<T>(PhantomData<fn() -> T>);
+
+impl<T> Argument<T> {
+    /// Of this type.
+    #[expect(clippy::new_without_default, reason = "for a macro")]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// All types of which nothing more can be said: a method of a trait gives way to one of the type itself.
+pub trait Other {
+    /// Nothing is wrong.
+    fn check<S>(&self) {}
+}
+
+impl<T> Other for Argument<T> {}
+
+macro_rules! special {
+    ($($argument:ty: $bound:ident $(<$state:ident>)?;)*) => {$(
+        impl<T> Argument<$argument> {
+            #[doc(hidden)]
+            pub fn check<S>(&self)
+            where
+                T: $bound $(<$state>)?,
+            {
+            }
+        }
+    )*};
+}
+
+special! {
+    State<T>: StateOf<S>;
+    Extension<T>: Shared;
+    Data<T>: Arguments;
+    Json<T>: Arguments;
+    Auth<T>: Arguments;
+}
+
+macro_rules! body {
+    ($($argument:ty),*) => {$(
+        impl Argument<$argument> {
+            #[doc(hidden)]
+            pub fn check<S>(&self)
+            where
+                S: Body<$argument>,
+            {
+            }
+        }
+    )*};
+}
+
+body!(String, Bytes, axum::body::Body, axum::extract::Request);
+
+/// What `State<T>` needs.
+#[diagnostic::on_unimplemented(
+    message = "the state `{S}` of this namespace holds no `{Self}`",
+    label = "`State<{Self}>` cannot be taken from `{S}`",
+    note = "the whole state needs to be `Clone`; for a part of it, derive `FromRef` on the state, or write `impl FromRef<{S}> for {Self}`; or give the namespace a state of its own by `with_state`"
+)]
+pub trait StateOf<S> {}
+
+#[diagnostic::do_not_recommend]
+impl<S, T: FromRef<S>> StateOf<S> for T {}
+
+/// What `Extension<T>` needs.
+#[diagnostic::on_unimplemented(
+    message = "`Extension<{Self}>` needs `{Self}` to be `Clone`, `Send`, `Sync` and `'static`",
+    label = "cannot be an extension",
+    note = "derive `Clone` on `{Self}`, or wrap it: `Extension<Arc<{Self}>>`"
+)]
+pub trait Shared {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone + Send + Sync + 'static> Shared for T {}
+
+/// What `Data<T>`, `Json<T>` and `Auth<T>` need.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read from what a client sends",
+    label = "does not implement `serde::de::DeserializeOwned`",
+    note = "derive `serde::Deserialize` on it; a type that borrows, such as `&str`, has to be one that owns, such as `String`"
+)]
+pub trait Arguments {}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> Arguments for T {}
+
+/// The body of a request, which nobody has.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` is the body of a request, and there is none in a Socket.IO handler",
+    label = "needs a body",
+    note = "the arguments of an event are `Data<T>`: `Data(text): Data<String>`"
+)]
+pub trait Body<T> {}
+
+/// A value for an argument of a call that is never made.
+#[must_use]
+pub fn never<T>() -> T {
+    std::process::abort()
+}
+
+/// What a handler returns when it is called.
+#[diagnostic::on_unimplemented(
+    message = "a Socket.IO handler must be `async`: this function returns `{Self}`, which is no future",
+    label = "not a future"
+)]
+pub trait HandlerFuture {
+    /// What comes of it.
+    type Outcome;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: Future> HandlerFuture for F {
+    type Outcome = F::Output;
+}
+
+/// Checks what a function returns.
+pub fn runs<P: Phase, F>(_: F)
+where
+    F: HandlerFuture + Send,
+    F::Outcome: IntoOutcome<P>,
+{
+}
+
+/// At most one argument is the data of an event.
+///
+/// # Panics
+///
+/// If there are more.
+pub const fn one_data(arguments: &[bool]) {
+    let (mut count, mut rest) = (0, arguments);
+    while let [first, others @ ..] = rest {
+        count += *first as usize;
+        rest = others;
+    }
+    assert!(
+        count < 2,
+        "a handler takes the data of an event by one `Data<T>` or `Json<T>`; several arguments are a tuple: `Data<(A, B)>`"
+    );
 }

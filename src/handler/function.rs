@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum_core::response::IntoResponse;
 
+use super::check::one_data;
 use super::outcome::Names;
 use super::{Handler, IntoOutcome, Phase};
 use crate::adapter::BoxFuture;
@@ -40,13 +41,19 @@ macro_rules! handler {
         impl<F, Fut, R, S, P, $($T, $M,)*> Handler<(P, R, $(($M, $T),)*), S, P> for F
         where
             F: FnOnce($($T),*) -> Fut + Clone + Send + Sync + 'static,
-            Fut: Future<Output = R> + Send + 'static,
+            Fut: Future<Output = R> + 'static,
             R: IntoOutcome<P> + 'static,
             S: Send + Sync + 'static,
             P: Phase,
             $($T: FromEvent<S, P, $M> + Send + 'static, $M: 'static,)*
         {
-            fn into_boxed(self, state: &Arc<S>) -> BoxHandler<P::Outcome> {
+            type Future = Fut;
+
+            fn into_boxed(self, state: &Arc<S>) -> BoxHandler<P::Outcome>
+            where
+                Fut: Send,
+            {
+                const { one_data(&[$(<$T as FromEvent<S, P, $M>>::DATA),*]) };
                 BoxHandler::new(Bound {
                     function: self,
                     state: Arc::clone(state),

@@ -157,7 +157,12 @@ where
     <L::Service as Service<EventRequest>>::Error: Into<BoxError>,
     <L::Service as Service<EventRequest>>::Future: Send,
 {
-    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<AckBody> {
+    type Future = H::Future;
+
+    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<AckBody>
+    where
+        H::Future: Send,
+    {
         layered(Dispatcher::new(&self.layer), self.handler.into_boxed(state))
     }
 }

@@ -10,7 +10,8 @@
 //! | connect, disconnect | `()`, or `Result<(), E>` with `E: IntoResponse` |
 
 mod cancel;
-mod check;
+#[doc(hidden)]
+pub mod check;
 mod function;
 #[cfg(feature = "metrics")]
 mod handler_time;
@@ -46,14 +47,21 @@ use crate::protocol::socket_io::reserved;
 #[diagnostic::on_unimplemented(
     message = "this function cannot be such a handler in a Socket.IO namespace whose state is `{S}`",
     label = "not a handler here",
-    note = "it must be `async`, its future `Send`, and each argument `FromEvent`",
+    note = "it must be `async`, and each of its arguments, 16 at most, `FromEvent`",
     note = "the handler of an event returns `()`, `Json<T>`, `Reply<T>`, a `Response`, or a `Result` of them; a middleware \
             `()`, `Extension<T>`, or a `Result` of them; connect and disconnect handlers `()` or `Result<(), E>`",
-    note = "`check_handler!(State; A, B => Result)` names the argument, or the result, that is wrong"
+    note = "`check_handler!(State; function(A, B))` names the argument, or the result, that is wrong",
+    note = "if the state should be another one: `with_state` comes after the namespaces whose handlers need the state"
 )]
 pub trait Handler<M, S, P: Phase = phase::Event>: Clone + Send + Sync + Sized + 'static {
+    /// What the function returns when it is called. It must be `Send` wherever a handler is registered: that it is a bound of its own
+    /// lets the compiler point at the `.await` over which a value is held that is not.
+    type Future;
+
     /// Binds it to its state.
-    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<P::Outcome>;
+    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<P::Outcome>
+    where
+        Self::Future: Send;
 
     /// The next event of the same socket for this handler waits until this one is done.
     fn one_at_a_time(self) -> OneAtATime<Self, M, S, P> {
@@ -102,7 +110,12 @@ where
     M: 'static,
     S: 'static,
 {
-    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<AckBody> {
+    type Future = H::Future;
+
+    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<AckBody>
+    where
+        H::Future: Send,
+    {
         let mut boxed = self.0.into_boxed(state);
         boxed.options.one_at_a_time = true;
         boxed
@@ -116,7 +129,12 @@ where
     M: 'static,
     S: 'static,
 {
-    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<AckBody> {
+    type Future = H::Future;
+
+    fn into_boxed(self, state: &Arc<S>) -> BoxHandler<AckBody>
+    where
+        H::Future: Send,
+    {
         cancel::on_disconnect(self.0.into_boxed(state))
     }
 }
@@ -175,14 +193,20 @@ impl Socket {
     /// socket.on("rename", async |Data(name): Data<String>| println!("{name}"));
     /// # }
     /// ```
-    pub fn on<M, H: Handler<M, ()>>(&self, event: &str, handler: H) {
+    pub fn on<M, H: Handler<M, ()>>(&self, event: &str, handler: H)
+    where
+        H::Future: Send,
+    {
         report_reserved(event);
         self.add_handler(event, handler.into_boxed(&Arc::new(())), false);
     }
 
     /// Sees every event of this socket, after the namespace's [`on_any`](crate::Namespace::on_any) and before its handler. What
     /// it returns is ignored. Node's `socket.onAny`.
-    pub fn on_any<M, H: Handler<M, ()>>(&self, handler: H) {
+    pub fn on_any<M, H: Handler<M, ()>>(&self, handler: H)
+    where
+        H::Future: Send,
+    {
         self.add_any(handler.into_boxed(&Arc::new(())));
     }
 
@@ -195,12 +219,18 @@ impl Socket {
     /// socket.before(async |Event(name): Event| if name == "post" { Err("guests only read") } else { Ok(()) });
     /// # }
     /// ```
-    pub fn before<M, H: Handler<M, ()>>(&self, handler: H) {
+    pub fn before<M, H: Handler<M, ()>>(&self, handler: H)
+    where
+        H::Future: Send,
+    {
         self.add_before(handler.into_boxed(&Arc::new(())));
     }
 
     /// Handles the next such event only, also if [`before`](Self::before) refuses it.
-    pub fn once<M, H: Handler<M, ()>>(&self, event: &str, handler: H) {
+    pub fn once<M, H: Handler<M, ()>>(&self, event: &str, handler: H)
+    where
+        H::Future: Send,
+    {
         report_reserved(event);
         self.add_handler(event, handler.into_boxed(&Arc::new(())), true);
     }

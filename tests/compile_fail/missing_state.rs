@@ -1,5 +1,6 @@
-//! A handler whose state the server does not have.
-//~ no method named `build` found for struct `SocketIoBuilder<Db>`
+//! A handler whose state the server does not have: `with_state` is forgotten.
+//~ the handlers of this server need the state `Db`: call `.with_state(state)` before `.build()`
+//~ `with_state` is missing
 use axum::extract::State;
 use axum_socketio::{Namespace, SocketIo};
 

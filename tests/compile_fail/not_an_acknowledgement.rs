@@ -1,7 +1,6 @@
 //! A result that is no acknowledgement.
 //~ a Socket.IO handler cannot return `Whatever` here
 //~ the handler of an event returns an acknowledgement: `()`, `Json<T>`
-//~ this function cannot be such a handler in a Socket.IO namespace
 use axum_socketio::{Namespace, check_handler};
 
 struct Whatever;

@@ -1,6 +1,6 @@
 //! The data of an event, where there is no event.
 //~ `Data<String>` is not an argument that this kind of Socket.IO handler can take
-//~ connect and disconnect handlers `()` or `Result<(), E>`
+//~ for an event also `Data<T>`
 use axum_socketio::{Data, Namespace, check_handler};
 
 async fn welcome(_: Data<String>) {}

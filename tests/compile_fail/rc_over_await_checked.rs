@@ -1,0 +1,16 @@
+//! The same, by `check_handler!`.
+//~ 1.95: future cannot be sent between threads safely
+//~ 1.95: std::future::ready(()).await;
+use std::rc::Rc;
+
+use axum_socketio::{Socket, check_handler};
+
+async fn count(_: Socket) {
+    let count = Rc::new(1);
+    std::future::ready(()).await;
+    drop(count);
+}
+
+check_handler!((); count(Socket));
+
+fn main() {}

@@ -1,0 +1,15 @@
+//! The same, said where the handler is registered.
+//~ this function cannot be such a handler in a Socket.IO namespace whose state is `AppState`
+use axum::extract::State;
+use axum_socketio::Namespace;
+
+#[derive(Clone)]
+struct AppState;
+#[derive(Clone)]
+struct Db;
+
+async fn message(_: State<Db>) {}
+
+fn main() {
+    let _ = Namespace::<AppState>::new().on("message", message);
+}
