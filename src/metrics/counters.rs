@@ -266,6 +266,7 @@ mod tests {
                 counters.add_for(Counted::ConnectionsClosed, reason.as_str(), 1);
             }
         }
+        counters.add_for(Counted::ConnectionsClosed, "payload too large", 1);
         let metrics = read(&counters);
         assert!(
             metrics

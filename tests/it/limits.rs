@@ -84,6 +84,18 @@ async fn a_body_over_the_limit_is_logged_with_the_option_and_counted() {
 }
 
 #[tokio::test]
+async fn a_body_whose_length_is_not_announced_is_logged_when_it_is_too_long() {
+    let logs = Logs::collect("warn");
+    let (server, io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let mut client = Polling::joined(server.addr).await;
+    let body = format!("c9\r\n{}\r\n0\r\n\r\n", "x".repeat(201));
+    let chunked = [("Transfer-Encoding", "chunked")];
+    assert_eq!(client.post_with(&chunked, body).await.status, 413);
+    assert_eq!(reasons.next().await, "transport error");
+    is_too_large(&logs, &io, "");
+}
+
+#[tokio::test]
 async fn a_message_over_the_limit_during_an_upgrade_ends_the_upgrade_alone() {
     let logs = Logs::collect("warn");
     let (server, io, mut reasons) = start(|io| io.max_payload(100)).await;

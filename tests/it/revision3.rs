@@ -8,7 +8,7 @@ use axum_socketio::{Auth, Data, Namespace, Recovery, Reply, Socket, SocketIo};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::support::{Clock, Http, Server, Ws, serve, sid_in, start};
+use crate::support::{Clock, Http, Logs, Server, Ws, serve, sid_in, start};
 
 const WEBSOCKET: &str = "/socket.io/?EIO=3&transport=websocket";
 
@@ -220,4 +220,28 @@ async fn a_ping_that_the_server_leaves_unread_is_answered_all_the_same() {
     }
     answers.sort();
     assert_eq!(answers, ["3", "430[]", "431[]"]);
+}
+
+#[tokio::test]
+async fn input_over_the_limit_is_logged_and_counted_for_them_too() {
+    let logs = Logs::collect("warn");
+    let (server, io, mut reasons) = start(|io| io.allow_eio3(true).max_payload(100)).await;
+    let (mut client, _) = joined(&server, "").await;
+    client.send(&"4".repeat(101)).await;
+    assert_eq!(client.ended().await.close, Some(Some(1009)));
+    assert_eq!(reasons.next().await, "transport error");
+
+    let polling = "/socket.io/?EIO=3&transport=polling";
+    let answer = Http::once(server.addr, "GET", polling).await;
+    let (_, open) = answer.text().split_once(":0").unwrap();
+    let open = &open[..=open.find('}').unwrap()];
+    let target = format!("{polling}&sid={}", sid_in(open));
+    let mut http = Http::open(server.addr).await;
+    let answer = http.ask("POST", &target, &[], &[b'x'; 101]).await;
+    assert_eq!(answer.status, 413);
+    assert_eq!(reasons.next().await, "transport error");
+    assert_eq!(logs.with("max_payload").len(), 2);
+    let metrics = io.metrics();
+    assert_eq!(metrics.connections_closed["payload too large"], 2);
+    assert_eq!(metrics.input_refused["max_payload"], 2);
 }
