@@ -1,29 +1,43 @@
 //! Longer texts: the same that the repository has in `docs/`.
+//!
+//! - [`getting_started`]: from nothing to rooms, authentication and shutdown.
+//! - [`troubleshooting`]: symptoms, their causes and their cures.
+//! - [`migrating_from_node`]: the official API, method by method.
+//! - [`recovery`], [`operations`], [`metrics`], [`security`]: running it.
+//! - [`compatibility`], [`architecture`]: how it behaves, and how it is made.
 
-#[doc = include_str!("../docs/getting-started.md")]
-pub mod getting_started {}
+/// A page of `docs/` as a module. Links between pages are references, which each page defines at its end for GitHub. The
+/// definitions here come first, and the first one counts.
+macro_rules! page {
+    ($name:ident, $file:literal) => {
+        /// [app tests]: crate::guide::getting_started#testing
+        /// [architecture]: crate::guide::architecture
+        /// [benchmarks]: https://github.com/axum-socketio/axum-socketio/blob/main/docs/benchmarks.md
+        /// [compatibility]: crate::guide::compatibility
+        /// [dependencies]: https://github.com/axum-socketio/axum-socketio#dependencies
+        /// [getting started]: crate::guide::getting_started
+        /// [log]: crate::guide::getting_started#what-the-log-says
+        /// [metrics]: crate::guide::metrics
+        /// [moving from node]: crate::guide::migrating_from_node
+        /// [nodelay]: crate::guide::getting_started#tcp_nodelay
+        /// [not there yet]: crate::guide::compatibility#not-there-yet
+        /// [operations]: crate::guide::operations
+        /// [recovery]: crate::guide::recovery
+        /// [security]: crate::guide::security
+        /// [sessions example]: https://github.com/axum-socketio/axum-socketio/blob/main/examples/sessions.rs
+        /// [troubleshooting]: crate::guide::troubleshooting
+        ///
+        #[doc = include_str!(concat!("../docs/", $file))]
+        pub mod $name {}
+    };
+}
 
-#[doc = include_str!("../docs/compatibility.md")]
-pub mod compatibility {}
-
-#[doc = include_str!("../docs/migrating-from-node.md")]
-pub mod migrating_from_node {}
-
-#[doc = include_str!("../docs/recovery.md")]
-pub mod recovery {}
-
-#[doc = include_str!("../docs/operations.md")]
-pub mod operations {}
-
-#[doc = include_str!("../docs/metrics.md")]
-pub mod metrics {}
-
-#[doc = include_str!("../docs/security.md")]
-pub mod security {}
-
-#[doc = include_str!("../docs/architecture.md")]
-pub mod architecture {}
-
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-mod readme {}
+page!(getting_started, "getting-started.md");
+page!(troubleshooting, "troubleshooting.md");
+page!(migrating_from_node, "migrating-from-node.md");
+page!(recovery, "recovery.md");
+page!(operations, "operations.md");
+page!(metrics, "metrics.md");
+page!(security, "security.md");
+page!(compatibility, "compatibility.md");
+page!(architecture, "architecture.md");

@@ -20,7 +20,7 @@
 //! - [`Namespace`] is a table of handlers, as a router is a table of routes.
 //! - [`extract`] says what arguments a handler may take, [`handler`] what it may return.
 //! - [`Socket`] is one client in one namespace, [`Broadcast`] some of them.
-//! - [`guide`] has longer texts.
+//! - [`guide`] has longer texts; where something does not work, see [troubleshooting](guide::troubleshooting).
 //!
 //! # Features
 //!
@@ -41,6 +41,8 @@ mod connection;
 mod driver;
 mod engine;
 pub mod extract;
+// `tests/it/documents` compiles the code of its pages, with the dependencies that each page shows.
+#[cfg(not(doctest))]
 pub mod guide;
 pub mod handler;
 mod hub;

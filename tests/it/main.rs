@@ -18,6 +18,7 @@ mod compile_fail;
 #[cfg(feature = "compression")]
 mod compression;
 mod connect;
+mod documents;
 mod examples;
 mod faults;
 mod grammar;
