@@ -23,9 +23,13 @@ use crate::rooms::Recovery;
 /// ```
 /// use axum::{Extension, Json};
 /// use axum_socketio::{Auth, Data, Namespace, Refused, Socket};
+/// use serde::Deserialize;
 ///
-/// async fn authenticate(Auth(name): Auth<Option<String>>) -> Result<Extension<String>, Refused> {
-///     name.map(Extension).ok_or(Refused::new("who are you?"))
+/// #[derive(Deserialize)]
+/// struct Who { name: Option<String> }
+///
+/// async fn authenticate(Auth(who): Auth<Who>) -> Result<Extension<String>, Refused> {
+///     who.name.map(Extension).ok_or(Refused::new("who are you?"))
 /// }
 ///
 /// async fn message(socket: Socket, Extension(name): Extension<String>, Data(text): Data<String>) -> Json<usize> {

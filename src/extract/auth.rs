@@ -9,7 +9,11 @@ use serde::de::DeserializeOwned;
 use super::{EventContext, FromEvent, via};
 use crate::protocol::without_place;
 
-/// The payload of the client's CONNECT: `io(url, { auth: { token: "…" } })`. A client that sent none sent `{}`.
+/// The payload of the client's CONNECT: `io(url, { auth: { token: "…" } })`. Node: `socket.handshake.auth`.
+///
+/// It is always an object, by the protocol; a client that sends none counts as one that sends `{}`. So `T` is a struct, a
+/// map or a `serde_json::Value`. A type that no object fits, such as `String`, is rejected for every client, and the error
+/// says so.
 ///
 /// ```
 /// # use serde::Deserialize;
@@ -24,9 +28,18 @@ use crate::protocol::without_place;
 pub struct Auth<T>(pub T);
 
 /// The payload is not of the type that was asked for.
+///
+/// Its text is the message of the client's `connect_error` when a middleware returns it.
 #[derive(Debug, thiserror::Error)]
-#[error("auth: {}", without_place(.0))]
-pub struct AuthRejection(serde_json::Error);
+#[error("auth: {}{}", without_place(.error), if *.never { NEVER } else { "" })]
+pub struct AuthRejection {
+    error: serde_json::Error,
+    /// No object fits the type.
+    never: bool,
+}
+
+const NEVER: &str =
+    "; auth is always an object: extract a struct with its members, such as the token, or a map";
 
 impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {
@@ -38,8 +51,17 @@ impl<T: DeserializeOwned> Auth<T> {
     fn read(cx: &EventContext) -> Result<Self, AuthRejection> {
         serde_json::from_str(cx.socket().auth().unwrap_or("{}"))
             .map(Self)
-            .map_err(AuthRejection)
+            .map_err(|error| {
+                let of_nothing = serde_json::from_str::<T>("{}");
+                let never = of_nothing.is_err_and(|error| refuses_objects(&error));
+                AuthRejection { error, never }
+            })
     }
+}
+
+/// Whether this error about `{}` is about the object itself, not about members that it lacks.
+fn refuses_objects(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("invalid type: map")
 }
 
 impl<S: Sync, P, T: DeserializeOwned> FromEvent<S, P, via::Event> for Auth<T> {

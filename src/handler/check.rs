@@ -21,14 +21,17 @@ use crate::extract::{Auth, Data};
 /// ```
 /// use axum::{Extension, Json};
 /// use axum_socketio::{Auth, Data, Refused, Socket, check_handler};
+/// # use serde::Deserialize;
+/// # #[derive(Deserialize)]
+/// # struct Token { token: String }
 ///
 /// async fn message(socket: Socket, Data(text): Data<String>) -> Json<usize> { Json(text.len()) }
-/// async fn authenticate(Auth(name): Auth<String>) -> Result<Extension<String>, Refused> { Ok(Extension(name)) }
+/// async fn authenticate(Auth(auth): Auth<Token>) -> Result<Extension<String>, Refused> { Ok(Extension(auth.token)) }
 /// async fn welcome(socket: Socket) {}
 ///
 /// //             kind        state  function and arguments
 /// check_handler!(            ();    message(Socket, Data<String>));
-/// check_handler!(middleware  ();    authenticate(Auth<String>));
+/// check_handler!(middleware  ();    authenticate(Auth<Token>));
 /// check_handler!(connect     ();    welcome(Socket));
 /// ```
 ///

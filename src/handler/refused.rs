@@ -13,10 +13,14 @@ use crate::hub::{Content, Refusal, reason, words};
 ///
 /// ```
 /// use axum_socketio::{Auth, Refused};
+/// use serde::Deserialize;
 /// use serde_json::json;
 ///
-/// async fn authenticate(Auth(token): Auth<String>) -> Result<(), Refused> {
-///     let number: u32 = token.parse()?;
+/// #[derive(Deserialize)]
+/// struct Token { token: String }
+///
+/// async fn authenticate(Auth(auth): Auth<Token>) -> Result<(), Refused> {
+///     let number: u32 = auth.token.parse()?;
 ///     if number != 42 {
 ///         return Err(Refused::new("not authorized").data(json!({ "code": "wrong number" })));
 ///     }

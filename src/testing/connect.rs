@@ -102,9 +102,9 @@ impl Handshake {
 /// # use axum::Router;
 /// # use axum_socketio::testing::{ConnectError, TestApp};
 /// # use axum_socketio::{Auth, Namespace, Refused, SocketIo};
-/// # use serde_json::json;
-/// async fn authenticate(Auth(token): Auth<String>) -> Result<(), Refused> {
-///     Err(Refused::new("not authorized").data(json!({ "token": token })))
+/// # use serde_json::{Value, json};
+/// async fn authenticate(Auth(auth): Auth<Value>) -> Result<(), Refused> {
+///     Err(Refused::new("not authorized").data(auth))
 /// }
 /// # async fn f() {
 /// # let io = SocketIo::builder().namespace("/", Namespace::new().middleware(authenticate)).build();

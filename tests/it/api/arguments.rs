@@ -13,6 +13,7 @@ use axum_socketio::extract::{DataRejection, EventContext, FromEvent, Rest};
 use axum_socketio::{Ack, Auth, Data, Event, Namespace, RawArgs, Reply, Socket, SocketIo};
 use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
 
@@ -257,6 +258,44 @@ async fn an_acknowledgement_that_was_taken_over_is_sent_once() {
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn auth_of_a_type_that_no_object_fits_is_explained() {
+    async fn wrong<T: DeserializeOwned + Send + 'static>(found: &str) {
+        let namespace = Namespace::new().middleware(async |_: Auth<T>| {});
+        let (server, _io) = super::with(namespace).await;
+        for auth in ["", "{}", r#"{"token":"x"}"#] {
+            let mut client = Ws::open(server.addr).await;
+            client.send(&format!("40{auth}")).await;
+            let refused = client.text().await;
+            let expected = format!(
+                "auth: invalid type: map, expected {found}; auth is always an object: extract a struct"
+            );
+            assert!(refused.contains(&expected), "{refused}");
+        }
+    }
+    wrong::<String>("a string").await;
+    wrong::<Option<String>>("a string").await;
+    wrong::<u8>("u8").await;
+    wrong::<Vec<String>>("a sequence").await;
+    wrong::<()>("unit").await;
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "never read")]
+    struct Token {
+        token: String,
+    }
+    // Another client may do better here.
+    let namespace = Namespace::new().middleware(async |_: Auth<Token>| {});
+    let (server, _io) = super::with(namespace).await;
+    let mut client = Ws::open(server.addr).await;
+    client.send(r#"40{"token":{}}"#).await;
+    let refused = client.text().await;
+    assert!(
+        refused.contains(r#""auth: invalid type: map, expected a string""#),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
