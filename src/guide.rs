@@ -18,6 +18,7 @@ macro_rules! page {
         /// [getting started]: crate::guide::getting_started
         /// [log]: crate::guide::getting_started#what-the-log-says
         /// [metrics]: crate::guide::metrics
+        /// [mounting]: crate::guide::getting_started#where-to-mount-it
         /// [moving from node]: crate::guide::migrating_from_node
         /// [nodelay]: crate::guide::getting_started#tcp_nodelay
         /// [not there yet]: crate::guide::compatibility#not-there-yet

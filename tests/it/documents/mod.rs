@@ -3,3 +3,4 @@
 mod blocks;
 mod links;
 mod pages;
+mod troubleshooting;

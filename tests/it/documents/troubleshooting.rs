@@ -1,0 +1,156 @@
+//! What `docs/troubleshooting.md` quotes is what the server answers. What the client shows is in the tests of the clients.
+
+use std::future::{pending, ready};
+
+use axum::response::Html;
+use axum::{Extension, Json, Router};
+use axum_socketio::{Auth, Data, Namespace, SocketIo, SocketIoBuilder};
+
+use crate::support::{Http, Server, Ws, serve};
+
+const PAGE: &str = include_str!("../../../docs/troubleshooting.md");
+const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+async fn started(builder: SocketIoBuilder) -> Server {
+    serve(Router::new().layer(builder.build().layer())).await
+}
+
+/// Asks with a head as it stands on the wire, and returns the status and the body.
+async fn ask(server: &Server, line: &str, headers: &str) -> (u16, String) {
+    let mut http = Http::open(server.addr).await;
+    http.send(format!("{line}\r\n{headers}\r\n").as_bytes())
+        .await;
+    let answer = http.answer(false).await;
+    (answer.status, answer.text().to_owned())
+}
+
+#[track_caller]
+fn quoted(text: &str) {
+    assert!(PAGE.contains(text), "the page does not have {text}");
+}
+
+#[tokio::test]
+async fn each_code_has_its_cause() {
+    let server = started(SocketIo::builder().namespace("/", Namespace::new())).await;
+    let host = "Host: localhost\r\n";
+    let upgrade = &format!("{host}{WEBSOCKET}");
+    let path = "/socket.io/?EIO=4&transport";
+    let cases = [
+        (format!("GET /socket.io/ HTTP/1.1"), host, 0),
+        (format!("GET {path}=flash HTTP/1.1"), host, 0),
+        (
+            format!("GET {path}=polling&sid=AAAAAAAAAAAAAAAAAAAA HTTP/1.1"),
+            host,
+            1,
+        ),
+        (format!("PUT {path}=polling HTTP/1.1"), host, 2),
+        (format!("OPTIONS {path}=polling HTTP/1.1"), host, 2),
+        (format!("GET {path}=websocket HTTP/1.1"), host, 3),
+        (format!("GET {path}=polling HTTP/1.1"), upgrade, 3),
+        // As nginx asks unless it is told otherwise.
+        (format!("GET {path}=websocket HTTP/1.0"), upgrade, 3),
+        (
+            "GET /socket.io/?EIO=3&transport=polling HTTP/1.1".to_owned(),
+            host,
+            5,
+        ),
+        (
+            "GET /socket.io/?transport=polling HTTP/1.1".to_owned(),
+            host,
+            5,
+        ),
+    ];
+    for (line, headers, code) in cases {
+        let (status, body) = ask(&server, &line, headers).await;
+        assert_eq!(status, 400, "{line}");
+        assert!(
+            body.starts_with(&format!("{{\"code\":{code},")),
+            "{line}: {body}"
+        );
+        quoted(&format!("`{body}`"));
+    }
+}
+
+#[tokio::test]
+async fn a_host_without_its_port_is_another_origin() {
+    let server = started(SocketIo::builder::<()>().origins(["https://app.example.com"])).await;
+    let line = "GET /socket.io/?EIO=4&transport=polling HTTP/1.1";
+    let origin = "Origin: http://localhost:8080\r\nHost: localhost";
+    let (status, body) = ask(&server, line, &format!("{origin}\r\n")).await;
+    assert_eq!(status, 403);
+    quoted(&format!("`{body}`"));
+    let (status, _) = ask(&server, line, &format!("{origin}:8080\r\n")).await;
+    assert_eq!(status, 200, "as nginx sends with $http_host");
+}
+
+#[tokio::test]
+async fn a_server_that_is_full_or_going_down_says_so_with_503() {
+    let line = "GET /socket.io/?EIO=4&transport=polling HTTP/1.1";
+    let server = started(SocketIo::builder::<()>().max_connections(0)).await;
+    let (status, body) = ask(&server, line, "Host: localhost\r\n").await;
+    assert_eq!(status, 503);
+    quoted(&format!("`{body}`"));
+
+    let io = SocketIo::builder::<()>().build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    io.graceful(ready(())).await;
+    let (status, body) = ask(&server, line, "Host: localhost\r\n").await;
+    assert_eq!((status, body.as_str()), (503, ""));
+}
+
+#[tokio::test]
+async fn a_fallback_that_is_added_later_answers_first() {
+    let io = SocketIo::builder().namespace("/", Namespace::new()).build();
+    let page = async || Html("<!doctype html>");
+    let server = serve(Router::new().layer(io.layer()).fallback(page)).await;
+    let path = "/socket.io/?EIO=4&transport=polling";
+    let answer = Http::once(server.addr, "GET", path).await;
+    assert_eq!(answer.brief(), (200, "<!doctype html>"));
+    assert!(
+        answer
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/html"))
+    );
+    quoted("`content-type: text/html`");
+
+    let server = serve(Router::new().merge(io.router()).fallback(page)).await;
+    let answer = Http::once(server.addr, "GET", path).await;
+    assert!(answer.text().starts_with("0{\"sid\":"));
+    quoted("`0{\"sid\":`");
+}
+
+#[tokio::test]
+async fn events_that_nobody_takes_are_answered() {
+    async fn shout(Data(text): Data<String>) -> Json<String> {
+        Json(text.to_uppercase())
+    }
+    async fn authenticate(Auth(_): Auth<String>) -> Extension<()> {
+        pending().await
+    }
+    let namespace = Namespace::new().on("shout", shout);
+    let guarded = Namespace::new().middleware(authenticate);
+    let server = started(
+        SocketIo::builder()
+            .namespace("/", namespace)
+            .namespace("/guarded", guarded),
+    )
+    .await;
+    let mut client = Ws::joined(server.addr).await;
+    let answer = client.ask(r#"["mesage"]"#).await;
+    assert_eq!(answer, r#"[{"error":"no handler for \"mesage\""}]"#);
+    quoted(r#"{ error: 'no handler for "mesage"' }"#);
+
+    let error = "shout: invalid type: integer `5`, expected a string at argument 1";
+    assert_eq!(
+        client.ask(r#"["shout",5]"#).await,
+        format!(r#"[{{"error":"{error}"}}]"#)
+    );
+    quoted(&format!("{{ error: '{error}' }}"));
+
+    let error = "auth: invalid type: map, expected a string; auth is always an object";
+    client.send(r#"40/guarded,{"token":"x"}"#).await;
+    let refused = client.text().await;
+    assert!(refused.contains(error), "{refused}");
+    quoted(error);
+}
