@@ -40,6 +40,7 @@ mod recovery;
 mod revision3;
 mod security;
 mod serve_client;
+mod sessions;
 mod slow;
 mod spans;
 mod support;

@@ -1,0 +1,141 @@
+//! Sessions of HTTP and sockets together: log in over HTTP, read and write the session in events, and log out over HTTP,
+//! which disconnects every socket of the session.
+//!
+//! ```console
+//! cargo run --example sessions
+//! curl -c jar -b jar -X POST localhost:3000/login/ann
+//! curl -c jar -b jar localhost:3000/cart
+//! curl -c jar -b jar -X POST localhost:3000/logout
+//! ```
+//!
+//! In between, connect a client that sends the cookie, and emit `add` with a text.
+//!
+//! A socket lives longer than a request, and that matters twice:
+//!
+//! - A `Session` keeps what it has read. A handler calls `load` first, or it works on what was there when the socket
+//!   connected, and a `save` would restore a session that has ended meanwhile.
+//! - Whoever ends a session disconnects its sockets. Each of them is in a room that is named after the session.
+
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use axum_socketio::{Data, Namespace, Order, Socket, SocketIo};
+use tower_sessions::session_store::SessionStore;
+use tower_sessions::{MemoryStore, Session, SessionManagerLayer, session};
+
+/// An error of the store is a 500, as over HTTP; somebody who is not logged in is a 401.
+struct Failed(StatusCode);
+
+impl From<session::Error> for Failed {
+    fn from(error: session::Error) -> Self {
+        tracing::warn!(%error, "session store failed");
+        Self(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+impl axum::response::IntoResponse for Failed {
+    fn into_response(self) -> axum::response::Response {
+        let text = self.0.canonical_reason().unwrap_or_default();
+        (self.0, text).into_response()
+    }
+}
+
+/// The name of the user, as the session is in the store now.
+async fn user(session: &Session) -> Result<String, Failed> {
+    session.load().await?;
+    let user = session.get("user").await?;
+    user.ok_or(Failed(StatusCode::UNAUTHORIZED))
+}
+
+fn room(session: &Session) -> Option<String> {
+    session.id().map(|id| format!("session:{id}"))
+}
+
+// --- HTTP ---
+
+async fn login(session: Session, Path(name): Path<String>) -> Result<StatusCode, Failed> {
+    session.cycle_id().await?; // a new id, so that nobody can prepare one for somebody else
+    session.insert("user", name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn cart(session: Session) -> Result<Json<Vec<String>>, Failed> {
+    user(&session).await?;
+    Ok(Json(session.get("cart").await?.unwrap_or_default()))
+}
+
+/// Disconnects before and after: a handler that saves behind the first one sees it, and the second one finds the sockets
+/// that connected in between.
+async fn logout(session: Session, io: SocketIo) -> Result<StatusCode, Failed> {
+    let sockets = room(&session).map(|room| io.to(room));
+    if let Some(sockets) = &sockets {
+        sockets.disconnect_all();
+    }
+    session.flush().await?;
+    if let Some(sockets) = &sockets {
+        sockets.disconnect_all();
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+// --- Events ---
+
+/// Admits those who are logged in.
+async fn authenticate(session: Session) -> Result<(), Failed> {
+    user(&session).await.map(drop)
+}
+
+/// Joins the session's room, and looks again: a logout since `authenticate` has not seen this socket. An error disconnects it.
+async fn connected(socket: Socket, session: Session) -> Result<(), Failed> {
+    if let Some(room) = room(&session) {
+        socket.join(room);
+    }
+    user(&session).await.map(drop)
+}
+
+async fn add(
+    socket: Socket,
+    session: Session,
+    Data(item): Data<String>,
+) -> Result<Json<usize>, Failed> {
+    user(&session).await?;
+    let mut cart: Vec<String> = session.get("cart").await?.unwrap_or_default();
+    cart.push(item);
+    session.insert("cart", &cart).await?;
+    save(&socket, &session).await?;
+    Ok(Json(cart.len()))
+}
+
+/// Saves what an event has changed: the layer saves with a response, and an event has none.
+async fn save(socket: &Socket, session: &Session) -> Result<(), Failed> {
+    session.save().await?;
+    if socket.connected() {
+        return Ok(());
+    }
+    // A logout came between `load` and `save`, and has been undone by the latter.
+    session.delete().await?;
+    Err(Failed(StatusCode::UNAUTHORIZED))
+}
+
+pub(crate) fn app<S: SessionStore + Clone>(store: S) -> Router {
+    let namespace = Namespace::new()
+        .middleware(authenticate)
+        .on_connect(connected)
+        .on("add", add)
+        .order(Order::Completed); // the handlers of a socket share its `Session`
+    let io = SocketIo::builder().namespace("/", namespace).build();
+    Router::new()
+        .route("/login/{name}", post(login))
+        .route("/logout", post(logout))
+        .route("/cart", get(cart))
+        .layer(io.layer())
+        // Added after ours, so it is outside of it, and the handshake has a session.
+        .layer(SessionManagerLayer::new(store).with_secure(false))
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
+    axum::serve(listener, app(MemoryStore::default())).await
+}
