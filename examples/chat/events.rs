@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use axum_socketio::{Auth, Data, Refused, Socket, SocketIo};
+use axum_socketio::{Ack, Auth, Data, DisconnectReason, Refused, Socket, SocketIo};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -101,26 +101,29 @@ pub async fn join(
     State(io): State<SocketIo>,
     Extension(user): Extension<User>,
     Data(wanted): Data<String>,
-) -> Result<Json<Joined>, Failed> {
+    ack: Ack<Joined>,
+) -> Result<(), Failed> {
     let room = name(&wanted, 32).ok_or("A room's name has 1 to 32 characters.")?;
     let mut rooms = chat.lock();
-    let was_in = rooms.is_in(room, socket.id());
-    if rooms.enter(room, socket.id(), &user.nick)? {
-        socket.to(room).emit("presence", presence(&rooms, room));
-    }
+    let is_new = rooms.enter(room, socket.id(), &user.nick)?;
     socket.join(room);
-    if !was_in {
-        io.emit("rooms", rooms.list());
+    if is_new {
+        let joined = json!({ "room": room, "joined": user.nick });
+        socket.to(room).emit("presence", joined);
+        tell_the_others(&rooms, &io, room);
     }
-    Ok(Json(Joined {
+    // The whole list, once. While the lock is held nobody else joins, so the next `presence` comes behind it.
+    ack.send(Joined {
         room: room.to_owned(),
         history: rooms.history(room),
         online: rooms.online(room),
-    }))
+    });
+    Ok(())
 }
 
-fn presence(rooms: &Rooms, room: &str) -> Value {
-    json!({ "room": room, "online": rooms.online(room) })
+/// The room's members count for themselves.
+fn tell_the_others(rooms: &Rooms, io: &SocketIo, room: &str) {
+    io.except(room).emit("room", rooms.listed(room));
 }
 
 pub async fn leave(
@@ -135,9 +138,10 @@ pub async fn leave(
 }
 
 fn depart(socket: &Socket, rooms: &mut Rooms, io: &SocketIo, room: &str) {
-    if rooms.depart(room, socket.id()) {
-        io.to(room).emit("presence", presence(rooms, room));
-        io.emit("rooms", rooms.list());
+    if let Some(nick) = rooms.depart(room, socket.id()) {
+        let left = json!({ "room": room, "left": nick });
+        io.to(room).emit("presence", left);
+        tell_the_others(rooms, io, room);
     }
 }
 
@@ -207,7 +211,12 @@ pub async fn left(
     State(chat): State<Chat>,
     State(io): State<SocketIo>,
     Extension(user): Extension<User>,
+    reason: DisconnectReason,
 ) {
+    // Everybody is disconnected, and comes back to the next server: nobody has left.
+    if reason == DisconnectReason::ServerShuttingDown {
+        return;
+    }
     let mut rooms = chat.lock();
     for room in rooms.rooms_of(socket.id()) {
         depart(&socket, &mut rooms, &io, &room);

@@ -38,7 +38,7 @@ pub async fn post_message(
         .map_err(bad)?;
     io.to(room).emit("message", &message);
     if !known {
-        io.emit("rooms", rooms.list());
+        io.emit("room", rooms.listed(room));
     }
     Ok((
         StatusCode::ACCEPTED,

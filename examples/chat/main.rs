@@ -86,8 +86,15 @@ async fn main() -> std::io::Result<()> {
     let port = listener.local_addr()?.port();
     println!("listening on {port}");
     println!("open http://127.0.0.1:{port} in two windows");
+    let stop = {
+        let io = io.clone();
+        async move {
+            told_to_stop().await;
+            io.emit("restarting", ()); // before the first connection is closed
+        }
+    };
     axum::serve(listener, app)
-        .with_graceful_shutdown(io.graceful(told_to_stop()))
+        .with_graceful_shutdown(io.graceful(stop))
         .await?;
     io.closed().await;
     Ok(())

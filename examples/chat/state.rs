@@ -1,6 +1,6 @@
 //! What the chat knows, shared by events and HTTP routes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,6 +35,8 @@ pub struct Rooms {
 struct Room {
     history: VecDeque<Message>,
     sockets: HashMap<Sid, String>,
+    /// How many sockets have each nickname. In lower case first, for the order.
+    nicks: BTreeMap<(String, String), usize>,
 }
 
 /// Who has a nickname: several sockets, if they have the same key.
@@ -61,6 +63,9 @@ pub struct Message {
 pub struct Listed {
     name: String,
     online: usize,
+    /// It is not listed any more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    gone: bool,
 }
 
 /// A text, trimmed, of 1 to `max` characters and without control characters.
@@ -108,17 +113,19 @@ impl Rooms {
     }
 
     pub fn list(&self) -> Vec<Listed> {
-        let lobby = (!self.rooms.contains_key(LOBBY)).then(|| Listed {
-            name: LOBBY.to_owned(),
-            online: 0,
-        });
-        let rooms = self.rooms.iter().map(|(name, room)| Listed {
-            name: name.clone(),
-            online: room.online().len(),
-        });
-        let mut list: Vec<_> = rooms.chain(lobby).collect();
-        list.sort_by(|one, other| one.name.cmp(&other.name));
-        list
+        let lobby = (!self.rooms.contains_key(LOBBY)).then_some(LOBBY);
+        let mut names: Vec<_> = self.rooms.keys().map(String::as_str).chain(lobby).collect();
+        names.sort_unstable();
+        names.into_iter().map(|name| self.listed(name)).collect()
+    }
+
+    /// One entry of the list, as it is now.
+    pub fn listed(&self, name: &str) -> Listed {
+        Listed {
+            name: name.to_owned(),
+            online: self.rooms.get(name).map_or(0, |room| room.nicks.len()),
+            gone: !self.exists(name),
+        }
     }
 
     pub fn exists(&self, room: &str) -> bool {
@@ -132,24 +139,31 @@ impl Rooms {
         Ok(self.rooms.entry(room.to_owned()).or_default())
     }
 
-    /// Returns whether the room's nicknames have changed.
+    /// Returns whether the nickname is new in the room.
     pub fn enter(&mut self, room: &str, socket: Sid, nick: &str) -> Result<bool, &'static str> {
         let room = self.open(room)?;
-        let before = room.online();
-        room.sockets.insert(socket, nick.to_owned());
-        Ok(room.online() != before)
+        if room.sockets.insert(socket, nick.to_owned()).is_some() {
+            return Ok(false);
+        }
+        let sockets = room.nicks.entry(entry(nick)).or_default();
+        *sockets += 1;
+        Ok(*sockets == 1)
     }
 
-    /// Returns whether it was in.
-    pub fn depart(&mut self, name: &str, socket: Sid) -> bool {
-        let Some(room) = self.rooms.get_mut(name) else {
-            return false;
-        };
-        let was_in = room.sockets.remove(&socket).is_some();
+    /// Returns the nickname if no other socket in the room has it.
+    pub fn depart(&mut self, name: &str, socket: Sid) -> Option<String> {
+        let room = self.rooms.get_mut(name)?;
+        let nick = room.sockets.remove(&socket)?;
+        let sockets = room.nicks.get_mut(&entry(&nick))?;
+        *sockets -= 1;
+        let last = *sockets == 0;
+        if last {
+            room.nicks.remove(&entry(&nick));
+        }
         if room.sockets.is_empty() && room.history.is_empty() {
             self.rooms.remove(name);
         }
-        was_in
+        last.then_some(nick)
     }
 
     pub fn is_in(&self, room: &str, socket: Sid) -> bool {
@@ -166,8 +180,11 @@ impl Rooms {
         rooms.map(|(name, _)| name.clone()).collect()
     }
 
+    /// Nicknames, each once, sorted without regard to case.
     pub fn online(&self, room: &str) -> Vec<String> {
-        self.rooms.get(room).map(Room::online).unwrap_or_default()
+        let nicks = self.rooms.get(room).into_iter();
+        let nicks = nicks.flat_map(|room| room.nicks.keys());
+        nicks.map(|(_, nick)| nick.clone()).collect()
     }
 
     pub fn history(&self, room: &str) -> Vec<Message> {
@@ -224,14 +241,6 @@ impl Rooms {
     }
 }
 
-impl Room {
-    /// Nicknames, each once, sorted without regard to case.
-    fn online(&self) -> Vec<String> {
-        let nicks: BTreeSet<_> = self
-            .sockets
-            .values()
-            .map(|nick| (nick.to_lowercase(), nick))
-            .collect();
-        nicks.into_iter().map(|(_, nick)| nick.clone()).collect()
-    }
+fn entry(nick: &str) -> (String, String) {
+    (nick.to_lowercase(), nick.to_owned())
 }

@@ -5,8 +5,10 @@
 //            leave room                     -> { room }
 //            message { room, text, ref }    -> { id, at } | { error }          ref makes sending again harmless
 //            typing { room, typing }
-//   hears    message { id, room, from, text, at, ref?, via? }
-//            typing { room, from, typing }, presence { room, online: [nick] }, rooms [{ name, online }]
+//   receives message { id, room, from, text, at, ref?, via? }, typing { room, from, typing }
+//            presence { room, joined: nick } or { room, left: nick }: changes to the list in the answer to join
+//            rooms [{ name, online }], once; room { name, online, gone? }: changes to it, for rooms we are not in
+//            restarting: the server shuts down, and everybody reconnects
 //   HTTP     POST rooms/{room}/messages { from, text }
 //
 // What others wrote reaches the document only as text (textContent), never as markup.
@@ -70,11 +72,12 @@ let nick = lasting.get("nick");
 let socket;
 let attempt = 0; // of reconnecting
 let refused; // why there will be no connection, for people to read
+let restarting = false; // the server has announced that it shuts down
 let sequence = 0;
 
 /** name -> a room that this page takes part in. */
 const rooms = new Map();
-let listed = []; // every room that the server knows
+const listed = new Map(); // name -> number of people, for every room that the server knows
 let current;
 
 const newRoom = (name) => ({
@@ -99,6 +102,7 @@ function makeSocket(io) {
   socket.on("connect", () => {
     attempt = 0;
     refused = undefined;
+    restarting = false;
     closeNickDialog();
     rooms.forEach(join);
     showConnection();
@@ -132,16 +136,48 @@ function makeSocket(io) {
 
   socket.on("message", hear);
   socket.on("typing", hearTyping);
-  socket.on("presence", ({ room: name, online }) => {
+  socket.on("presence", ({ room: name, joined, left }) => {
     const room = rooms.get(name);
-    if (!room) return;
-    room.online = online;
-    if (room === current) showPeople();
+    if (!room?.joined) return; // the answer to join has them all
+    if (left !== undefined) room.online = room.online.filter((nick) => nick !== left);
+    if (joined !== undefined) insert(room.online, joined);
+    if (room === current) soon(showPeople);
+    soon(showRooms);
   });
   socket.on("rooms", (list) => {
-    listed = list;
+    listed.clear();
+    list.forEach(({ name, online }) => listed.set(name, online));
     showRooms();
   });
+  socket.on("room", ({ name, online, gone }) => {
+    if (gone) listed.delete(name);
+    else listed.set(name, online);
+    soon(showRooms);
+  });
+  socket.on("restarting", () => {
+    restarting = true;
+    showConnection();
+  });
+}
+
+/** Puts a nickname where the server would: sorted without regard to case. */
+function insert(online, name) {
+  const before = (a, b) => a.toLowerCase() < b.toLowerCase() || (a.toLowerCase() === b.toLowerCase() && a < b);
+  if (online.includes(name)) return;
+  const at = online.findIndex((other) => before(name, other));
+  online.splice(at < 0 ? online.length : at, 0, name);
+}
+
+/** Draws at most once for each frame, however much changes: hundreds may join at once. */
+const drawn = new Set();
+function soon(draw) {
+  if (drawn.has(draw)) return;
+  drawn.add(draw);
+  const now = () => {
+    if (drawn.delete(draw)) draw();
+  };
+  requestAnimationFrame(now);
+  setTimeout(now, 250); // a hidden page has no frames
 }
 
 function reconnectNow() {
@@ -366,9 +402,9 @@ const JUMBO = /^(?:\p{Extended_Pictographic}(?:\ufe0f|\p{Emoji_Modifier}|\u200d\
 
 function draw(item) {
   const stamp = el("span", { className: "stamp" });
-  const bubble = el("div", { className: "bubble" }, el("span", { className: "text" }, ...linked(item.text)), stamp);
+  const bubble = el("div", { className: "bubble" }, el("span", { className: "text", dir: "auto" }, ...linked(item.text)), stamp);
   bubble.classList.toggle("jumbo", JUMBO.test(item.text));
-  const meta = el("div", { className: "meta" }, item.from, item.via && el("span", { className: "tag", textContent: item.via.toUpperCase() }));
+  const meta = el("div", { className: "meta" }, el("bdi", { textContent: item.from }), item.via && el("span", { className: "tag", textContent: item.via.toUpperCase() }));
   const body = el("div", { className: "body" }, meta, bubble);
   const node = el("li", { className: "msg" }, avatar(item.from), body);
   node.classList.toggle("mine", item.mine);
@@ -478,21 +514,22 @@ function showJump() {
 function showConnection() {
   const failing = socket && !connected() && attempt > 0;
   const offline = refused !== undefined || (socket && !connected() && !socket.active && nick !== undefined && !$("nick-dialog").open);
-  const state = connected() ? "online" : offline ? "offline" : failing || current?.loaded ? "reconnecting" : "connecting";
+  const state = connected() && restarting ? "reconnecting" : connected() ? "online" : offline ? "offline" : failing || current?.loaded ? "reconnecting" : "connecting";
   const transport = socket?.io.engine?.transport?.name === "websocket" ? "WebSocket" : "polling";
-  const words = { online: transport, offline: "Offline", reconnecting: "Reconnecting…", connecting: "Connecting…" };
+  const words = { online: transport, offline: "Offline", reconnecting: restarting ? "Restarting…" : "Reconnecting…", connecting: "Connecting…" };
   const title = { online: `Connected via ${transport}`, offline: "Not connected", reconnecting: `Attempt ${attempt || 1}`, connecting: "Connecting" };
   if ($("badge").dataset.state !== state) $("badge").dataset.state = state;
   if ($("badge-text").textContent !== words[state]) $("badge-text").textContent = words[state];
   $("badge").title = title[state];
   const banner = {
-    reconnecting: navigator.onLine ? "Connection lost. What you write is sent later." : "This device is offline. What you write is sent later.",
+    reconnecting: restarting ? "The server is restarting. What you write is sent later." : navigator.onLine ? "Connection lost. What you write is sent later." : "This device is offline. What you write is sent later.",
     offline: refused ?? "The server closed the connection.",
   }[state];
   $("banner").hidden = !banner;
   $("banner").dataset.state = state;
   if (banner && $("banner-text").textContent !== banner) $("banner-text").textContent = banner;
-  $("people-panel").classList.toggle("away", state !== "online" && state !== "connecting");
+  // What is known of others is old now.
+  document.body.classList.toggle("away", state !== "online" && state !== "connecting");
   if (refused) $("empty").hidden = true;
   showRoom();
 }
@@ -514,7 +551,7 @@ function showPeople() {
   const names = [...me, ...current.online.filter((name) => name !== nick)];
   $("people").replaceChildren(
     ...names.map((name) =>
-      el("li", {}, avatar(name), el("span", { className: "name", textContent: name }), name === nick ? el("span", { className: "note", textContent: "you" }) : null),
+      el("li", {}, avatar(name), el("span", { className: "name", dir: "auto", textContent: name }), name === nick ? el("span", { className: "note", textContent: "you" }) : null),
     ),
   );
   $("people-count").textContent = $("people-total").textContent = String(names.length);
@@ -522,11 +559,10 @@ function showPeople() {
 }
 
 function showRooms() {
-  const here = new Map(listed.map(({ name, online }) => [name, online]));
   const focused = document.activeElement?.closest?.(".rooms li")?.dataset.room;
   const entry = (name, room) => {
-    const count = here.get(name) ?? 0;
-    const go = el("button", { type: "button", className: "go" }, el("span", { className: "hash", ariaHidden: "true", textContent: "#" }), el("span", { className: "name", textContent: name }));
+    const count = room?.loaded ? room.online.length : (listed.get(name) ?? 0);
+    const go = el("button", { type: "button", className: "go" }, el("span", { className: "hash", ariaHidden: "true", textContent: "#" }), el("span", { className: "name", dir: "auto", textContent: name }));
     if (room?.unread) go.append(el("span", { className: "pill", textContent: room.unread > 99 ? "99+" : room.unread }), el("span", { className: "hidden", textContent: " unread" }));
     else go.append(el("span", { className: "here" }, String(count), el("span", { className: "hidden", textContent: " online" })));
     go.classList.toggle("unread", Boolean(room?.unread));
@@ -545,8 +581,8 @@ function showRooms() {
     return line;
   };
   $("joined").replaceChildren(...[...rooms.values()].map((room) => entry(room.name, room)));
-  const others = listed.filter(({ name }) => !rooms.has(name));
-  $("others").replaceChildren(...others.map(({ name }) => entry(name)));
+  const others = [...listed.keys()].filter((name) => !rooms.has(name)).sort((a, b) => (a < b ? -1 : 1));
+  $("others").replaceChildren(...others.map((name) => entry(name)));
   $("others-label").hidden = others.length === 0;
   if (focused) [...document.querySelectorAll(".rooms li")].find((line) => line.dataset.room === focused)?.querySelector(".go").focus();
 

@@ -31,6 +31,10 @@ const roomNamed = (room) => {
 };
 const online = ({ sockets }) =>
   [...new Set(sockets.values())].sort((a, b) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1));
+const listed = (room) => {
+  const state = rooms.get(room);
+  return { name: room, online: state ? online(state).length : 0, ...(state ? {} : { gone: true }) };
+};
 const list = () =>
   [...rooms]
     .map(([room, state]) => ({ name: room, online: online(state).length }))
@@ -67,7 +71,7 @@ const http = createServer(async (req, res) => {
     const message = post(room, author, text, { via: "http" });
     if (message.error) return json(400, message);
     io.to(room).emit("message", message);
-    if (!known) io.emit("rooms", list());
+    if (!known) io.emit("room", listed(room));
     json(202, { id: message.id, at: message.at });
   } catch (error) {
     json(400, { error: error.message });
@@ -100,21 +104,23 @@ io.on("connection", (socket) => {
   const depart = (room) => {
     const state = rooms.get(room);
     if (!state?.sockets.delete(socket.id)) return;
-    io.to(room).emit("presence", { room, online: online(state) });
     if (room !== LOBBY && state.sockets.size === 0 && state.history.length === 0) rooms.delete(room);
-    io.emit("rooms", list());
+    if (online(state).includes(nick)) return;
+    io.to(room).emit("presence", { room, left: nick });
+    io.except(room).emit("room", listed(room));
   };
 
   socket.on("join", (wanted, ack = () => {}) => {
     const room = name(wanted, 32);
     if (!room) return ack({ error: "A room's name has 1 to 32 characters." });
     const state = roomNamed(room);
-    const before = online(state).join("\n");
-    const joined = state.sockets.has(socket.id);
+    const known = online(state).includes(nick);
     state.sockets.set(socket.id, nick);
     socket.join(room);
-    if (online(state).join("\n") !== before) socket.to(room).emit("presence", { room, online: online(state) });
-    if (!joined) io.emit("rooms", list());
+    if (!known) {
+      socket.to(room).emit("presence", { room, joined: nick });
+      io.except(room).emit("room", listed(room));
+    }
     ack({ room, history: state.history, online: online(state) });
   });
   socket.on("leave", (room, ack = () => {}) => {
@@ -137,7 +143,8 @@ io.on("connection", (socket) => {
     const { room, typing } = notice ?? {};
     if (socket.rooms.has(room)) socket.to(room).emit("typing", { room, from: nick, typing: typing === true });
   });
-  socket.on("disconnect", () => {
+  socket.on("disconnect", (reason) => {
+    if (reason === "server shutting down") return;
     for (const [room, state] of rooms) if (state.sockets.has(socket.id)) depart(room);
     holder.sockets -= 1;
     if (holder.sockets === 0) nicks.delete(id);
@@ -145,4 +152,4 @@ io.on("connection", (socket) => {
 });
 
 http.listen(Number(process.env.PORT ?? 3000), "127.0.0.1", () => console.log(`listening on ${http.address().port}`));
-process.on("SIGTERM", () => io.close(() => process.exit(0)));
+process.on("SIGTERM", () => io.emit("restarting") && io.close(() => process.exit(0)));

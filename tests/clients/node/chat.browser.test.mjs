@@ -5,7 +5,8 @@ import { existsSync, mkdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { after, before, describe, test as run } from "node:test";
 import { chromium } from "playwright-core";
-import { Server, root } from "./support.mjs";
+import { io } from "socket.io-client";
+import { Server, collect, next, root } from "./support.mjs";
 
 const artifacts = join(process.env.CARGO_TARGET_DIR || join(root, "target"), "artifacts");
 
@@ -187,6 +188,15 @@ describe("the chat in a browser", { timeout: 240_000 }, () => {
     await say(laptop, "Cake at four, in the kitchen.");
     await delivered(laptop, "Cake at four");
 
+    // The row of the room is as wide as what stands below it.
+    const right = (selector) => laptop.locator(selector).evaluate((node) => node.getBoundingClientRect().right);
+    assert.equal(await right("#joined [aria-current=true]"), await right("#join-form button"));
+    assert.equal(await right("#joined li:first-child .go"), await right("#join-form button"));
+    await laptop.mouse.move(600, 400);
+    await shoot(laptop, "laptop-two-rooms");
+    await laptop.locator("#joined li", { hasText: "release party" }).hover();
+    await shoot(laptop, "laptop-two-rooms-hover");
+
     await phone.locator("#open-rooms").click();
     await phone.locator("#others").getByText("release party").click();
     await seen(phone, "Cake at four");
@@ -259,6 +269,10 @@ describe("the chat in a browser", { timeout: 240_000 }, () => {
     await server.kill();
     for (const page of [phone, laptop]) await state(page, "reconnecting");
     await phone.getByText("Connection lost.").waitFor();
+    for (const count of ["#joined .here", "#people-total"]) {
+      const opacity = await laptop.locator(count).first().evaluate((node) => getComputedStyle(node).opacity);
+      assert.ok(Number(opacity) < 0.6, `${count} is dimmed while the connection is lost`);
+    }
     await say(laptop, "Written while the server was away.");
     await laptop.locator(".msg[data-state=waiting]", { hasText: "while the server was away" }).waitFor();
     await phone.getByLabel("Message", { exact: true }).pressSequentially(" survive");
@@ -282,6 +296,92 @@ describe("the chat in a browser", { timeout: 240_000 }, () => {
     await once(laptop, "a draft that must survive");
     await phone.reload();
     await seen(phone, "while the server was away");
+  });
+
+  test("a restart is announced, and nobody seems to leave one by one", async () => {
+    // Enough that the server closes them one after another, while others still watch.
+    const guests = [];
+    for (let i = 0; i < 20; i++) {
+      const guest = io(server.url, { auth: { nick: `Guest ${i}` }, forceNew: true, reconnection: false, transports: ["websocket"] });
+      guests.push(guest);
+      await next(guest, "connect");
+      await guest.emitWithAck("join", "lobby");
+    }
+    await laptop.locator("#people-total", { hasText: "22" }).waitFor();
+    const seenByGuests = guests.map((guest) => collect(guest, "presence"));
+    await laptop.evaluate(() => {
+      window.fewest = Infinity;
+      new MutationObserver(() => (window.fewest = Math.min(window.fewest, Number(document.querySelector("#people-total").textContent)))).observe(document.querySelector("#people"), { childList: true });
+    });
+    await server.stop();
+    for (const page of [phone, laptop]) {
+      await page.getByText("The server is restarting.").waitFor();
+      await state(page, "reconnecting");
+    }
+    assert.ok((await laptop.evaluate(() => window.fewest)) >= 22, "the list of people stays");
+    assert.deepEqual(seenByGuests.flat(), []);
+    await shoot(phone, "phone-restarting");
+    await shoot(laptop, "laptop-restarting");
+    guests.forEach((guest) => guest.close());
+    await server.start();
+    for (const page of [phone, laptop]) await state(page, "online");
+    await laptop.locator("#people-total", { hasText: /^2$/ }).waitFor();
+  });
+
+  test("a change is sent, not the list", async () => {
+    const join = async (nick, room) => {
+      const guest = io(server.url, { auth: { nick }, forceNew: true, transports: ["websocket"] });
+      const got = { list: next(guest, "rooms"), presence: collect(guest, "presence"), room: collect(guest, "room") };
+      await next(guest, "connect");
+      return { guest, ...got, answer: await guest.emitWithAck("join", room) };
+    };
+    const ann = await join("ann", "quiet corner");
+    assert.deepEqual(ann.answer.online, ["ann"]);
+    const Bob = await join("Bob", "quiet corner");
+    assert.deepEqual(Bob.answer.online, ["ann", "Bob"]);
+    const elsewhere = await join("carl", "another corner");
+    assert.deepEqual((await ann.presence.until(1))[0], { room: "quiet corner", joined: "Bob" });
+    assert.deepEqual((await ann.room.until(1))[0], { name: "another corner", online: 1 });
+
+    Bob.guest.close();
+    assert.deepEqual((await ann.presence.until(2))[1], { room: "quiet corner", left: "Bob" });
+    assert.deepEqual((await elsewhere.room.until(1))[0], { name: "quiet corner", online: 1 });
+    ann.guest.close();
+    assert.deepEqual((await elsewhere.room.until(2))[1], { name: "quiet corner", online: 0, gone: true });
+    elsewhere.guest.close();
+    await laptop.locator("#others", { hasText: "corner" }).waitFor({ state: "hidden" });
+  });
+
+  test("long names and text from right to left", async () => {
+    const name = "Wolfeschlegelsteinhausen"; // 24 characters
+    const guests = [];
+    for (const nick of [name, "نجيب محفوظ"]) {
+      const guest = io(server.url, { auth: { nick }, forceNew: true, transports: ["websocket"] });
+      guests.push(guest);
+      await next(guest, "connect");
+      await guest.emitWithAck("join", "lobby");
+    }
+    const room = "الغرفة الهادئة للقراءة والكتابة";
+    await guests[1].emitWithAck("join", room);
+    await guests[1].emitWithAck("message", { room: "lobby", text: "مرحبا بالجميع! هل قرأتم Engine.IO v4؟" });
+    await guests[0].emitWithAck("message", { room: "lobby", text: `A word without an end: ${"Donaudampfschifffahrt".repeat(6)}` });
+    for (const page of [phone, laptop]) await seen(page, "A word without an end");
+    const text = bubbles(laptop, "مرحبا").locator(".text");
+    assert.equal(await text.evaluate((node) => getComputedStyle(node).direction), "rtl");
+    await say(laptop, "שלום לכולם, מה שלומכם?");
+    await delivered(laptop, "שלום");
+    await laptop.locator("#others").getByText(room).click();
+    await laptop.getByRole("heading", { name: room }).waitFor();
+    await shoot(laptop, "laptop-long-room");
+    await laptop.locator("#joined").getByText("lobby", { exact: true }).click();
+    await shoot(laptop, "laptop-names");
+    await shoot(phone, "phone-names");
+    for (const page of [phone, laptop]) {
+      const { wide, width } = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth, width: innerWidth }));
+      assert.ok(wide <= width, "nothing sticks out");
+    }
+    await laptop.locator("#joined li", { hasText: room }).locator(".out").click({ force: true });
+    guests.forEach((guest) => guest.close());
   });
 
   test("who reads further up is left there, and told what is new", async () => {
