@@ -29,18 +29,12 @@ impl Package {
         let page = page.path.file_stem().unwrap().to_string_lossy();
         let name = format!("{page}_line_{}", block.line);
         let name = name.replace('-', "_").to_lowercase();
+        self.has_tests |= block.code.contains("#[cfg(test)]");
         if block.code.contains("fn main()") {
             self.files
                 .push((format!("bin/{name}.rs"), block.code.clone()));
         } else {
-            // What is pasted is often private, and not called yet.
-            let test = if block.code.contains("#[tokio::test") {
-                self.has_tests = true;
-                "#[cfg(test)]\n"
-            } else {
-                ""
-            };
-            writeln!(self.library, "{test}mod {name};").unwrap();
+            writeln!(self.library, "mod {name};").unwrap();
             self.files.push((format!("{name}.rs"), block.code.clone()));
         }
     }
@@ -88,7 +82,8 @@ fn root_of_packages() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("documents")
 }
 
-/// A new package's manifest, with the page's dependencies as they are shown.
+/// A new package's manifest, with the page's dependencies as they are shown. What is pasted may not be called yet, so dead
+/// code is no warning.
 fn manifest(dependencies: &str) -> String {
     format!(
         "[package]\nname = \"pasted\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n\
