@@ -37,7 +37,7 @@ async fn each_code_has_its_cause() {
     let upgrade = &format!("{host}{WEBSOCKET}");
     let path = "/socket.io/?EIO=4&transport";
     let cases = [
-        (format!("GET /socket.io/ HTTP/1.1"), host, 0),
+        ("GET /socket.io/ HTTP/1.1".to_owned(), host, 0),
         (format!("GET {path}=flash HTTP/1.1"), host, 0),
         (
             format!("GET {path}=polling&sid=AAAAAAAAAAAAAAAAAAAA HTTP/1.1"),
