@@ -100,7 +100,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
 
     /// How many handlers of one socket may be under way, in namespaces that do not say so themselves. Default: 64.
     ///
-    /// See [`Namespace::max_pending`].
+    /// See [`Namespace::max_pending`](crate::Namespace::max_pending).
     pub fn max_pending(mut self, handlers: usize) -> Self {
         self.options.max_pending = handlers.max(1);
         self
