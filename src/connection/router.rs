@@ -39,6 +39,8 @@ pub(crate) struct Router<T> {
     backlog: Backlog,
     /// Something waits only because everything is held.
     was_held: bool,
+    /// Events and CONNECTs are dropped.
+    draining: bool,
 }
 
 #[derive(Debug)]
@@ -114,6 +116,7 @@ impl<T: Clone + PartialEq> Router<T> {
             max_namespaces,
             backlog: Backlog::default(),
             was_held: false,
+            draining: false,
         }
     }
 
@@ -128,6 +131,9 @@ impl<T: Clone + PartialEq> Router<T> {
         let Some(packet) = self.assemble(message)? else {
             return Ok(None);
         };
+        if self.draining {
+            return self.feed_draining(packet);
+        }
         let (nsp, request) = match packet {
             Packet::Connect { nsp, auth } => (nsp, Request::Connect(auth)),
             Packet::Event { nsp, id, event } => (nsp, Request::Event(id, event)),
@@ -153,6 +159,23 @@ impl<T: Clone + PartialEq> Router<T> {
             return Ok(None);
         }
         self.go(nsp, request)
+    }
+
+    /// Drops all requests that wait, and from now on every event and CONNECT that arrives. Acknowledgements and DISCONNECTs
+    /// are still routed. Returns how many requests were dropped.
+    pub(crate) fn drain(&mut self) -> usize {
+        self.draining = true;
+        std::mem::take(&mut self.backlog).len()
+    }
+
+    /// The client does not know yet that the server drains the connection, so no packet breaks a rule by its namespace.
+    fn feed_draining(&mut self, packet: Packet) -> Result<Option<Route<T>>, Violation> {
+        match packet {
+            Packet::Ack { nsp, id, args } => Ok(self.ack(&nsp, id, args).unwrap_or_default()),
+            Packet::Disconnect { nsp } => Ok(self.disconnect(&nsp).unwrap_or_default()),
+            Packet::Connect { .. } | Packet::Event { .. } => Ok(None),
+            Packet::ConnectError { .. } => Err(Violation::ConnectError),
+        }
     }
 
     #[inline]

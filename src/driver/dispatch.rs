@@ -35,6 +35,8 @@ pub(super) struct Dispatch {
     asked: u64,
     /// A namespace has been joined at some time.
     pub(super) joined: bool,
+    /// The server is shutting down: no event starts any more.
+    draining: bool,
 }
 
 impl Dispatch {
@@ -52,6 +54,7 @@ impl Dispatch {
             ended: Vec::new(),
             asked: 0,
             joined: false,
+            draining: false,
         }
     }
 
@@ -115,6 +118,42 @@ impl Dispatch {
             self.go_on(cx)?;
         }
         self.go_on(cx)
+    }
+
+    /// Starts no more events, and refuses who has not been admitted yet; handlers that are under way go on.
+    pub(super) fn drain(&mut self, cx: &mut Context<'_>) {
+        if std::mem::replace(&mut self.draining, true) {
+            return;
+        }
+        let dropped = self.router.drain() + self.lanes.drain();
+        if dropped > 0 {
+            tracing::debug!(dropped, "events that waited are not handled: shutting down");
+        }
+        let sockets: Vec<_> = self.router.sockets().cloned().collect();
+        for socket in sockets.iter().filter(|socket| !socket.connected()) {
+            // One that has ended has its disconnect on the way here.
+            if socket.end(DisconnectReason::ServerShuttingDown) {
+                self.finish(socket);
+            }
+        }
+        // What goes wrong now concerns nobody: the connection is closed next.
+        while self.go_on(cx).is_err() {}
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Whether the connection is draining, and nothing is under way that its client may be answered by.
+    pub(super) fn is_drained(&self) -> bool {
+        self.draining
+            && !self.handlers.any_may_answer()
+            && !self.router.sockets().any(Socket::has_open_acks)
+    }
+
+    /// Drops the handlers that are under way. Returns how many there were.
+    pub(super) fn cut_off(&mut self) -> usize {
+        self.handlers.cut_off()
     }
 
     /// Polls the handlers that are left when the connection is over. Ready when there are none.

@@ -91,6 +91,16 @@ impl Lanes {
         self.bytes = sizes.sum();
     }
 
+    /// Drops all events that wait for their turn. Returns how many there were.
+    pub(super) fn drain(&mut self) -> usize {
+        let waiting = std::mem::take(&mut self.waiting);
+        for task in &waiting {
+            task.lane.socket.remove_pending();
+        }
+        self.bytes = 0;
+        waiting.len()
+    }
+
     /// Whether no handler runs in a lane and nothing waits for one.
     pub(super) fn is_idle(&self) -> bool {
         self.busy.is_empty()

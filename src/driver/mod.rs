@@ -3,6 +3,7 @@
 mod admission;
 mod before;
 mod dispatch;
+mod drain;
 mod failures;
 mod inbox;
 mod lanes;

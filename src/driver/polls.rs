@@ -1,6 +1,7 @@
 //! A connection over polling: the GET that waits for packets, the POST that brings some.
 
 use std::task::Context;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -15,11 +16,13 @@ use crate::transport::{Body, collect};
 const BATCH: usize = 128;
 
 /// The requests that are pending.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Polls {
     poll: Option<oneshot::Sender<PollAnswer>>,
     /// The most packets that an answer carries.
     max_packets: Option<usize>,
+    /// When the last poll was answered, or the session opened.
+    pub(super) answered: Instant,
     /// The poll that is pending came when the session was closing.
     late: bool,
     post: Option<Post>,
@@ -33,11 +36,18 @@ struct Post {
 }
 
 impl Polls {
-    pub(super) fn new(max_packets: Option<usize>) -> Self {
+    pub(super) fn new(max_packets: Option<usize>, now: Instant) -> Self {
         Self {
+            poll: None,
             max_packets,
-            ..Self::default()
+            answered: now,
+            late: false,
+            post: None,
         }
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        self.poll.is_some()
     }
 }
 
@@ -155,6 +165,7 @@ impl Connection {
         }
         let collected = collect(outbox, owed, self.client.revision, self.polls.max_packets);
         self.owed = None;
+        self.polls.answered = self.now;
         self.count_sent(collected.written);
         let outbox = &self.client.outbox;
         let (body, written) = collected.send(outbox);
@@ -183,6 +194,7 @@ impl Connection {
     pub(super) fn answer_poll(&mut self, controls: &[Control]) {
         if let Some(poll) = self.polls.poll.take() {
             let _ = poll.send(PollAnswer::Payload(self.controls(controls)));
+            self.polls.answered = self.now;
             self.client.outbox.stall(true);
         }
     }

@@ -214,6 +214,22 @@ impl Handlers {
         self.pending.as_ref().map_or(0, FuturesUnordered::len)
     }
 
+    /// Whether any handler of an event or of a new socket is under way: one that may still answer its client.
+    pub(super) fn any_may_answer(&self) -> bool {
+        self.pending.iter().flatten().any(|running| {
+            matches!(
+                running.work.future,
+                Pending::Event { .. } | Pending::Connect(_)
+            )
+        })
+    }
+
+    /// Drops all handlers that are under way. Returns how many there were.
+    pub(super) fn cut_off(&mut self) -> usize {
+        let pending = self.pending.take();
+        pending.map_or(0, |pending| pending.len())
+    }
+
     /// The next handler that has ended.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Socket, Finished)>> {
         let Some(pending) = &mut self.pending else {

@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -14,7 +16,7 @@ use super::inbox::{Inbound, Inbox, Refused};
 use super::quota::{Quota, TurnedAway};
 use super::timers::now;
 use crate::adapter::BoxFuture;
-use crate::engine::{DisconnectReason, Transport};
+use crate::engine::Transport;
 use crate::hub::{Client, Connections};
 use crate::protocol::Sid;
 use crate::sync::Lock;
@@ -75,13 +77,31 @@ struct Shared {
     quota: Quota,
     /// Only we add to it, so its hasher need not withstand chosen keys.
     entries: Lock<FxHashMap<Sid, Arc<Entry>>>,
-    /// Until when a shutdown waits; none is under way while it is not set.
-    shut: OnceLock<Instant>,
+    /// Of a shutdown that has begun.
+    shut: OnceLock<Shutdown>,
+    /// Connections that a shutdown has not waited for any longer.
+    cut_off: AtomicUsize,
+    /// The end of the shutdown has been logged.
+    reported: AtomicBool,
     /// Connections whose handshake, task or handlers are still running.
     running: AtomicUsize,
     /// A shutdown has begun, or the last connection is done.
     changed: Notify,
 }
+
+/// A shutdown that has begun.
+#[derive(Clone, Copy, Debug)]
+struct Shutdown {
+    begun: Instant,
+    /// When handlers that are still under way are dropped.
+    limit: Instant,
+    /// How many connections were running when it began.
+    connections: usize,
+}
+
+/// What a connection that is closed may take for its closing handshake during a shutdown, and what is left of one that was
+/// cut off may take after the limit.
+const SOON: Duration = Duration::from_millis(500);
 
 /// Counts a connection as running while it lives, from its handshake on.
 #[derive(Debug)]
@@ -90,6 +110,7 @@ pub(crate) struct Guard {
     sid: Sid,
     address: Option<IpAddr>,
     left: AtomicBool,
+    cut_off: AtomicBool,
 }
 
 impl Sessions {
@@ -99,6 +120,8 @@ impl Sessions {
             quota: Quota::new(max, max_of_address),
             entries: Lock::default(),
             shut: OnceLock::new(),
+            cut_off: AtomicUsize::new(0),
+            reported: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             changed: Notify::new(),
         }))
@@ -117,6 +140,7 @@ impl Sessions {
             sid,
             address,
             left: AtomicBool::new(false),
+            cut_off: AtomicBool::new(false),
         };
         agree();
         if self.is_open() {
@@ -137,8 +161,35 @@ impl Guard {
         let entries = &self.shared.entries;
         entries.lock().insert(self.sid, Arc::clone(entry));
         // A shutdown that began since the handshake has not seen it, or both tell it, which does no harm.
-        if self.shared.shut.get().is_some() {
-            close(entry);
+        if let Some(shutdown) = self.shared.shut.get() {
+            shutdown.drain(entry);
+        }
+    }
+
+    /// A shutdown does not wait any longer for what this connection has under way.
+    pub(super) fn cut_off(&self) {
+        if !self.cut_off.swap(true, Ordering::AcqRel) {
+            self.shared.cut_off.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits for `work`, during a shutdown not for long.
+    pub(super) async fn or_soon(&self, work: impl Future) {
+        let soon = async {
+            self.shared.begun().await;
+            tokio::time::sleep(SOON).await;
+        };
+        select(pin!(work), pin!(soon)).await;
+    }
+
+    /// Waits for `work`, which is cut off soon after the limit of a shutdown.
+    pub(super) async fn or_cut_off(&self, work: impl Future) {
+        let limit = async {
+            let shutdown = self.shared.begun().await;
+            tokio::time::sleep_until(shutdown.limit + SOON).await;
+        };
+        if let Either::Right(_) = select(pin!(work), pin!(limit)).await {
+            self.cut_off();
         }
     }
 
@@ -157,6 +208,10 @@ impl Drop for Guard {
     fn drop(&mut self) {
         self.leave();
         if self.shared.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            agree();
+            if let Some(shutdown) = self.shared.shut.get() {
+                self.shared.report(shutdown);
+            }
             self.shared.changed.notify_waiters();
         }
     }
@@ -169,18 +224,19 @@ fn agree() {
     fence(Ordering::SeqCst);
 }
 
-fn close(entry: &Entry) {
-    entry.client.close(DisconnectReason::ServerShuttingDown);
+impl Shutdown {
+    fn drain(&self, entry: &Entry) {
+        entry.client.drain(self.limit.into_std());
+    }
 }
 
 impl Connections for Sessions {
     fn shut_down(&self, window: Duration, limit: Duration) {
         let window = window.min(limit);
-        self.0.shut.get_or_init(|| Instant::now() + limit);
-        self.0.changed.notify_waiters();
+        let shutdown = self.0.shut(window, limit);
         let entries: Vec<_> = self.0.entries.lock().values().cloned().collect();
         if window.is_zero() || entries.len() < 2 {
-            entries.iter().for_each(|entry| close(entry));
+            entries.iter().for_each(|entry| shutdown.drain(entry));
             return;
         }
         // The table's order is random, so the neighbours of one moment have nothing in common.
@@ -188,7 +244,7 @@ impl Connections for Sessions {
         let mut next = Instant::now();
         tokio::spawn(async move {
             for entry in entries {
-                close(&entry);
+                shutdown.drain(&entry);
                 next += pause;
                 tokio::time::sleep_until(next).await;
             }
@@ -206,26 +262,89 @@ impl Connections for Sessions {
     fn closed(&self) -> BoxFuture<()> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
-            shared.until(|| shared.shut.get().is_some()).await;
-            let limit = shared.shut.get().copied().unwrap_or_else(Instant::now);
+            let shutdown = shared.begun().await;
             agree();
-            let done = shared.until(|| shared.running.load(Ordering::Acquire) == 0);
-            if tokio::time::timeout_at(limit, done).await.is_err() {
-                let connections = shared.running.load(Ordering::Relaxed);
-                tracing::warn!(connections, "not all connections were done in time");
+            let done = shared.until(|| (shared.running.load(Ordering::Acquire) == 0).then_some(()));
+            // A handler that blocks its thread cannot be dropped.
+            if tokio::time::timeout_at(shutdown.limit + 2 * SOON, done)
+                .await
+                .is_err()
+            {
+                let running = shared.running.load(Ordering::Relaxed);
+                shared.cut_off.fetch_add(running, Ordering::Relaxed);
             }
+            shared.report(&shutdown);
         })
     }
 }
 
 impl Shared {
-    async fn until(&self, condition: impl Fn() -> bool) {
+    /// A shutdown begins, unless one has.
+    fn shut(&self, window: Duration, limit: Duration) -> Shutdown {
+        let mut first = false;
+        let shutdown = *self.shut.get_or_init(|| {
+            first = true;
+            let begun = Instant::now();
+            Shutdown {
+                begun,
+                limit: begun + limit,
+                connections: self.running.load(Ordering::Relaxed),
+            }
+        });
+        if first {
+            let connections = shutdown.connections;
+            tracing::info!(
+                connections,
+                ?window,
+                ?limit,
+                "shutting down: draining connections"
+            );
+            agree();
+            if self.running.load(Ordering::Acquire) == 0 {
+                self.report(&shutdown);
+            }
+            self.changed.notify_waiters();
+        }
+        shutdown
+    }
+
+    /// Logs the end of a shutdown, once.
+    fn report(&self, shutdown: &Shutdown) {
+        if self.reported.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let cut_off = self.cut_off.load(Ordering::Relaxed);
+        let closed = shutdown.connections.saturating_sub(cut_off);
+        let took = shutdown.begun.elapsed();
+        if cut_off == 0 {
+            tracing::info!(
+                closed,
+                cut_off,
+                ?took,
+                "shut down: all connections are closed"
+            );
+        } else {
+            tracing::warn!(
+                closed,
+                cut_off,
+                ?took,
+                "shut down: connections were cut off; see drain_limit"
+            );
+        }
+    }
+
+    /// Resolves when a shutdown begins.
+    async fn begun(&self) -> Shutdown {
+        self.until(|| self.shut.get().copied()).await
+    }
+
+    async fn until<T>(&self, condition: impl Fn() -> Option<T>) -> T {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if condition() {
-                return;
+            if let Some(found) = condition() {
+                return found;
             }
             changed.await;
         }

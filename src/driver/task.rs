@@ -52,7 +52,7 @@ fn over_limit(violation: &Violation) -> Option<OverLimit> {
 pub(crate) struct Connection {
     pub(super) client: Arc<Client>,
     pub(super) presence: Presence,
-    guard: Guard,
+    pub(super) guard: Guard,
     pub(super) session: Session,
     pub(super) dispatch: Dispatch,
     pub(super) polls: Polls,
@@ -68,6 +68,8 @@ pub(crate) struct Connection {
     late_turns: u8,
     slowness: Slowness,
     pub(super) message_timeout: Duration,
+    /// Since when the connection has been draining; then, since when its handlers have finished.
+    pub(super) drained_from: Option<Instant>,
 }
 
 /// That the connection is open, as the counters and its requests see it.
@@ -143,7 +145,7 @@ impl Connection {
             client,
             presence,
             guard,
-            polls: Polls::new(max_packets),
+            polls: Polls::new(max_packets, now),
             sockets: Sockets::new(socket),
             owed: None,
             timers: Timers::new(at, now + config.connect_timeout),
@@ -152,6 +154,7 @@ impl Connection {
             late_turns: 0,
             slowness: Slowness::new(config.slow_client_timeout, config.stall_timeout()),
             message_timeout: config.message_timeout(),
+            drained_from: None,
         })
     }
 
@@ -182,9 +185,11 @@ impl Connection {
         drop(presence);
         client.close_commands();
         async move {
-            let farewell = tokio::time::timeout(CLOSE_HANDSHAKE, sockets.farewell());
+            let farewell = guard.or_soon(tokio::time::timeout(CLOSE_HANDSHAKE, sockets.farewell()));
             let handlers = std::future::poll_fn(|cx| dispatch.poll_end(cx));
-            let _ = futures_util::future::join(farewell, handlers).await;
+            let handlers = guard.or_cut_off(handlers);
+            futures_util::future::join(farewell, handlers).await;
+            drop(dispatch);
             drop(guard);
         }
     }
@@ -205,6 +210,7 @@ impl Connection {
             let mut again = self.take_post(cx);
             again |= self.read(cx);
             again |= self.read_probe(cx);
+            self.check_drain(cx);
             self.check_time(cx);
             self.write(cx);
             self.run_actions(cx);
@@ -235,6 +241,7 @@ impl Connection {
                         self.violated(&violation, cx);
                     }
                 }
+                Command::Drain(limit) => self.drain(limit, cx),
                 Command::Lost(reason) => self.input(Input::Lost(reason), cx),
                 Command::Close { reason, farewell } => {
                     if self.session.is_open() {
@@ -284,7 +291,7 @@ impl Connection {
     }
 
     /// Its sockets have left at once; the transport ends when what is queued has been written.
-    fn close(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) {
+    pub(super) fn close(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) {
         self.session.handle(Input::Close(reason), self.now);
         self.dispatch.close(reason, cx);
     }
@@ -313,7 +320,7 @@ impl Connection {
         held
     }
 
-    fn write(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn write(&mut self, cx: &mut Context<'_>) {
         if self.session.is_closed() {
             return;
         }
@@ -407,6 +414,7 @@ impl Connection {
         if self.timers.message_by.is_some_and(|by| self.now >= by) {
             self.check_message();
         }
+        self.check_drain_time(cx);
         self.run_actions(cx);
     }
 }

@@ -27,6 +27,10 @@ pub(super) struct Timers {
     pub(super) read_by: Option<Instant>,
     /// Until when a message that has begun must be complete.
     pub(super) message_by: Option<Instant>,
+    /// Until when the handlers of a connection that is draining must have finished.
+    pub(super) drain_by: Option<Instant>,
+    /// Until when a client must have polled, of a connection that is draining.
+    pub(super) fetch_by: Option<Instant>,
 }
 
 impl Timers {
@@ -39,6 +43,8 @@ impl Timers {
             connect_by: Some(connect_by),
             read_by: None,
             message_by: None,
+            drain_by: None,
+            fetch_by: None,
         }
     }
 
@@ -87,10 +93,15 @@ impl Timers {
 
     /// The next deadline, `session`'s included.
     pub(super) fn next(&self, session: Option<Instant>) -> Option<Instant> {
-        [session, self.connect_by, self.read_by, self.message_by]
-            .into_iter()
-            .flatten()
-            .min()
+        let deadlines = [
+            session,
+            self.connect_by,
+            self.read_by,
+            self.message_by,
+            self.drain_by,
+            self.fetch_by,
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     fn set(&mut self, at: Instant, cx: &mut Context<'_>) -> bool {

@@ -77,6 +77,14 @@ impl<T> Ack<T> {
     }
 }
 
+impl<T> Drop for Ack<T> {
+    fn drop(&mut self) {
+        if self.is_wanted() {
+            self.socket.let_ack_go();
+        }
+    }
+}
+
 impl<S: Sync, T> FromEvent<S, phase::Event, via::Event> for Ack<T> {
     type Rejection = Infallible;
 

@@ -1,6 +1,7 @@
 //! One connection, as its sockets see it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::{Handshake, Logs, Pace, ServerLogs, Socket};
 use crate::engine::{DisconnectReason, Outbox, Transport};
@@ -16,6 +17,9 @@ pub(crate) enum Command {
     Left(Socket),
     /// The connection is lost, though nothing on it has said so.
     Lost(DisconnectReason),
+    /// The server is shutting down: start no more events, and close the connection when its handlers have finished, or at
+    /// this time at the latest.
+    Drain(Instant),
     /// Close the whole connection once all that is queued has been written. A WebSocket's close frame is `farewell`.
     Close {
         reason: DisconnectReason,
@@ -91,6 +95,11 @@ impl Client {
     pub(crate) fn close(&self, reason: DisconnectReason) {
         let farewell = None;
         self.command(Command::Close { reason, farewell });
+    }
+
+    /// Closes the connection when its handlers have finished, or at `limit`.
+    pub(crate) fn drain(&self, limit: Instant) {
+        self.command(Command::Drain(limit));
     }
 
     /// Hands a command to the task; it is dropped when the connection is over.

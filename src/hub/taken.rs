@@ -33,6 +33,8 @@ pub(super) struct Taken {
     count: AtomicUsize,
     /// By the call.
     list: Lock<Vec<(u64, Answered)>>,
+    /// How many `Ack`s exist, also of handlers that have ended.
+    open: AtomicUsize,
 }
 
 impl Taken {
@@ -40,7 +42,18 @@ impl Taken {
         let answered = Answered::default();
         self.list.lock().push((asked.call, answered.clone()));
         self.count.fetch_add(1, Ordering::Release);
+        self.open.fetch_add(1, Ordering::Relaxed);
         answered
+    }
+
+    /// An `Ack` has been sent or dropped.
+    pub(super) fn let_go(&self) {
+        self.open.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Whether an `Ack` exists that may still be sent.
+    pub(super) fn any_open(&self) -> bool {
+        self.open.load(Ordering::Acquire) > 0
     }
 
     /// The handler that may have taken it has ended.

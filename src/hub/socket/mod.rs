@@ -386,6 +386,18 @@ impl Socket {
         self.0.taken.end(asked)
     }
 
+    /// An `Ack` that was taken over has been sent or dropped.
+    pub(crate) fn let_ack_go(&self) {
+        self.0.taken.let_go();
+        // A connection that is draining may have waited for it.
+        self.go_on();
+    }
+
+    /// Whether an `Ack` of this socket may still be sent.
+    pub(crate) fn has_open_acks(&self) -> bool {
+        self.0.taken.any_open()
+    }
+
     pub(crate) fn own_handler(&self, event: &str) -> Option<BoxHandler<AckBody>> {
         self.0.handlers.find(event)
     }
