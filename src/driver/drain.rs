@@ -33,17 +33,28 @@ impl Connection {
         self.dispatch.drain(cx);
     }
 
-    /// Closes the connection once its handlers have finished.
+    /// Closes the connection once its handlers have finished, and ends it when its time is over.
     pub(super) fn check_drain(&mut self, cx: &mut Context<'_>) {
-        if !self.dispatch.is_draining() {
+        if !self.dispatch.is_draining() || self.session.is_closed() {
             return;
         }
         if self.session.is_open() && self.dispatch.is_drained() {
             self.drained_from = Some(self.now);
             self.close(DisconnectReason::ServerShuttingDown, cx);
         }
-        if self.session.is_closing() {
+        if self.timers.drain_by.is_some_and(|by| self.now >= by) {
+            let handlers = self.dispatch.cut_off();
+            if self.session.is_open() {
+                self.close(DisconnectReason::ServerShuttingDown, cx);
+            }
+            // What the transport takes at once is not lost.
+            self.write(cx);
+            self.end_drain(handlers);
+        } else if self.session.is_closing() {
             self.timers.fetch_by = self.fetch_by();
+            if self.timers.fetch_by.is_some_and(|by| self.now >= by) {
+                self.end_drain(0);
+            }
         }
     }
 
@@ -63,24 +74,6 @@ impl Connection {
         } else {
             answered
         })
-    }
-
-    /// Closes the connection, whatever is under way, when its time is over.
-    pub(super) fn check_drain_time(&mut self, cx: &mut Context<'_>) {
-        if self.timers.fetch_by.is_some_and(|by| self.now >= by) {
-            self.timers.fetch_by = None;
-            self.end_drain(0);
-        }
-        if self.timers.drain_by.is_some_and(|by| self.now >= by) {
-            self.timers.drain_by = None;
-            let handlers = self.dispatch.cut_off();
-            if self.session.is_open() {
-                self.close(DisconnectReason::ServerShuttingDown, cx);
-            }
-            // What the transport takes at once is not lost.
-            self.write(cx);
-            self.end_drain(handlers);
-        }
     }
 
     /// Nothing more is sent. So many `handlers` have been dropped.

@@ -414,7 +414,6 @@ impl Connection {
         if self.timers.message_by.is_some_and(|by| self.now >= by) {
             self.check_message();
         }
-        self.check_drain_time(cx);
         self.run_actions(cx);
     }
 }

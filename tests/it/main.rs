@@ -19,6 +19,7 @@ mod compile_fail;
 mod compression;
 mod connect;
 mod documents;
+mod drain;
 mod examples;
 mod faults;
 mod grammar;
