@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Extension, Json, Router};
-use axum_socketio::{Auth, Namespace, Refused, SocketIo};
+use axum_socketio::{Auth, Namespace, Refused, SocketIo, shutdown_signal};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
@@ -68,7 +68,7 @@ async fn login(session: Session, Path(name): Path<String>) -> Result<StatusCode,
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(crate) fn app() -> Router {
+pub(crate) fn app() -> (Router, SocketIo) {
     let keys = Keys {
         secret: "secret".to_owned(),
     };
@@ -83,11 +83,12 @@ pub(crate) fn app() -> Router {
         )
         .with_state(keys)
         .build();
-    Router::new()
+    let app = Router::new()
         .route("/login/{name}", post(login))
         .layer(io.layer())
         // Added after ours, so it is outside of it.
-        .layer(SessionManagerLayer::new(MemoryStore::default()).with_secure(false))
+        .layer(SessionManagerLayer::new(MemoryStore::default()).with_secure(false));
+    (app, io)
 }
 
 #[tokio::main]
@@ -95,6 +96,12 @@ async fn main() -> std::io::Result<()> {
     // `RUST_LOG` says what is logged, by default what is at `info` or above.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
-    let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
-    axum::serve(listener, app()).await
+    let (app, io) = app();
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(format!("0.0.0.0:{port}")).await?;
+    axum::serve(listener, app)
+        .with_graceful_shutdown(io.graceful(shutdown_signal()))
+        .await?;
+    io.closed().await;
+    Ok(())
 }

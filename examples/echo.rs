@@ -4,15 +4,15 @@
 
 use axum::Router;
 use axum_socketio::extract::Rest;
-use axum_socketio::{Data, Namespace, Reply, SocketIo};
+use axum_socketio::{Data, Namespace, Reply, SocketIo, shutdown_signal};
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
-pub(crate) fn app() -> Router {
+pub(crate) fn app() -> (Router, SocketIo) {
     let io = SocketIo::builder()
         .namespace("/", Namespace::new().on("echo", echo))
         .build();
-    Router::new().layer(io.layer())
+    (Router::new().layer(io.layer()), io)
 }
 
 async fn echo(Data(args): Data<Rest<Value>>) -> Reply<Rest<Value>> {
@@ -24,6 +24,12 @@ async fn main() -> std::io::Result<()> {
     // `RUST_LOG` says what is logged, by default what is at `info` or above.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
-    let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
-    axum::serve(listener, app()).await
+    let (app, io) = app();
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(format!("0.0.0.0:{port}")).await?;
+    axum::serve(listener, app)
+        .with_graceful_shutdown(io.graceful(shutdown_signal()))
+        .await?;
+    io.closed().await;
+    Ok(())
 }

@@ -1,20 +1,22 @@
-//! A server that goes down in order: on ctrl-c it takes no new connections, closes those it has, spread over two seconds,
-//! and waits for handlers that are still at work. Their clients are gone by then, so nobody hears what they answer.
+//! A graceful shutdown: on ctrl-c or SIGTERM the server refuses new connections and closes the existing ones, spread over two
+//! seconds. A connection whose handlers are running is closed when they have finished, so that the client still gets their
+//! acknowledgements; handlers that run for more than 20 seconds are dropped.
 //!
 //! `cargo run --example graceful-shutdown`; `curl -i localhost:3000/readyz` says whether it takes new connections.
 
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use axum_socketio::{DisconnectReason, Namespace, Socket, SocketIo};
+use axum::{Json, Router};
+use axum_socketio::{DisconnectReason, Namespace, Socket, SocketIo, shutdown_signal};
 use tracing_subscriber::EnvFilter;
 
-/// Finishes even when its client has been disconnected: handlers are not cancelled.
-async fn save() {
+/// Its client gets the acknowledgement also when the shutdown begins meanwhile.
+async fn save() -> Json<&'static str> {
     tokio::time::sleep(Duration::from_secs(3)).await;
     eprintln!("saved");
+    Json("saved")
 }
 
 async fn left(socket: Socket, reason: DisconnectReason) {
@@ -26,13 +28,6 @@ async fn readyz(io: SocketIo) -> StatusCode {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
-    }
-}
-
-async fn ctrl_c() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        eprintln!("no signals here: {error}");
-        std::future::pending::<()>().await;
     }
 }
 
@@ -54,9 +49,10 @@ async fn main() -> std::io::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
     let (app, io) = app();
-    let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(format!("0.0.0.0:{port}")).await?;
     axum::serve(listener, app)
-        .with_graceful_shutdown(io.graceful(ctrl_c()))
+        .with_graceful_shutdown(io.graceful(shutdown_signal()))
         .await?;
     io.closed().await;
     Ok(())

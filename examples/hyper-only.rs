@@ -3,12 +3,14 @@
 //! `cargo run --example hyper-only`, then connect a client to `http://localhost:3000`.
 
 use std::convert::Infallible;
+use std::pin::pin;
 
-use axum_socketio::{Data, Namespace, Reply, SocketIo};
+use axum_socketio::{Data, Namespace, Reply, SocketIo, shutdown_signal};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 use tracing_subscriber::EnvFilter;
@@ -29,27 +31,37 @@ async fn serve(
     Ok(response)
 }
 
-pub(crate) async fn listen(listener: TcpListener) -> std::io::Result<()> {
+pub(crate) async fn listen(
+    listener: TcpListener,
+    signal: impl Future<Output = ()> + Send,
+) -> std::io::Result<()> {
     let io = SocketIo::builder()
         .namespace("/", Namespace::new().on("add", add))
         .build();
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http2().enable_connect_protocol();
+    let connections = GracefulShutdown::new();
+    let mut drained = pin!(io.graceful(signal));
     loop {
-        let (stream, _) = listener.accept().await?;
+        let (stream, _) = tokio::select! {
+            accepted = listener.accept() => accepted?,
+            () = &mut drained => break,
+        };
         // Many small packets: do not let the kernel wait for more of them.
         stream.set_nodelay(true)?;
         let io = io.clone();
         let service = hyper::service::service_fn(move |request| serve(io.clone(), request));
+        let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let connection = connections.watch(connection.into_owned());
         tokio::spawn(async move {
-            let mut server = auto::Builder::new(TokioExecutor::new());
-            server.http2().enable_connect_protocol();
-            if let Err(error) = server
-                .serve_connection_with_upgrades(TokioIo::new(stream), service)
-                .await
-            {
+            if let Err(error) = connection.await {
                 eprintln!("connection failed: {error}");
             }
         });
     }
+    // Responses that are being written.
+    connections.shutdown().await;
+    Ok(())
 }
 
 #[tokio::main]
@@ -57,5 +69,7 @@ async fn main() -> std::io::Result<()> {
     // `RUST_LOG` says what is logged, by default what is at `info` or above.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
-    listen(TcpListener::bind("0.0.0.0:3000").await?).await
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let listener = TcpListener::bind(format!("0.0.0.0:{port}")).await?;
+    listen(listener, shutdown_signal()).await
 }

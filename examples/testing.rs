@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Extension, Json, Router};
-use axum_socketio::{Auth, Data, Namespace, Refused, Socket, SocketIo};
+use axum_socketio::{Auth, Data, Namespace, Refused, Socket, SocketIo, shutdown_signal};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
@@ -46,15 +46,16 @@ async fn announce(io: SocketIo, Json(text): Json<String>) -> StatusCode {
 }
 
 /// The same for `main` and for the tests.
-fn app() -> Router {
+fn app() -> (Router, SocketIo) {
     let chat = Namespace::new()
         .middleware(authenticate)
         .on("message", message)
         .on("remind", remind);
     let io = SocketIo::builder().namespace("/", chat).build();
-    Router::new()
+    let app = Router::new()
         .route("/announce", post(announce))
-        .layer(io.layer())
+        .layer(io.layer());
+    (app, io)
 }
 
 #[tokio::main]
@@ -62,8 +63,14 @@ async fn main() -> std::io::Result<()> {
     // `RUST_LOG` says what is logged, by default what is at `info` or above.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
-    let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
-    axum::serve(listener, app()).await
+    let (app, io) = app();
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(format!("0.0.0.0:{port}")).await?;
+    axum::serve(listener, app)
+        .with_graceful_shutdown(io.graceful(shutdown_signal()))
+        .await?;
+    io.closed().await;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -81,7 +88,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn everybody_else_gets_a_message() {
-        let app = TestApp::new(app());
+        let app = TestApp::new(app().0);
         let (ann, bob) = (connect(&app, "ann").await, connect(&app, "bob").await);
         assert_eq!(ann.emit_with_ack::<usize>("message", "hi").await, 2);
         let (from, text): (String, String) = bob.next("message").await;
@@ -91,7 +98,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stranger_is_refused() {
-        let connect = TestApp::new(app()).connect("/");
+        let connect = TestApp::new(app().0).connect("/");
         let connect = connect.transport(Transport::Polling);
         let refused = connect.auth(json!({ "token": "x" })).await.unwrap_err();
         assert_eq!(refused.to_string(), "not authorized");
@@ -100,7 +107,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reminder_comes_in_its_time() {
         // An hour, of which nobody notices anything.
-        let app = TestApp::new(app()).limit(Duration::from_secs(3601));
+        let app = TestApp::new(app().0).limit(Duration::from_secs(3601));
         let ann = connect(&app, "ann").await;
         ann.emit("remind", ("tea", 3600)).await;
         ann.expect_no("reminder").await;
@@ -109,7 +116,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_announcement_reaches_everybody() {
-        let app = TestApp::new(app());
+        let app = TestApp::new(app().0);
         let ann = connect(&app, "ann").await;
         let answer = app.post("/announce").json("down at six").await;
         answer.assert_status(202);

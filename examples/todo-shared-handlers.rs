@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use axum_socketio::{Namespace, SocketIo};
+use axum_socketio::{Namespace, SocketIo, shutdown_signal};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
@@ -82,7 +82,7 @@ async fn list_todos(State(todos): State<Todos>) -> Json<Vec<Todo>> {
     )
 }
 
-pub(crate) fn app() -> Router {
+pub(crate) fn app() -> (Router, SocketIo) {
     // The state holds the handle, the server holds the state: so the handle is made first.
     let io = SocketIo::handle();
     let state = AppState {
@@ -96,10 +96,11 @@ pub(crate) fn app() -> Router {
         .namespace("/", todos)
         .with_state(state.clone())
         .build_into(io);
-    Router::new()
+    let app = Router::new()
         .route("/todos", get(list_todos).post(create_todo))
         .layer(io.layer())
-        .with_state(state)
+        .with_state(state);
+    (app, io)
 }
 
 #[tokio::main]
@@ -107,6 +108,12 @@ async fn main() -> std::io::Result<()> {
     // `RUST_LOG` says what is logged, by default what is at `info` or above.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
-    let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
-    axum::serve(listener, app()).await
+    let (app, io) = app();
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(format!("0.0.0.0:{port}")).await?;
+    axum::serve(listener, app)
+        .with_graceful_shutdown(io.graceful(shutdown_signal()))
+        .await?;
+    io.closed().await;
+    Ok(())
 }

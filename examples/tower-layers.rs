@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use axum::{Json, Router};
-use axum_socketio::{Data, Handler, Namespace, SocketIo};
+use axum_socketio::{Data, Handler, Namespace, SocketIo, shutdown_signal};
 use tower::ServiceBuilder;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
@@ -23,7 +23,7 @@ async fn search(Data(query): Data<String>) -> Json<Vec<String>> {
     Json(vec![format!("something about {query}")])
 }
 
-pub(crate) fn app() -> Router {
+pub(crate) fn app() -> (Router, SocketIo) {
     // Two at a time over all sockets, and whoever comes third is told at once.
     let limited = ServiceBuilder::new()
         .layer(LoadShedLayer::new())
@@ -33,7 +33,8 @@ pub(crate) fn app() -> Router {
         .on("slow", slow)
         .layer(TimeoutLayer::new(Duration::from_secs(2)));
     let io = SocketIo::builder().namespace("/", namespace).build();
-    Router::new().layer(io.layer())
+    let app = Router::new().layer(io.layer());
+    (app, io)
 }
 
 #[tokio::main]
@@ -41,6 +42,12 @@ async fn main() -> std::io::Result<()> {
     // `RUST_LOG` says what is logged, by default what is at `info` or above.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
-    let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
-    axum::serve(listener, app()).await
+    let (app, io) = app();
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(format!("0.0.0.0:{port}")).await?;
+    axum::serve(listener, app)
+        .with_graceful_shutdown(io.graceful(shutdown_signal()))
+        .await?;
+    io.closed().await;
+    Ok(())
 }

@@ -53,6 +53,7 @@ pub mod parser;
 pub mod protocol;
 mod rooms;
 pub mod service;
+mod signal;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -73,3 +74,4 @@ pub use protocol::Sid;
 #[cfg(feature = "compression")]
 pub use protocol::websocket::Compression;
 pub use rooms::{Recovery, Room, RoomEvent, RoomEvents, Rooms};
+pub use signal::shutdown_signal;

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use axum_socketio::{Namespace, SocketIo};
+use axum_socketio::{Namespace, SocketIo, shutdown_signal};
 use tracing_subscriber::EnvFilter;
 
 use state::{AppState, Chat};
@@ -52,24 +52,6 @@ fn app() -> (Router, SocketIo) {
     (app, io)
 }
 
-/// Ctrl-c, or what a process manager sends.
-async fn told_to_stop() {
-    let ctrl_c = async { tokio::signal::ctrl_c().await.ok() };
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-            return;
-        };
-        tokio::select! {
-            _ = ctrl_c => {}
-            _ = terminate.recv() => {}
-        }
-    }
-    #[cfg(not(unix))]
-    ctrl_c.await;
-}
-
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "it tells people where to look")]
 async fn main() -> std::io::Result<()> {
@@ -89,7 +71,7 @@ async fn main() -> std::io::Result<()> {
     let stop = {
         let io = io.clone();
         async move {
-            told_to_stop().await;
+            shutdown_signal().await;
             io.emit("restarting", ()); // before the first connection is closed
         }
     };

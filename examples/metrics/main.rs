@@ -15,7 +15,7 @@ use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use axum::{Json, Router};
 use axum_socketio::handler::{Handler, HandlerTime, RateLimit};
-use axum_socketio::{Data, Failed, Namespace, Socket, SocketIo};
+use axum_socketio::{Data, Failed, Namespace, Socket, SocketIo, shutdown_signal};
 use metrics::counter;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -61,7 +61,7 @@ async fn scrape(io: SocketIo, State(prometheus): State<PrometheusHandle>) -> imp
     ([(header::CONTENT_TYPE, text)], prometheus.render())
 }
 
-pub(crate) fn app(prometheus: PrometheusHandle) -> Router {
+pub(crate) fn app(prometheus: PrometheusHandle) -> (Router, SocketIo) {
     let limit = RateLimit::new(5, Duration::from_secs(1));
     let namespace = Namespace::new()
         .on("message", message)
@@ -73,11 +73,12 @@ pub(crate) fn app(prometheus: PrometheusHandle) -> Router {
         .on_error(log)
         .layer(HandlerTime::new());
     let io = SocketIo::builder().namespace("/", namespace).build();
-    Router::new()
+    let app = Router::new()
         .route("/", get(async || Html(include_str!("index.html"))))
         .route("/metrics", get(scrape))
         .with_state(prometheus)
-        .layer(io.layer())
+        .layer(io.layer());
+    (app, io)
 }
 
 #[tokio::main]
@@ -89,7 +90,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let prometheus = PrometheusBuilder::new()
         .set_buckets_for_metric(time, &[0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0])?
         .install_recorder()?;
-    let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
-    tracing::info!("http://localhost:3000");
-    Ok(axum::serve(listener, app(prometheus)).await?)
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(format!("0.0.0.0:{port}")).await?;
+    tracing::info!("http://localhost:{port}");
+    let (app, io) = app(prometheus);
+    axum::serve(listener, app)
+        .with_graceful_shutdown(io.graceful(shutdown_signal()))
+        .await?;
+    io.closed().await;
+    Ok(())
 }

@@ -566,13 +566,9 @@ async fn main() -> std::io::Result<()> {
     {
         println!("listening on {}", listener.local_addr()?.port());
     }
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let terminated = async move {
-        terminate.recv().await;
-    };
     let app = Router::new().layer(io.layer());
     axum::serve(listener, app)
-        .with_graceful_shutdown(io.graceful(terminated))
+        .with_graceful_shutdown(io.graceful(axum_socketio::shutdown_signal()))
         .await?;
     io.closed().await;
     Ok(())

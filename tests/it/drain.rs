@@ -398,12 +398,9 @@ async fn clients_of_revision_3_get_their_acknowledgements_too() {
 
     let target = "/socket.io/?EIO=3&transport=polling";
     let open = Http::once(held.server.addr, "GET", target).await;
-    let sid = crate::support::sid_in(
-        &open.text()[open.text().find('{').unwrap()..][..]
-            .split_inclusive('}')
-            .next()
-            .unwrap(),
-    );
+    let (_, json) = open.text().split_once("0{").unwrap();
+    let (json, _) = json.split_once('}').unwrap();
+    let sid = crate::support::sid_in(&format!("{{{json}}}"));
     let target = format!("{target}&sid={sid}");
     let mut poll = Http::open(held.server.addr).await;
     let event = br#"13:421["work",1]"#;

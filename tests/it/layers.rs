@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 
 /// From the bottom to the top; a module may use itself and whatever stands before it.
-const LAYERS: [&str; 17] = [
+const LAYERS: [&str; 18] = [
     "sync",
     "log_limit",
     "panics",
+    "signal",
     "protocol",
     "engine",
     "connection",
