@@ -195,6 +195,29 @@ async fn size(Data(thing): Data<Any>) -> Json<usize> {
     })
 }
 
+/// For balancers: whether new connections are taken.
+async fn readyz(io: SocketIo) -> axum::http::StatusCode {
+    if io.ready() {
+        axum::http::StatusCode::OK
+    } else {
+        axum::http::StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+/// Writes a line to the file that `JOURNAL` names, after a short time.
+async fn record(Data(line): Data<String>) -> Result<(), String> {
+    use std::io::Write;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let path = std::env::var_os("JOURNAL").ok_or("no journal")?;
+    let file = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(path);
+    let mut file = file.map_err(|error| error.to_string())?;
+    file.write_all(format!("{line}\n").as_bytes())
+        .map_err(|error| error.to_string())
+}
+
 async fn slow(Data(ms): Data<u64>) -> Json<u64> {
     tokio::time::sleep(Duration::from_millis(ms)).await;
     Json(ms)
@@ -456,6 +479,7 @@ fn root() -> Namespace<()> {
         .on("photo", photo)
         .on("bytes", bytes)
         .on("size", size)
+        .on("record", record)
         .on("slow", slow)
         .on("never", never.cancel_on_disconnect())
         .on("fail", fail)
@@ -527,8 +551,8 @@ async fn main() -> std::io::Result<()> {
     let mut builder = SocketIo::builder()
         .ping_interval(millis("PING_INTERVAL", 25_000))
         .ping_timeout(millis("PING_TIMEOUT", 20_000))
-        .drain_window(Duration::ZERO)
-        .drain_limit(Duration::from_secs(3))
+        .drain_window(millis("DRAIN_WINDOW", 0))
+        .drain_limit(millis("DRAIN_LIMIT", 3_000))
         .namespace("/", root())
         .namespace("/admin", admin())
         .namespace("/gated", gated());
@@ -566,7 +590,9 @@ async fn main() -> std::io::Result<()> {
     {
         println!("listening on {}", listener.local_addr()?.port());
     }
-    let app = Router::new().layer(io.layer());
+    let app = Router::new()
+        .route("/readyz", axum::routing::get(readyz))
+        .layer(io.layer());
     axum::serve(listener, app)
         .with_graceful_shutdown(io.graceful(axum_socketio::shutdown_signal()))
         .await?;
