@@ -26,6 +26,7 @@ macro_rules! page {
         /// [recovery]: crate::guide::recovery
         /// [security]: crate::guide::security
         /// [sessions example]: https://github.com/axum-socketio/axum-socketio/blob/main/examples/sessions.rs
+        /// [shutdown and deploys]: crate::guide::operations#shutdown-and-deploys
         /// [troubleshooting]: crate::guide::troubleshooting
         ///
         #[doc = include_str!(concat!("../docs/", $file))]

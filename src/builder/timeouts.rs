@@ -82,7 +82,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// How long a session that is being closed waits for its client to fetch what is left. Default: 30 s, as in Node.
+    /// How long a session that is being closed waits for its client to fetch what is left. Default: 30 s, as in Node. A shutdown
+    /// waits for 5 s at most when the client does not poll.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.settings.engine.close_timeout = timeout.min(FOREVER);
         self
@@ -94,13 +95,15 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Over how long a time [`SocketIo::graceful`] spreads the closing of connections. Default: 5 s.
+    /// The time over which [`SocketIo::graceful`](crate::SocketIo::graceful) spreads the closing of connections, so that their clients do not reconnect
+    /// all at once. Default: 5 s. Not longer than [`drain_limit`](Self::drain_limit). Node has no such option.
     pub fn drain_window(mut self, window: Duration) -> Self {
         self.settings.drain_window = window.min(FOREVER);
         self
     }
 
-    /// How long [`SocketIo::graceful`] and [`SocketIo::closed`] wait for handlers to end. Default: 30 s.
+    /// How long running handlers may take after a shutdown has begun. After that they are dropped, and their connections
+    /// are closed. Default: 30 s. Node has no such option.
     pub fn drain_limit(mut self, limit: Duration) -> Self {
         self.settings.drain_limit = limit.min(FOREVER);
         self

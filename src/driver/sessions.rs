@@ -259,6 +259,13 @@ impl Connections for Sessions {
         self.0.entries.lock().len()
     }
 
+    fn shutting_down(&self) -> BoxFuture<()> {
+        let shared = Arc::clone(&self.0);
+        Box::pin(async move {
+            shared.begun().await;
+        })
+    }
+
     fn closed(&self) -> BoxFuture<()> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {

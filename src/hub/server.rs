@@ -81,12 +81,14 @@ pub(crate) struct Server {
 
 /// The connections, which the layer above holds.
 pub(crate) trait Connections: Any + Send + Sync {
-    /// Refuses new connections from now on, and closes those there are, spread over `window`. They and their handlers have
-    /// `limit` to end, counted from the first call.
+    /// Refuses new connections from now on, and drains the existing ones, beginning one after another over `window`. They and
+    /// their handlers have `limit` to end, counted from the first call.
     fn shut_down(&self, window: Duration, limit: Duration);
     /// Whether new connections are taken.
     fn is_open(&self) -> bool;
     fn count(&self) -> usize;
+    /// Resolves when a shutdown begins.
+    fn shutting_down(&self) -> BoxFuture<()>;
     /// Resolves when, after [`shut_down`](Self::shut_down), all connections and their handlers are done, or the time for it
     /// is over.
     fn closed(&self) -> BoxFuture<()>;
@@ -267,9 +269,11 @@ impl SocketIo {
             .is_some_and(|server| server.connections.is_open())
     }
 
-    /// Refuses new connections and closes those there are, at once. Their sockets get the reason
-    /// [`ServerShuttingDown`](crate::DisconnectReason::ServerShuttingDown); their clients will try to reconnect. Await
-    /// [`closed`](Self::closed) to know when their handlers are done.
+    /// Shuts down at once: [`graceful`](Self::graceful) with a window of zero, and without a signal to wait for. It returns
+    /// immediately; await [`closed`](Self::closed). During a longer window of `graceful`, all connections that have not begun to
+    /// drain do so now.
+    ///
+    /// Node's `io.close()`, which does not wait for handlers.
     pub fn close(&self) {
         if let Some(server) = self.server() {
             server.shut_down(Duration::ZERO);
@@ -278,9 +282,18 @@ impl SocketIo {
 
     /// A signal for `axum::serve(…).with_graceful_shutdown(…)`: waits for `signal`, then drains this server.
     ///
-    /// New connections are refused with 503 and [`ready`](Self::ready) is false at once. Those there are are closed,
-    /// spread over the builder's `drain_window`, so that the servers that take over are not stormed. It resolves when all
-    /// handlers are done, or after the builder's `drain_limit`.
+    /// - New connections are refused with 503, and [`ready`](Self::ready) is false at once.
+    /// - The existing connections begin to drain one after another, spread over the builder's `drain_window`. A connection
+    ///   that drains starts no more events; those that wait are dropped without an acknowledgement. Handlers that are running
+    ///   finish, and what they emit and their acknowledgements are sent.
+    /// - Then its sockets disconnect with [`ServerShuttingDown`](crate::DisconnectReason::ServerShuttingDown), their disconnect
+    ///   handlers run, and the connection closes; the client reconnects by itself.
+    /// - After the builder's `drain_limit`, counted from the signal, handlers that are still running are dropped and their
+    ///   connections closed.
+    ///
+    /// It resolves when all connections and handlers have ended, one second after `drain_limit` at the latest. See
+    /// [Operations](crate::guide::operations) for deploys. Usually `signal` is
+    /// [`shutdown_signal()`](crate::shutdown_signal).
     #[must_use = "give it to the server that listens"]
     pub fn graceful<F>(&self, signal: F) -> impl Future<Output = ()> + Send + use<F>
     where
@@ -296,8 +309,32 @@ impl SocketIo {
         }
     }
 
-    /// Waits for [`close`](Self::close) or [`graceful`](Self::graceful), and resolves when all connections are closed and
-    /// all handlers are done, or when the builder's `drain_limit` is over, which counts from the start of the shutdown.
+    /// Resolves when a shutdown begins; at once if one has. For handlers that run until their client leaves: a connection is
+    /// not closed before its handlers have finished, or `drain_limit` has passed.
+    ///
+    /// ```
+    /// # use axum_socketio::{Socket, SocketIo};
+    /// async fn stream(socket: Socket, io: SocketIo) {
+    ///     tokio::select! {
+    ///         () = rows(&socket) => {}
+    ///         _ = socket.closed() => {}
+    ///         () = io.shutting_down() => {}
+    ///     }
+    /// }
+    /// # async fn rows(_: &Socket) {}
+    /// ```
+    pub async fn shutting_down(&self) {
+        let Some(server) = self.server() else {
+            return std::future::pending().await;
+        };
+        let begun = server.connections.shutting_down();
+        // Not kept alive by who waits for its end.
+        drop(server);
+        begun.await;
+    }
+
+    /// Waits until [`close`](Self::close) or [`graceful`](Self::graceful) has begun a shutdown and all connections and handlers
+    /// have ended, one second after the builder's `drain_limit` at the latest, which counts from the start of the shutdown.
     pub async fn closed(&self) {
         if let Some(server) = self.server() {
             server.closed().await;
