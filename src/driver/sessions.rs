@@ -99,8 +99,7 @@ struct Shutdown {
     connections: usize,
 }
 
-/// What a connection that is closed may take for its closing handshake during a shutdown, and what is left of one that was
-/// cut off may take after the limit.
+/// How long what is left of a connection that was cut off may take after the limit.
 const SOON: Duration = Duration::from_millis(500);
 
 /// Counts a connection as running while it lives, from its handshake on.
@@ -173,22 +172,23 @@ impl Guard {
         }
     }
 
-    /// Waits for `work`, during a shutdown not for long.
-    pub(super) async fn or_soon(&self, work: impl Future) {
-        let soon = async {
-            self.shared.begun().await;
-            tokio::time::sleep(SOON).await;
-        };
-        select(pin!(work), pin!(soon)).await;
-    }
-
-    /// Waits for `work`, which is cut off soon after the limit of a shutdown.
-    pub(super) async fn or_cut_off(&self, work: impl Future) {
+    /// Waits for `work` until soon after the limit of a shutdown. Returns false if that came first.
+    async fn within_limit(&self, work: impl Future) -> bool {
         let limit = async {
             let shutdown = self.shared.begun().await;
             tokio::time::sleep_until(shutdown.limit + SOON).await;
         };
-        if let Either::Right(_) = select(pin!(work), pin!(limit)).await {
+        matches!(select(pin!(work), pin!(limit)).await, Either::Left(_))
+    }
+
+    /// Waits for a closing handshake, until soon after the limit of a shutdown.
+    pub(super) async fn or_limit(&self, handshake: impl Future) {
+        self.within_limit(handshake).await;
+    }
+
+    /// Waits for `work`, which is cut off soon after the limit of a shutdown.
+    pub(super) async fn or_cut_off(&self, work: impl Future) {
+        if !self.within_limit(work).await {
             self.cut_off();
         }
     }

@@ -185,7 +185,8 @@ impl Connection {
         drop(presence);
         client.close_commands();
         async move {
-            let farewell = guard.or_soon(tokio::time::timeout(CLOSE_HANDSHAKE, sockets.farewell()));
+            let farewell =
+                guard.or_limit(tokio::time::timeout(CLOSE_HANDSHAKE, sockets.farewell()));
             let handlers = std::future::poll_fn(|cx| dispatch.poll_end(cx));
             let handlers = guard.or_cut_off(handlers);
             futures_util::future::join(farewell, handlers).await;

@@ -513,21 +513,3 @@ async fn a_post_under_way_ends_with_its_session() {
         tokio::time::resume();
     }
 }
-
-#[tokio::test]
-async fn a_websocket_that_does_not_answer_the_close_frame_is_not_waited_for_long() {
-    let (server, io, mut reasons) = start(|io| io).await;
-    let asleep = Ws::joined(server.addr).await;
-    let clock = Clock::stop();
-    io.close();
-    assert_eq!(reasons.next().await, "server shutting down");
-    let closed = tokio::spawn({
-        let io = io.clone();
-        async move { io.closed().await }
-    });
-    while !closed.is_finished() {
-        clock.advance(Duration::from_millis(100)).await;
-        tokio::task::yield_now().await;
-    }
-    drop(asleep);
-}

@@ -15,8 +15,8 @@ import { after, test } from "node:test";
 import { io } from "socket.io-client";
 import { Server, modes, next, root, within } from "./support.mjs";
 
-const CLIENTS = 30;
-const WINDOW = 2_000;
+const CLIENTS = 60;
+const WINDOW = 5_000;
 const PAUSE = 50;
 
 const children = new Set();
@@ -61,7 +61,6 @@ const proxies = [
         ${block.replace("listen 80;", `listen 127.0.0.1:${port};`)}
       }`,
     args: (file) => ["-c", file, "-p", folder],
-    // What it is by default logged to before it has read its configuration.
     env: {},
   },
   {

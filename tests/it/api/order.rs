@@ -350,6 +350,10 @@ async fn what_waits_when_the_server_closes_the_connection_is_dropped() {
             client.send("42{}").await;
         } else {
             io.close();
+            // Its answer comes behind the shutdown.
+            client.send_raw(b"\x89\x80\0\0\0\0").await;
+            within("a pong", client.event()).await;
+            go.add_permits(2);
         }
         logged(&log, &[reason]).await;
         drop(client);
