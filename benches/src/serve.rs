@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 pub struct Options {
     /// 0: any that is free.
     pub port: u16,
-    /// Threads of the runtime.
+    /// Worker threads of the runtime; 0: the current-thread runtime.
     pub workers: usize,
     /// Leaves Nagle's algorithm on, as `axum::serve` does by itself.
     pub nagle: bool,
@@ -54,10 +54,15 @@ impl Options {
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(self.workers)
-            .enable_all()
-            .build()?;
+        use tokio::runtime::Builder;
+
+        let runtime = match self.workers {
+            0 => Builder::new_current_thread().enable_all().build()?,
+            workers => Builder::new_multi_thread()
+                .worker_threads(workers)
+                .enable_all()
+                .build()?,
+        };
         // On a worker, not on the main thread: else there is one thread more than was asked for.
         let server = runtime.spawn(server);
         runtime.block_on(server).map_err(io::Error::other)?

@@ -1,7 +1,7 @@
 //! Which scenarios there are, and which servers take part in them.
 
 use crate::connect::Way;
-use crate::scenario::Cast;
+use crate::scenario::{Attack, Cast, Hostile};
 use crate::server::{Kind, Setup};
 
 /// The clients of each server when broadcasts of all servers are measured in turns.
@@ -33,6 +33,7 @@ pub enum What {
     /// With Nagle's algorithm on, as it is where nobody turns it off.
     Nagle(Cast),
     Saturation,
+    Hostile(Hostile),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,10 +73,11 @@ pub enum Group {
     Threads,
     Nagle,
     Saturation,
+    Hostile,
 }
 
 impl Group {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Handshakes,
         Self::Exchanges,
         Self::Polling,
@@ -85,6 +87,7 @@ impl Group {
         Self::Threads,
         Self::Nagle,
         Self::Saturation,
+        Self::Hostile,
     ];
 
     /// Whether each server is measured for itself, and not in turns with the others: ten thousand clients are connected to it.
@@ -105,6 +108,7 @@ impl What {
             Self::ThreadsExchange(..) | Self::ThreadsCast(..) => Group::Threads,
             Self::Nagle(_) => Group::Nagle,
             Self::Saturation => Group::Saturation,
+            Self::Hostile(_) => Group::Hostile,
         }
     }
 
@@ -120,7 +124,7 @@ impl What {
             | Self::ThreadsCast(..)
             | Self::Nagle(_) => "µs per delivery",
             Self::Memory(_) => "KiB per connection",
-            Self::Saturation => "µs, 99th percentile",
+            Self::Saturation | Self::Hostile(_) => "µs, 99th percentile",
         }
     }
 
@@ -140,6 +144,10 @@ impl What {
                 workers,
                 ..Setup::PLAIN
             },
+            Self::Hostile(Hostile { workers, .. }) => Setup {
+                workers,
+                ..Setup::PLAIN
+            },
             Self::Nagle(_) => Setup {
                 nagle: true,
                 ..Setup::PLAIN
@@ -152,11 +160,15 @@ impl What {
     pub const fn fits(self, kind: Kind) -> bool {
         if kind.is_whole() {
             let rust = matches!(kind, Kind::Ours | Kind::Socketioxide);
-            if let Self::PollBursts(burst) = self {
+            return match self {
                 // Its buffer has room for so many packets, and loses the others.
-                return burst <= 128 || !matches!(kind, Kind::Socketioxide);
-            }
-            return rust || !matches!(self.group(), Group::Threads | Group::Nagle);
+                Self::PollBursts(burst) => burst <= 128 || !matches!(kind, Kind::Socketioxide),
+                // Node has one thread, whatever is asked for.
+                Self::Hostile(hostile) => {
+                    rust || hostile.workers == 0 && matches!(kind, Kind::Node)
+                }
+                _ => rust || !matches!(self.group(), Group::Threads | Group::Nagle),
+            };
         }
         match self {
             Self::Handshake(way) => {
@@ -175,7 +187,8 @@ impl What {
             | Self::ThreadsExchange(..)
             | Self::ThreadsCast(..)
             | Self::Nagle(_)
-            | Self::Saturation => false,
+            | Self::Saturation
+            | Self::Hostile(_) => false,
         }
     }
 }
@@ -284,6 +297,43 @@ pub fn scenarios(size: Size) -> Vec<Scenario> {
         "echo at the load that saturates socketioxide",
         What::Saturation,
     ));
+    all.extend(neighbours());
+    all
+}
+
+fn neighbours() -> Vec<Scenario> {
+    let mut all = Vec::new();
+    for (workers, threads) in [(0, "current-thread runtime"), (2, "two workers")] {
+        for (attack, id, what) in [
+            (Attack::None, "nobody", "nobody"),
+            (Attack::Pings, "pings", "pings"),
+            (Attack::Pongs, "pongs", "pongs"),
+            (
+                Attack::Continuations,
+                "continuations",
+                "empty continuation frames",
+            ),
+            (Attack::Noops, "noops", "noop packets"),
+            (Attack::Events, "events", "small events"),
+            (Attack::NoopBodies, "bodies", "bodies of noop packets"),
+        ] {
+            for (way, to) in [(Way::WebSocket, "websocket"), (Way::Polling, "polling")] {
+                let id = format!("hostile-{id}-{to}-{workers}");
+                let over = if to == "polling" {
+                    "polling"
+                } else {
+                    "WebSocket"
+                };
+                let title = format!("echo over {over} beside {what}, {threads}");
+                let hostile = Hostile {
+                    attack,
+                    way,
+                    workers,
+                };
+                all.push(row(&id, &title, What::Hostile(hostile)));
+            }
+        }
+    }
     all
 }
 

@@ -10,7 +10,9 @@ use crate::connect::{Client, Way, connect};
 use crate::measure::{Cpus, Sample};
 use crate::net::{Net, Request, event, event_with_ack};
 use crate::plan::{Exchange, Group, Moment, Payload, SHARED_CROWD, Scenario, Size, What};
-use crate::scenario::{Crowd, Times, bursts, exchange, handshakes, memory, paced, polling};
+use crate::scenario::{
+    Crowd, Times, bursts, exchange, handshakes, hostile, memory, paced, polling,
+};
 use crate::server::{Kind, Programs, Server, Setup};
 
 /// No scenario takes longer, its connections included.
@@ -227,6 +229,7 @@ impl Running {
                 let (crowd, net) = self.crowd()?;
                 crowd.restless(net, process, 1000, times)
             }
+            What::Hostile(of) => hostile(address, process, of, LIMIT, times),
             What::Memory(_) | What::Saturation => Err(io::Error::other("runs with its group only")),
         }
     }

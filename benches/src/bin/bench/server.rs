@@ -133,7 +133,7 @@ fn runs(program: &Path) -> bool {
 /// How a server is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setup {
-    /// Threads. Two of them also get the generator's processor.
+    /// Worker threads, none for the current-thread runtime. Two of them also get the generator's processor.
     pub workers: usize,
     /// Whether Nagle's algorithm is left on.
     pub nagle: bool,
@@ -162,7 +162,7 @@ impl Server {
             .args(nagle.then_some("--nagle"))
             .stdout(Stdio::piped());
         let for_server = [cpus.server, cpus.generator];
-        cpus.pin(for_server.get(..workers.min(2)).unwrap_or(&for_server))?;
+        cpus.pin(for_server.get(..workers.clamp(1, 2)).unwrap_or(&for_server))?;
         let child = command.spawn();
         cpus.pin(&[cpus.generator])?;
         let mut child = child

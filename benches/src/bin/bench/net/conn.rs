@@ -57,6 +57,11 @@ impl Conn {
         Ok(())
     }
 
+    /// Whether the kernel had no room for all that was sent.
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
     pub fn flush(&mut self) -> io::Result<()> {
         if !self.unsent.is_empty() {
             let sent = write(&mut self.stream, &self.unsent)?;

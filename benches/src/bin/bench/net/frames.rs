@@ -13,6 +13,22 @@ pub fn text_frame(text: &str) -> Vec<u8> {
     masked_frame(Opcode::Text, text.as_bytes(), MASK).into()
 }
 
+/// A ping of WebSocket, or a pong, without data.
+pub fn control_frame(ping: bool) -> Vec<u8> {
+    let opcode = if ping { Opcode::Ping } else { Opcode::Pong };
+    masked_frame(opcode, b"", MASK).into()
+}
+
+/// A part of a text message that more must follow: the first if it is not empty, otherwise a continuation.
+pub fn part_frame(text: &str) -> Vec<u8> {
+    const FIN: u8 = 0x80;
+    let mut frame = text_frame(text);
+    if let Some(first) = frame.first_mut() {
+        *first = if text.is_empty() { 0 } else { *first & !FIN };
+    }
+    frame
+}
+
 /// An event as text of Engine.IO.
 pub fn event(args: &impl Serialize) -> serde_json::Result<String> {
     Ok(format!("42{}", serde_json::to_string(args)?))

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token};
 
 pub use conn::Conn;
-pub use frames::{Request, event, event_with_ack, text_frame};
+pub use frames::{Request, control_frame, event, event_with_ack, part_frame, text_frame};
 pub use http::{get, post, upgrade};
 pub use reader::Seen;
 

@@ -147,7 +147,8 @@ impl FrameReader {
             (1, [b'0', _]) => seen.open = true,
             (1, b"40") => seen.connected = true,
             (1, [b'3', _]) => seen.probed = true,
-            (1, [b'6', _]) => {}
+            // Answers to pings of WebSocket, which nobody waits for.
+            (1, [b'6', _]) | (10, _) => {}
             (_, kind) => return Err(bad("an unexpected packet", kind)),
         }
         Ok(())

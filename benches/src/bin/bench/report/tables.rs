@@ -44,13 +44,19 @@ pub fn latencies(results: &Results, all: &[Scenario]) -> String {
         .filter(|scenario| {
             matches!(
                 scenario.what.group(),
-                Group::Exchanges | Group::Polling | Group::Crowd | Group::Nagle | Group::Saturation
+                Group::Exchanges
+                    | Group::Polling
+                    | Group::Crowd
+                    | Group::Nagle
+                    | Group::Saturation
+                    | Group::Hostile
             )
         })
         .collect();
     let mut text = String::from(
         "## Latencies\n\nMicroseconds, 50 / 99 / 99.9 of a hundred, medians of the rounds. Every client sends again as soon as \
-         it has its answer, so these tell how long a queue is at full load; only the last row is at a given load. Of \
+         it has its answer, so these tell how long a queue is at full load; only saturation is at a given load, and beside \
+         hostile neighbours there is a single client with one request in flight and a pause of 1 ms. Of \
          broadcasts it is the time until the last member has all.\n\n",
     );
     if let Some(rate) = results.saturating {
@@ -73,7 +79,12 @@ pub fn latencies(results: &Results, all: &[Scenario]) -> String {
 pub fn rates(results: &Results, all: &[Scenario]) -> String {
     let scenarios: Vec<_> = all
         .iter()
-        .filter(|scenario| !matches!(scenario.what.group(), Group::Memory | Group::Saturation))
+        .filter(|scenario| {
+            !matches!(
+                scenario.what.group(),
+                Group::Memory | Group::Saturation | Group::Hostile
+            )
+        })
         .collect();
     let text = table(
         results,
