@@ -37,6 +37,8 @@ pub(crate) enum PollAnswer {
     Payload(Body),
     /// Another poll was pending: 400.
     Overlap,
+    /// A WebSocket has become the transport: 400.
+    Upgraded,
 }
 
 /// How a POST ends.

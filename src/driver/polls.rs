@@ -60,7 +60,11 @@ impl Connection {
                 return refuse(inbound);
             }
             match inbound {
-                Inbound::Poll(poll) => self.open_poll(poll, cx),
+                Inbound::Poll(poll) => {
+                    // What the client sent before: at most `2probe` and `5`.
+                    let _ = self.read_probe(cx) && self.read_probe(cx);
+                    self.open_poll(poll, cx);
+                }
                 Inbound::Post(packets, done) => {
                     self.polls.post = Some(Post { packets, done });
                 }
@@ -96,15 +100,15 @@ impl Connection {
             return;
         }
         if self.sockets.main.is_some() {
-            // The WebSocket has taken over while this one was on its way.
-            let noop = self.controls(&[Control::Noop]);
-            let _ = poll.send(PollAnswer::Payload(noop));
+            let _ = poll.send(PollAnswer::Upgraded);
             return;
         }
         self.polls.late |= self.session.is_closing();
         self.polls.poll = Some(poll);
-        self.input(Input::PollOpened, cx);
         self.client.outbox.stall(false);
+        if self.owed.is_none() && self.client.outbox.is_empty() {
+            self.input(Input::PollOpened, cx);
+        }
     }
 
     fn poll_lost(&mut self, cx: &mut Context<'_>) {

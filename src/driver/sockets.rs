@@ -45,11 +45,15 @@ impl Sockets {
         self.main.as_mut()?.try_write(outbox)
     }
 
-    pub(super) fn answer_probe(&mut self) {
-        if let Some(probe) = &mut self.probe
-            && !probe.push_packet(Packet::PONG_PROBE.as_bytes())
-        {
-            tracing::debug!("too many probes of a client that does not read the answers");
+    /// Also writes the answer, as far as that can be done at once: the poll is released next, and the client should read
+    /// this first.
+    pub(super) fn answer_probe(&mut self, cx: &mut Context<'_>) {
+        if let Some(probe) = &mut self.probe {
+            if !probe.push_packet(Packet::PONG_PROBE.as_bytes()) {
+                tracing::debug!("too many probes of a client that does not read the answers");
+            }
+            // An error comes again when the probe is written next, which is in this round.
+            let _ = probe.poll_write(cx);
         }
     }
 

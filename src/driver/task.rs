@@ -270,7 +270,7 @@ impl Connection {
         while let Some(action) = self.session.poll_action() {
             match action {
                 Action::Send(control) => self.owed = Some(control),
-                Action::AnswerProbe => self.sockets.answer_probe(),
+                Action::AnswerProbe => self.sockets.answer_probe(cx),
                 Action::ReleasePoll => {
                     // It may take along what is queued; if nothing is, a noop.
                     self.write_poll(cx);

@@ -33,7 +33,11 @@ use crate::protocol::engine_io::{Message, Packet, Revision};
 /// A ping that is sent later than this after it was due has its deadline counted from when it is sent: the server was busy.
 const LATE: Duration = Duration::from_millis(50);
 
-/// While a probe is out, a poll that finds nothing to carry is answered with a `noop` after this long.
+/// How many polls that open after the probe are answered with a `noop` at once. A client needs one such answer if it polls
+/// again before it reads `3probe`.
+const RELEASES: u8 = 3;
+
+/// Further polls are answered after this long, so that a client whose `3probe` is delayed does not poll in a loop.
 const NOOP_DELAY: Duration = Duration::from_millis(100);
 
 /// Something happened.
@@ -41,7 +45,7 @@ const NOOP_DELAY: Duration = Duration::from_millis(100);
 pub(crate) enum Input {
     /// A packet on the transport in use.
     Packet(Packet),
-    /// A poll was opened while none was pending.
+    /// A poll was opened, and nothing is queued that could answer it.
     PollOpened,
     /// The WebSocket of an upgrade is open.
     ProbeOpened,
@@ -79,7 +83,8 @@ pub(crate) enum Control {
 pub(crate) enum Action {
     /// Send on the transport in use, behind all that is queued.
     Send(Control),
-    /// Answer the probe with `3probe`.
+    /// Write `3probe` to the probing WebSocket. It goes before the poll is released: a client that has read it does not poll
+    /// again.
     AnswerProbe,
     /// Answer the pending poll, if any, with a `noop`.
     ReleasePoll,
@@ -126,6 +131,8 @@ enum Probe {
     Open {
         close_at: Instant,
         probed: bool,
+        /// Of [`RELEASES`], how many are left.
+        releases: u8,
         noop_at: Option<Instant>,
     },
 }
@@ -225,16 +232,7 @@ impl Session {
             }
             (_, Input::ProbePacket(packet)) => self.probe_packet(packet),
             (_, Input::ProbeLost) => self.probe = Probe::None,
-            (_, Input::PollOpened) => {
-                if let Probe::Open {
-                    probed: true,
-                    noop_at,
-                    ..
-                } = &mut self.probe
-                {
-                    *noop_at = Some(now + NOOP_DELAY);
-                }
-            }
+            (_, Input::PollOpened) => self.poll_opened(now),
             // What else a client sends to a session that is closing is ignored, as in Node.
             (State::Closing { .. }, _) | (State::Open, Input::Flushed) => {}
             (State::Open, Input::ProbeOpened) => {
@@ -242,6 +240,7 @@ impl Session {
                 self.probe = Probe::Open {
                     close_at,
                     probed: false,
+                    releases: RELEASES,
                     noop_at: None,
                 };
             }
@@ -482,6 +481,24 @@ impl Session {
                 self.actions.push_back(Action::Upgrade);
             }
             _ => self.close_probe(),
+        }
+    }
+
+    fn poll_opened(&mut self, now: Instant) {
+        let Probe::Open {
+            probed: true,
+            releases,
+            noop_at,
+            ..
+        } = &mut self.probe
+        else {
+            return;
+        };
+        if let Some(left) = releases.checked_sub(1) {
+            *releases = left;
+            self.actions.push_back(Action::ReleasePoll);
+        } else {
+            *noop_at = Some(now + NOOP_DELAY);
         }
     }
 
@@ -829,15 +846,62 @@ mod tests {
     }
 
     #[test]
-    fn polls_opened_after_the_probe_are_released_a_little_later() {
+    fn polls_opened_after_the_probe_are_released_at_once_a_few_times_and_then_later() {
+        let start = t0();
+        let (mut session, config) = polling(start);
+        session.handle(Input::ProbeOpened, start);
+        session.handle(Input::PollOpened, start);
+        assert_eq!(actions(&mut session), [], "there is no `2probe` yet");
+        session.handle(Input::ProbePacket(text("2probe")), start);
+        let answers = [Action::AnswerProbe, Action::ReleasePoll];
+        assert_eq!(actions(&mut session), answers);
+        for _ in 0..RELEASES {
+            session.handle(Input::PollOpened, start);
+            assert_eq!(actions(&mut session), [Action::ReleasePoll]);
+            assert_eq!(
+                session.poll_timeout(),
+                Some(start + config.upgrade_timeout),
+                "nothing is left to do"
+            );
+        }
+        // Another probe does not buy more.
+        session.handle(Input::ProbePacket(text("2probe")), start);
+        assert_eq!(actions(&mut session), answers);
+        for delayed in 0..2 {
+            let opened = start + delayed * NOOP_DELAY;
+            session.handle(Input::PollOpened, opened);
+            assert_eq!(actions(&mut session), []);
+            assert_eq!(session.poll_timeout(), Some(opened + NOOP_DELAY));
+            session.handle_timeout(opened + NOOP_DELAY);
+            assert_eq!(actions(&mut session), [Action::ReleasePoll]);
+        }
+        session.handle(Input::ProbePacket(text("5")), start + SECOND);
+        assert_eq!(actions(&mut session), [Action::Upgrade]);
+    }
+
+    #[test]
+    fn a_new_upgrade_releases_polls_at_once_again() {
+        let start = t0();
+        let (mut session, _) = polling(start);
+        for _ in 0..2 {
+            session.handle(Input::ProbeOpened, start);
+            session.handle(Input::ProbePacket(text("2probe")), start);
+            actions(&mut session);
+            session.handle(Input::PollOpened, start);
+            assert_eq!(actions(&mut session), [Action::ReleasePoll]);
+            session.handle(Input::ProbeLost, start);
+        }
+    }
+
+    #[test]
+    fn a_poll_is_released_during_an_upgrade_also_while_the_session_is_closing() {
         let start = t0();
         let (mut session, _) = polling(start);
         session.handle(Input::ProbeOpened, start);
         session.handle(Input::ProbePacket(text("2probe")), start);
+        session.handle(Input::Close(DisconnectReason::ForcedClose), start);
         actions(&mut session);
         session.handle(Input::PollOpened, start);
-        assert_eq!(session.poll_timeout(), Some(start + NOOP_DELAY));
-        session.handle_timeout(start + NOOP_DELAY);
         assert_eq!(actions(&mut session), [Action::ReleasePoll]);
     }
 

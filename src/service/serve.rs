@@ -140,6 +140,7 @@ async fn poll(entry: &Entry) -> Answer {
     match receiver.await {
         Ok(PollAnswer::Payload(body)) => Ok(payload(body)),
         Ok(PollAnswer::Overlap) => Ok(empty(StatusCode::BAD_REQUEST)),
+        Ok(PollAnswer::Upgraded) => Err(Refusal::BadRequest("TRANSPORT_MISMATCH")),
         Err(_) => Err(Refusal::SessionUnknown),
     }
 }

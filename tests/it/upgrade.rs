@@ -82,18 +82,85 @@ async fn a_client_probes_then_moves() {
 }
 
 #[tokio::test]
-async fn a_poll_opened_during_the_upgrade_is_released() {
-    let (server, ..) = start(|io| io).await;
+async fn polls_opened_during_the_upgrade_are_released_at_once_a_few_times_and_then_later() {
+    let (server, io, _) = start(|io| io).await;
     let mut client = Polling::joined(server.addr).await;
+    let clock = Clock::stop();
     let mut ws = probe(&client).await;
-    assert_eq!(client.poll().await, "6");
-    assert_eq!(client.poll().await, "6");
+    for _ in 0..3 {
+        assert_eq!(client.poll().await, "6");
+    }
+    for _ in 0..2 {
+        waiting_poll(&mut client, &server).await;
+        io.emit("news", 1);
+        let news = (200, r#"42["news",1]"#);
+        assert_eq!(client.end_poll().await.brief(), news);
+        waiting_poll(&mut client, &server).await;
+        clock.advance(Duration::from_millis(100)).await;
+        assert_eq!(client.end_poll().await.brief(), (200, "6"));
+    }
     ws.send("5").await;
     ws.alive().await;
 }
 
+/// Begins a poll, and waits until its session has it.
+async fn waiting_poll(client: &mut Polling, server: &Server) {
+    client.begin_poll(server).await;
+    // The session takes requests in the order of their arrival.
+    client.send(r#"42["no handler"]"#).await;
+}
+
+#[tokio::test]
+async fn a_poll_that_can_carry_something_does_not_count_as_released() {
+    let (server, io, _) = start(|io| io).await;
+    let mut client = Polling::joined(server.addr).await;
+    let _clock = Clock::stop();
+    let _ws = probe(&client).await;
+    for n in 0..10 {
+        io.emit("n", n);
+        assert_eq!(client.poll().await, format!(r#"42["n",{n}]"#));
+    }
+    for _ in 0..3 {
+        assert_eq!(client.poll().await, "6");
+    }
+}
+
+#[tokio::test]
+async fn a_poll_during_the_upgrade_brings_a_ping_that_is_due() {
+    let (server, ..) = start(|io| io.ping_interval(Duration::from_secs(5))).await;
+    let mut client = Polling::joined(server.addr).await;
+    let clock = Clock::stop();
+    let mut ws = probe(&client).await;
+    clock.advance(Duration::from_secs(5)).await;
+    assert_eq!(client.poll().await, "2");
+    assert_eq!(client.poll().await, "6");
+    ws.send_all(&["5", "3"]).await;
+    ws.alive().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_poll_that_crosses_the_upgrade_is_answered() {
+async fn a_poll_right_after_the_upgrade_packet_is_refused() {
+    let (server, _io, mut reasons) = start(|io| io).await;
+    for _ in 0..50 {
+        let mut client = Polling::joined(server.addr).await;
+        let mut ws = probe(&client).await;
+        ws.send("5").await;
+        client.begin_poll(&server).await;
+        assert_eq!(client.end_poll().await.brief(), (400, CODE_3));
+        ws.alive().await;
+        let mut client = Polling::joined(server.addr).await;
+        let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
+        ws.send_all(&["2probe", "5"]).await;
+        client.begin_poll(&server).await;
+        assert_eq!(client.end_poll().await.brief(), (400, CODE_3));
+        assert_eq!(ws.text().await, "3probe");
+        ws.alive().await;
+    }
+    reasons.none_but("transport close");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poll_after_an_upgrade_packet_that_has_not_been_read_is_refused() {
     let go = Arc::new(Notify::new());
     let (running, mut runs) = mpsc::unbounded_channel();
     let (end, ended) = std::sync::mpsc::channel();
@@ -120,7 +187,7 @@ async fn a_poll_that_crosses_the_upgrade_is_answered() {
     ws.send("5").await;
     client.begin_poll(&server).await;
     end.send(()).unwrap();
-    assert_eq!(client.end_poll().await.brief(), (200, "6"));
+    assert_eq!(client.end_poll().await.brief(), (400, CODE_3));
     ws.alive().await;
     after_upgrade(&server, &mut client).await;
     ws.alive().await;
@@ -134,7 +201,7 @@ async fn a_client_may_move_without_a_probe() {
     client.begin_poll(&server).await;
     let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
     ws.send("5").await;
-    assert_eq!(client.end_poll().await.status, 200);
+    assert_eq!(client.end_poll().await.brief(), (200, "6"));
     ws.alive().await;
     after_upgrade(&server, &mut client).await;
 }
