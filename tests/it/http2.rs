@@ -287,8 +287,15 @@ async fn a_client_upgrades_over_http2() {
         .unwrap();
     ws.send("2probe");
     assert_eq!(ws.text().await, "3probe");
+    let (_, news) = client.ask(Method::GET, &target, "").await;
+    assert_eq!(news, r#"42["n",1]"#);
+    for _ in 0..3 {
+        let (_, released) = client.ask(Method::GET, &target, "").await;
+        assert_eq!(released, "6");
+    }
+    io.emit("n", 2);
     ws.send("5");
-    assert_eq!(ws.text().await, r#"42["n",1]"#);
+    assert_eq!(ws.text().await, r#"42["n",2]"#);
     ws.send(r#"421["echo","h2"]"#);
     assert_eq!(ws.text().await, r#"431["h2"]"#);
     let (status, _) = client.ask(Method::GET, &target, "").await;

@@ -245,3 +245,30 @@ async fn input_over_the_limit_is_logged_and_counted_for_them_too() {
     assert_eq!(metrics.connections_closed["payload too large"], 2);
     assert_eq!(metrics.input_refused["max_payload"], 2);
 }
+
+#[tokio::test]
+async fn polls_are_released_at_once_during_an_upgrade() {
+    let (server, io) = legacy().await;
+    let _clock = Clock::stop();
+    let target = "/socket.io/?EIO=3&transport=polling";
+    let opened = Http::once(server.addr, "GET", target).await;
+    let sid = sid_in(opened.text().split_once(":0").unwrap().1);
+    let target = format!("{target}&sid={sid}");
+    let mut ws = Ws::raw(server.addr, &format!("{WEBSOCKET}&sid={sid}"))
+        .await
+        .unwrap();
+    ws.send("2probe").await;
+    assert_eq!(ws.text().await, "3probe");
+    for expected in ["2:40", "1:6", "1:6", "1:6"] {
+        let answer = Http::once(server.addr, "GET", &target).await;
+        assert_eq!(answer.brief(), (200, expected));
+    }
+    io.emit("n", 1);
+    ws.send_all(&["5", "2"]).await;
+    let mut got = [ws.text().await, ws.text().await];
+    got.sort();
+    assert_eq!(got[0], "3");
+    assert!(got[1].starts_with(r#"42["n",1,"#), "with its offset");
+    let answer = Http::once(server.addr, "GET", &target).await;
+    assert_eq!(answer.status, 400);
+}
