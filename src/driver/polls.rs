@@ -49,6 +49,11 @@ impl Polls {
     pub(super) fn is_pending(&self) -> bool {
         self.poll.is_some()
     }
+
+    /// Whether packets of a POST are left to be taken.
+    pub(super) fn has_post(&self) -> bool {
+        self.post.is_some()
+    }
 }
 
 impl Connection {

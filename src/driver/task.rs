@@ -208,9 +208,9 @@ impl Connection {
             while let Err(violation) = self.dispatch.poll_handlers(cx) {
                 self.violated(&violation, cx);
             }
-            let mut again = self.take_post(cx);
+            let mut again = self.polls.has_post() && self.take_post(cx);
             again |= self.read(cx);
-            again |= self.read_probe(cx);
+            again |= self.sockets.probe.is_some() && self.read_probe(cx);
             self.check_drain(cx);
             self.check_time(cx);
             self.write(cx);

@@ -35,6 +35,7 @@ pub(super) struct Timers {
 
 impl Timers {
     pub(super) fn new(at: Instant, connect_by: Instant) -> Self {
+        let at = at.min(connect_by);
         let sleep = Box::pin(tokio::time::sleep_until(at.into()));
         Self {
             sleep,

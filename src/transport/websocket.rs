@@ -204,26 +204,29 @@ impl WebSocket {
         frames: &mut usize,
         visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, End> {
-        while *frames > 0 {
+        while !input.is_empty() {
+            if *frames == 0 {
+                return Ok(ControlFlow::Break(()));
+            }
             *frames -= 1;
-            let frame = self.decoder.next_frame(input).map_err(End::Violation)?;
+            let frame = self.decoder.next_frame(input);
             self.rested |= self.decoder.is_idle();
             match frame {
-                Frame::None => return Ok(ControlFlow::Continue(())),
-                Frame::Part | Frame::Event(Event::Pong(_)) => {}
-                Frame::Event(Event::Ping(data)) => {
+                Ok(Frame::None | Frame::Part | Frame::Event(Event::Pong(_))) => {}
+                Ok(Frame::Event(Event::Ping(data))) => {
                     self.pong = Some(data);
                     self.queue_pong();
                 }
-                Frame::Event(Event::Close(close)) => return Err(End::Closed(close)),
-                Frame::Event(message) => {
+                Ok(Frame::Event(Event::Close(close))) => return Err(End::Closed(close)),
+                Ok(Frame::Event(message)) => {
                     if visit(message).is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
                 }
+                Err(error) => return Err(End::Violation(error)),
             }
         }
-        Ok(ControlFlow::Break(()))
+        Ok(ControlFlow::Continue(()))
     }
 
     /// A peer that pings but does not read gets an answer to its newest ping only.
