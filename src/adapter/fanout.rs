@@ -128,9 +128,12 @@ fn write(outboxes: &mut Vec<Arc<Outbox>>, counters: &Counters) {
     let (mut packets, mut bytes) = (0, 0);
     for outbox in outboxes.drain(..) {
         // Who waits for it to be written may have a waker that panics, which concerns none of the others.
-        if let Ok(written) = guarded(|| outbox.write_direct()) {
-            packets += written.packets;
-            bytes += written.bytes;
+        match guarded(|| outbox.write_direct()) {
+            Ok(written) => {
+                packets += written.packets;
+                bytes += written.bytes;
+            }
+            Err(panicked) => panicked.log("waker"),
         }
     }
     if packets > 0 {

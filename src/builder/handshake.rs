@@ -20,7 +20,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     ///
     /// An answer of 5xx is logged at `warn` and counted. A text with the status 500 is for the log only, since axum's extractors
     /// name types of the application in it: the client gets `internal error`. JSON, and texts with other statuses, reach the
-    /// client.
+    /// client. If the handler panics, the answer is 500 and no session is opened.
     ///
     /// To admit or refuse sockets of one namespace, use [`Namespace::middleware`](crate::Namespace::middleware).
     ///
@@ -165,6 +165,9 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     }
 
     /// Changes the headers of every answer that is no error. Node's `headers` event.
+    ///
+    /// If the hook panics, the answer is 500, and the session that it belongs to ends. An upgrade fails, and its session goes
+    /// on over polling.
     pub fn on_headers(
         mut self,
         hook: impl Fn(&mut HeaderMap, &Parts) + Send + Sync + 'static,
@@ -174,6 +177,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     }
 
     /// Is told of every request that is refused, and why. Node's `connection_error` event.
+    ///
+    /// If the hook panics, the answer is 500.
     pub fn on_connection_error(
         mut self,
         hook: impl Fn(&ConnectionError<'_>) + Send + Sync + 'static,

@@ -12,6 +12,7 @@ use crate::connection::Violation;
 use crate::engine::{DisconnectReason, Frame};
 use crate::hub::{Comeback, Connected, Found, OverLimit, Refusal, Socket, new_sid};
 use crate::metrics::Counted;
+use crate::panics::guarded;
 use crate::protocol::socket_io::Kind;
 
 impl Dispatch {
@@ -42,7 +43,16 @@ impl Dispatch {
             return Ok(());
         }
         let handshake = self.client.handshake.extensions();
-        let (found, extensions) = match self.server.nsps.find(nsp, handshake) {
+        // Values of the request may panic when they are cloned for a dynamic namespace.
+        let found = guarded(|| self.server.nsps.find(nsp, handshake)).unwrap_or_else(|panicked| {
+            self.server.panicked("clone of an extension", &panicked);
+            Found::Failed
+        });
+        let (found, extensions) = match found {
+            Found::Failed => {
+                self.refuse(nsp, &Refusal::internal(), "internal error");
+                return Ok(());
+            }
             Found::Nsp { nsp, extensions } => (nsp, extensions),
             Found::Nothing => {
                 self.refuse(nsp, &Refusal::invalid_namespace(), "no namespace");

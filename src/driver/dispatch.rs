@@ -16,6 +16,7 @@ use crate::hub::{
     Order, Server, Socket, Unhandled, reply,
 };
 use crate::metrics::{Counted, Counters};
+use crate::panics::{guarded, let_go};
 use crate::protocol::engine_io::Message;
 use crate::protocol::socket_io::{Event, Kind};
 
@@ -279,7 +280,10 @@ impl Dispatch {
             Route::Ack { socket, id, args } => {
                 args.check()?;
                 self.server.counters.add(Counted::AcksReceived, 1);
-                socket.member().answer(id, args);
+                // Whoever awaits it may have a waker that panics.
+                if let Err(panicked) = guarded(|| socket.member().answer(id, args)) {
+                    socket.hook_panicked("waker", &panicked);
+                }
                 Ok(())
             }
             Route::Leave { socket } => {
@@ -406,9 +410,9 @@ impl Dispatch {
         mut work: Work,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
-        match work.poll(cx) {
+        match work.poll(socket, cx) {
             Poll::Ready(finished) => {
-                drop(work);
+                let_go(work);
                 self.finished(socket, finished, cx)
             }
             Poll::Pending => {

@@ -147,14 +147,15 @@ fn tell(
         return;
     };
     let message = message().unwrap_or_else(|| status.to_string());
-    // The panic is traced. The client is to hear of the first error all the same.
-    let _ = guarded(|| {
-        hook(&Failed {
-            socket,
-            event,
-            status,
-            message: &message,
-            panicked,
-        });
-    });
+    let failed = Failed {
+        socket,
+        event,
+        status,
+        message: &message,
+        panicked,
+    };
+    // The client gets the first error all the same.
+    if let Err(panicked) = guarded(|| hook(&failed)) {
+        socket.hook_panicked("on_error", &panicked);
+    }
 }

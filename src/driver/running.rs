@@ -14,7 +14,7 @@ use crate::adapter::BoxFuture;
 use crate::engine::DisconnectReason;
 use crate::hub::{AckBody, Asked, BoxHandler, Call, Done, EventContext, Refusal, Socket};
 use crate::metrics::Counted;
-use crate::panics::{Panicked, guarded};
+use crate::panics::{Panicked, guarded, let_go};
 
 /// The handlers of one connection.
 #[derive(Default)]
@@ -98,8 +98,8 @@ impl Work {
         call: impl FnOnce() -> BoxFuture<AckBody>,
     ) -> Self {
         let span = span(socket, name);
-        let future =
-            in_span(&span, call).unwrap_or_else(|Panicked| Box::pin(ready(AckBody::panicked())));
+        let future = in_span(&span, socket, name, call)
+            .unwrap_or_else(|_| Box::pin(ready(AckBody::panicked())));
         let observed = socket.namespace().handlers.on_error.is_some();
         let future = Pending::Event {
             future,
@@ -116,9 +116,13 @@ impl Work {
     }
 
     /// Polls it; a panic is its end, and nobody else's.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Finished> {
+    pub(super) fn poll(&mut self, socket: &Socket, cx: &mut Context<'_>) -> Poll<Finished> {
         let Self { future, span } = self;
-        in_span(span, || future.poll(cx)).unwrap_or_else(|Panicked| Poll::Ready(future.panicked()))
+        let _in_span = span.enter();
+        guarded(|| future.poll(cx)).unwrap_or_else(|panicked| {
+            socket.handler_panicked(future.name(), &panicked);
+            Poll::Ready(future.panicked())
+        })
     }
 }
 
@@ -147,6 +151,16 @@ impl Pending {
                 .as_mut()
                 .poll(cx)
                 .map(|Done(result)| Finished::Disconnected(result)),
+        }
+    }
+
+    /// For the log. Of an event, only what somebody else wants to know too.
+    fn name(&self) -> &str {
+        match self {
+            Self::Admit(_) => "middleware",
+            Self::Connect(_) => "connect",
+            Self::Event { name, .. } => name,
+            Self::Disconnect(_) => "disconnect",
         }
     }
 
@@ -186,8 +200,9 @@ impl Future for Running {
     type Output = (Socket, Finished);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let finished = self.work.poll(cx);
-        finished.map(|finished| (self.socket.clone(), finished))
+        let Self { socket, work } = &mut *self;
+        let finished = work.poll(socket, cx);
+        finished.map(|finished| (socket.clone(), finished))
     }
 }
 
@@ -200,8 +215,8 @@ impl Drop for Running {
         // One that has not ended owns values of users, and is among others that must be dropped too.
         let nothing = Pending::Disconnect(Box::pin(pending()));
         let future = std::mem::replace(&mut self.work.future, nothing);
-        // A panic is traced, and there is nobody to tell.
-        let _ = in_span(&self.work.span, || drop(future));
+        let _in_span = self.work.span.enter();
+        let_go(future);
     }
 }
 
@@ -243,16 +258,29 @@ impl Handlers {
     }
 }
 
-fn in_span<T>(span: &Span, work: impl FnOnce() -> T) -> Result<T, Panicked> {
+fn in_span<T>(
+    span: &Span,
+    socket: &Socket,
+    handler: &str,
+    work: impl FnOnce() -> T,
+) -> Result<T, Panicked> {
     let _in_span = span.enter();
-    guarded(work)
+    let result = guarded(work);
+    if let Err(panicked) = &result {
+        socket.handler_panicked(handler, panicked);
+    }
+    result
 }
 
 /// Calls a handler that is not for an event.
 fn call(socket: &Socket, span: &Span, handler: &BoxHandler<Done>, call: Call) -> BoxFuture<Done> {
+    let name = match call {
+        Call::Disconnect(_) => "disconnect",
+        _ => "connect",
+    };
     let context = EventContext::new(socket.clone(), call);
-    in_span(span, || handler.call(context))
-        .unwrap_or_else(|Panicked| Box::pin(ready(Done(Err(Refusal::panicked())))))
+    in_span(span, socket, name, || handler.call(context))
+        .unwrap_or_else(|_| Box::pin(ready(Done(Err(Refusal::panicked())))))
 }
 
 async fn admit(socket: Socket) -> Result<(), Refusal> {

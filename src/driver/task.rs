@@ -18,6 +18,7 @@ use crate::connection::Violation;
 use crate::engine::{Action, Control, DisconnectReason, Input, Queued, Session, Transport};
 use crate::hub::{Client, Command, OverLimit, Server};
 use crate::metrics::{Counted, Counters};
+use crate::panics::{Panicked, guarded};
 use crate::protocol::Sid;
 use crate::transport::{End, WebSocket};
 
@@ -162,12 +163,14 @@ impl Connection {
     pub(crate) async fn run(mut self: Box<Self>) {
         if !self.client.revision.is_four() {
             let root = std::future::poll_fn(|cx| {
-                self.join_root(cx);
-                Poll::Ready(())
+                self.poll_guarded(cx, |this, cx| {
+                    this.join_root(cx);
+                    Poll::Ready(())
+                })
             });
             root.await;
         }
-        std::future::poll_fn(|cx| self.poll_open(cx)).await;
+        std::future::poll_fn(|cx| self.poll_guarded(cx, Self::poll_open)).await;
         Box::pin(self.end()).await;
     }
 
@@ -187,11 +190,43 @@ impl Connection {
         async move {
             let farewell =
                 guard.or_limit(tokio::time::timeout(CLOSE_HANDSHAKE, sockets.farewell()));
-            let handlers = std::future::poll_fn(|cx| dispatch.poll_end(cx));
+            let handlers = std::future::poll_fn(|cx| {
+                guarded(|| dispatch.poll_end(cx)).unwrap_or_else(|panicked| {
+                    dispatch.server.panicked("connection", &panicked);
+                    Poll::Ready(())
+                })
+            });
             let handlers = guard.or_cut_off(handlers);
             futures_util::future::join(farewell, handlers).await;
             drop(dispatch);
             drop(guard);
+        }
+    }
+
+    /// Polls it, and closes the connection if that panics: code of users may run where nothing else catches its panics, such as
+    /// a parser that writes, or the drop of bytes that have been sent.
+    fn poll_guarded(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Self, &mut Context<'_>) -> Poll<()>,
+    ) -> Poll<()> {
+        guarded(|| poll(self, cx)).unwrap_or_else(|panicked| {
+            self.panicked(&panicked, cx);
+            Poll::Ready(())
+        })
+    }
+
+    #[cold]
+    fn panicked(&mut self, panicked: &Panicked, cx: &mut Context<'_>) {
+        self.dispatch.server.panicked("connection", panicked);
+        // Disconnect handlers run. Nothing that panics again is more than lost.
+        let closed = guarded(|| {
+            let lost = Input::Lost(DisconnectReason::ForcedClose);
+            self.session.handle(lost, self.now);
+            self.run_actions(cx);
+        });
+        if let Err(panicked) = closed {
+            self.dispatch.server.panicked("connection", &panicked);
         }
     }
 

@@ -17,6 +17,7 @@ use crate::hub::{
     AckBody, Admission, Answer, Cause, Content, Done, Failure, Fault, Grant, INTERNAL_ERROR, Kept,
     Refusal, Rejected, TypeName, reason, words,
 };
+use crate::panics::guarded;
 use crate::protocol::DecodeError;
 
 /// Where a handler runs, and what comes of it.
@@ -110,12 +111,16 @@ impl Phase for phase::Event {
         let is_fault = names.report(&cx, status, &message);
         tracing::debug!(socket = %cx.socket().id(), event, %status, message, "event rejected");
         if let Some(hook) = &cx.socket().namespace().handlers.on_rejection {
-            hook(&Rejected {
+            let rejected = Rejected {
                 socket: cx.socket(),
                 event,
                 status,
                 message: &message,
-            });
+            };
+            // The client gets the rejection all the same.
+            if let Err(panicked) = guarded(|| hook(&rejected)) {
+                cx.socket().hook_panicked("on_rejection", &panicked);
+            }
         }
         if is_fault {
             return AckBody::error(INTERNAL_ERROR, Failure::Rejection);

@@ -61,7 +61,7 @@ impl Client {
         logs: Arc<ServerLogs>,
     ) -> Self {
         Self {
-            logs: Logs::new(logs, sid),
+            logs: Logs::new(logs),
             sid,
             revision,
             outbox,

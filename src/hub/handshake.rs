@@ -8,6 +8,8 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
+use crate::panics::let_go;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Handshake {
     method: Method,
@@ -61,6 +63,13 @@ impl Handshake {
 
     pub(crate) fn extensions(&self) -> &Extensions {
         &self.extensions
+    }
+}
+
+/// It is the connection's task, most often, that drops the last values of its request.
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        let_go(std::mem::take(&mut self.extensions));
     }
 }
 

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 
 use super::{ClientFiles, TypeName};
 use crate::adapter::BoxFuture;
+use crate::panics::{Panicked, guarded};
 use crate::protocol::Sid;
 
 /// Asks whether a client may open a connection.
@@ -71,8 +72,11 @@ impl Hooks {
     }
 
     /// Where a client is, if its connections are to be counted.
-    pub(crate) fn address(&self, request: &Parts) -> Option<IpAddr> {
-        self.address.as_ref().and_then(|address| address(request))
+    pub(crate) fn address(&self, request: &Parts) -> Result<Option<IpAddr>, Panicked> {
+        let Some(address) = &self.address else {
+            return Ok(None);
+        };
+        guarded(|| address(request))
     }
 
     /// What a session that opens over polling sets.
@@ -82,15 +86,38 @@ impl Hooks {
         HeaderValue::try_from(format!("{name}={sid}{attributes}")).ok()
     }
 
-    /// Shows what is answered to a request that is not refused.
-    pub(crate) fn see_answer(&self, answer: &mut Response<Body>, request: &Parts, opens: bool) {
+    /// Shows what is answered to a request that is not refused. Returns the name of the hook that has panicked, if one has.
+    pub(crate) fn see_answer(
+        &self,
+        answer: &mut Response<Body>,
+        request: &Parts,
+        opens: bool,
+    ) -> Result<(), (&'static str, Panicked)> {
         let status = answer.status();
         if status.is_client_error() || status.is_server_error() {
-            return;
+            return Ok(());
         }
-        let initial = self.initial_headers.as_ref().filter(|_| opens);
-        for hook in initial.into_iter().chain(&self.headers) {
-            hook(answer.headers_mut(), request);
+        let hooks = [
+            (
+                "on_initial_headers",
+                self.initial_headers.as_ref().filter(|_| opens),
+            ),
+            ("on_headers", self.headers.as_ref()),
+        ];
+        for (name, hook) in hooks {
+            if let Some(hook) = hook {
+                guarded(|| hook(answer.headers_mut(), request))
+                    .map_err(|panicked| (name, panicked))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows why a request is refused.
+    pub(crate) fn see_refusal(&self, error: &ConnectionError<'_>) -> Result<(), Panicked> {
+        match &self.refused {
+            Some(hook) => guarded(|| hook(error)),
+            None => Ok(()),
         }
     }
 

@@ -12,9 +12,10 @@
 
 use std::sync::Arc;
 
+use super::{Server, Socket};
 use crate::log_limit::{LogLimit, Verdict};
 use crate::metrics::{Counted, Counters};
-use crate::protocol::Sid;
+use crate::panics::Panicked;
 
 /// The limit of a server.
 #[derive(Debug)]
@@ -27,7 +28,6 @@ pub(crate) struct ServerLogs {
 /// The limit of one connection, within that of its server.
 #[derive(Debug)]
 pub(crate) struct Logs {
-    sid: Sid,
     limit: LogLimit,
     server: Arc<ServerLogs>,
 }
@@ -66,9 +66,9 @@ impl ServerLogs {
 }
 
 impl Logs {
-    pub(crate) fn new(server: Arc<ServerLogs>, sid: Sid) -> Self {
+    pub(crate) fn new(server: Arc<ServerLogs>) -> Self {
         let limit = LogLimit::new(server.per_connection);
-        Self { sid, limit, server }
+        Self { limit, server }
     }
 
     /// Whether one more record may be written.
@@ -84,7 +84,7 @@ impl Logs {
                 if verdict == Verdict::LeaveOutFirst && self.server.allow() {
                     let limit = self.limit.max();
                     tracing::warn!(
-                        sid = %self.sid, limit,
+                        limit,
                         "further records of this connection are left out for a minute; see max_log_records_per_connection"
                     );
                 }
@@ -103,7 +103,36 @@ impl Logs {
 
     fn report(&self, left_out: u64) {
         if self.server.allow() {
-            tracing::warn!(sid = %self.sid, left_out, "log records of this connection were left out");
+            tracing::warn!(left_out, "log records of this connection were left out");
+        }
+    }
+}
+
+impl Server {
+    /// A hook of the application has panicked: counts it, and logs it.
+    pub(crate) fn panicked(&self, hook: &'static str, panicked: &Panicked) {
+        self.counters.add_for(Counted::HookPanics, hook, 1);
+        if self.logs.allow() {
+            tracing::error!(hook, panic = panicked.message(), "hook panicked");
+        }
+    }
+}
+
+impl Socket {
+    /// A hook of the application has panicked: counts it, and logs it.
+    pub(crate) fn hook_panicked(&self, hook: &'static str, panicked: &Panicked) {
+        self.counters().add_for(Counted::HookPanics, hook, 1);
+        if self.client().logs.allow() {
+            let (socket, nsp) = (self.id(), self.nsp());
+            tracing::error!(%socket, nsp, hook, panic = panicked.message(), "hook panicked");
+        }
+    }
+
+    /// A handler has panicked: logs it. Its end is counted elsewhere.
+    pub(crate) fn handler_panicked(&self, handler: &str, panicked: &Panicked) {
+        if self.client().logs.allow() {
+            let (socket, nsp) = (self.id(), self.nsp());
+            tracing::error!(%socket, nsp, handler, panic = panicked.message(), "handler panicked");
         }
     }
 }
@@ -134,7 +163,7 @@ mod tests {
     }
 
     fn connection(server: &Arc<ServerLogs>) -> Logs {
-        Logs::new(Arc::clone(server), Sid::from_random([1; 15]))
+        Logs::new(Arc::clone(server))
     }
 
     fn left_out(server: &ServerLogs) -> u64 {

@@ -190,6 +190,7 @@ impl Nsp {
                 let ears = Ears {
                     nsp: Arc::clone(&name),
                     handlers: Arc::clone(&handlers),
+                    counters: Arc::clone(&counters),
                 };
                 let server = Box::new(ears);
                 match origin {

@@ -30,6 +30,8 @@ pub(crate) enum Found {
     Nothing,
     /// As many have been made as may be.
     TooMany,
+    /// Code of users has panicked.
+    Failed,
 }
 
 impl Nsps {

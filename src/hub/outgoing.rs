@@ -55,8 +55,10 @@ impl OutgoingHooks {
             json,
         };
         for hook in &self.0 {
-            // The panic is traced. Others are to get the event all the same.
-            let _ = guarded(|| hook(&outgoing));
+            // Others get the event all the same.
+            if let Err(panicked) = guarded(|| hook(&outgoing)) {
+                socket.hook_panicked("on_any_outgoing", &panicked);
+            }
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytestring::ByteString;
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,7 +19,8 @@ use super::operators::Wait;
 use super::{AckError, Emitted, Nsp};
 use crate::adapter::{self, BoxFuture, ServerSide};
 use crate::engine::EmitError;
-use crate::metrics::Counters;
+use crate::metrics::{Counted, Counters};
+use crate::panics::Panicked;
 use crate::protocol::{Args, ArgsError, EncodedArgs};
 
 /// An event that another server has sent; see [`Namespace::on_server`](crate::Namespace::on_server).
@@ -75,6 +78,7 @@ pub struct ServerAnswers<R> {
 pub(super) struct Ears {
     pub(super) nsp: Arc<str>,
     pub(super) handlers: Arc<Handlers>,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl ServerSide for Ears {
@@ -83,15 +87,22 @@ impl ServerSide for Ears {
             tracing::debug!(nsp = %self.nsp, event, "no handler for this event of a server");
             return Box::pin(std::future::ready(None));
         };
+        let (handler, counters) = (Arc::clone(handler), Arc::clone(&self.counters));
         // A root: the server that sent it may be another process.
         let span = tracing::debug_span!(parent: None, "server event", nsp = %self.nsp, event);
-        let answer = span.in_scope(|| {
-            handler(ServerEvent {
-                nsp: Arc::clone(&self.nsp),
-                event: event.into(),
-                args,
+        let event = ServerEvent {
+            nsp: Arc::clone(&self.nsp),
+            event: event.into(),
+            args,
+        };
+        let answer = async move {
+            let answer = AssertUnwindSafe(async { handler(event).await }).catch_unwind();
+            answer.await.unwrap_or_else(|payload| {
+                counters.add_for(Counted::HookPanics, "on_server", 1);
+                Panicked::new(payload).log("on_server");
+                None
             })
-        });
+        };
         Box::pin(answer.instrument(span))
     }
 }

@@ -118,7 +118,7 @@ families! {
         "TRANSPORT_UNKNOWN", "SESSION_UNKNOWN", "BAD_HANDSHAKE_METHOD", "FORBIDDEN", "INVALID_ORIGIN", "UNAVAILABLE",
         "TOO_MANY_CONNECTIONS", "TOO_MANY_CONNECTIONS_OF_ADDRESS", "UNSUPPORTED_PROTOCOL_VERSION", "WEBSOCKET_VERSION",
         "PROTOCOL_MISMATCH", "UPGRADE_REFUSED", "TRANSPORT_MISMATCH", "TRANSPORT_HANDSHAKE_ERROR", "BAD_WEBSOCKET_KEY",
-        "BAD_WEBSOCKET_PROTOCOL", "NO_UPGRADE", "UPGRADED_ALREADY", "OTHER",
+        "BAD_WEBSOCKET_PROTOCOL", "NO_UPGRADE", "UPGRADED_ALREADY", "INTERNAL_ERROR", "OTHER",
     ];
     /// Connections that tried to move from polling to WebSocket.
     Upgrades upgrades: Counter by outcome ["done", "failed"];
@@ -157,6 +157,11 @@ families! {
     HandlerErrors handler_errors: Counter;
     /// Handlers and middleware that have panicked.
     HandlerPanics handler_panics: Counter;
+    /// Other code of the application that has panicked.
+    HookPanics hook_panics: Counter by hook [
+        "allow_request", "max_connections_per_address", "on_initial_headers", "on_headers", "on_connection_error", "on_error",
+        "on_rejection", "on_any_outgoing", "on_server", "waker", "other",
+    ];
     /// Faults of the application or its set-up, which have a status of 5xx.
     ServerErrors server_errors: Counter by cause ["extractor", "handler", "serialize", "layer", "allow_request"];
     /// Events that the application has emitted: to one socket, or to many at once.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use super::{Room, Stay};
 use crate::connection::Acks;
 use crate::engine::{Frame, Outbox, Pushed};
+use crate::panics::guarded;
 use crate::protocol::{Args, Sid};
 use crate::sync::Lock;
 
@@ -177,7 +178,10 @@ impl Member {
     pub(crate) fn close_acks(&self) {
         let sinks = self.acks.lock().close();
         for sink in sinks {
-            sink(None);
+            // Whoever awaits it may have a waker that panics, which concerns none of the others.
+            if let Err(panicked) = guarded(|| sink(None)) {
+                panicked.log("waker");
+            }
         }
     }
 }

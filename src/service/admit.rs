@@ -1,18 +1,22 @@
 //! Whether the application lets a client open a connection.
 
+use std::panic::AssertUnwindSafe;
+
 use axum_core::body::Body;
+use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use serde_json::json;
 
-use super::response::FORBIDDEN;
-use super::serve::Context;
+use super::response::{FORBIDDEN, Refusal};
+use super::serve::{Context, refuse as refuse_request};
 use crate::hub::{
     AllowRequest, ConnectionError, Content, INTERNAL_ERROR, Server, TypeName, reason,
     report_not_allowed, words,
 };
 use crate::metrics::Counted;
+use crate::panics::Panicked;
 
 /// Asks the application. Gives the request with what the answer's extensions add to it, or the answer that refuses it.
 pub(super) async fn admit(
@@ -23,7 +27,19 @@ pub(super) async fn admit(
     let mut request = Request::from_parts(parts.clone(), Body::empty());
     request.extensions_mut().remove::<OnUpgrade>();
     request.extensions_mut().insert(context.io.clone());
-    let answer = (allow.call)(request).await;
+    let asked = AssertUnwindSafe(async { (allow.call)(request).await }).catch_unwind();
+    let answer = match asked.await {
+        Ok(answer) => answer,
+        Err(payload) => {
+            let panicked = Panicked::new(payload);
+            context.server.panicked("allow_request", &panicked);
+            return Err(refuse_request(
+                Refusal::Internal,
+                &context.server,
+                Some(&parts),
+            ));
+        }
+    };
     if answer.status().is_success() {
         parts.extensions.extend(answer.into_parts().0.extensions);
         return Ok(parts);
@@ -62,14 +78,16 @@ async fn refuse(
     if status.is_server_error() {
         report_not_allowed(server, handler, status, &message);
     }
-    if let Some(hook) = &server.hooks.refused {
-        hook(&ConnectionError {
-            code: FORBIDDEN,
-            message: &message,
-            status,
-            context: "FORBIDDEN",
-            request,
-        });
+    let seen = server.hooks.see_refusal(&ConnectionError {
+        code: FORBIDDEN,
+        message: &message,
+        status,
+        context: "FORBIDDEN",
+        request,
+    });
+    if let Err(panicked) = seen {
+        server.panicked("on_connection_error", &panicked);
+        return Refusal::Internal.response();
     }
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(

@@ -7,18 +7,23 @@ use http::request::Parts;
 use tracing::Instrument;
 
 use super::response::{Refusal, payload};
-use super::serve::{Answer, Context};
+use super::serve::{Context, Opening};
 use super::switch::switch_protocols;
 use crate::driver::{Connection, Guard, TurnedAway, span};
 use crate::engine::{Outbox, Transport};
 use crate::hub::{Client, Handshake, new_sid};
+use crate::panics::guarded;
 use crate::protocol::engine_io::Revision;
 use crate::transport::Body;
 
 /// A handshake begins: it has a session's id, and counts as a connection.
 pub(super) fn begin(context: &Context, parts: &Parts) -> Result<Guard, Refusal> {
     let sid = new_sid().ok_or(Refusal::Unavailable)?;
-    let address = context.server.hooks.address(parts);
+    let address = context.server.hooks.address(parts).map_err(|panicked| {
+        let hook = "max_connections_per_address";
+        context.server.panicked(hook, &panicked);
+        Refusal::Internal
+    })?;
     Ok(context.sessions.begin(sid, address)?)
 }
 
@@ -28,14 +33,14 @@ pub(super) fn open(
     transport: Transport,
     revision: Revision,
     parts: Parts,
-) -> Answer {
+) -> Opening {
     match transport {
         Transport::Polling => open_polling(context, guard, revision, parts),
         Transport::WebSocket => open_websocket(context, guard, revision, parts),
     }
 }
 
-fn open_polling(context: &Context, guard: Guard, revision: Revision, parts: Parts) -> Answer {
+fn open_polling(context: &Context, guard: Guard, revision: Revision, parts: Parts) -> Opening {
     let (client, packet) = fresh(context, &guard, parts, Transport::Polling, revision);
     let hooks = &context.server.hooks;
     let body = match &hooks.initial_packet {
@@ -52,11 +57,15 @@ fn open_polling(context: &Context, guard: Guard, revision: Revision, parts: Part
     }
     let span = span(client.sid);
     let connection = Connection::open(&context.server, guard, client, None);
-    tokio::spawn(connection.run().instrument(span));
-    Ok(response)
+    Ok((response, Box::pin(connection.run().instrument(span))))
 }
 
-fn open_websocket(context: &Context, guard: Guard, revision: Revision, mut parts: Parts) -> Answer {
+fn open_websocket(
+    context: &Context,
+    guard: Guard,
+    revision: Revision,
+    mut parts: Parts,
+) -> Opening {
     let config = &context.server.settings.engine;
     let switch = switch_protocols(&mut parts, revision, config)?;
     let (client, packet) = fresh(context, &guard, parts, Transport::WebSocket, revision);
@@ -64,7 +73,7 @@ fn open_websocket(context: &Context, guard: Guard, revision: Revision, mut parts
     let (response, socket) = switch.socket(revision, config);
     // Made before the request is answered: afterwards the request's span may be closed.
     let span = span(client.sid);
-    let open = async move {
+    let task = async move {
         let mut socket = match socket.await {
             Ok(socket) => socket,
             Err(error) => return tracing::debug!(%error, "upgrade failed"),
@@ -74,12 +83,16 @@ fn open_websocket(context: &Context, guard: Guard, revision: Revision, mut parts
         if let Some(initial) = &server.hooks.initial_packet {
             let _ = socket.push_packet(initial.as_bytes());
         }
-        let connection = Connection::open(&server, guard, client, Some(socket));
+        // A parser may panic when it makes a decoder.
+        let connection = guarded(|| Connection::open(&server, guard, client, Some(socket)));
+        let connection = match connection {
+            Ok(connection) => connection,
+            Err(panicked) => return server.panicked("connection", &panicked),
+        };
         drop(server);
         connection.run().await;
     };
-    tokio::spawn(open.instrument(span));
-    Ok(response)
+    Ok((response, Box::pin(task.instrument(span))))
 }
 
 impl From<TurnedAway> for Refusal {

@@ -33,6 +33,9 @@ pub(super) enum Refusal {
     /// From one address.
     #[error("Too many connections")]
     TooManyOfAddress,
+    /// A hook of the application has panicked.
+    #[error("Internal server error")]
+    Internal,
     /// A WebSocket of another version than that of RFC 6455.
     #[error("Bad request")]
     WebSocketVersion,
@@ -48,7 +51,11 @@ impl Refusal {
             Self::SessionUnknown => 1,
             Self::BadMethod => 2,
             Self::BadRequest(_) | Self::WebSocketVersion => 3,
-            Self::Origin | Self::Unavailable | Self::TooMany | Self::TooManyOfAddress => FORBIDDEN,
+            Self::Origin
+            | Self::Unavailable
+            | Self::TooMany
+            | Self::TooManyOfAddress
+            | Self::Internal => FORBIDDEN,
             Self::UnsupportedVersion => 5,
         }
     }
@@ -58,6 +65,7 @@ impl Refusal {
             Self::Origin => StatusCode::FORBIDDEN,
             Self::Unavailable | Self::TooMany => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooManyOfAddress => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -75,6 +83,7 @@ impl Refusal {
             Self::TooManyOfAddress => "TOO_MANY_CONNECTIONS_OF_ADDRESS",
             Self::UnsupportedVersion => "UNSUPPORTED_PROTOCOL_VERSION",
             Self::WebSocketVersion => "WEBSOCKET_VERSION",
+            Self::Internal => "INTERNAL_ERROR",
         }
     }
 

@@ -1,6 +1,7 @@
 //! What each kind of request does.
 
 use std::error::Error;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,7 +9,8 @@ use std::sync::atomic::Ordering;
 use axum_core::body::Body;
 use bytes::Bytes;
 use bytestring::ByteString;
-use futures_util::future::{Either, select};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Either, select};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt, LengthLimitError};
@@ -25,6 +27,7 @@ use crate::driver::{Entry, Inbound, PollAnswer, PostAnswer, Refused, Sessions, t
 use crate::engine::DisconnectReason;
 use crate::hub::{Client, ConnectionError, OverLimit, Server, SocketIo, log_no_server};
 use crate::metrics::Counted;
+use crate::panics::Panicked;
 use crate::protocol::engine_io::{self, Payload, Revision, v3};
 use crate::transport::WebSocket;
 
@@ -38,6 +41,9 @@ pub(super) struct Context {
 /// A refusal has the protocol's own words; a response may refuse too, in others.
 pub(super) type Answer = Result<Response<Body>, Refusal>;
 
+/// A response, and what is to be spawned once nothing refuses it any more. Dropped before, that undoes what it was for.
+pub(super) type Opening = Result<(Response<Body>, BoxFuture<'static, ()>), Refusal>;
+
 pub(super) async fn respond<B>(context: Option<Context>, request: Request<B>) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
@@ -46,8 +52,22 @@ where
         log_no_server();
         return Refusal::Unavailable.response();
     };
+    // Hooks are guarded one by one. Values of the request, and its body, are code of others too.
+    let answer = AssertUnwindSafe(answer(&context, request)).catch_unwind();
+    answer.await.unwrap_or_else(|payload| {
+        let panicked = Panicked::new(payload);
+        context.server.panicked("request", &panicked);
+        Refusal::Internal.response()
+    })
+}
+
+async fn answer<B>(context: &Context, request: Request<B>) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+{
     let (parts, body) = request.into_parts();
-    let hooks = &context.server.hooks;
+    let server = &*context.server;
+    let hooks = &server.hooks;
     if let Some(files) = &hooks.client_files
         && let Some(file) = client_file::asked(files, &parts)
     {
@@ -55,23 +75,30 @@ where
     }
     let seen = hooks.see_requests().then(|| Box::new(parts.clone()));
     let mut opens = false;
-    let answer = match ask(&context, &parts) {
+    let mut then = None;
+    let mut session = None;
+    let answer = match ask(context, &parts) {
         Ok(Asked::Open(transport, revision)) => {
             opens = true;
             // Counted from here on: the application may take its time, and is not asked where there is no room.
-            match (begin(&context, &parts), &hooks.allow) {
+            match (begin(context, &parts), &hooks.allow) {
                 (Err(refusal), _) => Err(refusal),
                 // In a box: this future is moved with every request, most of which open nothing.
-                (Ok(guard), Some(allow)) => match Box::pin(admit(allow, &context, parts)).await {
-                    Ok(parts) => open(&context, guard, transport, revision, parts),
+                (Ok(guard), Some(allow)) => match Box::pin(admit(allow, context, parts)).await {
+                    Ok(parts) => open(context, guard, transport, revision, parts),
                     Err(refused) => return refused,
                 },
-                (Ok(guard), None) => open(&context, guard, transport, revision, parts),
+                (Ok(guard), None) => open(context, guard, transport, revision, parts),
             }
+            .map(|(response, task)| {
+                then = Some(task);
+                response
+            })
         }
         // Both let go of the parts first, which keep the server's read buffer, since they may have to wait for long.
         Ok(Asked::Poll(entry)) => {
             drop(parts);
+            session = seen.is_some().then(|| Arc::clone(&entry));
             poll(&entry).await
         }
         Ok(Asked::Post(entry)) => {
@@ -79,21 +106,36 @@ where
             let binary = kind.is_some_and(|kind| kind == "application/octet-stream");
             let http1 = parts.version < Version::HTTP_2;
             drop(parts);
-            let answer = post(&context, &entry, binary, body).await;
+            session = seen.is_some().then(|| Arc::clone(&entry));
+            let answer = post(context, &entry, binary, body).await;
             answer.map(|answer| if http1 { close_if_late(answer) } else { answer })
         }
-        Ok(Asked::Upgrade(entry)) => upgrade(&context, entry, parts),
+        Ok(Asked::Upgrade(entry)) => upgrade(context, entry, parts).map(|(response, task)| {
+            then = Some(task);
+            response
+        }),
         Ok(Asked::OtherMethod) => Ok(empty(StatusCode::INTERNAL_SERVER_ERROR)),
         Err(refusal) => Err(refusal),
     };
-    match (answer, seen) {
-        (Ok(mut response), Some(seen)) => {
-            hooks.see_answer(&mut response, &seen, opens);
-            response
+    let seen = seen.as_deref();
+    let mut response = match answer {
+        Ok(response) => response,
+        Err(refusal) => return refuse(refusal, server, seen),
+    };
+    if let Some(seen) = seen
+        && let Err((hook, panicked)) = hooks.see_answer(&mut response, seen, opens)
+    {
+        server.panicked(hook, &panicked);
+        if let Some(entry) = session {
+            // What the response held is lost.
+            entry.broken(DisconnectReason::TransportError);
         }
-        (Ok(response), None) => response,
-        (Err(refusal), seen) => refuse(refusal, &context.server, seen.as_deref()),
+        return refuse(Refusal::Internal, server, Some(seen));
     }
+    if let Some(task) = then {
+        tokio::spawn(task);
+    }
+    response
 }
 
 /// What is asked, of whom it may be asked.
@@ -107,7 +149,7 @@ fn ask(context: &Context, parts: &Parts) -> Result<Asked, Refusal> {
     }
 }
 
-fn refuse(refusal: Refusal, server: &Server, request: Option<&Parts>) -> Response<Body> {
+pub(super) fn refuse(refusal: Refusal, server: &Server, request: Option<&Parts>) -> Response<Body> {
     let Server {
         hooks, counters, ..
     } = server;
@@ -120,16 +162,23 @@ fn refuse(refusal: Refusal, server: &Server, request: Option<&Parts>) -> Respons
             "a client is refused: too many connections; see max_connections"
         );
     }
-    if let (Some(hook), Some(request)) = (&hooks.refused, request) {
-        hook(&ConnectionError {
-            code: refusal.code(),
-            message: &refusal.to_string(),
-            status: refusal.status(),
-            context: refusal.context(),
-            request,
-        });
+    let Some(request) = request.filter(|_| hooks.refused.is_some()) else {
+        return refusal.response();
+    };
+    let seen = hooks.see_refusal(&ConnectionError {
+        code: refusal.code(),
+        message: &refusal.to_string(),
+        status: refusal.status(),
+        context: refusal.context(),
+        request,
+    });
+    match seen {
+        Ok(()) => refusal.response(),
+        Err(panicked) => {
+            server.panicked("on_connection_error", &panicked);
+            Refusal::Internal.response()
+        }
     }
-    refusal.response()
 }
 
 async fn poll(entry: &Entry) -> Answer {
@@ -358,17 +407,34 @@ impl Drop for Posting {
     }
 }
 
-fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) -> Answer {
+/// An upgrade that has begun. Dropped before there is a WebSocket, the session may begin another one.
+struct Upgrading(Option<Arc<Entry>>);
+
+impl Drop for Upgrading {
+    fn drop(&mut self) {
+        if let Some(entry) = &self.0 {
+            entry.upgrading.store(false, Ordering::Release);
+        }
+    }
+}
+
+fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) -> Opening {
     let config = &context.server.settings.engine;
-    let switch = switch_protocols(&mut parts, entry.client.revision, config)?;
-    let (response, socket) = switch.socket(entry.client.revision, config);
+    let revision = entry.client.revision;
+    let switch = switch_protocols(&mut parts, revision, config)?;
+    let (response, socket) = switch.socket(revision, config);
     // One at a time, and only once.
     if entry.upgrading.swap(true, Ordering::AcqRel) {
-        refuse_another(context, &entry, socket);
-        return Ok(response);
+        let task = refuse_another(context, &entry, socket);
+        return Ok((response, Box::pin(task)));
     }
-    tokio::spawn(async move {
-        let inbound = match socket.await {
+    let mut upgrading = Upgrading(Some(entry));
+    let task = async move {
+        let socket = socket.await;
+        let Some(entry) = upgrading.0.take() else {
+            return;
+        };
+        let inbound = match socket {
             Ok(socket) => Inbound::Probe(Box::new(socket)),
             Err(error) => {
                 tracing::debug!(sid = %entry.client.sid, %error, "upgrade failed");
@@ -377,23 +443,26 @@ fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) -> Answer {
         };
         // If its session is gone, so is it.
         let _ = entry.hand(inbound);
-    });
-    Ok(response)
+    };
+    Ok((response, Box::pin(task)))
 }
 
 /// The session has a WebSocket already. The new one is accepted and closed, as Node's server does: an answer with another
 /// status would be an error that applications which use the `ws` package directly do not catch.
-fn refuse_another(
+fn refuse_another<F>(
     context: &Context,
     entry: &Entry,
-    socket: impl Future<Output = hyper::Result<WebSocket>> + Send + 'static,
-) {
+    socket: F,
+) -> impl Future<Output = ()> + Send + use<F>
+where
+    F: Future<Output = hyper::Result<WebSocket>> + Send + 'static,
+{
     let counters = &context.server.counters;
     counters.add_for(Counted::RequestsRefused, "UPGRADED_ALREADY", 1);
     tracing::debug!(sid = %entry.client.sid, "second websocket of a session closed");
-    tokio::spawn(async move {
+    async move {
         if let Ok(socket) = socket.await {
             turn_away(socket).await;
         }
-    });
+    }
 }

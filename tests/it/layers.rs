@@ -34,6 +34,7 @@ const NARROW: [(&str, &[&str]); 3] = [
     (
         "service",
         &[
+            "panics",
             "protocol",
             "engine",
             "metrics",

@@ -31,6 +31,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod mounting;
+mod panics;
 #[cfg(all(feature = "msgpack", feature = "testing"))]
 mod parser;
 mod polling;

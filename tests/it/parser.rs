@@ -284,3 +284,41 @@ async fn a_parser_that_panics_ends_the_connection_alone() {
     }
     assert_eq!(io.metrics().connections_closed["forced close"], 1);
 }
+
+/// A parser that panics when it writes an acknowledgement.
+#[derive(Debug)]
+struct PanicsOnAck;
+
+impl Parser for PanicsOnAck {
+    fn encode(&self, packet: &Parts<'_>) -> Vec<Message> {
+        assert_ne!(packet.kind, Kind::Ack, "on purpose");
+        Msgpack.encode(packet)
+    }
+
+    fn decoder(&self) -> Box<dyn Decoder> {
+        Msgpack.decoder()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parser_that_panics_when_it_writes_ends_the_connection_and_disconnect_handlers_run() {
+    let (sender, mut reasons) = tokio::sync::mpsc::unbounded_channel();
+    let namespace = Namespace::new().on("x", async || {}).on_disconnect(
+        async move |reason: axum_socketio::DisconnectReason| {
+            let _ = sender.send(reason.as_str());
+        },
+    );
+    let io = SocketIo::builder()
+        .parser(PanicsOnAck)
+        .namespace("/", namespace)
+        .build();
+    let app = TestApp::new(Router::new().layer(io.layer())).parser(Msgpack);
+    let client = app.connect("/").await.unwrap();
+    // The client panics for want of an answer.
+    let asked = tokio::spawn(async move { client.emit_with_ack::<()>("x", ()).await });
+    asked.await.unwrap_err();
+    assert_eq!(reasons.recv().await, Some("forced close"));
+    assert_eq!(io.metrics().hook_panics["other"], 1);
+    // Others go on.
+    app.connect("/").await.unwrap();
+}

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::Socket;
 use crate::engine::{DisconnectReason, Frame};
 use crate::metrics::Counted;
+use crate::panics::guarded;
 use crate::protocol::Sid;
 use crate::protocol::socket_io::Kind;
 use crate::rooms::{Forgotten, History};
@@ -121,7 +122,9 @@ impl Socket {
         drop(forgotten);
         self.0.nsp.sweep();
         self.0.member.close_acks();
-        self.0.closed.notify_waiters();
+        if let Err(panicked) = guarded(|| self.0.closed.notify_waiters()) {
+            self.hook_panicked("waker", &panicked);
+        }
         true
     }
 

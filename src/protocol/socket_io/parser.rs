@@ -8,7 +8,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{Assembler, EncodedPacket, Kind, Limits, Packet, text};
-use crate::panics::{Panicked, guarded};
+use crate::panics::guarded;
 use crate::protocol::args::{check_json, check_placeholders};
 use crate::protocol::engine_io::Message;
 use crate::protocol::{DecodeError, EncodedArgs};
@@ -194,8 +194,10 @@ fn feed_other(
     message: Message,
     limits: &Limits,
 ) -> Result<Option<Packet>, DecodeError> {
-    let parts = guarded(|| decoder.feed(message, limits))
-        .unwrap_or_else(|Panicked| Err(DecodeError::Malformed("the parser panicked".to_owned())))?;
+    let parts = guarded(|| decoder.feed(message, limits)).unwrap_or_else(|panicked| {
+        panicked.log("parser");
+        Err(DecodeError::Malformed("the parser panicked".to_owned()))
+    })?;
     parts.map(|parts| parts.into_packet(limits)).transpose()
 }
 
