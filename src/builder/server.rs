@@ -301,7 +301,10 @@ impl SocketIoBuilder {
                 ))
             };
             if !first {
-                tracing::warn!(nsp = %name, "two namespaces of one name: the second replaces the first");
+                tracing::warn!(
+                    nsp = &*name,
+                    "two namespaces of one name: the second replaces the first"
+                );
             }
         }
         let connections = Arc::new(Sessions::new(

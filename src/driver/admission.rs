@@ -104,8 +104,8 @@ impl Dispatch {
             return Ok(());
         }
         if let Err(refusal) = result {
-            let (nsp, message) = (socket.nsp(), &refusal.message);
-            tracing::debug!(nsp, message, "connection refused");
+            let (nsp, error) = (socket.nsp(), &*refusal.message);
+            tracing::debug!(nsp, error, "connection refused");
             // Undoes what the middleware joined.
             socket.end(DisconnectReason::ForcedClose);
             self.forget(socket);

@@ -149,7 +149,7 @@ impl Connection {
                     self.input(Input::Packet(packet), cx);
                 }
                 Some(Err(error)) => {
-                    tracing::debug!(%error, "undecodable payload");
+                    tracing::debug!(error = error.to_string(), "undecodable payload");
                     self.answer_post(PostAnswer::Undecodable);
                     self.input(Input::Lost(DisconnectReason::ParseError), cx);
                 }

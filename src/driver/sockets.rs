@@ -103,7 +103,7 @@ impl Connection {
             Poll::Pending => false,
             Poll::Ready(Ok(())) => !self.is_held(),
             Poll::Ready(Err(end)) => {
-                tracing::debug!(%end, "websocket ended");
+                tracing::debug!(end = end.to_string(), "websocket ended");
                 if matches!(end, End::Violation(_)) {
                     // The answers to what came before the violation.
                     self.write_socket(cx);
@@ -266,7 +266,7 @@ impl Connection {
         self.count_sent(written);
         match write {
             Poll::Ready(Err(error)) => {
-                tracing::debug!(%error, "cannot write");
+                tracing::debug!(error = error.to_string(), "cannot write");
                 self.sockets.end = Some(End::Lost(error));
                 let lost = Input::Lost(DisconnectReason::TransportClose);
                 self.session.handle(lost, self.now);
@@ -304,5 +304,5 @@ fn decode(event: Event, revision: Revision) -> Result<Packet, ()> {
         // The transport keeps these to itself.
         Event::Ping(_) | Event::Pong(_) | Event::Close(_) => return Err(()),
     };
-    packet.map_err(|error| tracing::debug!(%error, "undecodable packet"))
+    packet.map_err(|error| tracing::debug!(error = error.to_string(), "undecodable packet"))
 }

@@ -319,7 +319,7 @@ impl Connection {
     }
 
     fn violated(&mut self, violation: &Violation, cx: &mut Context<'_>) {
-        tracing::debug!(error = %violation, cause = ?violation, "protocol violation");
+        tracing::debug!(error = violation.to_string(), cause = ?violation, "protocol violation");
         if let Some(over) = over_limit(violation) {
             over.report(&self.dispatch.server, &self.client);
         }

@@ -109,7 +109,7 @@ impl Dispatch for Dispatcher {
 
 /// What the client is told when a layer gives an error instead of an answer.
 fn failed(error: &BoxError) -> AckBody {
-    tracing::debug!(%error, "event stopped by a layer");
+    tracing::debug!(error = error.to_string(), "event stopped by a layer");
     if error.is::<timeout::error::Elapsed>() {
         AckBody::error("timed out", Failure::Stopped(Stop::Timeout))
     } else if error.is::<load_shed::error::Overloaded>() {

@@ -36,6 +36,7 @@ pub use reply::{IntoAck, Reply};
 
 use crate::extract::phase;
 use crate::hub::Socket;
+use crate::hub::may_log;
 pub use crate::hub::{AckBody, Admission, BoxHandler, Done};
 use crate::protocol::socket_io::reserved;
 
@@ -238,7 +239,7 @@ impl Socket {
 
 /// A handler for an event that only the library itself may send is a mistake that would never show.
 pub(crate) fn report_reserved(event: &str) {
-    if let Some(event) = reserved(event) {
+    if let Some(event) = reserved(event).filter(|_| may_log()) {
         tracing::error!(
             event,
             "no client can send this event: the name is reserved; use the namespace's on_connect or on_disconnect"

@@ -109,7 +109,7 @@ impl Phase for phase::Event {
             .unwrap_or_else(|| reason(status));
         let event = cx.event().unwrap_or_default();
         let is_fault = names.report(&cx, status, &message);
-        tracing::debug!(socket = %cx.socket().id(), event, %status, message, "event rejected");
+        tracing::debug!(socket = %cx.socket().id(), event, %status, error = message, "event rejected");
         if let Some(hook) = &cx.socket().namespace().handlers.on_rejection {
             let rejected = Rejected {
                 socket: cx.socket(),

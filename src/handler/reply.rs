@@ -120,7 +120,8 @@ fn is_failure(status: StatusCode) -> bool {
 async fn error(response: Response) -> AckBody {
     let (status, content) = Content::of(response).await;
     if !status.is_server_error() {
-        tracing::debug!(%status, error = ?content, "handler failed");
+        // Formatted twice: JSON as it was written may have line feeds in it.
+        tracing::debug!(%status, error = format!("{content:?}"), "handler failed");
     }
     let failure = Failure::Handler(status, None);
     AckBody::error_value(&content.into_error(status), failure)

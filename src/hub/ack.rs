@@ -353,7 +353,7 @@ impl<R: DeserializeOwned> AckStream<R> {
                 Some((id, args)) => match args.deserialize() {
                     Ok(answer) => return Poll::Ready(Some((id, answer))),
                     Err(error) => {
-                        tracing::debug!(socket = %id, %error, "unreadable acknowledgement");
+                        tracing::debug!(socket = %id, error = error.to_string(), "unreadable acknowledgement");
                         self.unreadable.push(id);
                     }
                 },

@@ -6,6 +6,8 @@ use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::may_log;
+
 /// The largest body of a response that is sent to a client.
 const MAX_BODY: usize = 1024 * 1024;
 
@@ -24,7 +26,12 @@ impl Content {
         let body = match Limited::new(body, MAX_BODY).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) => {
-                tracing::error!(%error, "the response's body cannot be read");
+                if may_log() {
+                    tracing::error!(
+                        error = error.to_string(),
+                        "the response's body cannot be read"
+                    );
+                }
                 return (
                     StatusCode::INTERNAL_SERVER_ERROR,
                     Self::Text("internal error".to_owned()),

@@ -25,7 +25,7 @@ pub struct Emitted(Result<(), EmitError>);
 impl Emitted {
     pub(crate) fn new(result: Result<(), EmitError>, counters: &Counters) -> Self {
         if let Err(error) = &result {
-            tracing::debug!(%error, "not emitted");
+            tracing::debug!(error = error.to_string(), "not emitted");
             counters.add_for(Counted::Undelivered, error.reason(), 1);
         }
         Self(result)

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use super::may_log;
 use crate::protocol::Sid;
 
 /// For how many ids the operating system is asked at once: a call costs more than the bytes.
@@ -19,7 +20,12 @@ pub(crate) fn new_sid() -> Option<Sid> {
     if unused.is_empty() {
         unused.resize(AT_ONCE, [0; 15]);
         if let Err(error) = getrandom::fill(unused.as_flattened_mut()) {
-            tracing::error!(%error, "the operating system gives no random bytes");
+            if may_log() {
+                tracing::error!(
+                    error = error.to_string(),
+                    "the operating system gives no random bytes"
+                );
+            }
             return None;
         }
     }

@@ -108,6 +108,23 @@ impl Logs {
     }
 }
 
+/// Whether one more record may be written that belongs to no server: all of the process share the limit.
+pub(crate) fn allow() -> bool {
+    static LIMIT: LogLimit = LogLimit::new(600);
+    match LIMIT.next(now()) {
+        Verdict::Write => true,
+        Verdict::WriteAfter(left_out) => {
+            tracing::warn!(left_out, "log records of this process were left out");
+            true
+        }
+        Verdict::LeaveOutFirst => {
+            tracing::warn!("further records of this process are left out for a minute");
+            false
+        }
+        Verdict::LeaveOut => false,
+    }
+}
+
 impl Server {
     /// A hook of the application has panicked: counts it, and logs it.
     pub(crate) fn panicked(&self, hook: &'static str, panicked: &Panicked) {

@@ -49,7 +49,7 @@ pub use hooks::ConnectionError;
 pub(crate) use hooks::{AllowRequest, Hooks};
 pub(crate) use id::new_sid;
 pub(crate) use kept::{Grant, Kept};
-pub(crate) use logs::{Logs, ServerLogs, log_no_server};
+pub(crate) use logs::{Logs, ServerLogs, allow as may_log, log_no_server};
 pub use nsp::{AckFormat, Failed, Order, Rejected, Unhandled};
 pub(crate) use nsp::{Dispatch, Handlers, Nsp, NspOptions, Origin};
 pub(crate) use nsps::{Family, Found, Nsps};

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::emit::event_args;
+use super::may_log;
 use super::{AckStream, Emitted, Family, Nsp, RemoteSocket, ServerAckFuture, Socket, servers};
 use crate::adapter::AdapterError;
 use crate::metrics::{Counters, EMITS_TO_MANY};
@@ -204,7 +205,7 @@ impl Broadcast {
 
     fn send(&self, nsp: &Arc<Nsp>, event: &str, args: EncodedArgs) {
         let delivered = nsp.broadcast(&self.target, args);
-        tracing::trace!(nsp = %nsp.name, event, ?delivered, "broadcast");
+        tracing::trace!(nsp = &*nsp.name, event, ?delivered, "broadcast");
     }
 
     /// Sends an event to all of them and collects their answers, each a value of type `R`.
@@ -335,8 +336,8 @@ impl Broadcast {
             let limit = nsp.options.max_room_len;
             rooms.retain(|room| {
                 let fits = room.len() <= limit;
-                if !fits {
-                    tracing::warn!(nsp = %nsp.name, limit, "room not joined: name too long");
+                if !fits && may_log() {
+                    tracing::warn!(nsp = &*nsp.name, limit, "room not joined: name too long");
                 }
                 fits
             });

@@ -41,7 +41,7 @@ impl OutgoingHooks {
                 }
             }
             Codec::Other(parser) => {
-                if let Some(event) = read(&**parser, frame) {
+                if let Some(event) = read(&**parser, frame, socket) {
                     self.show(socket, event.name(), event.args().json());
                 }
             }
@@ -70,7 +70,7 @@ impl fmt::Debug for OutgoingHooks {
 }
 
 /// Reads what another parser has written, which is seldom asked for: so nothing is kept beside it.
-fn read(parser: &dyn Parser, frame: &Frame) -> Option<Event> {
+fn read(parser: &dyn Parser, frame: &Frame, socket: &Socket) -> Option<Event> {
     let limits = Limits::none();
     let mut decoding = Decoding::Other(parser.decoder());
     for message in frame.messages() {
@@ -78,7 +78,14 @@ fn read(parser: &dyn Parser, frame: &Frame) -> Option<Event> {
             Ok(Some(Packet::Event { event, .. })) => return Some(event),
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(%error, ?parser, "the parser cannot read what it has written");
+                if socket.client().logs.allow() {
+                    let parser = format!("{parser:?}");
+                    tracing::warn!(
+                        error = error.to_string(),
+                        parser,
+                        "the parser cannot read what it has written"
+                    );
+                }
                 return None;
             }
         }

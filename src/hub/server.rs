@@ -158,7 +158,7 @@ impl SocketIo {
         if let Some(family) = server.nsps.family_of(&nsp) {
             return Broadcast::child(Arc::clone(family), &nsp);
         }
-        tracing::debug!(%nsp, "this server has no such namespace");
+        tracing::debug!(nsp = &*nsp, "this server has no such namespace");
         Broadcast::nowhere()
     }
 

@@ -84,7 +84,11 @@ pub(super) struct Ears {
 impl ServerSide for Ears {
     fn hear(&self, event: &str, args: Args) -> BoxFuture<Option<Args>> {
         let Some(handler) = self.handlers.servers.get(event) else {
-            tracing::debug!(nsp = %self.nsp, event, "no handler for this event of a server");
+            tracing::debug!(
+                nsp = &*self.nsp,
+                event,
+                "no handler for this event of a server"
+            );
             return Box::pin(std::future::ready(None));
         };
         let (handler, counters) = (Arc::clone(handler), Arc::clone(&self.counters));

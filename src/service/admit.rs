@@ -74,7 +74,7 @@ async fn refuse(
         Content::Text(message) => with_code(message),
         Content::Empty => with_code(reason(status)),
     };
-    tracing::debug!(%status, message, "connection not allowed");
+    tracing::debug!(%status, error = message, "connection not allowed");
     if status.is_server_error() {
         report_not_allowed(server, handler, status, &message);
     }

@@ -76,7 +76,7 @@ fn open_websocket(
     let task = async move {
         let mut socket = match socket.await {
             Ok(socket) => socket,
-            Err(error) => return tracing::debug!(%error, "upgrade failed"),
+            Err(error) => return tracing::debug!(error = error.to_string(), "upgrade failed"),
         };
         // There is room: these are the first.
         let _ = socket.push_packet(packet.as_bytes());

@@ -162,6 +162,9 @@ pub(super) fn refuse(refusal: Refusal, server: &Server, request: Option<&Parts>)
             "a client is refused: too many connections; see max_connections"
         );
     }
+    if refusal == Refusal::BadRequest("NO_UPGRADE") && server.logs.allow() {
+        tracing::warn!("this server, or a layer outside, does not let connections be upgraded");
+    }
     let Some(request) = request.filter(|_| hooks.refused.is_some()) else {
         return refusal.response();
     };
@@ -246,7 +249,7 @@ where
             );
         }
         Err(BodyError::Lost(error)) => {
-            tracing::debug!(%error, "request body cannot be taken");
+            tracing::debug!(error = error.to_string(), "request body cannot be taken");
             return posting.fail(DisconnectReason::TransportError, StatusCode::BAD_REQUEST);
         }
     };
@@ -437,7 +440,7 @@ fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) -> Opening {
         let inbound = match socket {
             Ok(socket) => Inbound::Probe(Box::new(socket)),
             Err(error) => {
-                tracing::debug!(sid = %entry.client.sid, %error, "upgrade failed");
+                tracing::debug!(sid = %entry.client.sid, error = error.to_string(), "upgrade failed");
                 Inbound::ProbeFailed
             }
         };

@@ -64,7 +64,6 @@ pub(super) fn switch_protocols(
     }
     let subprotocol = first_subprotocol(&parts.headers)?;
     let Some(on_upgrade) = parts.extensions.remove::<OnUpgrade>() else {
-        tracing::warn!("this server, or a layer outside, does not let connections be upgraded");
         return Err(Refusal::BadRequest("NO_UPGRADE"));
     };
     let mut response = empty(if http2 {

@@ -112,7 +112,7 @@ impl TestApp {
                 .serve_connection(TokioIo::new(server), service)
                 .with_upgrades();
             if let Err(error) = served.await {
-                tracing::debug!(%error, "connection lost");
+                tracing::debug!(error = error.to_string(), "connection lost");
             }
         });
         client

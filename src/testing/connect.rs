@@ -55,7 +55,7 @@ impl ConnectError {
 
     #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     pub(super) fn lost(error: hyper::Error) -> Self {
-        tracing::debug!(%error, "handshake failed");
+        tracing::debug!(error = error.to_string(), "handshake failed");
         Self::Closed(Disconnected::TransportError)
     }
 }

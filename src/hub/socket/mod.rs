@@ -238,7 +238,7 @@ impl Socket {
             code,
             reason: reason.into(),
         });
-        if farewell.is_none() {
+        if farewell.is_none() && self.0.client.logs.allow() {
             tracing::error!(code, "not a status code that may be sent");
         }
         let reason = DisconnectReason::ForcedClose;
