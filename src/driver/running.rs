@@ -291,6 +291,7 @@ async fn admit(socket: Socket) -> Result<(), Refusal> {
             .await;
         socket.grant(admission.0?);
     }
+    socket.await_turn().await;
     Ok(())
 }
 

@@ -99,6 +99,34 @@ impl Member {
         self
     }
 
+    /// Where it was before is known better now than when it was made, at the time of `before`. What it has joined and left since
+    /// holds; `leave` notes in stays that a room was left, and returns up to which event they are no longer known.
+    pub(crate) fn rebase(
+        &self,
+        before: &[Stay],
+        mut stays: Vec<Stay>,
+        known_after: u64,
+        leave: impl Fn(&mut Vec<Stay>, &str) -> u64,
+    ) {
+        let open = |stays: &[Stay]| -> Vec<Room> {
+            let open = stays.iter().filter(|stay| stay.until.is_none());
+            open.map(|stay| Arc::clone(&stay.room)).collect()
+        };
+        let (before, mut joined) = (open(before), self.joined.lock());
+        let mut known_after = known_after.max(joined.known_after);
+        for room in before.iter().filter(|room| !joined.rooms.contains(room)) {
+            known_after = known_after.max(leave(&mut stays, room));
+        }
+        let known = open(&stays);
+        let own = joined.stays.iter().filter(|stay| stay.until.is_none());
+        let own = own.filter(|stay| !before.contains(&stay.room) && !known.contains(&stay.room));
+        let own: Vec<Stay> = own.cloned().collect();
+        stays.extend(own);
+        joined.rooms = open(&stays);
+        joined.stays = stays;
+        joined.known_after = known_after;
+    }
+
     /// When it was in which room, of the events after the one of that number.
     pub(crate) fn stays(&self) -> (Vec<Stay>, u64) {
         let joined = self.joined.lock();

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::Socket;
 use super::life::{Connected, Ended};
-use crate::engine::{EmitError, Outbox, Pushed, Sending};
+use crate::engine::{EmitError, Frame, Outbox, Pushed, Sending};
 use crate::hub::emit::{How, frame_at};
 use crate::hub::{Grant, Nsp, new_sid};
 use crate::metrics::Counted;
@@ -30,9 +30,12 @@ pub(crate) struct Comeback {
     pid: Sid,
     /// The last event before it was admitted first.
     began: u64,
-    /// What it comes back to, until it is admitted.
-    claimed: Option<Claimed>,
-    /// The server has disconnected what it comes back to, before it was admitted.
+    /// What it wants to resume, until middleware have admitted it. Only then is it claimed: who has another's private id and is
+    /// refused changes nothing.
+    wanted: Option<Wish>,
+    /// It has been admitted, and the private id is its own.
+    holds: bool,
+    /// The server has disconnected it before it was admitted.
     revoked: bool,
     /// Its client has come for a socket that is not kept any more.
     forgotten: bool,
@@ -40,10 +43,20 @@ pub(crate) struct Comeback {
 }
 
 #[derive(Debug)]
-struct Claimed {
+struct Wish {
+    /// As it was when the client asked.
     away: Away,
-    /// The last event that its client has seen.
-    after: u64,
+    /// The last event that its client has seen, in its own words.
+    offset: Option<Box<str>>,
+}
+
+/// What is dropped once the history is no longer locked.
+#[derive(Default)]
+struct Undone {
+    forgotten: Forgotten,
+    held: Option<Arc<dyn Link>>,
+    /// Earlier attempts to resume the same socket, which are taken for lost.
+    others: Vec<Arc<dyn Link>>,
 }
 
 /// What the client says in its CONNECT, among what else there is.
@@ -73,26 +86,21 @@ impl Comeback {
     /// Of a new socket, or of one that its client says to come back to. None if there are no random bytes.
     pub(crate) fn new(history: &History, auth: Option<&str>) -> Option<Self> {
         let fresh = new_sid()?;
-        let wanted = auth.and_then(|auth| serde_json::from_str::<Wanted<'_>>(auth).ok());
-        let forgotten = wanted.is_some();
-        let claimed = wanted.and_then(|wanted| wanted.claim(history));
-        Some(match claimed {
-            None => Self {
-                pid: fresh,
-                began: 0,
-                claimed: None,
-                revoked: false,
-                forgotten,
-                recovered: false,
-            },
-            Some((pid, claimed)) => Self {
-                pid,
-                began: claimed.away.began,
-                claimed: Some(claimed),
-                revoked: false,
-                forgotten: false,
-                recovered: true,
-            },
+        let named = auth.and_then(|auth| serde_json::from_str::<Wanted<'_>>(auth).ok());
+        let forgotten = named.is_some();
+        let found = named.and_then(|named| named.find(history));
+        let (pid, began, wanted) = match found {
+            None => (fresh, 0, None),
+            Some((pid, wish)) => (pid, wish.away.began, Some(wish)),
+        };
+        Some(Self {
+            pid,
+            began,
+            holds: false,
+            revoked: false,
+            forgotten: forgotten && wanted.is_none(),
+            recovered: wanted.is_some(),
+            wanted,
         })
     }
 
@@ -111,12 +119,12 @@ impl Comeback {
 
     /// The socket's id, if it comes back.
     pub(crate) fn id(&self) -> Option<Sid> {
-        self.claimed.as_ref().map(|claimed| claimed.away.id)
+        self.wanted.as_ref().map(|wish| wish.away.id)
     }
 
     /// When it was in which room, of the events after one.
     pub(super) fn stays(&self) -> Option<(Vec<Stay>, u64)> {
-        let away = &self.claimed.as_ref()?.away;
+        let away = &self.wanted.as_ref()?.away;
         Some((away.stays.clone(), away.known_after))
     }
 
@@ -126,35 +134,31 @@ impl Comeback {
 }
 
 impl Wanted<'_> {
-    fn claim(&self, history: &History) -> Option<(Sid, Claimed)> {
+    /// Looks at what it names, and leaves it as it is.
+    fn find(&self, history: &History) -> Option<(Sid, Wish)> {
         let pid = self.pid.parse().ok()?;
-        // The first time it may be held by a socket whose connection is not known to be lost.
-        for _ in 0..2 {
-            let mut forgotten = Forgotten::default();
-            let mut kept = history.lock();
-            let claim = kept.sessions.claim(pid, now(), &mut forgotten);
-            let after = match &claim {
-                Claim::Away(away) => self.after(&kept, away),
-                Claim::Held(_) | Claim::Nothing => None,
-            };
-            if after.is_none() && matches!(claim, Claim::Away(_)) {
-                kept.sessions.end(pid);
+        let kept = history.lock();
+        let claim = kept.sessions.look(pid, now());
+        let away = match &claim {
+            Claim::Nothing => None,
+            Claim::Away(away) => Some(away.clone()),
+            Claim::Held(link) => {
+                let holder = Socket::from_link(Arc::clone(link));
+                holder.and_then(|holder| holder.as_if_away(&kept))
             }
-            // What users keep with it is dropped with no lock held.
-            drop(kept);
-            match claim {
-                Claim::Nothing => return None,
-                Claim::Held(socket) => socket.supersede(),
-                Claim::Away(away) => {
-                    let claimed = |after| Claimed { away, after };
-                    return after.map(|after| (pid, claimed(after)));
-                }
-            }
-        }
-        None
+        };
+        let offset = self.offset.as_deref().map(Box::from);
+        let wish = away.map(|away| Wish { away, offset });
+        let may = wish.as_ref().and_then(|wish| wish.after(&kept, &wish.away));
+        // What users keep with it is dropped with no lock held.
+        drop(kept);
+        drop(claim);
+        may.and(wish).map(|wish| (pid, wish))
     }
+}
 
-    /// The last event that it has seen, if what came later is still there.
+impl Wish {
+    /// The last event that the client has seen, if what came later is still there.
     fn after(&self, kept: &Kept, away: &Away) -> Option<u64> {
         let began = away.began;
         let after = match self.offset.as_deref().map(|offset| kept.log.parse(offset)) {
@@ -168,32 +172,114 @@ impl Wanted<'_> {
 }
 
 impl Socket {
-    /// Takes back what is kept of it, if it comes back.
+    /// Takes over what is kept of the socket that it wants to resume: middleware look at it.
     pub(super) fn take_back(&self) {
-        let (Some(history), Some(comeback)) = (self.0.nsp.members.history(), &self.0.comeback)
-        else {
+        let Some(comeback) = &self.0.comeback else {
             return;
         };
-        let claiming = comeback.lock();
-        let Some(claimed) = &claiming.claimed else {
+        let state = comeback.lock();
+        let wish = state.wanted.as_ref();
+        let Some((pid, data)) = wish.map(|wish| (state.pid, Arc::clone(&wish.away.data))) else {
             return;
         };
-        let (pid, data) = (claiming.pid, Arc::clone(&claimed.away.data));
-        drop(claiming);
-        let mut kept = history.lock();
-        let wanted = kept.sessions.knows(pid);
-        if wanted {
-            kept.sessions.hold(pid, self.0.member.link.clone());
-        }
-        drop(kept);
-        if !wanted {
-            // The server has disconnected it since it was claimed.
-            comeback.lock().revoked = true;
-            return;
+        drop(state);
+        if let Some(history) = self.0.nsp.members.history() {
+            let link = self.0.member.link.clone();
+            history.lock().sessions.seek(pid, link);
         }
         if let Some(Data { grant, .. }) = data.downcast_ref() {
             self.grant(grant.clone());
         }
+    }
+
+    /// Resolves when no later attempt to resume the same socket is undecided: the latest one that is admitted wins. Ends those
+    /// before it.
+    pub(crate) async fn await_turn(&self) {
+        while let Some(later) = self.later_attempt() {
+            select(pin!(later.closed()), pin!(self.closed())).await;
+        }
+    }
+
+    fn later_attempt(&self) -> Option<Self> {
+        let (history, comeback) = (self.0.nsp.members.history()?, self.0.comeback.as_ref()?);
+        let state = comeback.lock();
+        let pid = state.wanted.as_ref().map(|_| state.pid)?;
+        drop(state);
+        if self.ended().is_some() {
+            return None;
+        }
+        let kept = history.lock();
+        let seekers = kept.sessions.seekers(pid);
+        drop(kept);
+        let seekers = seekers.into_iter().rev().filter_map(Self::from_link);
+        let mut later = seekers.take_while(|seeker| seeker != self);
+        later.find(|seeker| seeker.ended().is_none())
+    }
+
+    /// What would be kept of it if its connection were lost now.
+    fn as_if_away(&self, kept: &Kept) -> Option<Away> {
+        let began = self.0.comeback.as_ref()?.lock().began;
+        let (stays, known_after) = self.0.member.stays();
+        let data = Data {
+            grant: self.0.request.added(),
+            _nsp: self.0.nsp.is_of_family().then(|| Arc::clone(&self.0.nsp)),
+        };
+        Some(Away {
+            id: self.id(),
+            began,
+            stays,
+            known_after,
+            data: Arc::new(data),
+            until: kept.sessions.until(now()),
+        })
+    }
+
+    /// The socket that it wants to resume, if that is still connected.
+    fn predecessor(&self, history: &History) -> Option<Arc<dyn Link>> {
+        let comeback = self.0.comeback.as_ref()?.lock();
+        let pid = comeback.wanted.as_ref().map(|_| comeback.pid);
+        let pid = pid.filter(|_| !comeback.revoked && self.ended().is_none())?;
+        drop(comeback);
+        let kept = history.lock();
+        let claim = kept.sessions.look(pid, now());
+        drop(kept);
+        match claim {
+            Claim::Held(socket) => Some(socket),
+            Claim::Away(_) | Claim::Nothing => None,
+        }
+    }
+
+    /// Claims what it wants to resume. Returns the events that it has missed, or `None` if not all of it is there any more.
+    fn claim(
+        &self,
+        pid: Sid,
+        wish: &Wish,
+        kept: &mut Kept,
+        undone: &mut Undone,
+    ) -> Option<Vec<Frame>> {
+        let away = match kept.sessions.claim(pid, now(), &mut undone.forgotten) {
+            Claim::Away(away) => away,
+            Claim::Held(socket) => {
+                // Another one was faster.
+                undone.held = Some(socket);
+                return None;
+            }
+            Claim::Nothing => return None,
+        };
+        let missed = wish.after(kept, &away).and_then(|after| {
+            let leave = |stays: &mut Vec<Stay>, room: &str| kept.log.leave(stays, room);
+            let (before, now) = (&wish.away.stays, away.stays.clone());
+            self.0.member.rebase(before, now, away.known_after, leave);
+            let stays = &self.0.member.stays().0;
+            let id = self.id();
+            kept.log.since(after, Asker { id, stays })
+        });
+        match missed {
+            Some(_) => undone.others = kept.sessions.seekers(pid),
+            None => kept.sessions.end(pid),
+        }
+        undone.forgotten.keep(away);
+        missed
     }
 
     /// Joins the namespace, as the socket that it was if it comes back.
@@ -201,26 +287,30 @@ impl Socket {
         let Some(comeback) = &self.0.comeback else {
             return Connected::Over;
         };
+        // Now that it is admitted, a connection that still has the socket is taken for lost.
+        if let Some(predecessor) = self.predecessor(history) {
+            predecessor.supersede();
+        }
+        let mut undone = Undone::default();
         let mut kept = history.lock();
         // Nobody ends it while the history is locked.
         if self.ended().is_some() {
             return Connected::Over;
         }
-        let mut comeback = comeback.lock();
-        let claimed = comeback.claimed.take();
-        let missed = match &claimed {
-            Some(_) if comeback.revoked => None,
-            Some(claimed) => {
-                let (id, stays) = (self.id(), &self.0.member.stays().0);
-                kept.log.since(claimed.after, Asker { id, stays })
-            }
+        let mut state = comeback.lock();
+        let wish = state.wanted.take();
+        kept.sessions.stop_seeking(state.pid, &self.0.member.link);
+        let missed = match &wish {
+            Some(_) if state.revoked => None,
+            Some(wish) => self.claim(state.pid, wish, &mut kept, &mut undone),
             None => {
-                comeback.began = kept.log.last();
+                state.began = kept.log.last();
                 Some(Vec::new())
             }
         };
-        let (pid, outcome) = (comeback.pid, comeback.outcome());
-        drop(comeback);
+        let (pid, outcome) = (state.pid, state.outcome());
+        state.holds = missed.is_some();
+        drop(state);
         let connected = match missed {
             None => {
                 self.counters().add_for(Counted::Recoveries, "failed", 1);
@@ -242,7 +332,8 @@ impl Socket {
         };
         // What users keep with it is dropped, and what they listen to is told, with no lock held.
         drop(kept);
-        if claimed.is_some() {
+        undone.others.iter().for_each(|other| other.supersede());
+        if wish.is_some() {
             tracing::debug!(socket = %self.id(), ?connected, "came back");
         }
         connected
@@ -255,13 +346,19 @@ impl Socket {
         else {
             return;
         };
-        let pid = comeback.lock().pid;
+        let mut state = comeback.lock();
+        if !state.holds {
+            // What it wants to resume is not its own.
+            state.revoked = true;
+            return;
+        }
+        let pid = state.pid;
+        drop(state);
         let mut forgotten = Forgotten::default();
         let mut kept = history.lock();
         let holder = kept.sessions.revoke(pid, &mut forgotten);
+        let seekers = kept.sessions.seekers(pid);
         let itself = holder.as_ref().is_some_and(|holder| self.is_behind(holder));
-        // While the history is locked it cannot be admitted.
-        comeback.lock().revoked |= itself;
         drop(kept);
         drop(forgotten);
         match holder {
@@ -270,6 +367,7 @@ impl Socket {
             Some(holder) if !itself => holder.disconnect(scope),
             _ => {}
         }
+        seekers.iter().for_each(|seeker| seeker.disconnect(scope));
     }
 
     /// Keeps what its client may come back to.
@@ -278,31 +376,23 @@ impl Socket {
             return;
         };
         let mut comeback = comeback.lock();
-        let claimed = comeback.claimed.take();
+        // What it wanted to resume is as it was.
+        let wish = comeback.wanted.take();
+        if let Some(wish) = wish {
+            kept.sessions
+                .stop_seeking(comeback.pid, &self.0.member.link);
+            forgotten.keep(wish.away);
+        }
+        if !comeback.holds {
+            return;
+        }
+        let pid = comeback.pid;
+        drop(comeback);
         let tells = self.0.client.revision.is_four();
-        let away = if tells && ended.was_connected && ended.reason.is_recoverable() {
-            let (stays, known_after) = self.0.member.stays();
-            let data = Data {
-                grant: self.0.request.added(),
-                _nsp: self.0.nsp.is_of_family().then(|| Arc::clone(&self.0.nsp)),
-            };
-            Some(Away {
-                id: self.id(),
-                began: comeback.began,
-                stays,
-                known_after,
-                data: Arc::new(data),
-                until: kept.sessions.until(now()),
-            })
-        } else {
-            // It was not let in, but may try again.
-            claimed
-                .filter(|_| !comeback.revoked)
-                .map(|claimed| claimed.away)
-        };
-        match away {
-            Some(away) => kept.sessions.keep(comeback.pid, away, forgotten),
-            None => kept.sessions.end(comeback.pid),
+        let recoverable = tells && ended.was_connected && ended.reason.is_recoverable();
+        match recoverable.then(|| self.as_if_away(kept)).flatten() {
+            Some(away) => kept.sessions.keep(pid, away, forgotten),
+            None => kept.sessions.end(pid),
         }
     }
 
@@ -405,7 +495,9 @@ impl Socket {
         if self.connected() {
             return Some(Arc::clone(&self.0.member.outbox));
         }
-        let holder = self.0.nsp.members.get(self.id())?;
+        // Before it is admitted, the socket of that id is the one that it wants to resume.
+        let holds = { self.0.comeback.as_ref()?.lock() }.holds;
+        let holder = self.0.nsp.members.get(self.id()).filter(|_| holds)?;
         Some(Arc::clone(&holder.outbox))
     }
 

@@ -58,6 +58,13 @@ pub(crate) struct Forgotten {
     sessions: Vec<Away>,
 }
 
+impl Forgotten {
+    /// Keeps a session until no lock is held.
+    pub(crate) fn keep(&mut self, away: Away) {
+        self.sessions.push(away);
+    }
+}
+
 impl History {
     /// `detection` is how long it takes to notice that a connection is lost: what was sent meanwhile is missed too.
     pub(crate) fn new(epoch: [u8; Log::EPOCH], mut options: Recovery, detection: Duration) -> Self {

@@ -5,7 +5,7 @@
 //!   unknown ───────────▶ held by a socket ─────────▶ away ──▶ unknown: too late, or too many
 //!                               ▲                     │
 //!                               └─────────────────────┘
-//!                                claimed; refused: away again
+//!                                claimed, when middleware have admitted it
 //! ```
 
 use std::any::Any;
@@ -58,6 +58,8 @@ pub(crate) struct Sessions {
     places: FxHashMap<Sid, Place>,
     /// Those that are away, the first to be forgotten first.
     away: BTreeSet<(Instant, Sid)>,
+    /// Sockets that middleware have not admitted yet and that want to resume one of these, the latest last.
+    seekers: FxHashMap<Sid, Vec<Weak<dyn Link>>>,
     keep: Duration,
     max: usize,
 }
@@ -124,6 +126,37 @@ impl Sessions {
     pub(crate) fn end(&mut self, pid: Sid) {
         if let Some(Place::Held(_) | Place::Claimed) = self.places.get(&pid) {
             self.places.remove(&pid);
+        }
+    }
+
+    /// A socket wants to resume the one with this private id.
+    pub(crate) fn seek(&mut self, pid: Sid, link: Weak<dyn Link>) {
+        self.seekers.entry(pid).or_default().push(link);
+    }
+
+    /// It has been decided about.
+    pub(crate) fn stop_seeking(&mut self, pid: Sid, link: &Weak<dyn Link>) {
+        if let Some(seekers) = self.seekers.get_mut(&pid) {
+            seekers.retain(|other| !other.ptr_eq(link));
+            if seekers.is_empty() {
+                self.seekers.remove(&pid);
+            }
+        }
+    }
+
+    /// Those that want to resume the socket with this private id, the latest last.
+    pub(crate) fn seekers(&self, pid: Sid) -> Vec<Arc<dyn Link>> {
+        let seekers = self.seekers.get(&pid).into_iter().flatten();
+        seekers.filter_map(Weak::upgrade).collect()
+    }
+
+    /// What there is for who brings a private id, left as it is.
+    pub(crate) fn look(&self, pid: Sid, now: Instant) -> Claim {
+        match self.places.get(&pid) {
+            None | Some(Place::Claimed) => Claim::Nothing,
+            Some(Place::Held(link)) => link.upgrade().map_or(Claim::Nothing, Claim::Held),
+            Some(Place::Away(away)) if away.until <= now => Claim::Nothing,
+            Some(Place::Away(away)) => Claim::Away(away.clone()),
         }
     }
 

@@ -3,6 +3,7 @@
 mod away;
 mod limits;
 mod refused;
+mod stolen;
 mod wire;
 
 use std::time::Duration;

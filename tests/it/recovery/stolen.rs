@@ -1,0 +1,214 @@
+//! Somebody else has the private id of a socket.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+
+use axum_socketio::testing::{ConnectError, TestApp};
+use axum_socketio::{Auth, Namespace, Recovery, Refused, Socket, SocketIo};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::Notify;
+
+use super::{app, numbers};
+
+#[derive(Deserialize)]
+struct Token {
+    token: String,
+}
+
+/// A namespace that admits who has the right token, and lets nobody else wait.
+fn guarded() -> (TestApp, SocketIo) {
+    let namespace = Namespace::new()
+        .middleware(async |Auth(Token { token }): Auth<Token>, socket: Socket| {
+            if token == "disconnects" {
+                socket.disconnect();
+            }
+            if token != "right" {
+                return Err(Refused::new("wrong token"));
+            }
+            Ok(())
+        })
+        .on_connect(async |socket: Socket| {
+            if !socket.recovered() {
+                socket.join("room");
+            }
+        });
+    app(SocketIo::builder()
+        .recovery(Recovery::new())
+        .namespace("/", namespace))
+}
+
+fn token(token: &str) -> serde_json::Value {
+    json!({ "token": token })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_newcomer_with_the_private_id_of_another_does_not_disconnect_them() {
+    let (app, io) = guarded();
+    let owner = app.connect("/").auth(token("right")).await.unwrap();
+    let socket = io.socket(owner.id()).unwrap();
+    for wrong in ["wrong", "disconnects"] {
+        let thief = app.connect("/").coming_back_as(&owner).auth(token(wrong));
+        let refused = thief.await.unwrap_err();
+        assert!(
+            matches!(refused, ConnectError::Refused { message, .. } if message == "wrong token")
+        );
+        assert!(socket.connected());
+        assert_eq!(io.socket(owner.id()).unwrap(), socket);
+    }
+    io.to("room").emit("n", 1);
+    assert_eq!(numbers(&owner, &io).await, [1]);
+    // And it may come back itself, with what it has missed.
+    owner.cut().await;
+    io.to("room").emit("n", 2);
+    let thief = app
+        .connect("/")
+        .coming_back_as(&owner)
+        .auth(token("disconnects"));
+    thief.await.unwrap_err();
+    let again = app
+        .connect("/")
+        .coming_back_as(&owner)
+        .auth(token("right"))
+        .await
+        .unwrap();
+    assert!(again.recovered());
+    assert_eq!(again.id(), owner.id());
+    assert_eq!(numbers(&again, &io).await, [2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_admitted_newcomer_takes_over_from_a_connection_that_is_still_there() {
+    let (app, io) = guarded();
+    let owner = app.connect("/").auth(token("right")).await.unwrap();
+    let socket = io.socket(owner.id()).unwrap();
+    io.to("room").emit("n", 1);
+    let again = app
+        .connect("/")
+        .coming_back_as(&owner)
+        .auth(token("right"))
+        .await
+        .unwrap();
+    assert!(again.recovered());
+    assert_eq!(again.id(), owner.id());
+    assert!(!socket.connected());
+    assert_eq!(numbers(&again, &io).await, [1]);
+    assert_eq!(io.local().count().await.unwrap(), 1);
+}
+
+/// A namespace whose middleware waits if its client says so.
+fn slow() -> (TestApp, SocketIo, Arc<Notify>, Arc<Notify>) {
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (begins, goes_on) = (Arc::clone(&begun), Arc::clone(&go_on));
+    let namespace = Namespace::new().middleware(
+        async move |Auth(Token { token }): Auth<Token>, socket: Socket| {
+            if token == "slow" {
+                begins.notify_one();
+                goes_on.notified().await;
+                socket.leave("left by the middleware");
+                socket.join("joined by the middleware");
+            }
+        },
+    );
+    let (app, io) = app(SocketIo::builder()
+        .recovery(Recovery::new())
+        .namespace("/", namespace));
+    (app, io, begun, go_on)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_to_the_owner_while_middleware_decide_is_not_lost() {
+    let (app, io, begun, go_on) = slow();
+    let owner = app.connect("/").auth(token("quick")).await.unwrap();
+    let socket = io.socket(owner.id()).unwrap();
+    socket.join(["left by the owner", "left by the middleware", "stays"]);
+    let coming = app.connect("/").coming_back_as(&owner).auth(token("slow"));
+    let coming = tokio::spawn(coming.into_future());
+    begun.notified().await;
+    assert!(socket.connected());
+    io.to("left by the owner").emit("n", 1);
+    socket.leave("left by the owner");
+    socket.join("joined by the owner");
+    io.to("left by the owner").emit("n", 0);
+    io.to("joined by the owner").emit("n", 2);
+    socket.insert(7_u8);
+    assert_eq!(numbers(&owner, &io).await, [1, 2]);
+    io.emit("n", 3);
+    go_on.notify_one();
+    let again = coming.await.unwrap().unwrap();
+    assert!(again.recovered());
+    let socket = io.socket(again.id()).unwrap();
+    let mut rooms: Vec<_> = socket
+        .rooms()
+        .iter()
+        .skip(1)
+        .map(ToString::to_string)
+        .collect();
+    rooms.sort();
+    assert_eq!(
+        rooms,
+        ["joined by the middleware", "joined by the owner", "stays"]
+    );
+    io.to("joined by the owner").emit("n", 4);
+    io.to("left by the middleware").emit("n", 0);
+    // It had asked before it saw the first two, which end with a number of `numbers`.
+    assert_eq!(numbers(&again, &io).await, [1, 2]);
+    assert_eq!(numbers(&again, &io).await, [3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_whose_middleware_waits_does_not_keep_the_owner_out() {
+    let (app, io, begun, go_on) = slow();
+    let owner = app.connect("/").auth(token("quick")).await.unwrap();
+    owner.cut().await;
+    io.emit("n", 1);
+    let thief = app.connect("/").coming_back_as(&owner).auth(token("slow"));
+    let thief = tokio::spawn(thief.into_future());
+    begun.notified().await;
+    let again = app
+        .connect("/")
+        .coming_back_as(&owner)
+        .auth(token("quick"))
+        .await
+        .unwrap();
+    assert!(again.recovered());
+    assert_eq!(numbers(&again, &io).await, [1]);
+    thief.abort();
+    let _ = thief.await;
+    go_on.notify_one();
+    assert!(io.socket(again.id()).unwrap().connected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_that_is_refused_leaves_an_earlier_attempt_alone() {
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (begins, goes_on) = (Arc::clone(&begun), Arc::clone(&go_on));
+    let namespace = Namespace::new().middleware(async move |Auth(Token { token }): Auth<Token>| {
+        if token != "first" {
+            begins.notify_one();
+            goes_on.notified().await;
+        }
+        if token == "wrong" {
+            return Err(Refused::new("wrong token"));
+        }
+        Ok(())
+    });
+    let (app, io) = app(SocketIo::builder()
+        .recovery(Recovery::new())
+        .namespace("/", namespace));
+    let owner = app.connect("/").auth(token("first")).await.unwrap();
+    owner.cut().await;
+    io.emit("n", 1);
+    let coming = app.connect("/").coming_back_as(&owner).auth(token("right"));
+    let coming = tokio::spawn(coming.into_future());
+    begun.notified().await;
+    let thief = app.connect("/").coming_back_as(&owner).auth(token("wrong"));
+    let thief = tokio::spawn(thief.into_future());
+    begun.notified().await;
+    go_on.notify_one();
+    go_on.notify_one();
+    let again = coming.await.unwrap().unwrap();
+    assert!(thief.await.unwrap().is_err());
+    assert!(again.recovered());
+    assert_eq!(numbers(&again, &io).await, [1]);
+}
