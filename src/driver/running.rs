@@ -100,7 +100,8 @@ impl Work {
         let span = span(socket, name);
         let future = in_span(&span, socket, name, call)
             .unwrap_or_else(|_| Box::pin(ready(AckBody::panicked())));
-        let observed = socket.namespace().handlers.on_error.is_some();
+        let observed = socket.namespace().handlers.on_error.is_some()
+            || tracing::enabled!(tracing::Level::DEBUG);
         let future = Pending::Event {
             future,
             name: if observed {

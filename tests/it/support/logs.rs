@@ -1,7 +1,7 @@
 //! What the library logs, as `tracing_subscriber::fmt` writes it.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -19,6 +19,13 @@ struct Records(Arc<Mutex<Vec<Vec<u8>>>>);
 impl Logs {
     /// Begins to collect the library's records of this level and those above it.
     pub(crate) fn collect(level: &str) -> Self {
+        // The most verbose level of all subscribers is global, and found anew whenever one comes: tests beside this one would
+        // lower it, were there not one that stays.
+        static STAYS: OnceLock<tracing::Dispatch> = OnceLock::new();
+        STAYS.get_or_init(|| {
+            let all = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+            tracing::Dispatch::new(all.finish())
+        });
         let records = Records::default();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
