@@ -66,8 +66,8 @@ pub use extract::{Ack, Auth, Data, Event, RawArgs, Recovered};
 pub use handler::{Handler, Refused, Reply};
 pub use hub::{
     AckError, AckFormat, AckFuture, AckStream, AckSummary, Broadcast, ClientFiles, ConnectionError,
-    Emitted, Failed, Order, Outgoing, Rejected, RemoteSocket, ServerAckFuture, ServerAnswers,
-    ServerEvent, Socket, SocketIo, ToSocket, Unhandled,
+    Emitted, Failed, Order, Outgoing, OwnScheme, Rejected, RemoteSocket, ServerAckFuture,
+    ServerAnswers, ServerEvent, Socket, SocketIo, ToSocket, Unhandled,
 };
 pub use metrics::{ByLabel, Metrics};
 pub use protocol::Sid;

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
 use super::SocketIoBuilder;
-use crate::hub::{AllowRequest, ClientFiles, ConnectionError};
+use crate::hub::{AllowRequest, ClientFiles, ConnectionError, OwnScheme, normalized};
 
 impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// Asks before a client may open a connection, over either transport: an axum handler, with axum's extractors and the
@@ -63,7 +63,12 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     ///
     /// Browsers do not keep pages of other origins from opening WebSockets, and send cookies along: CORS alone, which is for
     /// what pages may read, does not protect them. Requests without `Origin` come from no browser, or from a page of the same
-    /// origin, and pass. Behind a proxy that changes `Host`, the server's own origin has to be listed.
+    /// origin, and pass.
+    ///
+    /// Listed origins are compared exactly: scheme, host and port, where the usual port of a scheme may be left out. Pages of
+    /// the server's own host pass too, if host and port are those of `Host`, unless they came over `http` and the host is known
+    /// to be [reached over TLS](Self::own_scheme). A proxy has to pass `Host` on with its port (nginx: `$http_host`, as `$host`
+    /// leaves the port out); otherwise the server's own origin has to be listed. The log says at `debug` what was compared.
     ///
     /// ```
     /// # use axum_socketio::SocketIo;
@@ -77,6 +82,22 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     pub fn origins<O: AsRef<str>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
         let origins = origins.into_iter();
         self.hooks.origins = Some(origins.map(|of| origin(of.as_ref())).collect());
+        self
+    }
+
+    /// How the server knows that browsers reach it over TLS: then pages of its own host that came over `http` are refused where
+    /// [`origins`](Self::origins) is set, since somebody in between may have written them. Default: [`OwnScheme::Seen`], which
+    /// behind a proxy that terminates TLS is not enough.
+    ///
+    /// ```
+    /// use axum_socketio::{OwnScheme, SocketIo};
+    ///
+    /// let io = SocketIo::builder::<()>()
+    ///     .origins(["https://app.example.com"])
+    ///     .own_scheme(OwnScheme::Https);
+    /// ```
+    pub const fn own_scheme(mut self, scheme: OwnScheme) -> Self {
+        self.hooks.own_scheme = scheme;
         self
     }
 
@@ -190,7 +211,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
 
 /// As browsers write it, or nobody's would ever be the same.
 fn origin(text: &str) -> HeaderValue {
-    let origin = text.to_ascii_lowercase();
+    let origin = normalized(text);
     let host = origin.split_once("://").map(|(_, host)| host);
     let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '*']);
     assert!(

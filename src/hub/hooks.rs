@@ -35,6 +35,7 @@ pub(crate) struct Hooks {
     pub(crate) address: Option<Arc<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>>,
     /// Whose pages may connect; all, if there is no list.
     pub(crate) origins: Option<Arc<[HeaderValue]>>,
+    pub(crate) own_scheme: OwnScheme,
     /// Of the cookie with the session's id: its name, and its attributes.
     pub(crate) cookie: Option<(String, String)>,
     /// The browser client's files, if they are served.
@@ -64,11 +65,34 @@ pub struct ConnectionError<'a> {
 impl Hooks {
     /// Whether a page of this origin may speak to the server. What comes without one comes from no page.
     pub(crate) fn allows_origin(&self, request: &Parts) -> bool {
-        let origin = request.headers.get(header::ORIGIN);
-        let (Some(origins), Some(origin)) = (&self.origins, origin) else {
+        let Some(origins) = &self.origins else {
             return true;
         };
-        origins.contains(origin) || is_own(origin, request)
+        let mut of_pages = request.headers.get_all(header::ORIGIN).iter();
+        let Some(origin) = of_pages.next() else {
+            return true;
+        };
+        if of_pages.next().is_some() {
+            return false;
+        }
+        if origins.contains(origin) {
+            return true;
+        }
+        let Some(page) = origin.to_str().ok().and_then(Page::parse) else {
+            return false;
+        };
+        let text = format!("{}://{}", page.scheme, page.authority);
+        let allowed =
+            origins.iter().any(|listed| *listed == text) || page.is_of(request, self.own_scheme);
+        if !allowed {
+            let (host, origin) = (host(request), origin.to_str().ok());
+            tracing::debug!(
+                host,
+                origin,
+                "page is neither of a listed origin nor of this host"
+            );
+        }
+        allowed
     }
 
     /// Where a client is, if its connections are to be counted.
@@ -127,17 +151,106 @@ impl Hooks {
     }
 }
 
-/// Whether a page is of the very host that it asks.
-fn is_own(origin: &HeaderValue, request: &Parts) -> bool {
-    let origin = origin.to_str().unwrap_or_default();
-    let (_, page) = origin.split_once("://").unwrap_or_default();
-    // HTTP/2 has it in the address.
-    let host = request.headers.get(header::HOST);
-    let host = match request.uri.authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => host.and_then(|host| host.to_str().ok()),
+/// How the server knows whether browsers reach it over TLS, for pages of its own host: see
+/// [`SocketIoBuilder::own_scheme`](crate::SocketIoBuilder::own_scheme).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OwnScheme {
+    /// By the scheme of the request, which HTTP/2 has. In HTTP/1.1 it is not known: then pages over `http` and `https` pass.
+    #[default]
+    Seen,
+    /// They do.
+    Https,
+    /// A proxy says so in `X-Forwarded-Proto`, or as `proto` in `Forwarded` (RFC 7239). Where neither is there, as
+    /// [`Seen`](Self::Seen).
+    Forwarded,
+}
+
+/// The origin of a page: in lower case, and without the port that its scheme has by default.
+struct Page {
+    scheme: String,
+    authority: String,
+}
+
+impl Page {
+    fn parse(origin: &str) -> Option<Self> {
+        let origin = origin.to_ascii_lowercase();
+        let (scheme, authority) = origin
+            .split_once("://")
+            .filter(|(_, page)| !page.is_empty())?;
+        Some(Self {
+            authority: without_default_port(scheme, authority).to_owned(),
+            scheme: scheme.to_owned(),
+        })
+    }
+
+    /// Whether it is of the very host that it asks. A page that came unprotected may be anybody's, so it is not of a host that
+    /// is reached over TLS.
+    fn is_of(&self, request: &Parts, own: OwnScheme) -> bool {
+        let host = host(request).unwrap_or_default().to_ascii_lowercase();
+        let same = without_default_port(&self.scheme, &host) == self.authority;
+        same && match &*self.scheme {
+            "https" => true,
+            "http" => !is_https(request, own),
+            _ => false,
+        }
+    }
+}
+
+/// An origin as it is compared: in lower case, and without the port that its scheme has by default.
+pub(crate) fn normalized(origin: &str) -> String {
+    match Page::parse(origin) {
+        Some(Page { scheme, authority }) => format!("{scheme}://{authority}"),
+        None => origin.to_ascii_lowercase(),
+    }
+}
+
+fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
+    let port = match scheme {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return authority,
     };
-    !page.is_empty() && host.is_some_and(|host| host.eq_ignore_ascii_case(page))
+    authority.strip_suffix(port).unwrap_or(authority)
+}
+
+/// HTTP/2 has it in the address.
+fn host(request: &Parts) -> Option<&str> {
+    match request.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => request.headers.get(header::HOST)?.to_str().ok(),
+    }
+}
+
+/// Whether it is known that the client has reached the server over TLS.
+fn is_https(request: &Parts, own: OwnScheme) -> bool {
+    let seen = || request.uri.scheme_str() == Some("https");
+    match own {
+        OwnScheme::Seen => seen(),
+        OwnScheme::Https => true,
+        OwnScheme::Forwarded => forwarded_https(request).unwrap_or_else(seen),
+    }
+}
+
+/// What proxies say. One that says `https` is enough: this only ever refuses.
+fn forwarded_https(request: &Parts) -> Option<bool> {
+    let values = |name| {
+        request
+            .headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+    };
+    let protos = values("x-forwarded-proto")
+        .flat_map(|value| value.split(','))
+        .map(str::trim);
+    let elements = values("forwarded").flat_map(|value| value.split([',', ';']));
+    let pairs = elements.filter_map(|pair| pair.trim().split_once('='));
+    let of_elements = pairs.filter(|(name, _)| name.eq_ignore_ascii_case("proto"));
+    let of_elements = of_elements.map(|(_, proto)| proto.trim_matches('"'));
+    let mut all = protos.chain(of_elements).peekable();
+    all.peek()?;
+    Some(all.any(|proto| proto.eq_ignore_ascii_case("https") || proto.eq_ignore_ascii_case("wss")))
 }
 
 impl fmt::Debug for Hooks {
@@ -190,5 +303,90 @@ mod tests {
         ] {
             assert!(!allowed(Some(origin), host), "{origin}");
         }
+    }
+
+    fn own(origin: &str, own_scheme: OwnScheme, request: axum::http::request::Builder) -> bool {
+        let hooks = Hooks {
+            origins: Some([].into()),
+            own_scheme,
+            ..Hooks::default()
+        };
+        let request = request.header(header::ORIGIN, origin).body(()).unwrap();
+        hooks.allows_origin(&request.into_parts().0)
+    }
+
+    #[test]
+    fn a_page_over_http_is_not_of_a_host_that_is_reached_over_tls() {
+        use OwnScheme::{Forwarded, Https, Seen};
+
+        let (plain, secure) = ("http://a.b", "https://a.b");
+        let http1 = || Request::builder().header(header::HOST, "a.b");
+        let http2 = || Request::get("https://a.b/");
+        let by = |name: &str, value: &str| http1().header(name, value);
+        for (own_scheme, request, is_https) in [
+            (Seen, http1(), false),
+            (Seen, http2(), true),
+            (Seen, by("x-forwarded-proto", "https"), false),
+            (Https, http1(), true),
+            (Forwarded, http1(), false),
+            (Forwarded, http2(), true),
+            (Forwarded, by("x-forwarded-proto", "https"), true),
+            (Forwarded, by("x-forwarded-proto", "http, HTTPS"), true),
+            (Forwarded, by("x-forwarded-proto", "http"), false),
+            (
+                Forwarded,
+                by("forwarded", "for=1.2.3.4;Proto=\"https\""),
+                true,
+            ),
+            (Forwarded, by("forwarded", "for=1.2.3.4;proto=http"), false),
+        ] {
+            let request = request.body(()).unwrap().into_parts().0;
+            let again = || {
+                let mut builder = Request::builder().uri(request.uri.clone());
+                *builder.headers_mut().unwrap() = request.headers.clone();
+                builder
+            };
+            assert!(
+                own(secure, own_scheme, again()),
+                "{own_scheme:?} {request:?}"
+            );
+            assert_eq!(
+                own(plain, own_scheme, again()),
+                !is_https,
+                "{own_scheme:?} {request:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn hosts_and_ports_of_a_page_are_compared_exactly() {
+        for (origin, host, same) in [
+            ("https://a.b", "a.b:443", true),
+            ("https://a.b:443", "a.b", true),
+            ("http://a.b", "a.b:80", true),
+            ("https://a.b", "a.b:80", false),
+            ("https://a.b:8443", "a.b", false),
+            ("https://a.b", "a.b:8443", false),
+            ("HTTPS://A.b", "a.B", true),
+            ("https://a.b.", "a.b", false),
+            ("https://a.b.", "a.b.", true),
+            ("https://[::1]:3000", "[::1]:3000", true),
+            ("https://[::1]", "[::1]:443", true),
+            ("https://[::443]", "[::443]", true),
+            ("ftp://a.b", "a.b", false),
+            ("null", "null", false),
+            ("https://", "", false),
+        ] {
+            let request = Request::builder().header(header::HOST, host);
+            assert_eq!(
+                own(origin, OwnScheme::Seen, request),
+                same,
+                "{origin} {host}"
+            );
+        }
+        let two = Request::builder()
+            .header(header::HOST, "a.b")
+            .header(header::ORIGIN, "https://evil");
+        assert!(!own("https://a.b", OwnScheme::Seen, two), "two of them");
     }
 }

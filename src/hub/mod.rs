@@ -45,8 +45,8 @@ pub(crate) use event::{
 };
 pub(crate) use faults::{Cause, Fault, TypeName, report_not_allowed};
 pub(crate) use handshake::Handshake;
-pub use hooks::ConnectionError;
-pub(crate) use hooks::{AllowRequest, Hooks};
+pub(crate) use hooks::{AllowRequest, Hooks, normalized};
+pub use hooks::{ConnectionError, OwnScheme};
 pub(crate) use id::new_sid;
 pub(crate) use kept::{Grant, Kept};
 pub(crate) use logs::{Logs, ServerLogs, allow as may_log, log_no_server};
