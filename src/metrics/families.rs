@@ -143,6 +143,8 @@ families! {
     SentPackets sent_packets: Counter;
     /// Bytes of the packets that were written.
     SentBytes sent_bytes: Counter;
+    /// Compressed messages that were refused since they would have become too many times as long.
+    InflationsRefused inflations_refused: Counter;
     /// Events that clients have sent.
     EventsReceived events_received: Counter;
     /// Events of clients that no handler is for.

@@ -200,6 +200,81 @@ async fn what_becomes_too_long_or_cannot_be_read_ends_the_connection() {
     );
 }
 
+/// An event whose argument is a list of so many zeros.
+fn zeros(count: usize) -> Vec<u8> {
+    let list = vec!["0"; count].join(",");
+    format!(r#"421["echo",[{list}]]"#).into_bytes()
+}
+
+#[tokio::test]
+async fn a_message_may_become_so_many_times_as_long_and_no_longer() {
+    let logs = Logs::collect("warn");
+    let (server, io, mut reasons) = start(on).await;
+    let (mut client, _) = Client::join(server.addr, OFFER).await;
+    // A little is free, and JSON as applications send it passes.
+    let records: Vec<_> = (0..20_000)
+        .map(|n: u32| format!(r#"{{"id":{n},"name":"user-{}","online":true}}"#, n % 97))
+        .collect();
+    let records = format!(r#"421["echo",[{}]]"#, records.join(",")).into_bytes();
+    for passes in [zeros(1000), records] {
+        client.send_marked(&compressed(&passes)).await;
+        assert!(client.frame().await.text().starts_with("431[["));
+    }
+    client.send_marked(&compressed(&zeros(400_000))).await;
+    let close = client.frame().await;
+    assert_eq!(close.first, 0x88);
+    assert_eq!(close.payload[..2], 1009_u16.to_be_bytes());
+    assert_eq!(reasons.next().await, "transport error");
+    assert_eq!(io.metrics().inflations_refused, 1);
+    assert_eq!(logs.with("Compression::max_ratio").len(), 1);
+}
+
+#[tokio::test]
+async fn a_bitmap_of_zeros_passes_where_the_ratio_is_not_limited() {
+    let set = |io: SocketIoBuilder| io.compression(Compression::new().max_ratio(u32::MAX));
+    let (server, ..) = start(set).await;
+    let (mut client, _) = Client::join(server.addr, OFFER).await;
+    client.send_marked(&compressed(&zeros(400_000))).await;
+    assert!(client.frame().await.text().starts_with("431[[0,0,"));
+}
+
+/// Prints what a client can make the server work for each KB that it sends. In release:
+/// `cargo test --release --all-features --test it -- --ignored --nocapture compression::what_zeros_cost`
+#[tokio::test]
+#[ignore = "a measurement"]
+#[expect(clippy::disallowed_methods, reason = "it measures")]
+async fn what_zeros_cost() {
+    for (ratio, count) in [(u32::MAX, 490_000), (200, 490_000)] {
+        let set = |io: SocketIoBuilder| io.compression(Compression::new().max_ratio(ratio));
+        let (server, ..) = start(set).await;
+        let (mut client, _) = Client::join(server.addr, OFFER).await;
+        // The longest list that passes.
+        let message = (1..).map(|part| compressed(&zeros(count / part)));
+        let lengths = (1..).map(|part| 2 * count / part + 14);
+        let (message, length) = message
+            .zip(lengths)
+            .find(|(message, length)| {
+                *length
+                    <= message
+                        .len()
+                        .saturating_mul(usize::try_from(ratio).unwrap())
+            })
+            .unwrap();
+        let begun = std::time::Instant::now();
+        const ROUNDS: u32 = 100;
+        for _ in 0..ROUNDS {
+            client.send_marked(&message).await;
+            client.frame().await;
+        }
+        let each = begun.elapsed() / ROUNDS;
+        let per_kb = each.as_secs_f64() * 1e6 / message.len() as f64;
+        println!(
+            "{ratio}: {} bytes become {length}, {each:?}, {per_kb:.2} ms per KB",
+            message.len()
+        );
+    }
+}
+
 #[tokio::test]
 async fn the_bit_of_compression_means_nothing_where_none_was_agreed_on() {
     let (server, ..) = start(on).await;

@@ -44,6 +44,9 @@ pub enum ProtocolError {
         /// How many bytes the message has at least, if its frame says so: a compressed message does not.
         size: Option<u64>,
     },
+    /// A compressed message becomes more than so many times as long.
+    #[error("message compressed more than {0} to 1")]
+    Ratio(usize),
 }
 
 impl ProtocolError {
@@ -52,7 +55,7 @@ impl ProtocolError {
     pub const fn close_code(self) -> CloseCode {
         match self {
             Self::Utf8 | Self::Deflate => CloseCode::INVALID_PAYLOAD,
-            Self::TooBig { .. } => CloseCode::TOO_BIG,
+            Self::TooBig { .. } | Self::Ratio(_) => CloseCode::TOO_BIG,
             _ => CloseCode::PROTOCOL,
         }
     }

@@ -16,20 +16,26 @@ thread_local! {
 /// What a message is taken to grow to, before it is known.
 const RATIO: usize = 4;
 
+/// What a message may grow to whatever its ratio. No more than this, or very many small messages would do what one large one
+/// must not.
+const FREE: usize = 4 * 1024;
+
 /// Reads the compressed messages of one connection.
 pub struct Inflater {
     /// Made with the first message, where one refers to those before.
     own: Option<Decompress>,
     takeover: bool,
+    max_ratio: usize,
 }
 
 impl Inflater {
     /// For what has been agreed on.
     #[must_use]
-    pub const fn new(agreed: &Agreed) -> Self {
+    pub fn new(agreed: &Agreed) -> Self {
         Self {
             own: None,
             takeover: agreed.client_takeover,
+            max_ratio: usize::try_from(agreed.max_ratio).unwrap_or(usize::MAX),
         }
     }
 
@@ -37,7 +43,7 @@ impl Inflater {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::Deflate`], [`ProtocolError::TooBig`].
+    /// [`ProtocolError::Deflate`], [`ProtocolError::TooBig`], [`ProtocolError::Ratio`].
     pub fn inflate(&mut self, payload: &[u8], max: usize) -> Result<Vec<u8>, ProtocolError> {
         let known = if self.takeover {
             self.own.take()
@@ -45,7 +51,12 @@ impl Inflater {
             SHARED.take()
         };
         let mut inflate = known.unwrap_or_else(|| Decompress::new(false));
-        let result = run(&mut inflate, payload, max);
+        let allowed = payload.len().saturating_mul(self.max_ratio).max(FREE);
+        let result = run(&mut inflate, payload, max.min(allowed));
+        let result = result.map_err(|error| match error {
+            ProtocolError::TooBig { .. } if allowed < max => ProtocolError::Ratio(self.max_ratio),
+            error => error,
+        });
         if self.takeover {
             self.own = Some(inflate);
         } else {

@@ -14,6 +14,7 @@ pub struct Agreed {
     pub(super) client_window_bits: u8,
     pub(super) level: u32,
     pub(super) threshold: usize,
+    pub(super) max_ratio: u32,
 }
 
 /// Takes the first offer of a client that can be kept, of the values of its `Sec-WebSocket-Extensions` headers. Gives the
@@ -94,6 +95,7 @@ impl Offer {
             client_window_bits,
             level: wanted.level,
             threshold: wanted.threshold,
+            max_ratio: wanted.max_ratio,
         };
         let mut answer = NAME.to_owned();
         if !agreed.server_takeover {

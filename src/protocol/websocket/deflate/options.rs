@@ -17,6 +17,7 @@ pub struct Compression {
     pub(crate) client_takeover: bool,
     pub(crate) server_window_bits: u8,
     pub(crate) client_window_bits: u8,
+    pub(crate) max_ratio: u32,
 }
 
 impl Default for Compression {
@@ -28,6 +29,7 @@ impl Default for Compression {
             client_takeover: false,
             server_window_bits: 15,
             client_window_bits: 15,
+            max_ratio: 200,
         }
     }
 }
@@ -85,6 +87,17 @@ impl Compression {
     /// The same of what clients send, if they let the server say so. Default: 15.
     pub const fn client_max_window_bits(mut self, bits: u8) -> Self {
         self.client_window_bits = within(bits);
+        self
+    }
+
+    /// How many times as long as on the wire a message of a client may become, beyond its first 4 KiB. Default: 200. A message
+    /// that becomes longer closes the connection with 1009; the log says so, and
+    /// [`Metrics::inflations_refused`](crate::Metrics::inflations_refused) counts it. Node has no limit.
+    ///
+    /// JSON that applications send reaches 10 to 50, the format itself about 1,030: lists and bitmaps of zeros do. Who receives
+    /// such attachments sets it to `u32::MAX`; [`max_payload`](crate::SocketIoBuilder::max_payload) is the limit then.
+    pub const fn max_ratio(mut self, ratio: u32) -> Self {
+        self.max_ratio = ratio;
         self
     }
 }
