@@ -27,6 +27,7 @@ macro_rules! page {
         /// [security]: crate::guide::security
         /// [sessions example]: https://github.com/axum-socketio/axum-socketio/blob/main/examples/sessions.rs
         /// [shutdown and deploys]: crate::guide::operations#shutdown-and-deploys
+        /// [stolen private id]: crate::guide::security#a-stolen-private-id
         /// [troubleshooting]: crate::guide::troubleshooting
         ///
         #[doc = include_str!(concat!("../docs/", $file))]

@@ -56,7 +56,11 @@ fn source<S: Send + Sync + 'static>(
             poll: Box::new(move |cx| matches!(poll(&mut signal, cx), Poll::Ready(Some(())))),
         }),
         Err(error) => {
-            tracing::error!(signal = name, %error, "cannot listen to the signal");
+            tracing::error!(
+                signal = name,
+                error = error.to_string(),
+                "cannot listen to the signal"
+            );
             None
         }
     }

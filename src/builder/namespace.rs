@@ -399,7 +399,10 @@ impl<S: Send + Sync + 'static> Namespace<S> {
 
 /// The answer of an `on_server` handler.
 fn log_unserializable(error: impl std::fmt::Display) {
-    tracing::warn!(%error, "cannot serialize the answer to another server");
+    tracing::warn!(
+        error = error.to_string(),
+        "cannot serialize the answer to another server"
+    );
 }
 
 /// Node would call both.

@@ -93,7 +93,7 @@ impl ServerSide for Ears {
         };
         let (handler, counters) = (Arc::clone(handler), Arc::clone(&self.counters));
         // A root: the server that sent it may be another process.
-        let span = tracing::debug_span!(parent: None, "server event", nsp = %self.nsp, event);
+        let span = tracing::debug_span!(parent: None, "server event", nsp = &*self.nsp, event);
         let event = ServerEvent {
             nsp: Arc::clone(&self.nsp),
             event: event.into(),

@@ -191,7 +191,7 @@ async fn panics_in_handlers_are_logged_up_to_a_limit() {
 }
 
 /// Types whose `Display` is made of characters that we choose.
-const PLAIN: [&str; 10] = [
+const PLAIN: [&str; 12] = [
     "%cx.socket().id()",
     "%socket",
     "%self.id()",
@@ -201,6 +201,8 @@ const PLAIN: [&str; 10] = [
     "%reason",
     "%self.client.sid",
     "%entry.client.sid",
+    "%client.sid",
+    "%sid",
     "%refusal",
 ];
 
