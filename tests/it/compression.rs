@@ -238,43 +238,6 @@ async fn a_bitmap_of_zeros_passes_where_the_ratio_is_not_limited() {
     assert!(client.frame().await.text().starts_with("431[[0,0,"));
 }
 
-/// Prints what a client can make the server work for each KB that it sends. In release:
-/// `cargo test --release --all-features --test it -- --ignored --nocapture compression::what_zeros_cost`
-#[tokio::test]
-#[ignore = "a measurement"]
-#[expect(clippy::disallowed_methods, reason = "it measures")]
-async fn what_zeros_cost() {
-    for (ratio, count) in [(u32::MAX, 490_000), (200, 490_000)] {
-        let set = |io: SocketIoBuilder| io.compression(Compression::new().max_ratio(ratio));
-        let (server, ..) = start(set).await;
-        let (mut client, _) = Client::join(server.addr, OFFER).await;
-        // The longest list that passes.
-        let message = (1..).map(|part| compressed(&zeros(count / part)));
-        let lengths = (1..).map(|part| 2 * count / part + 14);
-        let (message, length) = message
-            .zip(lengths)
-            .find(|(message, length)| {
-                *length
-                    <= message
-                        .len()
-                        .saturating_mul(usize::try_from(ratio).unwrap())
-            })
-            .unwrap();
-        let begun = std::time::Instant::now();
-        const ROUNDS: u32 = 100;
-        for _ in 0..ROUNDS {
-            client.send_marked(&message).await;
-            client.frame().await;
-        }
-        let each = begun.elapsed() / ROUNDS;
-        let per_kb = each.as_secs_f64() * 1e6 / message.len() as f64;
-        println!(
-            "{ratio}: {} bytes become {length}, {each:?}, {per_kb:.2} ms per KB",
-            message.len()
-        );
-    }
-}
-
 #[tokio::test]
 async fn the_bit_of_compression_means_nothing_where_none_was_agreed_on() {
     let (server, ..) = start(on).await;
