@@ -87,12 +87,12 @@ impl Inbox {
     }
 
     pub(super) fn pop(&self) -> Option<(Inbound, Instant)> {
-        let mut state = self.state.lock();
-        let inbound = state.waiting.pop_front();
-        if state.waiting.is_empty() {
-            state.waiting = VecDeque::new();
-        }
-        inbound
+        self.state.lock().waiting.pop_front()
+    }
+
+    /// Frees the memory of the queue: a connection over WebSocket gets no more requests.
+    pub(super) fn shrink(&self) {
+        self.state.lock().waiting.shrink_to_fit();
     }
 
     /// Takes nothing any more. Whoever waits for an answer hears that the session is gone.

@@ -249,6 +249,7 @@ impl Connection {
         self.answer_poll(&[Control::Noop]);
         self.sockets.main = self.sockets.probe.take();
         self.client.set_transport(Transport::WebSocket);
+        self.presence.entry.inbox.shrink();
         let counters = self.dispatch.counters();
         counters.add_for(Counted::Upgrades, "done", 1);
         counters.sub_for(Counted::Connections, Transport::Polling.as_str());
