@@ -147,6 +147,9 @@ impl Connection {
                 Some(Ok(packet)) => {
                     *taken += 1;
                     self.input(Input::Packet(packet), cx);
+                    if self.has_used_share(*taken) {
+                        return true;
+                    }
                 }
                 Some(Err(error)) => {
                     tracing::debug!(error = error.to_string(), "undecodable payload");

@@ -89,7 +89,7 @@ impl Connection {
                 Err(()) => self.input(Input::Lost(DisconnectReason::ParseError), cx),
             }
             taken += 1;
-            if self.dispatch.is_full() || self.session.is_closed() {
+            if self.dispatch.is_full() || self.session.is_closed() || self.has_used_share(taken) {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())

@@ -28,6 +28,12 @@ pub(super) const CLOSE_HANDSHAKE: Duration = Duration::from_secs(5);
 /// How often the loop goes round before it lets other tasks of the thread go ahead.
 const ROUNDS: usize = 8;
 
+/// After this long they go ahead too. What is read at once may start many handlers, and these may compute.
+const SHARE: Duration = Duration::from_millis(1);
+
+/// How many packets are taken between two looks at the clock.
+const UNTIMED: usize = 16;
+
 /// How often other tasks go ahead before a deadline that passed while the threads were busy takes effect, since the task of an
 /// HTTP connection may hold a pong. A runtime of one thread runs that task first anyway.
 const LATE_TURNS: u8 = 2;
@@ -63,6 +69,8 @@ pub(crate) struct Connection {
     pub(super) timers: Timers,
     /// When this round of the loop began.
     pub(super) now: Instant,
+    /// When the first round since other tasks ran began.
+    began: Instant,
     /// Nothing is read, since too much waits to be handled.
     paused: bool,
     /// How often the deadlines have been left alone since the thread was busy when they passed.
@@ -151,6 +159,7 @@ impl Connection {
             owed: None,
             timers: Timers::new(at, now + config.connect_timeout),
             now,
+            began: now,
             paused: false,
             late_turns: 0,
             slowness: Slowness::new(config.slow_client_timeout, config.stall_timeout()),
@@ -233,8 +242,13 @@ impl Connection {
     /// Polls everything there is, until nothing moves any more. Ready when the session is closed.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.client.outbox.awake();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             self.now = now();
+            if round == 0 {
+                self.began = self.now;
+            } else if self.now - self.began >= SHARE {
+                break;
+            }
             if self.client.outbox.take_nudge() {
                 self.take_commands(cx);
                 self.take_requests(cx);
@@ -261,6 +275,11 @@ impl Connection {
         }
         yield_now(cx);
         Poll::Pending
+    }
+
+    /// Whether the connection has kept its thread for long, after so many packets of one batch.
+    pub(super) fn has_used_share(&self, taken: usize) -> bool {
+        taken.is_multiple_of(UNTIMED) && now() - self.began >= SHARE
     }
 
     fn join_root(&mut self, cx: &mut Context<'_>) {

@@ -28,6 +28,9 @@ const SCRATCH: usize = 64 * 1024;
 /// How many frames of any kind are taken at once, for the same reason.
 const FRAMES: usize = 128;
 
+/// How many reads are discarded at once.
+const DISCARDS: usize = 64;
+
 thread_local! {
     static READ: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
@@ -312,7 +315,13 @@ impl WebSocket {
 
     /// Reads until the peer has closed too, so that it gets our close frame and no reset.
     async fn drain(&mut self) {
-        while std::future::poll_fn(|cx| self.poll_discard(cx)).await > 0 {}
+        let mut reads = 0_usize;
+        while std::future::poll_fn(|cx| self.poll_discard(cx)).await > 0 {
+            reads += 1;
+            if reads.is_multiple_of(DISCARDS) {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
     /// Reads something. Gives how much it was, nothing when there is no more.

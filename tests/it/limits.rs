@@ -915,3 +915,39 @@ async fn ten_thousand_malformed_messages_do_not_disturb_a_healthy_connection() {
     until("only the healthy is left", || io.client_count() == 1).await;
     healthy.alive().await;
 }
+
+#[tokio::test]
+async fn a_client_whose_handlers_compute_does_not_hold_up_others() {
+    const EVENTS: usize = 400;
+
+    for polling in [false, true] {
+        let handled = Arc::new(AtomicUsize::new(0));
+        let (namespace, _reasons) = echo();
+        let counted = Arc::clone(&handled);
+        let namespace = namespace.on("compute", move || {
+            std::thread::sleep(Duration::from_millis(1));
+            counted.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(())
+        });
+        let io = SocketIo::builder().namespace("/", namespace).build();
+        let server = serve(Router::new().layer(io.layer())).await;
+        let mut other = Ws::joined(server.addr).await;
+        let compute = [r#"42["compute"]"#; EVENTS];
+        let (mut polls, mut ws);
+        if polling {
+            polls = Polling::joined(server.addr).await;
+            let body = compute.join("\x1e");
+            let length = body.len();
+            polls.begin_post(&server, length, body.as_bytes()).await;
+        } else {
+            ws = Ws::joined(server.addr).await;
+            ws.send_all(&compute).await;
+        }
+        other.alive().await;
+        let handled = handled.load(Ordering::Relaxed);
+        assert!(
+            handled < EVENTS / 2,
+            "{handled} of {EVENTS} were handled before"
+        );
+    }
+}
