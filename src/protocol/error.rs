@@ -28,6 +28,9 @@ pub enum DecodeError {
     /// More attachments are announced than the limit, which this holds.
     #[error("more than {0} attachments")]
     TooManyAttachments(usize),
+    /// The attachments of a packet are larger together than the limit, which this holds, in bytes.
+    #[error("attachments larger than {0} bytes")]
+    AttachmentsTooLarge(usize),
     /// A placeholder refers to no attachment of its packet.
     #[error("placeholder without an attachment")]
     Placeholder,

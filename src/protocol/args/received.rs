@@ -12,6 +12,9 @@ use super::{
 };
 use crate::protocol::DecodeError;
 
+/// What an attachment costs beside its bytes: the handle, and the allocation behind it.
+const ATTACHMENT: usize = 96;
+
 /// The arguments of an event or an acknowledgement, as text with its attachments.
 ///
 /// The text of an event without attachments has not been looked at behind the event's name. Whoever does not
@@ -213,6 +216,11 @@ impl Args {
     /// How much was received for them, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.packet.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// How much memory they take, in bytes: their size and the handles of their attachments.
+    pub(crate) fn footprint(&self) -> usize {
+        self.size() + self.attachments.len() * ATTACHMENT
     }
 
     const fn list<'p, D>(&self, array: D, position: &'p Position) -> List<'p, D> {

@@ -11,6 +11,14 @@ pub(crate) enum Body {
 }
 
 impl Body {
+    /// How much memory it holds, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Three(payload) => payload.size(),
+            Self::Four(payload) => payload.size(),
+        }
+    }
+
     /// Whether all packets have been given.
     pub(crate) fn is_done(&self) -> bool {
         match self {

@@ -31,6 +31,11 @@ impl Payload {
         }
     }
 
+    /// How much memory it holds, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.body.len()
+    }
+
     /// Whether all packets have been given.
     #[must_use]
     pub const fn is_done(&self) -> bool {

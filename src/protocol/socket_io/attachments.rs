@@ -20,6 +20,10 @@ pub struct Assembler {
 struct Pending {
     packet: Packet,
     missing: usize,
+    /// The size of its text, in bytes.
+    text: usize,
+    /// The size of the attachments that have come, in bytes.
+    size: usize,
 }
 
 impl Assembler {
@@ -44,7 +48,7 @@ impl Assembler {
             (Message::Text(text), None) => self.begin(text, limits),
             (Message::Text(_), Some(_)) => Err(DecodeError::TextInsteadOfAttachment),
             (Message::Binary(_), None) => Err(DecodeError::UnexpectedBinary),
-            (Message::Binary(data), Some(pending)) => Ok(self.attach(data, pending)),
+            (Message::Binary(data), Some(pending)) => self.attach(data, pending, limits),
         }
     }
 
@@ -55,24 +59,46 @@ impl Assembler {
     }
 
     fn begin(&mut self, text: Text, limits: &Limits) -> Result<Option<Packet>, DecodeError> {
+        let len = text.len();
         let (packet, missing) = text::decode(text, limits)?;
         if missing == 0 {
             return Ok(Some(packet));
         }
-        self.pending = Some(Box::new(Pending { packet, missing }));
+        self.pending = Some(Box::new(Pending {
+            packet,
+            missing,
+            text: len,
+            size: 0,
+        }));
         Ok(None)
     }
 
-    fn attach(&mut self, data: Bytes, mut pending: Box<Pending>) -> Option<Packet> {
+    /// How much memory a packet holds that waits for attachments, in bytes.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.pending
+            .as_ref()
+            .map_or(0, |pending| pending.text + pending.size)
+    }
+
+    fn attach(
+        &mut self,
+        data: Bytes,
+        mut pending: Box<Pending>,
+        limits: &Limits,
+    ) -> Result<Option<Packet>, DecodeError> {
+        pending.size += data.len();
+        if pending.size > limits.max_packet_bytes {
+            return Err(DecodeError::AttachmentsTooLarge(limits.max_packet_bytes));
+        }
         if let Some(args) = pending.packet.args_mut() {
             args.attach(data);
         }
         pending.missing -= 1;
         if pending.missing == 0 {
-            return Some(pending.packet);
+            return Ok(Some(pending.packet));
         }
         self.pending = Some(pending);
-        None
+        Ok(None)
     }
 }
 
@@ -143,6 +169,27 @@ mod tests {
             let error = feed(&mut assembler, text(other)).unwrap_err();
             assert_eq!(error, DecodeError::TextInsteadOfAttachment);
             assert!(!assembler.is_waiting());
+        }
+    }
+
+    #[test]
+    fn attachments_are_limited_by_their_size_together() {
+        let limits = Limits {
+            max_packet_bytes: 7,
+            ..Limits::default()
+        };
+        for (second, fits) in [("one", true), ("four", false)] {
+            let mut assembler = Assembler::new();
+            assembler.feed(text(TWO), &limits).unwrap();
+            assembler.feed(binary("zero"), &limits).unwrap();
+            assert_eq!(assembler.unfinished(), TWO.len() + 4);
+            let fed = assembler.feed(binary(second), &limits);
+            if fits {
+                assert!(fed.unwrap().is_some());
+            } else {
+                assert_eq!(fed.unwrap_err(), DecodeError::AttachmentsTooLarge(7));
+            }
+            assert_eq!(assembler.unfinished(), 0);
         }
     }
 

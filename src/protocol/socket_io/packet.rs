@@ -141,6 +141,8 @@ impl Event {
 pub struct Limits {
     /// Attachments of a packet. Default: 10, as in Node.
     pub max_attachments: usize,
+    /// The attachments of a packet together, in bytes. Default: 10,000,000.
+    pub max_packet_bytes: usize,
     /// Length of a namespace, in bytes. Default: 256.
     pub max_nsp_len: usize,
     /// Length of an event's name, in bytes. Default: 256.
@@ -152,6 +154,7 @@ impl Limits {
     pub(crate) const fn none() -> Self {
         Self {
             max_attachments: usize::MAX,
+            max_packet_bytes: usize::MAX,
             max_nsp_len: usize::MAX,
             max_event_len: usize::MAX,
         }
@@ -162,6 +165,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_attachments: 10,
+            max_packet_bytes: 10_000_000,
             max_nsp_len: 256,
             max_event_len: 256,
         }

@@ -80,6 +80,10 @@ impl Parts<'_> {
         if attachments.len() > limits.max_attachments {
             return Err(DecodeError::TooManyAttachments(limits.max_attachments));
         }
+        let size: usize = attachments.iter().map(Bytes::len).sum();
+        if size > limits.max_packet_bytes {
+            return Err(DecodeError::AttachmentsTooLarge(limits.max_packet_bytes));
+        }
         let json: ByteString = json.map(Cow::into_owned).unwrap_or_default().into();
         if !attachments.is_empty() {
             check_json(&json)?;
@@ -187,6 +191,16 @@ impl Decoding {
     }
 }
 
+impl Decoding {
+    /// How much memory a packet holds that is not complete, in bytes. What another parser collects is not known.
+    pub(crate) fn unfinished(&self) -> usize {
+        match self {
+            Self::Default(assembler) => assembler.unfinished(),
+            Self::Other(_) => 0,
+        }
+    }
+}
+
 /// Apart, so that the usual way stays short. A parser that panics takes its message for malformed.
 #[cold]
 fn feed_other(
@@ -229,6 +243,14 @@ mod tests {
         assert_eq!(
             refusal(event("/", r#"["e"]"#, 11)),
             DecodeError::TooManyAttachments(10)
+        );
+        let small = Limits {
+            max_packet_bytes: 1,
+            ..Limits::default()
+        };
+        assert_eq!(
+            event("/", r#"["e"]"#, 2).into_packet(&small).unwrap_err(),
+            DecodeError::AttachmentsTooLarge(1)
         );
         assert_eq!(
             refusal(event("/", r#"["e",{"_placeholder":true,"num":1}]"#, 1)),

@@ -126,6 +126,15 @@ impl Decoder {
         self.partial.is_none()
     }
 
+    /// The size of what has come of an unfinished message, in bytes.
+    pub(crate) fn unfinished(&self) -> usize {
+        let message = self
+            .partial
+            .as_ref()
+            .and_then(|partial| partial.message.as_ref());
+        message.map_or(0, |message| message.data.len())
+    }
+
     /// Takes the next event out of `input`, which is moved on. `None` means that all of it has been taken.
     ///
     /// # Errors

@@ -45,6 +45,14 @@ impl Payload {
         }
     }
 
+    /// How much memory it holds, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        match &self.rest {
+            Rest::Text(rest) => rest.len(),
+            Rest::Binary(rest) => rest.len(),
+        }
+    }
+
     /// Whether all packets have been given.
     #[must_use]
     pub fn is_done(&self) -> bool {
