@@ -29,6 +29,8 @@ struct Queue {
     nsp: ByteString,
     waiting: VecDeque<Waiting>,
     connects: usize,
+    /// How many of them are no events.
+    others: usize,
 }
 
 #[derive(Debug)]
@@ -57,15 +59,21 @@ impl Backlog {
         self.bytes
     }
 
+    /// How many namespaces they are for.
+    pub(super) fn namespaces(&self) -> usize {
+        self.queues.len()
+    }
+
     pub(super) fn push(&mut self, nsp: ByteString, request: Request) {
         self.len += 1;
         self.bytes += request.size();
         let number = self.received;
         self.received += 1;
-        let connects = request.connects();
+        let (connects, others) = request.counts();
         let waiting = Waiting { number, request };
         if let Some(queue) = self.queues.iter_mut().find(|queue| queue.nsp == nsp) {
             queue.connects += connects;
+            queue.others += others;
             queue.waiting.push_back(waiting);
             return;
         }
@@ -73,9 +81,32 @@ impl Backlog {
             nsp,
             waiting: std::mem::take(&mut self.spare),
             connects,
+            others,
         };
         queue.waiting.push_back(waiting);
         self.queues.push_back(queue);
+    }
+
+    /// Drops the last CONNECT for a namespace, and the events behind it, if no DISCONNECT follows it: nothing of them has
+    /// started, and another CONNECT replaces it.
+    pub(super) fn supersede_connect(&mut self, nsp: &ByteString) {
+        let at = self.queues.iter().position(|queue| queue.nsp == *nsp);
+        let at = at.filter(|_| self.rejoins(nsp));
+        let Some(mut queue) = at.and_then(|at| self.queues.remove(at)) else {
+            return;
+        };
+        let last = queue.waiting.iter().rposition(|last| !last.is_event());
+        let connect = last.filter(|&last| {
+            let last = queue.waiting.get(last);
+            last.is_some_and(|last| matches!(last.request, Request::Connect(_)))
+        });
+        if let Some(connect) = connect {
+            for Waiting { request, .. } in queue.waiting.split_off(connect) {
+                queue.count_off(&request);
+                self.count_off(&request);
+            }
+        }
+        self.put_back(queue);
     }
 
     /// Takes the first request that may go and does not overtake another for its namespace.
@@ -91,7 +122,7 @@ impl Backlog {
         let nsp = queue.nsp.clone();
         let request = queue.waiting.pop_front()?.request;
         self.count_off(&request);
-        queue.connects -= request.connects();
+        queue.count_off(&request);
         self.put_back(queue);
         Some((nsp, request))
     }
@@ -109,6 +140,11 @@ impl Backlog {
     /// Whether the client waits to join again.
     pub(super) fn rejoins(&self, nsp: &ByteString) -> bool {
         self.queue(nsp).is_some_and(|queue| queue.connects > 0)
+    }
+
+    /// Whether the client waits to join or leave.
+    pub(super) fn moves(&self, nsp: &ByteString) -> bool {
+        self.queue(nsp).is_some_and(|queue| queue.others > 0)
     }
 
     /// Drops the events for the socket that is there now.
@@ -131,7 +167,7 @@ impl Backlog {
             for Waiting { request, .. } in queue.waiting.drain(events..) {
                 self.count_off(&request);
             }
-            queue.connects = 0;
+            (queue.connects, queue.others) = (0, 0);
             self.put_back(queue);
         }
     }
@@ -167,6 +203,12 @@ impl Queue {
         waiting.take_while(|waiting| waiting.is_event()).count()
     }
 
+    fn count_off(&mut self, request: &Request) {
+        let (connects, others) = request.counts();
+        self.connects -= connects;
+        self.others -= others;
+    }
+
     fn number(&self) -> Option<u64> {
         self.waiting.front().map(|first| first.number)
     }
@@ -182,13 +224,18 @@ impl Request {
     fn size(&self) -> usize {
         match self {
             Self::Connect(auth) => auth.as_ref().map_or(0, |auth| auth.len()),
-            Self::Event(_, event) => event.args().size(),
+            Self::Event(_, event) => event.args().footprint(),
             Self::Disconnect => 0,
         }
     }
 
-    fn connects(&self) -> usize {
-        usize::from(matches!(self, Self::Connect(_)))
+    /// How many CONNECTs it is, and how many requests that are no events.
+    const fn counts(&self) -> (usize, usize) {
+        match self {
+            Self::Connect(_) => (1, 1),
+            Self::Event(..) => (0, 0),
+            Self::Disconnect => (0, 1),
+        }
     }
 }
 

@@ -12,6 +12,8 @@
 //!   Left ◀─────────────────────────────────────────────────────────────┘
 //! ```
 //!
+//! A CONNECT for a namespace that is joined, or about to be, is a DISCONNECT followed by a CONNECT.
+//!
 //! What cannot be handled yet waits in the backlog: an event whose socket is still joining or takes no more at the moment,
 //! and whatever its client has sent to the same namespace after it. Acknowledgements never wait. A packet for a namespace
 //! that is absent breaks the protocol; one for a namespace that the server has `Left` crossed that news on its way, and is
@@ -91,8 +93,6 @@ pub(crate) enum Route<T> {
 pub(crate) enum Violation {
     #[error("malformed packet")]
     Malformed(#[from] DecodeError),
-    #[error("namespace is joined already")]
-    JoinedAlready,
     #[error("namespace is not joined")]
     NotJoined,
     #[error("more than {0} namespaces")]
@@ -141,8 +141,16 @@ impl<T: Clone + PartialEq> Router<T> {
             Packet::Ack { nsp, id, args } => return self.ack(&nsp, id, args),
             Packet::ConnectError { .. } => return Err(Violation::ConnectError),
         };
+        if matches!(request, Request::Connect(_)) {
+            // It replaces one that has not started.
+            self.backlog.supersede_connect(&nsp);
+        }
         let state = self.state(&nsp);
         let waits = match &request {
+            // The socket that is there leaves at once, whatever it has sent before.
+            Request::Connect(_) if state.is_some_and(State::is_here) => self.backlog.moves(&nsp),
+            // Nothing that waits can make it a member: it need not wait to be refused.
+            Request::Event(..) if state.is_none() && !self.backlog.has(&nsp) => false,
             // It concerns the socket that is there, unless another one is about to take its place.
             Request::Disconnect => self.backlog.rejoins(&nsp),
             Request::Event(..) if matches!(state, Some(State::Leaving { .. })) => {
@@ -280,13 +288,7 @@ impl<T: Clone + PartialEq> Router<T> {
         self.backlog.close();
         let mut sockets = Vec::new();
         for Entry { state, .. } in &mut self.entries {
-            let (socket, joined) = match state {
-                State::Joining(socket) => (socket.clone(), false),
-                State::Joined(socket) => (socket.clone(), true),
-                State::Leaving { .. } | State::Left => continue,
-            };
-            sockets.push(socket.clone());
-            *state = State::Leaving { socket, joined };
+            sockets.extend(state.leave());
         }
         sockets
     }
@@ -307,6 +309,23 @@ impl<T: Clone + PartialEq> Router<T> {
     /// How many requests wait, and the size of their arguments in bytes.
     pub(crate) fn backlog(&self) -> (usize, usize) {
         (self.backlog.len(), self.backlog.bytes())
+    }
+
+    /// Whether requests wait for so many namespaces that no more should be read: finding the next one takes time for each.
+    pub(crate) fn is_spread(&self) -> bool {
+        self.backlog.namespaces() > 2 * self.max_namespaces
+    }
+
+    /// The size of the attachments of a packet that is not complete, in bytes.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.decoding.unfinished()
+    }
+
+    /// Drops all events that wait.
+    pub(crate) fn drop_all_events(&mut self) {
+        for entry in &self.entries {
+            self.backlog.drop_events(&entry.nsp);
+        }
     }
 
     /// Whether events of this socket wait.
@@ -333,11 +352,19 @@ impl<T: Clone + PartialEq> Router<T> {
         }
     }
 
-    fn connect(&self, nsp: ByteString, auth: Option<ByteString>) -> Result<Route<T>, Violation> {
-        match self.state(&nsp) {
-            Some(State::Left) => Ok(Route::Connect { nsp, auth }),
-            Some(_) => Err(Violation::JoinedAlready),
-            None if self.occupied() >= self.max_namespaces => {
+    fn connect(
+        &mut self,
+        nsp: ByteString,
+        auth: Option<ByteString>,
+    ) -> Result<Route<T>, Violation> {
+        let mut entries = self.entries.iter_mut();
+        let entry = entries.find(|entry| entry.nsp == nsp);
+        match entry.and_then(|entry| entry.state.leave()) {
+            Some(socket) => {
+                self.backlog.push(nsp, Request::Connect(auth));
+                Ok(Route::Leave { socket })
+            }
+            None if self.state(&nsp).is_none() && self.occupied() >= self.max_namespaces => {
                 Err(Violation::TooManyNamespaces(self.max_namespaces))
             }
             None => Ok(Route::Connect { nsp, auth }),
@@ -357,19 +384,11 @@ impl<T: Clone + PartialEq> Router<T> {
         let Some(Entry { state, .. }) = entry else {
             return Err(Violation::NotJoined);
         };
-        let (socket, joined) = match state {
-            State::Joining(socket) => (socket.clone(), false),
-            State::Joined(socket) => (socket.clone(), true),
-            State::Leaving { .. } => return Err(Violation::NotJoined),
-            State::Left => {
-                self.entries.retain(|entry| entry.nsp != *nsp);
-                return Ok(None);
-            }
-        };
-        *state = State::Leaving {
-            socket: socket.clone(),
-            joined,
-        };
+        if matches!(state, State::Left) {
+            self.entries.retain(|entry| entry.nsp != *nsp);
+            return Ok(None);
+        }
+        let socket = state.leave().ok_or(Violation::NotJoined)?;
         Ok(Some(Route::Leave { socket }))
     }
 
@@ -423,7 +442,28 @@ fn may_go<T>(request: &Request, state: Option<&State<T>>, ready: impl Fn(&T) -> 
     }
 }
 
+impl<T: Clone> State<T> {
+    /// Its client leaves. Gives the socket, if one is there.
+    fn leave(&mut self) -> Option<T> {
+        let (socket, joined) = match self {
+            Self::Joining(socket) => (socket.clone(), false),
+            Self::Joined(socket) => (socket.clone(), true),
+            Self::Leaving { .. } | Self::Left => return None,
+        };
+        *self = Self::Leaving {
+            socket: socket.clone(),
+            joined,
+        };
+        Some(socket)
+    }
+}
+
 impl<T> State<T> {
+    /// Whether its client has joined, or is about to.
+    const fn is_here(&self) -> bool {
+        matches!(self, Self::Joining(_) | Self::Joined(_))
+    }
+
     fn socket(&self) -> Option<&T> {
         match self {
             Self::Joining(socket) | Self::Joined(socket) | Self::Leaving { socket, .. } => {
@@ -612,12 +652,8 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_is_joined_once_and_may_be_joined_again_after_leaving() {
+    fn a_namespace_may_be_joined_again_after_leaving() {
         let mut router = joined();
-        assert!(matches!(
-            feed(&mut router, "0"),
-            Err(Violation::JoinedAlready)
-        ));
         assert!(matches!(
             feed(&mut router, "1"),
             Ok(Some(Route::Leave { socket: 1 }))
@@ -631,6 +667,91 @@ mod tests {
             feed(&mut router, "0"),
             Ok(Some(Route::Connect { .. }))
         ));
+    }
+
+    #[test]
+    fn a_connect_to_a_joined_namespace_leaves_it_and_joins_anew() {
+        let mut router = joined();
+        hold(&mut router, r#"2["a"]"#).unwrap();
+        assert!(matches!(
+            feed(&mut router, r#"0{"n":2}"#),
+            Ok(Some(Route::Leave { socket: 1 }))
+        ));
+        assert!(matches!(feed(&mut router, r#"2["b"]"#), Ok(None)));
+        assert_eq!(released(&mut router), ["1 None a"]);
+        router.gone(&1);
+        let next = router.next(false, |_| true).unwrap();
+        assert!(matches!(next, Some(Route::Connect { auth: Some(_), .. })));
+        router.join("/".into(), 2);
+        router.joined(&2);
+        assert_eq!(released(&mut router), ["2 None b"]);
+    }
+
+    #[test]
+    fn a_connect_replaces_one_that_has_not_started_and_what_was_sent_to_it() {
+        let mut router = joined();
+        feed(&mut router, "0").unwrap();
+        for text in [r#"2["a"]"#, r#"0{"n":3}"#, r#"2["b"]"#] {
+            assert!(matches!(feed(&mut router, text), Ok(None)), "{text}");
+        }
+        router.gone(&1);
+        let next = router.next(false, |_| true).unwrap();
+        assert!(
+            matches!(next, Some(Route::Connect { auth: Some(auth), .. }) if auth == r#"{"n":3}"#)
+        );
+        router.join("/".into(), 2);
+        router.joined(&2);
+        assert_eq!(released(&mut router), ["2 None b"]);
+        assert_eq!(router.backlog(), (0, 0));
+    }
+
+    #[test]
+    fn a_connect_behind_a_disconnect_that_waits_keeps_its_place() {
+        let mut router = joined();
+        feed(&mut router, "1").unwrap();
+        for text in ["0", r#"2["a"]"#, "1"] {
+            feed(&mut router, text).unwrap();
+        }
+        router.gone(&1);
+        let next = router.next(false, |_| true).unwrap();
+        assert!(matches!(next, Some(Route::Connect { .. })));
+        router.join("/".into(), 2);
+        assert!(matches!(feed(&mut router, "0"), Ok(None)));
+        router.joined(&2);
+        assert_eq!(released(&mut router), ["2 None a", "2 leaves"]);
+        router.gone(&2);
+        assert_eq!(released(&mut router), ["connect /"]);
+    }
+
+    #[test]
+    fn a_connect_at_the_limit_of_namespaces_may_be_repeated() {
+        let mut router = joined();
+        router.join("/a".into(), 2);
+        assert!(matches!(
+            feed(&mut router, "0/a,"),
+            Ok(Some(Route::Leave { socket: 2 }))
+        ));
+        router.gone(&2);
+        assert_eq!(released(&mut router), ["connect /a"]);
+    }
+
+    #[test]
+    fn an_event_for_a_namespace_that_is_not_joined_does_not_wait_to_be_refused() {
+        let mut router = joined();
+        let event = Message::Text(r#"2/nowhere,["a"]"#.into());
+        let fed = router.feed(event, true, |_| true);
+        assert!(matches!(fed, Err(Violation::NotJoined)));
+    }
+
+    #[test]
+    fn requests_for_too_many_namespaces_stop_the_reading() {
+        let mut router = joined();
+        for n in 0..5 {
+            assert!(!router.is_spread());
+            let connect = Message::Text(format!("0/{n},").into());
+            router.feed(connect, true, |_| true).unwrap();
+        }
+        assert!(router.is_spread());
     }
 
     #[test]

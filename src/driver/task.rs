@@ -51,7 +51,7 @@ fn over_limit(violation: &Violation) -> Option<OverLimit> {
     match violation {
         Violation::Malformed(error) => OverLimit::of_packet(error),
         Violation::TooManyNamespaces(limit) => Some(OverLimit::namespaces(*limit)),
-        Violation::JoinedAlready | Violation::NotJoined | Violation::ConnectError => None,
+        Violation::NotJoined | Violation::ConnectError => None,
     }
 }
 

@@ -453,17 +453,6 @@ async fn an_event_that_nobody_handles_is_answered_with_silence_if_so_wished() {
 }
 
 #[tokio::test]
-async fn joining_twice_closes() {
-    all_close("forced close", &[&["40"], &["40{}"], &["40/,"]]).await;
-    let (server, ..) = start().await;
-    let mut ws = Ws::open(server.addr).await;
-    ws.send_all(&["40", "40"]).await;
-    let ended = ws.ended().await;
-    assert_eq!(ended.texts.len(), 1);
-    assert_eq!(ended.close, Some(None));
-}
-
-#[tokio::test]
 async fn packets_for_a_namespace_that_is_not_joined_close() {
     let cases: [&[&str]; 6] = [
         &["42/other,[\"e\"]"],

@@ -38,6 +38,7 @@ mod polling;
 mod races;
 #[cfg(feature = "testing")]
 mod recovery;
+mod rejoin;
 #[cfg(feature = "v3")]
 mod revision3;
 mod security;

@@ -168,7 +168,7 @@ async fn many_joins_that_fail_at_once_need_no_deeper_stack_than_one() {
     let server = serve(Router::new().layer(io.layer())).await;
     let mut ws = Ws::joined(server.addr).await;
     ws.send(r#"42["wait"]"#).await;
-    ws.send_all(&["40/bad,"; JOINS]).await;
+    ws.send_all(&["40/bad,", "41/bad,"].repeat(JOINS)).await;
     ws.send_raw(b"\x89\x80\0\0\0\0").await;
     within("a pong", ws.event()).await;
     go.add_permits(1);

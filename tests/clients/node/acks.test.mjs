@@ -1,7 +1,7 @@
 // Acknowledgements, both ways.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { inEachMode } from "./support.mjs";
+import { inEachMode, within } from "./support.mjs";
 
 inEachMode("acks", ({ connect }) => {
   test("the server acks with any number of arguments", async () => {
@@ -137,5 +137,14 @@ inEachMode("acks", ({ connect }) => {
     const socket = await connect();
     socket.on("bytes-please", (ack) => ack(Buffer.from([1, 2, 250])));
     assert.deepEqual(await socket.emitWithAck("ask-bytes"), { length: 3, sum: 253 });
+  });
+
+  test("5,000 events at once, whose handlers each ask the client, are all answered", async () => {
+    const socket = await connect();
+    socket.on("question", (n, ack) => ack(n));
+    const asked = Array.from({ length: 5_000 }, (_, n) => socket.timeout(60_000).emitWithAck("ask", n, 60_000));
+    const answers = await within(Promise.all(asked), "all answers", 60_000);
+    answers.forEach((answer, n) => assert.deepEqual(answer, { answer: n }));
+    assert.equal(socket.connected, true);
   });
 });

@@ -84,7 +84,6 @@ const same = {
   "CONNECT with a list": ["40[]"],
   "CONNECT with null": ["40null"],
   "CONNECT with a text": ['40"x"'],
-  "CONNECT twice": packet("40"),
   "leaving and joining again": ["40", "41", "40"],
   "DISCONNECT with a payload": packet("41{}"),
   "an event for a namespace that is not joined": packet('42/admin,["x"]'),
@@ -156,6 +155,10 @@ const ours = {
   },
   "undecodable content is a bad request": { posts: packet("x"), heard: ["POST 200 ok", "POST 400 ", /^GET 400 {"code":1/] },
   "an empty body is a bad request": { posts: packet(""), heard: ["POST 200 ok", "POST 400 ", /^GET 400 {"code":1/] },
+  "a second CONNECT leaves and joins anew": {
+    posts: packet("40"),
+    heard: ["POST 200 ok", "POST 200 ok", /^GET 200 40.* 40{.*439\["end"\]$/],
+  },
   "a lone surrogate has no form in Rust's strings": {
     posts: packet('421["echo","\\ud800"]'),
     heard: ["POST 200 ok", "POST 200 ok", /431\[{"error":"echo: .* at argument 1"}\]/],

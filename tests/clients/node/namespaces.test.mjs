@@ -117,4 +117,23 @@ inEachMode("namespaces", ({ mode, server, client, connect }) => {
     await blue.emitWithAck("name");
     assert.deepEqual(heard.map((all) => [...all]), [[1], [1], []]);
   });
+
+  // As React's StrictMode does with an effect that connects. Node's server closes the connection, or keeps two sockets.
+  test("connecting, leaving and connecting within one tick disturbs nobody", { skip: !process.env.SERVER_CMD && "ours" }, async (t) => {
+    const { manager, sockets } = await shared(t, ["/"]);
+    const [main] = sockets;
+    const ends = collect(main, "disconnect");
+    for (let round = 0; round < 3; round++) {
+      const room = manager.socket("/room-red");
+      const joined = next(room, "connect");
+      room.disconnect();
+      room.connect();
+      if (round === 2) room.disconnect().connect();
+      await joined;
+      assert.equal(await room.emitWithAck("name"), "red");
+      assert.equal(await main.emitWithAck("echo", "still here"), "still here");
+      room.disconnect();
+    }
+    assert.deepEqual([...ends], []);
+  });
 });
