@@ -106,16 +106,60 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// How many packets of one connection may wait for handlers to go on: for a connect handler to return, for an
-    /// extractor that waits, for one of [`max_pending`](Self::max_pending) handlers to end, for the client to read what was
-    /// sent to it. Default: 1,024.
+    /// The size of the events of one connection that wait for handlers, in bytes, with 256 for each event. Default: 8 MiB.
+    /// Node has no limit.
     ///
-    /// When there are so many, or when they need as much memory as [`max_payload`](Self::max_payload), the connection is not
-    /// read from until some have gone on: that is the back-pressure. While an acknowledgement of the client is awaited, twice
-    /// as much is read: it may lie behind events that wait for the handler which awaits it. A client is not blamed for a
-    /// pong that was not read, unless it stays unread for longer than `ping_interval` and twice `ping_timeout`.
-    pub fn max_queued(mut self, packets: usize) -> Self {
-        self.settings.max_queued = packets.max(1);
+    /// Events wait while their connect handler runs, while an extractor awaits, behind an earlier event of
+    /// [`Order::Completed`](crate::Order::Completed), and while a limit is reached: [`max_pending`](Self::max_pending),
+    /// [`max_handlers`](Self::max_handlers), [`max_running_bytes`](Self::max_running_bytes), or half of
+    /// [`max_outbox_bytes`](Self::max_outbox_bytes). An acknowledgement that has been read never waits.
+    ///
+    /// At the limit the connection is not read until events have started; this is the backpressure. A pause of more than a
+    /// second is logged once for each connection, with the option that causes it. If handlers of the connection wait for
+    /// acknowledgements of its client then, and nothing moves for a second, the connection is closed with `queue full`: the
+    /// acknowledgements may lie behind the events that wait for these handlers.
+    pub fn max_queued_bytes(mut self, bytes: usize) -> Self {
+        self.settings.max_queued_bytes = bytes.max(1);
+        self
+    }
+
+    /// The size of the events of one connection whose handlers run, in bytes, their attachments included. Default: 16 MiB, or
+    /// [`max_attachments`](Self::max_attachments) × [`max_payload`](Self::max_payload) if that is more. Node has no limit.
+    ///
+    /// At the limit the next events wait until handlers have ended. One event may always run. An event counts as many bytes
+    /// as were received for it, from the first time that its handler has to wait until the handler has ended.
+    pub fn max_running_bytes(mut self, bytes: usize) -> Self {
+        self.settings.max_running_bytes = Some(bytes.max(1));
+        self
+    }
+
+    /// The size of the attachments of one packet together, in bytes. A larger packet closes the connection with
+    /// `forced close`. Default: [`max_attachments`](Self::max_attachments) × [`max_payload`](Self::max_payload), as in Node.
+    pub fn max_packet_bytes(mut self, bytes: usize) -> Self {
+        self.settings.max_packet_bytes = Some(bytes);
+        self
+    }
+
+    /// The size of what all connections of the server hold of their clients' input, in bytes: events that wait or whose
+    /// handlers run, packets and messages that are not complete, and auths. Default: 512 MiB. Node has no limit.
+    ///
+    /// The connections that hold most are not read any more before the limit is reached: those that hold more than four times
+    /// what is free. A connection that holds less than 64 KiB is always read. If a connection holds nothing but an unfinished
+    /// packet, or its handlers wait for acknowledgements, it is closed with `queue full` when that lasts ten seconds.
+    pub fn max_inbound_bytes(mut self, bytes: usize) -> Self {
+        self.settings.max_inbound_bytes = bytes;
+        self
+    }
+
+    /// How many handlers may go on after their connections have closed, over all connections. Default: 10,000. Node has no
+    /// limit.
+    ///
+    /// When there are more, the handlers of the closed connection that has most of them are dropped where they wait, and its
+    /// events that wait are not handled; its disconnect handlers run. Nobody is refused for them. Their events count in
+    /// [`max_inbound_bytes`](Self::max_inbound_bytes): before an open connection is paused for that limit, the closed one that
+    /// holds most, if it holds more, loses its handlers.
+    pub fn max_detached_handlers(mut self, handlers: usize) -> Self {
+        self.settings.max_detached_handlers = handlers;
         self
     }
 

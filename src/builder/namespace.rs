@@ -304,8 +304,8 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// How many handlers of one socket may be under way. When there are so many, its events wait until some end.
     /// Default: the builder's, 64.
     ///
-    /// Acknowledgements, heartbeats and other namespaces go on meanwhile, until as many packets wait as the builder's
-    /// [`max_queued`](crate::SocketIoBuilder::max_queued) allows.
+    /// Acknowledgements, heartbeats and other namespaces go on meanwhile, until as much waits as the builder's
+    /// [`max_queued_bytes`](crate::SocketIoBuilder::max_queued_bytes) allows.
     pub fn max_pending(mut self, handlers: usize) -> Self {
         self.max_pending = Some(handlers.max(1));
         self

@@ -54,7 +54,11 @@ impl SocketIo {
                 max_namespaces: 64,
                 max_auth_len: 64 * 1024,
                 max_dynamic_namespaces: 10_000,
-                max_queued: 1024,
+                max_queued_bytes: 8 * 1024 * 1024,
+                max_running_bytes: None,
+                max_packet_bytes: None,
+                max_inbound_bytes: 512 * 1024 * 1024,
+                max_detached_handlers: 10_000,
                 max_handlers: 1024,
                 max_connections: usize::MAX,
                 max_connections_per_address: usize::MAX,
@@ -259,11 +263,12 @@ impl SocketIoBuilder {
     fn finish(self) -> SocketIo {
         let Self {
             namespaces,
-            settings,
+            mut settings,
             mut options,
             mut hooks,
             allow,
         } = self;
+        settings.fill_limits();
         let Config {
             ping_interval,
             ping_timeout,
@@ -307,10 +312,7 @@ impl SocketIoBuilder {
                 );
             }
         }
-        let connections = Arc::new(Sessions::new(
-            settings.max_connections,
-            settings.max_connections_per_address,
-        ));
+        let connections = Arc::new(Sessions::new(&settings));
         let logs = ServerLogs::new(
             Arc::clone(&counters),
             settings.max_log_records_per_connection,

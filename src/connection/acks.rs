@@ -5,45 +5,77 @@ use std::collections::HashMap;
 /// What waits for an answer is `W`: it is given back when the answer comes, or when the client leaves.
 #[derive(Debug)]
 pub(crate) struct Acks<W> {
-    waiting: HashMap<u64, W>,
+    waiting: HashMap<u64, (Asker, W)>,
+    /// How many of them were asked for by the client's own handlers.
+    by_handlers: usize,
     closed: bool,
+}
+
+/// Who asks a client for an acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A handler of an event that the same client has sent: it may wait for the answer before it ends.
+    Handler,
+    Other,
+}
+
+/// Whether acknowledgements of a client are awaited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Awaited {
+    #[default]
+    No,
+    ByOthers,
+    ByHandlers,
 }
 
 impl<W> Acks<W> {
     pub(crate) fn new() -> Self {
         Self {
             waiting: HashMap::new(),
+            by_handlers: 0,
             closed: false,
         }
     }
 
     /// Waits for the answer to `id`; gives `waiter` back when the client has left already.
-    pub(crate) fn expect(&mut self, id: u64, waiter: W) -> Result<(), W> {
+    pub(crate) fn expect(&mut self, id: u64, asker: Asker, waiter: W) -> Result<(), W> {
         if self.closed {
             return Err(waiter);
         }
-        self.waiting.insert(id, waiter);
+        self.by_handlers += usize::from(asker == Asker::Handler);
+        if let Some((asker, _)) = self.waiting.insert(id, (asker, waiter)) {
+            self.by_handlers -= usize::from(asker == Asker::Handler);
+        }
         Ok(())
     }
 
     /// An answer came, or is no longer wanted. Unknown and repeated ids are nobody's.
     pub(crate) fn take(&mut self, id: u64) -> Option<W> {
-        let waiter = self.waiting.remove(&id);
+        let (asker, waiter) = self.waiting.remove(&id)?;
+        self.by_handlers -= usize::from(asker == Asker::Handler);
         if self.waiting.is_empty() {
             self.waiting = HashMap::new();
         }
-        waiter
+        Some(waiter)
     }
 
-    /// Whether nothing waits for an answer.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    /// Whether answers are awaited, and by whom.
+    pub(crate) fn awaited(&self) -> Awaited {
+        if self.by_handlers > 0 {
+            Awaited::ByHandlers
+        } else if self.waiting.is_empty() {
+            Awaited::No
+        } else {
+            Awaited::ByOthers
+        }
     }
 
     /// The client has left: nobody will answer any more.
     pub(crate) fn close(&mut self) -> Vec<W> {
         self.closed = true;
-        std::mem::take(&mut self.waiting).into_values().collect()
+        self.by_handlers = 0;
+        let waiting = std::mem::take(&mut self.waiting);
+        waiting.into_values().map(|(_, waiter)| waiter).collect()
     }
 }
 
@@ -54,7 +86,7 @@ mod tests {
     #[test]
     fn an_answer_reaches_its_waiter_once() {
         let mut acks = Acks::new();
-        acks.expect(7, "seven").unwrap();
+        acks.expect(7, Asker::Other, "seven").unwrap();
         assert_eq!(acks.take(8), None);
         assert_eq!(acks.take(7), Some("seven"));
         assert_eq!(acks.take(7), None);
@@ -63,8 +95,24 @@ mod tests {
     #[test]
     fn who_leaves_fails_what_waits_and_what_comes_later() {
         let mut acks = Acks::new();
-        acks.expect(1, "one").unwrap();
+        acks.expect(1, Asker::Other, "one").unwrap();
         assert_eq!(acks.close(), ["one"]);
-        assert_eq!(acks.expect(2, "two"), Err("two"));
+        assert_eq!(acks.expect(2, Asker::Other, "two"), Err("two"));
+    }
+
+    #[test]
+    fn what_handlers_of_the_client_await_is_told_from_what_others_await() {
+        let mut acks = Acks::new();
+        assert_eq!(acks.awaited(), Awaited::No);
+        acks.expect(1, Asker::Other, ()).unwrap();
+        assert_eq!(acks.awaited(), Awaited::ByOthers);
+        acks.expect(2, Asker::Handler, ()).unwrap();
+        acks.expect(2, Asker::Handler, ()).unwrap();
+        assert_eq!(acks.awaited(), Awaited::ByHandlers);
+        acks.take(2);
+        assert_eq!(acks.awaited(), Awaited::ByOthers);
+        acks.expect(3, Asker::Handler, ()).unwrap();
+        acks.close();
+        assert_eq!(acks.awaited(), Awaited::No);
     }
 }

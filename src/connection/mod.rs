@@ -5,6 +5,6 @@ mod backlog;
 mod query;
 mod router;
 
-pub(crate) use acks::Acks;
+pub(crate) use acks::{Acks, Asker, Awaited};
 pub(crate) use query::handshake_auth;
 pub(crate) use router::{Route, Router, Violation};

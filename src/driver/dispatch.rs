@@ -6,8 +6,11 @@ use std::task::{Context, Poll};
 use bytestring::ByteString;
 
 use super::before::before;
+use super::detached::Detachment;
 use super::failures::{failed, refused};
+use super::inbound::Share;
 use super::lanes::{Lane, Lanes, Task};
+use super::pressure::Pause;
 use super::running::{Finished, Handlers, Running, Work};
 use crate::connection::{Route, Router, Violation, handshake_auth};
 use crate::engine::DisconnectReason;
@@ -20,16 +23,13 @@ use crate::panics::{guarded, let_go};
 use crate::protocol::engine_io::Message;
 use crate::protocol::socket_io::{Event, Kind};
 
-/// What an event that waits costs beside its own bytes.
-const OVERHEAD: usize = 128;
-
 /// The Socket.IO side of a connection: its namespaces, and the handlers that are under way.
 pub(super) struct Dispatch {
     pub(super) server: Arc<Server>,
     pub(super) client: Arc<Client>,
     pub(super) router: Router<Socket>,
     pub(super) lanes: Lanes,
-    handlers: Handlers,
+    pub(super) handlers: Handlers,
     /// Sockets that have ended; their disconnect handlers start when all that came before has started.
     ended: Vec<Socket>,
     /// How many events have been handed to a handler that is to acknowledge them.
@@ -38,10 +38,24 @@ pub(super) struct Dispatch {
     pub(super) joined: bool,
     /// The server is shutting down: no event starts any more.
     draining: bool,
+    /// What the connection holds of the server's account.
+    pub(super) share: Share,
+    /// The size of the messages and bodies that have not been taken in whole, in bytes.
+    pub(super) unfinished: usize,
+    /// The size of the auth of all sockets, in bytes.
+    pub(super) auth: usize,
+    /// The reading is paused.
+    pub(super) pause: Option<Box<Pause>>,
+    /// A pause has been logged.
+    pub(super) warned: bool,
+    /// A waiting event has started, a handler has ended or an acknowledgement has come.
+    pub(super) moved: bool,
+    /// The connection has closed, and handlers go on.
+    pub(super) detachment: Option<Detachment>,
 }
 
 impl Dispatch {
-    pub(super) fn new(server: Arc<Server>, client: Arc<Client>) -> Self {
+    pub(super) fn new(server: Arc<Server>, client: Arc<Client>, share: Share) -> Self {
         let settings = &server.settings;
         let decoding = settings.codec.decoding();
         let (limits, max) = (settings.limits, settings.max_namespaces);
@@ -56,6 +70,13 @@ impl Dispatch {
             asked: 0,
             joined: false,
             draining: false,
+            share,
+            unfinished: 0,
+            auth: 0,
+            pause: None,
+            warned: false,
+            moved: false,
+            detachment: None,
         }
     }
 
@@ -63,30 +84,12 @@ impl Dispatch {
         &self.server.counters
     }
 
-    /// Whether so much waits for handlers to go on that nothing more may be taken in.
-    pub(super) fn is_full(&self) -> bool {
-        // What a handler awaits may lie behind events that wait for this handler.
-        self.keeps(1) && (!self.awaits_answers() || self.keeps(2))
-    }
-
-    /// Whether so many `times` as much waits as the settings say.
-    fn keeps(&self, times: usize) -> bool {
-        let settings = &self.server.settings;
-        let (requests, bytes) = self.router.backlog();
-        let bytes = bytes + requests * OVERHEAD + self.lanes.bytes();
-        requests >= settings.max_queued.saturating_mul(times)
-            || bytes >= settings.engine.max_payload.saturating_mul(times)
-    }
-
-    /// Whether the client has been asked for acknowledgements that have not come.
-    fn awaits_answers(&self) -> bool {
-        let mut sockets = self.router.sockets();
-        sockets.any(|socket| socket.member().awaits_answers())
-    }
-
-    /// Whether nothing may start that makes more work: the client has much to read, or many handlers are under way.
+    /// Whether nothing may start that makes more work: the client has much to read, or the running handlers are too many or
+    /// hold too much.
     fn is_held(&self) -> bool {
-        self.client.outbox.is_crowded() || self.handlers.len() >= self.server.settings.max_handlers
+        self.client.outbox.is_crowded()
+            || self.handlers.len() >= self.server.settings.max_handlers
+            || self.runs_much()
     }
 
     /// Whether something waits that need not wait any longer.
@@ -115,6 +118,7 @@ impl Dispatch {
     /// Polls the handlers that are under way, and lets go ahead what has waited for them.
     pub(super) fn poll_handlers(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
         while let Poll::Ready(Some((socket, finished))) = self.handlers.poll(cx) {
+            self.moved = true;
             self.finished(&socket, finished, cx)?;
             self.go_on(cx)?;
         }
@@ -155,17 +159,6 @@ impl Dispatch {
     /// Drops the handlers that are under way. Returns how many there were.
     pub(super) fn cut_off(&mut self) -> usize {
         self.handlers.cut_off()
-    }
-
-    /// Polls the handlers that are left when the connection is over. Ready when there are none.
-    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // What goes wrong now concerns nobody: the client is gone.
-        while self.poll_handlers(cx).is_err() {}
-        if self.handlers.len() == 0 {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
     }
 
     /// The server has disconnected the socket, unless its client left before.
@@ -230,12 +223,22 @@ impl Dispatch {
         self.router.gone(socket);
         self.lanes.forget(socket);
         socket.release();
+        self.count_auth();
+    }
+
+    /// The auth of a socket is kept as long as the socket.
+    pub(super) fn count_auth(&mut self) {
+        let auths = self.router.sockets().filter_map(Socket::auth);
+        self.auth = auths.map(str::len).sum();
     }
 
     /// Starts whatever need not wait any longer.
     fn go_on(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
         while self.has_waiting() {
-            if let Some(task) = self.lanes.next() {
+            if !self.runs_much()
+                && let Some(task) = self.lanes.next()
+            {
+                self.moved = true;
                 if task.lane.socket.ended_by_server() {
                     self.lanes.forget(&task.lane.socket);
                     self.lanes.free(task.lane);
@@ -246,6 +249,7 @@ impl Dispatch {
             }
             let held = self.is_held();
             if let Some(route) = self.router.next(held, Socket::is_ready)? {
+                self.moved = true;
                 self.go(route, cx)?;
             } else if let Some(socket) = self.next_ended() {
                 self.forget(&socket);
@@ -280,6 +284,7 @@ impl Dispatch {
             Route::Ack { socket, id, args } => {
                 args.check()?;
                 self.server.counters.add(Counted::AcksReceived, 1);
+                self.moved = true;
                 // Whoever awaits it may have a waker that panics.
                 if let Err(panicked) = guarded(|| socket.member().answer(id, args)) {
                     socket.hook_panicked("waker", &panicked);
@@ -315,7 +320,8 @@ impl Dispatch {
         for handler in nsp.handlers.any.iter().chain(&own) {
             let call = EventCall::new(event.clone(), None);
             let context = EventContext::new(socket.clone(), Call::Event(call));
-            let work = Work::event(socket, event.name(), handler, (None, None), || {
+            let size = event.args().footprint();
+            let work = Work::event(socket, event.name(), handler, (None, None, size), || {
                 handler.call(context)
             });
             self.run(socket, work, cx)?;
@@ -388,9 +394,10 @@ impl Dispatch {
         let wanted = tracing::enabled!(tracing::Level::DEBUG)
             || socket.namespace().handlers.on_error.is_some();
         let name = wanted.then(|| event.name().to_owned());
+        let size = event.args().footprint();
         let call = EventCall::new(event, ack);
         let name = name.as_deref().unwrap_or_default();
-        let work = Work::event(socket, name, handler, (ack, lane), || {
+        let work = Work::event(socket, name, handler, (ack, lane, size), || {
             before(socket, call, handler)
         });
         self.run(socket, work, cx)
@@ -490,6 +497,7 @@ impl Dispatch {
 /// Its task has been dropped in the middle: nobody must think that its sockets are still there.
 impl Drop for Dispatch {
     fn drop(&mut self) {
+        self.attach();
         for socket in self.router.close() {
             socket.end(DisconnectReason::TransportClose);
             socket.release();

@@ -36,24 +36,37 @@ pub(super) struct Task {
 /// The lanes of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    /// A handler runs in these.
-    busy: Vec<Lane>,
-    /// Their handler has just ended.
+    /// The lanes in which a handler runs.
+    busy: Vec<Busy>,
+    /// The lanes whose handler has just ended.
     freed: Vec<Lane>,
-    waiting: VecDeque<Task>,
+    /// How many events wait, in all lanes.
+    len: usize,
     bytes: usize,
+}
+
+/// A lane in which a handler runs. Each lane has a queue of its own, so that finding its next event does not depend on how
+/// many events wait for other lanes.
+#[derive(Debug)]
+struct Busy {
+    lane: Lane,
+    waiting: VecDeque<Task>,
 }
 
 impl Lanes {
     /// Gives the task back if it may start now; keeps it otherwise.
     pub(super) fn enter(&mut self, task: Task) -> Option<Task> {
-        if !self.busy.contains(&task.lane) {
-            self.busy.push(task.lane.clone());
+        let Some(busy) = self.busy.iter_mut().find(|busy| busy.lane == task.lane) else {
+            self.busy.push(Busy {
+                lane: task.lane.clone(),
+                waiting: VecDeque::new(),
+            });
             return Some(task);
-        }
-        self.bytes += task.event.args().size();
+        };
+        self.len += 1;
+        self.bytes += task.event.args().footprint();
         task.lane.socket.add_pending();
-        self.waiting.push_back(task);
+        busy.waiting.push_back(task);
         None
     }
 
@@ -65,40 +78,58 @@ impl Lanes {
     /// The next task whose lane has become free.
     pub(super) fn next(&mut self) -> Option<Task> {
         while let Some(lane) = self.freed.pop() {
-            let mut waiting = self.waiting.iter();
-            let next = waiting.position(|task| task.lane == lane);
-            if let Some(task) = next.and_then(|at| self.waiting.remove(at)) {
-                self.bytes -= task.event.args().size();
-                give_back(&mut self.waiting);
+            let Some(at) = self.busy.iter().position(|busy| busy.lane == lane) else {
+                continue;
+            };
+            let queue = self.busy.get_mut(at).map(|busy| &mut busy.waiting);
+            let next = queue.and_then(|queue| {
+                let next = queue.pop_front();
+                give_back(queue);
+                next
+            });
+            if let Some(task) = next {
+                self.len -= 1;
+                self.bytes -= task.event.args().footprint();
                 task.lane.socket.remove_pending();
                 return Some(task);
             }
-            self.busy.retain(|busy| *busy != lane);
+            self.busy.swap_remove(at);
         }
         None
     }
 
-    /// Drops the events of a socket that wait for their turn.
+    /// Drops the waiting events of a socket.
     pub(super) fn forget(&mut self, socket: &Socket) {
-        self.waiting.retain(|task| {
-            let keep = task.lane.socket != *socket;
-            if !keep {
-                task.lane.socket.remove_pending();
+        for busy in &mut self.busy {
+            if busy.lane.socket == *socket {
+                for task in std::mem::take(&mut busy.waiting) {
+                    self.len -= 1;
+                    self.bytes -= task.event.args().footprint();
+                    task.lane.socket.remove_pending();
+                }
             }
-            keep
-        });
-        let sizes = self.waiting.iter().map(|task| task.event.args().size());
-        self.bytes = sizes.sum();
+        }
     }
 
-    /// Drops all events that wait for their turn. Returns how many there were.
+    /// Drops all waiting events: their handlers have been cancelled.
+    pub(super) fn clear(&mut self) {
+        for busy in std::mem::take(&mut self.busy) {
+            for task in busy.waiting {
+                task.lane.socket.remove_pending();
+            }
+        }
+        *self = Self::default();
+    }
+
+    /// Drops all waiting events, and leaves the lanes to the handlers that run. Returns how many there were.
     pub(super) fn drain(&mut self) -> usize {
-        let waiting = std::mem::take(&mut self.waiting);
-        for task in &waiting {
-            task.lane.socket.remove_pending();
+        for busy in &mut self.busy {
+            for task in std::mem::take(&mut busy.waiting) {
+                task.lane.socket.remove_pending();
+            }
         }
         self.bytes = 0;
-        waiting.len()
+        std::mem::take(&mut self.len)
     }
 
     /// Whether no handler runs in a lane and nothing waits for one.
@@ -108,10 +139,16 @@ impl Lanes {
 
     /// Whether events of this socket wait.
     pub(super) fn keep_events_of(&self, socket: &Socket) -> bool {
-        self.waiting.iter().any(|task| task.lane.socket == *socket)
+        let mut busy = self.busy.iter();
+        busy.any(|busy| busy.lane.socket == *socket && !busy.waiting.is_empty())
     }
 
-    /// The size of what waits, in bytes.
+    /// How many events wait.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The size of the waiting events, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

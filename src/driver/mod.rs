@@ -2,12 +2,16 @@
 
 mod admission;
 mod before;
+mod detached;
 mod dispatch;
 mod drain;
+mod ending;
 mod failures;
+mod inbound;
 mod inbox;
 mod lanes;
 mod polls;
+mod pressure;
 mod quota;
 mod running;
 mod sessions;

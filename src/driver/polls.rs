@@ -28,6 +28,13 @@ pub(super) struct Polls {
     post: Option<Post>,
 }
 
+impl Polls {
+    /// The size of the packets of a POST that have not been taken, in bytes.
+    pub(super) fn unread(&self) -> usize {
+        self.post.as_ref().map_or(0, |post| post.packets.size())
+    }
+}
+
 /// A POST whose packets are being taken.
 #[derive(Debug)]
 struct Post {

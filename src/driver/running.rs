@@ -21,6 +21,8 @@ use crate::panics::{Panicked, guarded, let_go};
 pub(super) struct Handlers {
     /// Made when the first handler has to wait, and gone when none does.
     pending: Option<FuturesUnordered<Running>>,
+    /// The size of the events that they have been given, in bytes.
+    bytes: usize,
 }
 
 /// One handler's future that had to wait, and whose it is.
@@ -33,6 +35,8 @@ pub(super) struct Running {
 pub(super) struct Work {
     future: Pending,
     span: Span,
+    /// The size of the event, in bytes.
+    size: usize,
 }
 
 enum Pending {
@@ -70,13 +74,13 @@ impl Work {
     pub(super) fn admit(socket: &Socket) -> Self {
         let future = Pending::Admit(Box::pin(admit(socket.clone())));
         let span = span(socket, "middleware");
-        Self { future, span }
+        Self::new(future, span, 0)
     }
 
     pub(super) fn connect(socket: &Socket, handler: &BoxHandler<Done>) -> Self {
         let span = span(socket, "connect");
         let future = Pending::Connect(call(socket, &span, handler, Call::Connect));
-        Self { future, span }
+        Self::new(future, span, 0)
     }
 
     pub(super) fn disconnect(
@@ -86,7 +90,7 @@ impl Work {
     ) -> Self {
         let span = span(socket, "disconnect");
         let future = Pending::Disconnect(call(socket, &span, handler, Call::Disconnect(reason)));
-        Self { future, span }
+        Self::new(future, span, 0)
     }
 
     /// `call` makes its future; what users have written may panic in it.
@@ -94,7 +98,7 @@ impl Work {
         socket: &Socket,
         name: &str,
         handler: &BoxHandler<AckBody>,
-        (ack, lane): (Option<Asked>, Option<Lane>),
+        (ack, lane, size): (Option<Asked>, Option<Lane>, usize),
         call: impl FnOnce() -> BoxFuture<AckBody>,
     ) -> Self {
         let span = span(socket, name);
@@ -113,12 +117,16 @@ impl Work {
             ack,
             lane,
         };
-        Self { future, span }
+        Self::new(future, span, size)
+    }
+
+    const fn new(future: Pending, span: Span, size: usize) -> Self {
+        Self { future, span, size }
     }
 
     /// Polls it; a panic is its end, and nobody else's.
     pub(super) fn poll(&mut self, socket: &Socket, cx: &mut Context<'_>) -> Poll<Finished> {
-        let Self { future, span } = self;
+        let Self { future, span, .. } = self;
         let _in_span = span.enter();
         guarded(|| future.poll(cx)).unwrap_or_else(|panicked| {
             socket.handler_panicked(future.name(), &panicked);
@@ -198,12 +206,12 @@ impl Running {
 }
 
 impl Future for Running {
-    type Output = (Socket, Finished);
+    type Output = (Socket, Finished, usize);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { socket, work } = &mut *self;
         let finished = work.poll(socket, cx);
-        finished.map(|finished| (socket.clone(), finished))
+        finished.map(|finished| (socket.clone(), finished, work.size))
     }
 }
 
@@ -223,7 +231,27 @@ impl Drop for Running {
 
 impl Handlers {
     pub(super) fn push(&mut self, running: Running) {
+        self.bytes += running.work.size;
         self.pending.get_or_insert_default().push(running);
+    }
+
+    /// The size of the events that they have been given, in bytes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Drops all of them, but disconnect handlers only if there are no others. Returns how many were dropped.
+    pub(super) fn cancel(&mut self) -> usize {
+        let pending = self.pending.take().unwrap_or_default();
+        let (last, others): (Vec<_>, Vec<_>) = pending
+            .into_iter()
+            .partition(|running| matches!(running.work.future, Pending::Disconnect(_)));
+        self.bytes = 0;
+        if others.is_empty() {
+            return last.len();
+        }
+        last.into_iter().for_each(|running| self.push(running));
+        others.len()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -242,6 +270,7 @@ impl Handlers {
 
     /// Drops all handlers that are under way. Returns how many there were.
     pub(super) fn cut_off(&mut self) -> usize {
+        self.bytes = 0;
         let pending = self.pending.take();
         pending.map_or(0, |pending| pending.len())
     }
@@ -255,7 +284,12 @@ impl Handlers {
         if matches!(finished, Poll::Ready(None)) {
             self.pending = None;
         }
-        finished
+        finished.map(|finished| {
+            finished.map(|(socket, finished, size)| {
+                self.bytes -= size;
+                (socket, finished)
+            })
+        })
     }
 }
 

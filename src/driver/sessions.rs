@@ -12,12 +12,14 @@ use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::inbound;
 use super::inbox::{Inbound, Inbox, Refused};
 use super::quota::{Quota, TurnedAway};
 use super::timers::now;
 use crate::adapter::BoxFuture;
 use crate::engine::Transport;
-use crate::hub::{Client, Connections};
+use crate::hub::{Client, Connections, Settings};
+use crate::metrics::Counters;
 use crate::protocol::Sid;
 use crate::sync::Lock;
 
@@ -75,6 +77,8 @@ pub(crate) struct Sessions(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     quota: Quota,
+    /// What all connections hold of their clients' input.
+    inbound: Arc<inbound::Inbound>,
     /// Only we add to it, so its hasher need not withstand chosen keys.
     entries: Lock<FxHashMap<Sid, Arc<Entry>>>,
     /// Of a shutdown that has begun.
@@ -113,10 +117,19 @@ pub(crate) struct Guard {
 }
 
 impl Sessions {
-    /// For so many connections, in all and of one address.
-    pub(crate) fn new(max: usize, max_of_address: usize) -> Self {
+    /// For as many connections, and as much of their input, as the settings say.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let Settings {
+            max_connections,
+            max_connections_per_address,
+            max_inbound_bytes,
+            max_detached_handlers,
+            ..
+        } = *settings;
+        let inbound = inbound::Inbound::new(max_inbound_bytes, max_detached_handlers);
         Self(Arc::new(Shared {
-            quota: Quota::new(max, max_of_address),
+            quota: Quota::new(max_connections, max_connections_per_address),
+            inbound: Arc::new(inbound),
             entries: Lock::default(),
             shut: OnceLock::new(),
             cut_off: AtomicUsize::new(0),
@@ -153,6 +166,11 @@ impl Sessions {
 impl Guard {
     pub(crate) fn sid(&self) -> Sid {
         self.sid
+    }
+
+    /// What the connection is going to hold of the server's account.
+    pub(super) fn share(&self, counters: &Arc<Counters>) -> inbound::Share {
+        inbound::Share::new(Arc::clone(&self.shared.inbound), Arc::clone(counters))
     }
 
     /// The session is open.

@@ -45,6 +45,11 @@ impl Sockets {
         self.main.as_mut()?.try_write(outbox)
     }
 
+    /// What has been received and not taken in, in bytes.
+    pub(super) fn unfinished(&self) -> usize {
+        self.main.as_ref().map_or(0, |main| main.unfinished())
+    }
+
     /// Also writes the answer, as far as that can be done at once: the poll is released next, and the client should read
     /// this first.
     pub(super) fn answer_probe(&mut self, cx: &mut Context<'_>) {

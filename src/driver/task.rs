@@ -20,6 +20,7 @@ use crate::hub::{Client, Command, OverLimit, Server};
 use crate::metrics::{Counted, Counters};
 use crate::panics::{Panicked, guarded};
 use crate::protocol::Sid;
+use crate::rooms::Serving;
 use crate::transport::{End, WebSocket};
 
 /// How long a closing handshake may take.
@@ -150,7 +151,11 @@ impl Connection {
         // In a box, since a future is as large as all that it ever holds at once, several times over.
         Box::new(Self {
             session,
-            dispatch: Dispatch::new(Arc::clone(server), Arc::clone(&client)),
+            dispatch: Dispatch::new(
+                Arc::clone(server),
+                Arc::clone(&client),
+                guard.share(&server.counters),
+            ),
             client,
             presence,
             guard,
@@ -242,6 +247,7 @@ impl Connection {
     /// Polls everything there is, until nothing moves any more. Ready when the session is closed.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.client.outbox.awake();
+        let _serving = Serving::begin(&self.client.outbox);
         for round in 0..ROUNDS {
             self.now = now();
             if round == 0 {
@@ -261,6 +267,7 @@ impl Connection {
             again |= self.read(cx);
             again |= self.sockets.probe.is_some() && self.read_probe(cx);
             self.check_drain(cx);
+            self.watch_inbound(cx);
             self.check_time(cx);
             self.write(cx);
             self.run_actions(cx);

@@ -29,6 +29,9 @@ pub enum DisconnectReason {
     ForcedClose,
     /// The client did not read what was sent to it; see the builder's `max_outbox_bytes`. Node has no such limit.
     SlowClient,
+    /// The queue of the client's events was full (see the builder's `max_queued_bytes`) while their handlers waited for
+    /// acknowledgements behind it, or the server held too much input. Node has no such limit.
+    QueueFull,
 }
 
 impl DisconnectReason {
@@ -45,6 +48,7 @@ impl DisconnectReason {
             Self::ParseError => "parse error",
             Self::ForcedClose => "forced close",
             Self::SlowClient => "slow client",
+            Self::QueueFull => "queue full",
         }
     }
 

@@ -57,8 +57,16 @@ pub(crate) struct Settings {
     pub(crate) max_auth_len: usize,
     /// Of one pattern.
     pub(crate) max_dynamic_namespaces: usize,
-    /// Packets that wait for handlers to go on, over all namespaces of a connection.
-    pub(crate) max_queued: usize,
+    /// The events of a connection that wait for handlers, in bytes.
+    pub(crate) max_queued_bytes: usize,
+    /// The events of a connection whose handlers run, in bytes; there once the server is built.
+    pub(crate) max_running_bytes: Option<usize>,
+    /// The attachments of a packet, in bytes; goes into `limits` when the server is built.
+    pub(crate) max_packet_bytes: Option<usize>,
+    /// What all connections hold of their clients' input, in bytes.
+    pub(crate) max_inbound_bytes: usize,
+    /// Handlers that go on after their connections have closed, of all connections.
+    pub(crate) max_detached_handlers: usize,
     /// Handlers under way, over all namespaces of a connection.
     pub(crate) max_handlers: usize,
     pub(crate) max_connections: usize,
@@ -68,6 +76,20 @@ pub(crate) struct Settings {
     pub(crate) max_log_records_per_connection: u32,
     pub(crate) drain_window: Duration,
     pub(crate) drain_limit: Duration,
+}
+
+/// The least default of `max_running_bytes`.
+const MAX_RUNNING_BYTES: usize = 16 * 1024 * 1024;
+
+impl Settings {
+    /// Gives the limits that depend on others their defaults.
+    pub(crate) fn fill_limits(&mut self) {
+        let largest = self.engine.max_payload;
+        let packet = self.limits.max_attachments.saturating_mul(largest);
+        self.limits.max_packet_bytes = self.max_packet_bytes.unwrap_or(packet);
+        let running = packet.max(MAX_RUNNING_BYTES);
+        self.max_running_bytes.get_or_insert(running);
+    }
 }
 
 pub(crate) struct Server {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Request;
 
 use super::*;
+use crate::connection::Awaited;
 use crate::engine::{Outbox, Transport};
 use crate::metrics::Counters;
 use crate::protocol::Sid;
@@ -94,5 +95,5 @@ async fn a_question_to_the_sockets_of_other_servers_leaves_nothing_behind() {
     assert_eq!(asking.summary().asked, 2);
     drop(asking);
     assert!(forgotten(&one) && forgotten(&other));
-    assert!(!other.member().awaits_answers());
+    assert_eq!(other.member().awaited(), Awaited::No);
 }

@@ -83,6 +83,16 @@ impl Counters {
         self.change(counted, 0, 1_u64.wrapping_neg());
     }
 
+    /// There are so many less.
+    pub(crate) fn sub_many(&self, counted: Counted, count: usize) {
+        self.change(counted, 0, (count as u64).wrapping_neg());
+    }
+
+    /// There were so many, and are so many now.
+    pub(crate) fn shift(&self, counted: Counted, before: usize, now: usize) {
+        self.change(counted, 0, (now as u64).wrapping_sub(before as u64));
+    }
+
     /// There is one less of one value of the label.
     #[inline]
     pub(crate) fn sub_for(&self, counted: Counted, value: &str) {
@@ -260,6 +270,7 @@ mod tests {
             R::ParseError,
             R::ForcedClose,
             R::SlowClient,
+            R::QueueFull,
         ] {
             counters.add_for(Counted::SocketsDisconnected, reason.as_str(), 1);
             if reason != R::ClientNamespaceDisconnect {

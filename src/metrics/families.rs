@@ -107,7 +107,7 @@ families! {
     /// Connections that were closed.
     ConnectionsClosed connections_closed: Counter by reason [
         "server namespace disconnect", "server shutting down", "ping timeout", "transport close", "transport error",
-        "parse error", "forced close", "slow client", "payload too large",
+        "parse error", "forced close", "slow client", "queue full", "payload too large",
     ];
     /// Input of clients that was refused since it is over a limit, by the option of the builder.
     InputRefused input_refused: Counter by limit [
@@ -131,7 +131,7 @@ families! {
     /// Sockets that have left their namespace.
     SocketsDisconnected sockets_disconnected: Counter by reason [
         "client namespace disconnect", "server namespace disconnect", "server shutting down", "ping timeout",
-        "transport close", "transport error", "parse error", "forced close", "slow client",
+        "transport close", "transport error", "parse error", "forced close", "slow client", "queue full",
     ];
     /// Sockets that came back after a lost connection, and those that found nothing of theirs any more.
     Recoveries recoveries: Counter by outcome ["recovered", "failed"];
@@ -155,6 +155,17 @@ families! {
     EventsStopped events_stopped: Counter by cause ["rate limit", "timeout", "overload", "other"];
     /// Handlers of events that have begun and wait for something now.
     HandlersWaiting handlers_waiting: Gauge;
+    /// Handlers that go on now though their connections have closed.
+    DetachedHandlers detached_handlers: Gauge;
+    /// Handlers that were cancelled since too many went on after their connections had closed.
+    DetachedHandlersCancelled detached_handlers_cancelled: Counter;
+    /// Bytes of clients' input that connections hold now: events that wait or run, and what is not complete.
+    InboundBytes inbound_bytes: Gauge;
+    /// Times that the reading of a connection was paused, by the option whose limit was reached.
+    ReadingPaused reading_paused: Counter by option [
+        "max_queued_bytes", "max_pending", "max_handlers", "max_running_bytes", "max_outbox_packets", "max_outbox_bytes",
+        "max_inbound_bytes",
+    ];
     /// Handlers that have returned an error, those of connect and disconnect among them.
     HandlerErrors handler_errors: Counter;
     /// Handlers and middleware that have panicked.

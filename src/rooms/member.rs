@@ -3,8 +3,9 @@
 use std::any::Any;
 use std::sync::{Arc, Weak};
 
+use super::serving::serves;
 use super::{Room, Stay};
-use crate::connection::Acks;
+use crate::connection::{Acks, Asker, Awaited};
 use crate::engine::{Frame, Outbox, Pushed};
 use crate::panics::guarded;
 use crate::protocol::{Args, Sid};
@@ -184,7 +185,12 @@ impl Member {
 
     /// Waits for an answer; tells `sink` at once when the client has left already.
     pub(crate) fn expect_ack(&self, id: u64, sink: AckSink) {
-        let refused = self.acks.lock().expect(id, sink);
+        let asker = if serves(&self.outbox) {
+            Asker::Handler
+        } else {
+            Asker::Other
+        };
+        let refused = self.acks.lock().expect(id, asker, sink);
         if let Err(sink) = refused {
             sink(None);
         }
@@ -197,9 +203,9 @@ impl Member {
         }
     }
 
-    /// Whether an answer of the client is awaited.
-    pub(crate) fn awaits_answers(&self) -> bool {
-        !self.acks.lock().is_empty()
+    /// Whether answers of the client are awaited, and by whom.
+    pub(crate) fn awaited(&self) -> Awaited {
+        self.acks.lock().awaited()
     }
 
     /// The client has left: nobody will answer any more.

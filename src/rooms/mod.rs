@@ -7,6 +7,7 @@ mod deliver;
 mod events;
 mod member;
 mod recovery;
+mod serving;
 mod table;
 mod target;
 
@@ -17,6 +18,7 @@ pub use recovery::Recovery;
 pub(crate) use recovery::{
     Asker, Audience, Away, Claim, Forgotten, History, Kept, Log, Offset, Stay,
 };
+pub(crate) use serving::Serving;
 pub(crate) use table::Table;
 pub(crate) use target::Target;
 pub use target::{Room, Rooms};

@@ -124,6 +124,11 @@ impl WebSocket {
         std::mem::take(&mut self.progress)
     }
 
+    /// The size of an unfinished message, and of what has not been looked at, in bytes.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.decoder.unfinished() + self.unread.len()
+    }
+
     /// Whether something has been received in part.
     pub(crate) fn take_unfinished(&mut self) -> Unfinished {
         let rested = std::mem::replace(&mut self.rested, false);

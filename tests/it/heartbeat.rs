@@ -286,7 +286,7 @@ async fn pausing(
     let io = SocketIo::builder()
         .namespace("/", namespace)
         .namespace("/slow", slow)
-        .max_queued(1);
+        .max_queued_bytes(1);
     let io = set(io).build();
     (serve(Router::new().layer(io.layer())).await, go, reasons)
 }

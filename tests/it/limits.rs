@@ -528,7 +528,7 @@ async fn a_post_is_answered_when_its_packets_could_be_taken() {
     let (namespace, go, running) = waiting();
     let io = SocketIo::builder()
         .namespace("/", namespace.max_pending(2))
-        .max_queued(1)
+        .max_queued_bytes(1)
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut client = Polling::joined(server.addr).await;
@@ -563,12 +563,11 @@ async fn a_connection_whose_packets_wait_is_read_up_to_a_limit() {
     let (namespace, go, running) = waiting();
     let io = SocketIo::builder()
         .namespace("/", namespace.max_pending(1))
-        .max_queued(2)
-        .max_payload(1000)
+        .max_queued_bytes(1000)
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
-    // By number, and by size.
-    for filler in ["", &"x".repeat(700)] {
+    // Each event counts 256 bytes besides its own.
+    for filler in [&"x".repeat(250), &"x".repeat(700)] {
         let mut client = Polling::joined(server.addr).await;
         client.send(r#"420["wait",0]"#).await;
         until("one handler runs", || running.load(Ordering::SeqCst) == 1).await;
@@ -594,7 +593,7 @@ async fn what_waits_for_its_turn_is_limited_by_size_too() {
     let (namespace, go, running) = waiting();
     let io = SocketIo::builder()
         .namespace("/", namespace.order(Order::Completed))
-        .max_payload(1000)
+        .max_queued_bytes(1000)
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut client = Polling::joined(server.addr).await;
@@ -653,7 +652,7 @@ async fn unread() -> (Server, Ws, Arc<Semaphore>, Reasons) {
     let io = SocketIo::builder()
         .namespace("/", namespace.max_pending(1))
         .namespace("/silent", silent)
-        .max_queued(1)
+        .max_queued_bytes(1)
         .ping_interval(Duration::from_millis(100))
         .ping_timeout(Duration::from_millis(400))
         .build();
@@ -719,7 +718,7 @@ async fn events_behind_connect_are_held_up_to_a_limit_and_none_is_lost() {
     });
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_queued(4)
+        .max_queued_bytes(1000)
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut ws = Ws::open(server.addr).await;

@@ -199,7 +199,7 @@ async fn a_ping_that_the_server_leaves_unread_is_answered_all_the_same() {
     let namespace = Namespace::new().max_pending(1).on("wait", wait);
     let io = SocketIo::builder()
         .allow_eio3(true)
-        .max_queued(1)
+        .max_queued_bytes(1)
         .namespace("/", namespace)
         .build();
     let server = serve(Router::new().layer(io.layer())).await;

@@ -216,7 +216,7 @@ async fn the_time_of_a_message_stands_still_while_the_server_does_not_read() {
     });
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_queued(1)
+        .max_queued_bytes(1)
         .message_timeout(5 * SECOND)
         .build();
     let server = serve(Router::new().layer(io.layer())).await;

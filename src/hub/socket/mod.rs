@@ -356,6 +356,11 @@ impl Socket {
             && self.0.pending.load(Ordering::Relaxed) < self.0.nsp.options.max_pending
     }
 
+    /// Whether as many of its handlers run as may.
+    pub(crate) fn has_max_pending(&self) -> bool {
+        self.0.pending.load(Ordering::Relaxed) >= self.0.nsp.options.max_pending
+    }
+
     /// Whether the server has ended it: then what its client sent before is not handled any more.
     pub(crate) fn ended_by_server(&self) -> bool {
         !self.connected()

@@ -365,7 +365,7 @@ async fn what_waits_when_the_server_closes_the_connection_is_dropped() {
 }
 
 #[tokio::test]
-async fn an_answer_behind_more_events_than_may_wait_reaches_the_handler_that_awaits_it() {
+async fn an_answer_behind_many_events_that_wait_reaches_the_handler_that_awaits_it() {
     let namespace = Namespace::new()
         .max_pending(1)
         .on("ask", async |socket: Socket| {
@@ -374,7 +374,7 @@ async fn an_answer_behind_more_events_than_may_wait_reaches_the_handler_that_awa
         })
         .on("x", async || {});
     let io = SocketIo::builder()
-        .max_queued(2)
+        .max_queued_bytes(1000)
         .namespace("/", namespace)
         .build();
     let server = serve(Router::new().layer(io.layer())).await;

@@ -1,0 +1,245 @@
+//! How many bytes of their clients' input all connections of a server hold.
+//!
+//! Each connection publishes its own figure through a [`Share`], in steps, so that small holders touch no shared memory. At
+//! the bound a connection may hold a multiple of what is free, as switches share their packet buffers (Choudhury and Hahne,
+//! "Dynamic queue length thresholds for shared-memory packet switches"): the largest holders stop reading first, and some
+//! room is always left for the others. A connection that holds no more than [`FLOOR`] never stops for it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Waker;
+
+use futures_util::task::AtomicWaker;
+
+use super::detached::Detached;
+use crate::metrics::{Counted, Counters};
+use crate::sync::Lock;
+
+/// A figure is published when it has changed by so many bytes, or is zero again.
+const STEP: usize = 16 * 1024;
+
+/// Every connection may hold so many bytes, whatever the others hold.
+const FLOOR: usize = 64 * 1024;
+
+/// A connection may hold so many times what is free.
+const TIMES_FREE: usize = 4;
+
+/// How many paused connections are woken when the total falls. Each connection that finds room makes the next release.
+const WOKEN: usize = 16;
+
+/// The account of a server.
+#[derive(Debug)]
+pub(super) struct Inbound {
+    max: usize,
+    total: AtomicUsize,
+    paused: Lock<VecDeque<Arc<Paused>>>,
+    /// Whether any connection is paused: asked with each release.
+    any_paused: AtomicBool,
+    pub(super) detached: Detached,
+}
+
+/// A connection that waits for the total to fall.
+#[derive(Debug, Default)]
+struct Paused {
+    waker: AtomicWaker,
+    queued: AtomicBool,
+}
+
+impl Inbound {
+    /// At most so many bytes of all connections, and so many handlers whose connections have closed.
+    pub(super) fn new(max: usize, max_detached: usize) -> Self {
+        Self {
+            max,
+            total: AtomicUsize::new(0),
+            paused: Lock::default(),
+            any_paused: AtomicBool::new(false),
+            detached: Detached::new(max_detached),
+        }
+    }
+
+    fn enqueue(&self, paused: &Arc<Paused>) {
+        if !paused.queued.swap(true, Ordering::AcqRel) {
+            let mut queue = self.paused.lock();
+            queue.push_back(Arc::clone(paused));
+            self.any_paused.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn wake_some(&self) {
+        if !self.any_paused.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut queue = self.paused.lock();
+        let some = queue.len().min(WOKEN);
+        let woken: Vec<_> = queue.drain(..some).collect();
+        if queue.is_empty() {
+            *queue = VecDeque::new();
+            self.any_paused.store(false, Ordering::SeqCst);
+        }
+        drop(queue);
+        for paused in woken {
+            paused.queued.store(false, Ordering::Release);
+            paused.waker.wake();
+        }
+    }
+}
+
+/// What one connection holds.
+#[derive(Debug)]
+pub(super) struct Share {
+    pub(super) inbound: Arc<Inbound>,
+    counters: Arc<Counters>,
+    published: usize,
+    paused: Option<Arc<Paused>>,
+}
+
+impl Share {
+    pub(super) fn new(inbound: Arc<Inbound>, counters: Arc<Counters>) -> Self {
+        Self {
+            inbound,
+            counters,
+            published: 0,
+            paused: None,
+        }
+    }
+
+    /// How much the connection was last said to hold.
+    pub(super) const fn published(&self) -> usize {
+        self.published
+    }
+
+    /// The connection holds so much now.
+    pub(super) fn set(&mut self, held: usize) {
+        let done = held == 0 && self.published > 0;
+        if done || held.abs_diff(self.published) >= STEP {
+            self.publish(held);
+        }
+    }
+
+    #[cold]
+    fn publish(&mut self, held: usize) {
+        let before = std::mem::replace(&mut self.published, held);
+        if held > before {
+            let more = held - before;
+            self.inbound.total.fetch_add(more, Ordering::SeqCst);
+            self.counters.add(Counted::InboundBytes, more);
+        } else {
+            let less = before - held;
+            self.inbound.total.fetch_sub(less, Ordering::SeqCst);
+            self.counters.sub_many(Counted::InboundBytes, less);
+            self.inbound.wake_some();
+        }
+    }
+
+    /// Whether a connection that holds so much must stop reading, since all connections together hold too much.
+    pub(super) fn is_too_much(&self, held: usize) -> bool {
+        if held <= FLOOR {
+            return false;
+        }
+        let total = self.inbound.total.load(Ordering::SeqCst);
+        let others = total.saturating_sub(self.published);
+        let free = self.inbound.max.saturating_sub(others + held);
+        held > free.saturating_mul(TIMES_FREE)
+    }
+
+    /// Wakes the task when the total falls. The caller looks at the total again afterwards.
+    pub(super) fn wake(&mut self, waker: &Waker) {
+        let paused = self.paused.get_or_insert_default();
+        paused.waker.register(waker);
+        self.inbound.enqueue(paused);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    const MEGABYTE: usize = 1_000_000;
+
+    fn inbound(max: usize) -> Arc<Inbound> {
+        Arc::new(Inbound::new(max, 1))
+    }
+
+    fn share(inbound: &Arc<Inbound>) -> Share {
+        Share::new(Arc::clone(inbound), Arc::new(Counters::new(1)))
+    }
+
+    fn total(inbound: &Inbound) -> usize {
+        inbound.total.load(Ordering::SeqCst)
+    }
+
+    #[test]
+    fn small_changes_are_not_published_and_an_empty_connection_holds_nothing() {
+        let inbound = inbound(MEGABYTE);
+        let mut share = share(&inbound);
+        share.set(STEP - 1);
+        assert_eq!(total(&inbound), 0);
+        share.set(STEP);
+        share.set(2 * STEP - 1);
+        assert_eq!(total(&inbound), STEP);
+        share.set(0);
+        assert_eq!(total(&inbound), 0);
+        share.set(STEP);
+        drop(share);
+        assert_eq!(total(&inbound), 0);
+    }
+
+    #[test]
+    fn whoever_fills_the_account_stops_and_leaves_room_for_others() {
+        let inbound = inbound(10 * MEGABYTE);
+        let mut attackers: Vec<_> = (0..10).map(|_| (share(&inbound), 0)).collect();
+        let mut went_on = true;
+        while went_on {
+            went_on = false;
+            for (share, held) in &mut attackers {
+                if !share.is_too_much(*held) {
+                    *held += 100_000;
+                    share.set(*held);
+                    went_on = true;
+                }
+            }
+        }
+        let all = total(&inbound);
+        assert!((9 * MEGABYTE..11 * MEGABYTE).contains(&all), "{all}");
+        assert!(!share(&inbound).is_too_much(FLOOR));
+        // What one of them gives back is there for a newcomer.
+        attackers[0].0.set(0);
+        assert!(!share(&inbound).is_too_much(500_000));
+    }
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn paused_connections_are_woken_when_the_total_falls() {
+        let inbound = inbound(MEGABYTE);
+        let (mut holder, mut waiter) = (share(&inbound), share(&inbound));
+        holder.set(MEGABYTE);
+        let count = Arc::new(Count::default());
+        for _ in 0..3 {
+            waiter.wake(&Arc::clone(&count).into());
+        }
+        holder.set(2 * MEGABYTE);
+        assert_eq!(count.0.load(Ordering::SeqCst), 0);
+        holder.set(MEGABYTE);
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        holder.set(0);
+        assert_eq!(count.0.load(Ordering::SeqCst), 1, "it waits no longer");
+    }
+}

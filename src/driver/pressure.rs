@@ -1,0 +1,233 @@
+//! When a connection is not read, since too much of its input is held: backpressure, and its end where it can never end by
+//! itself.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Context;
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+
+use super::dispatch::Dispatch;
+use super::task::Connection;
+use crate::connection::Awaited;
+use crate::engine::DisconnectReason;
+use crate::hub::Socket;
+use crate::metrics::Counted;
+
+/// What an event that waits or runs costs beside its arguments.
+const OVERHEAD: usize = 256;
+
+/// After so long a pause is logged, and ends the connection if its handlers wait for acknowledgements that may lie unread.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// After so long a pause for others' input ends a connection that holds nothing but an unfinished packet, or whose handlers
+/// wait for acknowledgements.
+const CROWDED: Duration = Duration::from_secs(10);
+
+/// After so long a pause ends a connection of which others than its handlers await acknowledgements: handlers may await these.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// The reading of a connection is paused.
+#[derive(Debug)]
+pub(super) struct Pause {
+    began: Instant,
+    /// When an event last started or ended, or an acknowledgement came.
+    moved: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// What is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Full {
+    /// The queue of events that wait.
+    Queue,
+    /// The account of all connections of the server.
+    Server,
+}
+
+impl Connection {
+    /// Publishes what the connection holds, and looks after a pause.
+    pub(super) fn watch_inbound(&mut self, cx: &mut Context<'_>) {
+        self.dispatch.unfinished = self.sockets.unfinished() + self.polls.unread();
+        self.dispatch.publish();
+        if self.dispatch.is_full() || self.dispatch.is_paused() {
+            self.watch_pause(cx);
+        }
+    }
+
+    #[cold]
+    fn watch_pause(&mut self, cx: &mut Context<'_>) {
+        let stuck = self.dispatch.watch(self.now, cx);
+        if stuck && self.session.is_open() {
+            self.close(DisconnectReason::QueueFull, cx);
+        }
+    }
+}
+
+impl Dispatch {
+    /// Whether so much is held that nothing more may be read.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.full().is_some()
+    }
+
+    #[inline]
+    fn full(&self) -> Option<Full> {
+        let queued = self.queued_bytes();
+        if queued >= self.server.settings.max_queued_bytes || self.router.is_spread() {
+            return Some(Full::Queue);
+        }
+        let held = queued + self.held_besides();
+        self.share.is_too_much(held).then_some(Full::Server)
+    }
+
+    /// The size of the events that wait, in bytes.
+    #[inline]
+    pub(super) fn queued_bytes(&self) -> usize {
+        let (requests, bytes) = self.router.backlog();
+        bytes + self.lanes.bytes() + (requests + self.lanes.len()) * OVERHEAD
+    }
+
+    /// The size of all else that is held: events whose handlers run, what is not complete, and the auth of the sockets.
+    #[inline]
+    fn held_besides(&self) -> usize {
+        let running = self.handlers.bytes() + self.handlers.len() * OVERHEAD;
+        running + self.unfinished + self.router.unfinished() + self.auth
+    }
+
+    #[inline]
+    pub(super) fn publish(&mut self) {
+        self.share.set(self.queued_bytes() + self.held_besides());
+    }
+
+    /// Whether the events that run hold so much that no other may start.
+    #[inline]
+    pub(super) fn runs_much(&self) -> bool {
+        let max = self.server.settings.max_running_bytes;
+        max.is_some_and(|max| self.handlers.bytes() >= max)
+    }
+
+    #[inline]
+    fn is_paused(&self) -> bool {
+        self.pause.is_some()
+    }
+
+    /// Begins, watches and ends a pause. Returns whether it can never end by itself.
+    fn watch(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
+        let mut full = self.full();
+        if full == Some(Full::Server) {
+            let held = self.queued_bytes() + self.held_besides();
+            self.share.inbound.detached.relieve(held);
+            self.share.wake(cx.waker());
+            // It may have fallen meanwhile.
+            full = self.full();
+        }
+        let moved = std::mem::take(&mut self.moved);
+        let Some(full) = full else {
+            if self.pause.take().is_some() {
+                // It was not read meanwhile.
+                cx.waker().wake_by_ref();
+            }
+            return false;
+        };
+        let Some(mut pause) = self.pause.take() else {
+            self.begin_pause(full, now, cx);
+            return false;
+        };
+        if moved {
+            pause.moved = now;
+        }
+        let mut stuck = false;
+        if pause.timer.as_mut().poll(cx).is_ready() {
+            if now >= pause.began + GRACE {
+                self.warn(full);
+            }
+            let limit = self.patience(full).map(|limit| pause.moved + limit);
+            stuck = limit.is_some_and(|limit| now >= limit);
+            let next = limit.filter(|limit| *limit > now);
+            let next = next.map_or(now + GRACE, |limit| limit.min(now + GRACE));
+            pause.wait_until(next, cx);
+        }
+        self.pause = Some(pause);
+        stuck
+    }
+
+    fn begin_pause(&mut self, full: Full, now: Instant, cx: &mut Context<'_>) {
+        let option = self.option(full);
+        self.counters().add_for(Counted::ReadingPaused, option, 1);
+        let mut pause = Box::new(Pause {
+            began: now,
+            moved: now,
+            timer: Box::pin(tokio::time::sleep_until((now + GRACE).into())),
+        });
+        pause.wait_until(now + GRACE, cx);
+        self.pause = Some(pause);
+    }
+
+    /// How long nothing may move before the connection is closed; `None` if that may take as long as it likes.
+    fn patience(&self, full: Full) -> Option<Duration> {
+        let awaited = self
+            .router
+            .sockets()
+            .map(|socket| socket.member().awaited());
+        match (awaited.max().unwrap_or_default(), full) {
+            (Awaited::ByHandlers, Full::Queue) => Some(GRACE),
+            (Awaited::ByHandlers, Full::Server) => Some(CROWDED),
+            (Awaited::ByOthers, _) => Some(STUCK),
+            (Awaited::No, Full::Server) if self.queued_bytes() == 0 && self.handlers.len() == 0 => {
+                Some(CROWDED)
+            }
+            (Awaited::No, _) => None,
+        }
+    }
+
+    /// The option that stops the reading: the one for which events wait, if there is one.
+    fn option(&self, full: Full) -> &'static str {
+        let settings = &self.server.settings;
+        let outbox = self.client.outbox.queued();
+        if full == Full::Server {
+            "max_inbound_bytes"
+        } else if self.client.outbox.is_crowded() {
+            if outbox.packets > settings.engine.max_outbox_packets / 2 {
+                "max_outbox_packets"
+            } else {
+                "max_outbox_bytes"
+            }
+        } else if self.handlers.len() >= settings.max_handlers {
+            "max_handlers"
+        } else if self.runs_much() {
+            "max_running_bytes"
+        } else if self.router.sockets().any(Socket::has_max_pending) {
+            "max_pending"
+        } else {
+            "max_queued_bytes"
+        }
+    }
+
+    /// Logs a lasting pause, once for each connection.
+    fn warn(&mut self, full: Full) {
+        if std::mem::replace(&mut self.warned, true) {
+            return;
+        }
+        let (requests, _) = self.router.backlog();
+        tracing::warn!(
+            option = self.option(full),
+            max_queued_bytes = self.server.settings.max_queued_bytes,
+            queued_events = requests + self.lanes.len(),
+            queued_bytes = self.queued_bytes(),
+            held_bytes = self.queued_bytes() + self.held_besides(),
+            running_handlers = self.handlers.len(),
+            "reading is paused until handlers have caught up"
+        );
+    }
+}
+
+impl Pause {
+    fn wait_until(&mut self, at: Instant, cx: &mut Context<'_>) {
+        self.timer.as_mut().reset(at.into());
+        if self.timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+}
