@@ -44,6 +44,8 @@ pub(super) struct Dispatch {
     pub(super) unfinished: usize,
     /// The size of the auth of all sockets, in bytes.
     pub(super) auth: usize,
+    /// Something was not read in this round of the loop, since too much was held.
+    pub(super) held_back: bool,
     /// The reading is paused.
     pub(super) pause: Option<Box<Pause>>,
     /// A pause has been logged.
@@ -73,6 +75,7 @@ impl Dispatch {
             share,
             unfinished: 0,
             auth: 0,
+            held_back: false,
             pause: None,
             warned: false,
             moved: false,

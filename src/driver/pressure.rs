@@ -51,7 +51,8 @@ impl Connection {
     pub(super) fn watch_inbound(&mut self, cx: &mut Context<'_>) {
         self.dispatch.unfinished = self.sockets.unfinished() + self.polls.unread();
         self.dispatch.publish();
-        if self.dispatch.is_full() || self.dispatch.is_paused() {
+        let held_back = std::mem::take(&mut self.dispatch.held_back);
+        if held_back || self.dispatch.is_paused() {
             self.watch_pause(cx);
         }
     }
@@ -66,6 +67,14 @@ impl Connection {
 }
 
 impl Dispatch {
+    /// Whether so much is held that nothing more may be read; if so, [`watch`](Self::watch) sees to it that the task goes on.
+    #[inline]
+    pub(super) fn holds_back(&mut self) -> bool {
+        let full = self.is_full();
+        self.held_back |= full;
+        full
+    }
+
     /// Whether so much is held that nothing more may be read.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
@@ -125,10 +134,9 @@ impl Dispatch {
         }
         let moved = std::mem::take(&mut self.moved);
         let Some(full) = full else {
-            if self.pause.take().is_some() {
-                // It was not read meanwhile.
-                cx.waker().wake_by_ref();
-            }
+            // It was not read meanwhile.
+            self.pause = None;
+            cx.waker().wake_by_ref();
             return false;
         };
         let Some(mut pause) = self.pause.take() else {

@@ -373,7 +373,7 @@ impl Connection {
 
     /// Whether nothing is read, since too much waits to be handled.
     pub(super) fn is_held(&mut self) -> bool {
-        let held = self.dispatch.is_full();
+        let held = self.dispatch.holds_back();
         if self.paused && !held {
             // A pong may be behind what has been left unread.
             self.session.handle(Input::Paused, self.now);

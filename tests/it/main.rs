@@ -26,6 +26,7 @@ mod grammar;
 mod handshake;
 mod heartbeat;
 mod http2;
+mod inbound;
 mod layers;
 mod limits;
 mod logs;

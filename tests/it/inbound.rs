@@ -1,0 +1,674 @@
+//! What a client's input may hold: events that wait, events whose handlers run, packets that are not complete.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::{Json, Router};
+use axum_socketio::{Data, DisconnectReason, Namespace, Order, Socket, SocketIo, SocketIoBuilder};
+use bytes::Bytes;
+use serde::de::IgnoredAny;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::support::{Clock, Polling, Server, Ws, echo, serve, within};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MEGABYTE: usize = 1_000_000;
+
+async fn with(build: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder) -> (Server, SocketIo) {
+    let io = build(SocketIo::builder()).build();
+    (serve(Router::new().layer(io.layer())).await, io)
+}
+
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    within(what, async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// The options for which reading was paused, and how often.
+fn pauses(io: &SocketIo) -> BTreeMap<&'static str, u64> {
+    let mut pauses = io.metrics().reading_paused;
+    pauses.retain(|_, count| *count > 0);
+    pauses
+}
+
+async fn is_paused_for(io: &SocketIo, option: &'static str) {
+    until(option, || pauses(io).contains_key(option)).await;
+}
+
+/// Its handlers of `ask` ask their client, and wait for the answer as long as it takes.
+fn asking() -> (Namespace, mpsc::UnboundedReceiver<DisconnectReason>) {
+    let (sender, reasons) = mpsc::unbounded_channel();
+    let namespace = Namespace::new()
+        .on("ask", async |socket: Socket, Data(n): Data<u32>| {
+            let answer = socket.no_timeout().emit_with_ack::<u32>("q", n).await;
+            Json(answer.ok())
+        })
+        .on("filler", async |_: Data<IgnoredAny>| {})
+        .on_disconnect(move |reason: DisconnectReason| {
+            let _ = sender.send(reason);
+            std::future::ready(())
+        });
+    (namespace, reasons)
+}
+
+/// Handlers of `wait` hold on until they are let go; `running` counts them.
+fn waiting() -> (Namespace, Arc<Semaphore>, Arc<AtomicUsize>) {
+    let (go, running) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (gate, count) = (Arc::clone(&go), Arc::clone(&running));
+    let namespace = Namespace::new().on("wait", move |_: Data<IgnoredAny>| {
+        let (gate, count) = (Arc::clone(&gate), Running::begin(&count));
+        async move {
+            let _count = count;
+            gate.acquire().await.unwrap().forget();
+        }
+    });
+    (namespace, go, running)
+}
+
+/// Counts a handler until it ends or is dropped.
+struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    fn begin(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Sends events without waiting for the server to read them.
+fn flood(mut ws: Ws, text: String, times: usize) -> tokio::task::JoinHandle<Ws> {
+    tokio::spawn(async move {
+        for _ in 0..times {
+            ws.send(&text).await;
+        }
+        ws
+    })
+}
+
+#[tokio::test]
+async fn five_thousand_events_whose_handlers_ask_the_client_are_all_answered() {
+    const EVENTS: usize = 5000;
+    let (server, io) = with(|io| io.namespace("/", asking().0)).await;
+    let events: Vec<_> = (0..EVENTS)
+        .map(|n| format!(r#"42{n}["ask",{n}]"#))
+        .collect();
+    let answer = |text: &str| {
+        let (id, n) = text.strip_prefix("42")?.split_once(r#"["q","#)?;
+        Some(format!("43{id}[{n}"))
+    };
+
+    let mut ws = Ws::joined(server.addr).await;
+    let texts: Vec<_> = events.iter().map(String::as_str).collect();
+    ws.send_all(&texts).await;
+    let mut answered = 0;
+    while answered < EVENTS {
+        let text = ws.text().await;
+        match answer(&text) {
+            Some(answer) => ws.send(&answer).await,
+            None => answered += 1,
+        }
+    }
+
+    let mut client = Polling::joined(server.addr).await;
+    client.send(&events.join("\x1e")).await;
+    let mut answered = 0;
+    while answered < EVENTS {
+        let body = client.poll().await;
+        let answers: Vec<_> = body.split('\x1e').filter_map(answer).collect();
+        answered += body.split('\x1e').count() - answers.len();
+        if !answers.is_empty() {
+            client.send(&answers.join("\x1e")).await;
+        }
+    }
+    assert_eq!(pauses(&io), BTreeMap::new());
+}
+
+#[tokio::test]
+async fn a_full_queue_behind_handlers_that_ask_the_client_closes_the_connection() {
+    let clock = Clock::stop();
+    for transport in ["websocket", "polling"] {
+        let (namespace, mut reasons) = asking();
+        let (server, io) = with(|io| {
+            io.namespace("/", namespace.max_pending(2))
+                .max_queued_bytes(10_000)
+        })
+        .await;
+        let event = format!(r#"42["filler","{}"]"#, "x".repeat(1000));
+        let mut all = vec![r#"421["ask",1]"#, r#"422["ask",2]"#];
+        all.extend([event.as_str(); 20]);
+        let mut clients = (None, None);
+        if transport == "websocket" {
+            let mut ws = Ws::joined(server.addr).await;
+            ws.send_all(&all).await;
+            clients.0 = Some(ws);
+        } else {
+            let mut polling = Polling::joined(server.addr).await;
+            let body = all.join("\x1e");
+            polling
+                .begin_post(&server, body.len(), body.as_bytes())
+                .await;
+            clients.1 = Some(polling);
+        }
+        is_paused_for(&io, "max_pending").await;
+        clock.advance(SECOND / 2).await;
+        assert!(reasons.try_recv().is_err());
+        clock.advance(SECOND).await;
+        let reason = within("its end", reasons.recv()).await.unwrap();
+        assert_eq!(reason.to_string(), "queue full", "{transport}");
+        if let Some(mut ws) = clients.0 {
+            assert_eq!(ws.ended().await.close, Some(None));
+        }
+        if let Some(mut polling) = clients.1 {
+            // Closing, it is given what was queued before.
+            let asked = polling.poll().await;
+            assert!(asked.contains(r#"["q",1]"#), "{asked}");
+            while !polling.poll().await.ends_with('1') {}
+            polling.gone().await;
+        }
+        let metrics = io.metrics();
+        assert_eq!(metrics.connections_closed["queue full"], 1);
+        assert_eq!(metrics.sockets_disconnected["queue full"], 1);
+        until("nothing is held", || io.metrics().inbound_bytes == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_time_keeps_the_connection() {
+    let (namespace, mut reasons) = asking();
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace.max_pending(1))
+            .max_queued_bytes(10_000)
+    })
+    .await;
+    let clock = Clock::stop();
+    let mut ws = Ws::joined(server.addr).await;
+    let event = format!(r#"42["filler","{}"]"#, "x".repeat(1000));
+    // The queue is just full, and the answer is read before.
+    ws.send(r#"421["ask",1]"#).await;
+    assert_eq!(ws.text().await, r#"420["q",1]"#);
+    ws.send_all(&[event.as_str(); 7]).await;
+    ws.send("430[5]").await;
+    assert_eq!(ws.text().await, "431[5]");
+    clock.advance(3 * SECOND).await;
+    assert!(reasons.try_recv().is_err());
+    assert_eq!(pauses(&io), BTreeMap::new());
+}
+
+/// A client that streams events to slow handlers, and does not answer what a broadcast asks it.
+async fn streaming(clock: &Clock, step: Duration, steps: usize) {
+    let (sender, mut reasons) = mpsc::unbounded_channel();
+    let namespace = Namespace::new()
+        .max_pending(1)
+        .on("slow", async move |_: Data<IgnoredAny>| {
+            tokio::time::sleep(step).await;
+        })
+        .on_disconnect(move |reason: DisconnectReason| {
+            let _ = sender.send(reason);
+            std::future::ready(())
+        });
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace)
+            .max_queued_bytes(10_000)
+            .ping_interval(3600 * SECOND)
+    })
+    .await;
+    let ws = Ws::joined(server.addr).await;
+    let asked = io
+        .of("/")
+        .timeout(3600 * SECOND)
+        .emit_with_ack::<u32>("q", ());
+    let event = format!(r#"42["slow","{}"]"#, "x".repeat(1000));
+    let flooding = flood(ws, event, 50);
+    is_paused_for(&io, "max_pending").await;
+    for _ in 0..steps {
+        clock.advance(step).await;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert!(reasons.try_recv().is_err());
+    assert_eq!(io.client_count(), 1);
+    flooding.abort();
+    drop(asked);
+}
+
+#[tokio::test]
+async fn a_client_whose_events_are_handled_stays_though_a_broadcast_awaits_its_answer() {
+    let clock = Clock::stop();
+    streaming(&clock, SECOND / 2, 20).await;
+    // Also where each handler takes its time.
+    streaming(&clock, 30 * SECOND, 5).await;
+}
+
+#[tokio::test]
+async fn a_full_queue_closes_nobody_without_awaited_answers() {
+    let (namespace, go, running) = waiting();
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace.max_pending(1))
+            .max_queued_bytes(2000)
+            .ping_interval(7200 * SECOND)
+    })
+    .await;
+    let clock = Clock::stop();
+    let ws = Ws::joined(server.addr).await;
+    let flooding = flood(ws, format!(r#"421["wait","{}"]"#, "x".repeat(500)), 20);
+    is_paused_for(&io, "max_pending").await;
+    clock.advance(3600 * SECOND).await;
+    until("one runs", || running.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(io.client_count(), 1);
+    go.add_permits(20);
+    let mut ws = flooding.await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(ws.text().await, "431[]");
+    }
+    until("nothing is held", || io.metrics().inbound_bytes == 0).await;
+}
+
+#[tokio::test]
+async fn a_pause_is_counted_by_the_option_that_causes_it() {
+    let event = || format!(r#"42["wait","{}"]"#, "x".repeat(1000));
+    let small = |io: SocketIoBuilder| io.max_queued_bytes(5000);
+    for option in [
+        "max_pending",
+        "max_handlers",
+        "max_running_bytes",
+        "max_queued_bytes",
+    ] {
+        let (namespace, _go, _running) = waiting();
+        let (server, io) = with(|io| match option {
+            "max_pending" => small(io).namespace("/", namespace.max_pending(1)),
+            "max_handlers" => small(io).max_handlers(1).namespace("/", namespace),
+            "max_running_bytes" => small(io).max_running_bytes(1500).namespace("/", namespace),
+            _ => small(io).namespace("/", namespace.order(Order::Completed)),
+        })
+        .await;
+        let ws = Ws::joined(server.addr).await;
+        let _flooding = flood(ws, event(), 100);
+        is_paused_for(&io, option).await;
+        assert_eq!(pauses(&io).len(), 1);
+    }
+    for option in ["max_outbox_packets", "max_outbox_bytes"] {
+        let data = "x".repeat(if option == "max_outbox_bytes" {
+            10_000
+        } else {
+            1
+        });
+        let emit = move |socket: Socket, _: Data<IgnoredAny>| {
+            socket.emit("data", &data);
+            std::future::ready(())
+        };
+        let (server, io) = with(|io| {
+            small(io)
+                .max_outbox_packets(20)
+                .max_outbox_bytes(100_000)
+                .namespace("/", Namespace::new().on("wait", emit))
+        })
+        .await;
+        let mut client = Polling::joined(server.addr).await;
+        let body = [event().as_str(); 100].join("\x1e");
+        client
+            .begin_post(&server, body.len(), body.as_bytes())
+            .await;
+        is_paused_for(&io, option).await;
+    }
+}
+
+#[tokio::test]
+async fn events_whose_handlers_run_are_limited_by_size() {
+    let (namespace, go, running) = waiting();
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace)
+            .max_running_bytes(300_000)
+            .max_queued_bytes(200_000)
+    })
+    .await;
+    let ws = Ws::joined(server.addr).await;
+    let flooding = flood(ws, format!(r#"421["wait","{}"]"#, "x".repeat(100_000)), 20);
+    is_paused_for(&io, "max_running_bytes").await;
+    assert_eq!(running.load(Ordering::SeqCst), 3);
+    let held = io.metrics().inbound_bytes;
+    assert!((450_000..600_000).contains(&held), "{held}");
+    go.add_permits(20);
+    let mut ws = flooding.await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(ws.text().await, "431[]");
+    }
+    until("nothing is held", || io.metrics().inbound_bytes == 0).await;
+}
+
+#[tokio::test]
+async fn one_event_of_any_size_runs_also_in_a_lane() {
+    for order in [Order::Started, Order::Completed] {
+        let (namespace, go, running) = waiting();
+        let (server, _io) = with(|io| {
+            io.namespace("/", namespace.order(order))
+                .max_running_bytes(1)
+                .max_queued_bytes(1)
+        })
+        .await;
+        let mut ws = Ws::joined(server.addr).await;
+        let event = format!(r#"421["wait","{}"]"#, "x".repeat(500_000));
+        ws.send_all(&[&event, &event, &event]).await;
+        for _ in 0..3 {
+            until("one runs", || running.load(Ordering::SeqCst) == 1).await;
+            go.add_permits(1);
+            assert_eq!(ws.text().await, "431[]");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_attachments_of_a_packet_are_limited_together() {
+    let (namespace, mut reasons) = asking();
+    let (server, _io) = with(|io| io.namespace("/", namespace).max_packet_bytes(1000)).await;
+    let mut ws = Ws::joined(server.addr).await;
+    let text = r#"452-["filler",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
+    for (second, fits) in [(500, true), (501, false)] {
+        ws.send(text).await;
+        ws.send_binary(&[0; 500]).await;
+        ws.send_binary(&vec![0; second]).await;
+        if fits {
+            ws.send(r#"421["filler",0]"#).await;
+            assert_eq!(ws.text().await, "431[]");
+        }
+    }
+    assert_eq!(ws.ended().await.close, Some(None));
+    let reason = within("its end", reasons.recv()).await.unwrap();
+    assert_eq!(reason, DisconnectReason::ForcedClose);
+}
+
+/// Attackers that fill the server's account, each with one event that runs and as many as are read.
+async fn attack(server: &Server, clients: usize) -> Vec<tokio::task::JoinHandle<Ws>> {
+    let mut attackers = Vec::new();
+    for _ in 0..clients {
+        let ws = Ws::joined(server.addr).await;
+        let event = format!(r#"421["wait","{}"]"#, "x".repeat(100_000));
+        attackers.push(flood(ws, event, 50));
+    }
+    attackers
+}
+
+#[tokio::test]
+async fn a_healthy_client_is_served_while_attackers_sit_at_the_servers_bound() {
+    let (namespace, go, _running) = waiting();
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace.max_pending(1))
+            .namespace("/healthy", echo().0)
+            .max_inbound_bytes(4 * MEGABYTE)
+    })
+    .await;
+    for attackers in [1, 10] {
+        let attackers = attack(&server, attackers).await;
+        is_paused_for(&io, "max_inbound_bytes").await;
+        until("they hold most", || {
+            io.metrics().inbound_bytes > 3 * MEGABYTE as u64
+        })
+        .await;
+        let mut healthy = Ws::open(server.addr).await;
+        healthy.join("/healthy").await;
+        let big = "x".repeat(50_000);
+        for n in 0..50 {
+            healthy
+                .send(&format!(r#"42/healthy,{n}["echo","{big}"]"#))
+                .await;
+            assert_eq!(healthy.text().await, format!(r#"43/healthy,{n}["{big}"]"#));
+        }
+        let held = io.metrics().inbound_bytes;
+        assert!(held < 5 * MEGABYTE as u64, "{held}");
+        // All of them go on when their handlers end.
+        go.add_permits(50 * attackers.len());
+        for attacker in attackers {
+            let mut ws = attacker.await.unwrap();
+            for _ in 0..50 {
+                assert_eq!(ws.text().await, "431[]");
+            }
+        }
+        until("nothing is held", || io.metrics().inbound_bytes == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn packets_that_are_never_finished_end_where_they_hold_what_others_need() {
+    let (server, io) = with(|io| {
+        io.namespace("/", echo().0)
+            .max_inbound_bytes(3 * MEGABYTE)
+            .connect_timeout(3600 * SECOND)
+    })
+    .await;
+    let clock = Clock::stop();
+    let placeholder = r#"{"_placeholder":true,"num":0}"#;
+    let mut attackers = Vec::new();
+    for _ in 0..4 {
+        let mut ws = Ws::joined(server.addr).await;
+        ws.send(&format!(r#"459-["echo",{placeholder}]"#)).await;
+        attackers.push(tokio::spawn(async move {
+            for _ in 0..8 {
+                ws.send_binary(&[0; 900_000]).await;
+            }
+            ws
+        }));
+    }
+    is_paused_for(&io, "max_inbound_bytes").await;
+    clock.advance(11 * SECOND).await;
+    until("some are closed", || {
+        io.metrics().connections_closed["queue full"] > 0
+    })
+    .await;
+    attackers.iter().for_each(tokio::task::JoinHandle::abort);
+    until("nothing is held", || io.metrics().inbound_bytes == 0).await;
+    Ws::joined(server.addr).await.alive().await;
+}
+
+#[tokio::test]
+async fn auths_count_as_long_as_their_sockets() {
+    let (server, io) = with(|io| {
+        io.namespace("/", Namespace::new())
+            .namespace("/a", Namespace::new())
+    })
+    .await;
+    let mut ws = Ws::open(server.addr).await;
+    let auth = format!(r#"{{"x":"{}"}}"#, "x".repeat(60_000));
+    for nsp in ["/", "/a"] {
+        ws.send(&format!("40{nsp},{auth}")).await;
+        ws.text().await;
+    }
+    until("both count", || io.metrics().inbound_bytes > 110_000).await;
+    ws.send("41/a,").await;
+    until("one counts", || io.metrics().inbound_bytes < 70_000).await;
+    drop(ws);
+    until("none counts", || io.metrics().inbound_bytes == 0).await;
+}
+
+#[tokio::test]
+async fn handlers_that_outlive_their_connections_are_limited() {
+    let (namespace, go, running) = waiting();
+    let left = Arc::new(AtomicUsize::new(0));
+    let leaving = Arc::clone(&left);
+    let namespace = namespace.on_disconnect(move || {
+        leaving.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(())
+    });
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace)
+            .max_connections(2)
+            .max_detached_handlers(100)
+    })
+    .await;
+    // One that is not to lose its handler, since others have more.
+    let mut innocent = Ws::joined(server.addr).await;
+    innocent.send(r#"42["wait",0]"#).await;
+    until("it runs", || running.load(Ordering::SeqCst) == 1).await;
+    drop(innocent);
+    until("it is detached", || io.metrics().detached_handlers == 1).await;
+    for n in 1..=20 {
+        let mut ws = Ws::joined(server.addr).await;
+        ws.send_all(&[r#"42["wait",1]"#; 64]).await;
+        let before = io.metrics().detached_handlers_cancelled;
+        until("they run", || {
+            running.load(Ordering::SeqCst) >= 64.min(io.metrics().handlers_waiting as usize)
+                && io.metrics().events_received >= 1 + n * 64
+        })
+        .await;
+        drop(ws);
+        until("it has left", || {
+            left.load(Ordering::SeqCst) == 1 + n as usize
+        })
+        .await;
+        until("they are few", || io.metrics().detached_handlers <= 100).await;
+        assert!(io.metrics().detached_handlers_cancelled >= before);
+    }
+    let metrics = io.metrics();
+    assert!(metrics.detached_handlers_cancelled >= 64 * 19);
+    assert_eq!(
+        metrics.detached_handlers,
+        running.load(Ordering::SeqCst) as u64
+    );
+    assert_eq!(metrics.detached_handlers, metrics.handlers_waiting);
+    go.add_permits(100);
+    until("all have ended", || running.load(Ordering::SeqCst) == 0).await;
+    until("none is left", || io.metrics().detached_handlers == 0).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_open_goes_before_handlers_that_outlived_theirs() {
+    let (namespace, _go, running) = waiting();
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace)
+            .namespace("/healthy", waiting().0)
+            .max_inbound_bytes(4 * MEGABYTE)
+    })
+    .await;
+    let mut ws = Ws::joined(server.addr).await;
+    let event = format!(r#"42["wait","{}"]"#, "x".repeat(900_000));
+    ws.send_all(&[event.as_str(); 3]).await;
+    until("they run", || running.load(Ordering::SeqCst) == 3).await;
+    drop(ws);
+    until("they are detached", || io.metrics().detached_handlers == 3).await;
+    let mut healthy = Ws::open(server.addr).await;
+    healthy.join("/healthy").await;
+    let event = format!(r#"42/healthy,["wait","{}"]"#, "x".repeat(400_000));
+    healthy.send_all(&[event.as_str(); 6]).await;
+    until("the others are cancelled", || {
+        running.load(Ordering::SeqCst) == 0
+    })
+    .await;
+    assert_eq!(io.metrics().detached_handlers_cancelled, 3);
+    until("all of them run", || io.metrics().handlers_waiting == 6).await;
+}
+
+#[tokio::test]
+async fn events_that_wait_are_not_handled_once_their_connection_is_cancelled_but_disconnects_are() {
+    let (namespace, _go, running) = waiting();
+    let left = Arc::new(AtomicUsize::new(0));
+    let leaving = Arc::clone(&left);
+    let namespace = namespace.max_pending(2).on_disconnect(move || {
+        leaving.fetch_add(1, Ordering::SeqCst);
+        std::future::pending::<()>()
+    });
+    let (server, io) = with(|io| io.namespace("/", namespace).max_detached_handlers(1)).await;
+    let mut ws = Ws::joined(server.addr).await;
+    ws.send_all(&[r#"42["wait",1]"#; 10]).await;
+    until("two run", || running.load(Ordering::SeqCst) == 2).await;
+    drop(ws);
+    until("it has left", || left.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(running.load(Ordering::SeqCst), 0);
+    assert_eq!(io.metrics().detached_handlers, 1);
+    // A disconnect handler that never ends is cancelled in the end too.
+    let mut ws = Ws::joined(server.addr).await;
+    ws.send_all(&[r#"42["wait",1]"#; 10]).await;
+    until("two run", || running.load(Ordering::SeqCst) == 2).await;
+    drop(ws);
+    until("it has left", || left.load(Ordering::SeqCst) == 2).await;
+    until("one is left", || io.metrics().detached_handlers == 1).await;
+    assert_eq!(running.load(Ordering::SeqCst), 0);
+}
+
+#[cfg(feature = "compression")]
+mod compressed {
+    use axum_socketio::Compression;
+    use axum_socketio::protocol::websocket::{Opcode, masked_frame};
+    use flate2::{Compress, FlushCompress};
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::support::handshake;
+
+    /// A compressed frame.
+    fn frame(opcode: Opcode, data: &[u8]) -> Vec<u8> {
+        let mut compress = Compress::new(flate2::Compression::best(), false);
+        let mut out = Vec::with_capacity(data.len() + 64);
+        compress
+            .compress_vec(data, &mut out, FlushCompress::Sync)
+            .unwrap();
+        out.truncate(out.len() - 4);
+        let mut frame = masked_frame(opcode, &out, [1, 2, 3, 4]).to_vec();
+        frame[0] |= 0x40;
+        frame
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn zeros_that_were_compressed_are_limited_by_what_they_hold() {
+        let hold = async |_: Data<Vec<Bytes>>| std::future::pending::<()>().await;
+        let (server, io) = with(|io| {
+            ["/", "/a", "/b"]
+                .into_iter()
+                .fold(io.compression(Compression::new()), |io, nsp| {
+                    io.namespace(nsp, Namespace::new().on("hold", hold))
+                })
+        })
+        .await;
+        let offer = [(
+            "Sec-WebSocket-Extensions",
+            "permessage-deflate; client_max_window_bits",
+        )];
+        let target = "/socket.io/?EIO=4&transport=websocket";
+        let (answer, http) = handshake(server.addr, target, &offer).await;
+        assert_eq!(answer.status, 101);
+        let (stream, _) = http.into_stream();
+        let (_reading, mut writing) = stream.into_split();
+        let mut bytes = Vec::new();
+        for nsp in ["/", "/a", "/b"] {
+            bytes.extend(frame(Opcode::Text, format!("40{nsp},").as_bytes()));
+        }
+        let zeros = frame(Opcode::Binary, &[0; 990_000]);
+        let list: Vec<_> = (0..10)
+            .map(|n| format!(r#"{{"_placeholder":true,"num":{n}}}"#))
+            .collect();
+        let list = list.join(",");
+        for nsp in ["/", "/a", "/b"] {
+            let text = format!(r#"4510-{nsp},["hold",[{list}]]"#);
+            for _ in 0..64 {
+                bytes.extend(frame(Opcode::Text, text.as_bytes()));
+                bytes.extend(zeros.repeat(10));
+            }
+        }
+        let sent = bytes.len();
+        let sending = tokio::spawn(async move {
+            let _ = writing.write_all(&bytes).await;
+            writing
+        });
+        is_paused_for(&io, "max_running_bytes").await;
+        let metrics = io.metrics();
+        // Two run (the second began below the limit of 16 MiB), and one waits in a queue of 8 MiB.
+        let expected = 3 * 9_900_000;
+        let held = metrics.inbound_bytes;
+        assert!(
+            (expected..expected + 100_000).contains(&held),
+            "{held} of {sent} sent"
+        );
+        assert_eq!(metrics.handlers_waiting, 2);
+        drop((_reading, sending.await.unwrap()));
+    }
+}
