@@ -24,7 +24,7 @@ use bytestring::ByteString;
 use super::backlog::{Backlog, Request};
 use super::query;
 use crate::protocol::engine_io::{Message, Revision};
-use crate::protocol::socket_io::{Decoding, Event, Limits, Packet};
+use crate::protocol::socket_io::{Assembler, Decoding, Event, Limits, Packet};
 use crate::protocol::{Args, DecodeError};
 
 /// A namespace of revision 3 may have so much of a query behind it, in bytes.
@@ -319,6 +319,11 @@ impl<T: Clone + PartialEq> Router<T> {
     /// The size of the attachments of a packet that is not complete, in bytes.
     pub(crate) fn unfinished(&self) -> usize {
         self.decoding.unfinished()
+    }
+
+    /// Drops a packet that is not complete: nothing more of it will come.
+    pub(crate) fn drop_unfinished(&mut self) {
+        self.decoding = Decoding::Default(Assembler::new());
     }
 
     /// Drops all events that wait.

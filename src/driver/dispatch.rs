@@ -10,7 +10,7 @@ use super::detached::Detachment;
 use super::failures::{failed, refused};
 use super::inbound::Share;
 use super::lanes::{Lane, Lanes, Task};
-use super::pressure::Pause;
+use super::pressure::{LITTLE, Pause};
 use super::running::{Finished, Handlers, Running, Work};
 use crate::connection::{Route, Router, Violation, handshake_auth};
 use crate::engine::DisconnectReason;
@@ -44,6 +44,9 @@ pub(super) struct Dispatch {
     pub(super) unfinished: usize,
     /// The size of the auth of all sockets, in bytes.
     pub(super) auth: usize,
+    /// No more is held than needs to be looked at: asked several times for each packet. It is false from when something more
+    /// is held until that has been measured.
+    pub(super) holds_little: bool,
     /// Something was not read in this round of the loop, since too much was held.
     pub(super) held_back: bool,
     /// The reading is paused.
@@ -75,6 +78,7 @@ impl Dispatch {
             share,
             unfinished: 0,
             auth: 0,
+            holds_little: true,
             held_back: false,
             pause: None,
             warned: false,
@@ -106,8 +110,13 @@ impl Dispatch {
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         let held = self.is_held();
-        if let Some(route) = self.router.feed(message, held, Socket::is_ready)? {
-            self.go(route, cx)?;
+        match self.router.feed(message, held, Socket::is_ready)? {
+            Some(route) => self.go(route, cx)?,
+            // It waits, or is a part of a packet.
+            None => {
+                let little = self.router.backlog().0 == 0 && self.router.unfinished() < LITTLE;
+                self.holds_little &= little;
+            }
         }
         self.go_on(cx)
     }
@@ -233,6 +242,7 @@ impl Dispatch {
     pub(super) fn count_auth(&mut self) {
         let auths = self.router.sockets().filter_map(Socket::auth);
         self.auth = auths.map(str::len).sum();
+        self.holds_little = false;
     }
 
     /// Starts whatever need not wait any longer.
@@ -369,7 +379,10 @@ impl Dispatch {
         };
         match self.lanes.enter(task) {
             Some(task) => self.start_in_lane(task, cx),
-            None => Ok(()),
+            None => {
+                self.holds_little = false;
+                Ok(())
+            }
         }
     }
 
@@ -426,6 +439,7 @@ impl Dispatch {
                 self.finished(socket, finished, cx)
             }
             Poll::Pending => {
+                self.holds_little = false;
                 self.handlers.push(Running::new(socket.clone(), work));
                 Ok(())
             }

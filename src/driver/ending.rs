@@ -8,10 +8,11 @@ use crate::metrics::Counted;
 impl Dispatch {
     /// Polls the handlers that are left when the connection is over. Ready when there are none.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.router.drop_unfinished();
+        self.unfinished = 0;
         loop {
             // Nobody is left to be told of a violation.
             while self.poll_handlers(cx).is_err() {}
-            self.unfinished = 0;
             self.publish();
             if self.handlers.len() == 0 {
                 self.attach();

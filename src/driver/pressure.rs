@@ -18,6 +18,9 @@ use crate::metrics::Counted;
 /// What an event that waits or runs costs beside its arguments.
 const OVERHEAD: usize = 256;
 
+/// A connection that holds less, in bytes, needs no looking after. Less than is published.
+pub(super) const LITTLE: usize = 4 * 1024;
+
 /// After so long a pause is logged, and ends the connection if its handlers wait for acknowledgements that may lie unread.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -49,8 +52,11 @@ enum Full {
 impl Connection {
     /// Publishes what the connection holds, and looks after a pause.
     pub(super) fn watch_inbound(&mut self, cx: &mut Context<'_>) {
-        self.dispatch.unfinished = self.sockets.unfinished() + self.polls.unread();
-        self.dispatch.publish();
+        let unfinished = self.sockets.unfinished() + self.polls.unread();
+        if unfinished > 0 || !self.dispatch.holds_little {
+            self.dispatch.unfinished = unfinished;
+            self.dispatch.publish();
+        }
         let held_back = std::mem::take(&mut self.dispatch.held_back);
         if held_back || self.dispatch.is_paused() {
             self.watch_pause(cx);
@@ -83,6 +89,13 @@ impl Dispatch {
 
     #[inline]
     fn full(&self) -> Option<Full> {
+        if self.holds_little {
+            return None;
+        }
+        self.measure()
+    }
+
+    fn measure(&self) -> Option<Full> {
         let queued = self.queued_bytes();
         if queued >= self.server.settings.max_queued_bytes || self.router.is_spread() {
             return Some(Full::Queue);
@@ -92,22 +105,26 @@ impl Dispatch {
     }
 
     /// The size of the events that wait, in bytes.
-    #[inline]
     pub(super) fn queued_bytes(&self) -> usize {
         let (requests, bytes) = self.router.backlog();
         bytes + self.lanes.bytes() + (requests + self.lanes.len()) * OVERHEAD
     }
 
     /// The size of all else that is held: events whose handlers run, what is not complete, and the auth of the sockets.
-    #[inline]
     fn held_besides(&self) -> usize {
         let running = self.handlers.bytes() + self.handlers.len() * OVERHEAD;
         running + self.unfinished + self.router.unfinished() + self.auth
     }
 
-    #[inline]
+    /// Publishes what is held, which may have become more or less.
     pub(super) fn publish(&mut self) {
-        self.share.set(self.queued_bytes() + self.held_besides());
+        let queued = self.queued_bytes();
+        let held = queued + self.held_besides();
+        self.share.set(held);
+        self.holds_little = held < LITTLE
+            && self.share.published() == 0
+            && queued < self.server.settings.max_queued_bytes
+            && !self.router.is_spread();
     }
 
     /// Whether the events that run hold so much that no other may start.

@@ -1,8 +1,8 @@
 //! What a client's input may hold: events that wait, events whose handlers run, packets that are not complete.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::{Json, Router};
@@ -22,12 +22,12 @@ async fn with(build: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder) -> (Server
 }
 
 async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    within(what, async {
-        while !condition() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    // Also where the clock of the runtime stands still.
+    let begun = std::time::Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < 20 * SECOND, "{what}: did not happen");
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The options for which reading was paused, and how often.
@@ -325,6 +325,70 @@ async fn a_pause_is_counted_by_the_option_that_causes_it() {
     }
 }
 
+/// What is logged on this thread at `warn`, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn lines(&self) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_lasting_pause_is_logged_once_with_the_option_that_causes_it() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _logged = tracing::subscriber::set_default(subscriber);
+    let (namespace, go, _running) = waiting();
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace.max_pending(1))
+            .max_queued_bytes(2000)
+            .ping_interval(7200 * SECOND)
+    })
+    .await;
+    let clock = Clock::stop();
+    let ws = Ws::joined(server.addr).await;
+    let _flooding = flood(ws, format!(r#"42["wait","{}"]"#, "x".repeat(500)), 20);
+    is_paused_for(&io, "max_pending").await;
+    clock.advance(SECOND / 2).await;
+    assert_eq!(log.lines(), [""; 0]);
+    for _ in 0..3 {
+        clock.advance(2 * SECOND).await;
+        until("it is logged", || !log.lines().is_empty()).await;
+        let before = io.metrics().events_received;
+        go.add_permits(1);
+        until("the next event", || io.metrics().events_received > before).await;
+    }
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for part in [
+        "WARN",
+        "reading is paused",
+        "option=\"max_pending\"",
+        "max_queued_bytes=2000",
+    ] {
+        assert!(lines[0].contains(part), "{}", lines[0]);
+    }
+}
+
 #[tokio::test]
 async fn events_whose_handlers_run_are_limited_by_size() {
     let (namespace, go, running) = waiting();
@@ -390,12 +454,15 @@ async fn the_attachments_of_a_packet_are_limited_together() {
 }
 
 /// Attackers that fill the server's account, each with one event that runs and as many as are read.
+/// How many events of 100 kB each of them sends.
+const EACH: usize = 40;
+
 async fn attack(server: &Server, clients: usize) -> Vec<tokio::task::JoinHandle<Ws>> {
     let mut attackers = Vec::new();
     for _ in 0..clients {
         let ws = Ws::joined(server.addr).await;
         let event = format!(r#"421["wait","{}"]"#, "x".repeat(100_000));
-        attackers.push(flood(ws, event, 50));
+        attackers.push(flood(ws, event, EACH));
     }
     attackers
 }
@@ -428,10 +495,10 @@ async fn a_healthy_client_is_served_while_attackers_sit_at_the_servers_bound() {
         let held = io.metrics().inbound_bytes;
         assert!(held < 5 * MEGABYTE as u64, "{held}");
         // All of them go on when their handlers end.
-        go.add_permits(50 * attackers.len());
+        go.add_permits(EACH * attackers.len());
         for attacker in attackers {
             let mut ws = attacker.await.unwrap();
-            for _ in 0..50 {
+            for _ in 0..EACH {
                 assert_eq!(ws.text().await, "431[]");
             }
         }
@@ -468,7 +535,7 @@ async fn packets_that_are_never_finished_end_where_they_hold_what_others_need() 
     .await;
     attackers.iter().for_each(tokio::task::JoinHandle::abort);
     // Those that are not read are closed in their turn, as long as there is not enough room.
-    for _ in 0..3 {
+    for _ in 0..10 {
         clock.advance(11 * SECOND).await;
         for _ in 0..1000 {
             tokio::task::yield_now().await;
