@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use axum::{Json, Router};
 use axum_socketio::{Data, DisconnectReason, Namespace, Order, Socket, SocketIo, SocketIoBuilder};
-use bytes::Bytes;
 use serde::de::IgnoredAny;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -23,6 +22,10 @@ async fn with(build: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder) -> (Server
 
 async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     // Also where the clock of the runtime stands still.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a limit that only a failure reaches"
+    )]
     let begun = std::time::Instant::now();
     while !condition() {
         assert!(begun.elapsed() < 20 * SECOND, "{what}: did not happen");
@@ -589,19 +592,13 @@ async fn handlers_that_outlive_their_connections_are_limited() {
     for n in 1..=20 {
         let mut ws = Ws::joined(server.addr).await;
         ws.send_all(&[r#"42["wait",1]"#; 64]).await;
-        let before = io.metrics().detached_handlers_cancelled;
-        until("they run", || {
-            running.load(Ordering::SeqCst) >= 64.min(io.metrics().handlers_waiting as usize)
-                && io.metrics().events_received >= 1 + n * 64
-        })
-        .await;
+        until("they run", || io.metrics().events_received == 1 + n * 64).await;
         drop(ws);
         until("it has left", || {
-            left.load(Ordering::SeqCst) == 1 + n as usize
+            left.load(Ordering::SeqCst) as u64 == 1 + n
         })
         .await;
         until("they are few", || io.metrics().detached_handlers <= 100).await;
-        assert!(io.metrics().detached_handlers_cancelled >= before);
     }
     let metrics = io.metrics();
     assert!(metrics.detached_handlers_cancelled >= 64 * 19);
@@ -673,6 +670,7 @@ async fn events_that_wait_are_not_handled_once_their_connection_is_cancelled_but
 mod compressed {
     use axum_socketio::Compression;
     use axum_socketio::protocol::websocket::{Opcode, masked_frame};
+    use bytes::Bytes;
     use flate2::{Compress, FlushCompress};
     use tokio::io::AsyncWriteExt;
 
