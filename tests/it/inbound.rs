@@ -694,11 +694,10 @@ mod compressed {
     async fn zeros_that_were_compressed_are_limited_by_what_they_hold() {
         let hold = async |_: Data<Vec<Bytes>>| std::future::pending::<()>().await;
         let (server, io) = with(|io| {
-            ["/", "/a", "/b"]
-                .into_iter()
-                .fold(io.compression(Compression::new()), |io, nsp| {
-                    io.namespace(nsp, Namespace::new().on("hold", hold))
-                })
+            ["/", "/a", "/b"].into_iter().fold(
+                io.compression(Compression::new().max_ratio(u32::MAX)),
+                |io, nsp| io.namespace(nsp, Namespace::new().on("hold", hold)),
+            )
         })
         .await;
         let offer = [(
