@@ -40,7 +40,6 @@ inEachMode("limits", ({ connect }) => {
     ["an event without a name", "2[]"],
     ["a reserved event", '2["disconnect"]'],
     ["an event for a namespace that was not joined", '2/admin,["echo"]'],
-    ["a second CONNECT", "0"],
   ]) {
     test(`nonsense closes only its own connection: ${title}`, async () => {
       const [bystander, odd] = [await connect(), await connect()];
