@@ -23,6 +23,9 @@ use crate::panics::{guarded, let_go};
 use crate::protocol::engine_io::Message;
 use crate::protocol::socket_io::{Event, Kind};
 
+/// How many waiting requests start in a round of the loop. There may be thousands whose handlers return at once.
+const STARTS: usize = 128;
+
 /// The Socket.IO side of a connection: its namespaces, and the handlers that are under way.
 pub(super) struct Dispatch {
     pub(super) server: Arc<Server>,
@@ -38,6 +41,8 @@ pub(super) struct Dispatch {
     pub(super) joined: bool,
     /// The server is shutting down: no event starts any more.
     draining: bool,
+    /// How many waiting requests may still start in this round of the loop.
+    starts: usize,
     /// What the connection holds of the server's account.
     pub(super) share: Share,
     /// The size of the messages and bodies that have not been taken in whole, in bytes.
@@ -75,6 +80,7 @@ impl Dispatch {
             asked: 0,
             joined: false,
             draining: false,
+            starts: STARTS,
             share,
             unfinished: 0,
             auth: 0,
@@ -101,7 +107,17 @@ impl Dispatch {
 
     /// Whether something waits that need not wait any longer.
     pub(super) fn may_go_on(&self) -> bool {
-        self.router.was_held() && !self.is_held()
+        self.has_started_all() || (self.router.was_held() && !self.is_held())
+    }
+
+    /// A round of the loop begins.
+    pub(super) fn begin_round(&mut self) {
+        self.starts = STARTS;
+    }
+
+    /// Whether requests wait only because enough have started in this round.
+    pub(super) fn has_started_all(&self) -> bool {
+        self.starts == 0 && self.has_waiting()
     }
 
     pub(super) fn message(
@@ -247,7 +263,8 @@ impl Dispatch {
 
     /// Starts whatever need not wait any longer.
     fn go_on(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
-        while self.has_waiting() {
+        while self.starts > 0 && self.has_waiting() {
+            self.starts -= 1;
             if !self.runs_much()
                 && let Some(task) = self.lanes.next()
             {
@@ -268,6 +285,7 @@ impl Dispatch {
                 self.forget(&socket);
                 self.run_disconnect(&socket, cx);
             } else {
+                self.starts += 1;
                 break;
             }
         }

@@ -3,6 +3,7 @@
 use std::task::{Context, Poll};
 
 use super::dispatch::Dispatch;
+use super::task::yield_now;
 use crate::metrics::Counted;
 
 impl Dispatch {
@@ -11,9 +12,14 @@ impl Dispatch {
         self.router.drop_unfinished();
         self.unfinished = 0;
         loop {
+            self.begin_round();
             // Nobody is left to be told of a violation.
             while self.poll_handlers(cx).is_err() {}
             self.publish();
+            if self.has_started_all() {
+                yield_now(cx);
+                return Poll::Pending;
+            }
             if self.handlers.len() == 0 {
                 self.attach();
                 return Poll::Ready(());

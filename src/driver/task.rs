@@ -255,6 +255,7 @@ impl Connection {
             } else if self.now - self.began >= SHARE {
                 break;
             }
+            self.dispatch.begin_round();
             if self.client.outbox.take_nudge() {
                 self.take_commands(cx);
                 self.take_requests(cx);
@@ -486,6 +487,6 @@ fn has_many_threads() -> bool {
 }
 
 /// Wakes the task again when the runtime has looked for input of all connections and run the tasks that are ready.
-fn yield_now(cx: &mut Context<'_>) {
+pub(super) fn yield_now(cx: &mut Context<'_>) {
     let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
 }

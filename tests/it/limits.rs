@@ -950,3 +950,49 @@ async fn a_client_whose_handlers_compute_does_not_hold_up_others() {
         );
     }
 }
+
+/// Of a client whose events wait for one that has been handled, and of one that has gone meanwhile.
+#[tokio::test]
+async fn events_that_have_waited_do_not_all_start_before_others_are_served() {
+    const EVENTS: usize = 20_000;
+
+    for gone in [false, true] {
+        let (handled, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+        let (counted, gate) = (Arc::clone(&handled), Arc::clone(&go));
+        let waiting = Namespace::new().max_pending(1).on("wait", move || {
+            let gate = Arc::clone(&gate);
+            async move { gate.acquire().await.unwrap().forget() }
+        });
+        let waiting = waiting.on("count", move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(())
+        });
+        let (namespace, _reasons) = echo();
+        let io = SocketIo::builder()
+            .namespace("/", namespace)
+            .namespace("/waiting", waiting)
+            .build();
+        let server = serve(Router::new().layer(io.layer())).await;
+        let mut other = Ws::joined(server.addr).await;
+        let mut ws = Ws::joined(server.addr).await;
+        ws.join("/waiting").await;
+        let mut events = vec![r#"42/waiting,["wait"]"#];
+        events.resize(EVENTS + 1, r#"42/waiting,["count"]"#);
+        ws.send_all(&events).await;
+        // An event of another namespace is handled behind them.
+        ws.alive().await;
+        assert_eq!(handled.load(Ordering::Relaxed), 0);
+        if gone {
+            drop(ws);
+            until("it has gone", || io.client_count() == 1).await;
+        }
+        go.add_permits(1);
+        other.alive().await;
+        let before = handled.load(Ordering::Relaxed);
+        assert!(before < EVENTS / 2, "{before} were handled before");
+        until("all are handled", || {
+            handled.load(Ordering::Relaxed) == EVENTS
+        })
+        .await;
+    }
+}
