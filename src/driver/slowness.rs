@@ -49,6 +49,12 @@ impl Slowness {
         }
     }
 
+    /// Whether the client keeps up, so that there is nothing to watch.
+    #[inline]
+    pub(super) const fn is_idle(&self) -> bool {
+        self.since.is_none() && self.stalled_since.is_none()
+    }
+
     /// Takes what the outbox reports.
     pub(super) fn note(&mut self, pressure: Pressure, now: Instant) {
         if pressure.waiting {

@@ -271,16 +271,11 @@ impl Connection {
         let Some(socket) = &mut self.sockets.main else {
             return Pressure::default();
         };
-        self.owed.take_if(|owed| socket.push_packet(owed.text()));
-        let (mut write, mut pressure) = socket.poll_outbox(&self.client.outbox, cx);
-        if self.owed.is_some() && matches!(write, Poll::Ready(Ok(()))) {
-            // There was no room for it before all had been written.
-            self.owed.take_if(|owed| socket.push_packet(owed.text()));
-            let refused = pressure.refused;
-            (write, pressure) = socket.poll_outbox(&self.client.outbox, cx);
-            pressure.refused |= refused;
+        if let Some(owed) = self.owed.take() {
+            socket.owe(owed.text());
         }
-        if self.session.owes_ping() && self.owed.is_none() && !socket.owes_packets() {
+        let (write, pressure) = socket.poll_outbox(&self.client.outbox, cx);
+        if self.session.owes_ping() && !socket.owes_packets() {
             self.session.handle(Input::PingSent, self.now);
         }
         let written = socket.take_written();

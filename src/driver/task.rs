@@ -392,6 +392,9 @@ impl Connection {
         } else {
             self.write_poll(cx)
         };
+        if self.slowness.is_idle() && pressure.is_none() {
+            return;
+        }
         self.slowness.note(pressure, self.now);
         self.timers.read_by = self.slowness.deadline();
     }

@@ -94,15 +94,22 @@ impl Timers {
 
     /// The next deadline, `session`'s included.
     pub(super) fn next(&self, session: Option<Instant>) -> Option<Instant> {
-        let deadlines = [
-            session,
+        let mut next = session;
+        for by in [
             self.connect_by,
             self.read_by,
             self.message_by,
             self.drain_by,
             self.fetch_by,
-        ];
-        deadlines.into_iter().flatten().min()
+        ] {
+            // Most are not set.
+            if let Some(by) = by
+                && next.is_none_or(|next| by < next)
+            {
+                next = Some(by);
+            }
+        }
+        next
     }
 
     fn set(&mut self, at: Instant, cx: &mut Context<'_>) -> bool {

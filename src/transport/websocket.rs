@@ -44,6 +44,8 @@ pub(crate) struct WebSocket {
     writer: Writer,
     /// What the newest ping is to be answered with, when there is room.
     pong: Option<Bytes>,
+    /// A packet of the session's own, when there is room.
+    owed: Option<&'static [u8]>,
     /// Some of a message has come that is not finished.
     progress: bool,
     /// All that was begun had been finished at some time since this was last asked.
@@ -105,6 +107,7 @@ impl WebSocket {
             unread_at: 0,
             writer,
             pong: None,
+            owed: None,
             progress: false,
             rested: true,
         }
@@ -148,9 +151,15 @@ impl WebSocket {
         self.writer.push_urgent(frame(Opcode::Text, packet))
     }
 
+    /// Sends a packet of the session's own as soon as there is room for it. A newer one takes its place.
+    pub(crate) fn owe(&mut self, packet: &'static [u8]) {
+        self.owed = Some(packet);
+        self.queue_own();
+    }
+
     /// Whether a packet of the protocol's own waits to be written.
     pub(crate) fn owes_packets(&self) -> bool {
-        self.writer.has_urgent()
+        self.owed.is_some() || self.writer.has_urgent()
     }
 
     /// Reads, and hands each message to `visit` until that returns `Break`; the rest is kept for the next call.
@@ -223,7 +232,7 @@ impl WebSocket {
                 Ok(Frame::None | Frame::Part | Frame::Event(Event::Pong(_))) => {}
                 Ok(Frame::Event(Event::Ping(data))) => {
                     self.pong = Some(data);
-                    self.queue_pong();
+                    self.queue_own();
                 }
                 Ok(Frame::Event(Event::Close(close))) => return Err(End::Closed(close)),
                 Ok(Frame::Event(message)) => {
@@ -237,8 +246,10 @@ impl WebSocket {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// A peer that pings but does not read gets an answer to its newest ping only.
-    fn queue_pong(&mut self) {
+    /// Queues what there is room for: the session's packet, and the answer to the newest ping of a peer that may not read.
+    fn queue_own(&mut self) {
+        self.owed
+            .take_if(|owed| self.writer.push_urgent(frame(Opcode::Text, owed)));
         if let Some(data) = self.pong.take()
             && !self.writer.push_urgent(frame(Opcode::Pong, &data))
         {
@@ -252,15 +263,29 @@ impl WebSocket {
         outbox: &Outbox,
         cx: &mut Context<'_>,
     ) -> (Poll<io::Result<()>>, Pressure) {
-        self.queue_pong();
-        let (mut result, mut pressure) = self.writer.poll_outbox(&mut self.io, outbox, cx);
-        // One that has found no room goes when what was before it has gone.
-        if result.is_ready() && self.pong.is_some() {
-            self.queue_pong();
-            let refused = pressure.refused;
-            (result, pressure) = self.writer.poll_outbox(&mut self.io, outbox, cx);
-            pressure.refused |= refused;
+        let polled = self.writer.poll_outbox(&mut self.io, outbox, cx);
+        if self.pong.is_none() && self.owed.is_none() {
+            return polled;
         }
+        self.poll_own_too(polled, outbox, cx)
+    }
+
+    /// What has found no room is written when what was before it has been.
+    #[cold]
+    fn poll_own_too(
+        &mut self,
+        (result, mut pressure): (Poll<io::Result<()>>, Pressure),
+        outbox: &Outbox,
+        cx: &mut Context<'_>,
+    ) -> (Poll<io::Result<()>>, Pressure) {
+        self.queue_own();
+        if !matches!(result, Poll::Ready(Ok(()))) {
+            return (result, pressure);
+        }
+        let refused = pressure.refused;
+        let result;
+        (result, pressure) = self.writer.poll_outbox(&mut self.io, outbox, cx);
+        pressure.refused |= refused;
         (result, pressure)
     }
 
@@ -280,9 +305,9 @@ impl WebSocket {
 
     /// Writes what waits here.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.queue_pong();
+        self.queue_own();
         ready!(self.writer.poll_own(&mut self.io, cx))?;
-        self.queue_pong();
+        self.queue_own();
         self.writer.poll_own(&mut self.io, cx)
     }
 

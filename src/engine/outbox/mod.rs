@@ -303,6 +303,7 @@ impl Outbox {
     /// Moves all that is queued behind what `into` has. It counts against the limits until [`settle`](Self::settle).
     ///
     /// Gives how many bytes of the first have been written [past](Self::write_direct) the writer; then `into` was empty.
+    #[inline]
     pub(crate) fn take(&self, into: &mut VecDeque<Frame>) -> usize {
         let mut state = self.state.lock();
         state.fed = false;

@@ -67,6 +67,14 @@ pub(crate) struct Pressure {
     pub(crate) moved: bool,
 }
 
+impl Pressure {
+    /// Whether the client keeps up: all has been written.
+    #[inline]
+    pub(crate) const fn is_none(self) -> bool {
+        !(self.full || self.refused || self.waiting)
+    }
+}
+
 /// What one write has moved, as the outbox counts it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Written {
