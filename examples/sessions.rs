@@ -20,9 +20,10 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use axum_socketio::{Data, Namespace, Order, Socket, SocketIo};
+use axum_socketio::{Data, Namespace, Order, Socket, SocketIo, shutdown_signal};
 use tower_sessions::session_store::SessionStore;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer, session};
+use tracing_subscriber::EnvFilter;
 
 /// An error of the store is a 500, as over HTTP; somebody who is not logged in is a 401.
 struct Failed(StatusCode);
@@ -118,24 +119,34 @@ async fn save(socket: &Socket, session: &Session) -> Result<(), Failed> {
     Err(Failed(StatusCode::UNAUTHORIZED))
 }
 
-pub(crate) fn app<S: SessionStore + Clone>(store: S) -> Router {
+pub(crate) fn app<S: SessionStore + Clone>(store: S) -> (Router, SocketIo) {
     let namespace = Namespace::new()
         .middleware(authenticate)
         .on_connect(connected)
         .on("add", add)
         .order(Order::Completed); // the handlers of a socket share its `Session`
     let io = SocketIo::builder().namespace("/", namespace).build();
-    Router::new()
+    let app = Router::new()
         .route("/login/{name}", post(login))
         .route("/logout", post(logout))
         .route("/cart", get(cart))
         .layer(io.layer())
         // Added after ours, so it is outside of it, and the handshake has a session.
-        .layer(SessionManagerLayer::new(store).with_secure(false))
+        .layer(SessionManagerLayer::new(store).with_secure(false));
+    (app, io)
 }
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
-    axum::serve(listener, app(MemoryStore::default())).await
+    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).init();
+    let (app, io) = app(MemoryStore::default());
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(format!("0.0.0.0:{port}")).await?;
+    axum::serve(listener, app)
+        .with_graceful_shutdown(io.graceful(shutdown_signal()))
+        .await?;
+    io.closed().await;
+    Ok(())
 }

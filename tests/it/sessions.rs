@@ -112,7 +112,7 @@ async fn connect(server: &Server, cookie: &str) -> (Ws, String) {
 
 #[tokio::test]
 async fn a_logout_disconnects_the_sockets_of_its_session_and_no_other() {
-    let server = serve(example::app(MemoryStore::default())).await;
+    let server = serve(example::app(MemoryStore::default()).0).await;
     let (_, stranger) = connect(&server, "").await;
     assert_eq!(stranger, r#"44{"message":"Unauthorized"}"#);
 
@@ -143,7 +143,7 @@ async fn a_logout_disconnects_the_sockets_of_its_session_and_no_other() {
 #[tokio::test]
 async fn a_save_after_the_logout_does_not_restore_the_session() {
     let gate = Gate::open();
-    let server = serve(example::app(gate.clone())).await;
+    let server = serve(example::app(gate.clone()).0).await;
     let cookie = login(&server).await;
     let (mut client, _) = connect(&server, &cookie).await;
     assert_eq!(client.ask(r#"["add","tea"]"#).await, "[1]");
@@ -167,7 +167,7 @@ async fn a_save_after_the_logout_does_not_restore_the_session() {
 #[tokio::test]
 async fn an_event_after_the_session_has_ended_changes_nothing() {
     let store = MemoryStore::default();
-    let server = serve(example::app(store.clone())).await;
+    let server = serve(example::app(store.clone()).0).await;
     let cookie = login(&server).await;
     let (mut client, _) = connect(&server, &cookie).await;
     assert_eq!(client.ask(r#"["add","tea"]"#).await, "[1]");

@@ -42,7 +42,7 @@ if (ours) {
 }
 
 const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
-const examples = ["auth", "chat", "echo", "graceful-shutdown", "hyper-only", "metrics", "testing", "todo-shared-handlers", "tower-layers"];
+const examples = ["auth", "chat", "echo", "graceful-shutdown", "hyper-only", "metrics", "sessions", "testing", "todo-shared-handlers", "tower-layers"];
 const children = new Set();
 after(() => children.forEach((child) => child.kill("SIGKILL")));
 
