@@ -62,12 +62,14 @@ impl Dispatch {
         self.router.drop_all_events();
         let (counters, detached) = (&self.server.counters, &self.share.inbound.detached);
         counters.add(Counted::DetachedHandlersCancelled, cancelled);
-        tracing::warn!(
-            cancelled,
-            option = "max_detached_handlers",
-            limit = detached.max(),
-            "too many handlers go on after their connections have closed"
-        );
+        if self.client.logs.allow() {
+            tracing::warn!(
+                cancelled,
+                option = "max_detached_handlers",
+                limit = detached.max(),
+                "too many handlers go on after their connections have closed"
+            );
+        }
         let left = self.handlers.len();
         counters.shift(Counted::DetachedHandlers, detachment.handlers(), left);
         self.publish();

@@ -232,7 +232,7 @@ impl Dispatch {
 
     /// Logs a lasting pause, once for each connection.
     fn warn(&mut self, full: Full) {
-        if std::mem::replace(&mut self.warned, true) {
+        if std::mem::replace(&mut self.warned, true) || !self.client.logs.allow() {
             return;
         }
         let (requests, _) = self.router.backlog();

@@ -10,7 +10,7 @@ use axum_socketio::{Data, DisconnectReason, Namespace, Order, Socket, SocketIo, 
 use serde::de::IgnoredAny;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::support::{Clock, Polling, Server, Ws, echo, serve, within};
+use crate::support::{Clock, Logs, Polling, Server, Ws, echo, serve, within};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MEGABYTE: usize = 1_000_000;
@@ -393,6 +393,31 @@ async fn a_lasting_pause_is_logged_once_with_the_option_that_causes_it() {
 }
 
 #[tokio::test]
+async fn pauses_of_many_connections_are_logged_up_to_a_limit() {
+    let logs = Logs::collect("warn");
+    let (namespace, _go, _running) = waiting();
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace.max_pending(1))
+            .max_queued_bytes(2000)
+            .max_log_records(2)
+            .ping_interval(7200 * SECOND)
+    })
+    .await;
+    let clock = Clock::stop();
+    let mut flooding = Vec::new();
+    for n in 1..=4 {
+        let ws = Ws::joined(server.addr).await;
+        let event = format!(r#"42["wait","{}"]"#, "x".repeat(500));
+        flooding.push(flood(ws, event, 20));
+        until("it is paused", || pauses(&io).get("max_pending") == Some(&n)).await;
+    }
+    clock.advance(2 * SECOND).await;
+    until("two are left out", || io.metrics().logs_left_out == 2).await;
+    assert_eq!(logs.with("reading is paused").len(), 2);
+    assert_eq!(logs.with("see max_log_records").len(), 1);
+}
+
+#[tokio::test]
 async fn events_whose_handlers_run_are_limited_by_size() {
     let (namespace, go, running) = waiting();
     let (server, io) = with(|io| {
@@ -570,6 +595,7 @@ async fn auths_count_as_long_as_their_sockets() {
 
 #[tokio::test]
 async fn handlers_that_outlive_their_connections_are_limited() {
+    let logs = Logs::collect("warn");
     let (namespace, go, running) = waiting();
     let left = Arc::new(AtomicUsize::new(0));
     let leaving = Arc::clone(&left);
@@ -581,6 +607,7 @@ async fn handlers_that_outlive_their_connections_are_limited() {
         io.namespace("/", namespace)
             .max_connections(2)
             .max_detached_handlers(100)
+            .max_log_records(5)
     })
     .await;
     // One that is not to lose its handler, since others have more.
@@ -602,6 +629,7 @@ async fn handlers_that_outlive_their_connections_are_limited() {
     }
     let metrics = io.metrics();
     assert!(metrics.detached_handlers_cancelled >= 64 * 19);
+    assert_eq!(logs.with("too many handlers go on").len(), 5);
     assert_eq!(
         metrics.detached_handlers,
         running.load(Ordering::SeqCst) as u64
