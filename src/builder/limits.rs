@@ -117,7 +117,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// At the limit the connection is not read until events have started; this is the backpressure. A pause of more than a
     /// second is logged once for each connection, with the option that causes it. If handlers of the connection wait for
     /// acknowledgements of its client then, and nothing moves for a second, the connection is closed with `queue full`: the
-    /// acknowledgements may lie behind the events that wait for these handlers.
+    /// acknowledgements may lie behind the events that wait for these handlers. If only others await acknowledgements of the
+    /// client, such as a broadcast, that happens after a minute.
     pub fn max_queued_bytes(mut self, bytes: usize) -> Self {
         self.settings.max_queued_bytes = bytes.max(1);
         self
@@ -180,7 +181,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// The same of one connection. Default: 10.
+    /// How many warnings and errors that one client causes are logged in a minute, for each connection. Default: 10. They count
+    /// in [`max_log_records`](Self::max_log_records) too. Node has no limit.
     pub fn max_log_records_per_connection(mut self, records: u32) -> Self {
         self.settings.max_log_records_per_connection = records;
         self

@@ -93,9 +93,9 @@ impl<S: Send + Sync + 'static> Namespace<S> {
 
     /// Runs before a socket is admitted, after the middleware added before it. Node's `namespace.use`.
     ///
-    /// What it returns as `Extension<T>` stays with the socket. `false` refuses the connection as if there was no such namespace. An error refuses the connection: text, or `message` or
-    /// `error` of a JSON body, becomes the message of the client's `connect_error`, and a JSON body its `data`; see
-    /// [`Refused`](crate::Refused).
+    /// What it returns as `Extension<T>` stays with the socket. `false` refuses the connection as if there was no such namespace.
+    /// An error refuses the connection: text, or `message` or `error` of a JSON body, becomes the message of the client's
+    /// `connect_error`, and a JSON body its `data`; see [`Refused`](crate::Refused).
     pub fn middleware<M: 'static, H: Handler<M, S, phase::Middleware>>(self, handler: H) -> Self
     where
         H::Future: Send,

@@ -95,8 +95,9 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// The time over which [`SocketIo::graceful`](crate::SocketIo::graceful) spreads the closing of connections, so that their clients do not reconnect
-    /// all at once. Default: 5 s. Not longer than [`drain_limit`](Self::drain_limit). Node has no such option.
+    /// The time over which [`SocketIo::graceful`](crate::SocketIo::graceful) spreads the closing of connections, so that their
+    /// clients do not reconnect all at once. Default: 5 s. It is not longer than [`drain_limit`](Self::drain_limit). Node has no
+    /// such option.
     pub fn drain_window(mut self, window: Duration) -> Self {
         self.settings.drain_window = window.min(FOREVER);
         self

@@ -27,10 +27,11 @@ pub enum DisconnectReason {
     ParseError,
     /// The client broke a rule of the Socket.IO protocol.
     ForcedClose,
-    /// The client did not read what was sent to it; see the builder's `max_outbox_bytes`. Node has no such limit.
+    /// The client did not read what was sent to it; see the builder's `max_outbox_bytes`, `slow_client_timeout` and
+    /// `stall_timeout`. Node has no such limits.
     SlowClient,
-    /// The queue of the client's events was full (see the builder's `max_queued_bytes`) while their handlers waited for
-    /// acknowledgements behind it, or the server held too much input. Node has no such limit.
+    /// The queue of the client's events was full (see the builder's `max_queued_bytes`) while acknowledgements of the client
+    /// were awaited, which may lie behind it; or the server held too much input (`max_inbound_bytes`). Node has no such limits.
     QueueFull,
 }
 

@@ -409,7 +409,10 @@ async fn pauses_of_many_connections_are_logged_up_to_a_limit() {
         let ws = Ws::joined(server.addr).await;
         let event = format!(r#"42["wait","{}"]"#, "x".repeat(500));
         flooding.push(flood(ws, event, 20));
-        until("it is paused", || pauses(&io).get("max_pending") == Some(&n)).await;
+        until("it is paused", || {
+            pauses(&io).get("max_pending") == Some(&n)
+        })
+        .await;
     }
     clock.advance(2 * SECOND).await;
     until("two are left out", || io.metrics().logs_left_out == 2).await;

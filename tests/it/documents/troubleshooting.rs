@@ -6,7 +6,7 @@ use axum::response::Html;
 use axum::{Extension, Json, Router};
 use axum_socketio::{Auth, Data, Namespace, SocketIo, SocketIoBuilder};
 
-use crate::support::{Http, Server, Ws, serve};
+use crate::support::{Http, Logs, Server, Ws, serve};
 
 const PAGE: &str = include_str!("../../../docs/troubleshooting.md");
 const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -35,6 +35,7 @@ async fn each_code_has_its_cause() {
     let server = started(SocketIo::builder().namespace("/", Namespace::new())).await;
     let host = "Host: localhost\r\n";
     let upgrade = &format!("{host}{WEBSOCKET}");
+    let version_12 = &upgrade.replace("13", "12");
     let path = "/socket.io/?EIO=4&transport";
     let cases = [
         ("GET /socket.io/ HTTP/1.1".to_owned(), host, 0),
@@ -48,6 +49,7 @@ async fn each_code_has_its_cause() {
         (format!("OPTIONS {path}=polling HTTP/1.1"), host, 2),
         (format!("GET {path}=websocket HTTP/1.1"), host, 3),
         (format!("GET {path}=polling HTTP/1.1"), upgrade, 3),
+        (format!("GET {path}=websocket HTTP/1.1"), version_12, 3),
         // As nginx asks unless it is told otherwise.
         (format!("GET {path}=websocket HTTP/1.0"), upgrade, 3),
         (
@@ -91,6 +93,12 @@ async fn a_server_that_is_full_or_going_down_says_so_with_503() {
     let (status, body) = ask(&server, line, "Host: localhost\r\n").await;
     assert_eq!(status, 503);
     quoted(&format!("`{body}`"));
+
+    let address = |_: &_| Some([127, 0, 0, 1].into());
+    let server = started(SocketIo::builder::<()>().max_connections_per_address(0, address)).await;
+    let of_address = ask(&server, line, "Host: localhost\r\n").await;
+    assert_eq!(of_address, (429, body));
+    quoted("with the same body and 429 it is `max_connections_per_address`");
 
     let io = SocketIo::builder::<()>().build();
     let server = serve(Router::new().layer(io.layer())).await;
@@ -153,4 +161,41 @@ async fn events_that_nobody_takes_are_answered() {
     let refused = client.text().await;
     assert!(refused.contains(error), "{refused}");
     quoted(error);
+}
+
+#[tokio::test]
+async fn the_log_says_what_the_page_quotes() {
+    let logs = Logs::collect("warn");
+    let server = started(
+        SocketIo::builder()
+            .namespace("/", Namespace::new())
+            .max_payload(100),
+    )
+    .await;
+    let mut client = Ws::joined(server.addr).await;
+    client.send(&format!("42[\"{}\"]", "x".repeat(100))).await;
+    client.ended().await;
+    let text = "input of a client is refused: over max_payload";
+    assert_eq!(logs.with(text).len(), 1, "{:?}", logs.records());
+    quoted(&format!("`{text}`"));
+    // The tests of the causes see that these are logged.
+    let sources = concat!(
+        include_str!("../../../src/service/serve.rs"),
+        include_str!("../../../src/driver/sockets.rs"),
+        include_str!("../../../src/driver/task.rs"),
+        include_str!("../../../src/driver/pressure.rs"),
+        include_str!("../../../src/hub/logs.rs"),
+    );
+    for text in [
+        "a layer around this server limits bodies to less than max_payload",
+        "request body is slower than `body_timeout`",
+        "message takes longer than `message_timeout`",
+        "client does not read what is sent to it",
+        "reading is paused until handlers have caught up",
+        "second websocket of a session closed",
+        "its `SocketIo` has no server",
+    ] {
+        quoted(text);
+        assert!(sources.contains(text), "it is not logged: {text}");
+    }
 }
