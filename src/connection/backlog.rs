@@ -127,6 +127,7 @@ impl Backlog {
         Some((nsp, request))
     }
 
+    #[inline]
     pub(super) fn has(&self, nsp: &ByteString) -> bool {
         self.queue(nsp).is_some()
     }
@@ -172,6 +173,7 @@ impl Backlog {
         }
     }
 
+    #[inline]
     fn queue(&self, nsp: &ByteString) -> Option<&Queue> {
         self.queues.iter().find(|queue| queue.nsp == *nsp)
     }

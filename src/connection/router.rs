@@ -437,6 +437,7 @@ fn state_of<'a, T>(entries: &'a [Entry<T>], nsp: &ByteString) -> Option<&'a Stat
 }
 
 /// Whether a request that is its namespace's first in the backlog, or would be, needs not wait.
+#[inline]
 fn may_go<T>(request: &Request, state: Option<&State<T>>, ready: impl Fn(&T) -> bool) -> bool {
     match (request, state) {
         (Request::Event(..), Some(State::Joining(_))) => false,
