@@ -96,9 +96,13 @@ impl Detached {
         cancelled.iter().for_each(|order| order.waker.wake());
     }
 
-    /// Cancels the handlers of the connection that holds most bytes, if that is more than `bytes`.
+    /// Cancels the handlers of the connection that holds most bytes, if that is more than `bytes`. One at a time: what it
+    /// gives back may be enough.
     pub(super) fn relieve(&self, bytes: usize) {
         let mut table = self.table.lock();
+        if table.is_being_relieved() {
+            return;
+        }
         let holds_more = |entry: &Entry| if entry.bytes > bytes { entry.bytes } else { 0 };
         let cancelled = table.cancel(holds_more);
         drop(table);
@@ -119,6 +123,12 @@ impl Detached {
 }
 
 impl Table {
+    /// Whether a connection has been told to cancel its handlers, and has not yet.
+    fn is_being_relieved(&self) -> bool {
+        let mut entries = self.entries.values();
+        entries.any(|entry| entry.order.cancel.load(Ordering::Acquire))
+    }
+
     fn set(&mut self, number: u64, handlers: usize, bytes: usize) {
         let Some(entry) = self.entries.get_mut(&number) else {
             return;
@@ -204,7 +214,12 @@ mod tests {
         assert!(!large.is_cancelled());
         detached.relieve(299);
         assert!(large.is_cancelled() && !small.is_cancelled());
+        detached.relieve(99);
+        assert!(!small.is_cancelled(), "the other one may be enough");
+        large.cancelled(&detached, 0, 0);
         detached.relieve(100);
         assert!(!small.is_cancelled());
+        detached.relieve(99);
+        assert!(small.is_cancelled());
     }
 }
