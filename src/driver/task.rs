@@ -376,11 +376,21 @@ impl Connection {
     pub(super) fn is_held(&mut self) -> bool {
         let held = self.dispatch.holds_back();
         if self.paused && !held {
-            // A pong may be behind what has been left unread.
-            self.session.handle(Input::Paused, self.now);
+            self.tell_paused();
         }
         self.paused = held;
         held
+    }
+
+    /// A pong may be behind what has been left unread.
+    fn tell_paused(&mut self) {
+        // A poll that is pending takes the ping in this round, however late that is.
+        let input = if self.polls.is_pending() {
+            Input::Receiving
+        } else {
+            Input::Paused
+        };
+        self.session.handle(input, self.now);
     }
 
     pub(super) fn write(&mut self, cx: &mut Context<'_>) {
@@ -462,7 +472,7 @@ impl Connection {
             self.session.handle(Input::PingStuck, self.now);
         }
         if self.paused {
-            self.session.handle(Input::Paused, self.now);
+            self.tell_paused();
         }
         if self.sockets.more_of_a_message() | self.presence.entry.more_of_a_body() {
             self.session.handle(Input::Receiving, self.now);

@@ -122,6 +122,8 @@ struct Unanswered {
     extended: bool,
     /// It has been handed to the network; before that, no pong can be its answer.
     sent: bool,
+    /// Until when the newest ping should be handed to the network, if it has not been.
+    take_by: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -251,6 +253,7 @@ impl Session {
                 } = &mut self.heartbeat
                 {
                     oldest.sent = true;
+                    oldest.take_by = None;
                 }
             }
             (State::Open, Input::PingStuck) if self.owes_ping() => self.wait_longer(now),
@@ -306,12 +309,14 @@ impl Session {
                 if oldest.is_none_or(|oldest| oldest.sent) {
                     self.actions.push_back(Action::Send(Control::Ping));
                 }
-                oldest.get_or_insert(Unanswered {
+                let oldest = oldest.get_or_insert(Unanswered {
                     answer_by: sent_at + timeout,
                     close_at: sent_at + timeout,
                     extended: false,
                     sent: false,
+                    take_by: None,
                 });
+                oldest.take_by.get_or_insert(sent_at + timeout);
             }
             Heartbeat::Listening { close_at, .. } if now >= *close_at => {
                 self.close(DisconnectReason::PingTimeout);
@@ -427,17 +432,20 @@ impl Session {
 
     /// A pong cannot be read now. The client is alive as long as it takes the pings.
     fn paused(&mut self, now: Instant) {
-        match &mut self.heartbeat {
-            Heartbeat::Pinging {
-                oldest: Some(oldest),
-                ..
-            } if oldest.sent => oldest.close_at = now + self.timing.ping_timeout,
-            Heartbeat::Pinging {
-                oldest: Some(oldest),
-                ..
-            } if now >= oldest.close_at => self.close(DisconnectReason::SlowClient),
-            Heartbeat::Pinging { .. } => {}
-            Heartbeat::Listening { .. } => self.answer_unread(now),
+        let Heartbeat::Pinging { oldest, .. } = &mut self.heartbeat else {
+            return self.answer_unread(now);
+        };
+        let Some(oldest) = oldest else { return };
+        let is_taken = if oldest.sent {
+            oldest.take_by.is_none_or(|by| now < by)
+        } else {
+            now < oldest.close_at
+        };
+        // Whether it takes anything of a WebSocket is for the driver to see.
+        if !is_taken && self.transport == Transport::Polling {
+            self.close(DisconnectReason::SlowClient);
+        } else if oldest.sent {
+            oldest.close_at = now + self.timing.ping_timeout;
         }
     }
 
@@ -683,6 +691,19 @@ mod tests {
         assert!(session.owes_ping());
         now += config.ping_timeout;
         session.handle(Input::Paused, now);
+        let slow = Action::Closed(DisconnectReason::SlowClient);
+        assert_eq!(actions(&mut session).last(), Some(&slow));
+    }
+
+    #[test]
+    fn a_client_that_is_not_read_and_takes_no_second_ping_is_closed() {
+        let (mut session, config, due) = pinged(t0());
+        let second = due + config.ping_interval;
+        for now in [second, second + config.ping_timeout] {
+            assert!(session.is_open());
+            session.handle(Input::Paused, now);
+            session.handle_timeout(now);
+        }
         let slow = Action::Closed(DisconnectReason::SlowClient);
         assert_eq!(actions(&mut session).last(), Some(&slow));
     }
