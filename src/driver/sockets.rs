@@ -40,6 +40,11 @@ impl Sockets {
         self.main.as_mut().is_some_and(|main| main.take_progress())
     }
 
+    /// Whether more may have been received than has been read.
+    pub(super) const fn may_have_more(&self) -> bool {
+        self.more
+    }
+
     /// Writes what the connection takes; see [`WebSocket::try_write`].
     pub(super) fn try_write(&mut self, outbox: &Outbox) -> Option<Pressure> {
         self.main.as_mut()?.try_write(outbox)

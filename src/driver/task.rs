@@ -463,6 +463,11 @@ impl Connection {
         self.check_deadlines(cx);
     }
 
+    /// Whether a pong may have been received that has not been looked at, since there is much before it.
+    fn has_unread(&self) -> bool {
+        !self.paused && (self.sockets.may_have_more() || self.polls.has_post())
+    }
+
     fn check_deadlines(&mut self, cx: &mut Context<'_>) {
         if self.dispatch.joined {
             self.timers.connect_by = None;
@@ -474,7 +479,8 @@ impl Connection {
         if self.paused {
             self.tell_paused();
         }
-        if self.sockets.more_of_a_message() | self.presence.entry.more_of_a_body() {
+        let receiving = self.sockets.more_of_a_message() | self.presence.entry.more_of_a_body();
+        if receiving || self.has_unread() {
             self.session.handle(Input::Receiving, self.now);
         }
         self.session.handle_timeout(self.now);

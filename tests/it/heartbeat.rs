@@ -454,3 +454,43 @@ fn a_server_whose_threads_were_blocked_keeps_its_clients() {
         runtime.shutdown_background();
     }
 }
+
+/// It is late, and has much to read before it comes to the pong.
+#[test]
+fn a_pong_behind_much_else_that_a_blocked_server_has_not_read_is_in_time() {
+    const EVENTS: usize = 5000;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (server, _io, mut reasons) = runtime
+        .block_on(runtime.spawn(start(|io| {
+            io.ping_interval(Duration::from_millis(300))
+                .ping_timeout(Duration::from_millis(250))
+        })))
+        .unwrap();
+    let client = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    client.block_on(async {
+        let mut ws = Ws::joined(server.addr).await;
+        assert_eq!(ws.text().await, "2");
+        // That extends the wait for the pong, once.
+        ws.alive().await;
+        let (begun, blocked) = std::sync::mpsc::channel();
+        runtime.spawn(async move {
+            begun.send(()).unwrap();
+            std::thread::sleep(Duration::from_millis(600));
+        });
+        blocked.recv().unwrap();
+        ws.send_all(&[r#"42["unheard"]"#; EVENTS]).await;
+        ws.send("3").await;
+        assert_eq!(ws.text().await, "2");
+        reasons.none();
+    });
+    drop(server);
+    runtime.shutdown_background();
+}
