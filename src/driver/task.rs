@@ -490,6 +490,10 @@ impl Connection {
             // Also for who is just being admitted.
             self.close(DisconnectReason::ForcedClose, cx);
         }
+        if self.timers.is_late(self.now) && self.timers.read_by.is_some() {
+            // The client may have read much meanwhile, so that there is room.
+            self.write(cx);
+        }
         if self.timers.read_by.is_some_and(|by| self.now >= by) {
             self.check_slowness();
         }

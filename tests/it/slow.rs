@@ -524,3 +524,51 @@ async fn a_sender_that_waits_for_room_makes_nobody_slow_whose_client_reads() {
     within("the sender", sending).await.unwrap();
     assert!(ended.try_recv().is_err());
 }
+
+/// What the client has read meanwhile is seen when the server can write again.
+#[test]
+fn a_client_is_not_slow_because_the_only_thread_of_the_server_was_blocked() {
+    let (told, tell) = std::sync::mpsc::channel();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let current_thread = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap()
+    };
+    let thread = std::thread::spawn(move || {
+        current_thread().block_on(async move {
+            let limits = |io: SocketIoBuilder| {
+                io.max_outbox_bytes(1_000_000)
+                    .slow_client_timeout(Duration::from_millis(300))
+            };
+            let (server, _io, opened, ended) = sockets(limits).await;
+            let runtime = tokio::runtime::Handle::current();
+            told.send((server.addr, opened, ended, runtime)).unwrap();
+            let _ = stopped.await;
+            drop(server);
+        });
+    });
+    let (addr, mut opened, mut ended, runtime) = tell.recv().unwrap();
+    current_thread().block_on(async {
+        let mut ws = Ws::joined(addr).await;
+        let socket = next(&mut opened).await;
+        let data = "x".repeat(50_000);
+        let mut emitted = 0;
+        while socket.emit("data", &data).ok() {
+            emitted += 1;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let (begun, blocked) = std::sync::mpsc::channel();
+        runtime.spawn(async move {
+            begun.send(()).unwrap();
+            std::thread::sleep(Duration::from_millis(600));
+        });
+        blocked.recv().unwrap();
+        for _ in 0..emitted {
+            assert!(ws.text().await.starts_with(r#"42["data","x"#));
+        }
+        assert!(ended.try_recv().is_err() && socket.connected());
+    });
+    drop(stop);
+    thread.join().unwrap();
+}
