@@ -384,9 +384,12 @@ impl Connection {
 
     /// A pong may be behind what has been left unread.
     fn tell_paused(&mut self) {
-        // A poll that is pending takes the ping in this round, however late that is.
         let input = if self.polls.is_pending() {
+            // It takes the ping in this round, however late that is.
             Input::Receiving
+        } else if self.owed == Some(Control::Pong) && self.sockets.main.is_none() {
+            // No poll has fetched the last answer to a ping that lies unread.
+            return;
         } else {
             Input::Paused
         };

@@ -247,6 +247,42 @@ async fn input_over_the_limit_is_logged_and_counted_for_them_too() {
 }
 
 #[tokio::test]
+async fn who_fetches_no_answer_while_the_server_does_not_read_is_given_up() {
+    let wait = || std::future::pending::<()>();
+    let namespace = Namespace::new().max_pending(1).on("wait", wait);
+    let io = SocketIo::builder()
+        .allow_eio3(true)
+        .max_queued_bytes(1)
+        .namespace("/", namespace)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let clock = Clock::stop();
+    let target = "/socket.io/?EIO=3&transport=polling";
+    let opened = Http::once(server.addr, "GET", target).await;
+    let sid = sid_in(opened.text().split_once(":0").unwrap().1);
+    let target = format!("{target}&sid={sid}");
+    let answer = Http::once(server.addr, "GET", &target).await;
+    assert_eq!(answer.brief(), (200, "2:40"));
+    let body = r#"11:420["wait"]11:421["wait"]1:2"#;
+    let length = body.len().to_string();
+    let before = server.begun();
+    let mut post = Http::open(server.addr).await;
+    let headers = [("Content-Length", length.as_str())];
+    post.begin("POST", &target, &headers, body.as_bytes()).await;
+    server.arrived(before).await;
+    for open in [1, 1, 0] {
+        // The connection's task sees what time it is.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(io.client_count(), open);
+        for _ in 0..45 {
+            clock.advance(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn polls_are_released_at_once_during_an_upgrade() {
     let (server, io) = legacy().await;
     let _clock = Clock::stop();
