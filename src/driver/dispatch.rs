@@ -23,8 +23,9 @@ use crate::panics::{guarded, let_go};
 use crate::protocol::engine_io::Message;
 use crate::protocol::socket_io::{Event, Kind};
 
-/// How many waiting requests start in a round of the loop. There may be thousands whose handlers return at once.
-const STARTS: usize = 128;
+/// How many waiting requests start in a round of the loop. There may be thousands whose handlers return at once, and these may
+/// compute: the loop looks at the clock after each round.
+const STARTS: usize = 16;
 
 /// The Socket.IO side of a connection: its namespaces, and the handlers that are under way.
 pub(super) struct Dispatch {
