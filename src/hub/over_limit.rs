@@ -64,6 +64,7 @@ impl OverLimit {
     pub(crate) fn of_packet(error: &DecodeError) -> Option<Self> {
         Some(match error {
             DecodeError::TooManyAttachments(limit) => Self::new("max_attachments", *limit),
+            DecodeError::AttachmentsTooLarge(limit) => Self::new("max_packet_bytes", *limit),
             DecodeError::NamespaceTooLong(limit) => Self::new("max_namespace_len", *limit),
             DecodeError::EventNameTooLong(limit) => Self::new("max_event_len", *limit),
             _ => return None,

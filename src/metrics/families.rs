@@ -111,7 +111,8 @@ families! {
     ];
     /// Input of clients that was refused since it is over a limit, by the option of the builder.
     InputRefused input_refused: Counter by limit [
-        "max_payload", "max_attachments", "max_namespaces", "max_namespace_len", "max_event_len", "max_auth_len",
+        "max_payload", "max_attachments", "max_packet_bytes", "max_namespaces", "max_namespace_len", "max_event_len",
+        "max_auth_len",
     ];
     /// Requests that were refused; the reasons are those of `on_connection_error`.
     RequestsRefused requests_refused: Counter by reason [

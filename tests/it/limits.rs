@@ -149,6 +149,14 @@ async fn packets_over_other_limits_are_logged_with_the_option_and_counted() {
         assert_eq!(io.metrics().input_refused[option], 1, "{option}");
     }
     let logs = Logs::collect("warn");
+    let (server, io, mut reasons) = start(|io| io.max_packet_bytes(10)).await;
+    let mut ws = Ws::joined(server.addr).await;
+    ws.send(r#"451-["x",{"_placeholder":true,"num":0}]"#).await;
+    ws.send_binary(&[0; 11]).await;
+    assert_eq!(reasons.next().await, "forced close");
+    assert_eq!(logs.with("max_packet_bytes").len(), 1);
+    assert_eq!(io.metrics().input_refused["max_packet_bytes"], 1);
+    let logs = Logs::collect("warn");
     let (server, io, _reasons) = start(|io| io.max_auth_len(10)).await;
     let mut ws = Ws::open(server.addr).await;
     ws.send(r#"40{"token":"xxxxxxxxxxxx"}"#).await;
