@@ -145,6 +145,10 @@ impl Sessions {
 
     /// A handshake begins, of a client at this address if that is known.
     pub(crate) fn begin(&self, sid: Sid, address: Option<IpAddr>) -> Result<Guard, TurnedAway> {
+        // A shutdown goes before a limit: a proxy tries another server after 503, and not after 429.
+        if !self.is_open() {
+            return Err(TurnedAway::ShuttingDown);
+        }
         self.0.quota.take(address)?;
         self.0.running.fetch_add(1, Ordering::AcqRel);
         let guard = Guard {

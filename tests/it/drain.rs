@@ -513,3 +513,22 @@ async fn a_post_under_way_ends_with_its_session() {
         tokio::time::resume();
     }
 }
+
+#[tokio::test]
+async fn a_server_that_is_full_refuses_with_503_while_it_shuts_down() {
+    let address = "192.0.2.1".parse().unwrap();
+    let mut held = held(|namespace, io| {
+        io.namespace("/", namespace)
+            .max_connections_per_address(1, move |_| Some(address))
+    })
+    .await;
+    let mut client = Ws::joined(held.server.addr).await;
+    client.send(r#"421["work",1]"#).await;
+    held.saw("work").await;
+    let refused = Http::once(held.server.addr, "GET", POLLING).await;
+    assert_eq!(refused.status, 429);
+    // Its client reconnects while the old connection drains: a proxy tries another server after 503, and not after 429.
+    held.close().await;
+    held.release(1);
+    assert_eq!(client.ended().await, ended(&["431[1]"]));
+}
