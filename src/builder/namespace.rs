@@ -14,7 +14,7 @@ use crate::handler::{
 };
 use crate::hub::{
     Failed, Handlers, NspOptions, Order, Outgoing, Rejected, ServerEvent, ServerHandler, Unhandled,
-    server_args,
+    may_log, server_args,
 };
 use crate::rooms::Recovery;
 
@@ -399,10 +399,12 @@ impl<S: Send + Sync + 'static> Namespace<S> {
 
 /// The answer of an `on_server` handler.
 fn log_unserializable(error: impl std::fmt::Display) {
-    tracing::warn!(
-        error = error.to_string(),
-        "cannot serialize the answer to another server"
-    );
+    if may_log() {
+        tracing::warn!(
+            error = error.to_string(),
+            "cannot serialize the answer to another server"
+        );
+    }
 }
 
 /// Node would call both.

@@ -59,6 +59,14 @@ impl Dispatch {
                 return Ok(());
             }
             Found::TooMany => {
+                if self.client.logs.allow() {
+                    let limit = self.server.settings.max_dynamic_namespaces;
+                    tracing::warn!(
+                        sid = %self.client.sid,
+                        limit,
+                        "a client is refused: too many namespaces of a pattern; see max_dynamic_namespaces"
+                    );
+                }
                 let refusal = Refusal::new("Too many namespaces");
                 self.refuse(nsp, &refusal, "too many namespaces");
                 return Ok(());

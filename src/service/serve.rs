@@ -162,6 +162,13 @@ pub(super) fn refuse(refusal: Refusal, server: &Server, request: Option<&Parts>)
             "a client is refused: too many connections; see max_connections"
         );
     }
+    if refusal == Refusal::TooManyOfAddress && server.logs.allow() {
+        let limit = server.settings.max_connections_per_address;
+        tracing::warn!(
+            limit,
+            "a client is refused: too many connections of its address; see max_connections_per_address"
+        );
+    }
     if refusal == Refusal::BadRequest("NO_UPGRADE") && server.logs.allow() {
         tracing::warn!("this server, or a layer outside, does not let connections be upgraded");
     }

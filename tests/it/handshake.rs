@@ -11,7 +11,7 @@ use axum::{Extension, Json, Router};
 use axum_socketio::{Namespace, SocketIo, SocketIoBuilder, Transport};
 use serde_json::json;
 
-use crate::support::{Answer, Http, Polling, Server, Ws, handshake, serve};
+use crate::support::{Answer, Http, Logs, Polling, Server, Ws, handshake, serve};
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
@@ -383,6 +383,7 @@ async fn connections_are_limited_by_address() {
         let address = request.headers.get("x-real-ip")?;
         address.to_str().ok()?.parse().ok()
     });
+    let logs = Logs::collect("warn");
     let (server, _io) = start(builder).await;
     let ann = [("x-real-ip", "203.0.113.5")];
     let (answer, http) = handshake(server.addr, WEBSOCKET, &ann).await;
@@ -390,6 +391,7 @@ async fn connections_are_limited_by_address() {
     let refused = get(&server, POLLING, &ann).await;
     let refusal = r#"{"code":4,"message":"Too many connections"}"#;
     assert_eq!(refused.brief(), (429, refusal));
+    assert_eq!(logs.with("see max_connections_per_address").len(), 1);
     for headers in [&[("x-real-ip", "203.0.113.6")][..], &[], &[]] {
         assert_eq!(
             get(&server, POLLING, headers).await.status,

@@ -644,6 +644,57 @@ async fn handlers_that_outlive_their_connections_are_limited() {
 }
 
 #[tokio::test]
+async fn clients_cannot_log_without_end_by_handlers_that_are_cancelled_or_by_pauses() {
+    let logs = Logs::collect("warn");
+    let (namespace, _go, running) = waiting();
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace)
+            .max_detached_handlers(0)
+            .max_log_records(2)
+    })
+    .await;
+    for n in 1..=5 {
+        let mut ws = Ws::joined(server.addr).await;
+        ws.send(r#"42["wait",1]"#).await;
+        until("it runs", || io.metrics().events_received == n).await;
+        drop(ws);
+        until("it is cancelled", || {
+            io.metrics().detached_handlers_cancelled == n
+        })
+        .await;
+    }
+    assert_eq!(running.load(Ordering::SeqCst), 0);
+    let warnings = logs.with("too many handlers go on");
+    assert_eq!(warnings.len(), 2, "{:?}", logs.records());
+    assert_eq!(io.metrics().logs_left_out, 3);
+    drop(server);
+
+    let logs = Logs::collect("warn");
+    let (namespace, _go, _running) = waiting();
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace.max_pending(1))
+            .max_queued_bytes(2000)
+            .ping_interval(7200 * SECOND)
+            .max_log_records(2)
+    })
+    .await;
+    let clock = Clock::stop();
+    let event = format!(r#"42["wait","{}"]"#, "x".repeat(500));
+    let mut flooding = Vec::new();
+    for n in 1..=5 {
+        let ws = Ws::joined(server.addr).await;
+        flooding.push(flood(ws, event.clone(), 20));
+        until("it is paused", || pauses(&io).values().sum::<u64>() == n).await;
+    }
+    clock.advance(2 * SECOND).await;
+    until("all are logged or left out", || {
+        logs.with("reading is paused").len() as u64 + io.metrics().logs_left_out == 5
+    })
+    .await;
+    assert_eq!(logs.with("reading is paused").len(), 2);
+}
+
+#[tokio::test]
 async fn a_connection_that_is_open_goes_before_handlers_that_outlived_theirs() {
     let (namespace, _go, running) = waiting();
     let (server, io) = with(|io| {

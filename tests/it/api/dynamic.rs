@@ -6,7 +6,7 @@ use axum_socketio::{Auth, Data, Namespace, Refused, Socket, SocketIo, SocketIoBu
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::support::{Server, Ws, serve, within};
+use crate::support::{Logs, Server, Ws, serve, within};
 
 async fn of(builder: SocketIoBuilder) -> (Server, SocketIo) {
     let io = builder.build();
@@ -220,6 +220,7 @@ async fn namespaces_are_gone_with_their_last_sockets_and_no_more_than_some_are_t
     let builder = SocketIo::builder()
         .namespace("/room-{id}", rooms)
         .max_dynamic_namespaces(2);
+    let logs = Logs::collect("warn");
     let (server, io) = of(builder).await;
     let mut client = Ws::open(server.addr).await;
     // Refused, they leave nothing behind.
@@ -231,6 +232,7 @@ async fn namespaces_are_gone_with_their_last_sockets_and_no_more_than_some_are_t
     client.join("/room-2").await;
     let refused = connect(&mut client, "/room-3", "").await;
     assert_eq!(refused, r#"44{"message":"Too many namespaces"}"#);
+    assert_eq!(logs.with("see max_dynamic_namespaces").len(), 1);
     let mut other = Ws::open(server.addr).await;
     other.join("/room-2").await;
     client.send("41/room-1,").await;
