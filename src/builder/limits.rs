@@ -182,7 +182,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     }
 
     /// How many warnings and errors that one client causes are logged in a minute, for each connection. Default: 10. They count
-    /// in [`max_log_records`](Self::max_log_records) too. Node has no limit.
+    /// in [`max_log_records`](Self::max_log_records) too. Requests that are refused before a connection opens share one such
+    /// limit. Node has no limit.
     pub fn max_log_records_per_connection(mut self, records: u32) -> Self {
         self.settings.max_log_records_per_connection = records;
         self

@@ -96,7 +96,7 @@ pub(crate) fn report_not_allowed(
     server
         .counters
         .add_for(Counted::ServerErrors, cause.as_str(), 1);
-    if server.logs.allow() {
+    if server.logs.allow_refusal() {
         let (handler, status) = (handler(), status.as_u16());
         tracing::warn!(handler, status, error, "{}", cause.words());
     }

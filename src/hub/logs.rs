@@ -22,6 +22,8 @@ use crate::panics::Panicked;
 pub(crate) struct ServerLogs {
     counters: Arc<Counters>,
     limit: LogLimit,
+    /// The limit of refused requests, within that of the server.
+    refusals: LogLimit,
     per_connection: u32,
 }
 
@@ -38,6 +40,7 @@ impl ServerLogs {
         Self {
             counters,
             limit: LogLimit::new(in_all),
+            refusals: LogLimit::new(per_connection),
             per_connection,
         }
     }
@@ -59,6 +62,20 @@ impl ServerLogs {
                         "further records of this server are left out for a minute; see max_log_records"
                     );
                 }
+                false
+            }
+        }
+    }
+}
+
+impl ServerLogs {
+    /// Whether one more record may be written of a request that is refused. All of them together may write as many as one
+    /// connection: they cost a client nothing, and would leave no room for other records.
+    pub(crate) fn allow_refusal(&self) -> bool {
+        match self.refusals.next(now()) {
+            Verdict::Write | Verdict::WriteAfter(_) => self.allow(),
+            Verdict::LeaveOutFirst | Verdict::LeaveOut => {
+                self.counters.add(Counted::LogsLeftOut, 1);
                 false
             }
         }

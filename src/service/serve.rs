@@ -155,21 +155,21 @@ pub(super) fn refuse(refusal: Refusal, server: &Server, request: Option<&Parts>)
     } = server;
     counters.add_for(Counted::RequestsRefused, refusal.context(), 1);
     tracing::debug!(%refusal, context = refusal.context(), "request refused");
-    if refusal == Refusal::TooMany && server.logs.allow() {
+    if refusal == Refusal::TooMany && server.logs.allow_refusal() {
         let limit = server.settings.max_connections;
         tracing::warn!(
             limit,
             "a client is refused: too many connections; see max_connections"
         );
     }
-    if refusal == Refusal::TooManyOfAddress && server.logs.allow() {
+    if refusal == Refusal::TooManyOfAddress && server.logs.allow_refusal() {
         let limit = server.settings.max_connections_per_address;
         tracing::warn!(
             limit,
             "a client is refused: too many connections of its address; see max_connections_per_address"
         );
     }
-    if refusal == Refusal::BadRequest("NO_UPGRADE") && server.logs.allow() {
+    if refusal == Refusal::BadRequest("NO_UPGRADE") && server.logs.allow_refusal() {
         tracing::warn!("this server, or a layer outside, does not let connections be upgraded");
     }
     let Some(request) = request.filter(|_| hooks.refused.is_some()) else {

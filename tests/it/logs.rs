@@ -45,6 +45,30 @@ async fn refused_joins_are_logged_up_to_a_limit() {
 }
 
 #[tokio::test]
+async fn refused_requests_leave_room_for_other_records() {
+    let logs = Logs::collect("warn");
+    let io = SocketIo::builder()
+        .namespace("/", rooms())
+        .max_rooms(1)
+        .max_log_records(20)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    // HTTP/1.0 has no upgrade.
+    let request = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.0\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+                   Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    for _ in 0..30 {
+        let mut http = Http::open(server.addr).await;
+        http.send(request.as_bytes()).await;
+        assert_eq!(http.answer(false).await.status, 400);
+    }
+    assert_eq!(logs.with("does not let connections be upgraded").len(), 10);
+    assert_eq!(io.metrics().logs_left_out, 20);
+    let mut ws = Ws::joined(server.addr).await;
+    ws.ask(r#"["join",["a","b"]]"#).await;
+    assert_eq!(logs.with("room not joined").len(), 1);
+}
+
+#[tokio::test]
 async fn all_connections_together_log_up_to_a_limit() {
     let logs = Logs::collect("warn");
     let io = SocketIo::builder()
