@@ -34,6 +34,11 @@ impl Kept {
         self.any().type_id() == other.any().type_id()
     }
 
+    /// Whether both are the same value, not only an equal one.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(super) fn is<T: 'static>(&self) -> bool {
         self.any().is::<T>()
     }

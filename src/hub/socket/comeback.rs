@@ -1,5 +1,6 @@
 //! A socket whose client may lose its connection and come back.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
@@ -15,7 +16,7 @@ use super::Socket;
 use super::life::{Connected, Ended};
 use crate::engine::{EmitError, Frame, Outbox, Pushed, Sending};
 use crate::hub::emit::{How, frame_at};
-use crate::hub::{Grant, Nsp, new_sid};
+use crate::hub::{Grant, Kept as Value, Nsp, new_sid};
 use crate::metrics::Counted;
 use crate::panics::let_go;
 use crate::protocol::{EncodedArgs, Sid};
@@ -55,6 +56,8 @@ struct Wish {
 struct Undone {
     forgotten: Forgotten,
     held: Option<Arc<dyn Link>>,
+    /// What users keep with the socket that was claimed.
+    data: Option<Arc<dyn Any + Send + Sync>>,
     /// Earlier attempts to resume the same socket, which are taken for lost.
     others: Vec<Arc<dyn Link>>,
 }
@@ -278,8 +281,29 @@ impl Socket {
             Some(_) => undone.others = kept.sessions.seekers(pid),
             None => kept.sessions.end(pid),
         }
+        undone.data = Some(Arc::clone(&away.data));
         undone.forgotten.keep(away);
         missed
+    }
+
+    /// Takes over what users have kept with the socket that it resumes since it has asked for it, unless middleware have
+    /// kept another value of that type with this one.
+    fn take_newer(&self, before: &Arc<dyn Any + Send + Sync>, now: &Arc<dyn Any + Send + Sync>) {
+        let (Some(before), Some(now)) = (before.downcast_ref(), now.downcast_ref()) else {
+            return;
+        };
+        let (Data { grant: before, .. }, Data { grant: now, .. }) = (before, now);
+        let was_kept = |kept: &Value| before.iter().any(|other| other.is_same(kept));
+        let own = self.0.request.added();
+        let is_unchanged = |kept: &Value| {
+            let own = own.iter().find(|other| other.is_like(kept));
+            own.is_none_or(was_kept)
+        };
+        let newer = now.iter().filter(|kept| !was_kept(kept));
+        let newer: Grant = newer.filter(|kept| is_unchanged(kept)).cloned().collect();
+        if !newer.is_empty() {
+            self.grant(newer);
+        }
     }
 
     /// Joins the namespace, as the socket that it was if it comes back.
@@ -332,6 +356,9 @@ impl Socket {
         };
         // What users keep with it is dropped, and what they listen to is told, with no lock held.
         drop(kept);
+        if let (Some(wish), Some(data)) = (&wish, &undone.data) {
+            self.take_newer(&wish.away.data, data);
+        }
         undone.others.iter().for_each(|other| other.supersede());
         if wish.is_some() {
             tracing::debug!(socket = %self.id(), ?connected, "came back");

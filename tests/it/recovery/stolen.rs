@@ -107,6 +107,7 @@ fn slow() -> (TestApp, SocketIo, Arc<Notify>, Arc<Notify>) {
                 goes_on.notified().await;
                 socket.leave("left by the middleware");
                 socket.join("joined by the middleware");
+                socket.insert("by the middleware");
             }
         },
     );
@@ -122,6 +123,8 @@ async fn what_happens_to_the_owner_while_middleware_decide_is_not_lost() {
     let owner = app.connect("/").auth(token("quick")).await.unwrap();
     let socket = io.socket(owner.id()).unwrap();
     socket.join(["left by the owner", "left by the middleware", "stays"]);
+    socket.insert(1_u16);
+    socket.insert(1_u32);
     let coming = app.connect("/").coming_back_as(&owner).auth(token("slow"));
     let coming = tokio::spawn(coming.into_future());
     begun.notified().await;
@@ -132,6 +135,8 @@ async fn what_happens_to_the_owner_while_middleware_decide_is_not_lost() {
     io.to("left by the owner").emit("n", 0);
     io.to("joined by the owner").emit("n", 2);
     socket.insert(7_u8);
+    socket.insert(7_u16);
+    socket.insert("by the owner");
     assert_eq!(numbers(&owner, &io).await, [1, 2]);
     io.emit("n", 3);
     go_on.notify_one();
@@ -148,6 +153,15 @@ async fn what_happens_to_the_owner_while_middleware_decide_is_not_lost() {
     assert_eq!(
         rooms,
         ["joined by the middleware", "joined by the owner", "stays"]
+    );
+    assert_eq!(
+        (socket.get(), socket.get(), socket.get(), socket.get()),
+        (
+            Some(7_u8),
+            Some(7_u16),
+            Some(1_u32),
+            Some("by the middleware")
+        )
     );
     io.to("joined by the owner").emit("n", 4);
     io.to("left by the middleware").emit("n", 0);
