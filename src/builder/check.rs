@@ -31,6 +31,21 @@ pub(super) fn check(settings: &Settings, hooks: &Hooks) {
             engine.upgrade_timeout,
             "no upgrade to WebSocket can succeed",
         ),
+        (
+            "body_timeout",
+            engine.body_timeout,
+            "a POST whose body does not arrive at once is refused",
+        ),
+        (
+            "message_timeout",
+            engine.message_timeout.unwrap_or(Duration::MAX),
+            "a message that does not arrive at once closes its connection",
+        ),
+        (
+            "stall_timeout",
+            engine.stall_timeout.unwrap_or(Duration::MAX),
+            "a client that is not read from at once is disconnected",
+        ),
     ] {
         if value == Duration::ZERO {
             tracing::warn!("{option} is zero: {effect}");

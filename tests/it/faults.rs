@@ -347,9 +347,19 @@ async fn options_that_cannot_work_are_reported_when_the_server_is_built() {
     let _io = SocketIo::builder::<()>()
         .ping_interval(Duration::ZERO)
         .ping_timeout(Duration::ZERO)
+        .body_timeout(Duration::ZERO)
+        .message_timeout(Duration::ZERO)
+        .stall_timeout(Duration::ZERO)
         .transports([])
         .build();
-    for option in ["ping_interval", "ping_timeout", "transports"] {
+    for option in [
+        "ping_interval",
+        "ping_timeout",
+        "body_timeout",
+        "message_timeout",
+        "stall_timeout",
+        "transports",
+    ] {
         assert_eq!(logs.with(option).len(), 1, "{option}: {:?}", logs.records());
     }
     let logs = Logs::collect("warn");
