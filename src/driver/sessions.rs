@@ -228,6 +228,12 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        // Its task was dropped with the runtime, or has panicked.
+        let open = !self.left.load(Ordering::Acquire)
+            && self.shared.entries.lock().contains_key(&self.sid);
+        if open && self.shared.shut.get().is_some() {
+            self.cut_off();
+        }
         self.leave();
         if self.shared.running.fetch_sub(1, Ordering::AcqRel) == 1 {
             agree();

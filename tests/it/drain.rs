@@ -9,7 +9,7 @@ use axum_socketio::{
 };
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::support::{Answer, Clock, Ended, Http, Polling, Server, Ws, serve, start, within};
+use crate::support::{Answer, Clock, Ended, Http, Logs, Polling, Server, Ws, serve, start, within};
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 const UNKNOWN: (u16, &str) = (400, r#"{"code":1,"message":"Session ID unknown"}"#);
@@ -531,4 +531,30 @@ async fn a_server_that_is_full_refuses_with_503_while_it_shuts_down() {
     held.close().await;
     held.release(1);
     assert_eq!(client.ended().await, ended(&["431[1]"]));
+}
+
+#[test]
+fn connections_that_are_dropped_with_the_runtime_are_logged_as_cut_off() {
+    let logs = Logs::collect("info");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (mut held, clients) = runtime.block_on(async {
+        let held = plain().await;
+        let mut busy = Ws::joined(held.server.addr).await;
+        busy.send(r#"421["hang"]"#).await;
+        let idle = Ws::joined(held.server.addr).await;
+        (held, [busy, idle])
+    });
+    runtime.block_on(held.saw("hang"));
+    // There is no runtime here.
+    held.io.close();
+    held.io.close();
+    runtime.block_on(held.saw("server shutting down"));
+    drop(clients);
+    drop(runtime);
+    let end = logs.with("shut down: ");
+    assert_eq!(end.len(), 1, "{:?}", logs.records());
+    assert!(end[0].contains("closed=1 cut_off=1"), "{end:?}");
 }
