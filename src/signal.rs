@@ -13,6 +13,10 @@ use std::task::{Context, Poll};
 ///
 /// Node has no such function; its programs write `process.on("SIGTERM", …)`.
 ///
+/// # Panics
+///
+/// When it is polled outside of a Tokio runtime, or in one whose I/O driver is not enabled.
+///
 /// ```no_run
 /// # use axum::Router;
 /// # use axum_socketio::{Namespace, SocketIo};

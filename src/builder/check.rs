@@ -58,16 +58,6 @@ pub(super) fn check(settings: &Settings, hooks: &Hooks) {
             "no client can send anything",
         ),
         (
-            "max_outbox_packets",
-            engine.max_outbox_packets,
-            "no event can be queued for a client",
-        ),
-        (
-            "max_namespaces",
-            settings.max_namespaces,
-            "no client can join a namespace",
-        ),
-        (
             "max_namespace_len",
             settings.limits.max_nsp_len,
             "no client can join a namespace other than /",

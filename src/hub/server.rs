@@ -316,6 +316,10 @@ impl SocketIo {
     /// It resolves when all connections and handlers have ended, one second after `drain_limit` at the latest. See
     /// [Operations](crate::guide::operations) for deploys. Usually `signal` is
     /// [`shutdown_signal()`](crate::shutdown_signal).
+    ///
+    /// # Panics
+    ///
+    /// When it is polled outside of a Tokio runtime, as [`closed`](Self::closed).
     #[must_use = "give it to the server that listens"]
     pub fn graceful<F>(&self, signal: F) -> impl Future<Output = ()> + Send + use<F>
     where
