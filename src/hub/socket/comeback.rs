@@ -1,28 +1,22 @@
 //! A socket whose client may lose its connection and come back.
 
 use std::any::Any;
-use std::borrow::Cow;
 use std::fmt;
-use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use futures_util::future::{Either, select};
-use serde::Deserialize;
+use futures_util::future::select;
 use tokio::time::Instant;
 
 use super::Socket;
 use super::life::{Connected, Ended};
-use crate::engine::{EmitError, Frame, Outbox, Pushed, Sending};
-use crate::hub::emit::{How, frame_at};
+use super::wish::{Wanted, Wish};
+use crate::engine::{Frame, Outbox};
 use crate::hub::{Grant, Kept as Value, Nsp, new_sid};
 use crate::metrics::Counted;
 use crate::panics::let_go;
-use crate::protocol::{EncodedArgs, Sid};
-use crate::rooms::{
-    Asker, Audience, Away, Claim, Forgotten, History, Kept, Link, Offset, Scope, Stay,
-};
+use crate::protocol::Sid;
+use crate::rooms::{Asker, Away, Claim, Forgotten, History, Kept, Link, Scope, Stay};
 
 /// The private side of a socket.
 #[derive(Debug)]
@@ -43,14 +37,6 @@ pub(crate) struct Comeback {
     recovered: bool,
 }
 
-#[derive(Debug)]
-struct Wish {
-    /// As it was when the client asked.
-    away: Away,
-    /// The last event that its client has seen, in its own words.
-    offset: Option<Box<str>>,
-}
-
 /// What is dropped once the history is no longer locked.
 #[derive(Default)]
 struct Undone {
@@ -60,16 +46,6 @@ struct Undone {
     data: Option<Arc<dyn Any + Send + Sync>>,
     /// Earlier attempts to resume the same socket, which are taken for lost.
     others: Vec<Arc<dyn Link>>,
-}
-
-/// What the client says in its CONNECT, among what else there is.
-#[derive(Deserialize)]
-struct Wanted<'a> {
-    #[serde(borrow)]
-    pid: Cow<'a, str>,
-    /// Not there if it has seen no event.
-    #[serde(borrow, default)]
-    offset: Option<Cow<'a, str>>,
 }
 
 /// What users keep with a socket that is away.
@@ -136,44 +112,6 @@ impl Comeback {
     }
 }
 
-impl Wanted<'_> {
-    /// Looks at what it names, and leaves it as it is.
-    fn find(&self, history: &History) -> Option<(Sid, Wish)> {
-        let pid = self.pid.parse().ok()?;
-        let kept = history.lock();
-        let claim = kept.sessions.look(pid, now());
-        let away = match &claim {
-            Claim::Nothing => None,
-            Claim::Away(away) => Some(away.clone()),
-            Claim::Held(link) => {
-                let holder = Socket::from_link(Arc::clone(link));
-                holder.and_then(|holder| holder.as_if_away(&kept))
-            }
-        };
-        let offset = self.offset.as_deref().map(Box::from);
-        let wish = away.map(|away| Wish { away, offset });
-        let may = wish.as_ref().and_then(|wish| wish.after(&kept, &wish.away));
-        // What users keep with it is dropped with no lock held.
-        drop(kept);
-        drop(claim);
-        may.and(wish).map(|wish| (pid, wish))
-    }
-}
-
-impl Wish {
-    /// The last event that the client has seen, if what came later is still there.
-    fn after(&self, kept: &Kept, away: &Away) -> Option<u64> {
-        let began = away.began;
-        let after = match self.offset.as_deref().map(|offset| kept.log.parse(offset)) {
-            None | Some(Some(Offset::Elsewhere)) => began,
-            // Clients keep the offset of a socket that they had before.
-            Some(Some(Offset::At(number))) => number.max(began),
-            Some(None) => return None,
-        };
-        (kept.log.reaches(after) && after >= away.known_after).then_some(after)
-    }
-}
-
 impl Socket {
     /// Takes over what is kept of the socket that it wants to resume: middleware look at it.
     pub(super) fn take_back(&self) {
@@ -220,7 +158,7 @@ impl Socket {
     }
 
     /// What would be kept of it if its connection were lost now.
-    fn as_if_away(&self, kept: &Kept) -> Option<Away> {
+    pub(super) fn as_if_away(&self, kept: &Kept) -> Option<Away> {
         let began = self.0.comeback.as_ref()?.lock().began;
         let (stays, known_after) = self.0.member.stays();
         let data = Data {
@@ -423,102 +361,8 @@ impl Socket {
         }
     }
 
-    /// Queues an event, or keeps it for when the client comes back.
-    pub(super) fn send_and_keep(
-        &self,
-        history: &History,
-        args: &EncodedArgs,
-        how: How,
-    ) -> Result<bool, EmitError> {
-        let connected = self.connected();
-        if self.0.nsp.members.observed && connected {
-            self.0
-                .member
-                .observe(&frame_at(args, self.namespace(), None));
-        }
-        let mut forgotten = Forgotten::default();
-        let mut kept = history.lock();
-        let volatile = how.volatile;
-        let number = kept.log.last() + u64::from(!volatile);
-        let frame = frame_at(args, self.namespace(), Some(&kept.log.offset(number)));
-        let frame = how.apply(frame);
-        let mut pushed = match self.holder() {
-            Some(outbox) => outbox.push(frame.clone(), volatile),
-            None => Pushed::Closed,
-        };
-        if pushed == Pushed::Closed && !volatile && self.is_known(&kept) {
-            pushed = Pushed::Queued;
-        }
-        if pushed == Pushed::Queued && !volatile {
-            let audience = Audience::Socket(self.id());
-            kept.append(now(), audience, frame.clone(), &mut forgotten);
-        }
-        // Frames hold bytes of users, which are dropped with no lock held.
-        drop(kept);
-        drop(forgotten);
-        self.0.nsp.sweep();
-        self.0.nsp.sent(pushed)
-    }
-
-    /// The same, as soon as there is room.
-    pub(super) async fn send_and_keep_when_writable(
-        &self,
-        history: &History,
-        args: EncodedArgs,
-        how: How,
-    ) -> Result<(), EmitError> {
-        if self.0.nsp.members.observed && self.connected() {
-            self.0
-                .member
-                .observe(&frame_at(&args, self.namespace(), None));
-        }
-        let mut unsent = Unsent {
-            history,
-            number: None,
-        };
-        let mut sending: Option<Sending<'_>> = None;
-        let sent = std::future::poll_fn(|cx: &mut Context<'_>| {
-            if let Some(sending) = &mut sending {
-                return Pin::new(sending).poll(cx);
-            }
-            let mut forgotten = Forgotten::default();
-            let mut kept = history.lock();
-            if !self.connected() {
-                // Its client may have come back to another socket.
-                drop(kept);
-                return Poll::Ready(self.send_and_keep(history, &args, how).map(drop));
-            }
-            let number = kept.log.last() + 1;
-            let frame = frame_at(&args, self.namespace(), Some(&kept.log.offset(number)));
-            let frame = how.apply(frame);
-            let audience = Audience::Socket(self.id());
-            kept.append(now(), audience, frame.clone(), &mut forgotten);
-            unsent.number = Some(number);
-            // It has its place in the queue, or in the line for it, before another event has the next number.
-            let sent = Pin::new(sending.insert(self.0.member.outbox.send(frame))).poll(cx);
-            drop(kept);
-            drop(forgotten);
-            sent
-        });
-        let sent = match select(pin!(sent), pin!(self.closed())).await {
-            Either::Left((sent, _)) => sent,
-            Either::Right(_) => Err(EmitError::Closed),
-        };
-        let known = unsent.number.is_some() && self.is_known(&history.lock());
-        if sent.is_ok() || known {
-            let counted = unsent.number.take().is_none();
-            self.0.nsp.sweep();
-            return if counted {
-                sent
-            } else {
-                self.0.nsp.sent(Pushed::Queued).map(drop)
-            };
-        }
-        sent
-    }
-
     /// Where its client is now: with this socket, or with the one that it has come back to.
-    fn holder(&self) -> Option<Arc<Outbox>> {
+    pub(super) fn holder(&self) -> Option<Arc<Outbox>> {
         if self.connected() {
             return Some(Arc::clone(&self.0.member.outbox));
         }
@@ -528,33 +372,18 @@ impl Socket {
         Some(Arc::clone(&holder.outbox))
     }
 
-    fn is_behind(&self, link: &Arc<dyn Link>) -> bool {
-        Self::from_link(Arc::clone(link)).is_some_and(|socket| socket == *self)
-    }
-
     /// Whether its client is here or may come back.
-    fn is_known(&self, kept: &Kept) -> bool {
+    pub(super) fn is_known(&self, kept: &Kept) -> bool {
         let comeback = self.0.comeback.as_ref();
         comeback.is_some_and(|comeback| kept.sessions.knows(comeback.lock().pid))
     }
-}
 
-/// An event that is kept, but whose sender may still change its mind.
-struct Unsent<'a> {
-    history: &'a History,
-    number: Option<u64>,
-}
-
-impl Drop for Unsent<'_> {
-    fn drop(&mut self) {
-        if let Some(number) = self.number {
-            let withdrawn = self.history.lock().log.withdraw(number);
-            drop(withdrawn);
-        }
+    fn is_behind(&self, link: &Arc<dyn Link>) -> bool {
+        Self::from_link(Arc::clone(link)).is_some_and(|socket| socket == *self)
     }
 }
 
-fn now() -> std::time::Instant {
+pub(super) fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 

@@ -1,8 +1,10 @@
 //! One client in one namespace.
 
 mod comeback;
+mod kept_events;
 mod life;
 mod sending;
+mod wish;
 
 use std::any::Any;
 use std::fmt;

@@ -1,0 +1,125 @@
+//! Events of a socket that its client receives also if it is away, once it has come back.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use futures_util::future::{Either, select};
+
+use super::Socket;
+use super::comeback::now;
+use crate::engine::{EmitError, Pushed, Sending};
+use crate::hub::emit::{How, frame_at};
+use crate::protocol::EncodedArgs;
+use crate::rooms::{Audience, Forgotten, History};
+
+impl Socket {
+    /// Queues an event, or keeps it for when the client comes back.
+    pub(super) fn send_and_keep(
+        &self,
+        history: &History,
+        args: &EncodedArgs,
+        how: How,
+    ) -> Result<bool, EmitError> {
+        let connected = self.connected();
+        if self.0.nsp.members.observed && connected {
+            self.0
+                .member
+                .observe(&frame_at(args, self.namespace(), None));
+        }
+        let mut forgotten = Forgotten::default();
+        let mut kept = history.lock();
+        let volatile = how.volatile;
+        let number = kept.log.last() + u64::from(!volatile);
+        let frame = frame_at(args, self.namespace(), Some(&kept.log.offset(number)));
+        let frame = how.apply(frame);
+        let mut pushed = match self.holder() {
+            Some(outbox) => outbox.push(frame.clone(), volatile),
+            None => Pushed::Closed,
+        };
+        if pushed == Pushed::Closed && !volatile && self.is_known(&kept) {
+            pushed = Pushed::Queued;
+        }
+        if pushed == Pushed::Queued && !volatile {
+            let audience = Audience::Socket(self.id());
+            kept.append(now(), audience, frame.clone(), &mut forgotten);
+        }
+        // Frames hold bytes of users, which are dropped with no lock held.
+        drop(kept);
+        drop(forgotten);
+        self.0.nsp.sweep();
+        self.0.nsp.sent(pushed)
+    }
+
+    /// The same, as soon as there is room.
+    pub(super) async fn send_and_keep_when_writable(
+        &self,
+        history: &History,
+        args: EncodedArgs,
+        how: How,
+    ) -> Result<(), EmitError> {
+        if self.0.nsp.members.observed && self.connected() {
+            self.0
+                .member
+                .observe(&frame_at(&args, self.namespace(), None));
+        }
+        let mut unsent = Unsent {
+            history,
+            number: None,
+        };
+        let mut sending: Option<Sending<'_>> = None;
+        let sent = std::future::poll_fn(|cx: &mut Context<'_>| {
+            if let Some(sending) = &mut sending {
+                return Pin::new(sending).poll(cx);
+            }
+            let mut forgotten = Forgotten::default();
+            let mut kept = history.lock();
+            if !self.connected() {
+                // Its client may have come back to another socket.
+                drop(kept);
+                return Poll::Ready(self.send_and_keep(history, &args, how).map(drop));
+            }
+            let number = kept.log.last() + 1;
+            let frame = frame_at(&args, self.namespace(), Some(&kept.log.offset(number)));
+            let frame = how.apply(frame);
+            let audience = Audience::Socket(self.id());
+            kept.append(now(), audience, frame.clone(), &mut forgotten);
+            unsent.number = Some(number);
+            // It has its place in the queue, or in the line for it, before another event has the next number.
+            let sent = Pin::new(sending.insert(self.0.member.outbox.send(frame))).poll(cx);
+            drop(kept);
+            drop(forgotten);
+            sent
+        });
+        let sent = match select(pin!(sent), pin!(self.closed())).await {
+            Either::Left((sent, _)) => sent,
+            Either::Right(_) => Err(EmitError::Closed),
+        };
+        let known = unsent.number.is_some() && self.is_known(&history.lock());
+        if sent.is_ok() || known {
+            let counted = unsent.number.take().is_none();
+            self.0.nsp.sweep();
+            return if counted {
+                sent
+            } else {
+                self.0.nsp.sent(Pushed::Queued).map(drop)
+            };
+        }
+        sent
+    }
+}
+
+/// An event that is kept, but whose sender may still change its mind.
+struct Unsent<'a> {
+    history: &'a History,
+    number: Option<u64>,
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let withdrawn = self.history.lock().log.withdraw(number);
+            drop(withdrawn);
+        }
+    }
+}
