@@ -4,11 +4,13 @@ use std::sync::atomic::Ordering;
 
 use super::Socket;
 use crate::engine::{DisconnectReason, Frame};
+use crate::hub::Command;
 use crate::metrics::Counted;
 use crate::panics::guarded;
 use crate::protocol::Sid;
 use crate::protocol::socket_io::Kind;
-use crate::rooms::{Forgotten, History};
+use crate::protocol::websocket::{CloseCode, CloseFrame};
+use crate::rooms::{Forgotten, History, Scope};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -134,6 +136,81 @@ impl Socket {
         match state {
             State::Closed(ended) => Some(ended),
             State::Connecting | State::Connected => None,
+        }
+    }
+
+    /// Disconnects it from its namespace; the client stays connected to others. Its client does not reconnect by
+    /// itself. Node's `socket.disconnect()`.
+    pub fn disconnect(&self) {
+        self.disconnect_from(Scope::Namespace);
+    }
+
+    pub(super) fn disconnect_from(&self, scope: Scope) {
+        // What middleware are still deciding about is ended by the connection alone.
+        if self.connected() && self.end(DisconnectReason::ServerNamespaceDisconnect) {
+            self.0.client.command(Command::Left(self.clone()));
+        } else {
+            self.revoke(scope);
+        }
+    }
+
+    /// Disconnects the client from all its namespaces, and then closes the connection. Its client does not reconnect by
+    /// itself. Node's `socket.disconnect(true)`.
+    pub fn disconnect_all(&self) {
+        self.disconnect_from(Scope::Connection);
+        let reason = DisconnectReason::ServerNamespaceDisconnect;
+        self.0.client.close(reason);
+    }
+
+    /// Closes the connection beneath, once all that is queued has been written: over WebSocket with this status code and this
+    /// reason, of which 123 bytes are sent; over polling plainly. Its sockets leave with the reason `forced close`.
+    ///
+    /// No namespace is told. So the client takes the connection for lost, and reconnects by itself, unless its application
+    /// finds in the code that it should not: official clients have it in the `details.context` of their `disconnect` event.
+    /// [`disconnect_all`](Self::disconnect_all) is for good. Node's `socket.conn.close()`, which has no code.
+    ///
+    /// Codes from 4000 to 4999 are the application's own. One that must not be sent, such as 1006, is left out together with
+    /// the reason, and the server's log says so.
+    ///
+    /// ```
+    /// # use axum_socketio::Socket;
+    /// # fn f(socket: Socket) {
+    /// socket.close(4003, "another device has signed in");
+    /// # }
+    /// ```
+    pub fn close(&self, code: u16, reason: &str) {
+        let farewell = CloseCode::on_wire(code).map(|code| CloseFrame {
+            code,
+            reason: reason.into(),
+        });
+        if farewell.is_none() && self.0.client.logs.allow() {
+            tracing::error!(code, "not a status code that may be sent");
+        }
+        let reason = DisconnectReason::ForcedClose;
+        self.0.client.command(Command::Close { reason, farewell });
+    }
+
+    /// Resolves when it has disconnected, with the reason; at once if it has already.
+    ///
+    /// ```
+    /// # use axum_socketio::Socket;
+    /// # async fn work() {}
+    /// # async fn f(socket: Socket) {
+    /// tokio::select! {
+    ///     () = work() => {}
+    ///     reason = socket.closed() => println!("left: {reason}"),
+    /// }
+    /// # }
+    /// ```
+    pub async fn closed(&self) -> DisconnectReason {
+        loop {
+            let notified = self.0.closed.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if let Some(ended) = self.ended() {
+                return ended.reason;
+            }
+            notified.await;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One client in one namespace.
 
 mod comeback;
+mod handlers;
 mod kept_events;
 mod life;
 mod sending;
@@ -20,11 +21,10 @@ use tokio::sync::Notify;
 use super::own_handlers::OwnHandlers;
 use super::request::SocketRequest;
 use super::taken::Taken;
-use super::{AckBody, Answered, Asked, BoxHandler, Client, Command, Grant, Handshake, Kept, Nsp};
+use super::{Answered, Asked, Client, Command, Grant, Handshake, Kept, Nsp};
 use crate::engine::{DisconnectReason, Frame, Queued, Transport};
 use crate::metrics::Counters;
 use crate::protocol::Sid;
-use crate::protocol::websocket::{CloseCode, CloseFrame};
 use crate::rooms::{Link, Member, Room, Rooms, Scope};
 use crate::sync::Lock;
 
@@ -196,81 +196,6 @@ impl Socket {
         self.0.request.get(&self.0.client.handshake)
     }
 
-    /// Disconnects it from its namespace; the client stays connected to others. Its client does not reconnect by
-    /// itself. Node's `socket.disconnect()`.
-    pub fn disconnect(&self) {
-        self.disconnect_from(Scope::Namespace);
-    }
-
-    fn disconnect_from(&self, scope: Scope) {
-        // What middleware are still deciding about is ended by the connection alone.
-        if self.connected() && self.end(DisconnectReason::ServerNamespaceDisconnect) {
-            self.0.client.command(Command::Left(self.clone()));
-        } else {
-            self.revoke(scope);
-        }
-    }
-
-    /// Disconnects the client from all its namespaces, and then closes the connection. Its client does not reconnect by
-    /// itself. Node's `socket.disconnect(true)`.
-    pub fn disconnect_all(&self) {
-        self.disconnect_from(Scope::Connection);
-        let reason = DisconnectReason::ServerNamespaceDisconnect;
-        self.0.client.close(reason);
-    }
-
-    /// Closes the connection beneath, once all that is queued has been written: over WebSocket with this status code and this
-    /// reason, of which 123 bytes are sent; over polling plainly. Its sockets leave with the reason `forced close`.
-    ///
-    /// No namespace is told. So the client takes the connection for lost, and reconnects by itself, unless its application
-    /// finds in the code that it should not: official clients have it in the `details.context` of their `disconnect` event.
-    /// [`disconnect_all`](Self::disconnect_all) is for good. Node's `socket.conn.close()`, which has no code.
-    ///
-    /// Codes from 4000 to 4999 are the application's own. One that must not be sent, such as 1006, is left out together with
-    /// the reason, and the server's log says so.
-    ///
-    /// ```
-    /// # use axum_socketio::Socket;
-    /// # fn f(socket: Socket) {
-    /// socket.close(4003, "another device has signed in");
-    /// # }
-    /// ```
-    pub fn close(&self, code: u16, reason: &str) {
-        let farewell = CloseCode::on_wire(code).map(|code| CloseFrame {
-            code,
-            reason: reason.into(),
-        });
-        if farewell.is_none() && self.0.client.logs.allow() {
-            tracing::error!(code, "not a status code that may be sent");
-        }
-        let reason = DisconnectReason::ForcedClose;
-        self.0.client.command(Command::Close { reason, farewell });
-    }
-
-    /// Resolves when it has disconnected, with the reason; at once if it has already.
-    ///
-    /// ```
-    /// # use axum_socketio::Socket;
-    /// # async fn work() {}
-    /// # async fn f(socket: Socket) {
-    /// tokio::select! {
-    ///     () = work() => {}
-    ///     reason = socket.closed() => println!("left: {reason}"),
-    /// }
-    /// # }
-    /// ```
-    pub async fn closed(&self) -> DisconnectReason {
-        loop {
-            let notified = self.0.closed.notified();
-            tokio::pin!(notified);
-            notified.as_mut().enable();
-            if let Some(ended) = self.ended() {
-                return ended.reason;
-            }
-            notified.await;
-        }
-    }
-
     /// Resolves when the client has taken so much of what was sent to it that no more than a quarter of its outbox is
     /// full; at once if it has disconnected. To wait before an event is *made*; else [`emit_when_writable`](Self::emit_when_writable)
     /// is simpler. Node has no such thing.
@@ -403,60 +328,6 @@ impl Socket {
     /// Whether an `Ack` of this socket may still be sent.
     pub(crate) fn has_open_acks(&self) -> bool {
         self.0.taken.any_open()
-    }
-
-    pub(crate) fn own_handler(&self, event: &str) -> Option<BoxHandler<AckBody>> {
-        self.0.handlers.find(event)
-    }
-
-    /// The name of the event that a handler is registered for, by the id of the registration. For what goes wrong: it looks at all
-    /// of them.
-    pub(crate) fn event_of(&self, handler: usize) -> Option<String> {
-        let registered = &self.0.nsp.handlers;
-        let mut events = registered.events.iter();
-        if let Some((event, _)) = events.find(|(_, registered)| registered.id() == handler) {
-            return Some(event.to_string());
-        }
-        let fallback = registered.fallback.as_ref();
-        if fallback.is_some_and(|fallback| fallback.id() == handler) {
-            return Some("(fallback)".to_owned());
-        }
-        self.0.handlers.event_of(handler)
-    }
-
-    pub(crate) fn own_any(&self) -> Vec<BoxHandler<AckBody>> {
-        self.0.handlers.any()
-    }
-
-    pub(crate) fn own_before(&self) -> Vec<BoxHandler<AckBody>> {
-        self.0.handlers.before()
-    }
-
-    pub(crate) fn add_any(&self, handler: BoxHandler<AckBody>) {
-        self.0.handlers.add_any(handler);
-    }
-
-    pub(crate) fn add_before(&self, handler: BoxHandler<AckBody>) {
-        self.0.handlers.add_before(handler);
-    }
-
-    pub(crate) fn add_handler(&self, event: &str, handler: BoxHandler<AckBody>, once: bool) {
-        self.0.handlers.add(event, handler, once);
-    }
-
-    /// Removes the handler that was added to this socket for the event. Those of the namespace stay.
-    pub fn off(&self, event: &str) {
-        self.0.handlers.remove(event);
-    }
-
-    /// Removes all that was added with [`on_any`](Self::on_any); what the namespace has stays. Node's `offAny`.
-    pub fn off_any(&self) {
-        self.0.handlers.remove_any();
-    }
-
-    /// It has ended, and all its events have been handled or dropped: lets go of its own handlers, which may hold it.
-    pub(crate) fn release(&self) {
-        self.0.handlers.release();
     }
 
     pub(crate) fn from_link(link: Arc<dyn Link>) -> Option<Self> {

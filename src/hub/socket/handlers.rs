@@ -1,0 +1,60 @@
+//! The handlers that are registered for one socket.
+
+use super::Socket;
+use crate::hub::{AckBody, BoxHandler};
+
+impl Socket {
+    pub(crate) fn own_handler(&self, event: &str) -> Option<BoxHandler<AckBody>> {
+        self.0.handlers.find(event)
+    }
+
+    /// The name of the event that a handler is registered for, by the id of the registration. For what goes wrong: it looks at all
+    /// of them.
+    pub(crate) fn event_of(&self, handler: usize) -> Option<String> {
+        let registered = &self.0.nsp.handlers;
+        let mut events = registered.events.iter();
+        if let Some((event, _)) = events.find(|(_, registered)| registered.id() == handler) {
+            return Some(event.to_string());
+        }
+        let fallback = registered.fallback.as_ref();
+        if fallback.is_some_and(|fallback| fallback.id() == handler) {
+            return Some("(fallback)".to_owned());
+        }
+        self.0.handlers.event_of(handler)
+    }
+
+    pub(crate) fn own_any(&self) -> Vec<BoxHandler<AckBody>> {
+        self.0.handlers.any()
+    }
+
+    pub(crate) fn own_before(&self) -> Vec<BoxHandler<AckBody>> {
+        self.0.handlers.before()
+    }
+
+    pub(crate) fn add_any(&self, handler: BoxHandler<AckBody>) {
+        self.0.handlers.add_any(handler);
+    }
+
+    pub(crate) fn add_before(&self, handler: BoxHandler<AckBody>) {
+        self.0.handlers.add_before(handler);
+    }
+
+    pub(crate) fn add_handler(&self, event: &str, handler: BoxHandler<AckBody>, once: bool) {
+        self.0.handlers.add(event, handler, once);
+    }
+
+    /// Removes the handler that was added to this socket for the event. Those of the namespace stay.
+    pub fn off(&self, event: &str) {
+        self.0.handlers.remove(event);
+    }
+
+    /// Removes all that was added with [`on_any`](Self::on_any); what the namespace has stays. Node's `offAny`.
+    pub fn off_any(&self) {
+        self.0.handlers.remove_any();
+    }
+
+    /// It has ended, and all its events have been handled or dropped: lets go of its own handlers, which may hold it.
+    pub(crate) fn release(&self) {
+        self.0.handlers.release();
+    }
+}
