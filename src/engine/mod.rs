@@ -8,6 +8,7 @@ mod config;
 mod deflated;
 mod flushed;
 mod frame;
+mod heartbeat;
 mod outbox;
 mod poll_packets;
 mod reason;

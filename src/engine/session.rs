@@ -1,18 +1,6 @@
 //! The state machine of one Engine.IO session.
 //!
 //! ```text
-//!            ping due: a ping is sent, also while a pong is awaited
-//!   Pinging ────────────────────────────────────────────────────────▶ Pinging      (revision 4)
-//!       │ no pong before the deadline of the oldest unanswered ping
-//!       ▼
-//!   Closed(ping timeout)
-//!
-//!              ping: a pong is sent
-//!   Listening ──────────────────────▶ Listening                       (revision 3: the client pings)
-//!       │ deadline
-//!       ▼
-//!   Closed(ping timeout)
-//!
 //!                5 on the probe
 //!   Probing ──────────────────────▶ upgraded
 //!       │ lost, late, wrong packet
@@ -22,16 +10,15 @@
 //!   Open ──close()──▶ Closing ──flushed, or close_timeout──▶ Closed
 //! ```
 //!
-//! It does not know what a message means, nor how bytes move: the driver feeds it what happened and runs its actions.
+//! Its heartbeat is a machine of its own; see [`Heartbeat`]. It does not know what a message means, nor how bytes move: the driver
+//! feeds it what happened and runs its actions.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::heartbeat::{Beat, Heartbeat};
 use super::{Config, DisconnectReason, Transport};
 use crate::protocol::engine_io::{Message, Packet, Revision};
-
-/// A ping that is sent later than this after it was due has its deadline counted from when it is sent: the server was busy.
-const LATE: Duration = Duration::from_millis(50);
 
 /// How many polls that open after the probe are answered with a `noop` at once. A client needs one such answer if it polls
 /// again before it reads `3probe`.
@@ -98,35 +85,6 @@ pub(crate) enum Action {
 }
 
 #[derive(Debug)]
-enum Heartbeat {
-    /// Revision 4: the server pings.
-    Pinging {
-        ping_at: Instant,
-        /// The oldest ping that has not been answered.
-        oldest: Option<Unanswered>,
-    },
-    /// Revision 3: the client pings.
-    Listening {
-        /// When the client has long sent a ping, which lies unread if the server does not read.
-        pong_at: Instant,
-        close_at: Instant,
-    },
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Unanswered {
-    /// A pong after this is late.
-    answer_by: Instant,
-    /// `answer_by`, or later if the client has shown life in another way.
-    close_at: Instant,
-    extended: bool,
-    /// It has been handed to the network; before that, no pong can be its answer.
-    sent: bool,
-    /// Until when the newest ping should be handed to the network, if it has not been.
-    take_by: Option<Instant>,
-}
-
-#[derive(Debug)]
 enum Probe {
     None,
     /// The WebSocket is open; after `2probe` polls are released so that the client can stop polling.
@@ -155,34 +113,9 @@ pub(crate) struct Session {
     state: State,
     heartbeat: Heartbeat,
     probe: Probe,
-    timing: Timing,
-    actions: VecDeque<Action>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Timing {
-    ping_interval: Duration,
-    ping_timeout: Duration,
     upgrade_timeout: Duration,
     close_timeout: Duration,
-}
-
-impl Timing {
-    fn pinging(&self, now: Instant) -> Heartbeat {
-        Heartbeat::Pinging {
-            ping_at: now + self.ping_interval,
-            oldest: None,
-        }
-    }
-
-    /// The client has the interval for its next ping, and as long as it would have for a pong.
-    fn listening(&self, now: Instant) -> Heartbeat {
-        let ping_at = now + self.ping_interval;
-        Heartbeat::Listening {
-            pong_at: ping_at + self.ping_timeout / 2,
-            close_at: ping_at + self.ping_timeout,
-        }
-    }
+    actions: VecDeque<Action>,
 }
 
 impl Session {
@@ -192,21 +125,13 @@ impl Session {
         config: &Config,
         now: Instant,
     ) -> Self {
-        let timing = Timing {
-            ping_interval: config.ping_interval,
-            ping_timeout: config.ping_timeout,
-            upgrade_timeout: config.upgrade_timeout,
-            close_timeout: config.close_timeout,
-        };
         Self {
             transport,
             state: State::Open,
-            heartbeat: match revision {
-                Revision::Three { .. } => timing.listening(now),
-                Revision::Four => timing.pinging(now),
-            },
+            heartbeat: Heartbeat::new(revision, config, now),
             probe: Probe::None,
-            timing,
+            upgrade_timeout: config.upgrade_timeout,
+            close_timeout: config.close_timeout,
             actions: VecDeque::new(),
         }
     }
@@ -221,7 +146,7 @@ impl Session {
                 // An upgrade goes on: its client may have stopped polling, and what is left then goes by the WebSocket.
                 self.state = State::Closing {
                     reason,
-                    close_at: now + self.timing.close_timeout,
+                    close_at: now + self.close_timeout,
                 };
             }
             // Whatever ends it now, the reason is the one for which it was closing.
@@ -238,7 +163,7 @@ impl Session {
             // What else a client sends to a session that is closing is ignored, as in Node.
             (State::Closing { .. }, _) | (State::Open, Input::Flushed) => {}
             (State::Open, Input::ProbeOpened) => {
-                let close_at = now + self.timing.upgrade_timeout;
+                let close_at = now + self.upgrade_timeout;
                 self.probe = Probe::Open {
                     close_at,
                     probed: false,
@@ -246,19 +171,15 @@ impl Session {
                     noop_at: None,
                 };
             }
-            (State::Open, Input::PingSent) => {
-                if let Heartbeat::Pinging {
-                    oldest: Some(oldest),
-                    ..
-                } = &mut self.heartbeat
-                {
-                    oldest.sent = true;
-                    oldest.take_by = None;
-                }
-            }
+            (State::Open, Input::PingSent) => self.heartbeat.sent(),
             (State::Open, Input::PingStuck) if self.owes_ping() => self.wait_longer(now),
             (State::Open, Input::PingStuck) => {}
-            (State::Open, Input::Paused) => self.paused(now),
+            (State::Open, Input::Paused) => {
+                // The driver sees if a WebSocket takes nothing.
+                let sees_writes = self.transport == Transport::WebSocket;
+                let beat = self.heartbeat.paused(now, sees_writes);
+                self.act(beat);
+            }
             (State::Open, Input::Receiving) => self.wait_longer(now),
         }
         None
@@ -288,46 +209,23 @@ impl Session {
         if self.is_closing() {
             return;
         }
-        self.beat(now);
+        let beat = self.heartbeat.handle_timeout(now);
+        self.act(beat);
     }
 
-    /// Sends the ping that is due, closes a session whose client has not answered or pinged in time.
-    fn beat(&mut self, now: Instant) {
-        let interval = self.timing.ping_interval;
-        let timeout = self.timing.ping_timeout;
-        match &mut self.heartbeat {
-            Heartbeat::Pinging { ping_at, oldest } => {
-                if oldest.is_some_and(|oldest| now >= oldest.close_at) {
-                    return self.close(DisconnectReason::PingTimeout);
-                }
-                if now < *ping_at {
-                    return;
-                }
-                let sent_at = if now > *ping_at + LATE { now } else { *ping_at };
-                *ping_at = sent_at + interval;
-                // A client that has not been sent the last ping gets no second one.
-                if oldest.is_none_or(|oldest| oldest.sent) {
-                    self.actions.push_back(Action::Send(Control::Ping));
-                }
-                let oldest = oldest.get_or_insert(Unanswered {
-                    answer_by: sent_at + timeout,
-                    close_at: sent_at + timeout,
-                    extended: false,
-                    sent: false,
-                    take_by: None,
-                });
-                oldest.take_by.get_or_insert(sent_at + timeout);
-            }
-            Heartbeat::Listening { close_at, .. } if now >= *close_at => {
-                self.close(DisconnectReason::PingTimeout);
-            }
-            Heartbeat::Listening { pong_at, .. } => {
-                if now >= *pong_at {
-                    // Its client is read, and late.
-                    *pong_at = now + timeout / 4;
-                }
-            }
+    fn act(&mut self, beat: Beat) {
+        match beat {
+            Beat::Nothing => {}
+            Beat::SendPing => self.actions.push_back(Action::Send(Control::Ping)),
+            Beat::SendPong => self.actions.push_back(Action::Send(Control::Pong)),
+            Beat::TimedOut => self.close(DisconnectReason::PingTimeout),
+            Beat::NotTaken => self.close(DisconnectReason::SlowClient),
         }
+    }
+
+    fn wait_longer(&mut self, now: Instant) {
+        let beat = self.heartbeat.wait_longer(now);
+        self.act(beat);
     }
 
     pub(crate) fn poll_action(&mut self) -> Option<Action> {
@@ -335,13 +233,10 @@ impl Session {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let mut next = match (&self.state, &self.heartbeat) {
-            (State::Closed, _) => return None,
-            (State::Closing { close_at, .. }, _) => *close_at,
-            (State::Open, Heartbeat::Pinging { ping_at, oldest }) => {
-                oldest.map_or(*ping_at, |oldest| oldest.close_at.min(*ping_at))
-            }
-            (State::Open, Heartbeat::Listening { pong_at, close_at }) => *pong_at.min(close_at),
+        let mut next = match &self.state {
+            State::Closed => return None,
+            State::Closing { close_at, .. } => *close_at,
+            State::Open => self.heartbeat.poll_timeout(),
         };
         if let Probe::Open {
             close_at, noop_at, ..
@@ -359,13 +254,7 @@ impl Session {
 
     /// Whether a ping is due that has not been handed to the network.
     pub(crate) const fn owes_ping(&self) -> bool {
-        matches!(
-            self.heartbeat,
-            Heartbeat::Pinging {
-                oldest: Some(Unanswered { sent: false, .. }),
-                ..
-            }
-        )
+        self.heartbeat.owes_ping()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -383,93 +272,20 @@ impl Session {
     fn packet(&mut self, packet: Packet, now: Instant) -> Option<Message> {
         match packet {
             Packet::Message(message) => {
-                self.extend(now);
+                self.heartbeat.extend(now);
                 return Some(message);
             }
-            Packet::Pong(_) if !self.listens() => self.pong(now),
-            Packet::Ping(_) if self.listens() => {
-                self.heartbeat = self.timing.listening(now);
-                self.actions.push_back(Action::Send(Control::Pong));
+            Packet::Pong(_) if !self.heartbeat.listens() => self.heartbeat.pong(now),
+            Packet::Ping(_) if self.heartbeat.listens() => {
+                let beat = self.heartbeat.pinged(now);
+                self.act(beat);
             }
             Packet::Close => self.close(DisconnectReason::TransportClose),
             // Only one side pings, the server in revision 4, the client in revision 3.
             Packet::Ping(_) | Packet::Pong(_) => self.close(DisconnectReason::TransportError),
-            Packet::Open(_) | Packet::Upgrade | Packet::Noop => self.extend(now),
+            Packet::Open(_) | Packet::Upgrade | Packet::Noop => self.heartbeat.extend(now),
         }
         None
-    }
-
-    const fn listens(&self) -> bool {
-        matches!(self.heartbeat, Heartbeat::Listening { .. })
-    }
-
-    /// Answers all pings that were sent before it.
-    fn pong(&mut self, now: Instant) {
-        let Heartbeat::Pinging { ping_at, oldest } = &mut self.heartbeat else {
-            return;
-        };
-        // One that no ping can have caused says nothing: the client may not be reading at all.
-        if let Some(answered) = oldest.take_if(|oldest| oldest.sent)
-            && now > answered.answer_by
-        {
-            // The client's own deadline counts from the last ping, which is long ago.
-            *ping_at = now;
-        }
-    }
-
-    /// The first packet that arrives while a pong is awaited shows life: it buys one more `ping_timeout`.
-    fn extend(&mut self, now: Instant) {
-        if let Heartbeat::Pinging {
-            oldest: Some(oldest),
-            ..
-        } = &mut self.heartbeat
-            && !oldest.extended
-        {
-            oldest.extended = true;
-            oldest.close_at = now + self.timing.ping_timeout;
-        }
-    }
-
-    /// A pong cannot be read now. The client is alive as long as it takes the pings.
-    fn paused(&mut self, now: Instant) {
-        let Heartbeat::Pinging { oldest, .. } = &mut self.heartbeat else {
-            return self.answer_unread(now);
-        };
-        let Some(oldest) = oldest else { return };
-        let is_taken = if oldest.sent {
-            oldest.take_by.is_none_or(|by| now < by)
-        } else {
-            now < oldest.close_at
-        };
-        // Whether it takes anything of a WebSocket is for the driver to see.
-        if !is_taken && self.transport == Transport::Polling {
-            self.close(DisconnectReason::SlowClient);
-        } else if oldest.sent {
-            oldest.close_at = now + self.timing.ping_timeout;
-        }
-    }
-
-    /// A pong cannot overtake the message that is arriving, or come before its ping.
-    fn wait_longer(&mut self, now: Instant) {
-        match &mut self.heartbeat {
-            Heartbeat::Pinging {
-                oldest: Some(oldest),
-                ..
-            } => oldest.close_at = now + self.timing.ping_timeout,
-            Heartbeat::Pinging { .. } => {}
-            Heartbeat::Listening { .. } => self.answer_unread(now),
-        }
-    }
-
-    /// Revision 3: answers the ping that the client must have sent by now, which cannot be read. Without an answer the
-    /// client would close.
-    fn answer_unread(&mut self, now: Instant) {
-        if let Heartbeat::Listening { pong_at, .. } = self.heartbeat
-            && now >= pong_at
-        {
-            self.heartbeat = self.timing.listening(now);
-            self.actions.push_back(Action::Send(Control::Pong));
-        }
     }
 
     fn probe_packet(&mut self, packet: Packet) {
@@ -526,6 +342,7 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
+    use super::super::heartbeat::LATE;
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
