@@ -10,6 +10,7 @@ mod failures;
 mod inbound;
 mod inbox;
 mod lanes;
+mod leaving;
 mod polls;
 mod pressure;
 mod quota;
