@@ -4,6 +4,7 @@ mod acks;
 mod backlog;
 mod query;
 mod router;
+mod state;
 
 pub(crate) use acks::{Acks, Asker, Awaited};
 pub(crate) use query::handshake_auth;

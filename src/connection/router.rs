@@ -23,6 +23,7 @@ use bytestring::ByteString;
 
 use super::backlog::{Backlog, Request};
 use super::query;
+use super::state::{State, may_go};
 use crate::protocol::engine_io::{Message, Revision};
 use crate::protocol::socket_io::{Assembler, Decoding, Event, Limits, Packet};
 use crate::protocol::{Args, DecodeError};
@@ -49,19 +50,6 @@ pub(crate) struct Router<T> {
 struct Entry<T> {
     nsp: ByteString,
     state: State<T>,
-}
-
-#[derive(Debug)]
-enum State<T> {
-    Joining(T),
-    Joined(T),
-    /// The client has left, but not all it sent before has been handled.
-    Leaving {
-        socket: T,
-        /// Its connect handler has returned.
-        joined: bool,
-    },
-    Left,
 }
 
 /// Where a packet goes.
@@ -434,50 +422,6 @@ impl<T: Clone + PartialEq> Router<T> {
 fn state_of<'a, T>(entries: &'a [Entry<T>], nsp: &ByteString) -> Option<&'a State<T>> {
     let entry = entries.iter().find(|entry| entry.nsp == *nsp);
     entry.map(|entry| &entry.state)
-}
-
-/// Whether a request that is its namespace's first in the backlog, or would be, needs not wait.
-#[inline]
-fn may_go<T>(request: &Request, state: Option<&State<T>>, ready: impl Fn(&T) -> bool) -> bool {
-    match (request, state) {
-        (Request::Event(..), Some(State::Joining(_))) => false,
-        (Request::Event(..), Some(State::Joined(socket))) => ready(socket),
-        (Request::Event(..), Some(State::Leaving { socket, joined })) => *joined && ready(socket),
-        (Request::Connect(_), Some(State::Leaving { .. })) => false,
-        _ => true,
-    }
-}
-
-impl<T: Clone> State<T> {
-    /// Its client leaves. Gives the socket, if one is there.
-    fn leave(&mut self) -> Option<T> {
-        let (socket, joined) = match self {
-            Self::Joining(socket) => (socket.clone(), false),
-            Self::Joined(socket) => (socket.clone(), true),
-            Self::Leaving { .. } | Self::Left => return None,
-        };
-        *self = Self::Leaving {
-            socket: socket.clone(),
-            joined,
-        };
-        Some(socket)
-    }
-}
-
-impl<T> State<T> {
-    /// Whether its client has joined, or is about to.
-    const fn is_here(&self) -> bool {
-        matches!(self, Self::Joining(_) | Self::Joined(_))
-    }
-
-    fn socket(&self) -> Option<&T> {
-        match self {
-            Self::Joining(socket) | Self::Joined(socket) | Self::Leaving { socket, .. } => {
-                Some(socket)
-            }
-            Self::Left => None,
-        }
-    }
 }
 
 #[cfg(test)]
