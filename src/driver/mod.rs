@@ -2,6 +2,7 @@
 
 mod admission;
 mod before;
+mod deadlines;
 mod detached;
 mod dispatch;
 mod drain;
@@ -12,6 +13,7 @@ mod inbox;
 mod lanes;
 mod leaving;
 mod polls;
+mod presence;
 mod pressure;
 mod quota;
 mod running;

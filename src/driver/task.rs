@@ -5,19 +5,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tracing::Span;
 
 use super::dispatch::Dispatch;
 use super::polls::Polls;
+use super::presence::Presence;
 use super::sessions::{Entry, Guard};
-use super::slowness::{Slow, Slowness};
+use super::slowness::Slowness;
 use super::sockets::Sockets;
 use super::timers::{Timers, now};
 use crate::connection::Violation;
-use crate::engine::{Action, Control, DisconnectReason, Input, Queued, Session, Transport};
+use crate::engine::{Action, Control, DisconnectReason, Input, Session, Transport};
 use crate::hub::{Client, Command, OverLimit, Server};
-use crate::metrics::{Counted, Counters};
 use crate::panics::{Panicked, guarded};
 use crate::protocol::Sid;
 use crate::rooms::Serving;
@@ -34,10 +33,6 @@ const SHARE: Duration = Duration::from_millis(1);
 
 /// How many packets are taken between two looks at the clock.
 const UNTIMED: usize = 16;
-
-/// How often other tasks go ahead before a deadline that passed while the threads were busy takes effect, since the task of an
-/// HTTP connection may hold a pong. A runtime of one thread runs that task first anyway.
-const LATE_TURNS: u8 = 2;
 
 /// The span of a connection, made while its first request is handled. It is a root that follows from the request's span: as its
 /// child it would keep the request's trace open for as long as the client stays.
@@ -73,58 +68,13 @@ pub(crate) struct Connection {
     /// When the first round since other tasks ran began.
     began: Instant,
     /// Nothing is read, since too much waits to be handled.
-    paused: bool,
+    pub(super) paused: bool,
     /// How often the deadlines have been left alone since the thread was busy when they passed.
-    late_turns: u8,
-    slowness: Slowness,
+    pub(super) late_turns: u8,
+    pub(super) slowness: Slowness,
     pub(super) message_timeout: Duration,
     /// Since when the connection has been draining; then, since when its handlers have finished.
     pub(super) drained_from: Option<Instant>,
-}
-
-/// That the connection is open, as the counters and its requests see it.
-pub(super) struct Presence {
-    counters: Arc<Counters>,
-    pub(super) entry: Arc<Entry>,
-    over: bool,
-    /// It ends since its client has sent more than `max_payload`.
-    pub(super) too_large: bool,
-}
-
-impl Presence {
-    fn begin(counters: &Arc<Counters>, entry: Arc<Entry>) -> Self {
-        let transport = entry.client.transport().as_str();
-        counters.add_for(Counted::ConnectionsOpened, transport, 1);
-        counters.add_for(Counted::Connections, transport, 1);
-        Self {
-            counters: Arc::clone(counters),
-            entry,
-            over: false,
-            too_large: false,
-        }
-    }
-
-    fn end(&mut self, reason: DisconnectReason) {
-        if !std::mem::replace(&mut self.over, true) {
-            let transport = self.entry.client.transport().as_str();
-            let counters = &self.counters;
-            // Clients, and handlers, get Node's reason.
-            let reason = match reason {
-                DisconnectReason::TransportError if self.too_large => "payload too large",
-                reason => reason.as_str(),
-            };
-            counters.add_for(Counted::ConnectionsClosed, reason, 1);
-            counters.sub_for(Counted::Connections, transport);
-        }
-    }
-}
-
-/// Also if its task is dropped in the middle, nobody must wait for it.
-impl Drop for Presence {
-    fn drop(&mut self) {
-        self.end(DisconnectReason::TransportClose);
-        self.entry.inbox.close();
-    }
 }
 
 impl Connection {
@@ -328,7 +278,7 @@ impl Connection {
         self.run_actions(cx);
     }
 
-    fn run_actions(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn run_actions(&mut self, cx: &mut Context<'_>) {
         while let Some(action) = self.session.poll_action() {
             match action {
                 Action::Send(control) => self.owed = Some(control),
@@ -383,7 +333,7 @@ impl Connection {
     }
 
     /// A pong may be behind what has been left unread.
-    fn tell_paused(&mut self) {
+    pub(super) fn tell_paused(&mut self) {
         let input = if self.polls.is_pending() {
             // It takes the ping in this round, however late that is.
             Input::Receiving
@@ -411,105 +361,6 @@ impl Connection {
         self.slowness.note(pressure, self.now);
         self.timers.read_by = self.slowness.deadline();
     }
-
-    fn check_slowness(&mut self) {
-        let early = self.slowness.is_early(self.now);
-        let mut slow = self.slowness.verdict(self.now);
-        if (early || slow == Some(Slow::Stalled))
-            && let Some(mut pressure) = self.sockets.try_write(&self.client.outbox)
-        {
-            pressure.moved &= !early;
-            self.slowness.note(pressure, self.now);
-            slow = self.slowness.verdict(self.now);
-        }
-        if let Some(slow) = slow {
-            let Queued { packets, bytes, .. } = self.client.outbox.queued();
-            let option = slow.option();
-            tracing::debug!(
-                packets,
-                bytes,
-                option,
-                "client does not read what is sent to it"
-            );
-            self.session
-                .handle(Input::Lost(DisconnectReason::SlowClient), self.now);
-        }
-        self.timers.read_by = self.slowness.deadline();
-    }
-
-    fn check_time(&mut self, cx: &mut Context<'_>) {
-        if self.timers.poll(self.now, cx).is_pending() {
-            return;
-        }
-        if self.timers.is_late(self.now) && self.late_turns < LATE_TURNS && has_many_threads() {
-            self.late_turns += 1;
-            return yield_now(cx);
-        }
-        self.late_turns = 0;
-        self.check_deadlines(cx);
-        if self.timers.rearm(self.session.poll_timeout(), self.now, cx) {
-            cx.waker().wake_by_ref();
-        }
-    }
-
-    /// Before a request is taken: one that has arrived after a deadline comes too late, while what has arrived earlier is
-    /// read before.
-    pub(super) fn check_arrival(&mut self, at: Instant, cx: &mut Context<'_>) {
-        let next = self.timers.next(self.session.poll_timeout());
-        if next.is_none_or(|next| at < next) || self.timers.is_late(self.now) {
-            return;
-        }
-        self.take_post(cx);
-        self.read(cx);
-        self.read_probe(cx);
-        self.now = now();
-        self.check_deadlines(cx);
-    }
-
-    /// Whether a pong may have been received that has not been looked at, since there is much before it.
-    fn has_unread(&self) -> bool {
-        !self.paused && (self.sockets.may_have_more() || self.polls.has_post())
-    }
-
-    fn check_deadlines(&mut self, cx: &mut Context<'_>) {
-        if self.dispatch.joined {
-            self.timers.connect_by = None;
-        }
-        if self.sockets.main.is_some() {
-            // Whether it takes anything is for `slowness` to say.
-            self.session.handle(Input::PingStuck, self.now);
-        }
-        if self.paused {
-            self.tell_paused();
-        }
-        let receiving = self.sockets.more_of_a_message() | self.presence.entry.more_of_a_body();
-        if receiving || self.has_unread() {
-            self.session.handle(Input::Receiving, self.now);
-        }
-        self.session.handle_timeout(self.now);
-        if self.timers.connect_by.is_some_and(|by| self.now >= by) {
-            self.timers.connect_by = None;
-            tracing::debug!("no namespace joined in time");
-            // Also for who is just being admitted.
-            self.close(DisconnectReason::ForcedClose, cx);
-        }
-        if self.timers.is_late(self.now) && self.timers.read_by.is_some() {
-            // The client may have read much meanwhile, so that there is room.
-            self.write(cx);
-        }
-        if self.timers.read_by.is_some_and(|by| self.now >= by) {
-            self.check_slowness();
-        }
-        if self.timers.message_by.is_some_and(|by| self.now >= by) {
-            self.check_message();
-        }
-        self.run_actions(cx);
-    }
-}
-
-fn has_many_threads() -> bool {
-    Handle::try_current()
-        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 /// Wakes the task again when the runtime has looked for input of all connections and run the tasks that are ready.

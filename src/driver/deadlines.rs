@@ -1,0 +1,116 @@
+//! The deadlines of a connection, and what is still looked at before one takes effect.
+
+use std::task::Context;
+use std::time::Instant;
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::slowness::Slow;
+use super::task::{Connection, yield_now};
+use super::timers::now;
+use crate::engine::{DisconnectReason, Input, Queued};
+
+/// How often other tasks go ahead before a deadline that passed while the threads were busy takes effect, since the task of an
+/// HTTP connection may hold a pong. A runtime of one thread runs that task first anyway.
+const LATE_TURNS: u8 = 2;
+
+impl Connection {
+    fn check_slowness(&mut self) {
+        let early = self.slowness.is_early(self.now);
+        let mut slow = self.slowness.verdict(self.now);
+        if (early || slow == Some(Slow::Stalled))
+            && let Some(mut pressure) = self.sockets.try_write(&self.client.outbox)
+        {
+            pressure.moved &= !early;
+            self.slowness.note(pressure, self.now);
+            slow = self.slowness.verdict(self.now);
+        }
+        if let Some(slow) = slow {
+            let Queued { packets, bytes, .. } = self.client.outbox.queued();
+            let option = slow.option();
+            tracing::debug!(
+                packets,
+                bytes,
+                option,
+                "client does not read what is sent to it"
+            );
+            self.session
+                .handle(Input::Lost(DisconnectReason::SlowClient), self.now);
+        }
+        self.timers.read_by = self.slowness.deadline();
+    }
+
+    pub(super) fn check_time(&mut self, cx: &mut Context<'_>) {
+        if self.timers.poll(self.now, cx).is_pending() {
+            return;
+        }
+        if self.timers.is_late(self.now) && self.late_turns < LATE_TURNS && has_many_threads() {
+            self.late_turns += 1;
+            return yield_now(cx);
+        }
+        self.late_turns = 0;
+        self.check_deadlines(cx);
+        if self.timers.rearm(self.session.poll_timeout(), self.now, cx) {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Before a request is taken: one that has arrived after a deadline comes too late, while what has arrived earlier is
+    /// read before.
+    pub(super) fn check_arrival(&mut self, at: Instant, cx: &mut Context<'_>) {
+        let next = self.timers.next(self.session.poll_timeout());
+        if next.is_none_or(|next| at < next) || self.timers.is_late(self.now) {
+            return;
+        }
+        self.take_post(cx);
+        self.read(cx);
+        self.read_probe(cx);
+        self.now = now();
+        self.check_deadlines(cx);
+    }
+
+    /// Whether a pong may have been received that has not been looked at, since there is much before it.
+    fn has_unread(&self) -> bool {
+        !self.paused && (self.sockets.may_have_more() || self.polls.has_post())
+    }
+
+    fn check_deadlines(&mut self, cx: &mut Context<'_>) {
+        if self.dispatch.joined {
+            self.timers.connect_by = None;
+        }
+        if self.sockets.main.is_some() {
+            // Whether it takes anything is for `slowness` to say.
+            self.session.handle(Input::PingStuck, self.now);
+        }
+        if self.paused {
+            self.tell_paused();
+        }
+        let receiving = self.sockets.more_of_a_message() | self.presence.entry.more_of_a_body();
+        if receiving || self.has_unread() {
+            self.session.handle(Input::Receiving, self.now);
+        }
+        self.session.handle_timeout(self.now);
+        if self.timers.connect_by.is_some_and(|by| self.now >= by) {
+            self.timers.connect_by = None;
+            tracing::debug!("no namespace joined in time");
+            // Also for who is just being admitted.
+            self.close(DisconnectReason::ForcedClose, cx);
+        }
+        if self.timers.is_late(self.now) && self.timers.read_by.is_some() {
+            // The client may have read much meanwhile, so that there is room.
+            self.write(cx);
+        }
+        if self.timers.read_by.is_some_and(|by| self.now >= by) {
+            self.check_slowness();
+        }
+        if self.timers.message_by.is_some_and(|by| self.now >= by) {
+            self.check_message();
+        }
+        self.run_actions(cx);
+    }
+}
+
+fn has_many_threads() -> bool {
+    Handle::try_current()
+        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
