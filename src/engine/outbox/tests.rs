@@ -3,7 +3,7 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::task::Wake;
+use std::task::{Context, Poll, Wake};
 
 use super::*;
 use crate::protocol::socket_io::{EncodedPacket, Kind};

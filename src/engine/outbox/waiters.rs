@@ -1,0 +1,119 @@
+//! Those who wait for room in an outbox, with a frame to send or until most has been written.
+
+use std::task::{Context, Poll, Waker};
+
+use super::{EmitError, Outbox, State};
+use crate::engine::Frame;
+use crate::engine::flushed::Flushed;
+use crate::engine::sending::{Sending, Stage};
+
+impl Outbox {
+    /// Queues a frame as soon as there is room, behind those that have waited longer.
+    pub(crate) fn send(&self, frame: Frame) -> Sending<'_> {
+        Sending::new(self, frame)
+    }
+
+    pub(in crate::engine) fn poll_send(
+        &self,
+        stage: &mut Stage,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), EmitError>> {
+        // Frames hold bytes of users, and wakers their tasks: both are dropped with no lock held.
+        let before = std::mem::replace(stage, Stage::Over);
+        let mut state = self.state.lock();
+        match before {
+            // What was let in just before the end has been lost with it.
+            _ if state.closed => Poll::Ready(Err(EmitError::Closed)),
+            Stage::New(frame) if !state.has_line() && self.has_room(&state, &frame) => {
+                self.queue(state, frame);
+                Poll::Ready(Ok(()))
+            }
+            Stage::New(frame) => {
+                let line = state.line.get_or_insert_default();
+                *stage = Stage::Waiting(line.enter(frame, cx.waker().clone()));
+                self.refuse(state);
+                Poll::Pending
+            }
+            Stage::Waiting(number) => {
+                let line = state.line.as_mut();
+                let Some(waker) = line.and_then(|line| line.waker(number)) else {
+                    return Poll::Ready(Ok(()));
+                };
+                *stage = Stage::Waiting(number);
+                let old = std::mem::replace(waker, cx.waker().clone());
+                drop(state);
+                drop(old);
+                Poll::Pending
+            }
+            Stage::Over => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// A frame is no longer to be sent. Those behind it may fit.
+    pub(in crate::engine) fn withdraw(&self, number: u64) {
+        let mut state = self.state.lock();
+        let line = state.line.as_mut();
+        let withdrawn = line.and_then(|line| line.leave(number));
+        let admitted = self.admit(&mut state);
+        Self::wake(state);
+        admitted.into_iter().for_each(Waker::wake);
+        drop(withdrawn);
+    }
+
+    /// Queues what has waited for room, as far as it fits now. Gives the wakers of those who have sent it.
+    fn admit(&self, state: &mut State) -> Vec<Waker> {
+        let mut admitted = Vec::new();
+        while let Some(first) = state.line.as_ref().and_then(|line| line.first()) {
+            state.full = !self.has_room(state, first);
+            if state.full {
+                break;
+            }
+            if let Some((frame, waker)) = state.line.as_mut().and_then(|line| line.take_first()) {
+                self.enqueue(state, frame);
+                admitted.push(waker);
+            }
+        }
+        admitted
+    }
+
+    /// Queues what there is room for now. Gives the wakers of those who have waited for that, or for little to be queued.
+    pub(super) fn let_in(&self, state: &mut State) -> Option<impl Iterator<Item = Waker> + use<>> {
+        if !state.has_line() && state.waiting.is_empty() {
+            return None;
+        }
+        let admitted = self.admit(state);
+        let waiting = self.is_low(state).then(|| state.waiting.take());
+        Some(waiting.into_iter().flatten().chain(admitted))
+    }
+
+    /// Resolves when no more than a quarter of either limit is waiting, or nothing ever will be.
+    pub(crate) fn flushed(&self) -> Flushed<'_> {
+        Flushed::new(self)
+    }
+
+    /// Ready likewise. Who has to wait gets a number, and must [say](Self::forget_waiting) when it waits no longer.
+    pub(in crate::engine) fn poll_flushed(
+        &self,
+        number: &mut Option<u64>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.closed || self.is_low(&state) {
+            return Poll::Ready(());
+        }
+        let number = *number.get_or_insert_with(|| state.waiting.number());
+        let before = state.waiting.keep(number, cx.waker());
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+
+    pub(in crate::engine) fn forget_waiting(&self, number: u64) {
+        let waker = self.state.lock().waiting.remove(number);
+        drop(waker);
+    }
+
+    pub(super) fn is_low(&self, state: &State) -> bool {
+        state.packets <= self.max_packets / 4 && state.bytes <= self.max_bytes / 4
+    }
+}
