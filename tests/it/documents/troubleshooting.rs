@@ -182,7 +182,7 @@ async fn the_log_says_what_the_page_quotes() {
     let sources = concat!(
         include_str!("../../../src/service/serve.rs"),
         include_str!("../../../src/driver/sockets.rs"),
-        include_str!("../../../src/driver/task.rs"),
+        include_str!("../../../src/driver/deadlines.rs"),
         include_str!("../../../src/driver/pressure.rs"),
         include_str!("../../../src/hub/logs.rs"),
     );
