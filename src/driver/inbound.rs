@@ -16,8 +16,11 @@ use super::detached::Detached;
 use crate::metrics::{Counted, Counters};
 use crate::sync::Lock;
 
-/// A figure is published when it has changed by so many bytes, or is zero again.
+/// A figure is published when it has changed by so many bytes, or is little again.
 const STEP: usize = 16 * 1024;
+
+/// A connection that holds less, in bytes, counts as one that holds nothing, and needs no looking after.
+pub(super) const LITTLE: usize = 4 * 1024;
 
 /// Every connection may hold so many bytes, whatever the others hold.
 const FLOOR: usize = 64 * 1024;
@@ -111,6 +114,8 @@ impl Share {
 
     /// The connection holds so much now.
     pub(super) fn set(&mut self, held: usize) {
+        // Little counts as nothing: else a few bytes that stay, such as an auth, would keep a burst in the account.
+        let held = if held < LITTLE { 0 } else { held };
         let done = held == 0 && self.published > 0;
         if done || held.abs_diff(self.published) >= STEP {
             self.publish(held);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 
 use super::dispatch::Dispatch;
+use super::inbound::LITTLE;
 use super::task::Connection;
 use crate::connection::Awaited;
 use crate::engine::DisconnectReason;
@@ -17,9 +18,6 @@ use crate::metrics::Counted;
 
 /// What an event that waits or runs costs beside its arguments.
 const OVERHEAD: usize = 256;
-
-/// A connection that holds less, in bytes, needs no looking after. Less than is published.
-pub(super) const LITTLE: usize = 4 * 1024;
 
 /// After so long a pause is logged, and ends the connection if its handlers wait for acknowledgements that may lie unread.
 const GRACE: Duration = Duration::from_secs(1);
@@ -122,7 +120,6 @@ impl Dispatch {
         let held = queued + self.held_besides();
         self.share.set(held);
         self.holds_little = held < LITTLE
-            && self.share.published() == 0
             && queued < self.server.settings.max_queued_bytes
             && !self.router.is_spread();
     }

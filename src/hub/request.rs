@@ -149,5 +149,6 @@ impl Drop for SocketRequest {
         let_go(parts);
         let added = std::mem::take(&mut *self.added.lock());
         added.into_iter().for_each(let_go);
+        let_go(self.extensions.take());
     }
 }

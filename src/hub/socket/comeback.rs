@@ -374,8 +374,12 @@ impl Socket {
 
     /// Whether its client is here or may come back.
     pub(super) fn is_known(&self, kept: &Kept) -> bool {
-        let comeback = self.0.comeback.as_ref();
-        comeback.is_some_and(|comeback| kept.sessions.knows(comeback.lock().pid))
+        let Some(comeback) = &self.0.comeback else {
+            return false;
+        };
+        // Until it is admitted, the private id may be another's.
+        let state = comeback.lock();
+        state.holds && kept.sessions.knows(state.pid)
     }
 
     fn is_behind(&self, link: &Arc<dyn Link>) -> bool {
