@@ -1,18 +1,21 @@
 //! The deadlines of a connection, and what is still looked at before one takes effect.
 
 use std::task::Context;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::slowness::Slow;
-use super::task::{Connection, yield_now};
+use super::task::Connection;
 use super::timers::now;
 use crate::engine::{DisconnectReason, Input, Queued};
 
-/// How often other tasks go ahead before a deadline that passed while the threads were busy takes effect, since the task of an
-/// HTTP connection may hold a pong. A runtime of one thread runs that task first anyway.
+/// How often a deadline that passed while the threads were busy is put off, since the task of an HTTP connection may hold a
+/// pong, and run on another thread. A runtime of one thread runs that task first anyway.
 const LATE_TURNS: u8 = 2;
+
+/// The other threads have so long for that, each time.
+const LATE_TURN: Duration = Duration::from_millis(10);
 
 impl Connection {
     fn check_slowness(&mut self) {
@@ -46,7 +49,7 @@ impl Connection {
         }
         if self.timers.is_late(self.now) && self.late_turns < LATE_TURNS && has_many_threads() {
             self.late_turns += 1;
-            return yield_now(cx);
+            return self.timers.put_off(self.now + LATE_TURN, cx);
         }
         self.late_turns = 0;
         self.check_deadlines(cx);

@@ -19,6 +19,8 @@ const EARLY: Duration = Duration::from_millis(5);
 pub(super) struct Timers {
     sleep: Pin<Box<Sleep>>,
     at: Instant,
+    /// It has fired late, and been set for later than the next deadline.
+    put_off: bool,
     /// Whom it wakes.
     wakes: Option<Waker>,
     /// Until when a namespace must have been joined.
@@ -40,6 +42,7 @@ impl Timers {
         Self {
             sleep,
             at,
+            put_off: false,
             wakes: None,
             connect_by: Some(connect_by),
             read_by: None,
@@ -71,7 +74,7 @@ impl Timers {
     /// Sees to it that it is not later than the next deadline, `session`'s included. Returns whether it is time already.
     pub(super) fn arm(&mut self, session: Option<Instant>, cx: &mut Context<'_>) -> bool {
         match self.next(session) {
-            Some(next) if next < self.at => self.set(next, cx),
+            Some(next) if next < self.at && !self.put_off => self.set(next, cx),
             _ => false,
         }
     }
@@ -83,13 +86,22 @@ impl Timers {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> bool {
+        self.put_off = false;
         let next = self.next(session).unwrap_or(now + FAR);
         self.set(next, cx)
     }
 
-    /// Whether the task runs long after it was to be woken.
+    /// It has fired, but no deadline takes effect before this.
+    pub(super) fn put_off(&mut self, until: Instant, cx: &mut Context<'_>) {
+        self.put_off = true;
+        if self.set(until, cx) {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Returns true if the task runs long after it was to be woken, and until that has been [seen to](Self::rearm).
     pub(super) fn is_late(&self, now: Instant) -> bool {
-        now > self.at + LATE
+        self.put_off || now > self.at + LATE
     }
 
     /// The next deadline, `session`'s included.
