@@ -50,9 +50,10 @@ impl Sockets {
         self.main.as_mut()?.try_write(outbox)
     }
 
-    /// What has been received and not taken in, in bytes.
+    /// The size of what both have received and not taken in, in bytes.
     pub(super) fn unfinished(&self) -> usize {
-        self.main.as_ref().map_or(0, |main| main.unfinished())
+        let both = [&self.main, &self.probe].into_iter().flatten();
+        both.map(|socket| socket.unfinished()).sum()
     }
 
     /// Also writes the answer, as far as that can be done at once: the poll is released next, and the client should read

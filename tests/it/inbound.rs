@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::{Json, Router};
+use axum_socketio::protocol::websocket::{Opcode, masked_frame};
 use axum_socketio::{Data, DisconnectReason, Namespace, Order, Socket, SocketIo, SocketIoBuilder};
 use serde::de::IgnoredAny;
 use tokio::sync::{Semaphore, mpsc};
@@ -577,6 +578,22 @@ async fn packets_that_are_never_finished_end_where_they_hold_what_others_need() 
 }
 
 #[tokio::test]
+async fn a_message_of_a_probing_websocket_counts_until_it_ends() {
+    let (server, io) = with(|io| io.namespace("/", echo().0)).await;
+    let client = Polling::joined(server.addr).await;
+    let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
+    let message = masked_frame(Opcode::Text, &vec![b'2'; MEGABYTE], [1, 2, 3, 4]);
+    ws.send_raw(&message[..MEGABYTE / 2]).await;
+    let half = 400_000..=500_000;
+    until("half of it counts", || {
+        half.contains(&io.metrics().inbound_bytes)
+    })
+    .await;
+    drop(ws);
+    until("nothing counts", || io.metrics().inbound_bytes == 0).await;
+}
+
+#[tokio::test]
 async fn auths_count_as_long_as_their_sockets() {
     let (server, io) = with(|io| {
         io.namespace("/", Namespace::new())
@@ -751,7 +768,6 @@ async fn events_that_wait_are_not_handled_once_their_connection_is_cancelled_but
 #[cfg(feature = "compression")]
 mod compressed {
     use axum_socketio::Compression;
-    use axum_socketio::protocol::websocket::{Opcode, masked_frame};
     use bytes::Bytes;
     use flate2::{Compress, FlushCompress};
     use tokio::io::AsyncWriteExt;
