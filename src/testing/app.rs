@@ -1,4 +1,4 @@
-//! An application without a port.
+//! An application that is served without a port.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -19,12 +19,12 @@ use tower::{BoxError, Service};
 use super::{Connect, TestRequest};
 use crate::protocol::socket_io::{Codec, Parser};
 
-/// How much either side may write before the other reads, in bytes.
+/// The size of the buffer between client and server in each direction, in bytes.
 const BUFFER: usize = 64 * 1024;
 
-/// An application under test: what `axum::serve` would get, without the listener.
+/// An application under test: the service that would be passed to `axum::serve`, without a listener.
 ///
-/// Cloning it is cheap, and gives the same application. See the [module](super) for an example.
+/// Cloning is cheap, and clones share the same application. See the [module](super) for an example.
 #[derive(Clone)]
 pub struct TestApp {
     service: BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>,
@@ -36,7 +36,7 @@ pub struct TestApp {
 impl TestApp {
     /// Serves an axum `Router`, or any other tower service such as [`SocketIo::service`](crate::SocketIo::service).
     ///
-    /// `ConnectInfo` is what the listener knows, and there is none: give the router a layer of axum's `MockConnectInfo`.
+    /// There is no listener, so `ConnectInfo` is not set: add axum's `MockConnectInfo` layer to the router instead.
     #[must_use]
     pub fn new<S, B>(service: S) -> Self
     where
@@ -54,53 +54,53 @@ impl TestApp {
         }
     }
 
-    /// The clients' [`Parser`]: that of the server, if it has one.
+    /// Sets the clients' [`Parser`], which must match that of the server.
     #[must_use]
     pub fn parser(mut self, parser: impl Parser) -> Self {
         self.codec = Codec::Other(Arc::new(parser));
         self
     }
 
-    /// How long anything that must happen may take, in tokio's time. Default: 5 s.
+    /// Sets the maximum time to wait for an expected event or response, in tokio's time. Default: 5 s.
     #[must_use]
     pub const fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// For how long nothing must have happened, in tokio's time; see [`TestClient::expect_no`](super::TestClient::expect_no).
-    /// Default: 100 ms.
+    /// Sets the time for which [`TestClient::expect_no`](super::TestClient::expect_no) waits, in tokio's time. Default:
+    /// 100 ms.
     #[must_use]
     pub const fn quiet(mut self, quiet: Duration) -> Self {
         self.quiet = quiet;
         self
     }
 
-    /// A new client, on a connection of its own, that joins a namespace. The slash in front may be left out.
+    /// Creates a client that joins a namespace over a new connection. The leading slash of `nsp` may be omitted.
     #[track_caller]
     pub fn connect(&self, nsp: &str) -> Connect {
         Connect::new(self.clone(), nsp)
     }
 
-    /// A GET of a path.
+    /// Creates a GET request for a path.
     #[track_caller]
     pub fn get(&self, path: &str) -> TestRequest {
         self.request(Method::GET, path)
     }
 
-    /// A POST to a path.
+    /// Creates a POST request for a path.
     #[track_caller]
     pub fn post(&self, path: &str) -> TestRequest {
         self.request(Method::POST, path)
     }
 
-    /// Any other request, for a path with its query.
+    /// Creates a request with any method. The path may include a query.
     #[track_caller]
     pub fn request(&self, method: Method, path: &str) -> TestRequest {
         TestRequest::new(self.clone(), method, path)
     }
 
-    /// The client's end of a new connection.
+    /// Opens a new connection and returns the client's end of it.
     pub(super) fn open(&self) -> DuplexStream {
         let (client, server) = tokio::io::duplex(BUFFER);
         let app = self.service.clone();

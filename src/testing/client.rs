@@ -1,4 +1,4 @@
-//! One client in one namespace.
+//! A client in a namespace.
 
 use std::any::type_name;
 use std::fmt;
@@ -17,15 +17,15 @@ use crate::protocol::engine_io::Packet;
 use crate::protocol::socket_io::Kind;
 use crate::protocol::{Args, EncodeError, EncodedArgs, Sid};
 
-/// A future of this module, in a box so that it borrows nothing but the client: the arguments it was made with may go.
+/// A boxed future of this module. It borrows the client only, not the arguments of the call.
 pub type Waiting<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 
-/// A client in a namespace: what [`TestApp::connect`] gives.
+/// A client in a namespace, returned by [`TestApp::connect`].
 ///
-/// Events that come are kept until the test asks for them by name. Arguments are as everywhere: a tuple is several, `()` is
-/// none, anything else is one, and `Bytes` become attachments.
+/// Received events are buffered until the test asks for them by name. Arguments follow the usual rules: a tuple is
+/// several arguments, `()` is none, any other value is one, and `Bytes` become attachments.
 ///
-/// Dropping all clients of a connection ends it without a word to the server, as [`cut`](Self::cut) does.
+/// Dropping all clients of a connection closes it without notifying the server, like [`cut`](Self::cut).
 pub struct TestClient {
     connection: Arc<Connection>,
     nsp: ByteString,
@@ -43,13 +43,14 @@ impl TestClient {
         }
     }
 
-    /// The socket's id, as the server told it: the same as its [`Socket::id`](crate::Socket::id).
+    /// The socket's id as received from the server, equal to its [`Socket::id`](crate::Socket::id).
     #[must_use]
     pub const fn id(&self) -> Sid {
         self.id
     }
 
-    /// Whether it has come back to the socket that it had before; see [`Connect::coming_back_as`](super::Connect::coming_back_as).
+    /// Returns true if the client has recovered its previous socket; see
+    /// [`Connect::coming_back_as`](super::Connect::coming_back_as).
     #[must_use]
     pub fn recovered(&self) -> bool {
         self.look(|socket| socket.recovered)
@@ -65,37 +66,37 @@ impl TestClient {
         &self.nsp
     }
 
-    /// Whether neither side has disconnected, as far as the client knows.
+    /// Returns true if the client has not disconnected and has not been notified of a disconnect by the server.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.look(|socket| socket.ended.is_none())
     }
 
-    /// Joins another namespace over the same connection. Each can be joined once.
+    /// Joins another namespace over the same connection. Each namespace can be joined once.
     #[track_caller]
     pub fn connect(&self, nsp: &str) -> Join {
         Join::new(Arc::clone(&self.connection), nsp, &self.app)
     }
 
-    /// Sends an event, at once. The future waits until the server has taken it in: its handler has run up to where it has to
-    /// wait for something, unless the event has to wait for its turn behind others.
+    /// Sends an event immediately. The future completes once the server has processed it: the handler has run up to the
+    /// first point at which it has to wait, unless the event is queued behind others.
     ///
     /// # Panics
     ///
-    /// When the client is disconnected, the arguments cannot be sent, or the server does not take it in within the
-    /// [limit](TestApp::limit).
+    /// Panics if the client is disconnected, the arguments cannot be serialized, or the server does not process the
+    /// event within the [limit](TestApp::limit).
     #[track_caller]
     pub fn emit(&self, event: &str, args: impl Serialize) -> Waiting<'_, ()> {
         let number = self.send(Kind::Event, None, EncodedArgs::event(event, &args));
         self.taken(number, format!("the server to take the event {event:?} in"))
     }
 
-    /// Sends an event, at once. The future gives the server's acknowledgement, read as an `R`.
+    /// Sends an event immediately. The future returns the server's acknowledgement, deserialized as an `R`.
     ///
     /// # Panics
     ///
-    /// When the client is disconnected, the arguments cannot be sent, no acknowledgement comes within the
-    /// [limit](TestApp::limit), or it is not an `R`.
+    /// Panics if the client is disconnected, the arguments cannot be serialized, no acknowledgement arrives within the
+    /// [limit](TestApp::limit), or the acknowledgement is not an `R`.
     #[track_caller]
     pub fn emit_with_ack<R: DeserializeOwned + 'static>(
         &self,
@@ -117,11 +118,13 @@ impl TestClient {
         })
     }
 
-    /// Waits for an event and gives its arguments. The first one of this name that no one has asked for is taken; others stay.
+    /// Waits for an event and returns its arguments. The oldest buffered event with this name is taken; all others
+    /// remain buffered.
     ///
     /// # Panics
     ///
-    /// When none comes within the [limit](TestApp::limit), the client is disconnected before, or the arguments are not a `T`.
+    /// Panics if no such event arrives within the [limit](TestApp::limit), the client is disconnected first, or the
+    /// arguments are not a `T`.
     #[track_caller]
     pub fn next<T: DeserializeOwned>(&self, event: &str) -> impl Future<Output = T> + Send {
         let (what, expect) = (format!("an event {event:?}"), self.expect());
@@ -131,7 +134,7 @@ impl TestClient {
         }
     }
 
-    /// As [`next`](Self::next), for an event that the server wants an acknowledgement of.
+    /// Waits for an event that requests an acknowledgement, like [`next`](Self::next).
     ///
     /// ```
     /// # use axum_socketio::testing::TestClient;
@@ -144,7 +147,7 @@ impl TestClient {
     ///
     /// # Panics
     ///
-    /// As [`next`](Self::next), and when the server wants no acknowledgement.
+    /// Panics under the same conditions as [`next`](Self::next), and if the event does not request an acknowledgement.
     #[track_caller]
     pub fn next_with_ack<T: DeserializeOwned>(
         &self,
@@ -165,18 +168,18 @@ impl TestClient {
         }
     }
 
-    /// Whether an event of this name has come that no one has asked for.
+    /// Returns true if an event with this name is buffered.
     #[must_use]
     pub fn has(&self, event: &str) -> bool {
         self.look(|socket| socket.events.iter().any(|came| came.name == event))
     }
 
-    /// Waits until the application has had the time to send such an event, which it must not do: 100 ms of tokio's time
-    /// unless [`TestApp::quiet`] says otherwise. With a paused clock these are over as soon as nothing is left to do.
+    /// Waits long enough for the application to send such an event, and fails if it does: 100 ms of tokio's time, or
+    /// the time set by [`TestApp::quiet`]. With a paused clock the wait ends once the runtime is idle.
     ///
     /// # Panics
     ///
-    /// When one has come or comes.
+    /// Panics if such an event is buffered or arrives.
     #[track_caller]
     pub fn expect_no(&self, event: &str) -> impl Future<Output = ()> + Send {
         let expect = Expect::within(self.app.quiet);
@@ -192,12 +195,12 @@ impl TestClient {
         }
     }
 
-    /// Leaves the namespace, and ends the connection if no other client is on it. Returns when the server has taken this in.
-    /// A client that is disconnected stays so.
+    /// Leaves the namespace, and closes the connection if no other client uses it. Completes once the server has
+    /// processed the disconnect. A disconnected client cannot reconnect.
     ///
     /// # Panics
     ///
-    /// When the server does not take it in within the [limit](TestApp::limit).
+    /// Panics if the server does not process the disconnect within the [limit](TestApp::limit).
     #[track_caller]
     pub fn disconnect(&self) -> impl Future<Output = ()> + Send {
         let expect = self.expect();
@@ -222,11 +225,11 @@ impl TestClient {
         }
     }
 
-    /// Waits until the client is disconnected, and tells why.
+    /// Waits until the client is disconnected and returns the reason.
     ///
     /// # Panics
     ///
-    /// When it stays connected for the [limit](TestApp::limit).
+    /// Panics if the client is still connected after the [limit](TestApp::limit).
     #[track_caller]
     pub fn disconnected(&self) -> impl Future<Output = Disconnected> + Send {
         let expect = self.expect();
@@ -241,17 +244,17 @@ impl TestClient {
         }
     }
 
-    /// Breaks the connection without a word to the server, as when a tab is closed. All clients on the connection are
+    /// Drops the connection without notifying the server, like a closed browser tab. All clients on the connection are
     /// disconnected.
     ///
-    /// The server notices at once, and says [`TransportClose`](crate::DisconnectReason::TransportClose) over WebSocket,
-    /// [`TransportError`](crate::DisconnectReason::TransportError) over polling, as Node's does. For a network that falls
-    /// silent, see [`ignore_pings`](Self::ignore_pings).
+    /// The server detects this immediately and reports [`TransportClose`](crate::DisconnectReason::TransportClose) over
+    /// WebSocket, or [`TransportError`](crate::DisconnectReason::TransportError) over polling, as Node's server does.
+    /// To simulate a silent network, see [`ignore_pings`](Self::ignore_pings).
     pub async fn cut(&self) {
         self.connection.cut().await;
     }
 
-    /// Answers the server's pings no more, but goes on to send and to receive. The server ends such a connection with
+    /// Stops answering the server's pings, but continues to send and receive. The server closes such a connection with
     /// [`PingTimeout`](crate::DisconnectReason::PingTimeout).
     pub fn ignore_pings(&self) {
         self.connection
@@ -259,8 +262,8 @@ impl TestClient {
             .with(|state| state.answers_pings = false);
     }
 
-    /// Reads nothing any more, as when the network falls silent: what the server sends is lost on its way, its pings too, and
-    /// waits with the server as soon as the way is full. The client goes on to send, but hears of nothing.
+    /// Stops reading, as if the network were silent. Data from the server, including pings, stays in the connection's
+    /// buffer; once that is full, it stays queued on the server. The client can still send, but receives nothing.
     pub fn stop_reading(&self) {
         self.connection.shared.with(|state| state.reads = false);
     }
@@ -280,7 +283,7 @@ impl TestClient {
         self.look(|socket| socket.describe())
     }
 
-    /// Waits for something that only a connected client gets.
+    /// Waits for something that only a connected client can receive.
     async fn wait<T>(
         &self,
         expect: Expect,
@@ -326,7 +329,7 @@ impl TestClient {
     }
 }
 
-/// Reads arguments, or fails with what they are.
+/// Deserializes arguments, or fails the test and shows them.
 fn read<T: DeserializeOwned>(expect: Expect, what: &str, args: &Args) -> T {
     args.deserialize().unwrap_or_else(|error| {
         let (kind, json) = (type_name::<T>(), args.json());
@@ -345,8 +348,8 @@ impl fmt::Debug for TestClient {
     }
 }
 
-/// An event that the server wants an acknowledgement of: what [`TestClient::next_with_ack`] gives. Dropped, it is never
-/// answered.
+/// An event that requests an acknowledgement, returned by [`TestClient::next_with_ack`]. If it is dropped, no
+/// acknowledgement is sent.
 #[derive(Debug)]
 #[must_use = "it is never answered"]
 pub struct Question<'c, T> {
@@ -357,12 +360,12 @@ pub struct Question<'c, T> {
 }
 
 impl<'c, T> Question<'c, T> {
-    /// Answers, at once. The future waits until the server has taken the answer in.
+    /// Sends the acknowledgement immediately. The future completes once the server has processed it.
     ///
     /// # Panics
     ///
-    /// When the client is disconnected, the answer cannot be sent, or the server does not take it in within the
-    /// [limit](TestApp::limit).
+    /// Panics if the client is disconnected, the answer cannot be serialized, or the server does not process it within
+    /// the [limit](TestApp::limit).
     #[track_caller]
     pub fn ack(self, answer: impl Serialize) -> Waiting<'c, ()> {
         let Self { id, client, .. } = self;

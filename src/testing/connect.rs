@@ -1,4 +1,4 @@
-//! A client that connects.
+//! A builder for a client that connects.
 
 use std::future::IntoFuture;
 use std::sync::Arc;
@@ -19,28 +19,28 @@ use crate::engine::Transport;
 use crate::protocol::Sid;
 use crate::protocol::socket_io::Kind;
 
-/// Why a client could not connect.
+/// The error returned if a client could not connect.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The namespace was refused, by a middleware or since there is none of this name. The JavaScript client's
-    /// `connect_error`.
+    /// The namespace was refused, by a middleware or because no namespace has this name. The JavaScript client emits
+    /// `connect_error` for this.
     #[error("{message}")]
     Refused {
-        /// Its `error.message`.
+        /// The JavaScript client's `error.message`.
         message: String,
-        /// Its `error.data`.
+        /// The JavaScript client's `error.data`.
         data: Option<Value>,
     },
-    /// The handshake over HTTP was answered otherwise, perhaps by a layer around Socket.IO.
+    /// The HTTP handshake received an unexpected response, perhaps from a layer around Socket.IO.
     #[error("the handshake was answered with {status}: {body}")]
     Handshake {
-        /// The status of the answer.
+        /// The status of the response.
         status: StatusCode,
-        /// Its body.
+        /// The body of the response.
         body: String,
     },
-    /// The connection ended before there was an answer.
+    /// The connection was closed before a response arrived.
     #[error("the connection ended: {0}")]
     Closed(Disconnected),
 }
@@ -62,7 +62,7 @@ impl ConnectError {
 
 type Connecting = Waiting<'static, Result<TestClient, ConnectError>>;
 
-/// The request with which a session opens, and which polling repeats.
+/// The request that opens a session. Polling repeats it.
 #[derive(Debug)]
 pub(super) struct Handshake {
     path: String,
@@ -85,18 +85,18 @@ impl Handshake {
         }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        // It was checked when it was set.
+        // The URI was validated when it was set.
         *request.uri_mut() = target.parse().unwrap_or_default();
         *request.headers_mut() = self.headers.clone();
         request
     }
 }
 
-/// A client on a new connection, which connects when it is awaited: [`TestApp::connect`].
+/// A builder for a client on a new connection, returned by [`TestApp::connect`]. It connects when it is awaited.
 ///
 /// # Errors
 ///
-/// [`ConnectError`], when it is refused.
+/// Returns a [`ConnectError`] if the connection is refused.
 ///
 /// ```
 /// # use axum::Router;
@@ -118,8 +118,8 @@ impl Handshake {
 ///
 /// # Panics
 ///
-/// When there is neither a refusal nor a connection within the [limit](TestApp::limit), or a header, a path or a query is
-/// not one.
+/// Panics if there is neither a refusal nor a connection within the [limit](TestApp::limit), or if a header, a path or
+/// a query is invalid.
 #[derive(Debug)]
 #[must_use = "it connects when it is awaited"]
 pub struct Connect {
@@ -145,14 +145,14 @@ impl Connect {
         }
     }
 
-    /// What the server gets as [`Auth`](crate::Auth): an object. Default: none.
+    /// Sets the object that the server receives as [`Auth`](crate::Auth). Default: none.
     pub fn auth(mut self, auth: impl Serialize) -> Self {
         self.join.auth(&auth);
         self
     }
 
-    /// Comes back as a client that was connected before: with its namespace's [`Recovery`](crate::Recovery), to the socket that
-    /// it had, and what has come since its last event.
+    /// Resumes the session of a client that was connected before. With the namespace's [`Recovery`](crate::Recovery),
+    /// the client recovers its socket and receives the events that it has missed.
     ///
     /// ```
     /// # use axum_socketio::testing::{TestApp, TestClient};
@@ -181,20 +181,20 @@ impl Connect {
         self
     }
 
-    /// Adds to the query of the handshake, as it is to stand there: `lang=en&beta=1`.
+    /// Appends to the query of the handshake. The text is used unchanged, for example `lang=en&beta=1`.
     pub fn query(mut self, query: impl AsRef<str>) -> Self {
         self.handshake.query.push('&');
         self.handshake.query.push_str(query.as_ref());
         self.check()
     }
 
-    /// Where Socket.IO is mounted. Default: `/socket.io/`.
+    /// Sets the path at which Socket.IO is mounted. Default: `/socket.io/`.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.handshake.path = path.into();
         self.check()
     }
 
-    /// How it talks to the server: one transport from beginning to end. Default: WebSocket.
+    /// Sets the transport, which is used for the whole connection. Default: WebSocket.
     pub fn transport(mut self, transport: Transport) -> Self {
         self.transport = transport;
         self
@@ -238,15 +238,17 @@ impl IntoFuture for Connect {
     }
 }
 
-/// A client in another namespace over the same connection, which joins when it is awaited: [`TestClient::connect`].
+/// A builder for a client in another namespace over the same connection, returned by [`TestClient::connect`]. It joins
+/// when it is awaited.
 ///
 /// # Errors
 ///
-/// [`ConnectError`], when it is refused.
+/// Returns a [`ConnectError`] if the namespace is refused.
 ///
 /// # Panics
 ///
-/// When there is no answer within the [limit](TestApp::limit), or the connection has joined the namespace before.
+/// Panics if there is no response within the [limit](TestApp::limit), or if the connection has joined the namespace
+/// before.
 #[derive(Debug)]
 #[must_use = "it joins when it is awaited"]
 pub struct Join {
@@ -261,7 +263,7 @@ impl Join {
         Self { connection, join }
     }
 
-    /// What the server gets as [`Auth`](crate::Auth): an object. Default: none.
+    /// Sets the object that the server receives as [`Auth`](crate::Auth). Default: none.
     pub fn auth(mut self, auth: impl Serialize) -> Self {
         self.join.auth(&auth);
         self
@@ -277,7 +279,7 @@ impl IntoFuture for Join {
     }
 }
 
-/// The client's own auth, with what it comes back with.
+/// Merges the client's own auth with the private id and offset that it resumes from.
 fn with(auth: Option<String>, back: &Back, expect: Expect) -> String {
     let auth = auth.map(|auth| serde_json::from_str(&auth));
     let Ok(Value::Object(auth)) = auth.unwrap_or_else(|| Ok(json!({}))) else {
@@ -290,7 +292,7 @@ fn with(auth: Option<String>, back: &Back, expect: Expect) -> String {
     all.to_string()
 }
 
-/// What it takes to join a namespace.
+/// The state of a pending join.
 #[derive(Debug)]
 struct Joining {
     nsp: ByteString,

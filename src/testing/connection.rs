@@ -1,4 +1,4 @@
-//! A connection that runs beside the test.
+//! A connection that runs in a task beside the test.
 
 use std::sync::Arc;
 
@@ -10,22 +10,22 @@ use crate::protocol::engine_io::Packet;
 use crate::protocol::socket_io::{Codec, Encoded};
 use crate::sync::Lock;
 
-/// What its task and its clients share.
+/// The state shared by a connection's task and its clients.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) codec: Codec,
     state: Lock<State>,
-    /// Told whenever the state has changed.
+    /// Notifies waiters of each change of the state.
     changed: watch::Sender<()>,
     outgoing: mpsc::UnboundedSender<Outgoing>,
 }
 
-/// A packet on its way to the server.
+/// A Socket.IO packet that is queued for the server.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    /// Which one it is, counted from 1.
+    /// The number of the packet, counted from 1.
     pub(super) number: u64,
-    /// What it is made of.
+    /// The Engine.IO packets that it consists of.
     pub(super) packets: Vec<Packet>,
 }
 
@@ -41,21 +41,21 @@ impl Shared {
         (Arc::new(shared), to_send)
     }
 
-    /// Looks at the state.
+    /// Accesses the state without notifying waiters.
     pub(super) fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         look(&mut self.state.lock())
     }
 
-    /// Changes the state, and tells whoever waits.
+    /// Changes the state and notifies waiters.
     pub(super) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = self.with(change);
         self.changed.send_replace(());
         result
     }
 
-    /// Waits until something is found in the state.
+    /// Waits until `find` returns a value for the state.
     pub(super) async fn until<T>(&self, mut find: impl FnMut(&mut State) -> Option<T>) -> T {
-        // Subscribed before the first look, so that no change is missed; the sender lives as long as this does.
+        // Subscribe before the first check so that no change is missed. The sender lives as long as `self`.
         let mut changed = self.changed.subscribe();
         loop {
             if let Some(found) = self.with(&mut find) {
@@ -65,11 +65,11 @@ impl Shared {
         }
     }
 
-    /// Sends a packet, and gives its number.
+    /// Sends a packet and returns its number.
     pub(super) fn send(&self, packets: Vec<Packet>) -> u64 {
         self.with(|state| {
             state.sent += 1;
-            // Nobody receives it when the connection is over.
+            // The receiver is gone once the connection is closed.
             let _ = self.outgoing.send(Outgoing {
                 number: state.sent,
                 packets,
@@ -82,23 +82,23 @@ impl Shared {
         self.send(packets(packet))
     }
 
-    /// Waits until the server has taken a packet in, or can do so no more.
+    /// Waits until the server has processed a packet, or the connection is closed.
     pub(super) async fn taken(&self, number: u64) {
         self.until(|state| (state.taken >= number || state.ended.is_some()).then_some(()))
             .await;
     }
 
-    /// Waits for as long as the client reads nothing.
+    /// Waits while the client has stopped reading.
     pub(super) async fn reads(&self) {
         self.until(|state| state.reads.then_some(())).await;
     }
 
-    /// The server has taken all packets up to this one in.
+    /// Records that the server has processed all packets up to this one.
     pub(super) fn has_taken(&self, number: u64) {
         self.update(|state| state.taken = state.taken.max(number));
     }
 
-    /// Takes in what the server sent, and answers it. Gives the reason if that ends the connection.
+    /// Processes a packet from the server and sends the reply to it. Returns the reason if this closes the connection.
     pub(super) fn receive(&self, packet: Packet) -> Option<Disconnected> {
         let (answer, ended) = self.update(|state| (state.receive(packet), state.ended));
         if let Some(answer) = answer {
@@ -108,7 +108,7 @@ impl Shared {
     }
 }
 
-/// What is to be sent for a packet.
+/// Converts an encoded packet to Engine.IO packets.
 fn packets(packet: Encoded) -> Vec<Packet> {
     let packet = match packet {
         Encoded::Packet(packet) => packet,
@@ -120,7 +120,7 @@ fn packets(packet: Encoded) -> Vec<Packet> {
     text.into_iter().chain(attachments).collect()
 }
 
-/// A connection, for as long as a client holds it.
+/// A connection that lives as long as a client holds it.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) shared: Arc<Shared>,
@@ -128,7 +128,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Runs a transport, which gives the reason of its end.
+    /// Runs a transport, which returns the reason of its end.
     pub(super) fn run(
         shared: Arc<Shared>,
         transport: impl Future<Output = Disconnected> + Send + 'static,
@@ -144,7 +144,7 @@ impl Connection {
         }
     }
 
-    /// Ends it without a word to the server.
+    /// Closes the connection without notifying the server.
     pub(super) async fn cut(&self) {
         self.shared
             .update(|state| state.end(Disconnected::TransportClose));

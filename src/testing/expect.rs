@@ -1,10 +1,10 @@
-//! What must happen, or the test has failed.
+//! Expectations that fail the test if they are not met in time.
 
 use std::fmt::Display;
 use std::panic::Location;
 use std::time::Duration;
 
-/// Where a test expects something, and for how long.
+/// The location and the time limit of an expectation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expect {
     caller: &'static Location<'static>,
@@ -12,7 +12,7 @@ pub(super) struct Expect {
 }
 
 impl Expect {
-    /// Expected by the caller of a public function.
+    /// Creates an expectation of the caller of a public function.
     #[track_caller]
     pub(super) const fn within(limit: Duration) -> Self {
         Self {
@@ -21,12 +21,12 @@ impl Expect {
         }
     }
 
-    /// Waits for it; `None` when the time is up.
+    /// Waits for an event. Returns `None` if the time limit has elapsed.
     pub(super) async fn wait<T>(self, event: impl Future<Output = T>) -> Option<T> {
         tokio::time::timeout(self.limit, event).await.ok()
     }
 
-    /// Waits for it, or fails with what came instead.
+    /// Waits for an event, or fails the test and shows the events that were received instead.
     pub(super) async fn get<T>(
         self,
         what: impl Display,
@@ -43,13 +43,14 @@ impl Expect {
         }
     }
 
-    /// Fails the test. The panic's own place is of no use: a future does not know who waits for it.
+    /// Fails the test with the location of the caller. The location of the panic itself would be of no use: a future
+    /// does not know who awaits it.
     pub(super) fn fail(self, why: impl Display) -> ! {
         fail(format_args!("{}: {why}", self.caller))
     }
 }
 
-/// Fails the test, at the line that called.
+/// Fails the test with the location of the caller.
 #[track_caller]
 #[expect(clippy::panic, reason = "this is how a test fails")]
 pub(super) fn fail(why: impl Display) -> ! {

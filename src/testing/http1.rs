@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection to the application.
+//! An HTTP/1.1 connection to the application.
 
 use std::fmt::Display;
 
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::TestApp;
 use super::expect::Expect;
 
-/// Closed when it is dropped, whatever is under way.
+/// An HTTP/1.1 connection, which is closed when it is dropped, even with a request in flight.
 #[derive(Debug)]
 pub(super) struct Http {
     sender: SendRequest<Full<Bytes>>,
@@ -24,13 +24,13 @@ impl Http {
     pub(super) async fn open(app: &TestApp) -> Result<Self, hyper::Error> {
         let (sender, connection) = handshake(TokioIo::new(app.open())).await?;
         let io = tokio::spawn(async move {
-            // Whoever has asked something hears of it.
+            // Errors are returned to the sender of each request.
             let _ = connection.with_upgrades().await;
         });
         Ok(Self { sender, io })
     }
 
-    /// Asks, and gives the answer's head.
+    /// Sends a request and returns the head of the response.
     pub(super) async fn begin(
         &mut self,
         mut request: Request<Full<Bytes>>,
@@ -41,7 +41,7 @@ impl Http {
         self.sender.send_request(request).await
     }
 
-    /// Asks, and reads the whole answer.
+    /// Sends a request and reads the whole response.
     pub(super) async fn ask(
         &mut self,
         request: Request<Full<Bytes>>,
@@ -56,19 +56,19 @@ impl Drop for Http {
     }
 }
 
-/// Reads an answer to its end.
+/// Reads a response to its end.
 pub(super) async fn read(response: Response<Incoming>) -> Result<Response<Bytes>, hyper::Error> {
     let (head, body) = response.into_parts();
     let body = body.collect().await?.to_bytes();
     Ok(Response::from_parts(head, body))
 }
 
-/// A body as text, for people.
+/// Converts a body to text for error messages.
 pub(super) fn text(body: &[u8]) -> String {
     String::from_utf8_lossy(body).into_owned()
 }
 
-/// Adds a header, or fails the test.
+/// Adds a header, or fails the test if it is invalid.
 pub(super) fn add_header(headers: &mut HeaderMap, name: &str, value: &str, expect: Expect) {
     let bad = |error: &dyn Display| -> ! { expect.fail(format_args!("header {name:?}: {error}")) };
     let key = HeaderName::try_from(name).unwrap_or_else(|error| bad(&error));
@@ -76,7 +76,7 @@ pub(super) fn add_header(headers: &mut HeaderMap, name: &str, value: &str, expec
     headers.append(key, value);
 }
 
-/// Adds a cookie to those that are there, as a browser does: in one header.
+/// Adds a cookie to those that are already set, in a single header as browsers do.
 pub(super) fn add_cookie(headers: &mut HeaderMap, name: &str, value: &str, expect: Expect) {
     let others = headers.remove(header::COOKIE);
     let others = others.as_ref().and_then(|others| others.to_str().ok());

@@ -1,7 +1,8 @@
-//! A client in the same process, for the tests of an application.
+//! An in-process client for the tests of an application.
 //!
-//! [`TestApp`] serves an application over memory: no port, no socket, but real HTTP and real frames, so layers, cookies,
-//! extractors and both transports are what they are in production. [`TestClient`] is one client in one namespace.
+//! [`TestApp`] serves an application in memory: without a port or a socket, but with real HTTP and real frames, so that
+//! layers, cookies, extractors and both transports behave as in production. [`TestClient`] is one client in one
+//! namespace.
 //!
 //! ```
 //! use axum::{Json, Router, http::StatusCode, routing::post};
@@ -22,7 +23,7 @@
 //!     StatusCode::ACCEPTED
 //! }
 //!
-//! /// What `main` serves.
+//! /// The application that `main` serves.
 //! fn app() -> Router {
 //!     let chat = Namespace::new().on("join", join).on("message", message);
 //!     let io = SocketIo::builder().namespace("/", chat).build();
@@ -52,18 +53,20 @@
 //!
 //! # Time
 //!
-//! Under `start_paused = true` (feature `test-util` of tokio) the clock stands still while anything can go on, and leaps to
-//! the next deadline when nothing can: a heartbeat of 25 s takes no time at all, and a wait in vain ends at once. To wait
-//! for so much time is to sleep: `tokio::time::sleep(Duration::from_secs(45)).await`.
+//! With `start_paused = true` (feature `test-util` of tokio) the clock stands still while any task can make progress,
+//! and jumps to the next deadline otherwise: a heartbeat of 25 s takes no time, and an expectation that is not met
+//! fails immediately. To let time pass, sleep: `tokio::time::sleep(Duration::from_secs(45)).await`.
 //!
-//! Everything here keeps to tokio's clock. So does [`TestClient::expect_no`]: its 100 ms are over when the whole application
-//! has come to rest, and what a handler had to do without waiting for a timer is done. A handler that waits for something
-//! outside of the runtime, such as a database, looks as if at rest: leave the clock running for such a test.
+//! This module uses tokio's clock throughout. With a paused clock, the 100 ms of [`TestClient::expect_no`] elapse once
+//! the whole application is idle and everything that handlers do without waiting for a timer is done. A handler that
+//! waits for something outside of the runtime, such as a database, counts as idle: do not pause the clock in such a
+//! test.
 //!
 //! # Panics
 //!
-//! What does not happen within the [limit](TestApp::limit) fails the test: the panic names the line of the test, what was
-//! expected, and what came instead. Only a connection that is refused is an error, since that is often what is tested.
+//! An expectation that is not met within the [limit](TestApp::limit) fails the test: the panic shows the line of the
+//! test, what was expected, and what was received instead. Only a refused connection is returned as an error, because
+//! tests often check for it.
 
 mod app;
 mod client;

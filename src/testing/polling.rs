@@ -1,4 +1,4 @@
-//! Long-polling: one connection that asks, one that tells.
+//! The long-polling transport: one connection for polls, one for POSTs.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::engine::Transport;
 use crate::protocol::Sid;
 use crate::protocol::engine_io::{Packet, Payload, PayloadWriter};
 
-/// What a client needs of the server's handshake.
+/// The part of the server's handshake that a client needs.
 #[derive(Deserialize)]
 struct Opened {
     sid: Sid,
@@ -67,7 +67,7 @@ struct Session {
 }
 
 impl Session {
-    /// Asks and tells until either ends.
+    /// Polls and posts until either ends.
     async fn run(
         self,
         get: Http,
@@ -117,7 +117,7 @@ impl Session {
         }
     }
 
-    /// The server answers a POST when it has taken its packets in.
+    /// Sends queued packets, one POST each. The server responds to a POST once it has processed its packets.
     async fn post(
         &self,
         mut http: Http,

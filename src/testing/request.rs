@@ -1,4 +1,4 @@
-//! Plain HTTP, for the routes beside Socket.IO.
+//! Plain HTTP requests to the routes beside Socket.IO.
 
 use std::any::type_name;
 use std::future::IntoFuture;
@@ -13,7 +13,7 @@ use super::expect::{Expect, fail};
 use super::http1::{Http, add_cookie, add_header, text};
 use super::{TestApp, Waiting};
 
-/// A request that is sent when it is awaited; see [`TestApp::post`]. Its answer is a [`TestResponse`].
+/// A request that is sent when it is awaited; see [`TestApp::post`]. It returns a [`TestResponse`].
 ///
 /// ```
 /// # use axum_socketio::testing::TestApp;
@@ -26,7 +26,7 @@ use super::{TestApp, Waiting};
 ///
 /// # Panics
 ///
-/// When it cannot be sent, or is not answered within the [limit](TestApp::limit).
+/// Panics if the request cannot be sent, or no response arrives within the [limit](TestApp::limit).
 #[derive(Debug)]
 #[must_use = "it is sent when it is awaited"]
 pub struct TestRequest {
@@ -66,13 +66,13 @@ impl TestRequest {
         self
     }
 
-    /// The body, as it is.
+    /// Sets the body.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         *self.request.body_mut() = Full::new(body.into());
         self
     }
 
-    /// The body, as JSON.
+    /// Sets the body to a value serialized as JSON.
     pub fn json(mut self, body: &(impl Serialize + ?Sized)) -> Self {
         let json = HeaderValue::from_static("application/json");
         self.request
@@ -114,26 +114,26 @@ impl IntoFuture for TestRequest {
     }
 }
 
-/// The answer to a [`TestRequest`], read to its end.
+/// The response to a [`TestRequest`], with its complete body.
 #[derive(Clone, Debug)]
 pub struct TestResponse {
-    /// What it is, for people.
+    /// A description of the response for error messages.
     what: String,
     response: Response<Bytes>,
 }
 
 impl TestResponse {
-    /// The status.
+    /// Returns the status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.response.status()
     }
 
-    /// Goes on only with this status.
+    /// Asserts that the response has this status, and returns it.
     ///
     /// # Panics
     ///
-    /// With any other, and the body of the answer.
+    /// Panics if the status differs, and shows the body of the response.
     #[track_caller]
     #[expect(
         clippy::return_self_not_must_use,
@@ -149,19 +149,19 @@ impl TestResponse {
         self
     }
 
-    /// All headers.
+    /// Returns all headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         self.response.headers()
     }
 
-    /// A header, if it is there and is text.
+    /// Returns the value of a header, if it is present and is text.
     #[must_use]
     pub fn header(&self, name: impl AsRef<str>) -> Option<&str> {
         self.headers().get(name.as_ref())?.to_str().ok()
     }
 
-    /// The value of a cookie that it sets, as it stands.
+    /// Returns the value of a cookie that the response sets, unmodified.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let set = self.headers().get_all(header::SET_COOKIE).iter();
@@ -170,23 +170,23 @@ impl TestResponse {
         pairs.find_map(|(key, value)| (key.trim() == name).then_some(value.trim()))
     }
 
-    /// The body.
+    /// Returns the body.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         self.response.body()
     }
 
-    /// The body as text; what is not UTF-8 is replaced.
+    /// Returns the body as text. Invalid UTF-8 is replaced.
     #[must_use]
     pub fn text(&self) -> String {
         text(self.bytes())
     }
 
-    /// The body, read from JSON.
+    /// Deserializes the body from JSON.
     ///
     /// # Panics
     ///
-    /// When it is not a `T`.
+    /// Panics if the body is not a `T`.
     #[must_use]
     #[track_caller]
     pub fn json<T: DeserializeOwned>(&self) -> T {

@@ -1,4 +1,4 @@
-//! What a connection has received, without IO: the client's side of Engine.IO and Socket.IO.
+//! The client side of Engine.IO and Socket.IO, without IO: the packets that a connection has received.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -12,24 +12,24 @@ use crate::protocol::engine_io::{Message, Packet as EnginePacket};
 use crate::protocol::socket_io::{Decoding, Limits, Packet};
 use crate::protocol::{Args, DecodeError, Sid};
 
-/// Why a client is connected no longer. The words are those of the JavaScript client's `disconnect` event.
+/// The reason for which a client was disconnected. Its text is that of the JavaScript client's `disconnect` event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Disconnected {
     /// The server disconnected the socket.
     ByServer,
-    /// The test did: [`TestClient::disconnect`](super::TestClient::disconnect).
+    /// The test disconnected the client: [`TestClient::disconnect`](super::TestClient::disconnect).
     ByClient,
     /// The connection was closed by the server, or [cut](super::TestClient::cut).
     TransportClose,
     /// The server refused a request of the transport.
     TransportError,
-    /// The server sent what is not Engine.IO or Socket.IO.
+    /// The server sent data that is not valid Engine.IO or Socket.IO.
     ParseError,
 }
 
 impl Disconnected {
-    /// The reason in the JavaScript client's words.
+    /// The reason as the JavaScript client reports it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -48,20 +48,20 @@ impl fmt::Display for Disconnected {
     }
 }
 
-/// One connection.
+/// The state of a connection.
 #[derive(Debug)]
 pub(super) struct State {
     decoding: Decoding,
     sockets: HashMap<ByteString, Socket>,
     pub(super) answers_pings: bool,
     pub(super) reads: bool,
-    /// How much was sent, and how much of that the server has taken in.
+    /// The number of packets sent. `taken` counts those that the server has processed.
     pub(super) sent: u64,
     pub(super) taken: u64,
     pub(super) ended: Option<Disconnected>,
 }
 
-/// What a client comes back with: the private id of its socket, and the last offset that it has seen.
+/// The private id of a socket and the last offset received, with which a client resumes.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Back {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,18 +70,18 @@ pub(super) struct Back {
     pub(super) offset: Option<String>,
 }
 
-/// An event that came.
+/// A received event.
 #[derive(Debug)]
 pub(super) struct Came {
-    /// Of the acknowledgement that the server wants.
+    /// The id of the acknowledgement that the server requests.
     pub(super) id: Option<u64>,
     pub(super) name: String,
     pub(super) args: Args,
-    /// All of it, for people.
+    /// The complete event as JSON, for error messages.
     pub(super) json: String,
 }
 
-/// What came in one namespace.
+/// The packets that were received in a namespace.
 #[derive(Debug, Default)]
 pub(super) struct Socket {
     /// The server's answer to CONNECT.
@@ -92,7 +92,7 @@ pub(super) struct Socket {
     pub(super) events: VecDeque<Came>,
     /// Acknowledgements that the test has not asked for yet, by the id of the event.
     pub(super) answers: HashMap<u64, Args>,
-    /// The id of the next event that wants an acknowledgement.
+    /// The id of the last event that requested an acknowledgement.
     pub(super) next_ack: u64,
     pub(super) ended: Option<Disconnected>,
 }
@@ -110,12 +110,12 @@ impl State {
         }
     }
 
-    /// The socket of a namespace that was joined.
+    /// Returns the socket of a namespace, creating it if needed.
     pub(super) fn socket(&mut self, nsp: &str) -> &mut Socket {
         self.sockets.entry(nsp.into()).or_default()
     }
 
-    /// Begins to join a namespace. Each is joined once: a client that has left stays so.
+    /// Begins to join a namespace. Returns false if it was joined before: each namespace can be joined once.
     pub(super) fn join(&mut self, nsp: &ByteString, back: Back) -> bool {
         let new = !self.sockets.contains_key(nsp);
         if new {
@@ -127,17 +127,17 @@ impl State {
         new
     }
 
-    /// It was refused, and may be tried again.
+    /// Removes the socket of a namespace that was refused, so that it can be joined again.
     pub(super) fn refused(&mut self, nsp: &str) {
         self.sockets.remove(nsp);
     }
 
-    /// Whether no namespace is joined.
+    /// Returns true if no namespace is joined.
     pub(super) fn is_alone(&self) -> bool {
         self.sockets.values().all(|socket| socket.ended.is_some())
     }
 
-    /// The connection is over, and all sockets with it.
+    /// Ends the connection and all its sockets.
     pub(super) fn end(&mut self, reason: Disconnected) {
         self.ended.get_or_insert(reason);
         for socket in self.sockets.values_mut() {
@@ -145,7 +145,7 @@ impl State {
         }
     }
 
-    /// Takes a packet in, and gives the one that answers it.
+    /// Processes a packet and returns the reply to it, if any.
     pub(super) fn receive(&mut self, packet: EnginePacket) -> Option<EnginePacket> {
         match packet {
             EnginePacket::Message(message) => {
@@ -207,7 +207,7 @@ impl State {
 }
 
 impl Came {
-    /// Takes the last argument away, if it is an offset: tests are about the others.
+    /// Removes the last argument if it is an offset, so that tests see only the others.
     fn take_offset(&mut self) -> Option<String> {
         let args = self.args.raw().ok()?;
         let (last, others) = args.split_last()?;
@@ -219,14 +219,14 @@ impl Came {
     }
 }
 
-/// What the server says when a namespace is joined.
+/// The server's reply to CONNECT if the namespace was joined.
 #[derive(Deserialize)]
 struct Joined {
     sid: Sid,
     pid: Option<String>,
 }
 
-/// What the server says when it is not.
+/// The server's reply to CONNECT if the namespace was refused.
 #[derive(Deserialize)]
 struct Refusal {
     message: String,
@@ -238,13 +238,13 @@ fn json<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, DecodeError> {
 }
 
 impl Socket {
-    /// Takes the next event of this name out.
+    /// Takes the oldest event with this name.
     pub(super) fn next(&mut self, name: &str) -> Option<Came> {
         let at = self.events.iter().position(|came| came.name == name)?;
         self.events.remove(at)
     }
 
-    /// What came and was not asked for, for people.
+    /// Describes the events that the test has not asked for, for error messages.
     pub(super) fn describe(&self) -> String {
         let mut words = match self.events.len() {
             0 => "nothing came".to_owned(),

@@ -1,4 +1,4 @@
-//! WebSocket from the start.
+//! The WebSocket transport, used from the start.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use crate::engine::Transport;
 use crate::protocol::engine_io::{Message, Packet};
 use crate::protocol::websocket::{Config, Decoder, Event, Opcode, masked_frame};
 
-/// Neither has to be random: nobody listens in memory.
+/// The key and the mask are fixed: in memory, there is no proxy to protect.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const MASK: [u8; 4] = [0x11, 0x52, 0xa3, 0xf4];
 
-/// How long a message from the server may be, in bytes.
+/// The maximum size of a message from the server, in bytes.
 const MAX_MESSAGE: usize = 256 * 1024 * 1024;
 
 pub(super) async fn open(app: &TestApp, handshake: &Handshake) -> Result<Connection, ConnectError> {
@@ -120,7 +120,8 @@ fn masked(packet: &Packet) -> Bytes {
     }
 }
 
-/// Behind each packet goes a ping of WebSocket with its number: the pong says that the server has come so far.
+/// Sends queued packets, each followed by a WebSocket ping with its number. The pong shows that the server has
+/// processed the packet.
 async fn write(
     mut to_server: WriteHalf<Io>,
     mut to_send: mpsc::UnboundedReceiver<Outgoing>,
