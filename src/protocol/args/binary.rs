@@ -1,7 +1,7 @@
 //! Bytes that pass through serde without being copied.
 //!
-//! serde hands bytes over as a slice or a vector, and `Bytes` are neither. So the two ends of a call leave them here: what
-//! calls puts them down, what is called picks them up at once.
+//! serde passes bytes as a slice or a vector, and `Bytes` are neither. The caller therefore stores the `Bytes` in a
+//! thread-local cell before it calls serde, and the callee takes them from there at once.
 
 use std::cell::Cell;
 use std::fmt;
@@ -15,12 +15,12 @@ use serde::{
 
 use crate::protocol::{copy, large};
 
-/// Binary data that is neither copied when it is read nor when it is sent: an attachment as it came, or as it goes.
+/// Binary data that is copied neither when it is received nor when it is sent.
 ///
-/// [`Bytes`] and the like work as arguments too, but are copied, for serde knows bytes only as a slice. From some kilobytes
-/// on that is most of what a binary event costs.
+/// [`Bytes`] and similar types also work as arguments, but they are copied, because serde passes bytes only as a slice.
+/// From a few kilobytes on, the copy is most of the cost of a binary event.
 ///
-/// Anywhere else than in an event it is what `Bytes` are there: in JSON a list of numbers.
+/// Outside of an event it is serialized like `Bytes`: in JSON, as a list of numbers.
 ///
 /// ```
 /// use axum_socketio::extract::{Binary, Data};
@@ -61,14 +61,16 @@ impl From<Binary> for Bytes {
     }
 }
 
-/// By this name [`Binary`] tells the reader of arguments that it can be handed an attachment.
+/// The newtype name by which the deserializer of arguments recognizes a [`Binary`], which takes an attachment by
+/// handover.
 const BINARY: &str = "$axum_socketio::Binary";
 
 thread_local! {
     static HANDED: Cell<Option<Bytes>> = const { Cell::new(None) };
 }
 
-/// Leaves something else there. A thread that is ending has nothing there any more, and copies.
+/// Replaces the bytes in the cell and returns the previous ones. On a thread that is ending the cell is gone, and the
+/// bytes are copied.
 fn exchange(data: Option<Bytes>) -> Option<Bytes> {
     HANDED
         .try_with(|handed| handed.replace(data))
@@ -76,7 +78,7 @@ fn exchange(data: Option<Bytes>) -> Option<Bytes> {
         .flatten()
 }
 
-/// Hands bytes to whom `call` calls with them as a slice.
+/// Calls `call` with the bytes as a slice, while the bytes themselves are in the cell.
 fn hand<T>(data: &Bytes, call: impl FnOnce(&[u8]) -> T) -> T {
     exchange(Some(data.clone()));
     let result = call(data);
@@ -84,7 +86,7 @@ fn hand<T>(data: &Bytes, call: impl FnOnce(&[u8]) -> T) -> T {
     result
 }
 
-/// The bytes of a slice to keep: those that were handed over, if these are they, or else a copy.
+/// Returns the bytes of a slice as `Bytes`: those in the cell if the slice is theirs, or else a copy.
 pub(super) fn keep(slice: &[u8]) -> Bytes {
     let handed = exchange(None);
     let same = |data: &Bytes| data.as_ptr() == slice.as_ptr() && data.len() == slice.len();
@@ -95,12 +97,12 @@ pub(super) fn keep(slice: &[u8]) -> Bytes {
     })
 }
 
-/// Whether a newtype of this name takes an attachment that is [handed over](hand_over).
+/// Returns true if a newtype of this name takes an attachment that is [handed over](hand_over).
 pub(super) fn wants_attachment(newtype: &str) -> bool {
     newtype == BINARY
 }
 
-/// Gives an attachment to the visitor of a [`Binary`].
+/// Passes an attachment to the visitor of a [`Binary`].
 pub(super) fn hand_over<'de, V: Visitor<'de>, E: de::Error>(
     attachment: &Bytes,
     visitor: V,
@@ -129,7 +131,7 @@ impl<'de> Deserialize<'de> for Binary {
                 Ok(Binary(keep(data)))
             }
 
-            /// Anywhere else than in an event with attachments.
+            /// Called by every deserializer other than that of an event with attachments.
             fn visit_newtype_struct<D: Deserializer<'de>>(
                 self,
                 data: D,
@@ -209,7 +211,7 @@ mod tests {
         assert_eq!(text.deserialize(), Ok(Bytes::from_static(b"text")));
     }
 
-    /// What a serializer does not take must not be taken for what comes later.
+    /// Bytes that one serializer leaves in the cell must not be taken by a later one.
     #[test]
     fn nothing_stays_behind() {
         let data = Binary::from(vec![7; 100]);

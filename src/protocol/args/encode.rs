@@ -1,4 +1,4 @@
-//! Values into the text of a packet, in one pass.
+//! The serializer of arguments, which writes values into the text of a packet in one pass.
 
 use std::io;
 
@@ -11,10 +11,10 @@ use super::strings::is_plain;
 use super::{binary, spare};
 use crate::protocol::{EncodeError, copy, socket_io};
 
-/// The bytes left free before the JSON, for the headers of Socket.IO, Engine.IO and WebSocket.
+/// The number of bytes left free in front of the JSON, for the headers of Socket.IO, Engine.IO and WebSocket.
 pub(in crate::protocol) const HEADROOM: usize = 64;
 
-/// Arguments ready to be sent: a JSON array, and the binary leaves that were taken out of it.
+/// Arguments that are ready to be sent: a JSON array and the binary leaves extracted from it.
 #[derive(Clone, Debug)]
 pub struct EncodedArgs {
     buf: Vec<u8>,
@@ -72,7 +72,7 @@ impl EncodedArgs {
         str::from_utf8(json).unwrap_or_default()
     }
 
-    /// The same attachments behind another JSON array, which `rewrite` makes of this one's text.
+    /// Replaces the JSON array with the result of `rewrite`, which receives its text. The attachments stay the same.
     #[must_use]
     pub fn map_json(mut self, rewrite: impl FnOnce(&str) -> String) -> Self {
         let json = rewrite(self.json());
@@ -92,7 +92,7 @@ impl EncodedArgs {
         (self.buf, self.attachments)
     }
 
-    /// Leaves the buffer for the next packet of this thread.
+    /// Returns the buffer to this thread, for its next packet.
     pub(in crate::protocol) fn give_back(self) {
         spare::give_back(self.buf);
     }
@@ -129,7 +129,7 @@ impl EncodedArgs {
 
 type Writer<'a> = serde_json::Serializer<&'a mut Vec<u8>, TakeBinary<'a>>;
 
-/// Writes placeholders for bytes, and keeps the bytes.
+/// The formatter that writes a placeholder for each byte array and collects the bytes.
 struct TakeBinary<'a>(&'a mut Vec<Bytes>);
 
 impl serde_json::ser::Formatter for TakeBinary<'_> {
@@ -151,7 +151,7 @@ struct List<'a> {
 }
 
 impl<'a> List<'a> {
-    /// Ends the element before.
+    /// Writes a comma unless the next element is the first.
     fn separate(&mut self) {
         if self.json.last() != Some(&b'[') {
             self.json.push(b',');
@@ -185,7 +185,7 @@ impl<'a> List<'a> {
     }
 }
 
-/// The elements of a tuple: arguments each, or one argument together.
+/// The elements of a tuple: one argument each, or a single argument together.
 enum Tuple<'w, 'a> {
     Several(List<'a>),
     One(<&'w mut Writer<'a> as Serializer>::SerializeTuple),
@@ -223,12 +223,13 @@ impl ser::SerializeTupleStruct for Tuple<'_, '_> {
     }
 }
 
-/// Learns from the value itself whether it is several arguments, none or one.
+/// The serializer of the arguments, in which the type of the value decides whether it is several arguments, none or
+/// one.
 struct Arguments<'w, 'a> {
     list: List<'a>,
-    /// It is all the arguments, and not one of them.
+    /// True if the value is the whole list of arguments rather than one of them.
     whole: bool,
-    /// Where the writer of a single argument lives until the value has ended.
+    /// The writer of a single argument, stored here until the value has ended.
     writer: &'w mut Option<Writer<'a>>,
 }
 

@@ -1,8 +1,8 @@
-//! A JSON array as the arguments of a handler.
+//! The deserializer of a JSON array as the arguments of a handler.
 //!
-//! The type that is asked for says what it is: a tuple takes the array apart, anything else is its one element. So each
-//! method of the `Deserializer` that a type may call first is passed on to the element, through a seed that remembers it.
-//! From the element on, serde_json does the work.
+//! The requested type decides how the array is read: a tuple takes its elements, any other type is its only element.
+//! Each method of the `Deserializer` that a type may call first is therefore forwarded to the element, by a seed that
+//! stores the call. serde_json deserializes the element itself.
 
 use std::{cell::Cell, fmt, marker::PhantomData};
 
@@ -14,10 +14,10 @@ use serde::{
 use super::rest::REST;
 use crate::protocol::copy;
 
-/// Which argument is being read, counted from 1; 0 between them. Tells where an error belongs.
+/// The number of the argument that is being read, counted from 1, or 0 between arguments. It locates errors.
 pub(super) type Position = Cell<usize>;
 
-/// A JSON array that holds a list of arguments, perhaps behind the name of an event.
+/// A JSON array that holds a list of arguments, possibly after the name of an event.
 pub(super) struct List<'p, D> {
     pub(super) array: D,
     pub(super) named: bool,
@@ -48,11 +48,11 @@ impl<'de, D: Deserializer<'de>> List<'_, D> {
     }
 }
 
-/// Reads a list of arguments. The trait is a closure that is generic over the list's type.
+/// A reader of a list of arguments. The trait stands for a closure that is generic over the list's type.
 trait Read<'de>: Sized {
     type Value;
 
-    /// How many arguments there should be.
+    /// The expected number of arguments.
     fn wanted(&self) -> usize;
 
     fn read<A: SeqAccess<'de>>(
@@ -61,7 +61,7 @@ trait Read<'de>: Sized {
     ) -> Result<Self::Value, A::Error>;
 }
 
-/// No argument at all.
+/// A reader of no arguments.
 struct Nothing<V>(V);
 
 impl<'de, V: Visitor<'de>> Read<'de> for Nothing<V> {
@@ -76,7 +76,7 @@ impl<'de, V: Visitor<'de>> Read<'de> for Nothing<V> {
     }
 }
 
-/// One argument, or none if the type is an `Option`.
+/// A reader of one argument, or of none if the type is an `Option`.
 struct One<S>(S);
 
 impl<'de, S: DeserializeSeed<'de>> Read<'de> for One<S> {
@@ -94,7 +94,7 @@ impl<'de, S: DeserializeSeed<'de>> Read<'de> for One<S> {
     }
 }
 
-/// One argument, even if the type is a tuple.
+/// A reader of one argument, even if the type is a tuple.
 struct Exactly<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Read<'de> for Exactly<T> {
@@ -109,7 +109,7 @@ impl<'de, T: Deserialize<'de>> Read<'de> for Exactly<T> {
     }
 }
 
-/// The elements of a tuple.
+/// A reader of the elements of a tuple.
 struct Several<V> {
     visitor: V,
     wanted: usize,
@@ -165,14 +165,14 @@ impl<'de, R: Read<'de>> Visitor<'de> for Elements<'_, R> {
 struct Arguments<'p, A> {
     elements: A,
     wanted: usize,
-    /// How many a tuple has asked for, missing ones included.
+    /// The number of arguments that a tuple has asked for, including missing ones.
     asked: usize,
     got: usize,
     position: &'p Position,
 }
 
 impl<'de, A: SeqAccess<'de>> Arguments<'_, A> {
-    /// Reads the next one, or `None` at the end.
+    /// Reads the next argument. Returns `None` at the end.
     fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
         self.position.set(self.got + 1);
         let value = self.elements.next_element_seed(seed)?;
@@ -181,7 +181,7 @@ impl<'de, A: SeqAccess<'de>> Arguments<'_, A> {
         Ok(value)
     }
 
-    /// Refuses what nobody asked for.
+    /// Returns an error if there are more arguments than the type has read.
     fn finish(mut self) -> Result<(), A::Error> {
         let taken = self.got;
         while self.next(PhantomData::<IgnoredAny>)?.is_some() {}
@@ -201,7 +201,7 @@ impl<'de, A: SeqAccess<'de>> Arguments<'_, A> {
     }
 }
 
-/// The elements of a tuple. One that is missing is still asked for: it may be optional.
+/// The elements of a tuple. A missing element is deserialized too, because it may be an `Option`.
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for &mut Arguments<'_, A> {
     type Error = A::Error;
 
@@ -243,7 +243,7 @@ impl<'de, A: SeqAccess<'de>> Next<'_, '_, A> {
     }
 }
 
-/// The seed of an optional argument: gives the visitor back, by not taking it, if the argument is missing.
+/// The seed of an optional argument. It leaves the visitor in the `Option` if the argument is missing.
 struct Optional<'v, V>(&'v mut Option<V>);
 
 impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Optional<'_, V> {
@@ -272,7 +272,7 @@ impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Newtype<V> {
     }
 }
 
-/// The visitor of a string: a long one is copied in pieces.
+/// The visitor of a string, which copies a long string in pieces.
 struct Copied<V>(V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Copied<V> {
@@ -290,7 +290,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Copied<V> {
     }
 }
 
-/// The seed of an argument that is a string to be owned.
+/// The seed of an argument that is an owned string.
 struct Owned<V>(V);
 
 impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Owned<V> {
@@ -301,7 +301,7 @@ impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Owned<V> {
     }
 }
 
-/// Passes methods of a `Deserializer` on to the element, once it is there.
+/// Implements methods of a `Deserializer` by forwarding them to the element.
 macro_rules! pass_on {
     ($($method:ident($($arg:ident: $ty:ty),*);)*) => {$(
         fn $method<V: Visitor<'de>>(self, $($arg: $ty,)* visitor: V) -> Result<V::Value, Self::Error> {

@@ -1,11 +1,11 @@
 //! The arguments of events and acknowledgements.
 //!
-//! Going out, [`EncodedArgs`] writes values straight into the text of a packet and takes binary leaves out as attachments.
-//! Coming in, [`Args`] keeps the text as it was received and reads it once, into the types that a handler asks for. A
-//! `serde_json::Value` is never built on either way.
+//! [`EncodedArgs`] serializes outgoing values directly into the text of a packet and extracts binary leaves as
+//! attachments. [`Args`] holds the text as it was received and deserializes it once, into the types that a handler asks
+//! for. Neither builds a `serde_json::Value`.
 //!
-//! On both ways a tuple, a tuple struct or an array of fixed size is several arguments, `()` is none, and everything else,
-//! vectors included, is one.
+//! In both directions, a tuple, a tuple struct or an array of fixed size is several arguments, `()` is no argument, and
+//! any other value, a vector included, is one argument.
 
 mod binary;
 mod encode;

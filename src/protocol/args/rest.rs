@@ -1,4 +1,4 @@
-//! Any number of arguments.
+//! A variable number of arguments.
 
 use std::{fmt, marker::PhantomData};
 
@@ -8,9 +8,11 @@ use serde::{
     ser::SerializeTupleStruct,
 };
 
-/// The remaining arguments, as the last element of a tuple, or all of them: `Data<(String, Rest<u32>)>`, `Data<Rest<Value>>`.
+/// The remaining arguments, as the last element of a tuple, or all arguments: `Data<(String, Rest<u32>)>`,
+/// `Data<Rest<Value>>`.
 ///
-/// Emitted or returned it is that many arguments. Inside of an argument, and in HTTP, it is an array.
+/// A [`Rest`] that is emitted or returned is one argument per element. Inside of an argument, and in HTTP, it is an
+/// array.
 ///
 /// ```
 /// use axum_socketio::{Data, Reply, extract::Rest};
@@ -23,7 +25,7 @@ use serde::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rest<T>(pub Vec<T>);
 
-/// By this name [`Rest`] tells [`Next`] that it wants more than one element, and the encoder that it is more than one.
+/// The name by which the encoder and `Next` recognize a [`Rest`], which is any number of elements.
 pub(super) const REST: &str = "$axum_socketio::Rest";
 
 impl<T: Serialize> Serialize for Rest<T> {
@@ -55,7 +57,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Rest<T> {
                 Ok(Rest(rest))
             }
 
-            /// Anywhere else than in a list of arguments it is an array.
+            /// Reads an array, which is the form of a [`Rest`] outside of a list of arguments.
             fn visit_newtype_struct<D: Deserializer<'de>>(
                 self,
                 array: D,
