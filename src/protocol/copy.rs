@@ -1,10 +1,10 @@
 //! Copies of large data, made in pieces.
 //!
-//! From 2 or 4 KiB on, glibc copies by one instruction for all of it, which on AMD's Zen 3 and 4 takes up to twenty times as
-//! long as a loop does where the two places are not aligned alike (glibc's bug 30994; mended in 2.40). Below that it is as
-//! fast as memory, on any processor.
+//! From 2 or 4 KiB on, glibc copies with a single instruction. On AMD's Zen 3 and 4 this takes up to twenty times as
+//! long as a loop if source and destination are not aligned alike (glibc bug 30994, fixed in 2.40). Smaller copies run
+//! at the speed of the memory on any processor.
 
-/// What is copied at once: well below the size from which on it is slow.
+/// The size of a piece, in bytes: well below the size from which copies are slow.
 pub(in crate::protocol) const PIECE: usize = 1024;
 
 /// Appends `data`, with one reservation at most.
@@ -18,14 +18,14 @@ pub(in crate::protocol) fn append(buf: &mut Vec<u8>, data: &[u8]) {
     }
 }
 
-/// A copy of bytes.
+/// Copies bytes.
 pub(in crate::protocol) fn to_vec(data: &[u8]) -> Vec<u8> {
     let mut copy = Vec::new();
     append(&mut copy, data);
     copy
 }
 
-/// A copy of text.
+/// Copies text.
 pub(in crate::protocol) fn to_string(text: &str) -> String {
     let mut copy = String::with_capacity(text.len());
     let mut rest = text;
@@ -37,7 +37,7 @@ pub(in crate::protocol) fn to_string(text: &str) -> String {
     copy
 }
 
-/// Takes a piece of whole characters off a text that is longer.
+/// Splits a piece of whole characters off the front of a longer text.
 fn split(text: &str) -> Option<(&str, &str)> {
     (0..4).find_map(|back| text.split_at_checked(PIECE - back))
 }

@@ -1,27 +1,29 @@
-//! Buffers of large messages, used again.
+//! Reused buffers for large messages.
 //!
-//! An allocator gives memory of this size back to the system, and gets it again page by page: of an echo of 64 KiB that was half
-//! of the time. So each thread keeps a few buffers at hand.
+//! An allocator returns memory of this size to the system and gets it back page by page, which took half of the time of
+//! an echo of 64 KiB. Each thread therefore retains a few buffers for reuse.
 
 use std::cell::RefCell;
 
 use bytes::Bytes;
 
-/// What is smaller, the allocator keeps by itself.
+/// The smallest capacity that is reused, in bytes. The allocator itself retains smaller blocks.
 const SMALL: usize = 32 * 1024;
-/// What is larger is not kept.
+/// The largest capacity that is reused, in bytes.
 const LARGE: usize = 256 * 1024;
-/// How many buffers a thread keeps: a megabyte at most.
+/// The maximum number of idle buffers per thread, a megabyte in total.
 const KEPT: usize = 4;
-/// Capacities are multiples of this, so that messages of about one size can use the same buffers.
+/// The step of capacities, in bytes. Capacities are multiples of it, so that messages of similar size can share
+/// buffers.
 const STEP: usize = 16 * 1024;
 
 thread_local! {
-    /// None on a thread that has never asked for one: what it drops is not for it to keep.
+    /// The idle buffers, or `None` on a thread that has never requested one: such a thread frees the buffers that it
+    /// drops.
     static IDLE: RefCell<Option<Vec<Vec<u8>>>> = const { RefCell::new(None) };
 }
 
-/// An empty buffer for so many bytes, and not for much more.
+/// Returns an empty buffer for `len` bytes, with little more capacity than that.
 pub(in crate::protocol) fn buffer(len: usize) -> Vec<u8> {
     if !(SMALL..=LARGE).contains(&len) {
         return Vec::with_capacity(len);
@@ -37,8 +39,8 @@ pub(in crate::protocol) fn buffer(len: usize) -> Vec<u8> {
     idle.unwrap_or_else(|| Vec::with_capacity(len.next_multiple_of(STEP)))
 }
 
-/// The content of a buffer, which comes back here when the last who shares it is gone. Room that is not used is not kept for
-/// as long as that may take.
+/// Shares the content of a buffer, which becomes idle on the thread that drops the last handle. A buffer that is less
+/// than half full is shrunk instead, so that its unused capacity is not held for that long.
 pub(in crate::protocol) fn share(buffer: Vec<u8>) -> Bytes {
     if buffer.capacity() / 2 > buffer.len() {
         Bytes::from(buffer.into_boxed_slice())

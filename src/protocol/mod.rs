@@ -1,12 +1,13 @@
-//! What is on the wire, as plain data: no clock, no socket, no state beyond a packet that still waits for its attachments.
+//! The wire formats as plain data, without a clock, a socket, or state beyond a packet whose attachments are
+//! incomplete.
 //!
-//! Two protocols lie on top of each other. [`engine_io`] carries messages between one client and one server, in a polling
-//! body or a WebSocket message ([Engine.IO protocol, revision 4]). [`socket_io`] puts namespaces, events and acknowledgements
-//! into those messages ([Socket.IO protocol, revision 5]). [`Args`] are an event's arguments, typed on demand.
+//! There are two layers. [`engine_io`] carries messages between one client and one server, in a polling body or a
+//! WebSocket message ([Engine.IO protocol, revision 4]). [`socket_io`] adds namespaces, events and acknowledgements to
+//! those messages ([Socket.IO protocol, revision 5]). [`Args`] are the arguments of an event, deserialized on demand.
 //!
-//! Public for tools, fuzzers and tests; it may change in any version before 1.0.
+//! This module is public for tools, fuzzers and tests; it may change in any version before 1.0.
 //!
-//! Every decoder is total: bad input is a [`DecodeError`], never a panic and never silence.
+//! Every decoder is total: it returns a [`DecodeError`] for bad input, and neither panics nor ignores it.
 //!
 //! [Engine.IO protocol, revision 4]: https://socket.io/docs/v4/engine-io-protocol/
 //! [Socket.IO protocol, revision 5]: https://socket.io/docs/v4/socket-io-protocol/

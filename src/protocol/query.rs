@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// Decodes a key or a value of a query as forms escape it. An invalid escape stays as it is; what is not UTF-8 is replaced.
+/// Decodes a key or a value of a query, escaped as in forms. An invalid escape stays as it is; invalid UTF-8 is
+/// replaced.
 pub(crate) fn decode_query(text: &str) -> String {
     let text = if text.contains('+') {
         Cow::Owned(text.replace('+', " "))

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// The length of every id, in characters.
 const LEN: usize = 20;
 
-/// Which bytes an id has. A table, since every request by polling brings one.
+/// The bytes that an id may consist of. This is a table because every polling request carries an id.
 const ALPHABET: [bool; 256] = {
     let mut allowed = [false; 256];
     let mut byte = 0_u8;
@@ -24,7 +24,7 @@ const ALPHABET: [bool; 256] = {
 
 /// The id of an Engine.IO session or of a socket: 20 characters of the URL-safe base64 alphabet.
 ///
-/// It is made from random bytes that the caller brings, and it is as unguessable as they are.
+/// It is made from random bytes that the caller provides, and is as unguessable as they are.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sid([u8; LEN]);
 
@@ -45,7 +45,7 @@ impl Sid {
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Never the default: only ASCII gets in.
+        // The text is always ASCII, so the default is never returned.
         str::from_utf8(&self.0).unwrap_or_default()
     }
 }
