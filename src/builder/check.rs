@@ -1,4 +1,4 @@
-//! Options that cannot work, or not as they read: logged when the server is built.
+//! Checks for options that cannot work, or not as they read. They are logged when the server is built.
 
 use std::time::Duration;
 

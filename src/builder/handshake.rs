@@ -1,4 +1,4 @@
-//! Options of the handshake: who may connect, and what is answered.
+//! The options of the handshake: which clients may connect, and the answers that they get.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use super::SocketIoBuilder;
 use crate::hub::{AllowRequest, ClientFiles, ConnectionError, OwnScheme, normalized};
 
 impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
-    /// Asks before a client may open a connection, over either transport: an axum handler, with axum's extractors and the
-    /// server's state, that sees the request of the handshake. Node's `allowRequest`.
+    /// Sets a handler that admits or refuses each new connection, over either transport. It is an axum handler, with
+    /// axum's extractors and the server's state, and gets the request of the handshake. Node's `allowRequest`.
     ///
-    /// An answer with a status of success lets the client in, and what it returns as `Extension` is there for all sockets
-    /// of the connection. Any other answer is what the client gets; a text becomes `{"code":4,"message":text}`. Requests of
-    /// a session that is open, its upgrade included, are not asked about again.
+    /// An answer with a status of success admits the client, and an `Extension` in it is available to all sockets of
+    /// the connection. Any other answer is sent to the client; a text becomes `{"code":4,"message":text}`. The handler
+    /// is not called for further requests of an open session, its upgrade included.
     ///
-    /// An answer of 5xx is logged at `warn` and counted. A text with the status 500 is for the log only, since axum's extractors
-    /// name types of the application in it: the client gets `internal error`. JSON, and texts with other statuses, reach the
-    /// client. If the handler panics, the answer is 500 and no session is opened.
+    /// An answer of 5xx is logged at `warn` and counted. A text with the status 500 is only logged, since axum's
+    /// extractors name types of the application in it: the client gets `internal error`. JSON, and texts with other
+    /// statuses, are sent to the client. If the handler panics, the answer is 500 and no session is opened.
     ///
     /// To admit or refuse sockets of one namespace, use [`Namespace::middleware`](crate::Namespace::middleware).
     ///
@@ -58,17 +58,18 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Lets only pages of these origins speak to the server, and those of the server's own host: over polling, WebSocket and
-    /// in upgrades alike. Others are refused with 403 `{"code":4,"message":"Forbidden"}`. Default: all.
+    /// Lets only pages of these origins, and of the server's own host, connect: over polling, WebSocket and in upgrades
+    /// alike. Others are refused with 403 `{"code":4,"message":"Forbidden"}`. Default: all origins may connect.
     ///
-    /// Browsers do not keep pages of other origins from opening WebSockets, and send cookies along: CORS alone, which is for
-    /// what pages may read, does not protect them. Requests without `Origin` come from no browser, or from a page of the same
-    /// origin, and pass.
+    /// Browsers do not prevent pages of other origins from opening WebSockets, and send cookies along. CORS alone does
+    /// not protect WebSockets, since it only governs what pages may read. Requests without `Origin` come from no
+    /// browser, or from a page of the same origin, and pass.
     ///
-    /// Listed origins are compared exactly: scheme, host and port, where the usual port of a scheme may be left out. Pages of
-    /// the server's own host pass too, if host and port are those of `Host`, unless they came over `http` and the host is known
-    /// to be [reached over TLS](Self::own_scheme). A proxy has to pass `Host` on with its port (nginx: `$http_host`, as `$host`
-    /// leaves the port out); otherwise the server's own origin has to be listed. The log says at `debug` what was compared.
+    /// Listed origins are compared exactly: scheme, host and port. The default port of a scheme may be left out. Pages
+    /// of the server's own host pass too if their host and port are those of `Host`, unless they were loaded over
+    /// `http` and the host is known to be [reached over TLS](Self::own_scheme). A proxy has to forward `Host` with its
+    /// port (nginx: `$http_host`, as `$host` leaves the port out); otherwise the server's own origin has to be listed.
+    /// The compared values are logged at `debug`.
     ///
     /// ```
     /// # use axum_socketio::SocketIo;
@@ -77,17 +78,17 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     ///
     /// # Panics
     ///
-    /// If one of them is no origin: a scheme and a host, with a port unless it is the usual one, or `null`. `"*"` is none; all
-    /// are let in by leaving this out.
+    /// If one of them is no origin: a scheme and a host, with a port unless it is the default one, or `null`. `"*"` is
+    /// no origin; leave this option out to admit all.
     pub fn origins<O: AsRef<str>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
         let origins = origins.into_iter();
         self.hooks.origins = Some(origins.map(|of| origin(of.as_ref())).collect());
         self
     }
 
-    /// How the server knows that browsers reach it over TLS: then pages of its own host that came over `http` are refused where
-    /// [`origins`](Self::origins) is set, since somebody in between may have written them. Default: [`OwnScheme::Seen`], which
-    /// behind a proxy that terminates TLS is not enough.
+    /// Sets how the server detects that browsers reach it over TLS. If they do, and [`origins`](Self::origins) is set,
+    /// pages of its own host that were loaded over `http` are refused, since they may have been modified on the way.
+    /// Default: [`OwnScheme::Seen`], which is not enough behind a proxy that terminates TLS.
     ///
     /// ```
     /// use axum_socketio::{OwnScheme, SocketIo};
@@ -101,18 +102,18 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// How many connections there may be. Default: no limit. One more is refused with 503 and `Retry-After`,
+    /// Sets the maximum number of connections. Default: no limit. One more is refused with 503 and `Retry-After`,
     /// `{"code":4,"message":"Too many connections"}`.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.max_connections = connections;
         self
     }
 
-    /// How many connections there may be of one client's address. Default: no limit. One more is refused with 429 and
-    /// `Retry-After`, `{"code":4,"message":"Too many connections"}`.
+    /// Sets the maximum number of connections of one client address. Default: no limit. One more is refused with 429
+    /// and `Retry-After`, `{"code":4,"message":"Too many connections"}`.
     ///
-    /// `address` says where a request comes from, which behind a proxy only you know. Requests of which it does not know are
-    /// not counted. The addresses of one /64 network of IPv6 are one.
+    /// `address` returns the client's address of a request, since the server cannot determine it behind a proxy.
+    /// Requests for which it returns `None` are not counted. All addresses of one IPv6 /64 network count as one.
     ///
     /// ```
     /// use std::net::SocketAddr;
@@ -135,12 +136,12 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Sets a cookie with the session's id when a session opens over polling, for load balancers that keep to it. Default:
-    /// none. Node's `cookie: true` is `cookie("io", "Path=/; HttpOnly; SameSite=Lax")`.
+    /// Sets a cookie with the session's id when a session opens over polling, for load balancers with sticky sessions.
+    /// Default: no cookie. Node's `cookie: true` is `cookie("io", "Path=/; HttpOnly; SameSite=Lax")`.
     ///
     /// # Panics
     ///
-    /// If it cannot be a header's value.
+    /// If the cookie is not a valid header value.
     pub fn cookie(mut self, name: &str, attributes: &str) -> Self {
         let attributes = match attributes {
             "" => String::new(),
@@ -151,24 +152,27 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// A message that each client gets right after the handshake, in the same answer over polling: text of Engine.IO, which
-    /// is for clients of Engine.IO or a packet of Socket.IO. Default: none. Node's `initialPacket`.
+    /// Sets a message that each client gets right after the handshake, in the same response over polling. It is an
+    /// Engine.IO message: any text for clients of Engine.IO, or a packet of Socket.IO. Default: none. Node's
+    /// `initialPacket`.
     pub fn initial_packet(mut self, text: impl AsRef<str>) -> Self {
         self.hooks.initial_packet = Some(format!("4{}", text.as_ref()));
         self
     }
 
-    /// Serves the browser client's files beside the connections, as Node's `serveClient` does: `/socket.io/socket.io.js`. Default:
-    /// none are. From a folder by [`ClientFiles::from_dir`](crate::ClientFiles::from_dir), or out of the program by
-    /// [`embed_client!`](crate::embed_client).
+    /// Serves the files of the browser client next to the connections, as Node's `serveClient` does:
+    /// `/socket.io/socket.io.js`. Default: none. The files come from a directory
+    /// ([`ClientFiles::from_dir`](crate::ClientFiles::from_dir)) or are embedded in the program
+    /// ([`embed_client!`](crate::embed_client)).
     ///
-    /// They are cached until the client's version changes. Forms that were compressed beforehand are sent to who takes them.
+    /// Browsers cache them until the client's version changes. Precompressed files are sent to clients that accept
+    /// them.
     pub fn serve_client(mut self, files: ClientFiles) -> Self {
         self.hooks.client_files = Some(files);
         self
     }
 
-    /// Changes the headers of the first answer of each session. Node's `initial_headers` event.
+    /// Sets a hook that changes the headers of the first response of each session. Node's `initial_headers` event.
     ///
     /// ```
     /// # use axum_socketio::SocketIo;
@@ -185,10 +189,10 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Changes the headers of every answer that is no error. Node's `headers` event.
+    /// Sets a hook that changes the headers of every response that is not an error. Node's `headers` event.
     ///
-    /// If the hook panics, the answer is 500, and the session that it belongs to ends. An upgrade fails, and its session goes
-    /// on over polling.
+    /// If the hook panics, the answer is 500, and the session of the request ends. An upgrade fails, and its session
+    /// continues over polling.
     pub fn on_headers(
         mut self,
         hook: impl Fn(&mut HeaderMap, &Parts) + Send + Sync + 'static,
@@ -197,7 +201,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Is told of every request that is refused, and why. Node's `connection_error` event.
+    /// Sets a hook that is called for every refused request, with the reason. Node's `connection_error` event.
     ///
     /// If the hook panics, the answer is 500.
     pub fn on_connection_error(
@@ -209,7 +213,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     }
 }
 
-/// As browsers write it, or nobody's would ever be the same.
+/// Normalizes an origin as browsers send it, so that the two can be compared.
 fn origin(text: &str) -> HeaderValue {
     let origin = normalized(text);
     let host = origin.split_once("://").map(|(_, host)| host);

@@ -1,23 +1,25 @@
-//! The options that bound what a client can make the server keep.
+//! The options that limit the memory and the work that a client can cost the server.
 
 use super::SocketIoBuilder;
 use crate::engine::PollPackets;
 
 impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
-    /// The largest WebSocket message and the largest body of a polling request, in bytes. Default: 1,000,000. Node's
-    /// `maxHttpBufferSize`. Sent to the client in the handshake as `maxPayload`.
+    /// Sets the maximum size of a WebSocket message and of the body of a polling request, in bytes. Default: 1,000,000.
+    /// Node's `maxHttpBufferSize`. It is sent to the client in the handshake as `maxPayload`.
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.settings.engine.max_payload = bytes;
         self
     }
 
-    /// The most packets that one response to a poll carries, for all clients; `None` is no limit. A binary attachment is a packet
-    /// of its own, and an event with more attachments than that is sent in a response of its own.
+    /// Sets the maximum number of packets in one response to a poll, for all clients; `None` is no limit. A binary
+    /// attachment is a packet of its own, and an event with more attachments than that is sent in a response of its
+    /// own.
     ///
-    /// Default: a response carries all that is queued, as in Node, and 16 packets for clients in Python: python-engineio, and so
-    /// python-socketio, closes the session on a payload of more. They are recognized by the `User-Agent` of the handshake, in
-    /// which a product begins with `python` or is `aiohttp`. Set 16 here if your Python clients send another `User-Agent`, or
-    /// `None` if they raise `engineio.payload.Payload.max_decode_packets`.
+    /// Default: a response carries all that is queued, as in Node, and 16 packets for clients in Python:
+    /// python-engineio, and therefore python-socketio, closes the session on a payload of more packets. Such clients
+    /// are recognized by the `User-Agent` of the handshake, in which a product begins with `python` or is `aiohttp`.
+    /// Set 16 here if your Python clients send another `User-Agent`, or `None` if they raise
+    /// `engineio.payload.Payload.max_decode_packets`.
     ///
     /// ```
     /// # use axum_socketio::SocketIo;
@@ -30,17 +32,18 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// How many packets may wait for one client. Past it, `emit` answers [`EmitError::Full`](crate::EmitError::Full).
-    /// Default: 10,000. Node has no limit.
+    /// Sets the maximum number of packets in one client's outbox. Beyond it, `emit` returns
+    /// [`EmitError::Full`](crate::EmitError::Full). Default: 10,000. Node has no limit.
     ///
-    /// While more than half of it waits, the client's next events wait too. What the protocol owes, such as
-    /// acknowledgements, is queued beyond the limit.
+    /// While the outbox is more than half full, the client's next events wait too. Packets that the protocol requires,
+    /// such as acknowledgements, are queued beyond the limit.
     pub fn max_outbox_packets(mut self, packets: usize) -> Self {
         self.settings.engine.max_outbox_packets = packets.max(1);
         self
     }
 
-    /// How many bytes may wait for one client. A single packet of any size is taken. Default: 16 MiB. Node has no limit.
+    /// Sets the maximum number of bytes in one client's outbox. Default: 16 MiB. Node has no limit. A single packet of
+    /// any size is accepted.
     ///
     /// A response to a poll of 16 KiB or more counts until it has been written to the client's connection.
     pub fn max_outbox_bytes(mut self, bytes: usize) -> Self {
@@ -48,57 +51,58 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// How long the auth of a client may be, in bytes of JSON: it is kept with its socket. Default: 64 KiB. Who brings more is
-    /// refused with `{"message":"auth is too long"}`.
+    /// Sets the maximum size of a client's auth, in bytes of JSON. The auth is stored with the client's socket.
+    /// Default: 64 KiB. A client with a longer one is refused with `{"message":"auth is too long"}`.
     pub fn max_auth_len(mut self, bytes: usize) -> Self {
         self.settings.max_auth_len = bytes;
         self
     }
 
-    /// How many binary attachments a packet may have. Default: 10, as in Node.
+    /// Sets the maximum number of binary attachments of a packet. Default: 10, as in Node.
     pub fn max_attachments(mut self, attachments: usize) -> Self {
         self.settings.limits.max_attachments = attachments;
         self
     }
 
-    /// How long the name of a namespace may be, in bytes. Default: 256. Longer ones close the connection.
+    /// Sets the maximum length of a namespace's name, in bytes. Default: 256. A longer one closes the connection.
     pub fn max_namespace_len(mut self, bytes: usize) -> Self {
         self.settings.limits.max_nsp_len = bytes;
         self
     }
 
-    /// How long the name of an event may be, in bytes. Default: 256. Longer ones close the connection.
+    /// Sets the maximum length of an event's name, in bytes. Default: 256. A longer one closes the connection.
     pub fn max_event_len(mut self, bytes: usize) -> Self {
         self.settings.limits.max_event_len = bytes;
         self
     }
 
-    /// How many namespaces one connection may join. Default: 64. One more closes it.
+    /// Sets the maximum number of namespaces that one connection may join. Default: 64. One more closes the connection.
     pub fn max_namespaces(mut self, namespaces: usize) -> Self {
         self.settings.max_namespaces = namespaces.max(1);
         self
     }
 
-    /// How many [dynamic namespaces](Self::namespace) of one pattern may be there at a time. Default: 10,000. A client that asks
-    /// for one more is refused with `Too many namespaces`. Node has no limit.
+    /// Sets the maximum number of [dynamic namespaces](Self::namespace) of one pattern that exist at the same time.
+    /// Default: 10,000. A client that asks for one more is refused with `Too many namespaces`. Node has no limit.
     pub fn max_dynamic_namespaces(mut self, namespaces: usize) -> Self {
         self.settings.max_dynamic_namespaces = namespaces;
         self
     }
 
-    /// How many rooms one socket may join, not counting that of its own id. Default: 1,024.
+    /// Sets the maximum number of rooms that one socket may join, not counting that of its own id. Default: 1,024.
     pub fn max_rooms(mut self, rooms: usize) -> Self {
         self.options.max_rooms = rooms;
         self
     }
 
-    /// How long the name of a room may be that a socket joins, in bytes. Default: 1,024.
+    /// Sets the maximum length of the name of a room that a socket joins, in bytes. Default: 1,024.
     pub fn max_room_len(mut self, bytes: usize) -> Self {
         self.options.max_room_len = bytes;
         self
     }
 
-    /// How many handlers of one socket may be under way, in namespaces that do not say so themselves. Default: 64.
+    /// Sets the maximum number of running handlers of one socket, for namespaces that do not set their own. Default:
+    /// 64.
     ///
     /// See [`Namespace::max_pending`](crate::Namespace::max_pending).
     pub fn max_pending(mut self, handlers: usize) -> Self {
@@ -106,74 +110,79 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// The size of the events of one connection that wait for handlers, in bytes, with 256 for each event. Default: 8 MiB.
-    /// Node has no limit.
+    /// Sets the maximum size of the events of one connection that wait for their handlers, in bytes, with 256 added for
+    /// each event. Default: 8 MiB. Node has no limit.
     ///
     /// Events wait while their connect handler runs, while an extractor awaits, behind an earlier event of
     /// [`Order::Completed`](crate::Order::Completed), and while a limit is reached: [`max_pending`](Self::max_pending),
     /// [`max_handlers`](Self::max_handlers), [`max_running_bytes`](Self::max_running_bytes), or half of
     /// [`max_outbox_bytes`](Self::max_outbox_bytes). An acknowledgement that has been read never waits.
     ///
-    /// At the limit the connection is not read until events have started; this is the backpressure. A pause of more than a
-    /// second is logged once for each connection, with the option that causes it. If handlers of the connection wait for
-    /// acknowledgements of its client then, and nothing moves for a second, the connection is closed with `queue full`: the
-    /// acknowledgements may lie behind the events that wait for these handlers. If only others await acknowledgements of the
-    /// client, such as a broadcast, that happens after a minute.
+    /// At the limit, the connection is not read until events have started; this is the backpressure. A pause of more
+    /// than a second is logged once for each connection, with the option that causes it. If handlers of the connection
+    /// are then waiting for acknowledgements of its client, and nothing progresses for a second, the connection is
+    /// closed with `queue full`: the acknowledgements may lie behind the events that wait for these handlers. If only
+    /// other code awaits acknowledgements of the client, such as a broadcast, this happens after a minute.
     pub fn max_queued_bytes(mut self, bytes: usize) -> Self {
         self.settings.max_queued_bytes = bytes.max(1);
         self
     }
 
-    /// The size of the events of one connection whose handlers run, in bytes, their attachments included. Default: 16 MiB, or
-    /// [`max_attachments`](Self::max_attachments) × [`max_payload`](Self::max_payload) if that is more. Node has no limit.
+    /// Sets the maximum size of the events of one connection whose handlers are running, in bytes, including
+    /// attachments. Default: 16 MiB, or [`max_attachments`](Self::max_attachments) × [`max_payload`](Self::max_payload)
+    /// if that is more. Node has no limit.
     ///
-    /// At the limit the next events wait until handlers have ended. One event may always run. An event counts as many bytes
-    /// as were received for it, from the first time that its handler has to wait until the handler has ended.
+    /// At the limit, the next events wait until handlers have ended. One event may always run. An event counts as many
+    /// bytes as were received for it, from the first time that its handler has to wait until the handler has ended.
     pub fn max_running_bytes(mut self, bytes: usize) -> Self {
         self.settings.max_running_bytes = Some(bytes.max(1));
         self
     }
 
-    /// The size of the attachments of one packet together, in bytes. A larger packet closes the connection with
-    /// `forced close`. Default: [`max_attachments`](Self::max_attachments) × [`max_payload`](Self::max_payload), as in Node.
+    /// Sets the maximum size of all attachments of one packet together, in bytes. A larger packet closes the connection
+    /// with `forced close`. Default: [`max_attachments`](Self::max_attachments) × [`max_payload`](Self::max_payload),
+    /// as in Node.
     pub fn max_packet_bytes(mut self, bytes: usize) -> Self {
         self.settings.max_packet_bytes = Some(bytes);
         self
     }
 
-    /// The size of what all connections of the server hold of their clients' input, in bytes: events that wait or whose
-    /// handlers run, packets and messages that are not complete, and auths. Default: 512 MiB. Node has no limit.
+    /// Sets the maximum size of the input that all connections of the server hold together, in bytes. This input is the
+    /// events that are waiting or whose handlers are running, the packets and messages that are incomplete, and the
+    /// auths. Default: 512 MiB. Node has no limit.
     ///
-    /// The connections that hold most are not read any more before the limit is reached: those that hold more than four times
-    /// what is free. A connection that holds less than 64 KiB is always read. If a connection holds nothing but an unfinished
-    /// packet, or its handlers wait for acknowledgements, it is closed with `queue full` when that lasts ten seconds.
+    /// The connections that hold the most input are paused before the limit is reached: the server does not read from
+    /// those that hold more than four times what is free. A connection that holds less than 64 KiB is always read. If a
+    /// paused connection holds nothing but an unfinished packet, or its handlers wait for acknowledgements, it is
+    /// closed with `queue full` when that lasts ten seconds.
     pub fn max_inbound_bytes(mut self, bytes: usize) -> Self {
         self.settings.max_inbound_bytes = bytes;
         self
     }
 
-    /// How many handlers may go on after their connections have closed, over all connections. Default: 10,000. Node has no
-    /// limit.
+    /// Sets the maximum number of handlers that continue after their connections have closed, over all connections.
+    /// Default: 10,000. Node has no limit.
     ///
-    /// When there are more, the handlers of the closed connection that has most of them are dropped where they wait, and its
-    /// events that wait are not handled; its disconnect handlers run. Nobody is refused for them. Their events count in
-    /// [`max_inbound_bytes`](Self::max_inbound_bytes): before an open connection is paused for that limit, the closed one that
-    /// holds most, if it holds more, loses its handlers.
+    /// Beyond it, the running handlers of the closed connection that has most of them are dropped, and its waiting
+    /// events are not handled; its disconnect handlers run. No client is refused because of such handlers. Their events
+    /// count in [`max_inbound_bytes`](Self::max_inbound_bytes): before an open connection is paused for that limit, the
+    /// handlers of the closed connection that holds most are dropped, if it holds more than the open one.
     pub fn max_detached_handlers(mut self, handlers: usize) -> Self {
         self.settings.max_detached_handlers = handlers;
         self
     }
 
-    /// How many handlers of one connection may be under way, over all its namespaces, middleware and the handlers of connects
-    /// and disconnects included. When there are so many, events and CONNECTs wait. Default: 1,024.
+    /// Sets the maximum number of running handlers of one connection, over all its namespaces, including middleware and
+    /// the handlers of connects and disconnects. At the limit, events and CONNECTs wait. Default: 1,024.
     pub fn max_handlers(mut self, handlers: usize) -> Self {
         self.settings.max_handlers = handlers.max(1);
         self
     }
 
-    /// How many warnings and errors that clients cause are logged in a minute, of all connections together: refused joins, handlers
-    /// that panic. Default: 600. One more line says that further ones are left out, another one later how many they
-    /// were; [`Metrics::logs_left_out`](crate::Metrics::logs_left_out) counts them. Node has no limit.
+    /// Sets the maximum number of warnings and errors caused by clients that are logged in a minute, over all
+    /// connections: refused joins, handlers that panic. Default: 600. One more record says that further ones are left
+    /// out, and a later one says how many they were; [`Metrics::logs_left_out`](crate::Metrics::logs_left_out) counts
+    /// them. Node has no limit.
     ///
     /// Records at `debug` and below are not limited.
     pub fn max_log_records(mut self, records: u32) -> Self {
@@ -181,9 +190,9 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// How many warnings and errors that one client causes are logged in a minute, for each connection. Default: 10. They count
-    /// in [`max_log_records`](Self::max_log_records) too. Requests that are refused before a connection opens share one such
-    /// limit. Node has no limit.
+    /// Sets the maximum number of warnings and errors caused by one client that are logged in a minute, for each
+    /// connection. Default: 10. They count in [`max_log_records`](Self::max_log_records) too. Requests that are refused
+    /// before a connection opens share one such limit. Node has no limit.
     pub fn max_log_records_per_connection(mut self, records: u32) -> Self {
         self.settings.max_log_records_per_connection = records;
         self

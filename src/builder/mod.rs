@@ -1,4 +1,4 @@
-//! What users register, before it runs.
+//! The builders of a server: its namespaces, its handlers and its options.
 
 mod check;
 mod handshake;

@@ -18,7 +18,7 @@ use crate::hub::{
 };
 use crate::rooms::Recovery;
 
-/// The handlers of a namespace, in which `S` is still to be supplied: what `Router<S>` is to HTTP.
+/// The handlers of a namespace, which still need the state `S`, as those of a `Router<S>` do.
 ///
 /// ```
 /// use axum::{Extension, Json};
@@ -65,7 +65,7 @@ impl<S> Default for Namespace<S> {
 }
 
 impl<S: Send + Sync + 'static> Namespace<S> {
-    /// A namespace that admits everybody and handles nothing.
+    /// Creates a namespace that admits every client and handles no event.
     pub fn new() -> Self {
         Self::default()
     }
@@ -75,7 +75,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self
     }
 
-    /// Registers a handler where there is place for one.
+    /// Registers a handler of which there is only one.
     fn only<M: 'static, P: Phase, H: Handler<M, S, P>>(
         self,
         what: &'static str,
@@ -91,11 +91,12 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         })
     }
 
-    /// Runs before a socket is admitted, after the middleware added before it. Node's `namespace.use`.
+    /// Adds a handler that runs before a socket is admitted, after the middleware added before it. Node's
+    /// `namespace.use`.
     ///
-    /// What it returns as `Extension<T>` stays with the socket. `false` refuses the connection as if there was no such namespace.
-    /// An error refuses the connection: text, or `message` or `error` of a JSON body, becomes the message of the client's
-    /// `connect_error`, and a JSON body its `data`; see [`Refused`](crate::Refused).
+    /// An `Extension<T>` that it returns is stored with the socket. `false` refuses the connection as if the namespace
+    /// did not exist. An error refuses the connection: text, or `message` or `error` of a JSON body, becomes the
+    /// message of the client's `connect_error`, and a JSON body its `data`; see [`Refused`](crate::Refused).
     pub fn middleware<M: 'static, H: Handler<M, S, phase::Middleware>>(self, handler: H) -> Self
     where
         H::Future: Send,
@@ -103,11 +104,11 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self.register(move |state, handlers| handlers.middleware.push(handler.into_boxed(state)))
     }
 
-    /// Runs when a socket has been admitted and its client told. The client's events wait until it has returned, so
-    /// work that goes on should be spawned. Node's `connection` event.
+    /// Sets the handler that runs when a socket has been admitted and the answer to its client is queued. The client's
+    /// events wait until it has returned, so long-running work should be spawned. Node's `connection` event.
     ///
-    /// An error disconnects the socket. If its client leaves while this still waits for something,
-    /// [`on_disconnect`](Self::on_disconnect) may run beside it, as in Node.
+    /// An error disconnects the socket. If the client disconnects while this handler is still waiting,
+    /// [`on_disconnect`](Self::on_disconnect) may run concurrently with it, as in Node.
     pub fn on_connect<M: 'static, H: Handler<M, S, phase::Connect>>(self, handler: H) -> Self
     where
         H::Future: Send,
@@ -115,7 +116,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self.only("on_connect", handler, |handlers| &mut handlers.connect)
     }
 
-    /// Handles an event. What the handler returns is the client's acknowledgement; see
+    /// Sets the handler of an event. Its return value is the client's acknowledgement; see
     /// [`IntoAck`](crate::handler::IntoAck). A second handler for the same event replaces the first.
     pub fn on<M: 'static, H: Handler<M, S>>(self, event: impl Into<String>, handler: H) -> Self
     where
@@ -130,10 +131,10 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         })
     }
 
-    /// Handles what other servers of the namespace send by
-    /// [`server_side_emit`](crate::Broadcast::server_side_emit). It is given the server's state; what it returns is the answer
-    /// of this server, if one is waited for. Each event is a task of its own. A second handler for the same event replaces the
-    /// first. In Node: `io.on("…")`.
+    /// Sets the handler of an event that other servers of the namespace send with
+    /// [`server_side_emit`](crate::Broadcast::server_side_emit). It gets the server's state. Its return value is the
+    /// answer of this server if the sender waits for answers. Each event runs in a task of its own. A second handler
+    /// for the same event replaces the first. In Node: `io.on("…")`.
     ///
     /// ```
     /// use axum_socketio::{Namespace, ServerEvent};
@@ -142,9 +143,10 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// struct Cache;
     /// # impl Cache { fn forget(&self, key: &str) -> bool { key.is_empty() } }
     ///
-    /// let namespace: Namespace<Cache> = Namespace::new().on_server("forget", async |event: ServerEvent, cache: Cache| {
-    ///     event.data::<String>().is_ok_and(|key| cache.forget(&key))
-    /// });
+    /// let namespace: Namespace<Cache> =
+    ///     Namespace::new().on_server("forget", async |event: ServerEvent, cache: Cache| {
+    ///         event.data::<String>().is_ok_and(|key| cache.forget(&key))
+    ///     });
     /// ```
     pub fn on_server<F, Fut, R>(self, event: impl Into<String>, handler: F) -> Self
     where
@@ -168,7 +170,8 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         })
     }
 
-    /// Sees every event, before its handler. What it returns is ignored. Node's `onAny`.
+    /// Sets a handler that is called with every event, before the event's own handler. Its return value is ignored.
+    /// Node's `onAny`.
     pub fn on_any<M: 'static, H: Handler<M, S>>(self, handler: H) -> Self
     where
         H::Future: Send,
@@ -176,12 +179,12 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self.register(move |state, handlers| handlers.any.push(handler.into_boxed(state)))
     }
 
-    /// Sees every event that is emitted to a socket of the namespace: once for each socket that a broadcast is for. Node's
-    /// `onAnyOutgoing`.
+    /// Sets a hook that is called with every event that is emitted to a socket of the namespace, once for each
+    /// recipient of a broadcast. Node's `onAnyOutgoing`.
     ///
-    /// It is called by whoever emits, before the event is queued: also if it is then lost, since it is volatile or the outbox
-    /// is full. It should be quick, and not emit to the namespace itself, which would call it again. Acknowledgements are not
-    /// seen.
+    /// It is called by the code that emits, before the event is queued, even if the event is then lost because it is
+    /// volatile or the outbox is full. It should be quick, and must not emit to the namespace itself, which would call
+    /// it again. It is not called with acknowledgements.
     ///
     /// ```
     /// use axum_socketio::{Namespace, Outgoing};
@@ -194,12 +197,13 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self.register(move |_, handlers| handlers.outgoing.add(hook))
     }
 
-    /// Runs before the handler of each event, after what was added before it, and may refuse the event: an error, or arguments
-    /// that do not fit, is what the client's callback gets, and the handler is not called. Whatever else it returns is ignored.
-    /// Node's `socket.use`; [`Socket::before`](crate::Socket::before) is for one socket.
+    /// Adds a handler that runs before the handler of each event, after those added before it, and may refuse the
+    /// event. An error, or a rejected argument, is sent to the client's callback, and the event's handler is not
+    /// called. Any other return value is ignored. Node's `socket.use`; [`Socket::before`](crate::Socket::before) is for
+    /// one socket.
     ///
-    /// While it waits for something, the next events of the socket wait too, as they do for extractors. It runs outside of the
-    /// [layers](Self::layer), and not for an event that nobody handles.
+    /// While it waits, the next events of the socket wait too, as they do for extractors. It runs outside of the
+    /// [layers](Self::layer), and not for an event without a handler.
     ///
     /// ```
     /// use axum::Extension;
@@ -221,7 +225,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self.register(move |state, handlers| handlers.before.push(handler.into_boxed(state)))
     }
 
-    /// Handles the events that have no handler.
+    /// Sets the handler of the events that have no handler of their own.
     pub fn fallback<M: 'static, H: Handler<M, S>>(self, handler: H) -> Self
     where
         H::Future: Send,
@@ -229,8 +233,9 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self.only("fallback", handler, |handlers| &mut handlers.fallback)
     }
 
-    /// Runs when a socket has left, whatever the reason. The rooms that it was in can still be read, and who else is in them
-    /// be reached by [`Socket::to`](crate::Socket::to). Node's `disconnecting` and `disconnect` events.
+    /// Sets the handler that runs when a socket has disconnected, whatever the reason. The rooms that the socket was in
+    /// can still be read, and their other members can be reached with [`Socket::to`](crate::Socket::to). Node's
+    /// `disconnecting` and `disconnect` events.
     pub fn on_disconnect<M: 'static, H: Handler<M, S, phase::Disconnect>>(self, handler: H) -> Self
     where
         H::Future: Send,
@@ -240,7 +245,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         })
     }
 
-    /// Is told of every event whose arguments did not fit its handler.
+    /// Sets a hook that is called for every event whose arguments did not fit its handler.
     pub fn on_rejection(self, hook: impl Fn(&Rejected<'_>) + Send + Sync + 'static) -> Self {
         self.register(move |_, handlers| {
             only_one(
@@ -250,8 +255,9 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         })
     }
 
-    /// Is told of every handler that has returned an error or panicked: those of events, of connect and of disconnect. Arguments
-    /// that did not fit go to [`on_rejection`](Self::on_rejection), and what middleware refuse only to the client.
+    /// Sets a hook that is called for every handler that has returned an error or panicked: those of events, of connect
+    /// and of disconnect. Arguments that did not fit are reported to [`on_rejection`](Self::on_rejection), and refusals
+    /// of middleware only to the client.
     ///
     /// It is called by the connection's task, before the client's callback gets the error, and should be quick.
     ///
@@ -273,9 +279,9 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         })
     }
 
-    /// Wraps all handlers of events of the namespace in a tower layer, shared by all its sockets: those of `on`, of
-    /// [`Socket::on`](crate::Socket::on) and of `fallback`. A second layer goes inside of the first; use a `ServiceBuilder`
-    /// for several.
+    /// Wraps all event handlers of the namespace in a tower layer, which all its sockets share: those of `on`, of
+    /// [`Socket::on`](crate::Socket::on) and of `fallback`. A second layer goes inside the first; use a
+    /// `ServiceBuilder` for several.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "layers are given away, as in axum"
@@ -295,47 +301,47 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self
     }
 
-    /// When the next event of a socket may start. Default: [`Order::Started`].
+    /// Sets when the next event of a socket may start. Default: [`Order::Started`].
     pub fn order(mut self, order: Order) -> Self {
         self.order = Some(order);
         self
     }
 
-    /// How many handlers of one socket may be under way. When there are so many, its events wait until some end.
-    /// Default: the builder's, 64.
+    /// Sets the maximum number of running handlers of one socket. At the limit, its events wait until handlers have
+    /// ended. Default: the builder's limit, 64.
     ///
-    /// Acknowledgements, heartbeats and other namespaces go on meanwhile, until as much waits as the builder's
-    /// [`max_queued_bytes`](crate::SocketIoBuilder::max_queued_bytes) allows.
+    /// Acknowledgements, heartbeats and other namespaces continue meanwhile, until the waiting events reach the
+    /// builder's [`max_queued_bytes`](crate::SocketIoBuilder::max_queued_bytes).
     pub fn max_pending(mut self, handlers: usize) -> Self {
         self.max_pending = Some(handlers.max(1));
         self
     }
 
-    /// What a client hears that sends an event nobody handles, and waits for an answer.
+    /// Sets the answer to an event that has no handler and expects an acknowledgement.
     pub fn unhandled(mut self, unhandled: Unhandled) -> Self {
         self.unhandled = Some(unhandled);
         self
     }
 
-    /// Whether what clients miss is kept for them, and how much: [`Recovery`], or `None`. Default: as the
-    /// [builder](crate::SocketIoBuilder::recovery) says.
+    /// Sets whether the events that clients miss are stored for them, and how many: [`Recovery`], or `None`. Default:
+    /// the [builder's](crate::SocketIoBuilder::recovery) setting.
     pub fn recovery(mut self, recovery: impl Into<Option<Recovery>>) -> Self {
         self.recovery = Some(recovery.into());
         self
     }
 
-    /// Whether all sockets receive the broadcasts of several threads in the same order. Default: false.
+    /// Sets whether all sockets receive the broadcasts of several threads in the same order. Default: false.
     ///
-    /// Each socket receives what one task emits in the order of that task. Without this option, two broadcasts that two threads
-    /// make at the same time may reach one member of a room in one order and another member in the other, which matters where
-    /// clients apply them as changes to a shared state. With it, broadcasts of the namespace are queued one after the other, those
-    /// with acknowledgements included; the order holds for the sockets of one server. Emits to a single
-    /// [`Socket`](crate::Socket) are not part of it.
+    /// Each socket receives the events of one task in the order in which the task emits them. Without this option, two
+    /// broadcasts that two threads make at the same time may reach one member of a room in one order and another member
+    /// in the other, which matters if clients apply them as changes to a shared state. With it, broadcasts of the
+    /// namespace are queued one after the other, including those with acknowledgements; the order holds for the sockets
+    /// of one server. It does not cover emits to a single [`Socket`](crate::Socket).
     ///
-    /// A thread that broadcasts alone pays nothing measurable. Threads that broadcast at the same time wait for each other, in
-    /// different rooms too: of two threads without a pause each takes 2.5 times as long for a broadcast to ten members as alone,
-    /// instead of 1.3 times (`cargo bench --bench micro -- threads`). With [`recovery`](Self::recovery) broadcasts without
-    /// acknowledgement have one order anyway. Node has one thread.
+    /// A thread that broadcasts alone pays nothing measurable. Threads that broadcast at the same time wait for each
+    /// other, even in different rooms: of two threads without a pause, each takes 2.5 times as long for a broadcast to
+    /// ten members as alone, instead of 1.3 times (`cargo bench --bench micro -- threads`). With
+    /// [`recovery`](Self::recovery), broadcasts without acknowledgement have one order anyway. Node has one thread.
     ///
     /// ```
     /// use axum_socketio::Namespace;
@@ -347,7 +353,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self
     }
 
-    /// Supplies the state of this namespace alone, so that it fits a server with another.
+    /// Supplies the state of this namespace alone, so that it fits a server with another state.
     pub fn with_state<S2: Send + Sync + 'static>(self, state: S) -> Namespace<S2> {
         self.with_shared_state(Arc::new(state))
     }
@@ -381,7 +387,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         })
     }
 
-    /// The table, and the options with this namespace's own.
+    /// Returns the table of handlers, and the options with those that this namespace sets itself.
     pub(super) fn finish(self, state: &Arc<S>, mut options: NspOptions) -> (Handlers, NspOptions) {
         let mut handlers = Handlers::default();
         self.register
@@ -397,7 +403,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     }
 }
 
-/// The answer of an `on_server` handler.
+/// Logs that the return value of an `on_server` handler cannot be serialized.
 fn log_unserializable(error: impl std::fmt::Display) {
     if may_log() {
         tracing::warn!(
@@ -407,7 +413,7 @@ fn log_unserializable(error: impl std::fmt::Display) {
     }
 }
 
-/// Node would call both.
+/// Logs that a handler has replaced another one; Node would call both.
 fn only_one(what: &str, replaced: bool) {
     if replaced {
         tracing::warn!(

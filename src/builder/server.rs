@@ -1,4 +1,4 @@
-//! The server's options.
+//! The builder of the server and its general options.
 
 use std::fmt;
 use std::num::NonZero;
@@ -38,7 +38,7 @@ pub struct SocketIoBuilder<S = ()> {
     pub(super) allow: Option<MakeAllow<S>>,
 }
 
-/// Makes what asks the application, of the state.
+/// Makes the handler of `allow_request` from the state.
 pub(super) type MakeAllow<S> = Box<dyn FnOnce(&Arc<S>) -> AllowRequest + Send>;
 
 impl SocketIo {
@@ -89,13 +89,13 @@ impl SocketIo {
 }
 
 impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
-    /// Adds a namespace. `"/"` is there also when it is not added: it admits everybody and handles nothing. The slash in
-    /// front may be left out.
+    /// Adds a namespace. `"/"` exists even if it is not added: it then admits every client and handles no event. The
+    /// leading slash may be left out.
     ///
-    /// A name with parameters, as axum's routes have them, is a pattern: a namespace is made when a client asks for a name
-    /// that fits it, and is gone with its last socket. Handlers find the parameters by axum's `Path`, and a middleware that
-    /// returns `false` says that there is no such namespace. Of several patterns that a name fits, the first one has it.
-    /// [`SocketIo::of`] takes the pattern for all of its namespaces. In Node: `of(/regex/)` and `of(fn)`.
+    /// A name with parameters, in the syntax of axum's routes, is a pattern: a namespace is created when a client asks
+    /// for a name that matches it, and is removed with its last socket. Handlers read the parameters with axum's
+    /// `Path`, and a middleware that returns `false` reports that the namespace does not exist. The first matching
+    /// pattern wins. [`SocketIo::of`] takes the pattern for all of its namespaces. In Node: `of(/regex/)` and `of(fn)`.
     ///
     /// ```
     /// use axum::extract::Path;
@@ -111,7 +111,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     ///
     /// # Panics
     ///
-    /// When the server is built, if axum knows no such pattern.
+    /// When the server is built, if axum rejects the pattern.
     pub fn namespace(mut self, name: impl Into<String>, namespace: Namespace<S>) -> Self {
         let mut name = name.into();
         if !name.starts_with('/') {
@@ -121,7 +121,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Supplies the state of all handlers, as `Router::with_state` does; so it comes after the namespaces that need it.
+    /// Supplies the state of all handlers, as `Router::with_state` does. It comes after the namespaces that need the
+    /// state.
     pub fn with_state(self, state: S) -> SocketIoBuilder {
         let Self {
             namespaces,
@@ -147,7 +148,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         }
     }
 
-    /// The path that [`SocketIo::layer`] and [`SocketIo::router`] answer. Default: `/socket.io`. Node's `path`.
+    /// Sets the path that [`SocketIo::layer`] and [`SocketIo::router`] answer. Default: `/socket.io`. Node's `path`.
     ///
     /// Clients ask for it with a slash at the end; both forms are answered.
     pub fn path(mut self, path: impl AsRef<str>) -> Self {
@@ -155,21 +156,22 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Which transports are served. Default: both. Node's `transports`.
+    /// Sets the transports that are served. Default: both. Node's `transports`.
     pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
         self.settings.engine.transports = transports.into_iter().collect();
         self
     }
 
-    /// Whether a polling client may upgrade to WebSocket. Default: yes. If not, an upgrade is refused; WebSocket from the
-    /// start stays possible. Node's `allowUpgrades`.
+    /// Sets whether a polling client may upgrade to WebSocket. Default: true. If false, an upgrade is refused; a
+    /// connection that starts with WebSocket is still possible. Node's `allowUpgrades`.
     pub fn allow_upgrades(mut self, allow: bool) -> Self {
         self.settings.engine.allow_upgrades = allow;
         self
     }
 
-    /// Compresses messages of WebSockets, where a client offers permessage-deflate; see [`Compression`](crate::Compression).
-    /// Default: no, as in Node, whose option is `perMessageDeflate`. Polling answers are compressed by a layer outside.
+    /// Compresses WebSocket messages if the client offers permessage-deflate; see [`Compression`](crate::Compression).
+    /// Default: no compression, as in Node, whose option is `perMessageDeflate`. Polling responses are compressed by a
+    /// tower layer around the server.
     #[cfg(feature = "compression")]
     #[cfg_attr(docsrs, doc(cfg(feature = "compression")))]
     pub fn compression(mut self, compression: crate::Compression) -> Self {
@@ -177,12 +179,13 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Whether clients of revision 3 of Engine.IO may connect: those of Socket.IO 2, and older ones. Default: no, they are
-    /// refused with 400 `{"code":5,"message":"Unsupported protocol version"}`. Node's `allowEIO3`.
+    /// Sets whether clients of Engine.IO revision 3 may connect: those of Socket.IO 2 and older. Default: false; they
+    /// are refused with 400 `{"code":5,"message":"Unsupported protocol version"}`. Node's `allowEIO3`.
     ///
-    /// They join `/` by connecting, and have no auth: [`Auth`](crate::Auth) is made of the query, in `/` of that of the
-    /// handshake, elsewhere of that behind the namespace (`/admin?token=x`). The id of their socket is that of their session:
-    /// do not show it to other clients. They send the pings, and cannot [recover](crate::Recovery).
+    /// They join `/` by connecting, and send no auth: [`Auth`](crate::Auth) is made of the query. In `/`, that is the
+    /// query of the handshake; elsewhere, it is the query behind the namespace's name (`/admin?token=x`). The id of
+    /// their socket is that of their session: do not show it to other clients. They send the pings, and cannot
+    /// [recover](crate::Recovery).
     #[cfg(feature = "v3")]
     #[cfg_attr(docsrs, doc(cfg(feature = "v3")))]
     pub fn allow_eio3(mut self, allow: bool) -> Self {
@@ -190,21 +193,21 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// In which format packets are written, for clients that have been given the same [`Parser`]. Default: the one that every
-    /// client has. Node's `parser`. See [`parser`](crate::parser).
+    /// Sets the format in which packets are written, for clients that use the same [`Parser`]. Default: the format that
+    /// every client supports. Node's `parser`. See [`parser`](crate::parser).
     pub fn parser(mut self, parser: impl Parser) -> Self {
         self.settings.codec = Codec::Other(Arc::new(parser));
         self
     }
 
-    /// The shape of acknowledgements. Default: [`AckFormat::Value`].
+    /// Sets the shape of acknowledgements. Default: [`AckFormat::Value`].
     pub fn ack_format(mut self, format: AckFormat) -> Self {
         self.options.ack_format = format;
         self
     }
 
-    /// Keeps for clients that lose their connection what they miss: see [`Recovery`]. Default: nothing is kept. Node's
-    /// `connectionStateRecovery`.
+    /// Stores the events that clients miss while they are disconnected; see [`Recovery`]. Default: nothing is stored.
+    /// Node's `connectionStateRecovery`.
     pub fn recovery(mut self, recovery: Recovery) -> Self {
         self.options.recovery = Some(recovery);
         self
@@ -217,9 +220,9 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     }
 }
 
-/// A server whose handlers need no state, or have it.
+/// A server whose handlers need no state, or already have it.
 ///
-/// It is implemented for the builder, and not for the state, so that the compiler can infer a state that nobody names.
+/// It is implemented for the builder, and not for the state, so that the compiler can infer a state that is not named.
 #[diagnostic::on_unimplemented(
     message = "the handlers of this server need the state `{S}`: call `.with_state(state)` before `.build()`",
     label = "`with_state` is missing",
@@ -237,7 +240,7 @@ impl HasState<()> for SocketIoBuilder {
 }
 
 impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
-    /// Builds the server. Handlers that need a state get it by [`with_state`](Self::with_state) first.
+    /// Builds the server. Handlers that need a state get it from [`with_state`](Self::with_state) first.
     #[must_use]
     pub fn build(self) -> SocketIo
     where
@@ -246,7 +249,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self.ready().finish()
     }
 
-    /// Builds the server and points `handle` to it, which [`SocketIo::handle`] made before the state.
+    /// Builds the server and points `handle` to it, which was made by [`SocketIo::handle`] before the state.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "it has no other use")]
     pub fn build_into(self, handle: SocketIo) -> SocketIo
