@@ -222,6 +222,7 @@ async fn events_that_wait_or_arrive_later_do_not_start() {
         held.close().await;
         client.send_all(&[r#"424["echo","y"]"#, "40/other,"]).await;
         client.send(r#"42/other,5["echo","z"]"#).await;
+        client.is_read().await;
         held.release(5);
         assert_eq!(client.ended().await, ended(&["431[1]"]));
         held.saw("server shutting down").await;

@@ -178,11 +178,20 @@ impl Ws {
         within("a message", self.read()).await
     }
 
-    /// Events that a later call is to give.
-    pub(crate) fn put_back(&mut self, events: Vec<Event>) {
-        for event in events.into_iter().rev() {
-            self.events.push_front(event);
+    /// Waits until the server has read all that has been sent. Messages that arrive meanwhile are left to later calls.
+    pub(crate) async fn is_read(&mut self) {
+        self.send_raw(&masked_frame(Opcode::Ping, b"read?", MASK))
+            .await;
+        let mut before = VecDeque::new();
+        loop {
+            match self.event().await {
+                Some(Event::Pong(_)) => break,
+                Some(event) => before.push_back(event),
+                None => panic!("the connection ended before the pong, after {before:?}"),
+            }
         }
+        before.append(&mut self.events);
+        self.events = before;
     }
 
     async fn read(&mut self) -> Option<Event> {
