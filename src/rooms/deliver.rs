@@ -1,4 +1,4 @@
-//! The walk over the members of a target.
+//! The delivery to the members of a target.
 
 use std::collections::HashSet;
 use std::iter::Sum;
@@ -9,16 +9,16 @@ use super::{Audience, Forgotten, History, Member, Table, Target};
 use crate::engine::{Frame, Outbox, Pushed};
 use crate::protocol::Sid;
 
-/// Of so many it is cheaper to write to them in turn than to wake the task of each.
+/// From this number of members on, writing to them in turn is cheaper than waking the task of each.
 const MANY: usize = 8;
 
-/// What a walk met.
+/// The outcome of a delivery: the number of members for each result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Delivered {
     pub(crate) queued: usize,
-    /// Volatile, and the transport was not ready.
+    /// Volatile events for which the transport was not ready.
     pub(crate) dropped: usize,
-    /// The outbox was full.
+    /// Events that were refused because the outbox was full.
     pub(crate) full: usize,
 }
 
@@ -44,15 +44,16 @@ impl Sum for Delivered {
 }
 
 impl Table {
-    /// Queues a frame for every member of the target, and wakes their connections' tasks or hands their outboxes to `promise`,
-    /// which sees to it that they are written. Allocates nothing when the target is one room or everybody.
+    /// Queues a frame for every member of the target. Wakes their connections' tasks, or hands their outboxes to
+    /// `promise`, which has to ensure that they are written. Does not allocate if the target is one room or the whole
+    /// namespace.
     pub(crate) fn deliver(
         &self,
         target: &Target,
         frame: &Frame,
         promise: &mut impl FnMut(u64, &Arc<Outbox>),
     ) -> Delivered {
-        // Before anything is promised: what listens may take its time.
+        // This comes before any promise: hooks of users may take their time.
         if self.observed {
             self.for_each(target, |member, _| member.observe(frame));
         }
@@ -66,7 +67,7 @@ impl Table {
             }
             delivered.met(pushed);
         });
-        // What listens to the log might emit.
+        // A log subscriber of the application might emit, so the lock is released first.
         drop(turn);
         for (socket, bytes) in full {
             tracing::debug!(%socket, bytes, "broadcast dropped: outbox is full");
@@ -74,7 +75,8 @@ impl Table {
         delivered
     }
 
-    /// The same, and keeps the frame for those who lose their connection. `make` makes it, with or without an offset.
+    /// Queues a frame like [`deliver`](Self::deliver), and stores it in the history for disconnected clients. `make`
+    /// makes it, with or without an offset.
     pub(crate) fn deliver_and_keep(
         &self,
         history: &History,
@@ -94,29 +96,29 @@ impl Table {
         let number = kept.log.last() + u64::from(!target.volatile);
         let frame = make(Some(&kept.log.offset(number)));
         self.for_each(target, |member, many| {
-            // Said by nobody: what listens to the log might emit, and the history is locked.
+            // Refusals are not logged here: a log subscriber might emit, and the history is locked.
             delivered.met(member.queue(frame.clone(), target.volatile, many, promise));
         });
         if !target.volatile {
             let audience = Audience::Target(target.clone());
-            // What is made of it for those who are here would be kept with it.
+            // The stored frame is separate, so that forms cached for connected clients are not stored with it.
             kept.append(now, audience, frame.apart(), &mut forgotten);
         }
-        // Frames hold bytes of users, which are dropped with no lock held.
+        // Frames hold bytes of users, which are dropped without holding a lock.
         drop(kept);
         drop(turn);
         drop(forgotten);
         delivered
     }
 
-    /// The members of the target, each once.
+    /// Returns the members of the target, each once.
     pub(crate) fn select(&self, target: &Target) -> Vec<Arc<Member>> {
         let mut selected = Vec::new();
         self.for_each(target, |member, _| selected.push(Arc::clone(member)));
         selected
     }
 
-    /// How many members the target has.
+    /// Returns the number of members of the target.
     pub(crate) fn count(&self, target: &Target) -> usize {
         let simple = target.except.is_empty() && target.except_id.is_none();
         if simple && target.rooms.is_none() {
@@ -127,7 +129,7 @@ impl Table {
         count
     }
 
-    /// Visits each member once, and says whether there are many of them.
+    /// Visits each member once, and passes whether there are many of them.
     fn for_each(&self, target: &Target, mut visit: impl FnMut(&Arc<Member>, bool)) {
         let except = self.excepted(target);
         let mut visit = |member: &Arc<Member>, many| {
@@ -142,7 +144,8 @@ impl Table {
         match target.rooms.as_deref() {
             None => visit_all(&self.everybody()),
             Some([room]) => {
-                // Others may have joined a room of a socket's name; the socket itself is never among them.
+                // Other sockets may have joined a room that has a socket's id as its name; the socket itself is never
+                // stored in it.
                 visit_all(self.own_room(room).as_slice());
                 if let Some(list) = self.room(room) {
                     visit_all(&list);

@@ -1,4 +1,4 @@
-//! What happens to rooms, for who wants to watch.
+//! The events of rooms: their creation, joins, leaves and their deletion.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,42 +13,43 @@ use tokio::sync::broadcast::{Receiver, Sender, channel};
 use super::Room;
 use crate::protocol::Sid;
 
-/// How many events may wait for a watcher.
+/// The number of events that are buffered for a stream.
 const CAPACITY: usize = 1024;
 
-/// Something has happened to a room. Node's adapter events `create-room`, `join-room`, `leave-room`, `delete-room`.
+/// An event of a room. Node's adapter events `create-room`, `join-room`, `leave-room`, `delete-room`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RoomEvent {
-    /// The first socket is about to join it.
+    /// The room has been created: its first socket is about to join it.
     Created {
-        /// Its name.
+        /// The room's name.
         room: Room,
     },
-    /// A socket has joined it.
+    /// A socket has joined the room.
     Joined {
-        /// Its name.
+        /// The room's name.
         room: Room,
-        /// The socket.
+        /// The socket's id.
         id: Sid,
     },
-    /// A socket has left it.
+    /// A socket has left the room.
     Left {
-        /// Its name.
+        /// The room's name.
         room: Room,
-        /// The socket.
+        /// The socket's id.
         id: Sid,
     },
-    /// The last socket has left it.
+    /// The room has been deleted: its last socket has left it.
     Deleted {
-        /// Its name.
+        /// The room's name.
         room: Room,
     },
-    /// Who watches was too slow, and has missed so many events.
+    /// The stream was read too slowly, and this number of events is lost.
     Missed(u64),
 }
 
-/// What happens to the rooms of a namespace on this server: [`Broadcast::room_events`](crate::Broadcast::room_events).
+/// A stream of the events of a namespace's rooms on this server:
+/// [`Broadcast::room_events`](crate::Broadcast::room_events).
 #[must_use = "what is not asked for is missed"]
 pub struct RoomEvents(Pin<Box<dyn Stream<Item = RoomEvent> + Send>>);
 
@@ -68,7 +69,7 @@ impl RoomEvents {
         })))
     }
 
-    /// The next event. `None` when the namespace is gone.
+    /// Returns the next event, or `None` when the namespace no longer exists.
     pub async fn next(&mut self) -> Option<RoomEvent> {
         self.0.next().await
     }
@@ -88,7 +89,7 @@ impl fmt::Debug for RoomEvents {
     }
 }
 
-/// Who watches. Costs nothing until somebody does.
+/// The open streams of a namespace. It allocates nothing until the first one is opened.
 #[derive(Debug, Default)]
 pub(super) struct Watchers(OnceLock<Sender<RoomEvent>>);
 
@@ -102,7 +103,7 @@ impl Watchers {
         if let Some(sender) = self.0.get()
             && sender.receiver_count() > 0
         {
-            // Whoever watched may have gone this moment.
+            // The last stream may have been dropped at this moment.
             let _ = sender.send(event());
         }
     }

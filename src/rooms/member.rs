@@ -1,4 +1,4 @@
-//! One client in one namespace, as a broadcast sees it.
+//! One client in one namespace, as broadcasts use it.
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
@@ -11,23 +11,23 @@ use crate::panics::guarded;
 use crate::protocol::{Args, Sid};
 use crate::sync::Lock;
 
-/// What a client answered, or that it left without an answer.
+/// A client's answer, or `None` if it disconnected without one.
 pub(crate) type Answer = Option<Args>;
 
-/// Who waits for the answer.
+/// The callback that gets the answer.
 pub(crate) type AckSink = Box<dyn FnOnce(Answer) + Send>;
 
 /// The socket behind a member, as far as a room can act on it.
 pub(crate) trait Link: Any + Send + Sync {
-    /// Disconnects the socket, by the server's will.
+    /// Disconnects the socket, by decision of the server.
     fn disconnect(&self, scope: Scope);
-    /// An event is emitted to the socket.
+    /// Calls the hooks for an event that is emitted to the socket.
     fn outgoing(&self, frame: &Frame);
-    /// Its client has come back over another connection, so this one is lost.
+    /// Ends the socket because its client has reconnected over another connection, so this one is lost.
     fn supersede(&self);
 }
 
-/// What a socket is disconnected from.
+/// The extent of a disconnect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     Namespace,
@@ -35,37 +35,37 @@ pub(crate) enum Scope {
     Connection,
 }
 
-/// What a broadcast looks at stands at the beginning.
+/// A client in a namespace. The fields that a broadcast reads stand at the beginning.
 #[repr(C)]
 pub(crate) struct Member {
     pub(crate) outbox: Arc<Outbox>,
-    /// Whether the link wants to hear of outgoing events.
+    /// True if the link has to be called for outgoing events.
     observed: bool,
     pub(crate) id: Sid,
     pub(crate) link: Weak<dyn Link>,
     pub(crate) acks: Lock<Acks<AckSink>>,
-    /// Changed only by [`Table`](super::Table), which changes the rooms' side with it.
+    /// The rooms. Only [`Table`](super::Table) changes them, together with the members of the rooms.
     pub(super) joined: Lock<Joined>,
 }
 
 #[derive(Default)]
 pub(super) struct Joined {
-    /// In the order of joining.
+    /// The rooms, in the order of joining.
     pub(super) rooms: Vec<Room>,
-    /// When it was in which room, if there is a history.
+    /// The stays in rooms, if there is a history.
     pub(super) stays: Vec<Stay>,
-    /// Of the events after this one.
+    /// The number of the event after which the stays are known.
     pub(super) known_after: u64,
     pub(super) presence: Presence,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Presence {
-    /// It has not been admitted: the rooms that it joins are remembered, and reach it from its admission on.
+    /// The member has not been admitted. The rooms that it joins are remembered, and take effect with its admission.
     #[default]
     Expected,
     Here,
-    /// It has left the namespace, so it joins nothing any more.
+    /// The member has left the namespace, and joins nothing any more.
     Gone,
 }
 
@@ -81,13 +81,13 @@ impl Member {
         }
     }
 
-    /// Its link wants to hear of outgoing events.
+    /// Sets whether the link is called for outgoing events.
     pub(crate) fn observed(mut self, observed: bool) -> Self {
         self.observed = observed;
         self
     }
 
-    /// It was there before, and is still in the rooms that it has not left.
+    /// Restores the stays of a resumed socket, which is still in the rooms that it has not left.
     pub(crate) fn returning(self, stays: Vec<Stay>, known_after: u64) -> Self {
         let here = stays.iter().filter(|stay| stay.until.is_none());
         let rooms = here.map(|stay| Arc::clone(&stay.room)).collect();
@@ -100,8 +100,9 @@ impl Member {
         self
     }
 
-    /// Where it was before is known better now than when it was made, at the time of `before`. What it has joined and left since
-    /// holds; `leave` notes in stays that a room was left, and returns up to which event they are no longer known.
+    /// Replaces the stays that were known when the member was made, `before`, by newer ones. The rooms that it has
+    /// joined and left since are preserved; `leave` ends the stay in a room, and returns the number of the event up to
+    /// which stays are no longer known.
     pub(crate) fn rebase(
         &self,
         before: &[Stay],
@@ -128,7 +129,7 @@ impl Member {
         joined.known_after = known_after;
     }
 
-    /// When it was in which room, of the events after the one of that number.
+    /// Returns the stays in rooms, and the number of the event after which they are known.
     pub(crate) fn stays(&self) -> (Vec<Stay>, u64) {
         let joined = self.joined.lock();
         (joined.stays.clone(), joined.known_after)
@@ -140,13 +141,14 @@ impl Member {
         self.push(frame, volatile)
     }
 
-    /// Queues an event that has been shown to those who want to see it.
+    /// Queues an event without calling the hooks, which have already seen it.
     pub(crate) fn push(&self, frame: Frame, volatile: bool) -> Pushed {
         self.outbox.push(frame, volatile)
     }
 
-    /// Queues an event. If it goes to `many`, the tasks of connections that sleep are left asleep: their outboxes are handed to
-    /// `promise`, with the place where they are, which sees to it that they are written.
+    /// Queues an event. If it goes to `many`, the sleeping tasks of connections are not woken: their outboxes are
+    /// handed to `promise`, with the [place](crate::engine::Direct::place) that serves them, and it has to ensure that
+    /// they are written.
     pub(super) fn queue(
         &self,
         frame: Frame,
@@ -164,7 +166,7 @@ impl Member {
         pushed
     }
 
-    /// Tells who wants to hear of outgoing events.
+    /// Calls the hooks for outgoing events.
     pub(crate) fn observe(&self, frame: &Frame) {
         if self.observed
             && let Some(link) = self.link.upgrade()
@@ -173,7 +175,7 @@ impl Member {
         }
     }
 
-    /// The rooms it is in, without the one of its own id.
+    /// Returns the rooms that the member is in, without the one of its own id.
     pub(crate) fn rooms(&self) -> Vec<Room> {
         self.joined.lock().rooms.clone()
     }
@@ -183,7 +185,7 @@ impl Member {
         joined.rooms.iter().any(|joined| **joined == *room)
     }
 
-    /// Waits for an answer; tells `sink` at once when the client has left already.
+    /// Registers `sink` for the answer to an event; calls it at once if the client has already left.
     pub(crate) fn expect_ack(&self, id: u64, sink: AckSink) {
         let asker = if serves(&self.outbox) {
             Asker::Handler
@@ -203,16 +205,16 @@ impl Member {
         }
     }
 
-    /// Whether answers of the client are awaited, and by whom.
+    /// Returns whether answers of the client are awaited, and by which code.
     pub(crate) fn awaited(&self) -> Awaited {
         self.acks.lock().awaited()
     }
 
-    /// The client has left: nobody will answer any more.
+    /// Ends the wait for all acknowledgements: the client has left, and no answer can arrive any more.
     pub(crate) fn close_acks(&self) {
         let sinks = self.acks.lock().close();
         for sink in sinks {
-            // Whoever awaits it may have a waker that panics, which concerns none of the others.
+            // The waiting task may have a waker that panics, which must not affect the others.
             if let Err(panicked) = guarded(|| sink(None)) {
                 panicked.log("waker");
             }

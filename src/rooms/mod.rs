@@ -1,7 +1,7 @@
-//! Who is in which room, and the walk that delivers to them.
+//! Rooms, their members, and the delivery of broadcasts to them.
 //!
-//! A member is an outbox with the facts others may ask for, not a socket: so an adapter delivers without knowing what a
-//! namespace is.
+//! A member is an outbox with the facts that other code may ask for, not a socket, so an adapter delivers without
+//! knowing what a namespace is.
 
 mod deliver;
 mod events;

@@ -1,4 +1,5 @@
-//! Which connection a thread serves: what its handlers ask their own client for can be told from what others ask.
+//! The connection that a thread serves. It distinguishes acknowledgements that a connection's own handlers await from
+//! others.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -6,11 +7,11 @@ use std::sync::Arc;
 use crate::engine::Outbox;
 
 thread_local! {
-    /// The address of the connection's outbox; none is at 0.
+    /// The address of the connection's outbox, or 0 if the thread serves none.
     static SERVED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// While it lives, the thread runs the task of a connection, and its handlers.
+/// A guard that marks the thread as running the task of a connection, and its handlers.
 #[derive(Debug)]
 pub(crate) struct Serving {
     before: usize,
@@ -31,7 +32,7 @@ impl Drop for Serving {
     }
 }
 
-/// Whether a handler of this connection is asking.
+/// Returns true if the calling code is a handler of this connection.
 pub(super) fn serves(outbox: &Arc<Outbox>) -> bool {
     SERVED.get() == address(outbox)
 }

@@ -1,8 +1,9 @@
-//! Who is in which room: joins and leaves.
+//! The members of the rooms of a namespace: joins and leaves.
 //!
 //! Every member is also in the room of its own id, as in Node; that room is not stored but looked up.
 //!
-//! Locks are taken in one order: the turn of a broadcast, the history, a member's rooms, then the list of all, or a shard. A walk takes neither: it holds a snapshot.
+//! Locks are taken in one order: the turn of a broadcast, the history, a member's rooms, then the list of all members
+//! or a shard. A delivery takes neither of the last two while it visits members: it holds a snapshot.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
@@ -26,24 +27,25 @@ pub(crate) struct Table {
     shards: [Shard; SHARDS],
     hasher: RandomState,
     watchers: Watchers,
-    /// What is kept for those who lose their connection.
+    /// The events that are stored for clients that lose their connection.
     history: Option<Box<History>>,
-    /// Whether somebody wants to see what is emitted.
+    /// True if hooks are called for outgoing events.
     pub(crate) observed: bool,
-    /// Held while a broadcast is queued, if all members are to get broadcasts in one order.
+    /// The lock of a broadcast while it is queued, if all members are to get broadcasts in one order.
     turn: Option<Lock<()>>,
 }
 
-/// Some of the rooms. Alone on its lines of the cache, so that threads at work in different rooms do not slow each other.
+/// A part of the rooms. It has cache lines of its own, so that threads that work on different rooms do not slow each
+/// other down.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Shard(Lock<HashMap<Room, Members>>);
 
-/// A set of members that can be walked as a slice, without a lock, while others join and leave.
+/// A set of members that can be iterated as a slice, without a lock, while others join and leave.
 #[derive(Debug, Default)]
 struct Members {
     list: Arc<Vec<Arc<Member>>>,
-    /// Only we make ids, so its hasher need not withstand chosen keys.
+    /// The positions in `list`. The server makes all ids, so the hasher need not withstand chosen keys.
     index: FxHashMap<Sid, usize>,
 }
 
@@ -84,13 +86,14 @@ impl Table {
         }
     }
 
-    /// Whether all members get the broadcasts of several threads in the same order.
+    /// Sets whether all members get the broadcasts of several threads in the same order.
     pub(crate) fn ordered(mut self, ordered: bool) -> Self {
         self.turn = ordered.then(Lock::default);
         self
     }
 
-    /// Waits for other broadcasts, where they have an order. Nothing of users may run while this is held: it might broadcast.
+    /// Waits for other broadcasts, if they have an order. No code of users may run while the guard is held: it might
+    /// broadcast.
     pub(crate) fn turn(&self) -> Option<MutexGuard<'_, ()>> {
         self.turn.as_ref().map(Lock::lock)
     }
@@ -99,12 +102,13 @@ impl Table {
         self.history.as_deref()
     }
 
-    /// Tells what happens to rooms from now on.
+    /// Opens a stream of the events of the rooms.
     pub(crate) fn watch(&self) -> RoomEvents {
         self.watchers.watch()
     }
 
-    /// Admits a member to the namespace, and to the rooms that it has joined meanwhile. Nothing if it has left already.
+    /// Admits a member to the namespace, and to the rooms that it has joined meanwhile. Does nothing if it has already
+    /// left.
     pub(crate) fn insert(&self, member: &Arc<Member>) {
         let mut joined = member.joined.lock();
         if joined.presence != Presence::Expected {
@@ -117,7 +121,7 @@ impl Table {
         }
     }
 
-    /// Takes a member out of the namespace and of all its rooms, which stay readable on the member.
+    /// Removes a member from the namespace and from all its rooms, which stay readable on the member.
     pub(crate) fn remove(&self, member: &Member) {
         let mut joined = member.joined.lock();
         if std::mem::replace(&mut joined.presence, Presence::Gone) != Presence::Here {
@@ -129,7 +133,7 @@ impl Table {
         }
     }
 
-    /// Returns false when the member is in `limit` rooms already. Who has left the namespace joins nothing.
+    /// Adds a member to a room, unless it has left the namespace. Returns false if it is in `limit` rooms already.
     pub(crate) fn join(&self, member: &Arc<Member>, room: Room, limit: usize) -> bool {
         if *room == *member.id.as_str() {
             return true;
@@ -170,12 +174,12 @@ impl Table {
         }
     }
 
-    /// All members, as they are now.
+    /// Returns a snapshot of all members.
     pub(super) fn everybody(&self) -> Arc<Vec<Arc<Member>>> {
         Arc::clone(&self.all.lock().list)
     }
 
-    /// The members of a stored room, as they are now.
+    /// Returns a snapshot of the members of a stored room.
     pub(super) fn room(&self, room: &str) -> Option<Arc<Vec<Arc<Member>>>> {
         self.shard(room)
             .lock()
@@ -183,7 +187,7 @@ impl Table {
             .map(|members| Arc::clone(&members.list))
     }
 
-    /// The member whose id the room is.
+    /// Returns the member whose id is the name of the room.
     pub(super) fn own_room(&self, room: &str) -> Option<Arc<Member>> {
         self.get(room.parse().ok()?)
     }
@@ -192,12 +196,12 @@ impl Table {
         self.all.lock().get(id).cloned()
     }
 
-    /// How many members the namespace has.
+    /// Returns the number of members of the namespace.
     pub(crate) fn len(&self) -> usize {
         self.all.lock().list.len()
     }
 
-    /// The rooms and how many members each has, but for those of the members' own ids.
+    /// Returns the stored rooms and the number of members of each, without the rooms of the members' own ids.
     pub(crate) fn rooms(&self) -> Vec<(Room, usize)> {
         let mut rooms = Vec::new();
         for Shard(shard) in &self.shards {
@@ -212,7 +216,7 @@ impl Table {
 
     fn put_in(&self, room: Room, member: &Arc<Member>) {
         let id = member.id;
-        // Told under the lock, so that each room's events are in their order.
+        // The stream gets the events under the lock, so that those of each room are in order.
         let mut shard = self.shard(&room).lock();
         let members = match shard.entry(Arc::clone(&room)) {
             Entry::Occupied(members) => members.into_mut(),

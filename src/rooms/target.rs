@@ -1,16 +1,17 @@
-//! Whom a broadcast is for.
+//! The recipients of a broadcast.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::protocol::Sid;
 
-/// The name of a room. Cloning shares it.
+/// The name of a room. Clones share it.
 pub type Room = Arc<str>;
 
-/// What can name rooms: a string, a socket's id, or several of them.
+/// A type that names rooms: a string, a socket's id, or several of them.
 ///
-/// None, or an empty list, names no room: `io.to(None::<&str>)` reaches nobody. (In Node `to([])` is everybody.)
+/// `None`, or an empty list, names no room: `io.to(None::<&str>)` reaches no socket. (In Node, `to([])` is every
+/// socket.)
 ///
 /// ```
 /// # use axum_socketio::SocketIo;
@@ -25,7 +26,7 @@ pub type Room = Arc<str>;
     note = "rooms are named by `&str`, `String`, `Room`, `Sid`, or an array, slice, `Vec`, set or `Option` of them"
 )]
 pub trait Rooms {
-    /// Hands each name to `add`.
+    /// Calls `add` with each name.
     fn for_each(self, add: &mut dyn FnMut(Room));
 }
 
@@ -71,7 +72,7 @@ impl<R: Rooms + Clone> Rooms for &[R] {
     }
 }
 
-/// What names rooms does so by reference too, at the price of a clone.
+/// Implements `Rooms` for references, at the price of a clone.
 macro_rules! references {
     ($([$($generics:tt)*] $name:ty),*) => {$(
         impl<$($generics)*> Rooms for &$name {
@@ -93,17 +94,17 @@ references!(
     [R: Rooms + Clone] BTreeSet<R>
 );
 
-/// The members of any of `rooms`, or of all the namespace, less those of any of `except`.
+/// The members of any of `rooms`, or of the whole namespace, except those of any of `except`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Target {
-    /// If rooms were chosen: none of them has no members.
+    /// The rooms, if any were chosen. An empty list has no members.
     pub(crate) rooms: Option<Vec<Room>>,
     pub(crate) except: Vec<Room>,
     /// The sender of a socket's own broadcast.
     pub(crate) except_id: Option<Sid>,
     pub(crate) volatile: bool,
-    /// What is sent is not to be compressed.
+    /// True if the event is not to be compressed.
     pub(crate) uncompressed: bool,
-    /// Only the members on this server.
+    /// True if only the members on this server are recipients.
     pub(crate) local: bool,
 }

@@ -1,4 +1,4 @@
-//! The events of a namespace, in order, with whom they were for.
+//! The events of a namespace, in order, with their recipients.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,13 +9,13 @@ use crate::engine::Frame;
 use crate::protocol::Sid;
 use crate::rooms::{Room, Target};
 
-/// What an event that is kept costs beside its bytes.
+/// The size that a stored event counts in addition to its bytes.
 const OVERHEAD: usize = 128;
 
-/// How many stays of a socket in rooms that it has left are remembered.
+/// The maximum number of ended stays of a socket in rooms that are remembered.
 const MAX_ENDED: usize = 1024;
 
-/// Numbers events from 1, and keeps the last of them within its limits.
+/// A log that numbers events from 1, and stores the last of them within its limits.
 #[derive(Debug)]
 pub(crate) struct Log {
     epoch: [u8; Self::EPOCH],
@@ -32,12 +32,12 @@ pub(crate) struct Log {
 struct Entry {
     at: Instant,
     audience: Audience,
-    /// None if it was withdrawn.
+    /// The event, or `None` if it was withdrawn.
     frame: Option<Frame>,
     size: usize,
 }
 
-/// Whom an event was for.
+/// The recipients of an event.
 #[derive(Debug)]
 pub(crate) enum Audience {
     Socket(Sid),
@@ -52,23 +52,23 @@ pub(crate) struct Stay {
     pub(crate) until: Option<u64>,
 }
 
-/// Who asks for what it has missed.
+/// A socket that asks for the events that it has missed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker<'a> {
     pub(crate) id: Sid,
     pub(crate) stays: &'a [Stay],
 }
 
-/// What a client has seen last: the place in a log.
+/// The position in a log of the last event that a client has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Offset {
     At(u64),
-    /// Of another log: that of a server that is no more. So the client has seen nothing of this one.
+    /// A position in another log: that of a server that no longer exists. The client has seen nothing of this log.
     Elsewhere,
 }
 
 impl Log {
-    /// How long the part of an offset is that tells one log from others.
+    /// The length of the part of an offset that distinguishes one log from others.
     pub(crate) const EPOCH: usize = 6;
 
     pub(crate) fn new(
@@ -88,23 +88,23 @@ impl Log {
         }
     }
 
-    /// The number of the last event, 0 before the first.
+    /// Returns the number of the last event, 0 before the first.
     pub(crate) const fn last(&self) -> u64 {
         self.last
     }
 
-    /// The number of the last event that is forgotten.
+    /// Returns the number of the last event that has been removed.
     fn lost(&self) -> u64 {
         self.last - self.entries.len() as u64
     }
 
-    /// The offset of an event, as clients get it.
+    /// Returns the offset of an event, as clients get it.
     pub(crate) fn offset(&self, number: u64) -> String {
         let epoch = str::from_utf8(&self.epoch).unwrap_or_default();
         format!("{epoch}{number}")
     }
 
-    /// Reads what [`offset`](Self::offset) has written, whatever log it was.
+    /// Parses an offset written by [`offset`](Self::offset), of any log.
     pub(crate) fn parse(&self, offset: &str) -> Option<Offset> {
         let (epoch, number) = offset.split_at_checked(Self::EPOCH)?;
         let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
@@ -116,7 +116,7 @@ impl Log {
         })
     }
 
-    /// Keeps one more event, whose number is then the last one.
+    /// Appends an event, whose number is then the last one.
     pub(crate) fn append(
         &mut self,
         now: Instant,
@@ -139,7 +139,7 @@ impl Log {
         self.expire(now, forgotten);
     }
 
-    /// An event that was kept shall not be replayed.
+    /// Withdraws a stored event, so that it is not replayed.
     pub(crate) fn withdraw(&mut self, number: u64) -> Option<Frame> {
         let at = number.checked_sub(self.lost() + 1)?;
         self.entries
@@ -154,7 +154,7 @@ impl Log {
         }
     }
 
-    /// Nobody will ask for any of it.
+    /// Removes all events, when no client will ask for any of them.
     pub(super) fn clear(&mut self, forgotten: &mut Forgotten) {
         while !self.entries.is_empty() {
             self.forget_first(forgotten);
@@ -162,7 +162,7 @@ impl Log {
     }
 
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        // What would never be reached is a time that no clock has.
+        // A time that the clock cannot represent is never reached.
         self.entries.front()?.at.checked_add(self.keep)
     }
 
@@ -173,7 +173,8 @@ impl Log {
         }
     }
 
-    /// The events after one that were for a socket. None if not all of them are there any more, or there was no such event.
+    /// Returns the events after one that were for a socket. Returns `None` if not all of them are stored any more, or
+    /// if the number is beyond the last event.
     pub(crate) fn since(&self, number: u64, asker: Asker<'_>) -> Option<Vec<Frame>> {
         let asker = Whereabouts::of(asker);
         if number > self.last {
@@ -190,19 +191,19 @@ impl Log {
         )
     }
 
-    /// Whether [`since`](Self::since) would give an answer.
+    /// Returns true if [`since`](Self::since) would return events for this number.
     pub(crate) fn reaches(&self, number: u64) -> bool {
         (self.lost()..=self.last).contains(&number)
     }
 
-    /// A socket leaves a room: from the next event on it is not there. Gives the number of the event up to which it is no longer
-    /// known where it was.
+    /// Ends a socket's stay in a room, from the next event on. Returns the number of the event up to which its stays
+    /// are no longer known.
     pub(crate) fn leave(&self, stays: &mut Vec<Stay>, room: &str) -> u64 {
         let here = |stay: &&mut Stay| stay.until.is_none() && *stay.room == *room;
         if let Some(stay) = stays.iter_mut().find(here) {
             stay.until = Some(self.last);
         }
-        // Of some stays no event is left, or there was none.
+        // Stays that no stored event falls into are removed.
         let lost = self.lost();
         stays.retain(|stay| stay.until.is_none_or(|until| until > lost.max(stay.after)));
         let ended = stays.iter().filter(|stay| stay.until.is_some()).count();
@@ -216,7 +217,7 @@ impl Log {
 }
 
 impl Audience {
-    /// Whether a socket was among those whom event `number` was for.
+    /// Returns true if a socket was among the recipients of event `number`.
     fn had(&self, number: u64, asker: &Whereabouts<'_>) -> bool {
         match self {
             Self::Socket(id) => *id == asker.id,
@@ -240,7 +241,7 @@ impl Audience {
     }
 }
 
-/// The stays of who asks, by room: there may be many, and many events to look at.
+/// The stays of a socket, by room: there may be many stays, and many events to check against them.
 struct Whereabouts<'a> {
     id: Sid,
     stays: HashMap<&'a str, Vec<&'a Stay>>,
@@ -258,7 +259,7 @@ impl<'a> Whereabouts<'a> {
         }
     }
 
-    /// Whether it was in a room when event `number` came.
+    /// Returns true if the socket was in a room at event `number`.
     fn was_in(&self, room: &str, number: u64) -> bool {
         if *room == *self.id.as_str() {
             return true;
@@ -266,7 +267,7 @@ impl<'a> Whereabouts<'a> {
         let Some(stays) = self.stays.get(room) else {
             return false;
         };
-        // In the order of time: the last one that had begun.
+        // The stays are in the order of time; the last one that had begun decides.
         let begun = stays.partition_point(|stay| stay.after < number);
         let last = begun.checked_sub(1).and_then(|at| stays.get(at));
         last.is_some_and(|stay| stay.until.is_none_or(|until| number <= until))
@@ -280,7 +281,7 @@ mod tests {
     use super::*;
     use crate::protocol::socket_io::{EncodedPacket, Kind};
 
-    /// A frame that can be told from others.
+    /// Makes a frame that can be distinguished from others.
     fn frame(number: u64) -> Frame {
         Frame::new(EncodedPacket::plain(
             Kind::Disconnect,
@@ -396,7 +397,7 @@ mod tests {
         assert_eq!(forgotten.frames.len(), 2);
         assert_eq!((log.bytes, log.next_expiry()), (0, None));
         assert_eq!(since(&log, 2, id(1), &[]), None);
-        // Who has seen all misses nothing.
+        // A client that has seen all events misses nothing.
         assert_eq!(since(&log, 3, id(1), &[]), Some(vec![]));
     }
 
@@ -448,7 +449,7 @@ mod tests {
     }
 
     proptest! {
-        /// What a socket would have got had it been there, is what it has missed.
+        /// Replays exactly the events that a connected socket would have received.
         #[test]
         fn exactly_what_was_for_it_is_missed(steps in proptest::collection::vec(step(), 0..60), seen in 0..30_u64) {
             let (mut log, now) = (log(usize::MAX), now());

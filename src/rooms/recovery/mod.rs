@@ -1,7 +1,7 @@
-//! Connection state recovery: what was sent to a namespace, and who may come back for it.
+//! Connection state recovery: the events that were sent to a namespace, and the sessions that may resume.
 //!
-//! Everything that is kept lies behind one lock. Emits to the namespace, joins and leaves take it too: so the order of the
-//! log is that of every client's own queue, and the last offset that a client has seen tells all that it has had.
+//! One lock protects all of it. Emits to the namespace, joins and leaves take it too, so the log has the order of every
+//! client's own queue, and the last offset that a client has seen determines all that it has received.
 
 mod log;
 mod options;
@@ -18,7 +18,7 @@ pub(crate) use log::{Asker, Audience, Log, Offset, Stay};
 pub use options::Recovery;
 pub(crate) use sessions::{Away, Claim, Sessions};
 
-/// What a namespace keeps.
+/// The recovery state of a namespace.
 #[derive(Debug)]
 pub(crate) struct History {
     pub(crate) options: Recovery,
@@ -32,7 +32,7 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Gives an event its number, and keeps it if anybody may come back for it.
+    /// Gives an event its number, and stores it if a client may resume and ask for it.
     pub(crate) fn append(
         &mut self,
         now: Instant,
@@ -47,10 +47,10 @@ impl Kept {
     }
 }
 
-/// As good as for ever: what a longer time would be added to has no place for the sum.
+/// The longest duration, about ten years: adding a longer one to a time would overflow.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// What is not kept any more. Frames and sessions hold values of users, which are to be dropped with no lock held.
+/// Removed frames and sessions. They hold values of users, which have to be dropped without holding a lock.
 #[derive(Debug, Default)]
 #[must_use = "to be dropped when no lock is held"]
 pub(crate) struct Forgotten {
@@ -59,14 +59,15 @@ pub(crate) struct Forgotten {
 }
 
 impl Forgotten {
-    /// Keeps a session until no lock is held.
+    /// Stores a session until no lock is held.
     pub(crate) fn keep(&mut self, away: Away) {
         self.sessions.push(away);
     }
 }
 
 impl History {
-    /// `detection` is how long it takes to notice that a connection is lost: what was sent meanwhile is missed too.
+    /// Creates an empty history. `detection` is the time that it takes to detect a lost connection: events sent during
+    /// that time are missed too.
     pub(crate) fn new(epoch: [u8; Log::EPOCH], mut options: Recovery, detection: Duration) -> Self {
         options.max_duration = options.max_duration.min(FOREVER);
         let keep = options.max_duration.saturating_add(detection);
@@ -87,7 +88,7 @@ impl History {
         kept.log.next_expiry().is_none() && kept.sessions.next_expiry().is_none()
     }
 
-    /// Forgets all who might come back.
+    /// Removes all sessions that might resume.
     pub(crate) fn forget_away(&self) {
         let mut forgotten = Forgotten::default();
         let mut kept = self.lock();
@@ -96,7 +97,7 @@ impl History {
         let_go(forgotten);
     }
 
-    /// Forgets what is too old. Gives the time at which there will be more of that, if anything is left.
+    /// Removes expired events and sessions. Returns the time at which the next ones expire, if any are left.
     pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
         let mut forgotten = Forgotten::default();
         let mut kept = self.lock();

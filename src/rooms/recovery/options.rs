@@ -1,15 +1,17 @@
-//! What users say of it.
+//! The options of recovery.
 
 use std::time::Duration;
 
-/// Keeps for clients that lose their connection what they miss, for a while. Node's `connectionStateRecovery`.
+/// Connection state recovery, which stores the events that clients miss while they are disconnected. Node's
+/// `connectionStateRecovery`.
 ///
-/// A client of JavaScript that comes back in time is the same socket as before: with its id, its rooms, what
-/// [`Socket::insert`](crate::Socket::insert) and middleware have kept with it, and all events since the last one that it has
-/// seen, each once and in order. Clients that know nothing of it get one more argument with each event, and a new socket.
+/// A JavaScript client that reconnects in time resumes its socket: with its id, its rooms, the values that
+/// [`Socket::insert`](crate::Socket::insert) and middleware have stored with it, and all events since the last one that
+/// it has seen, each once and in order. Clients without support for it get one more argument with each event, and a new
+/// socket.
 ///
-/// Kept are, for each namespace, the events that were emitted without acknowledgement and not `volatile`. When one of the
-/// limits is reached, the oldest are forgotten, and who would have needed them comes back as a new socket.
+/// Each namespace stores the events that were emitted without acknowledgement and not `volatile`. At a limit, the
+/// oldest are removed, and a client that would have needed them reconnects with a new socket.
 ///
 /// ```
 /// use std::time::Duration;
@@ -41,38 +43,39 @@ impl Default for Recovery {
 }
 
 impl Recovery {
-    /// The defaults.
+    /// Creates options with the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How long a client may stay away, counted from when the server has noticed. Default: 2 minutes. Node's
-    /// `maxDisconnectionDuration`.
+    /// Sets the time that a client may be disconnected, counted from when the server has detected it. Default: 2
+    /// minutes. Node's `maxDisconnectionDuration`.
     pub const fn max_duration(mut self, duration: Duration) -> Self {
         self.max_duration = duration;
         self
     }
 
-    /// How many events of a namespace are kept. Default: 10,000. Node has no limit.
+    /// Sets the maximum number of stored events of a namespace. Default: 10,000. Node has no limit.
     pub const fn max_packets(mut self, packets: usize) -> Self {
         self.max_packets = packets;
         self
     }
 
-    /// How many bytes the events of a namespace that are kept may have. Default: 16 MiB. Node has no limit.
+    /// Sets the maximum size of the stored events of a namespace, in bytes. Default: 16 MiB. Node has no limit.
     pub const fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// How many sockets of a namespace that are away are remembered. Default: 10,000. Node has no limit.
+    /// Sets the maximum number of stored sockets of disconnected clients in a namespace. Default: 10,000. Node has no
+    /// limit.
     pub const fn max_sessions(mut self, sessions: usize) -> Self {
         self.max_sessions = sessions;
         self
     }
 
-    /// Whether a client that comes back is admitted without asking middleware. Default: no, so that whose rights have ended
-    /// meanwhile stays out. Node's `skipMiddlewares`, which is true there.
+    /// Sets whether a client resumes without running middleware. Default: false, so that a client that has lost its
+    /// access meanwhile is not admitted. Node's `skipMiddlewares`, which is true there.
     pub const fn skip_middlewares(mut self, skip: bool) -> Self {
         self.skip_middlewares = skip;
         self

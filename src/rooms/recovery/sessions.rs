@@ -1,4 +1,4 @@
-//! The private ids of sockets, and what is kept of those whose connection is lost.
+//! The private ids of sockets, and the stored state of those whose connection is lost.
 //!
 //! ```text
 //!             admitted                connection lost
@@ -20,45 +20,45 @@ use super::{Forgotten, Stay};
 use crate::protocol::Sid;
 use crate::rooms::Link;
 
-/// What is kept of a socket.
+/// The stored state of a socket.
 #[derive(Clone)]
 pub(crate) struct Away {
     pub(crate) id: Sid,
-    /// The last event before it was admitted first.
+    /// The number of the last event before the socket was first admitted.
     pub(crate) began: u64,
     pub(crate) stays: Vec<Stay>,
-    /// Where it was is known of the events after this one.
+    /// The number of the event after which the stays are known.
     pub(crate) known_after: u64,
-    /// What users keep with it.
+    /// The values that users have stored with the socket.
     pub(crate) data: Arc<dyn Any + Send + Sync>,
-    /// When it is forgotten.
+    /// The time at which the state expires.
     pub(crate) until: Instant,
 }
 
 enum Place {
     Held(Weak<dyn Link>),
     Away(Away),
-    /// Its client has come for it, and it is about to be held.
+    /// A client has claimed the socket, and is about to hold it.
     Claimed,
 }
 
-/// What there is for who brings a private id.
+/// The result of a claim for a private id.
 pub(crate) enum Claim {
-    /// The socket is not known to have lost its connection.
+    /// A connected socket has the id: its connection is not known to be lost.
     Held(Arc<dyn Link>),
-    /// It is no longer away, and is to be [held](Sessions::hold) or [ended](Sessions::end) next.
+    /// The stored state, which has been removed. Call [`hold`](Sessions::hold) or [`end`](Sessions::end) next.
     Away(Away),
     Nothing,
 }
 
-/// By private id.
+/// The sessions of a namespace, by private id.
 #[derive(Default)]
 pub(crate) struct Sessions {
-    // Only we make these ids, so the hasher need not withstand chosen keys.
+    // The server makes all these ids, so the hasher need not withstand chosen keys.
     places: FxHashMap<Sid, Place>,
-    /// Those that are away, the first to be forgotten first.
+    /// The stored sessions, the first to expire first.
     away: BTreeSet<(Instant, Sid)>,
-    /// Sockets that middleware have not admitted yet and that want to resume one of these, the latest last.
+    /// Sockets that middleware have not admitted yet and that want to resume a session, the latest last.
     seekers: FxHashMap<Sid, Vec<Weak<dyn Link>>>,
     keep: Duration,
     max: usize,
@@ -73,23 +73,23 @@ impl Sessions {
         }
     }
 
-    /// A socket has come, or come back.
+    /// Registers a socket that has connected or resumed.
     pub(crate) fn hold(&mut self, pid: Sid, link: Weak<dyn Link>) {
         self.places.insert(pid, Place::Held(link));
     }
 
-    /// Whether such a socket is here or may come back.
+    /// Returns true if the socket is connected or may resume.
     pub(crate) fn knows(&self, pid: Sid) -> bool {
         self.places.contains_key(&pid)
     }
 
-    /// Until when a socket is kept whose connection is lost now.
+    /// Returns the time at which a session expires whose connection is lost now.
     pub(crate) fn until(&self, now: Instant) -> Instant {
-        // What is as good as for ever has no place in a clock.
+        // A time that the clock cannot represent expires at once.
         now.checked_add(self.keep).unwrap_or(now)
     }
 
-    /// Keeps a socket that has lost its connection, or could not come back.
+    /// Stores a session whose connection is lost, or that could not resume.
     pub(crate) fn keep(&mut self, pid: Sid, away: Away, forgotten: &mut Forgotten) {
         self.away.insert((away.until, pid));
         self.places.insert(pid, Place::Away(away));
@@ -98,16 +98,16 @@ impl Sessions {
         }
     }
 
-    /// Whether nobody is here and nobody may come back.
+    /// Returns true if no socket is connected and none may resume.
     pub(super) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
-    /// The server does not want a socket back. Gives the one that holds its place, if it is here.
+    /// Revokes a session, so that no client can resume it. Returns the socket that has its id, if it is connected.
     pub(crate) fn revoke(&mut self, pid: Sid, forgotten: &mut Forgotten) -> Option<Arc<dyn Link>> {
         match self.places.get(&pid)? {
             Place::Held(link) => link.upgrade(),
-            // Who has claimed it finds it gone.
+            // The client that has claimed it finds it removed.
             Place::Claimed => {
                 self.places.remove(&pid);
                 None
@@ -122,19 +122,19 @@ impl Sessions {
         }
     }
 
-    /// A socket will not come back.
+    /// Removes a session that will not resume.
     pub(crate) fn end(&mut self, pid: Sid) {
         if let Some(Place::Held(_) | Place::Claimed) = self.places.get(&pid) {
             self.places.remove(&pid);
         }
     }
 
-    /// A socket wants to resume the one with this private id.
+    /// Registers a socket that wants to resume the session with this private id.
     pub(crate) fn seek(&mut self, pid: Sid, link: Weak<dyn Link>) {
         self.seekers.entry(pid).or_default().push(link);
     }
 
-    /// It has been decided about.
+    /// Unregisters a socket whose attempt to resume has been decided.
     pub(crate) fn stop_seeking(&mut self, pid: Sid, link: &Weak<dyn Link>) {
         if let Some(seekers) = self.seekers.get_mut(&pid) {
             seekers.retain(|other| !other.ptr_eq(link));
@@ -144,13 +144,13 @@ impl Sessions {
         }
     }
 
-    /// Those that want to resume the socket with this private id, the latest last.
+    /// Returns the sockets that want to resume the session with this private id, the latest last.
     pub(crate) fn seekers(&self, pid: Sid) -> Vec<Arc<dyn Link>> {
         let seekers = self.seekers.get(&pid).into_iter().flatten();
         seekers.filter_map(Weak::upgrade).collect()
     }
 
-    /// What there is for who brings a private id, left as it is.
+    /// Returns what a claim would find for a private id, without claiming it.
     pub(crate) fn look(&self, pid: Sid, now: Instant) -> Claim {
         match self.places.get(&pid) {
             None | Some(Place::Claimed) => Claim::Nothing,
@@ -281,7 +281,7 @@ mod tests {
         assert_eq!(what(&mut sessions, id(1), now), "nothing");
         sessions.keep(id(1), away(now + MINUTE), &mut forgotten);
         assert_eq!(what(&mut sessions, id(1), now), "away");
-        // Somebody else comes for it at the same time.
+        // Another client claims it at the same time.
         assert_eq!(what(&mut sessions, id(1), now), "nothing");
         assert!(sessions.knows(id(1)));
         let socket: Arc<dyn Link> = Arc::new(Nobody);
@@ -325,7 +325,7 @@ mod tests {
         sessions.expire(now + Duration::from_secs(10), &mut forgotten);
         assert_eq!(forgotten.sessions.len(), 2);
         assert!(!sessions.knows(id(1)) && sessions.knows(id(3)));
-        // Nobody has swept up, and it is too late all the same.
+        // Nothing has removed it yet, and it has expired all the same.
         assert_eq!(what(&mut sessions, id(3), now + MINUTE), "nothing");
         assert!(!sessions.knows(id(3)));
         assert_eq!(sessions.next_expiry(), None);
