@@ -1,4 +1,4 @@
-//! Writing to many connections: by a few tasks, where it need not be the one of each connection.
+//! Writes to many connections from a few tasks, instead of from the task of each connection.
 
 use std::sync::Arc;
 
@@ -7,32 +7,34 @@ use crate::metrics::Counters;
 use crate::panics::guarded;
 use crate::sync::Lock;
 
-/// One task writes to so many connections. A broadcast to more has several, which the threads of the runtime share.
+/// The maximum number of connections that one task writes to. A broadcast to more has several tasks, which the threads
+/// of the runtime share.
 const PART: usize = 64;
 
-/// A list for more than so many is not kept when it is empty.
+/// The maximum capacity with which an empty list is reused.
 const KEPT: usize = 16 * PART;
 
-/// The outboxes of a namespace that are promised to be written to their connections, by the place where these are served.
+/// The outboxes of a namespace that have to be written to their connections, by the
+/// [place](crate::engine::Direct::place) that serves these.
 ///
-/// They are written there, and not where the broadcast was made: that may be a thread without a runtime, or one whose runtime
-/// runs nothing now.
+/// They are written there, and not where the broadcast was made: that may be a thread without a runtime, or one whose
+/// runtime does not run at the moment.
 #[derive(Debug)]
 pub(super) struct Fanout {
     lanes: Lock<Vec<Lane>>,
     counters: Arc<Counters>,
 }
 
-/// Of one place: there is one for each runtime, and most servers have one.
+/// The outboxes of one place. There is one place for each runtime, and most servers have one runtime.
 #[derive(Debug)]
 struct Lane {
     place: u64,
     outboxes: Vec<Arc<Outbox>>,
-    /// A task is going to write them.
+    /// True if a task is going to write them.
     begun: bool,
 }
 
-/// The lane of a place, made if it is not there.
+/// Returns the lane of a place, and creates it if there is none.
 fn lane(lanes: &mut Vec<Lane>, place: u64) -> Option<&mut Lane> {
     if lanes.iter().all(|lane| lane.place != place) {
         lanes.push(Lane {
@@ -50,7 +52,7 @@ impl Fanout {
         Arc::new(Self { lanes, counters })
     }
 
-    /// Where a broadcast adds its promises.
+    /// Returns an empty list to which a broadcast adds its promised outboxes.
     pub(super) const fn promises(self: &Arc<Self>) -> Promises<'_> {
         Promises {
             first: None,
@@ -59,7 +61,7 @@ impl Fanout {
         }
     }
 
-    /// Takes what is promised of a place. It has to be written, or to come back.
+    /// Takes the promised outboxes of a place. The caller has to write them or to pass them to [`begin`](Self::begin).
     fn take(&self, place: u64) -> Vec<Arc<Outbox>> {
         let mut lanes = self.lanes.lock();
         let lane = lane(&mut lanes, place);
@@ -67,9 +69,10 @@ impl Fanout {
             .unwrap_or_default()
     }
 
-    /// Sees to it that these are written: soon, but behind the handlers that are ready to run. What they emit goes along.
+    /// Adds outboxes to those of a place, and ensures that a task writes them: soon, but behind the handlers that are
+    /// ready to run, so that what these emit is written in the same pass.
     fn begin(self: &Arc<Self>, place: u64, mut outboxes: Vec<Arc<Outbox>>) {
-        // Of those that have closed there is nothing to be written.
+        // Nothing is written to connections that have closed.
         let direct = outboxes.iter().rev().find_map(|outbox| outbox.direct());
         let mut lanes = self.lanes.lock();
         let Some(lane) = lane(&mut lanes, place) else {
@@ -113,7 +116,7 @@ impl Fanout {
         write(&mut list, &self.counters);
         let mut lanes = self.lanes.lock();
         if lanes.len() > 1 {
-            // A place may be gone.
+            // The runtime of a place may have ended.
             lanes.retain(|lane| lane.begun || !lane.outboxes.is_empty());
         } else if let Some(lane) = lane(&mut lanes, place)
             && lane.outboxes.capacity() == 0
@@ -127,7 +130,7 @@ impl Fanout {
 fn write(outboxes: &mut Vec<Arc<Outbox>>, counters: &Counters) {
     let (mut packets, mut bytes) = (0, 0);
     for outbox in outboxes.drain(..) {
-        // Who waits for it to be written may have a waker that panics, which concerns none of the others.
+        // A task that waits for the write may have a waker that panics, which must not affect the others.
         match guarded(|| outbox.write_direct()) {
             Ok(written) => {
                 packets += written.packets;
@@ -141,11 +144,12 @@ fn write(outboxes: &mut Vec<Arc<Outbox>>, counters: &Counters) {
     }
 }
 
-/// What a broadcast promises. It is kept also if that ends in the middle.
+/// The outboxes that one broadcast promises to write. They are written even if the broadcast panics.
 pub(super) struct Promises<'a> {
-    /// Behind those of others. Not asked for before there is one of its own: broadcasts of many threads would wait for each other.
+    /// The first place, with the outboxes already promised in it in front. They are only taken when a broadcast has an
+    /// outbox of its own to add, as otherwise broadcasts of many threads would wait for each other.
     first: Option<(u64, Vec<Arc<Outbox>>)>,
-    /// Of other places than the first.
+    /// Places other than the first.
     others: Vec<(u64, Vec<Arc<Outbox>>)>,
     fanout: &'a Arc<Fanout>,
 }
@@ -179,7 +183,8 @@ impl Drop for Promises<'_> {
     }
 }
 
-/// Writes all that is promised of a place when it is dropped: also if the runtime that was to do it is gone.
+/// A guard that writes all promised outboxes of a place when it is dropped, so also if the runtime that was to do it
+/// has ended.
 struct All(Arc<Fanout>, u64);
 
 impl Drop for All {
@@ -188,7 +193,7 @@ impl Drop for All {
     }
 }
 
-/// Writes some of it, likewise.
+/// A guard that writes some outboxes when it is dropped.
 struct Part {
     outboxes: Vec<Arc<Outbox>>,
     counters: Arc<Counters>,

@@ -1,4 +1,4 @@
-//! Several servers in one process.
+//! The adapter of several servers in one process.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,11 +18,11 @@ use crate::protocol::{Args, Sid};
 use crate::rooms::{Delivered, History, Room, Scope, Target};
 use crate::sync::Lock;
 
-/// Servers of one process that act as one: what each of them emits reaches the clients of all, and they can talk to each
-/// other by [`Broadcast::server_side_emit`](crate::Broadcast::server_side_emit).
+/// Servers of one process that act as one. An event that one of them emits reaches the clients of all, and they can
+/// send events to each other with [`Broadcast::server_side_emit`](crate::Broadcast::server_side_emit).
 ///
-/// For tests of applications that run as several servers, and for processes that have a server on each of several ports.
-/// Its servers are to be built alike: the same namespaces, the same options.
+/// It is meant for tests of applications that run as several servers, and for processes that have a server on each of
+/// several ports. All its servers have to be built with the same namespaces and the same options.
 ///
 /// ```
 /// use axum_socketio::{LocalCluster, Namespace, SocketIo};
@@ -39,12 +39,12 @@ pub struct LocalCluster(Arc<Lock<Spaces>>);
 /// The namespaces by their names.
 type Spaces = HashMap<Arc<str>, Space>;
 
-/// One namespace on all its servers.
+/// One namespace on all servers that have it.
 #[derive(Default)]
 struct Space {
-    /// The pattern that its name was made for, if that is how it was made.
+    /// The pattern that the namespace was created for, if any.
     pattern: Option<Arc<str>>,
-    /// One count for all: the same id must not be waited for twice.
+    /// One counter for all servers, so that no acknowledgement id is used twice.
     ack_ids: Arc<AtomicU64>,
     nodes: Vec<Weak<Node>>,
 }
@@ -56,13 +56,13 @@ struct Node {
 }
 
 impl LocalCluster {
-    /// A cluster without servers.
+    /// Creates a cluster without servers.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The names of the namespaces that were made for a pattern on some server.
+    /// Returns the names of the namespaces that were created for a pattern on some server.
     pub(crate) fn made_for(&self, pattern: &str) -> Vec<Arc<str>> {
         let spaces = self.0.lock();
         let made = spaces
@@ -71,7 +71,7 @@ impl LocalCluster {
         made.map(|(name, _)| Arc::clone(name)).collect()
     }
 
-    /// A server has opened a namespace, perhaps for a pattern. Gives its adapter, and what counts ids of acknowledgements there.
+    /// Adds a server's namespace to the cluster. Returns its adapter, and the counter of its acknowledgement ids.
     pub(crate) fn enter(
         &self,
         nsp: &Arc<str>,
@@ -89,7 +89,8 @@ impl LocalCluster {
         (self.adapter(nsp, node), ack_ids)
     }
 
-    /// The same of who only speaks to a namespace that other servers have: nobody reaches it there.
+    /// Returns an adapter and a counter like [`enter`](Self::enter), for a server that only emits to a namespace of
+    /// other servers, and has no members in it.
     pub(crate) fn look(
         &self,
         nsp: &Arc<str>,
@@ -112,7 +113,7 @@ impl LocalCluster {
     }
 }
 
-/// A server's place in a cluster.
+/// The adapter of one namespace on one server of a cluster.
 struct Local {
     node: Arc<Node>,
     nsp: Arc<str>,
@@ -129,7 +130,7 @@ impl Local {
             .collect()
     }
 
-    /// Those that a target is looked for on, this server first.
+    /// Returns the servers on which a target may have members, this server first.
     fn nodes_for(&self, target: &Target) -> Vec<Arc<Node>> {
         let mut nodes = vec![Arc::clone(&self.node)];
         if !target.local {
@@ -142,7 +143,8 @@ impl Local {
         self.nodes_for(&Target::default())
     }
 
-    /// Their handlers run at once, each as a task of its own; nothing of them runs, or panics, here.
+    /// Starts the handlers of the other servers at once, each in a task of its own, so that no panic of them occurs
+    /// here.
     fn start(&self, event: &str, args: &Args) -> Vec<Option<JoinHandle<Option<Args>>>> {
         let others = self.others();
         let Ok(runtime) = Handle::try_current() else {
@@ -169,7 +171,7 @@ impl Adapter for Local {
             .sum()
     }
 
-    /// Each has a history, and offsets, of its own.
+    /// Stores the event in the history of each server, which has offsets of its own.
     fn broadcast_and_keep(
         &self,
         _: &History,

@@ -1,4 +1,4 @@
-//! One server.
+//! The adapter of a single server.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::metrics::Counters;
 use crate::protocol::{Args, Sid};
 use crate::rooms::{Delivered, History, Room, Scope, Table, Target};
 
-/// Delivers to the members on this server, at once.
+/// An adapter that delivers to the members on this server, at once.
 pub(crate) struct Memory {
     members: Arc<Table>,
     max_rooms: usize,
@@ -102,7 +102,7 @@ impl Adapter for Memory {
 
     fn forget_answers(&self, id: u64, of: &[Sid]) {
         for member in of.iter().filter_map(|sid| self.members.get(*sid)) {
-            // What it holds is dropped with no lock held.
+            // The sink is dropped without holding a lock.
             let unanswered = member.acks.lock().take(id);
             drop(unanswered);
         }

@@ -1,7 +1,7 @@
-//! Who gets a broadcast: the members on this server, or those of a cluster.
+//! The recipients of a broadcast: the members on this server, or those of a cluster.
 //!
-//! One adapter serves one namespace. It is object safe, so that no type of an adapter shows in users' code, and the trait
-//! stays private until the first cluster adapter has shown what it needs.
+//! One adapter serves one namespace. It is object safe, so that no type of an adapter appears in users' code, and the
+//! trait is private until the first cluster adapter has shown what it needs.
 
 mod fanout;
 mod local;
@@ -21,59 +21,59 @@ pub(crate) use memory::Memory;
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What other servers tell of a socket.
+/// The facts that servers exchange about a socket.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) id: Sid,
     pub(crate) rooms: Vec<Room>,
 }
 
-/// The answers to a broadcast, as they come.
+/// The collector of the answers to a broadcast, as they arrive.
 pub(crate) trait Answers: Send + Sync {
-    /// These sockets were asked; called once for each server that takes part.
+    /// Adds sockets that the event is sent to. Called once for each server that takes part.
     fn asked(&self, ids: Vec<Sid>);
-    /// One of them answered, or left without an answer.
+    /// Adds the answer of a socket, or `None` if it disconnected without one.
     fn answer(&self, id: Sid, answer: Option<Args>);
-    /// One of them could not be sent the question, so it will not answer.
+    /// Records that the event could not be sent to a socket, so it will not answer.
     fn unsent(&self, id: Sid);
 }
 
-/// What the handlers of one server answer to another.
+/// The handlers of one server for the events of other servers.
 pub(crate) trait ServerSide: Send + Sync {
-    /// Resolves with nothing if no handler has an answer.
+    /// Runs the handlers of an event. Resolves to `None` if no handler has an answer.
     fn hear(&self, event: &str, args: Args) -> BoxFuture<Option<Args>>;
 }
 
-/// What the other servers have answered.
+/// The answers of the other servers.
 #[derive(Debug, Default)]
 pub(crate) struct ServerAnswers {
     pub(crate) answers: Vec<Args>,
-    /// How many have not, or not in time.
+    /// The number of servers that have not answered, or not in time.
     pub(crate) missing: usize,
 }
 
-/// Why a cluster could not be asked.
+/// The reason for which a cluster could not be queried.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdapterError {
-    /// Not all servers answered in time. A server alone never sees this.
+    /// Not all servers answered in time. A single server never returns this.
     #[error("{missing} servers did not answer in time")]
     Timeout {
-        /// How many did not.
+        /// The number of servers that did not answer.
         missing: usize,
     },
 }
 
 pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     fn broadcast(&self, target: &Target, frame: &Frame) -> Delivered;
-    /// The same where there is a history, which gives the offset that `make` puts into the frame.
+    /// Broadcasts in a namespace with a history, which supplies the offset that `make` adds to the frame.
     fn broadcast_and_keep(
         &self,
         history: &History,
         target: &Target,
         make: &dyn Fn(Option<&str>) -> Frame,
     ) -> Delivered;
-    /// Sends an event that carries the acknowledgement id `id`. The sink is asked first, then answered.
+    /// Sends an event with the acknowledgement id `id`. `answers` first gets the sockets, then their answers.
     fn broadcast_with_ack(
         &self,
         target: &Target,
@@ -81,21 +81,21 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
         id: u64,
         answers: std::sync::Arc<dyn Answers>,
     ) -> Delivered;
-    /// Nobody waits any more for the answers of these to the event of that id.
+    /// Drops the wait for the answers of these sockets to the event with that id.
     fn forget_answers(&self, id: u64, of: &[Sid]);
     fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>>;
     fn count(&self, target: &Target) -> BoxFuture<Result<usize, AdapterError>>;
-    /// The rooms there are, with the number of sockets in each.
+    /// Returns the rooms, with the number of sockets in each.
     fn rooms(&self) -> BoxFuture<Result<Vec<(Room, usize)>, AdapterError>>;
     fn join(&self, target: &Target, rooms: &[Room]);
     fn leave(&self, target: &Target, rooms: &[Room]);
     /// Disconnects the sockets of the target.
     fn disconnect(&self, target: &Target, scope: Scope);
-    /// The server has shut down: others reach it no more.
+    /// Removes this server from the cluster, when it has shut down.
     fn close(&self) {}
     /// Sends an event to the other servers.
     fn tell_servers(&self, event: &str, args: &Args);
-    /// The same, and waits for their answers. It is sent also if nobody waits.
+    /// Sends an event to the other servers, and returns their answers. It is sent even if the future is not polled.
     fn ask_servers(
         &self,
         event: &str,
