@@ -12,29 +12,29 @@ use super::{
 };
 use crate::protocol::DecodeError;
 
-/// What an attachment costs beside its bytes: the handle, and the allocation behind it.
+/// The cost of an attachment in addition to its bytes: the handle, and the allocation behind it.
 const ATTACHMENT: usize = 96;
 
-/// The arguments of an event or an acknowledgement, as text with its attachments.
+/// The arguments of an event or an acknowledgement: the received text and its attachments.
 ///
-/// The text of an event without attachments has not been looked at behind the event's name. Whoever does not
-/// [`deserialize`](Self::deserialize) it should [`check`](Self::check) it.
+/// The text of an event without attachments has been parsed only up to the end of the event's name. If it is not read
+/// by [`deserialize`](Self::deserialize), it should be validated by [`check`](Self::check).
 #[derive(Clone, Debug)]
 pub struct Args {
-    /// A whole packet. It is not sliced, since that allocates.
+    /// The text of the whole packet. It is not sliced, because slicing allocates.
     packet: ByteString,
-    /// Where the JSON array starts.
+    /// The offset of the JSON array in the packet.
     start: usize,
-    /// Whether the array starts with the name of an event.
+    /// True if the array starts with the name of an event.
     named: bool,
     attachments: Vec<Bytes>,
 }
 
-/// Why arguments are not what was asked for.
+/// An error of reading arguments into a type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArgsError {
-    /// The text is not JSON at all: a violation of the protocol.
+    /// The text is not JSON, which is a violation of the protocol.
     #[error(transparent)]
     Malformed(DecodeError),
     /// The text is JSON of another type, or there are too few or too many arguments.
@@ -47,7 +47,7 @@ pub enum ArgsError {
     },
 }
 
-/// Where an error is, in words.
+/// The position of an error, as a suffix of its message.
 struct Place(Option<usize>);
 
 impl std::fmt::Display for Place {
@@ -58,7 +58,7 @@ impl std::fmt::Display for Place {
 }
 
 impl Args {
-    /// Arguments from the text of a JSON array.
+    /// Creates arguments from the text of a JSON array.
     #[must_use]
     pub const fn new(array: ByteString, attachments: Vec<Bytes>) -> Self {
         Self {
@@ -69,13 +69,13 @@ impl Args {
         }
     }
 
-    /// No arguments.
+    /// Creates an empty list of arguments.
     #[must_use]
     pub const fn none() -> Self {
         Self::new(ByteString::from_static("[]"), Vec::new())
     }
 
-    /// The arguments in a packet whose JSON array begins at `start`.
+    /// Creates the arguments of a packet whose JSON array begins at `start`.
     pub(in crate::protocol) const fn in_packet(
         packet: ByteString,
         start: usize,
@@ -101,11 +101,11 @@ impl Args {
         &self.packet
     }
 
-    /// Reads all arguments into one type.
+    /// Deserializes all arguments into one type.
     ///
-    /// A tuple, a tuple struct or an array of fixed size takes one argument for each of its elements; `()` takes none;
-    /// anything else takes the only argument. An `Option` may be missing at the end. [`Rest`](super::Rest) as the last
-    /// element takes all that remain.
+    /// A tuple, a tuple struct or an array of fixed size takes one argument for each of its elements, `()` takes none,
+    /// and any other type takes the only argument. An `Option` may be missing at the end. [`Rest`](super::Rest) as the
+    /// last element takes all that remain.
     ///
     /// # Errors
     ///
@@ -127,11 +127,11 @@ impl Args {
         value.map_err(|error| self.explain(&error, &position))
     }
 
-    /// Reads exactly one argument, even if the type is a tuple.
+    /// Deserializes exactly one argument, even if the type is a tuple.
     ///
     /// # Errors
     ///
-    /// As [`deserialize`](Self::deserialize).
+    /// The errors of [`deserialize`](Self::deserialize).
     pub fn deserialize_one<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         if let Some(value) = self.strings(|list| list.one()) {
             return Ok(value);
@@ -147,7 +147,7 @@ impl Args {
         value.map_err(|error| self.explain(&error, &position))
     }
 
-    /// Reads them if they are strings without escapes, and strings are what is asked for.
+    /// Reads the arguments if all are strings without escapes and the type is made of strings.
     fn strings<'a, T>(
         &'a self,
         read: impl FnOnce(List<'_, Strings<'a, '_>>) -> Result<T, NotPlain>,
@@ -165,7 +165,7 @@ impl Args {
         })
     }
 
-    /// Tells whether the text is JSON, whatever its types, depth and numbers.
+    /// Checks that the text is JSON, whatever its types, depth and numbers.
     ///
     /// # Errors
     ///
@@ -174,7 +174,7 @@ impl Args {
         check_json(self.json())
     }
 
-    /// The arguments as text, without the event's name. Attachments are placeholders in it.
+    /// Returns the text of each argument, without the event's name. Attachments are placeholders in it.
     ///
     /// # Errors
     ///
@@ -189,7 +189,7 @@ impl Args {
         Ok(all)
     }
 
-    /// How many arguments there are.
+    /// Returns the number of arguments.
     ///
     /// # Errors
     ///
@@ -201,24 +201,24 @@ impl Args {
         Ok(all.len() - usize::from(self.named && !all.is_empty()))
     }
 
-    /// The JSON array as it was received; that of an event starts with the event's name.
+    /// Returns the JSON array as it was received. The array of an event starts with the event's name.
     #[must_use]
     pub fn json(&self) -> &str {
         self.packet.get(self.start..).unwrap_or_default()
     }
 
-    /// The attachments, in the order of their numbers.
+    /// Returns the attachments, in the order of their numbers.
     #[must_use]
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments
     }
 
-    /// How much was received for them, in bytes.
+    /// Returns the number of bytes received for these arguments.
     pub(crate) fn size(&self) -> usize {
         self.packet.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
     }
 
-    /// How much memory they take, in bytes: their size and the handles of their attachments.
+    /// Returns the memory that these arguments use, in bytes: their size and the handles of their attachments.
     pub(crate) fn footprint(&self) -> usize {
         self.size() + self.attachments.len() * ATTACHMENT
     }
@@ -241,7 +241,7 @@ impl Args {
     }
 }
 
-/// An error's words. Lines and columns of a text that nobody has seen mean nothing to anybody.
+/// Returns the message of an error without its line and column, which mean nothing without the text.
 pub(crate) fn without_place(error: &Error) -> String {
     let mut message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -251,7 +251,7 @@ pub(crate) fn without_place(error: &Error) -> String {
     message
 }
 
-/// Whether a text is JSON. Nesting has no limit and numbers no range, as in a browser.
+/// Checks that a text is JSON. Nesting has no limit and numbers have no range, as in a browser.
 pub(in crate::protocol) fn check_json(text: &str) -> Result<(), DecodeError> {
     serde_json::from_str::<IgnoredAny>(text)
         .map(|_| ())
@@ -276,7 +276,7 @@ mod tests {
         Args::new(ByteString::from_static(array), Vec::new())
     }
 
-    /// The error as it is shown; panics on success.
+    /// Returns the message of the error. Panics on success.
     fn refusal<T: DeserializeOwned + std::fmt::Debug>(array: &'static str) -> String {
         match ack(array).deserialize::<T>().unwrap_err() {
             ArgsError::Malformed(error) => panic!("{error}"),

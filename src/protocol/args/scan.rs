@@ -1,8 +1,8 @@
-//! Walks over the structure of a JSON text, without recursion and without reading its values.
+//! A scanner of the structure of a JSON text, without recursion and without parsing its values.
 
 use crate::protocol::DecodeError;
 
-/// Finds placeholders that stand for nothing.
+/// Returns an error if a placeholder refers to no attachment.
 pub(in crate::protocol) fn check_placeholders(
     json: &str,
     attachments: usize,
@@ -24,12 +24,12 @@ pub(in crate::protocol) fn check_placeholders(
     Ok(())
 }
 
-/// What is left of a JSON text.
+/// The unread part of a JSON text.
 #[derive(Clone, Copy)]
 pub(in crate::protocol) struct Text<'de>(pub(in crate::protocol) &'de str);
 
 impl<'de> Text<'de> {
-    /// The next byte that is not white space.
+    /// Returns the next byte that is not white space.
     pub(in crate::protocol) fn peek(&mut self) -> Option<u8> {
         let first = self.0.bytes().next()?;
         if first > b' ' {
@@ -43,7 +43,7 @@ impl<'de> Text<'de> {
         (self.peek()? == byte).then(|| self.skip(1))
     }
 
-    /// Drops so many bytes, and more if a character would be cut.
+    /// Skips a number of bytes, and more if that would cut a character.
     fn skip(&mut self, bytes: usize) {
         self.take(bytes);
     }
@@ -58,7 +58,7 @@ impl<'de> Text<'de> {
         taken
     }
 
-    /// Takes a string with its quotes.
+    /// Takes a string, including its quotes.
     fn string(&mut self) -> &'de str {
         let mut escaped = true; // the opening quote ends nothing
         let end = self.0.bytes().position(|byte| {
@@ -111,8 +111,9 @@ impl<'de> Text<'de> {
         start.get(..taken).unwrap_or_default()
     }
 
-    /// If the object that starts here is a placeholder, its number; `None` inside if it has none. Only its first two members
-    /// are looked at: no client writes others, and to walk over more at every brace would cost the square of the depth.
+    /// Returns `Some` if the object that starts here is a placeholder, with its number, or `None` inside if it has no
+    /// valid number. Only its first two members are read: no client writes others, and reading more at every brace
+    /// would take time quadratic in the depth.
     pub(in crate::protocol) fn placeholder(&self) -> Option<Option<usize>> {
         const MARK: (&str, &str) = ("\"_placeholder\"", "true");
 
@@ -131,7 +132,7 @@ impl<'de> Text<'de> {
         Some(number.and_then(|(_, number)| number.parse().ok()))
     }
 
-    /// A placeholder as every client writes it: its number, and what is behind it.
+    /// Reads a placeholder in the form that every client writes. Returns its number and the text after it.
     fn usual_placeholder(&self) -> Option<(usize, Self)> {
         let rest = self.0.strip_prefix(r#"{"_placeholder":true,"num":"#)?;
         let digits = rest.bytes().position(|byte| !byte.is_ascii_digit())?;
@@ -139,7 +140,7 @@ impl<'de> Text<'de> {
         Some((number.parse().ok()?, Self(rest.strip_prefix('}')?)))
     }
 
-    /// Takes a placeholder, if one is next. Gives what [`placeholder`](Self::placeholder) does.
+    /// Takes a placeholder if one is next. Returns the result of [`placeholder`](Self::placeholder).
     pub(in crate::protocol) fn take_placeholder(&mut self) -> Option<Option<usize>> {
         if let Some((number, rest)) = self.usual_placeholder() {
             *self = rest;
@@ -150,7 +151,7 @@ impl<'de> Text<'de> {
         Some(number)
     }
 
-    /// A member that a placeholder may have, unless its value is an array or an object.
+    /// Takes a member that a placeholder may have, unless its value is an array or an object.
     fn member(&mut self) -> Option<(&'de str, &'de str)> {
         self.peek().filter(|&byte| byte == b'"')?;
         let key = self.string();

@@ -1,47 +1,50 @@
-//! The buffer in which a thread writes its packets.
+//! The buffer into which a thread writes its packets.
 //!
-//! A packet is written here, then copied to where it waits in just the size it has: a small packet costs one small allocation,
-//! and nothing that waits holds room it does not need. A large one is not copied: it takes the buffer with it, and leaves it
-//! here again when it has been sent.
+//! A small packet is written here and copied into an allocation of its exact size: it costs one small allocation, and a
+//! queued packet holds no spare capacity. A large packet is not copied: it takes the buffer along, which returns to the
+//! thread when the packet has been sent.
 
 use std::cell::Cell;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A buffer that has grown larger is not kept.
+/// The largest capacity of a buffer that is reused, in bytes.
 const KEPT: usize = 256 * 1024;
-/// What most packets need.
+/// The initial capacity, in bytes: enough for most packets.
 const TYPICAL: usize = 512;
-/// From here on copying costs more than a new buffer: some C libraries copy by the byte from about this size.
+/// The size, in bytes, from which a copy costs more than a new buffer. Some C libraries copy byte by byte from about
+/// this size on.
 const LARGE: usize = 4 * 1024;
 
 thread_local! {
-    /// None on a thread that has never written a packet: what it drops is not for it to keep.
+    /// The spare buffer, or `None` on a thread that has never written a packet: such a thread frees the buffers that it
+    /// drops.
     static SPARE: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
 }
 
-/// A buffer of so many bytes, to be overwritten, and room behind them.
+/// Takes the buffer, with `free` bytes that are to be overwritten and capacity behind them.
 pub(in crate::protocol) fn take(free: usize) -> Vec<u8> {
-    // An empty one stays, by which the thread is known. None when the thread is ending.
+    // An empty buffer is left behind, which marks the thread as one that writes. The result is `None` if the thread is
+    // ending.
     let spare = SPARE.try_with(|spare| spare.replace(Some(Vec::new())));
     let mut buf = spare.ok().flatten().unwrap_or_default();
     if buf.capacity() == 0 {
         buf.reserve(TYPICAL.max(free));
     }
-    // What was another packet's is not in it, not even where it is overwritten.
+    // The previous packet is cleared, including the bytes that will be overwritten.
     buf.clear();
     buf.resize(free, 0);
     buf
 }
 
-/// Leaves a buffer for the next packet of this thread.
+/// Returns a buffer to this thread, for its next packet.
 pub(super) fn give_back(buf: Vec<u8>) {
     if buf.capacity() <= KEPT {
         let _ = SPARE.try_with(|spare| spare.set(Some(buf)));
     }
 }
 
-/// Whether this thread has written packets.
+/// Returns true if this thread has written packets.
 fn writes() -> bool {
     let writes = SPARE.try_with(|spare| {
         let kept = spare.take();
@@ -52,16 +55,16 @@ fn writes() -> bool {
     writes == Ok(true)
 }
 
-/// What was written, shared by all who are to get it.
+/// The bytes of an encoded packet, shared by all of its recipients.
 #[derive(Clone, Debug)]
 pub(crate) enum Written {
-    /// In an allocation of just its size.
+    /// The bytes in an allocation of their exact size.
     Exact(Arc<[u8]>),
-    /// Where it was written.
+    /// The bytes in the buffer into which they were written.
     Whole(Arc<Whole>),
 }
 
-/// A buffer, and where in it begins what was written.
+/// A buffer, and the offset at which its content begins.
 #[derive(Debug)]
 pub(crate) struct Whole {
     buf: Vec<u8>,
@@ -69,7 +72,7 @@ pub(crate) struct Whole {
 }
 
 impl Written {
-    /// The content of a buffer from `start` on.
+    /// Shares the content of a buffer from `start` on.
     pub(in crate::protocol) fn new(buf: Vec<u8>, start: usize) -> Self {
         let content = buf.get(start..).unwrap_or_default();
         if content.len() >= LARGE && buf.capacity() / 2 <= content.len() {
@@ -81,7 +84,7 @@ impl Written {
     }
 }
 
-/// Nothing. It needs no allocation.
+/// The default is empty and does not allocate.
 impl Default for Written {
     fn default() -> Self {
         Self::Exact(Arc::default())

@@ -1,7 +1,7 @@
-//! A list of arguments that are all strings without escapes: most events are a name and a text or two.
+//! The deserializer of arguments that are all strings without escapes: most events are a name and one or two texts.
 //!
-//! Such strings are found many bytes at a time and handed out as they stand. Whatever is not so, or does not fit the type that is
-//! asked for, serde_json reads from the beginning, and it is its error that is told.
+//! Such strings are found many bytes at a time and borrowed from the text. If an argument is anything else, or does not
+//! fit the requested type, serde_json deserializes the list from its beginning, and its error is reported.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,11 +13,11 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 thread_local! {
-    /// How many errors there have been. A type may take one for an answer, and make a value of it.
+    /// The number of errors so far. A type may handle an error and still return a value.
     static ERRORS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// It is not what this reads, or not what the type wants.
+/// The error of a text that this deserializer does not read, or that does not fit the type.
 #[derive(Debug)]
 pub(super) struct NotPlain(());
 
@@ -30,15 +30,15 @@ impl NotPlain {
 
 /// A JSON array.
 pub(super) struct Strings<'de, 'e> {
-    /// Behind the bracket, or the last element.
+    /// The text after the opening bracket or the last element.
     rest: &'de str,
     first: bool,
-    /// The end has been reached.
+    /// True once the end of the array has been reached.
     ended: &'e Cell<bool>,
 }
 
-/// Reads a list of plain strings, behind the name of an event if it is `named`. Nothing if that is not what there is, or not what
-/// `read` wants.
+/// Reads a list of plain strings, after the name of an event if it is `named`. Returns `None` if the list is anything
+/// else, or if `read` fails.
 pub(super) fn read_strings<'de, T>(
     array: &'de str,
     named: bool,
@@ -48,12 +48,12 @@ pub(super) fn read_strings<'de, T>(
     let strings = Strings::of(array, named, &ended)?;
     let errors = ERRORS.get();
     let value = read(strings).ok()?;
-    // A type that has not asked for all, or has made do with an error, would take something else of serde_json's.
+    // A type that has not read all elements, or has handled an error, would get a different value from serde_json.
     (ended.get() && ERRORS.get() == errors).then_some(value)
 }
 
 impl<'de, 'e> Strings<'de, 'e> {
-    /// Nothing if a look at both ends of the array says that something in it is no string.
+    /// Returns `None` if either end of the array shows that an element is not a string.
     fn of(array: &'de str, named: bool, ended: &'e Cell<bool>) -> Option<Self> {
         let rest = array.strip_prefix('[')?;
         if !rest.ends_with("\"]") {
@@ -90,16 +90,16 @@ impl<'de, 'e> Strings<'de, 'e> {
     }
 }
 
-/// Whether a string needs no escapes in JSON: then it is copied as it is.
+/// Returns true if a string needs no escapes in JSON and can be copied unchanged.
 pub(super) fn is_plain(text: &str) -> bool {
     plain(text) == Some(text.len())
 }
 
-/// How much of a text is before its first quote or backslash. Nothing if there is a control character in that.
+/// Returns the length of the text before its first quote or backslash, or `None` if that contains a control character.
 fn plain(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let len = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
-    // To the end, so that it becomes a few wide instructions.
+    // The fold has no early exit, so that it compiles to a few wide instructions.
     let least = bytes.get(..len)?.iter().copied().fold(u8::MAX, u8::min);
     (least >= b' ').then_some(len)
 }
@@ -141,10 +141,10 @@ macro_rules! nothing {
     )*};
 }
 
-/// One string.
+/// The deserializer of one string.
 struct One<'de, 'r> {
     text: &'de str,
-    /// Somebody has asked for it.
+    /// True once the type has read the string.
     read: &'r Cell<bool>,
 }
 
@@ -176,7 +176,7 @@ impl<'de> Deserializer<'de> for One<'de, '_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, NotPlain> {
-        // By such names types ask for more than serde knows of: raw JSON, attachments.
+        // Such names request more than serde's data model offers: raw JSON, attachments.
         if name.starts_with('$') {
             return Err(NotPlain::new());
         }
@@ -192,7 +192,7 @@ impl<'de> Deserializer<'de> for One<'de, '_> {
         visitor.visit_enum(BorrowedStrDeserializer::new(self.take()))
     }
 
-    // Whatever else is wanted, serde_json reads or refuses.
+    // All other types are left to serde_json, which reads or refuses the text.
     nothing! {
         deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64() deserialize_i128()
         deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128() deserialize_f32()
@@ -252,7 +252,7 @@ mod tests {
         Text(String),
     }
 
-    /// Makes do with whatever it gets.
+    /// A type that accepts any value and any error.
     #[derive(Debug)]
     struct Lenient<T>(#[allow(dead_code, reason = "for its Debug")] Result<T, String>);
 
@@ -264,7 +264,7 @@ mod tests {
         }
     }
 
-    /// Asks for a number and takes a text.
+    /// A type that requests a number and accepts a text.
     #[derive(Debug)]
     struct Picky;
 
@@ -288,7 +288,7 @@ mod tests {
         }
     }
 
-    /// Asks for nothing.
+    /// A type that reads nothing.
     #[derive(Debug)]
     struct Blind;
 
@@ -298,7 +298,7 @@ mod tests {
         }
     }
 
-    /// The same list, read here and, with a space in it, by serde_json.
+    /// Reads a list twice: here and, after a space is added to it, by serde_json.
     fn both<T: DeserializeOwned + Debug>(array: &str, named: bool) -> [String; 2] {
         [array.to_owned(), array.replacen('[', "[ ", 1)].map(|json| {
             let args = Args::in_packet(ByteString::from(json), 0, named);
@@ -306,7 +306,7 @@ mod tests {
                 .deserialize_one::<T>()
                 .map_err(|error| error.to_string());
             let all = args.deserialize::<T>().map_err(|error| error.to_string());
-            // What is no JSON is told with its place.
+            // The errors of invalid JSON contain a position, which the space shifts.
             format!("{one:?} {all:?}").replace(char::is_numeric, "")
         })
     }
@@ -377,7 +377,7 @@ mod tests {
         ) {
             let array = serde_json::to_string(&strings).unwrap();
             assert_same(&array);
-            // And what is broken somewhere is as broken.
+            // A damaged list has to fail alike.
             if let Some((before, after)) = array.split_at_checked(cut.min(array.len())) {
                 assert_same(&[before, byte, after].concat());
             }

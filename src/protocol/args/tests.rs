@@ -31,7 +31,7 @@ const P0: &str = r#"{"_placeholder":true,"num":0}"#;
 const P1: &str = r#"{"_placeholder":true,"num":1}"#;
 const P2: &str = r#"{"_placeholder":true,"num":2}"#;
 
-/// Puts placeholders into a text.
+/// Replaces `$0`, `$1` and `$2` in a text with placeholders.
 fn fill(text: &str) -> String {
     text.replace("$0", P0).replace("$1", P1).replace("$2", P2)
 }
@@ -112,7 +112,7 @@ fn enums_may_hold_bytes() {
         Choice::Struct { bytes: ONE }
     );
     assert_eq!(read::<Untagged>(r#"["x"]"#), Untagged::Text("x".into()));
-    // Bytes that are UTF-8 would be text here: serde cannot tell.
+    // Bytes that are valid UTF-8 would be read as text here, because serde cannot tell them apart.
     assert_eq!(read::<Untagged>(&fill("[$2]")), Untagged::Bytes(NO_TEXT));
     assert_eq!(
         read::<Untagged>(&fill(r#"[{"num":1,"bytes":$1}]"#)),
@@ -227,7 +227,7 @@ fn bytes_are_only_bytes() {
     assert_eq!(read::<Bytes>("[[1,2]]"), [1, 2][..]);
 }
 
-/// Both readers give the same value or the same error.
+/// Asserts that both deserializers return the same value or the same error.
 fn same<T: DeserializeOwned + PartialEq + std::fmt::Debug>(json: &str) {
     let plain = Args::new(json.into(), Vec::new());
     assert_eq!(
@@ -237,7 +237,7 @@ fn same<T: DeserializeOwned + PartialEq + std::fmt::Debug>(json: &str) {
     );
 }
 
-/// Both readers give the same value or fail, each in its words.
+/// Asserts that both deserializers return the same value or fail, with any error.
 fn both<T: DeserializeOwned + PartialEq + std::fmt::Debug>(json: &str) {
     let plain = Args::new(json.into(), Vec::new());
     let (here, there) = (args(json).deserialize::<T>(), plain.deserialize::<T>());
@@ -456,7 +456,7 @@ proptest! {
     }
 }
 
-/// Text that is almost JSON.
+/// A pattern of text that is almost JSON.
 const SOUP: &str = r#"(\[|\]|\{|\}|,|:|"|\\|"_placeholder":true|"num":[0-3]|"[a-z]"|[0-9.eE-]{1,3}|true|null| |€)*"#;
 
 fn any_json() -> impl Strategy<Value = Value> {

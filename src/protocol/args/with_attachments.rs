@@ -1,8 +1,9 @@
-//! JSON with attachments: wherever bytes are wanted, a placeholder is read as the bytes that it stands for.
+//! The deserializer of JSON with attachments: a placeholder can be read as the bytes that it stands for.
 //!
-//! serde_json cannot look ahead, and an object is known to be a placeholder (`{"_placeholder":true,"num":0}`, in either
-//! order) only at its second member. So this reader walks over the structure itself and leaves strings, numbers and literals
-//! to serde_json. The text has been found to be JSON before; if it were not, what is read of it would end in an error.
+//! serde_json has no lookahead, and an object is known to be a placeholder (`{"_placeholder":true,"num":0}`, in either
+//! order) only at its second member. This deserializer therefore walks over the structure itself and leaves strings,
+//! numbers and literals to serde_json. The text has been validated as JSON before; invalid text would result in an
+//! error.
 
 use bytes::Bytes;
 use serde::{
@@ -17,7 +18,7 @@ use serde_json::{Error, de::StrRead};
 use super::{binary, scan::Text};
 use crate::protocol::copy;
 
-/// How deep a text may be nested; the limit of serde_json, which guards the stack.
+/// The maximum depth of nesting. It is the limit of serde_json, which guards the stack.
 const MAX_DEPTH: usize = 127;
 
 /// The `Deserializer` for a JSON text without attachments.
@@ -60,7 +61,7 @@ impl<'de, 'a> WithAttachments<'de, 'a> {
         }
     }
 
-    /// Whether a string, a number or a literal is next.
+    /// Returns true if a string, a number or a literal is next.
     fn at_leaf(&mut self) -> bool {
         !matches!(self.text.peek(), Some(b'[' | b'{'))
     }
@@ -72,7 +73,7 @@ impl<'de, 'a> WithAttachments<'de, 'a> {
         read_plain(self.text.leaf(), read)
     }
 
-    /// The attachment, if a placeholder is next.
+    /// Takes a placeholder if one is next. Returns its attachment.
     fn attachment(&mut self) -> Result<Option<&'a Bytes>, Error> {
         let Some(index) = self.text.take_placeholder() else {
             return Ok(None);
@@ -89,7 +90,7 @@ impl<'de, 'a> WithAttachments<'de, 'a> {
             .ok_or_else(|| Error::custom(format_args!("expected {:?}", char::from(byte))))
     }
 
-    /// Reads something between brackets.
+    /// Reads a value between brackets.
     fn nested<T>(
         &mut self,
         open: u8,
@@ -109,7 +110,7 @@ impl<'de, 'a> WithAttachments<'de, 'a> {
         }
     }
 
-    /// Offers an array or an object to the visitor. Text and lists made of an attachment would be a surprise.
+    /// Passes an array or an object to the visitor. An attachment is refused: it does not become a text or a list.
     fn no_leaf<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
         if self.attachment()?.is_some() {
             return Err(Error::invalid_type(
@@ -139,7 +140,7 @@ impl<'de, 'a> WithAttachments<'de, 'a> {
     }
 }
 
-/// Leaves go to serde_json as they are asked for.
+/// Implements methods of a `Deserializer` that read a leaf, by calling them on serde_json.
 macro_rules! leaves {
     ($($method:ident($($arg:ident: $ty:ty),*);)*) => {$(
         fn $method<V: Visitor<'de>>(self, $($arg: $ty,)* visitor: V) -> Result<V::Value, Error> {
@@ -262,7 +263,7 @@ struct Members<'r, 'de, 'a> {
 }
 
 impl Members<'_, '_, '_> {
-    /// Whether there is another one.
+    /// Returns true if there is another element or member.
     fn advance(&mut self, close: u8) -> Result<bool, Error> {
         if self.reader.text.peek() == Some(close) {
             return Ok(false);
@@ -307,7 +308,7 @@ impl<'de> MapAccess<'de> for Members<'_, 'de, '_> {
     }
 }
 
-/// The key of a member. As in serde_json, a number or a boolean may be wanted of it.
+/// The key of a member. It can also be read as a number or a boolean, as in serde_json.
 struct Key<'r, 'de, 'a>(&'r mut WithAttachments<'de, 'a>);
 
 impl<'de> Key<'_, 'de, '_> {
