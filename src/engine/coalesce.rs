@@ -1,20 +1,20 @@
-//! Several pieces in one write.
+//! Several slices in one write.
 
 use std::cell::Cell;
 
-/// Pieces that are no longer than this together are copied into one; of more, the copy would cost more than it spares.
+/// The maximum total size of slices that are copied into one, in bytes. Copying more would cost more than it saves.
 pub(crate) const COALESCE: usize = 16 * 1024;
 
 thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Hands the pieces to `write` as one, in a buffer of the thread.
+/// Passes the concatenated slices to `write`, in a buffer of the thread.
 pub(crate) fn coalesce<'p, T>(
     pieces: impl IntoIterator<Item = &'p [u8]>,
     write: impl FnOnce(&[u8]) -> T,
 ) -> T {
-    // A thread that is ending has none any more.
+    // The thread-local buffer is gone while the thread shuts down.
     let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
     buffer.clear();
     pieces

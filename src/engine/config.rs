@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::PollPackets;
 use crate::protocol::websocket::Compression;
 
-/// How a client talks to the server.
+/// The transport between a client and the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
@@ -17,7 +17,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// The name the protocol uses: `polling` or `websocket`.
+    /// Returns the protocol's name of the transport: `polling` or `websocket`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -33,22 +33,23 @@ impl fmt::Display for Transport {
     }
 }
 
-/// What the builder sets for every session; see the builder's methods for the meaning of each.
+/// The settings of all sessions; see the builder's methods for the meaning of each.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) ping_interval: Duration,
     pub(crate) ping_timeout: Duration,
     pub(crate) upgrade_timeout: Duration,
     pub(crate) connect_timeout: Duration,
-    /// How long a closing session waits for its outbox to be taken.
+    /// The maximum time for a closing session to flush its outbox.
     pub(crate) close_timeout: Duration,
-    /// How long an outbox may stay full before its client is given up.
+    /// The maximum time for which an outbox may stay full before the client is disconnected.
     pub(crate) slow_client_timeout: Duration,
-    /// How long a client may take nothing of what is to be written; see [`stall_timeout`](Self::stall_timeout).
+    /// The maximum time for which a client may accept no data while some is queued; see
+    /// [`stall_timeout`](Self::stall_timeout).
     pub(crate) stall_timeout: Option<Duration>,
-    /// How long the body of a POST may take to arrive.
+    /// The maximum time for the body of a POST to arrive.
     pub(crate) body_timeout: Duration,
-    /// How long a WebSocket message may take; see [`message_timeout`](Self::message_timeout).
+    /// The maximum time for a WebSocket message to arrive; see [`message_timeout`](Self::message_timeout).
     pub(crate) message_timeout: Option<Duration>,
     pub(crate) max_payload: usize,
     pub(crate) max_poll_packets: PollPackets,
@@ -57,7 +58,7 @@ pub(crate) struct Config {
     pub(crate) transports: Vec<Transport>,
     pub(crate) allow_upgrades: bool,
     pub(crate) compression: Option<Compression>,
-    /// Clients of revision 3 may connect.
+    /// True if clients of revision 3 may connect.
     pub(crate) allow_eio3: bool,
 }
 
@@ -85,14 +86,14 @@ impl Default for Config {
     }
 }
 
-/// The pace at which the longest message may arrive, in bytes per second.
+/// The lowest rate at which a message of maximum size may arrive, in bytes per second.
 const SLOWEST: u32 = 16_000;
-/// The time that a message may take, however short the longest one is.
+/// The minimum of the default message timeout, however low `max_payload` is.
 const SHORTEST: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 impl Config {
-    /// Long enough for the longest message on a slow line, unless it was set.
+    /// Returns the configured timeout, or the time that a message of maximum size needs on a slow connection.
     pub(crate) fn message_timeout(&self) -> Duration {
         self.message_timeout.unwrap_or_else(|| {
             let bytes = u32::try_from(self.max_payload).unwrap_or(u32::MAX);
@@ -101,13 +102,13 @@ impl Config {
         })
     }
 
-    /// As long as a silent client has, unless it was set.
+    /// Returns the configured timeout, or the time after which a silent client is disconnected.
     pub(crate) fn stall_timeout(&self) -> Duration {
         let silence = self.ping_interval.saturating_add(self.ping_timeout);
         self.stall_timeout.unwrap_or(silence)
     }
 
-    /// What the handshake offers to a client that came by `transport`.
+    /// Returns the upgrades that the handshake offers to a client that connects over `transport`.
     pub(crate) fn upgrades(&self, transport: Transport) -> &'static [&'static str] {
         let offered = transport == Transport::Polling
             && self.allow_upgrades

@@ -1,4 +1,4 @@
-//! A message as a WebSocket with permessage-deflate has it, made once for all whose parameters allow that.
+//! Messages compressed with permessage-deflate, shared by all connections whose parameters allow it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,30 +6,31 @@ use super::{Frame, Part};
 use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::{Deflater, Header, Opcode};
 
-/// How a connection writes its frames.
+/// The form in which a connection writes its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     Plain(Revision),
-    /// Of revision 4, and compressed where that is worth it.
+    /// Revision 4, compressed where that is worthwhile.
     Deflated,
 }
 
-/// The frames of a message, each whole; none where it is better off as it was.
+/// The compressed WebSocket frames of a message. `None` for a part that is sent uncompressed.
 #[derive(Debug)]
 pub(super) struct Parts(Box<[Option<Box<[u8]>>]>);
 
-/// What has been made of a message for windows of one size, and shared by all connections that have these.
+/// The compressed form of a message for one window size, shared by all connections with that size.
 pub(super) type Deflated = Arc<Shared>;
 
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// Made by the first connection that needs it. Nothing in it: the message is not to be compressed.
+    /// The compressed frames, set by the first connection that needs them. `None` inside means that the message is not
+    /// to be compressed.
     parts: OnceLock<Option<Parts>>,
-    /// The same for each smaller window, which few clients ask for.
+    /// The compressed forms for smaller windows, which few clients request.
     narrow: OnceLock<Box<[Deflated; NARROW]>>,
 }
 
-/// How many sizes of windows there are below the full one of 15 bits.
+/// The number of window sizes below the maximum of 15 bits.
 const NARROW: usize = 6;
 
 impl Shared {
@@ -44,7 +45,7 @@ impl Shared {
         self.parts.get()?.as_ref()
     }
 
-    /// The one for smaller windows of so many bits; `None` of the full size.
+    /// Returns the compressed form for a window of less than 15 bits; `None` for the full size.
     fn narrow(&self, bits: u8) -> Option<&Deflated> {
         let less = usize::from(bits.abs_diff(14));
         let narrow = || self.narrow.get_or_init(Box::default);
@@ -59,8 +60,8 @@ impl Parts {
 }
 
 impl Frame {
-    /// It is for many: what is made of it for one connection serves the others too. Nothing if it is shorter than what is
-    /// compressed at all, or nothing is.
+    /// Marks a frame for several recipients, so that their connections share the compressed form. Does nothing if
+    /// compression is disabled or every part is below the threshold.
     pub(crate) fn for_many(mut self, threshold: Option<usize>) -> Self {
         if self.deflated.is_none() && threshold.is_some_and(|threshold| self.has_over(threshold)) {
             self.deflated = Some(Arc::default());
@@ -68,13 +69,13 @@ impl Frame {
         self
     }
 
-    /// It is not to be compressed.
+    /// Marks a frame as not to be compressed.
     pub(crate) fn uncompressed(mut self) -> Self {
         self.deflated = Some(Shared::known(None));
         self
     }
 
-    /// Without what has been, or will be, made of it for the connections that it is for now.
+    /// Returns a clone that does not share the compressed form with the current recipients.
     pub(crate) fn apart(&self) -> Self {
         let never = |shared: &Deflated| matches!(shared.parts.get(), Some(None));
         let mut apart = self.clone();
@@ -82,7 +83,7 @@ impl Frame {
         apart
     }
 
-    /// Compresses it for one connection, unless it has been for all that are like this one.
+    /// Compresses a frame for one connection, unless the form for connections with its parameters exists already.
     pub(crate) fn compress(&mut self, deflater: &mut Deflater) {
         let shared = match &self.deflated {
             None if !self.has_over(deflater.threshold()) => return,
@@ -112,7 +113,7 @@ impl Frame {
             let header = Header::new(part.opcode(), data.len()).compressed();
             Some([header.as_slice(), &data].concat().into())
         };
-        // Where the text would be, there is nothing.
+        // The first entry is for the text, which another parser does not have.
         let no_text = self.is_of_another_parser().then_some(None);
         let parts = no_text.into_iter().chain(self.parts().map(deflate));
         let parts: Box<[_]> = parts.collect();

@@ -6,12 +6,12 @@ use std::task::{Context, Poll, Waker};
 
 use super::Outbox;
 
-/// Resolves when an outbox has room again; see [`Outbox::flushed`]. It leaves nothing behind when it is dropped.
+/// A future that resolves once an outbox has room again; see [`Outbox::flushed`]. Dropping it removes its waker.
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Flushed<'a> {
     outbox: &'a Outbox,
-    /// Under which its waker is kept.
+    /// The number under which its waker is registered.
     number: Option<u64>,
 }
 
@@ -39,11 +39,11 @@ impl Drop for Flushed<'_> {
     }
 }
 
-/// The wakers of those who wait, one each.
+/// The registered wakers, one for each waiting future.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     wakers: Vec<(u64, Waker)>,
-    /// How many have ever waited.
+    /// The number assigned last.
     numbers: u64,
 }
 
@@ -52,13 +52,13 @@ impl Waiting {
         self.wakers.is_empty()
     }
 
-    /// A number for one who has to wait.
+    /// Returns a new number for a future that has to wait.
     pub(super) fn number(&mut self) -> u64 {
         self.numbers += 1;
         self.numbers
     }
 
-    /// Keeps a waker, in place of the one that is kept under the same number. Gives back what is no longer needed.
+    /// Registers a waker, replacing the one with the same number. Returns the replaced waker, which the caller drops.
     pub(super) fn keep(&mut self, number: u64, waker: &Waker) -> Option<Waker> {
         let mut wakers = self.wakers.iter_mut();
         match wakers.find(|(kept, _)| *kept == number) {
@@ -77,7 +77,7 @@ impl Waiting {
         Some(self.wakers.swap_remove(at).1)
     }
 
-    /// All wakers, to be woken.
+    /// Removes all wakers and returns them to be woken.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
         std::mem::take(&mut self.wakers)
             .into_iter()

@@ -1,4 +1,4 @@
-//! One outgoing message, encoded once for every transport and every recipient.
+//! An outgoing message, encoded once for all transports and recipients.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,21 +11,21 @@ use crate::protocol::engine_io::{Message, Packet, Revision, v3};
 use crate::protocol::socket_io::{Encoded, EncodedPacket};
 use crate::protocol::websocket::{Header, Opcode};
 
-/// A Socket.IO packet ready to be written: cloning it shares the bytes.
+/// An encoded Socket.IO packet. Clones share the bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
-    /// The WebSocket header, then the Engine.IO text packet. Empty if the messages are of another parser.
+    /// The WebSocket header, followed by the Engine.IO text packet. Empty if another parser encoded the packet.
     text: Written,
-    /// What follows the text; of another parser, all messages.
+    /// The attachments, or all messages if another parser encoded the packet.
     attachments: Option<Arc<[Attachment]>>,
-    /// Where some connection may want it compressed.
+    /// The compressed form, if a connection may need it.
     pub(super) deflated: Option<Deflated>,
 }
 
-/// A part of a frame that is an Engine.IO packet.
+/// A part of a frame: one Engine.IO packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part<'f> {
-    /// As text, digit first.
+    /// A text packet, including the leading digit.
     Text(&'f [u8]),
     Binary(&'f Attachment),
 }
@@ -33,12 +33,13 @@ pub(crate) enum Part<'f> {
 #[derive(Debug)]
 pub(crate) struct Attachment {
     header: Header,
-    /// Of a text message, which only other parsers have here, the Engine.IO packet.
+    /// The payload. For a text message, which only other parsers store here, it is the whole Engine.IO packet.
     data: Bytes,
     is_text: bool,
-    /// Made when the first polling client needs it, then shared.
+    /// The base64 form, encoded once for the first polling client that needs it.
     base64: OnceLock<String>,
-    /// The whole frame as revision 3 has it, and that of clients which want text; made and shared likewise.
+    /// The whole WebSocket frame for clients of revision 3, binary or, if they require it, text. Encoded once for the
+    /// first client that needs it.
     three: OnceLock<Box<[u8]>>,
     three_text: OnceLock<Box<[u8]>>,
 }
@@ -66,7 +67,7 @@ impl Frame {
     fn of_messages(messages: Vec<Message>) -> Self {
         let mut messages: Vec<_> = messages.into_iter().map(Attachment::from).collect();
         if messages.is_empty() {
-            // A frame is written until it has been written: it cannot be nothing.
+            // A frame is queued until its bytes have been written, so it cannot be empty.
             messages.push(Attachment::text(&Packet::Noop));
         }
         Self {
@@ -80,34 +81,35 @@ impl Frame {
         self.attachments.as_deref().unwrap_or_default()
     }
 
-    /// How many Engine.IO packets it is: its text and each of its attachments.
+    /// Returns the number of Engine.IO packets: the text and each attachment.
     pub(crate) fn packets(&self) -> usize {
         usize::from(!self.text.is_empty()) + self.attachments().len()
     }
 
-    /// How many bytes of payload it carries, all its parts together.
+    /// Returns the size of the payload of all parts, in bytes.
     pub(crate) fn size(&self) -> usize {
         let attachments: usize = self.attachments().iter().map(|a| a.data.len()).sum();
         self.text.len() + attachments
     }
 
-    /// The Engine.IO text packet of the default parser.
+    /// Returns the Engine.IO text packet of the default parser.
     pub(crate) fn text(&self) -> &[u8] {
         let header = Header::len_of(&self.text);
         self.text.get(header..).unwrap_or_default()
     }
 
-    /// How many chunks [`chunk`](Self::chunk) knows.
+    /// Returns the number of chunks; see [`chunk`](Self::chunk).
     pub(crate) fn chunks(&self) -> usize {
         1 + 2 * self.attachments().len()
     }
 
-    /// All of it, if it is one chunk that every WebSocket has as it is, but for compression.
+    /// Returns the whole frame if it is a single chunk, which is equal for all uncompressed WebSockets.
     pub(crate) fn only_chunk(&self) -> Option<&[u8]> {
         self.attachments.is_none().then_some(&*self.text)
     }
 
-    /// What a WebSocket writes, chunk by chunk: the text frame, then header and data of each attachment.
+    /// Returns a chunk of the bytes for a WebSocket: first the text frame, then the header and the data of each
+    /// attachment.
     #[inline]
     pub(crate) fn chunk(&self, index: usize, form: Form) -> &[u8] {
         match form {
@@ -127,7 +129,8 @@ impl Frame {
         }
     }
 
-    /// The same, with a compressed frame in place of a header, and nothing of data, where there is one.
+    /// Returns a chunk of the compressed form. Where a part is compressed, its whole frame replaces the header, and the
+    /// data is empty.
     fn compressed(&self, index: usize) -> &[u8] {
         let parts = self.deflated.as_ref().and_then(|shared| shared.parts());
         match parts.and_then(|parts| parts.get(index.div_ceil(2))) {
@@ -137,19 +140,19 @@ impl Frame {
         }
     }
 
-    /// The packets it is, in order.
+    /// Returns the packets in order.
     pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         let text = (!self.text.is_empty()).then(|| Part::Text(self.text()));
         let attachments = self.attachments().iter().map(Attachment::part);
         text.into_iter().chain(attachments)
     }
 
-    /// Whether it has no text of its own: all of it is attachments.
+    /// Returns true if another parser encoded the packet: there is no text, and all messages are attachments.
     pub(super) fn is_of_another_parser(&self) -> bool {
         self.text.is_empty()
     }
 
-    /// The messages that another parser has written.
+    /// Returns the messages that another parser encoded.
     pub(crate) fn messages(&self) -> impl Iterator<Item = Message> {
         self.attachments().iter().filter_map(Attachment::message)
     }
@@ -187,19 +190,19 @@ impl Attachment {
         }
     }
 
-    /// The data as it is.
+    /// Returns the raw data.
     pub(crate) fn data(&self) -> &[u8] {
         &self.data
     }
 
-    /// The data as a polling payload carries it: standard base64, without the leading `b`.
+    /// Returns the data as a polling payload contains it: standard base64, without the leading `b`.
     pub(crate) fn base64(&self) -> &str {
         let encode = || base64_simd::STANDARD.encode_to_string(&self.data);
         self.base64.get_or_init(encode)
     }
 
-    /// The head of its WebSocket frame, or the rest. In revision 3 the head is all of a binary one: few clients are worth a
-    /// copy, but not a third chunk for all others.
+    /// Returns the header of the WebSocket frame, or the rest. In revision 3 the whole binary frame is in the header
+    /// chunk: a copy for these few clients is cheaper than a third chunk for all others.
     fn chunk(&self, head: bool, revision: Revision) -> &[u8] {
         let plain = if head {
             self.header.as_slice()
@@ -257,7 +260,7 @@ mod tests {
             .collect()
     }
 
-    /// The packets of it, as a polling payload has them.
+    /// Returns the packets as a polling payload contains them.
     fn polling(frame: &Frame) -> Vec<u8> {
         let parts = frame.parts().map(|part| match part {
             Part::Text(text) => text.to_vec(),

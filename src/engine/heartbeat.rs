@@ -1,4 +1,4 @@
-//! The heartbeat of one session: when the next ping is due, and whether the client is still there.
+//! The heartbeat of one session: it schedules pings and detects a silent client.
 //!
 //! ```text
 //!   revision 4    a ping is due: it is sent, also while a pong is awaited
@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use super::Config;
 use crate::protocol::engine_io::Revision;
 
-/// A ping that is sent later than this after it was due has its deadline counted from when it is sent: the server was busy.
+/// The lateness above which the deadline of a ping counts from the time at which it was sent instead of the time at
+/// which it was due: the server was busy.
 pub(super) const LATE: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
@@ -33,7 +34,7 @@ enum Side {
     },
     /// Revision 3.
     Client {
-        /// By then the client has long sent a ping, which lies unread if the server does not read.
+        /// The time by which the client has sent a ping that is unread if the server does not read.
         pong_at: Instant,
         close_at: Instant,
     },
@@ -41,31 +42,31 @@ enum Side {
 
 #[derive(Clone, Copy, Debug)]
 struct Unanswered {
-    /// A pong after this is late.
+    /// The deadline of the pong. A later pong is late.
     answer_by: Instant,
-    /// `answer_by`, or later if the client has shown life in another way.
+    /// The time at which the session times out: `answer_by`, or later if the client has sent something else.
     close_at: Instant,
     extended: bool,
-    /// It has been handed to the network; before that, no pong can be its answer.
+    /// True once the ping has been handed to the network. An earlier pong cannot be the answer to it.
     sent: bool,
-    /// The newest ping should be handed to the network before this, if it has not been.
+    /// The deadline for handing the newest ping to the network, if it has not been handed over.
     take_by: Option<Instant>,
 }
 
-/// The session acts on it.
+/// The action that the session has to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Beat {
     Nothing,
     SendPing,
     SendPong,
-    /// The client has not answered or pinged in time.
+    /// The client has not sent a pong or a ping in time.
     TimedOut,
-    /// The client takes no ping, though it is not read either.
+    /// The client accepts no ping while the server does not read from it.
     NotTaken,
 }
 
 impl Side {
-    /// The client has the interval for its next ping, and as long as it would have for a pong.
+    /// The client that pings. Its deadline for the next ping is the interval plus the time it would have for a pong.
     fn client(interval: Duration, timeout: Duration, now: Instant) -> Self {
         let ping_at = now + interval;
         Self::Client {
@@ -112,7 +113,7 @@ impl Heartbeat {
                 }
                 let sent_at = if now > *ping_at + LATE { now } else { *ping_at };
                 *ping_at = sent_at + self.interval;
-                // A client that has not been sent the last ping gets no second one.
+                // No second ping is sent before the previous one has been handed to the network.
                 let is_sent = oldest.is_none_or(|oldest| oldest.sent);
                 let answer_by = sent_at + self.timeout;
                 let oldest = oldest.get_or_insert(Unanswered {
@@ -132,7 +133,7 @@ impl Heartbeat {
             Side::Client { close_at, .. } if now >= *close_at => Beat::TimedOut,
             Side::Client { pong_at, .. } => {
                 if now >= *pong_at {
-                    // Its client is read, and late.
+                    // The client is being read, so its ping is late.
                     *pong_at = now + self.timeout / 4;
                 }
                 Beat::Nothing
@@ -140,7 +141,7 @@ impl Heartbeat {
         }
     }
 
-    /// Returns true while a ping is due that has not been handed to the network.
+    /// Returns true if a ping is due that has not been handed to the network.
     pub(super) const fn owes_ping(&self) -> bool {
         matches!(
             self.side,
@@ -163,7 +164,7 @@ impl Heartbeat {
         }
     }
 
-    /// The last ping has been handed to the network.
+    /// Records that the last ping has been handed to the network.
     pub(super) const fn sent(&mut self) {
         if let Some(oldest) = self.oldest() {
             oldest.sent = true;
@@ -171,27 +172,28 @@ impl Heartbeat {
         }
     }
 
-    /// The client has pinged.
+    /// Records a ping of the client.
     pub(super) fn pinged(&mut self, now: Instant) -> Beat {
         self.side = Side::client(self.interval, self.timeout, now);
         Beat::SendPong
     }
 
-    /// Answers all pings that were sent before it.
+    /// Records a pong, which answers all pings sent before it.
     pub(super) fn pong(&mut self, now: Instant) {
         let Side::Server { ping_at, oldest } = &mut self.side else {
             return;
         };
-        // One that no ping can have caused says nothing: the client may not be reading at all.
+        // A pong that no ping can have caused is ignored: the client may not be reading at all.
         if let Some(answered) = oldest.take_if(|oldest| oldest.sent)
             && now > answered.answer_by
         {
-            // The client's own deadline counts from the last ping, which is long ago.
+            // The client's own deadline counts from the last ping, which was sent long ago.
             *ping_at = now;
         }
     }
 
-    /// The first packet that arrives while a pong is awaited shows life: it buys one more `ping_timeout`.
+    /// Extends the deadline by one `ping_timeout` for the first packet that arrives while a pong is awaited: the client
+    /// is alive.
     pub(super) fn extend(&mut self, now: Instant) {
         let close_at = now + self.timeout;
         if let Some(oldest) = self.oldest()
@@ -202,8 +204,8 @@ impl Heartbeat {
         }
     }
 
-    /// A pong cannot be read now. The client is alive as long as it takes the pings; `sees_writes` says that the driver watches
-    /// that itself.
+    /// Handles a deadline while the server does not read and so cannot receive a pong. The client counts as alive as
+    /// long as it accepts the pings; `sees_writes` is true if the driver checks that itself.
     pub(super) fn paused(&mut self, now: Instant, sees_writes: bool) -> Beat {
         let close_at = now + self.timeout;
         let Side::Server { oldest, .. } = &mut self.side else {
@@ -226,7 +228,8 @@ impl Heartbeat {
         Beat::Nothing
     }
 
-    /// A pong cannot overtake the message that is arriving, or come before its ping.
+    /// Extends the deadline while a message is arriving, which a pong cannot overtake, or before the ping has been
+    /// sent.
     pub(super) fn wait_longer(&mut self, now: Instant) -> Beat {
         let close_at = now + self.timeout;
         if let Some(oldest) = self.oldest() {
@@ -235,8 +238,8 @@ impl Heartbeat {
         self.answer_unread(now)
     }
 
-    /// Revision 3: answers the ping that the client must have sent by now, which cannot be read. Without an answer the
-    /// client would close.
+    /// Answers the ping that a client of revision 3 must have sent by now and that cannot be read. The client would
+    /// disconnect without an answer.
     fn answer_unread(&mut self, now: Instant) -> Beat {
         match self.side {
             Side::Client { pong_at, .. } if now >= pong_at => self.pinged(now),

@@ -1,7 +1,7 @@
-//! One client's Engine.IO session, without IO: open, heartbeat, upgrade, close, and what waits to be written.
+//! A client's Engine.IO session, without IO: open, heartbeat, upgrade, close, and the outbox.
 //!
-//! Nothing here reads a clock or a socket: time and packets are arguments, what is to be done comes out as
-//! [`session::Action`]s.
+//! Nothing here reads a clock or a socket: time and packets are arguments, and the results are [`session::Action`]s for
+//! the driver to run.
 
 mod coalesce;
 mod config;

@@ -1,19 +1,20 @@
-//! How many packets one response to a poll carries.
+//! The maximum number of packets in one response to a poll.
 
-/// What python-engineio, the client part of python-socketio, takes at most; it closes the session on a larger payload.
+/// The maximum number of packets that python-engineio, the base of python-socketio's client, accepts; it closes the
+/// session on a larger payload.
 const PYTHON_ENGINEIO: usize = 16;
 
-/// The rule by which a session's limit is found.
+/// The rule that determines a session's limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PollPackets {
-    /// By the client's `User-Agent`.
+    /// The limit depends on the client's `User-Agent`.
     ByClient,
-    /// The same for all clients; `None` is no limit.
+    /// The limit is equal for all clients; `None` is no limit.
     Max(Option<usize>),
 }
 
 impl PollPackets {
-    /// The limit for a client whose handshake had this `User-Agent`, if there is one.
+    /// Returns the limit for a client whose handshake had this `User-Agent`, if there is one.
     pub(crate) fn limit(self, user_agent: Option<&[u8]>) -> Option<usize> {
         match self {
             Self::Max(max) => max,
@@ -22,8 +23,8 @@ impl PollPackets {
     }
 }
 
-/// Whether a product of a `User-Agent` is Python's. python-socketio names the library that makes its requests:
-/// `python-requests/2.34.2` in `Client`, `Python/3.11 aiohttp/3.14.5` in `AsyncClient`.
+/// Returns true if a product in a `User-Agent` belongs to Python. python-socketio names the library that makes its
+/// requests: `python-requests/2.34.2` in `Client`, `Python/3.11 aiohttp/3.14.5` in `AsyncClient`.
 fn is_python(user_agent: &[u8]) -> bool {
     let mut products = user_agent.split(|byte| matches!(byte, b' ' | b'(' | b';'));
     products.any(|product| {

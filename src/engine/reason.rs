@@ -1,8 +1,9 @@
-//! Why a session or a socket ended, in the protocol's words.
+//! The reasons for which sessions and sockets end.
 
 use std::fmt;
 
-/// Why a socket was disconnected. The words are those of Node's server, so that logs and dashboards keep working.
+/// The reason for which a socket was disconnected. The names are those of Node's server, so that logs and dashboards
+/// keep working.
 ///
 /// ```
 /// use axum_socketio::DisconnectReason;
@@ -21,22 +22,23 @@ pub enum DisconnectReason {
     PingTimeout,
     /// The connection was closed by the client or by the network.
     TransportClose,
-    /// The connection broke, or the client used the transport wrongly.
+    /// The connection failed, or the client violated the rules of the transport.
     TransportError,
     /// The client sent bytes that are not Engine.IO.
     ParseError,
-    /// The client broke a rule of the Socket.IO protocol.
+    /// The client violated the Socket.IO protocol.
     ForcedClose,
-    /// The client did not read what was sent to it; see the builder's `max_outbox_bytes`, `slow_client_timeout` and
+    /// The client did not read the data sent to it; see the builder's `max_outbox_bytes`, `slow_client_timeout` and
     /// `stall_timeout`. Node has no such limits.
     SlowClient,
-    /// The queue of the client's events was full (see the builder's `max_queued_bytes`) while acknowledgements of the client
-    /// were awaited, which may lie behind it; or the server held too much input (`max_inbound_bytes`). Node has no such limits.
+    /// The queue of the client's events was full (see the builder's `max_queued_bytes`) while the server awaited
+    /// acknowledgements of the client, which may be queued behind those events; or the server held too much input
+    /// (`max_inbound_bytes`). Node has no such limits.
     QueueFull,
 }
 
 impl DisconnectReason {
-    /// The reason in Node's words.
+    /// Returns Node's name of the reason.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -53,7 +55,7 @@ impl DisconnectReason {
         }
     }
 
-    /// Whether the client may have wanted to stay, so that it may come back to what it has missed.
+    /// Returns true if the client may not have intended to disconnect and may therefore recover the socket.
     pub(crate) const fn is_recoverable(self) -> bool {
         !matches!(
             self,
@@ -61,7 +63,7 @@ impl DisconnectReason {
         )
     }
 
-    /// Whether the server wanted it so, and not the client or the network.
+    /// Returns true if the server ended the connection, rather than the client or the network.
     pub(crate) const fn is_by_server(self) -> bool {
         matches!(
             self,

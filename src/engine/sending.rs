@@ -1,4 +1,4 @@
-//! Frames whose senders wait until an outbox has room for them.
+//! Frames whose senders wait for room in an outbox.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -7,7 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use super::{EmitError, Frame, Outbox, give_back};
 
-/// Resolves when an outbox has taken a frame, or never will; see [`Outbox::send`]. Dropped before, it takes the frame along.
+/// A future that resolves once an outbox has queued a frame, or has been closed; see [`Outbox::send`]. If it is dropped
+/// before, the frame is not sent.
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Sending<'a> {
@@ -18,7 +19,7 @@ pub(crate) struct Sending<'a> {
 #[derive(Debug)]
 pub(super) enum Stage {
     New(Frame),
-    /// In the line, under this number.
+    /// Waiting in the line under this number.
     Waiting(u64),
     Over,
 }
@@ -47,11 +48,11 @@ impl Drop for Sending<'_> {
     }
 }
 
-/// The frames that wait, first come, first served.
+/// The waiting frames, in first-in, first-out order.
 #[derive(Debug, Default)]
 pub(super) struct Line {
     waiting: VecDeque<Entry>,
-    /// How many have ever waited.
+    /// The number assigned last.
     numbers: u64,
 }
 
@@ -67,7 +68,7 @@ impl Line {
         self.waiting.is_empty()
     }
 
-    /// Takes the last place; gives its number.
+    /// Appends a frame and returns its number.
     pub(super) fn enter(&mut self, frame: Frame, waker: Waker) -> u64 {
         self.numbers += 1;
         let number = self.numbers;
@@ -79,14 +80,14 @@ impl Line {
         number
     }
 
-    /// The waker of that number, if it still waits.
+    /// Returns the waker with this number, if its frame is still waiting.
     pub(super) fn waker(&mut self, number: u64) -> Option<&mut Waker> {
         let mut waiting = self.waiting.iter_mut();
         let entry = waiting.find(|entry| entry.number == number)?;
         Some(&mut entry.waker)
     }
 
-    /// The frame that has waited longest.
+    /// Returns the frame that has waited longest.
     pub(super) fn first(&self) -> Option<&Frame> {
         self.waiting.front().map(|entry| &entry.frame)
     }
@@ -97,14 +98,14 @@ impl Line {
         Some((entry.frame, entry.waker))
     }
 
-    /// Takes out what waits under that number.
+    /// Removes the entry with this number.
     pub(super) fn leave(&mut self, number: u64) -> Option<Entry> {
         let mut waiting = self.waiting.iter();
         let at = waiting.position(|entry| entry.number == number)?;
         self.waiting.remove(at)
     }
 
-    /// The wakers of all, whose frames are dropped.
+    /// Drops all frames and returns the wakers of their senders.
     pub(super) fn close(&mut self) -> impl Iterator<Item = Waker> + use<> {
         let waiting = std::mem::take(&mut self.waiting);
         waiting.into_iter().map(|entry| entry.waker)

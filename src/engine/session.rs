@@ -1,4 +1,4 @@
-//! The state machine of one Engine.IO session.
+//! The state machine of an Engine.IO session.
 //!
 //! ```text
 //!                5 on the probe
@@ -10,8 +10,8 @@
 //!   Open ──close()──▶ Closing ──flushed, or close_timeout──▶ Closed
 //! ```
 //!
-//! Its heartbeat is a machine of its own; see [`Heartbeat`]. It does not know what a message means, nor how bytes move: the driver
-//! feeds it what happened and runs its actions.
+//! The heartbeat is a separate state machine; see [`Heartbeat`]. A session does not interpret messages or move bytes:
+//! the driver passes it inputs and runs its actions.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -20,43 +20,44 @@ use super::heartbeat::{Beat, Heartbeat};
 use super::{Config, DisconnectReason, Transport};
 use crate::protocol::engine_io::{Message, Packet, Revision};
 
-/// How many polls that open after the probe are answered with a `noop` at once. A client needs one such answer if it polls
-/// again before it reads `3probe`.
+/// The number of polls that open after the probe and are answered with a `noop` immediately. A client needs one such
+/// response if it polls again before it reads `3probe`.
 const RELEASES: u8 = 3;
 
-/// Further polls are answered after this long, so that a client whose `3probe` is delayed does not poll in a loop.
+/// The delay after which further polls are answered, so that a client whose `3probe` is delayed does not poll in a
+/// loop.
 const NOOP_DELAY: Duration = Duration::from_millis(100);
 
-/// Something happened.
+/// An input of the session.
 #[derive(Debug)]
 pub(crate) enum Input {
-    /// A packet on the transport in use.
+    /// A packet arrived on the current transport.
     Packet(Packet),
-    /// A poll was opened, and nothing is queued that could answer it.
+    /// A poll was opened, and no queued packet can answer it.
     PollOpened,
     /// The WebSocket of an upgrade is open.
     ProbeOpened,
-    /// A packet on the WebSocket that wants to take over.
+    /// A packet arrived on the probing WebSocket.
     ProbePacket(Packet),
-    /// The WebSocket that wanted to take over is gone.
+    /// The probing WebSocket was lost.
     ProbeLost,
     /// The last ping has been handed to the network.
     PingSent,
-    /// The transport cannot take the last ping for now. The driver watches whether the client reads at all.
+    /// The transport cannot accept the last ping at present. The driver checks separately if the client reads at all.
     PingStuck,
-    /// The server is not reading, by its own choice: a pong of the client may be waiting unread.
+    /// The server has paused reading: a pong of the client may be unread.
     Paused,
-    /// More has arrived of a message that is not complete: a pong of the client may be waiting behind it.
+    /// More of an incomplete message has arrived: a pong of the client may be queued behind it.
     Receiving,
     /// The transport ended.
     Lost(DisconnectReason),
-    /// The server wants to close, as soon as all that is queued has been written.
+    /// The server wants to close the session once the queue has been written.
     Close(DisconnectReason),
-    /// All that was queued has been written.
+    /// The queue has been written.
     Flushed,
 }
 
-/// A packet of the protocol's own.
+/// A packet that the protocol itself sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Control {
     Close,
@@ -65,33 +66,33 @@ pub(crate) enum Control {
     Noop,
 }
 
-/// What to do, in order.
+/// The actions that the driver runs, in order.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Send on the transport in use, behind all that is queued.
+    /// Send a packet on the current transport, after the queue.
     Send(Control),
-    /// Write `3probe` to the probing WebSocket. It goes before the poll is released: a client that has read it does not poll
-    /// again.
+    /// Write `3probe` to the probing WebSocket. This precedes the release of the poll: a client that has read it does
+    /// not poll again.
     AnswerProbe,
     /// Answer the pending poll, if any, with a `noop`.
     ReleasePoll,
-    /// The probing WebSocket is now the transport. A pending poll ends with a `noop`: what is queued goes the new way, or it
-    /// could be overtaken.
+    /// Make the probing WebSocket the transport. A pending poll is answered with a `noop`: the queue is sent over the
+    /// WebSocket, because packets sent over polling could be overtaken.
     Upgrade,
     /// Close the probing WebSocket.
     CloseProbe,
-    /// The session is over: close the transports, tell the layer above.
+    /// The session has ended: close the transports and notify the layer above.
     Closed(DisconnectReason),
 }
 
 #[derive(Debug)]
 enum Probe {
     None,
-    /// The WebSocket is open; after `2probe` polls are released so that the client can stop polling.
+    /// The WebSocket is open. After `2probe`, polls are released so that the client can stop polling.
     Open {
         close_at: Instant,
         probed: bool,
-        /// Of [`RELEASES`], how many are left.
+        /// The number of remaining immediate releases, initially [`RELEASES`].
         releases: u8,
         noop_at: Option<Instant>,
     },
@@ -136,20 +137,21 @@ impl Session {
         }
     }
 
-    /// Takes an input. Returns the message that it carries, which is for the layer above.
+    /// Handles an input. Returns the message that it contains, for the layer above.
     pub(crate) fn handle(&mut self, input: Input, now: Instant) -> Option<Message> {
         match (&self.state, input) {
             (State::Open, Input::Packet(packet)) => return self.packet(packet, now),
             (State::Closed, _) => {}
             (State::Open, Input::Lost(reason)) => self.close(reason),
             (State::Open, Input::Close(reason)) => {
-                // An upgrade goes on: its client may have stopped polling, and what is left then goes by the WebSocket.
+                // An upgrade continues: its client may have stopped polling, and the queue is then sent over the
+                // WebSocket.
                 self.state = State::Closing {
                     reason,
                     close_at: now + self.close_timeout,
                 };
             }
-            // Whatever ends it now, the reason is the one for which it was closing.
+            // The reason remains that of the close, whatever ends the session now.
             (
                 State::Closing { reason, .. },
                 Input::Flushed | Input::Lost(_) | Input::Packet(Packet::Close),
@@ -160,7 +162,7 @@ impl Session {
             (_, Input::ProbePacket(packet)) => self.probe_packet(packet),
             (_, Input::ProbeLost) => self.probe = Probe::None,
             (_, Input::PollOpened) => self.poll_opened(now),
-            // What else a client sends to a session that is closing is ignored, as in Node.
+            // Other packets of the client are ignored while the session is closing, as in Node.
             (State::Closing { .. }, _) | (State::Open, Input::Flushed) => {}
             (State::Open, Input::ProbeOpened) => {
                 let close_at = now + self.upgrade_timeout;
@@ -175,7 +177,7 @@ impl Session {
             (State::Open, Input::PingStuck) if self.owes_ping() => self.wait_longer(now),
             (State::Open, Input::PingStuck) => {}
             (State::Open, Input::Paused) => {
-                // The driver sees if a WebSocket takes nothing.
+                // The driver detects a WebSocket that accepts no data.
                 let sees_writes = self.transport == Transport::WebSocket;
                 let beat = self.heartbeat.paused(now, sees_writes);
                 self.act(beat);
@@ -252,7 +254,7 @@ impl Session {
         self.transport
     }
 
-    /// Whether a ping is due that has not been handed to the network.
+    /// Returns true if a ping is due that has not been handed to the network.
     pub(crate) const fn owes_ping(&self) -> bool {
         self.heartbeat.owes_ping()
     }
@@ -281,7 +283,7 @@ impl Session {
                 self.act(beat);
             }
             Packet::Close => self.close(DisconnectReason::TransportClose),
-            // Only one side pings, the server in revision 4, the client in revision 3.
+            // Only one side pings: the server in revision 4, the client in revision 3.
             Packet::Ping(_) | Packet::Pong(_) => self.close(DisconnectReason::TransportError),
             Packet::Open(_) | Packet::Upgrade | Packet::Noop => self.heartbeat.extend(now),
         }
@@ -299,7 +301,7 @@ impl Session {
                 self.actions.push_back(Action::ReleasePoll);
             }
             Packet::Upgrade => {
-                // The heartbeat goes on as it was: a pong that is owed is still owed.
+                // The heartbeat is unchanged: a pong that was awaited is still awaited.
                 self.probe = Probe::None;
                 self.transport = Transport::WebSocket;
                 self.actions.push_back(Action::Upgrade);
@@ -361,7 +363,7 @@ mod tests {
         (session, config)
     }
 
-    /// Of a client that pings.
+    /// Opens a session of a client that pings.
     fn listening(now: Instant) -> (Session, Config) {
         let (config, revision) = (Config::default(), Revision::Three { base64: false });
         let session = Session::open(Transport::Polling, revision, &config, now);
@@ -399,7 +401,7 @@ mod tests {
         assert_eq!(session.poll_timeout(), None);
     }
 
-    /// A session that has sent its first ping when it was due, and when that was.
+    /// Opens a session that has sent its first ping when it was due. Returns that time as well.
     fn pinged(start: Instant) -> (Session, Config, Instant) {
         let (mut session, config) = polling(start);
         let due = start + config.ping_interval;
@@ -702,7 +704,7 @@ mod tests {
                 "nothing is left to do"
             );
         }
-        // Another probe does not buy more.
+        // Another probe does not reset the number of releases.
         session.handle(Input::ProbePacket(text("2probe")), start);
         assert_eq!(actions(&mut session), answers);
         for delayed in 0..2 {

@@ -1,4 +1,4 @@
-//! The way past a connection's own task: where its transport takes bytes from anybody, one task writes for many.
+//! Direct writes: one task writes to many connections whose own tasks sleep, if their transports allow it.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -14,29 +14,33 @@ thread_local! {
     static GONE: Cell<VecDeque<Frame>> = const { Cell::new(VecDeque::new()) };
 }
 
-/// One frame that is longer than this is left to the connection's task: the lock is held while it is written.
+/// The maximum size of a frame that is written directly, in bytes. Longer frames are left to the connection's task,
+/// because the lock is held during the write.
 const LONGEST: usize = 64 * 1024;
 
-/// A transport that takes bytes from whoever has some, and does not wait.
+/// A transport that any task can write to without waiting.
 pub(crate) trait Direct: fmt::Debug + Send + Sync {
-    /// Writes what is taken at once, which may be less than all. An error where that is nothing.
+    /// Writes the bytes that the transport accepts immediately, which may be fewer than all. Returns an error if it
+    /// accepts none.
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Where its connection is served: the same number for all that are served by one runtime.
+    /// Returns the identifier of the runtime that serves the connection. It is equal for all connections of one
+    /// runtime.
     fn place(&self) -> u64;
 
-    /// Runs something there soon, behind what is ready to run; here and now if there is nothing left of that place.
+    /// Schedules a closure on that runtime, behind all tasks that are ready to run. Runs it immediately if the runtime
+    /// is gone.
     fn run(&self, work: Box<dyn FnOnce() + Send>);
 }
 
 impl State {
-    /// Whether the writer sleeps and has nothing begun: then anybody may write.
+    /// Returns true if the writer sleeps and has no frame half-written, so that any task may write.
     fn may_be_direct(&self) -> bool {
         self.direct.is_some() && self.waker.is_some() && !self.stalled
     }
 
-    /// Writes as much of what is queued as is taken. An error is left to the writer to find, and so is what it has better means
-    /// for: attachments, and much at once.
+    /// Writes as much of the queue as the transport accepts. Errors are left to the writer, and so are attachments and
+    /// large amounts of data, which it writes more efficiently.
     fn try_write(&mut self) -> Written {
         let frames = || self.first.iter().chain(&self.rest);
         let Some(direct) = &self.direct else {
@@ -67,7 +71,7 @@ impl State {
         written
     }
 
-    /// Takes out what has been written, to be dropped later. `rest` is empty.
+    /// Removes the frames that have been written, so that the caller can drop them later. `rest` must be empty.
     fn take_out(&mut self, packets: usize, rest: &mut VecDeque<Frame>) -> Option<Frame> {
         if packets == 0 {
             return None;
@@ -85,7 +89,7 @@ impl State {
 }
 
 impl Outbox {
-    /// From now on, what is queued may be written [past](Self::write_direct) the writer while that sleeps.
+    /// Allows [direct writes](Self::write_direct) while the writer sleeps.
     pub(crate) fn set_direct(&self, direct: Arc<dyn Direct>) {
         let mut state = self.state.lock();
         if !state.closed {
@@ -94,13 +98,13 @@ impl Outbox {
         }
     }
 
-    /// Where it may be written to so, if it is not closed.
+    /// Returns the transport for direct writes, if there is one and the outbox is not closed.
     pub(crate) fn direct(&self) -> Option<Arc<dyn Direct>> {
         self.state.lock().direct.clone()
     }
 
-    /// Queues a frame. Gives the [place](Direct::place) if the caller has to see to it that it is [written](Self::write_direct)
-    /// there: then the writer sleeps, and has not been woken.
+    /// Queues a frame. Returns the [place](Direct::place) if the caller must arrange for
+    /// [`write_direct`](Self::write_direct) to be called there: the writer is asleep and has not been woken.
     pub(crate) fn push_direct(&self, frame: Frame, volatile: bool) -> (Pushed, Option<u64>) {
         let plain = frame.only_chunk().is_some();
         let mut state = match self.accept(frame, volatile) {
@@ -115,9 +119,10 @@ impl Outbox {
         (Pushed::Queued, (!known).then_some(state.place))
     }
 
-    /// Writes what is queued, in place of the writer. Wakes it where that cannot be, or not all has been taken.
+    /// Writes the queue in place of the writer. Wakes the writer if that is not possible, or if data is left.
     ///
-    /// The lock is held meanwhile, which is what keeps the writer from writing too: it cannot wake up without it.
+    /// The lock is held during the write. It also prevents a concurrent write by the writer, which cannot wake up
+    /// without it.
     pub(crate) fn write_direct(&self) -> Written {
         let mut state = self.state.lock();
         state.promised = false;
@@ -129,7 +134,7 @@ impl Outbox {
             return Written::default();
         }
         let written = state.try_write();
-        // Frames hold bytes of users, which are dropped with no lock held.
+        // Frames contain users' bytes, which must not be dropped while the lock is held.
         let mut rest = if state.rest.is_empty() {
             VecDeque::new()
         } else {
@@ -150,7 +155,7 @@ impl Outbox {
         if rest.capacity() > 0 {
             rest.clear();
             give_back(&mut rest);
-            // On a thread that is ending it is just dropped.
+            // The queue is dropped if the thread is shutting down.
             let _ = GONE.try_with(|gone| gone.set(rest));
         }
         written

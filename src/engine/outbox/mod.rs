@@ -1,4 +1,4 @@
-//! What waits to be written to one client: a bounded queue of frames with a waker.
+//! The outbox of a client: a bounded queue of frames with a waker.
 
 mod direct;
 mod outcome;
@@ -18,61 +18,65 @@ use super::flushed::Waiting;
 use super::sending::Line;
 use crate::sync::Lock;
 
-/// The queue between everybody who emits and the one task that writes.
+/// The queue between all senders and the one task that writes.
 ///
-/// In the order in which it stands in memory: what a broadcast looks at in each of many outboxes is together.
+/// `repr(C)` keeps the fields in this order, so that those which a broadcast accesses in each of many outboxes are
+/// adjacent in memory.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Outbox {
     state: Lock<State>,
     max_packets: usize,
     max_bytes: usize,
-    /// More than half of either limit waits. Beside the lock, since it is asked for each event that comes in.
+    /// True if more than half of either limit is used. It is outside of the lock because it is read for each incoming
+    /// event.
     crowded: AtomicBool,
-    /// The writer is wanted for something else. Beside the lock, since it is asked for each time that the writer is awake.
+    /// True if the writer has been nudged. It is outside of the lock because it is read each time that the writer is
+    /// awake.
     nudged: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 #[repr(C)]
 struct State {
-    /// Who waits until most has been written.
+    /// The wakers of tasks that wait until most of the queue has been written.
     waiting: Waiting,
-    /// How many bytes of the first frame have been written past the writer.
+    /// The number of bytes of the first frame that [`write_direct`](Outbox::write_direct) has written.
     begun: usize,
-    /// Where that can be done while the writer sleeps.
+    /// The transport for direct writes while the writer is asleep.
     direct: Option<Arc<dyn Direct>>,
-    /// Of these, the place.
+    /// The [place](Direct::place) of `direct`.
     place: u64,
-    /// The writer's, while it sleeps.
+    /// The waker of the writer while it is asleep.
     waker: Option<Waker>,
-    /// The first frame stands apart so that a lone message allocates nothing.
+    /// The first frame, which is stored separately so that a single message does not allocate.
     first: Option<Frame>,
     rest: VecDeque<Frame>,
-    /// What waits for room; made for the first that has to.
+    /// The frames that wait for room; allocated when the first has to wait.
     line: Option<Box<Line>>,
-    /// Of what is queued, what counts against no limit: what a client had missed when it came back.
+    /// The part of the queue that is exempt from the limits: events that the client missed before it resumed.
     excused: Queued,
-    /// Queued or taken but not yet written.
+    /// The number of packets that are queued, or taken but not yet written.
     packets: usize,
     bytes: usize,
-    /// The transport could not take all that it was given, or (polling) nobody is waiting.
+    /// True if the transport could not accept all data or, with polling, no poll is pending.
     stalled: bool,
-    /// Something could not be queued since the queue was last below its limits.
+    /// True if a frame could not be queued since the queue was last below its limits.
     full: bool,
-    /// A frame was refused, and so lost, since the writer last asked.
+    /// True if a frame was refused, and therefore lost, since the writer last checked.
     refused: bool,
-    /// The client has taken something of what is [in flight](Outbox::landed) since the writer last asked.
+    /// True if the client has accepted some of the data that is [in flight](Outbox::landed) since the writer last
+    /// checked.
     moved: bool,
-    /// A frame has been queued that the writer has not taken.
+    /// True if a frame has been queued that the writer has not taken.
     fed: bool,
-    /// Somebody has said to see to it that what is queued is written: the writer need not be woken.
+    /// True if a task has promised to write the queue, so that the writer need not be woken.
     promised: bool,
     closed: bool,
 }
 
 impl State {
-    /// What counts against the limits.
+    /// Returns the part of the queue that counts against the limits.
     const fn counted(&self) -> Queued {
         Queued {
             packets: self.packets.saturating_sub(self.excused.packets),
@@ -80,7 +84,7 @@ impl State {
         }
     }
 
-    /// Whether anything waits for room.
+    /// Returns true if frames wait for room.
     fn has_line(&self) -> bool {
         self.line.as_ref().is_some_and(|line| !line.is_empty())
     }
@@ -96,7 +100,7 @@ impl State {
     }
 }
 
-/// A queue longer than this is not kept when it is empty.
+/// The maximum capacity that an empty queue retains.
 const KEPT: usize = 32;
 
 impl Outbox {
@@ -121,7 +125,7 @@ impl Outbox {
         }
     }
 
-    /// Queues a frame, or says why not. The writer is still to be woken.
+    /// Queues a frame, or returns the reason for which it was refused. The caller must wake the writer.
     #[inline]
     fn accept(&self, frame: Frame, volatile: bool) -> Result<MutexGuard<'_, State>, Pushed> {
         let mut state = self.state.lock();
@@ -131,7 +135,7 @@ impl Outbox {
         if volatile && (state.stalled || state.packets > 0) {
             return Err(Pushed::Dropped);
         }
-        // Nobody overtakes those who wait.
+        // A new frame must not overtake those that wait for room.
         if state.has_line() || !self.has_room(&state, &frame) {
             if volatile {
                 return Err(Pushed::Dropped);
@@ -151,14 +155,14 @@ impl Outbox {
             && (counted.packets == 0 || counted.bytes + frame.size() <= self.max_bytes)
     }
 
-    /// From now on the writer counts the time that its client does not read.
+    /// Records that a frame found no room, and wakes the writer, which measures how long the client does not read.
     fn refuse(&self, mut state: MutexGuard<'_, State>) {
         state.full = true;
         self.nudged.store(true, Ordering::Release);
         Self::wake(state);
     }
 
-    /// What waits to be written.
+    /// Returns the size of the queue, including data that is taken but not yet written.
     pub(crate) fn queued(&self) -> Queued {
         let state = self.state.lock();
         Queued {
@@ -167,8 +171,9 @@ impl Outbox {
         }
     }
 
-    /// Queues a packet that the protocol owes, whatever the limits: an acknowledgement, the answer to a CONNECT. There is at
-    /// most one for each packet of the client, and of those none is taken while the outbox is [crowded](Self::is_crowded).
+    /// Queues a packet that the protocol requires, regardless of the limits: an acknowledgement or the reply to
+    /// CONNECT. There is at most one for each packet of the client, and no packet is accepted while the outbox is
+    /// [crowded](Self::is_crowded).
     pub(crate) fn push_owed(&self, frame: Frame) {
         let state = self.state.lock();
         if !state.closed {
@@ -176,7 +181,7 @@ impl Outbox {
         }
     }
 
-    /// Queues what a client has missed, which has limits of its own.
+    /// Queues an event that the client missed. Such events have their own limits.
     pub(crate) fn push_missed(&self, frame: Frame) {
         let mut state = self.state.lock();
         if !state.closed {
@@ -209,7 +214,7 @@ impl Outbox {
         Self::wake(self.state.lock());
     }
 
-    /// Whether the writer has been nudged since it last asked.
+    /// Returns true if the writer has been nudged since the last call.
     pub(crate) fn take_nudge(&self) -> bool {
         self.nudged.load(Ordering::Relaxed) && self.nudged.swap(false, Ordering::AcqRel)
     }
@@ -222,7 +227,7 @@ impl Outbox {
         }
     }
 
-    /// Whether so much waits that nothing should be done which makes it more.
+    /// Returns true if more than half of either limit is used, so that no work should be started that queues more.
     pub(crate) fn is_crowded(&self) -> bool {
         self.crowded.load(Ordering::Relaxed)
     }
@@ -233,16 +238,17 @@ impl Outbox {
         self.crowded.store(crowded, Ordering::Relaxed);
     }
 
-    /// Moves all that is queued behind what `into` has. It counts against the limits until [`settle`](Self::settle).
+    /// Moves all queued frames to the end of `into`. They count against the limits until [`settle`](Self::settle).
     ///
-    /// Gives how many bytes of the first have been written [past](Self::write_direct) the writer; then `into` was empty.
+    /// Returns the number of bytes of the first frame that [`write_direct`](Self::write_direct) has written. If it is
+    /// not 0, `into` was empty.
     #[inline]
     pub(crate) fn take(&self, into: &mut VecDeque<Frame>) -> usize {
         let mut state = self.state.lock();
         state.fed = false;
         into.extend(state.first.take());
         if state.rest.len() > into.len() {
-            // The shorter one moves.
+            // Move the frames of the shorter queue.
             std::mem::swap(&mut state.rest, into);
             while let Some(frame) = state.rest.pop_back() {
                 into.push_front(frame);
@@ -264,13 +270,13 @@ impl Outbox {
         state.pop()
     }
 
-    /// Whether nothing is queued.
+    /// Returns true if no frame is queued.
     pub(crate) fn is_empty(&self) -> bool {
         let state = self.state.lock();
         state.first.is_none() && state.rest.is_empty()
     }
 
-    /// Reports what the transport has taken over, and whether it can take more at once. Returns whether the client keeps up.
+    /// Reports the data that the transport has accepted, and whether it is stalled. Returns the pressure on the outbox.
     pub(crate) fn settle(&self, written: Written, stalled: bool) -> Pressure {
         let mut state = self.state.lock();
         state.stalled = stalled;
@@ -292,17 +298,17 @@ impl Outbox {
         pressure
     }
 
-    /// Says whether the transport can take more at once.
+    /// Sets whether the transport is stalled.
     pub(crate) fn stall(&self, stalled: bool) {
         self.state.lock().stalled = stalled;
     }
 
-    /// The client has taken some of what is in flight.
+    /// Records that the client has accepted some of the data in flight.
     pub(crate) fn progress(&self) {
         self.state.lock().moved = true;
     }
 
-    /// Reports what was taken long before and has been written only now, by somebody else than the writer.
+    /// Reports data that was taken earlier and has been written only now, by a task other than the writer.
     pub(crate) fn landed(&self, written: Written) {
         let mut state = self.state.lock();
         if state.closed {
@@ -311,13 +317,13 @@ impl Outbox {
         state.moved = true;
         self.release(&mut state, written);
         let woken = self.let_in(&mut state);
-        // The writer may have waited for that, too: it takes in nothing while much is queued.
+        // The writer may have waited for this as well: it reads no input while the outbox is crowded.
         self.nudged.store(true, Ordering::Release);
         Self::wake(state);
         woken.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// What has been written waits no longer.
+    /// Removes written data from the counts.
     fn release(&self, state: &mut State, written: Written) {
         let Written { packets, bytes } = written;
         state.packets = state.packets.saturating_sub(packets);
@@ -336,19 +342,19 @@ impl Outbox {
         }
     }
 
-    /// The writer is awake: until it [registers](Self::register) again, what it queues itself need not wake it.
+    /// Marks the writer as awake: until it [registers](Self::register) again, its own frames do not wake it.
     pub(crate) fn awake(&self) {
         let waker = self.state.lock().waker.take();
         drop(waker);
     }
 
-    /// Leaves the writer's waker, unless something has happened since the last call that the writer has not seen: a frame it
-    /// has not [taken](Self::take), a nudge it has not [taken](Self::take_nudge).
+    /// Registers the writer's waker, unless there is something that the writer has not seen since the last call: a
+    /// frame that it has not [taken](Self::take), or a nudge that it has not [taken](Self::take_nudge).
     ///
-    /// Returns true when the writer must look again instead of sleeping.
+    /// Returns true if the writer must check again instead of sleeping.
     pub(crate) fn register(&self, waker: &Waker) -> bool {
         let mut state = self.state.lock();
-        // Who nudges from now on takes the lock behind us, and finds the waker.
+        // A later nudge takes the lock after this call, and so finds the waker.
         if std::mem::take(&mut state.fed) || self.nudged.load(Ordering::Acquire) {
             return true;
         }
@@ -359,7 +365,8 @@ impl Outbox {
         false
     }
 
-    /// Refuses everything from now on and forgets what was queued. Returns whether the first of it was begun.
+    /// Closes the outbox: drops the queue and refuses all further frames. Returns true if the first frame was partly
+    /// written.
     pub(crate) fn close(&self) -> bool {
         let mut state = self.state.lock();
         let closed = State {
@@ -376,7 +383,7 @@ impl Outbox {
     }
 }
 
-/// After a burst, an idle connection needs no room for the next one.
+/// Releases the memory of a queue that is empty after a burst.
 pub(crate) fn give_back<T>(queue: &mut VecDeque<T>) {
     if queue.is_empty() && queue.capacity() > KEPT {
         *queue = VecDeque::new();

@@ -1,19 +1,19 @@
-//! What became of a frame, and how much there is of them.
+//! The results of queueing a frame, and the size of a queue.
 
 use crate::protocol::EncodeError;
 
-/// Why an event was not queued for a client.
+/// The reason for which an event was not queued for a client.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmitError {
     /// The arguments could not be serialized; nothing was sent.
     #[error("cannot serialize the arguments")]
     Serialize(#[source] EncodeError),
-    /// The event's name is one that the protocol keeps for itself.
+    /// The event name is reserved by the protocol.
     #[error("event name {0:?} is reserved")]
     Reserved(String),
-    /// The client's outbox is at its limit; see the builder's `max_outbox_bytes` and `max_outbox_packets`. Holds how
-    /// many bytes wait in it.
+    /// The client's outbox is at its limit; see the builder's `max_outbox_bytes` and `max_outbox_packets`. Contains the
+    /// number of bytes that are queued.
     #[error("outbox is full with {0} bytes")]
     Full(usize),
     /// The client has disconnected.
@@ -21,18 +21,18 @@ pub enum EmitError {
     Closed,
 }
 
-/// What became of a frame.
+/// The result of queueing a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pushed {
     Queued,
-    /// Volatile, and the transport was not ready.
+    /// The frame is volatile, and the transport was not ready.
     Dropped,
     Full(usize),
     Closed,
 }
 
 impl Pushed {
-    /// What an emit says of it: whether it was queued; a volatile frame may be lost.
+    /// Converts the result to that of an emit: true if the frame was queued, false if it was volatile and dropped.
     pub(crate) fn into_result(self) -> Result<bool, EmitError> {
         match self {
             Self::Queued => Ok(true),
@@ -43,39 +43,39 @@ impl Pushed {
     }
 }
 
-/// What waits to be written to a client, of all its namespaces; see [`Socket::queued`](crate::Socket::queued).
+/// The size of a client's outbox, for all its namespaces; see [`Socket::queued`](crate::Socket::queued).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Queued {
-    /// How many packets; one with binary attachments counts once. At most the builder's `max_outbox_packets`, and what the
-    /// protocol itself has to say.
+    /// The number of packets. A packet with binary attachments counts once. It is at most the builder's
+    /// `max_outbox_packets`, plus packets that the protocol requires.
     pub packets: usize,
-    /// How many bytes they have, attachments included.
+    /// The number of bytes, attachments included.
     pub bytes: usize,
 }
 
-/// How a client keeps up with what is queued for it.
+/// The pressure on an outbox, which shows if the client keeps up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pressure {
-    /// There is no room for what somebody wants to queue.
+    /// True if a sender has found no room.
     pub(crate) full: bool,
-    /// Frames have been refused since this was last asked.
+    /// True if frames have been refused since the last check.
     pub(crate) refused: bool,
-    /// Something is to be written.
+    /// True if data is queued.
     pub(crate) waiting: bool,
-    /// Something has been written since this was last asked.
+    /// True if data has been written since the last check.
     pub(crate) moved: bool,
 }
 
 impl Pressure {
-    /// Whether the client keeps up: all has been written.
+    /// Returns true if the client keeps up: all data has been written.
     #[inline]
     pub(crate) const fn is_none(self) -> bool {
         !(self.full || self.refused || self.waiting)
     }
 }
 
-/// What one write has moved, as the outbox counts it.
+/// The data that one write has moved, as the outbox counts it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Written {
     pub(crate) packets: usize,

@@ -260,7 +260,7 @@ fn who_is_awake_is_not_woken_but_looks_again() {
     assert!(outbox.register(&waker));
 }
 
-/// Takes so many bytes in each call, or nothing.
+/// A transport that accepts the given number of bytes in each call. 0 is a refusal.
 #[derive(Debug, Default)]
 struct Slot {
     takes: Lock<VecDeque<usize>>,
@@ -287,7 +287,7 @@ impl Direct for Slot {
     }
 }
 
-/// An outbox whose writer sleeps, what it may be written to meanwhile, and how often the writer has been woken.
+/// Creates an outbox whose writer sleeps. Returns its transport and the number of wake-ups of the writer as well.
 fn asleep(takes: &[usize]) -> (Outbox, Arc<Slot>, Arc<Count>) {
     let (outbox, count) = (Outbox::new(4, 100_000), Arc::new(Count::default()));
     let line = Arc::new(Slot::default());

@@ -1,4 +1,4 @@
-//! Those who wait for room in an outbox, with a frame to send or until most has been written.
+//! Senders that wait for room in an outbox, and tasks that wait until most of it has been written.
 
 use std::task::{Context, Poll, Waker};
 
@@ -8,7 +8,7 @@ use crate::engine::flushed::Flushed;
 use crate::engine::sending::{Sending, Stage};
 
 impl Outbox {
-    /// Queues a frame as soon as there is room, behind those that have waited longer.
+    /// Queues a frame once there is room, behind those that have waited longer.
     pub(crate) fn send(&self, frame: Frame) -> Sending<'_> {
         Sending::new(self, frame)
     }
@@ -18,11 +18,12 @@ impl Outbox {
         stage: &mut Stage,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), EmitError>> {
-        // Frames hold bytes of users, and wakers their tasks: both are dropped with no lock held.
+        // Frames contain users' bytes, and wakers refer to users' tasks: both must not be dropped while the lock is
+        // held.
         let before = std::mem::replace(stage, Stage::Over);
         let mut state = self.state.lock();
         match before {
-            // What was let in just before the end has been lost with it.
+            // A frame that was queued just before the outbox closed is lost.
             _ if state.closed => Poll::Ready(Err(EmitError::Closed)),
             Stage::New(frame) if !state.has_line() && self.has_room(&state, &frame) => {
                 self.queue(state, frame);
@@ -49,7 +50,7 @@ impl Outbox {
         }
     }
 
-    /// A frame is no longer to be sent. Those behind it may fit.
+    /// Removes a waiting frame that is no longer to be sent. Frames behind it may fit now.
     pub(in crate::engine) fn withdraw(&self, number: u64) {
         let mut state = self.state.lock();
         let line = state.line.as_mut();
@@ -60,7 +61,7 @@ impl Outbox {
         drop(withdrawn);
     }
 
-    /// Queues what has waited for room, as far as it fits now. Gives the wakers of those who have sent it.
+    /// Queues the waiting frames that fit. Returns the wakers of their senders.
     fn admit(&self, state: &mut State) -> Vec<Waker> {
         let mut admitted = Vec::new();
         while let Some(first) = state.line.as_ref().and_then(|line| line.first()) {
@@ -76,7 +77,8 @@ impl Outbox {
         admitted
     }
 
-    /// Queues what there is room for now. Gives the wakers of those who have waited for that, or for little to be queued.
+    /// Queues the waiting frames that fit. Returns the wakers of their senders and, if little is queued, of those that
+    /// wait for a flush.
     pub(super) fn let_in(&self, state: &mut State) -> Option<impl Iterator<Item = Waker> + use<>> {
         if !state.has_line() && state.waiting.is_empty() {
             return None;
@@ -86,12 +88,13 @@ impl Outbox {
         Some(waiting.into_iter().flatten().chain(admitted))
     }
 
-    /// Resolves when no more than a quarter of either limit is waiting, or nothing ever will be.
+    /// Waits until at most a quarter of either limit is used, or the outbox is closed.
     pub(crate) fn flushed(&self) -> Flushed<'_> {
         Flushed::new(self)
     }
 
-    /// Ready likewise. Who has to wait gets a number, and must [say](Self::forget_waiting) when it waits no longer.
+    /// Polls for [`flushed`](Self::flushed). A waiting caller is assigned a number, which it must pass to
+    /// [`forget_waiting`](Self::forget_waiting) when it stops waiting.
     pub(in crate::engine) fn poll_flushed(
         &self,
         number: &mut Option<u64>,
