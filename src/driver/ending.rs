@@ -11,6 +11,8 @@ impl Dispatch {
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.router.drop_unfinished();
         self.unfinished = 0;
+        self.pause = None;
+        self.share.rest();
         loop {
             self.begin_round();
             // Nobody is left to be told of a violation.

@@ -31,6 +31,9 @@ const TIMES_FREE: usize = 4;
 /// How many paused connections are woken when the total falls. Each connection that finds room makes the next release.
 const WOKEN: usize = 16;
 
+/// At most so many paused connections that still hold too much are passed over at a time.
+const PASSED: usize = 4 * WOKEN;
+
 /// The account of a server.
 #[derive(Debug)]
 pub(super) struct Inbound {
@@ -42,10 +45,12 @@ pub(super) struct Inbound {
     pub(super) detached: Detached,
 }
 
-/// A connection that waits for the total to fall.
+/// A connection that waits for the total to fall. Without a waker it waits no longer.
 #[derive(Debug, Default)]
 struct Paused {
     waker: AtomicWaker,
+    /// The highest total at which it may read again.
+    enough: AtomicUsize,
     queued: AtomicBool,
 }
 
@@ -73,18 +78,31 @@ impl Inbound {
         if !self.any_paused.load(Ordering::SeqCst) {
             return;
         }
+        let total = self.total.load(Ordering::SeqCst);
+        let (mut woken, mut passed) = (Vec::new(), 0);
         let mut queue = self.paused.lock();
-        let some = queue.len().min(WOKEN);
-        let woken: Vec<_> = queue.drain(..some).collect();
+        for _ in 0..queue.len() {
+            if woken.len() == WOKEN || passed == PASSED {
+                break;
+            }
+            let Some(paused) = queue.pop_front() else {
+                break;
+            };
+            if total > paused.enough.load(Ordering::SeqCst) {
+                queue.push_back(paused);
+                passed += 1;
+                continue;
+            }
+            // Before the waker is taken: a connection that registers one afterwards is queued again.
+            paused.queued.swap(false, Ordering::AcqRel);
+            woken.extend(paused.waker.take());
+        }
         if queue.is_empty() {
             *queue = VecDeque::new();
             self.any_paused.store(false, Ordering::SeqCst);
         }
         drop(queue);
-        for paused in woken {
-            paused.queued.store(false, Ordering::Release);
-            paused.waker.wake();
-        }
+        woken.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -142,22 +160,37 @@ impl Share {
         if held <= FLOOR {
             return false;
         }
-        let total = self.inbound.total.load(Ordering::SeqCst);
-        let others = total.saturating_sub(self.published);
-        let free = self.inbound.max.saturating_sub(others + held);
-        held > free.saturating_mul(TIMES_FREE)
+        self.inbound.total.load(Ordering::SeqCst) > self.enough(held)
     }
 
-    /// Wakes the task when the total falls. The caller looks at the total again afterwards.
-    pub(super) fn wake(&mut self, waker: &Waker) {
+    /// The highest total at which a connection that holds so much may read.
+    fn enough(&self, held: usize) -> usize {
+        let max = self.inbound.max.saturating_add(self.published);
+        max.saturating_sub(held + held.div_ceil(TIMES_FREE))
+    }
+
+    /// Wakes the task when the total has fallen so far that a connection which holds so much may read. The caller looks at
+    /// the total again afterwards.
+    pub(super) fn wake(&mut self, held: usize, waker: &Waker) {
+        let enough = self.enough(held);
         let paused = self.paused.get_or_insert_default();
+        paused.enough.store(enough, Ordering::SeqCst);
         paused.waker.register(waker);
         self.inbound.enqueue(paused);
+    }
+
+    /// The task need not be woken any more when the total falls.
+    pub(super) fn rest(&self) {
+        if let Some(paused) = &self.paused {
+            paused.enough.store(usize::MAX, Ordering::SeqCst);
+            drop(paused.waker.take());
+        }
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
+        self.rest();
         self.set(0);
     }
 }
@@ -225,6 +258,12 @@ mod tests {
     #[derive(Default)]
     struct Count(AtomicUsize);
 
+    impl Count {
+        fn woken(&self) -> usize {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+
     impl Wake for Count {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::SeqCst);
@@ -238,13 +277,65 @@ mod tests {
         holder.set(MEGABYTE);
         let count = Arc::new(Count::default());
         for _ in 0..3 {
-            waiter.wake(&Arc::clone(&count).into());
+            waiter.wake(100_000, &Arc::clone(&count).into());
         }
         holder.set(2 * MEGABYTE);
-        assert_eq!(count.0.load(Ordering::SeqCst), 0);
         holder.set(MEGABYTE);
-        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        assert_eq!(count.woken(), 0);
+        holder.set(MEGABYTE / 2);
+        assert_eq!(count.woken(), 1);
         holder.set(0);
-        assert_eq!(count.0.load(Ordering::SeqCst), 1, "it waits no longer");
+        assert_eq!(count.woken(), 1, "it waits no longer");
+    }
+
+    #[test]
+    fn connections_that_wait_no_longer_are_not_woken_in_place_of_others() {
+        let inbound = inbound(MEGABYTE);
+        let mut holder = share(&inbound);
+        holder.set(MEGABYTE);
+        let (gone, count) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let mut resting: Vec<_> = (0..3 * PASSED).map(|_| share(&inbound)).collect();
+        for share in &mut resting {
+            share.wake(100_000, &Arc::clone(&gone).into());
+        }
+        let mut waiter = share(&inbound);
+        waiter.wake(100_000, &Arc::clone(&count).into());
+        resting.iter().skip(PASSED).for_each(Share::rest);
+        resting.truncate(2 * PASSED);
+        // Some are dropped, some go on by themselves, and some are to be woken.
+        resting.iter().take(PASSED - 1).for_each(Share::rest);
+        holder.set(0);
+        assert_eq!((gone.woken(), count.woken()), (1, 1));
+        assert!(!inbound.any_paused.load(Ordering::SeqCst));
+        assert_eq!(Arc::strong_count(&gone), 1);
+        // One that has rested may wait again.
+        holder.set(MEGABYTE);
+        resting[0].wake(100_000, &Arc::clone(&gone).into());
+        holder.set(0);
+        assert_eq!(gone.woken(), 2);
+    }
+
+    #[test]
+    fn those_that_hold_too_much_still_are_not_woken_in_place_of_one_that_holds_less() {
+        const LARGE: usize = 400_000;
+        const SMALL: usize = 100_000;
+        let inbound = inbound(20 * MEGABYTE);
+        let (large_count, small_count) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let mut holder = share(&inbound);
+        holder.set(20 * MEGABYTE);
+        let mut large: Vec<_> = (0..2 * WOKEN).map(|_| share(&inbound)).collect();
+        for share in &mut large {
+            share.set(LARGE);
+            share.wake(LARGE, &Arc::clone(&large_count).into());
+        }
+        let mut small = share(&inbound);
+        small.set(SMALL);
+        small.wake(SMALL, &Arc::clone(&small_count).into());
+        let others = large.len() * LARGE + SMALL;
+        holder.set(20 * MEGABYTE - others - SMALL / TIMES_FREE);
+        assert_eq!((large_count.woken(), small_count.woken()), (0, 1));
+        assert!(!small.is_too_much(SMALL) && large[0].is_too_much(LARGE));
+        holder.set(20 * MEGABYTE - others - LARGE / TIMES_FREE);
+        assert_eq!(large_count.woken(), WOKEN);
     }
 }

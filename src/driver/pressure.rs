@@ -142,9 +142,12 @@ impl Dispatch {
         if full == Some(Full::Server) {
             let held = self.queued_bytes() + self.held_besides();
             self.share.inbound.detached.relieve(held);
-            self.share.wake(cx.waker());
+            self.share.wake(held, cx.waker());
             // It may have fallen meanwhile.
             full = self.full();
+        }
+        if full != Some(Full::Server) {
+            self.share.rest();
         }
         let moved = std::mem::take(&mut self.moved);
         let Some(full) = full else {
