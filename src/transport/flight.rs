@@ -1,7 +1,7 @@
-//! A large answer to a poll on its way to the client.
+//! A large response to a poll that is in flight to the client.
 //!
-//! It counts against the outbox until the HTTP server has taken it, piece by piece as the client reads: a client that polls
-//! again and again and reads none of the answers could else make the server keep any number of them.
+//! It counts against the outbox until the HTTP server has taken it, piece by piece as the client reads. Otherwise a
+//! client that keeps polling without reading the responses could make the server hold any number of them.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::engine::{Outbox, Written};
 
-/// How much the HTTP server takes at once.
+/// The size of the pieces that the HTTP server takes, in bytes.
 const PIECE: usize = 64 * 1024;
 
-/// Frames of an outbox that have been packed, but not taken.
+/// Frames of an outbox that have been packed into a response but not taken by the HTTP server.
 #[derive(Debug)]
 pub(crate) struct Flight {
     outbox: Arc<Outbox>,
@@ -34,7 +34,7 @@ impl Drop for Flight {
     }
 }
 
-/// The body of an answer whose frames are in flight.
+/// The body of a response whose frames are in flight.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     rest: Bytes,

@@ -1,4 +1,4 @@
-//! Bytes on a connection, to and from Engine.IO packets.
+//! Transports: conversion between the bytes of a connection and Engine.IO packets.
 
 mod flight;
 mod polling;

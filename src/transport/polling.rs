@@ -1,4 +1,4 @@
-//! The body of a poll.
+//! The body of the response to a poll.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,29 +9,29 @@ use super::Flight;
 use crate::engine::{Control, Frame, Outbox, Part, Written};
 use crate::protocol::engine_io::{PayloadWriter, Revision, v3};
 
-/// A body of this size counts against the outbox until it has been written.
+/// The size from which a body counts against the outbox until it has been written, in bytes.
 const LARGE: usize = 16 * 1024;
 
-/// What a poll is answered with.
+/// The body of the response to a poll.
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
-    /// Not text: revision 3 has such bodies.
+    /// True if the body is not text. Only revision 3 has such bodies.
     pub(crate) binary: bool,
-    /// Of a large one.
+    /// The frames in flight, if the body is large.
     pub(crate) flight: Option<Flight>,
 }
 
-/// What one poll takes along.
+/// The data collected for one poll.
 #[derive(Debug)]
 pub(crate) struct Collected {
     pub(crate) body: Body,
-    /// What of the outbox is in it.
+    /// The part of the outbox that it contains.
     pub(crate) written: Written,
 }
 
-/// Packs what is queued into one body of at most `max_packets`. What the protocol `owes` is always part of it, or a long queue
-/// would delay a ping until it is too late.
+/// Packs the queue into one body of at most `max_packets`. The packet `owed` by the protocol is always included,
+/// because a long queue could delay a ping beyond its deadline.
 pub(crate) fn collect(
     outbox: &Outbox,
     owed: Option<Control>,
@@ -68,7 +68,7 @@ fn four(frames: Frames, owed: Option<Control>) -> Body {
     Body::text(writer.finish())
 }
 
-/// How many bytes a frame adds to a body, separators included.
+/// Returns the number of bytes that a frame adds to a body, including separators.
 fn size(frame: &Frame) -> usize {
     let parts = frame.parts().map(|part| match part {
         Part::Text(text) => 1 + text.len(),
@@ -105,7 +105,7 @@ fn three(frames: Frames, owed: Option<Control>, base64: bool) -> Body {
     }
 }
 
-/// Frames taken out of an outbox. A lone one, the usual case, needs no queue.
+/// Frames taken out of an outbox. A single frame, the usual case, needs no queue.
 #[derive(Debug, Default)]
 struct Frames {
     first: Option<Frame>,
@@ -113,7 +113,8 @@ struct Frames {
 }
 
 impl Frames {
-    /// All that are queued now. Taken at once, so that senders on other threads cannot prolong the body for ever.
+    /// Takes all queued frames. They are taken in one step, so that senders on other threads cannot extend the body
+    /// indefinitely.
     fn all(outbox: &Outbox) -> Self {
         let mut frames = Self {
             first: outbox.take_if(|_| true),
@@ -123,7 +124,8 @@ impl Frames {
         frames
     }
 
-    /// As many as have no more than `max` packets in all, one `more` included. A frame that has more goes alone.
+    /// Takes frames with at most `max` packets in total, counting one more packet if `more` is true. A frame that
+    /// exceeds the limit by itself is taken alone.
     fn some(outbox: &Outbox, max: usize, more: bool) -> Self {
         let mut packets = usize::from(more);
         let first = outbox.take_if(|frame| !more || packets + frame.packets() <= max);
@@ -162,7 +164,8 @@ impl IntoIterator for Frames {
 }
 
 impl Collected {
-    /// Gives the body, and what of the outbox has been written with it: nothing yet, if it is large.
+    /// Returns the body and the part of the outbox that counts as written, which is empty if the body is large and
+    /// therefore in flight.
     pub(crate) fn send(self, outbox: &Arc<Outbox>) -> (Body, Written) {
         let Self { mut body, written } = self;
         if body.bytes.len() < LARGE {
@@ -174,7 +177,7 @@ impl Collected {
 }
 
 impl Body {
-    /// A payload of text.
+    /// Creates a text body.
     pub(crate) const fn text(bytes: Bytes) -> Self {
         Self {
             bytes,
@@ -183,7 +186,7 @@ impl Body {
         }
     }
 
-    /// Packets that are text already.
+    /// Creates a body from packets that are encoded as text.
     pub(crate) fn of<'p>(packets: impl Iterator<Item = &'p [u8]>, revision: Revision) -> Self {
         Self::text(match revision {
             Revision::Three { .. } => {
@@ -201,7 +204,7 @@ impl Body {
 }
 
 impl Control {
-    /// The packet as Engine.IO text.
+    /// Returns the packet as Engine.IO text.
     pub(crate) const fn text(self) -> &'static [u8] {
         match self {
             Self::Close => b"1",

@@ -1,4 +1,4 @@
-//! The bytes under a WebSocket: a TCP stream where that is what hyper has, which can be written to past its owner.
+//! The byte stream under a WebSocket. If hyper's connection is plain TCP, other tasks can write to it directly.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -26,24 +26,24 @@ pub(super) enum Stream {
         read: OwnedReadHalf,
         write: Arc<TcpWriter>,
     },
-    /// TLS, HTTP/2, pipes of tests: whatever it is, it has one owner.
+    /// Any other connection, such as TLS, HTTP/2 or an in-memory pipe, which has a single owner.
     Other(TokioIo<Upgraded>),
 }
 
-/// The half that is written to. To drop it closes nothing before the other half goes too.
+/// The write half. Dropping it does not close the connection before the read half is dropped.
 pub(super) struct TcpWriter {
     half: Option<OwnedWriteHalf>,
-    /// Where its connection is served.
+    /// The runtime that serves the connection.
     runtime: Handle,
 }
 
 impl Stream {
-    /// Takes a connection over from hyper, with what that has read of it already.
+    /// Takes a connection over from hyper, together with the bytes that hyper has already read.
     pub(super) fn new(upgraded: Upgraded) -> (Self, Bytes) {
         let Ok(runtime) = Handle::try_current() else {
             return (Self::Other(TokioIo::new(upgraded)), Bytes::new());
         };
-        // As `axum::serve` has it, and as a connection of HTTP/1 alone.
+        // `axum::serve` uses the first type; a server for HTTP/1 only uses the second.
         let found = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
             Ok(parts) => Ok((parts.io, parts.read_buf)),
             Err(upgraded) => upgraded
@@ -57,8 +57,8 @@ impl Stream {
     }
 
     fn tcp(stream: TcpStream, runtime: Handle) -> Self {
-        // Nagle's algorithm makes small messages that follow each other wait for the client's acknowledgement of the first. A
-        // stream that is gone already says so when it is read.
+        // Nagle's algorithm would delay consecutive small messages until the client has acknowledged the first. An
+        // error is ignored, because the next read of a closed stream reports it.
         let _ = stream.set_nodelay(true);
         let (read, write) = stream.into_split();
         let write = Arc::new(TcpWriter {
@@ -68,7 +68,7 @@ impl Stream {
         Self::Tcp { read, write }
     }
 
-    /// Where others may write, as long as the owner does not.
+    /// Returns the writer through which other tasks may write while the owner does not.
     pub(super) fn direct(&self) -> Option<Arc<dyn Direct>> {
         match self {
             Self::Tcp { write, .. } => Some(Arc::clone(write) as Arc<dyn Direct>),
@@ -77,8 +77,8 @@ impl Stream {
     }
 }
 
-/// A TCP stream, to be written to also when the system has not said that it is ready. It says so only when a third of its
-/// buffer is free, which may be a megabyte: a slow client takes minutes for that.
+/// A TCP stream that can be written to even if the system has not reported it as ready. It does that only once a third
+/// of its buffer is free, which may be a megabyte and take a slow client minutes.
 #[cfg(unix)]
 pub(super) struct Unready(std::net::TcpStream);
 
@@ -88,7 +88,7 @@ impl Stream {
         let Self::Tcp { write, .. } = self else {
             return None;
         };
-        // Another descriptor of the same socket, which does not block either.
+        // The duplicated descriptor refers to the same socket and is non-blocking as well.
         let socket = write.half().ok()?.as_ref().as_fd().try_clone_to_owned();
         Some(Unready(socket.ok()?.into()))
     }
@@ -131,7 +131,7 @@ impl TcpWriter {
             .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    /// Tries until it has written something or must wait.
+    /// Retries until bytes have been written or the socket is not ready.
     fn poll(
         &self,
         cx: &mut Context<'_>,
@@ -163,7 +163,8 @@ impl Direct for TcpWriter {
     fn run(&self, work: Box<dyn FnOnce() + Send>) {
         self.runtime.spawn(async move { work() });
         if self.runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
-            // What is woken last on a thread waits for that thread, and no other takes it; so let that be this.
+            // The task woken last on a thread waits for that thread and is not stolen by others; the empty task takes
+            // that position.
             self.runtime.spawn(async {});
         }
     }
@@ -172,7 +173,8 @@ impl Direct for TcpWriter {
 impl Drop for TcpWriter {
     fn drop(&mut self) {
         if let Some(half) = self.half.take() {
-            // Else it would shut the connection down, by a call of its own just before it is closed.
+            // Otherwise dropping the half would shut the connection down with an extra system call just before it is
+            // closed.
             half.forget();
         }
     }
@@ -236,7 +238,7 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            // Nobody else has it any more: the outbox is closed before.
+            // There is no other reference at this point, because the outbox has been closed before.
             Self::Tcp { write, .. } => {
                 match Arc::get_mut(write).and_then(|write| write.half.as_mut()) {
                     Some(half) => Pin::new(half).poll_shutdown(cx),

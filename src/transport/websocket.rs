@@ -1,7 +1,7 @@
 //! A WebSocket on an upgraded connection.
 //!
-//! It holds no read buffer while idle: bytes are read into a scratch buffer that all connections of a thread share, and
-//! only an unfinished frame, or what a busy connection may not look at yet, is kept.
+//! An idle WebSocket holds no read buffer: bytes are read into a scratch buffer that all connections of a thread share.
+//! Only an unfinished frame, or input that a busy connection cannot process yet, is copied out of it.
 
 use std::cell::Cell;
 use std::io;
@@ -22,13 +22,13 @@ use crate::protocol::websocket::{
     Agreed, CloseFrame, Config, Decoder, Event, Frame, Opcode, ProtocolError, close_frame, frame,
 };
 
-/// How much is read at once. A connection that has read so much lets others go ahead.
+/// The maximum number of bytes read in one turn. A connection then yields to the others.
 const SCRATCH: usize = 64 * 1024;
 
-/// How many frames of any kind are taken at once, for the same reason.
+/// The maximum number of frames of any kind processed in one turn, for fairness as well.
 const FRAMES: usize = 128;
 
-/// How many reads are discarded at once.
+/// The maximum number of reads discarded in one turn.
 const DISCARDS: usize = 64;
 
 thread_local! {
@@ -38,43 +38,43 @@ thread_local! {
 pub(crate) struct WebSocket {
     io: Stream,
     decoder: Decoder,
-    /// Received, but not looked at from here on: the connection was busy.
+    /// Received bytes that have not been decoded from `unread_at` on, because the connection was busy.
     unread: Vec<u8>,
     unread_at: usize,
     writer: Writer,
-    /// What the newest ping is to be answered with, when there is room.
+    /// The payload of the newest ping that has not been answered yet for lack of room.
     pong: Option<Bytes>,
-    /// A packet of the session's own, when there is room.
+    /// A packet of the session itself that has not been queued yet for lack of room.
     owed: Option<&'static [u8]>,
-    /// Some of a message has come that is not finished.
+    /// True if a part of an unfinished message has arrived since the last check.
     progress: bool,
-    /// All that was begun had been finished at some time since this was last asked.
+    /// True if no frame or message was unfinished at some point since the last check.
     rested: bool,
 }
 
-/// Whether a frame or a message has begun, and not ended.
+/// The state of a frame or message that has begun and not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unfinished {
     Nothing,
-    /// It began since this was last asked.
+    /// It has begun since the last check.
     New,
-    /// It had begun before.
+    /// It had begun before the last check.
     Same,
 }
 
-/// Why nothing more will be read.
+/// The reason for which nothing more can be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum End {
-    /// The peer closed, and may have said why.
+    /// The peer closed the connection, perhaps with a reason.
     #[error("closed by the peer")]
     Closed(Option<CloseFrame>),
     /// The connection ended without a closing handshake.
     #[error("connection lost: {0}")]
     Lost(io::Error),
-    /// The peer broke the WebSocket protocol.
+    /// The peer violated the WebSocket protocol.
     #[error("websocket protocol violated: {0}")]
     Violation(ProtocolError),
-    /// Our side closes, and says why.
+    /// The server closes the connection with this close frame.
     #[error("closed by the server")]
     Ours(CloseFrame),
 }
@@ -102,7 +102,7 @@ impl WebSocket {
         Self {
             io,
             decoder,
-            // A copy: to take it over would be to keep hyper's whole buffer.
+            // Copied, because taking it over would retain hyper's whole buffer.
             unread: read_already.to_vec(),
             unread_at: 0,
             writer,
@@ -113,7 +113,7 @@ impl WebSocket {
         }
     }
 
-    /// What is queued in the outbox may be written past this from now on, where that can be.
+    /// Allows direct writes of the outbox to the connection, if it supports them.
     pub(crate) fn open_direct(&self, outbox: &Outbox) {
         if self.writer.writes_as_is()
             && let Some(direct) = self.io.direct()
@@ -122,17 +122,17 @@ impl WebSocket {
         }
     }
 
-    /// Whether some of an unfinished message has come since this was last asked.
+    /// Returns true if a part of an unfinished message has arrived since the last call.
     pub(crate) fn take_progress(&mut self) -> bool {
         std::mem::take(&mut self.progress)
     }
 
-    /// The size of an unfinished message, and of what has not been looked at, in bytes.
+    /// Returns the size of an unfinished message and of undecoded input, in bytes.
     pub(crate) fn unfinished(&self) -> usize {
         self.decoder.unfinished() + self.unread.len()
     }
 
-    /// Whether something has been received in part.
+    /// Returns the state of an unfinished frame or message, and resets it for the next check.
     pub(crate) fn take_unfinished(&mut self) -> Unfinished {
         let rested = std::mem::replace(&mut self.rested, false);
         if self.decoder.is_idle() {
@@ -145,26 +145,26 @@ impl WebSocket {
         }
     }
 
-    /// Queues an Engine.IO text packet of the protocol's own. It goes before what the outbox has. Returns false when too many
-    /// wait already: then it is not queued.
+    /// Queues an Engine.IO text packet of the protocol itself. It is written before the frames of the outbox. Returns
+    /// false, without queueing it, if too many are queued.
     pub(crate) fn push_packet(&mut self, packet: &[u8]) -> bool {
         self.writer.push_urgent(frame(Opcode::Text, packet))
     }
 
-    /// Sends a packet of the session's own as soon as there is room for it. A newer one takes its place.
+    /// Sends a packet of the session itself once there is room for it. A newer packet replaces one that still waits.
     pub(crate) fn owe(&mut self, packet: &'static [u8]) {
         self.owed = Some(packet);
         self.queue_own();
     }
 
-    /// Whether a packet of the protocol's own waits to be written.
+    /// Returns true if a packet of the protocol itself is queued.
     pub(crate) fn owes_packets(&self) -> bool {
         self.owed.is_some() || self.writer.has_urgent()
     }
 
-    /// Reads, and hands each message to `visit` until that returns `Break`; the rest is kept for the next call.
+    /// Reads, and passes each message to `visit` until it returns `Break`. The rest is buffered for the next call.
     ///
-    /// Also ready when it has taken many bytes or frames: then there may be more.
+    /// Returns ready as well after many bytes or frames, in which case there may be more to read.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -246,7 +246,8 @@ impl WebSocket {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Queues what there is room for: the session's packet, and the answer to the newest ping of a peer that may not read.
+    /// Queues the packets for which there is room: that of the session, and the pong for the newest ping. The peer may
+    /// not be reading.
     fn queue_own(&mut self) {
         self.owed
             .take_if(|owed| self.writer.push_urgent(frame(Opcode::Text, owed)));
@@ -257,7 +258,7 @@ impl WebSocket {
         }
     }
 
-    /// Writes what waits here and in the outbox. Also returns whether the client keeps up.
+    /// Writes the urgent frames and the outbox. Returns the pressure on the outbox as well.
     pub(crate) fn poll_outbox(
         &mut self,
         outbox: &Outbox,
@@ -270,7 +271,7 @@ impl WebSocket {
         self.poll_own_too(polled, outbox, cx)
     }
 
-    /// What has found no room is written when what was before it has been.
+    /// Queues and writes packets that had no room, once earlier ones have been written.
     #[cold]
     fn poll_own_too(
         &mut self,
@@ -289,21 +290,22 @@ impl WebSocket {
         (result, pressure)
     }
 
-    /// Writes what the connection takes, also if the system has not said that it takes anything; where that can be.
+    /// Writes as much as the connection accepts, even if the system has not reported it as ready. Returns `None` if the
+    /// connection does not support this.
     pub(crate) fn try_write(&mut self, outbox: &Outbox) -> Option<Pressure> {
         let mut io = self.io.unready()?;
-        // The task will be woken all the same: it has tried before.
+        // A no-op waker is sufficient: the task has tried before and will be woken.
         let cx = &mut Context::from_waker(Waker::noop());
         let (_, pressure) = self.writer.poll_outbox(&mut io, outbox, cx);
         Some(pressure)
     }
 
-    /// What of the outbox has been written since this was last asked.
+    /// Returns the part of the outbox that has been written since the last call.
     pub(crate) fn take_written(&mut self) -> Written {
         self.writer.take_written()
     }
 
-    /// Writes what waits here.
+    /// Writes the urgent frames and the frames already taken from the outbox.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.queue_own();
         ready!(self.writer.poll_own(&mut self.io, cx))?;
@@ -311,14 +313,14 @@ impl WebSocket {
         self.writer.poll_own(&mut self.io, cx)
     }
 
-    /// Ends it: writes what is queued and a close frame, and waits for the peer's.
+    /// Closes the WebSocket: writes the queue and a close frame, and waits for the peer's.
     ///
-    /// Has no deadline of its own.
+    /// This has no deadline of its own.
     pub(crate) async fn close(mut self, end: Option<&End>) {
         let farewell = match end {
-            // Our side closes: no code, as Node's server does.
+            // The server closes: without a code, as Node's server does.
             None => close_frame(None, ""),
-            // Its own words, as Node's server answers.
+            // The peer's own code and reason, as Node's server answers.
             Some(End::Closed(None)) => close_frame(None, ""),
             Some(End::Closed(Some(close)) | End::Ours(close)) => {
                 close_frame(Some(close.code), &close.reason)
@@ -343,7 +345,7 @@ impl WebSocket {
         std::future::poll_fn(|cx| self.poll_write(cx)).await
     }
 
-    /// Reads until the peer has closed too, so that it gets our close frame and no reset.
+    /// Reads until the peer has closed too, so that it receives the close frame rather than a reset.
     async fn drain(&mut self) {
         let mut reads = 0_usize;
         while std::future::poll_fn(|cx| self.poll_discard(cx)).await > 0 {
@@ -354,7 +356,7 @@ impl WebSocket {
         }
     }
 
-    /// Reads something. Gives how much it was, nothing when there is no more.
+    /// Reads and discards. Returns the number of bytes, 0 at the end.
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         let mut buffer = [MaybeUninit::uninit(); 1024];
         let mut buf = ReadBuf::uninit(&mut buffer);

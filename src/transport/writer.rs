@@ -1,4 +1,4 @@
-//! What a WebSocket has to write, and how far it has got.
+//! The write buffer and write position of a WebSocket.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -12,30 +12,32 @@ use crate::engine::{COALESCE, Form, Frame, Outbox, Pressure, Written, coalesce, 
 use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::{Agreed, Deflater};
 
-/// How many chunks one write gathers.
+/// The maximum number of chunks in one vectored write.
 const GATHER: usize = 64;
-/// Where the connection takes one chunk at a time (TLS, HTTP/2), so much is copied into one.
+/// The maximum number of bytes copied into one chunk if the connection has no vectored writes (TLS, HTTP/2).
 const COALESCE_ONE: usize = 64 * 1024;
-/// Frames of the protocol's own that may wait. A peer that asks for more does not read, and gets no answer.
+/// The maximum number of queued frames of the protocol itself. A peer that causes more does not read, and receives no
+/// reply.
 const URGENT: usize = 8;
 
-/// Frames of the outbox, and those of the protocol's own, which go first but never into the middle of another.
+/// The queue of frames from the outbox and of urgent frames of the protocol itself. Urgent frames are written first,
+/// but never in the middle of another frame.
 pub(super) struct Writer {
     form: Form,
-    /// Where compression has been agreed on.
+    /// The compressor, if compression has been negotiated.
     deflater: Option<Box<Deflater>>,
     queue: VecDeque<Frame>,
-    /// Where in the first of the queue the next write starts.
+    /// The position of the next write in the first frame of the queue.
     chunk: usize,
     offset: usize,
     urgent: VecDeque<Bytes>,
-    /// Where in the first of these the next write starts.
+    /// The position of the next write in the first urgent frame.
     urgent_offset: usize,
-    /// The connection has taken bytes that it may not have sent yet.
+    /// True if the connection may hold bytes that it has not flushed.
     unflushed: bool,
-    /// Not yet asked for.
+    /// The data written since the last [`take_written`](Self::take_written).
     written: Written,
-    /// The connection has taken something since that was last asked.
+    /// True if the connection has accepted bytes since the last check.
     moved: bool,
 }
 
@@ -60,12 +62,12 @@ impl Writer {
         self.deflater = Some(Box::new(Deflater::new(agreed)));
     }
 
-    /// Whether frames of one chunk go out as they were made.
+    /// Returns true if frames of one chunk are written unmodified, that is, uncompressed.
     pub(super) fn writes_as_is(&self) -> bool {
         self.deflater.is_none()
     }
 
-    /// Queues a frame of the protocol's own. Returns false when too many wait already.
+    /// Queues a frame of the protocol itself. Returns false, without queueing it, if too many are queued.
     pub(super) fn push_urgent(&mut self, frame: Bytes) -> bool {
         let room = self.urgent.len() < URGENT;
         if room {
@@ -74,7 +76,7 @@ impl Writer {
         room
     }
 
-    /// Whether a frame of the protocol's own waits.
+    /// Returns true if a frame of the protocol itself is queued.
     pub(super) fn has_urgent(&self) -> bool {
         !self.urgent.is_empty()
     }
@@ -87,7 +89,7 @@ impl Writer {
         self.queue.is_empty() && self.urgent.is_empty()
     }
 
-    /// Writes what is queued here and in the outbox, to which it reports. Returns whether the client keeps up.
+    /// Writes the queue and the outbox, and reports the result to the outbox. Returns the pressure on it as well.
     pub(super) fn poll_outbox<W: AsyncWrite + Unpin>(
         &mut self,
         io: &mut W,
@@ -108,7 +110,7 @@ impl Writer {
         let mut pressure = outbox.settle(written, result.is_pending());
         self.written.packets += written.packets;
         self.written.bytes += written.bytes;
-        // Frames of the protocol's own wait too, and a part of one is something.
+        // Frames of the protocol itself and partly written frames count, too.
         pressure.waiting = result.is_pending();
         pressure.moved = std::mem::take(&mut self.moved);
         (result, pressure)
@@ -118,7 +120,7 @@ impl Writer {
         std::mem::take(&mut self.written)
     }
 
-    /// Writes what is queued here.
+    /// Writes the queue without taking frames from the outbox.
     pub(super) fn poll_own<W: AsyncWrite + Unpin>(
         &mut self,
         io: &mut W,
@@ -174,7 +176,7 @@ impl Writer {
         }
     }
 
-    /// What there is to write, if it is a single chunk: the usual case.
+    /// Returns the data to write if it is a single chunk, which is the usual case.
     fn only_chunk(&self) -> Option<&[u8]> {
         let (chunk, offset) = match (self.queue.len(), self.urgent.len()) {
             (1, 0) => {
@@ -187,12 +189,12 @@ impl Writer {
         chunk.get(offset..)
     }
 
-    /// Whether the first of the queue has been begun.
+    /// Returns true if the first frame of the queue has been partly written.
     fn is_mid_frame(&self) -> bool {
         (self.chunk, self.offset) != (0, 0)
     }
 
-    /// The next bytes, in the order in which [`advance`](Self::advance) counts them.
+    /// Gathers the next bytes, in the order in which [`advance`](Self::advance) counts them.
     fn gather<'a>(&'a self, gathered: &mut Gathered<'a>) {
         let mut frames = self.queue.iter();
         if self.is_mid_frame()
@@ -237,7 +239,7 @@ impl Writer {
             self.urgent_offset = 0;
             self.urgent.pop_front();
             if self.urgent.is_empty() {
-                // Seldom used: an idle connection keeps no room for it.
+                // Urgent frames are rare, so an idle connection retains no capacity for them.
                 self.urgent = VecDeque::new();
             }
         }
@@ -247,7 +249,7 @@ impl Writer {
         give_back(&mut self.queue);
     }
 
-    /// Moves on in the first of the queue.
+    /// Advances the position in the first frame of the queue.
     fn advance_frame(&mut self, bytes: &mut usize, written: &mut Written) {
         let Some(frame) = self.queue.front() else {
             return;
@@ -279,13 +281,13 @@ struct Gathered<'a> {
 }
 
 impl<'a> Gathered<'a> {
-    /// Returns false when it is full.
+    /// Adds a chunk. Returns false if there is no room.
     fn push(&mut self, chunk: &'a [u8], skip: usize) -> bool {
         let Some(slot) = self.slices.get_mut(self.used) else {
             return false;
         };
         let data = chunk.get(skip..).unwrap_or_default();
-        // A large one alone needs no copy.
+        // A large chunk is written alone, without a copy.
         if self.used > 0 && data.len() > self.limit - self.bytes.min(self.limit) {
             return false;
         }
@@ -308,7 +310,8 @@ mod tests {
     use crate::protocol::EncodedArgs;
     use crate::protocol::socket_io::{EncodedPacket, Kind};
 
-    /// Takes so many bytes at each call, none where that is zero, and what comes after the last at once.
+    /// A connection that accepts the given number of bytes in each call. 0 is pending; after the last number it accepts
+    /// everything.
     #[derive(Debug)]
     struct Slow {
         sizes: std::vec::IntoIter<usize>,
@@ -369,7 +372,7 @@ mod tests {
         }
     }
 
-    /// The same, for whoever has it.
+    /// A [`Slow`] connection that can be shared.
     #[derive(Clone, Debug)]
     struct Shared(Arc<Mutex<Slow>>);
 
@@ -415,7 +418,7 @@ mod tests {
         }
     }
 
-    /// An event with so many attachments, all of one size.
+    /// Creates an event with a number of attachments of equal size.
     fn event(attachments: usize, size: usize) -> Frame {
         let data = vec![Bytes::from(vec![b'x'; size]); attachments];
         let args = EncodedArgs::event("e", &data).unwrap();
@@ -428,7 +431,7 @@ mod tests {
             .collect()
     }
 
-    /// Splits what was written into the parts that are expected, in any order of the urgent ones among the others.
+    /// Splits the written bytes into the expected frames. Urgent frames may appear anywhere among the others.
     fn assert_interleaved(mut written: &[u8], frames: &[Frame], urgent: &[Bytes]) {
         let (mut frames, mut urgent) = (frames.iter(), urgent.iter().peekable());
         while !written.is_empty() {
@@ -492,7 +495,7 @@ mod tests {
             let mut writer = Writer::new(Revision::Four);
             let cx = &mut Context::from_waker(Waker::noop());
             let mut queued = frames.iter();
-            // At last the writer, until nothing is left.
+            // Finally let the writer run until nothing is left.
             for turn in turns.into_iter().chain([0; 80]) {
                 match turn {
                     0 => {
