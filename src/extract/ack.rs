@@ -1,4 +1,4 @@
-//! The acknowledgement, for handlers that answer early or late.
+//! The acknowledgement, for handlers that answer before or after they return.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -10,10 +10,10 @@ use serde::Serialize;
 use super::{EventContext, FromEvent, phase, via};
 use crate::hub::{AckBody, Answer, Answered, Cause, Failure, Fault, Socket, reply};
 
-/// The client's acknowledgement, taken over by the handler: what the handler returns is then not sent, unless it is an error
-/// and nothing was answered before.
+/// The client's acknowledgement, sent by the handler itself. The handler's return value is then not sent, unless it is
+/// an error and no answer was sent before.
 ///
-/// `T` is what is answered; as with `emit`, a tuple is several arguments.
+/// `T` is the answer; as with `emit`, a tuple is several arguments.
 ///
 /// ```
 /// use axum_socketio::{Ack, Data};
@@ -24,7 +24,7 @@ use crate::hub::{AckBody, Answer, Answered, Cause, Failure, Fault, Socket, reply
 /// }
 /// ```
 ///
-/// Dropped unsent by a handler that ends well, it answers nothing: the client's own timeout decides.
+/// An `Ack` that is dropped unsent by a handler without an error sends no answer: the client's own timeout decides.
 pub struct Ack<T> {
     socket: Socket,
     wanted: Option<(u64, Answered)>,
@@ -32,15 +32,15 @@ pub struct Ack<T> {
 }
 
 impl<T: Serialize> Ack<T> {
-    /// Answers. Does nothing if the client did not ask for an acknowledgement, or has been told an error already because the
-    /// handler ended with one.
+    /// Sends the answer. Does nothing if the client did not ask for an acknowledgement, or has already got an error
+    /// because the handler ended with one.
     pub fn send(self, answer: T) {
         self.answer(|| AckBody::ok(&answer));
     }
 }
 
 impl<T> Ack<T> {
-    /// Answers with `{"error": message}`.
+    /// Sends the answer `{"error": message}`.
     pub fn error(self, message: impl AsRef<str>) {
         let failure = Failure::Handler(StatusCode::INTERNAL_SERVER_ERROR, None);
         self.answer(|| AckBody::error(message.as_ref(), failure));
@@ -70,7 +70,7 @@ impl<T> Ack<T> {
         fault.report(&self.socket);
     }
 
-    /// Whether the client asked for an acknowledgement.
+    /// Returns true if the client asked for an acknowledgement.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         self.wanted.is_some()

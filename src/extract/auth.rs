@@ -1,4 +1,4 @@
-//! What the client sent to join the namespace.
+//! The payload with which a client joins the namespace.
 
 use std::convert::Infallible;
 
@@ -11,9 +11,9 @@ use crate::protocol::without_place;
 
 /// The payload of the client's CONNECT: `io(url, { auth: { token: "…" } })`. Node: `socket.handshake.auth`.
 ///
-/// It is always an object, by the protocol; a client that sends none counts as one that sends `{}`. So `T` is a struct, a
-/// map or a `serde_json::Value`. A type that no object fits, such as `String`, is rejected for every client, and the error
-/// says so.
+/// It is always an object, by the protocol; a client that sends none counts as one that sends `{}`. `T` is therefore a
+/// struct, a map or a `serde_json::Value`. A type that no object fits, such as `String`, is rejected for every client,
+/// and the error says so.
 ///
 /// ```
 /// # use serde::Deserialize;
@@ -27,14 +27,14 @@ use crate::protocol::without_place;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Auth<T>(pub T);
 
-/// The payload is not of the type that was asked for.
+/// The rejection of an [`Auth`]: the payload does not fit the type.
 ///
 /// Its text is the message of the client's `connect_error` when a middleware returns it.
 #[derive(Debug, thiserror::Error)]
 #[error("auth: {}{}", without_place(.error), if *.never { NEVER } else { "" })]
 pub struct AuthRejection {
     error: serde_json::Error,
-    /// No object fits the type.
+    /// True if no object fits the type.
     never: bool,
 }
 
@@ -59,7 +59,7 @@ impl<T: DeserializeOwned> Auth<T> {
     }
 }
 
-/// Whether this error about `{}` is about the object itself, not about members that it lacks.
+/// Returns true if this error about `{}` is about the object itself, not about members that it lacks.
 fn refuses_objects(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("invalid type: map")
 }

@@ -1,4 +1,4 @@
-//! The socket, whether it has come back, the event's name, the reason of a disconnect.
+//! Extractors for the socket, its recovery, the event's name and the reason of a disconnect.
 
 use std::convert::Infallible;
 
@@ -6,7 +6,7 @@ use super::{EventContext, FromEvent, phase, via};
 use crate::engine::DisconnectReason;
 use crate::hub::{Call, Socket};
 
-/// The name of the event. For fallbacks and `on_any`.
+/// The name of the event, for fallbacks and `on_any`.
 ///
 /// ```
 /// use axum_socketio::{Event, RawArgs};
@@ -26,7 +26,7 @@ impl<S: Sync, P> FromEvent<S, P, via::Event> for Socket {
     }
 }
 
-/// Whether the client has come back to what it had before it lost its connection: [`Socket::recovered`].
+/// True if the client has resumed the session that it had before it lost its connection: [`Socket::recovered`].
 ///
 /// ```
 /// use axum_socketio::{Recovered, Socket};
@@ -62,7 +62,7 @@ impl<S: Sync> FromEvent<S, phase::Disconnect, via::Event> for DisconnectReason {
     async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, Infallible> {
         match cx.call() {
             Call::Disconnect(reason) => Ok(*reason),
-            // Only disconnect handlers can ask for it.
+            // Only disconnect handlers can extract it.
             Call::Middleware | Call::Connect | Call::Event(_) => Ok(Self::TransportClose),
         }
     }

@@ -9,9 +9,9 @@ use crate::protocol::{Args, ArgsError};
 
 /// The arguments of an event, as the type `T`.
 ///
-/// A tuple is the list of arguments, anything else is the one argument. What is missing at the end may be `Option`; what
-/// is too much is refused, unless the tuple ends with a [`Rest`](super::Rest). Binary data is [`Binary`](super::Binary), or
-/// any type that takes bytes.
+/// A tuple is the list of arguments, and any other type is the single argument. Arguments that may be missing at the
+/// end are `Option`. Surplus arguments are rejected, unless the tuple ends with a [`Rest`](super::Rest). Binary data is
+/// [`Binary`](super::Binary), or any type that deserializes from bytes.
 ///
 /// ```
 /// use axum_socketio::Data;
@@ -21,7 +21,7 @@ use crate::protocol::{Args, ArgsError};
 /// async fn search(Data((query, limit)): Data<(String, Option<u32>)>) {}
 /// ```
 ///
-/// A handler has one `Data` or `Json`: a second one would read the same arguments again. This does not build:
+/// A handler has one `Data` or `Json`: a second one would read the same arguments again. This does not compile:
 ///
 /// ```compile_fail,E0080
 /// use axum_socketio::{Data, Namespace};
@@ -38,24 +38,24 @@ pub struct Data<T>(pub T);
 pub struct RawArgs(Args);
 
 impl RawArgs {
-    /// The JSON array, the event's name first. Attachments are placeholders in it:
+    /// Returns the JSON array, with the event's name first. Attachments are placeholders in it:
     /// `{"_placeholder":true,"num":0}`.
     #[must_use]
     pub fn json(&self) -> &str {
         self.0.json()
     }
 
-    /// What the placeholders stand for.
+    /// Returns the attachments that the placeholders refer to.
     #[must_use]
     pub fn attachments(&self) -> &[Bytes] {
         self.0.attachments()
     }
 
-    /// Reads them as [`Data`] would.
+    /// Deserializes the arguments as [`Data`] does.
     ///
     /// # Errors
     ///
-    /// When they are of other types.
+    /// If the arguments do not fit the type.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         self.0.deserialize()
     }
@@ -71,7 +71,7 @@ fn read<T>(
             call.checked = true;
             Ok(value)
         }
-        // Left unchecked, so that the connection is closed even if the handler does not mind.
+        // The arguments stay unchecked, so the connection is closed even if the handler accepts the rejection.
         Err(ArgsError::Malformed(error)) => Err(DataRejection::Malformed(error)),
         Err(error) => {
             call.checked = true;
@@ -93,7 +93,7 @@ impl<S: Sync, T: DeserializeOwned> FromEvent<S, phase::Event, via::Event> for Da
     }
 }
 
-/// Exactly one argument: so one function serves an HTTP route and an event.
+/// Extracts exactly one argument, so one function can serve an HTTP route and an event.
 impl<S: Sync, T: DeserializeOwned> FromEvent<S, phase::Event, via::Event> for Json<T> {
     type Rejection = DataRejection;
 
@@ -121,7 +121,7 @@ macro_rules! optional {
         impl<S: Sync, T: DeserializeOwned> FromEvent<S, phase::Event, via::Event> for Option<$name<T>> {
             type Rejection = DataRejection;
 
-            /// `None` if the arguments do not fit.
+            /// Extracts the arguments, or `None` if they do not fit.
             async fn from_event(cx: &mut EventContext, state: &S) -> Result<Self, DataRejection> {
                 Ok($name::from_event(cx, state).await.ok())
             }

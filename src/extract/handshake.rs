@@ -1,4 +1,4 @@
-//! The server itself, out of a request.
+//! The server as an extractor for HTTP handlers.
 
 use std::convert::Infallible;
 
@@ -9,7 +9,7 @@ use http::request::Parts;
 
 use crate::hub::SocketIo;
 
-/// The request did not come through a server's layer.
+/// The rejection of a [`SocketIo`]: the request did not pass through a server's layer.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "no `SocketIo` in this request: add `.layer(io.layer())` to the router, or, beside `.merge(io.router())`, \

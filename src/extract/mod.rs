@@ -1,17 +1,18 @@
-//! Arguments of handlers: an event and its handshake, taken apart.
+//! Extractors: the arguments of handlers, made of an event and its handshake.
 //!
-//! Every extractor of axum that needs no body ([`FromRequestParts`]) works in handlers as it is: it sees the request that
-//! opened the connection. Ours add what only an event has.
+//! Every extractor of axum that needs no body ([`FromRequestParts`]) works in handlers unchanged: it gets the request
+//! that opened the connection. The extractors of this crate add the data of the event.
 //!
 //! | argument | middleware | connect | event | disconnect |
 //! |---|:-:|:-:|:-:|:-:|
-//! | any `FromRequestParts<S>`: `State`, `HeaderMap`, `Query`, `Extension`, `ConnectInfo`, cookies, sessions, yours, [`SocketIo`](crate::SocketIo) | ● | ● | ● | ● |
+//! | any `FromRequestParts<S>`: `State`, `HeaderMap`, `Query`, `Extension`, `ConnectInfo` | ● | ● | ● | ● |
+//! | cookies, sessions, your own `FromRequestParts<S>`, [`SocketIo`](crate::SocketIo) | ● | ● | ● | ● |
 //! | [`Socket`](crate::Socket), [`Auth`], [`Recovered`] | ● | ● | ● | ● |
 //! | [`Data`], [`Json`](axum::Json), [`RawArgs`], [`Event`], [`Ack`] | | | ● | |
 //! | [`DisconnectReason`](crate::DisconnectReason) | | | | ● |
 //!
-//! `Option<_>` and `Result<_, _>` of `Data`, `Json` and `Auth` make an argument optional, or hand its rejection to the
-//! handler. In a middleware a `Socket` cannot emit yet.
+//! `Option<_>` and `Result<_, _>` of `Data`, `Json` and `Auth` make an argument optional, or pass its rejection to the
+//! handler. In a middleware, a `Socket` cannot emit yet.
 
 mod ack;
 mod auth;
@@ -38,42 +39,42 @@ pub use rejection::DataRejection;
 pub use crate::hub::EventContext;
 pub use crate::protocol::{Binary, Rest};
 
-/// Where a handler runs.
+/// The kinds of handlers, as type parameters.
 pub mod phase {
-    /// Before a socket is admitted.
+    /// A handler that runs before a socket is admitted.
     #[derive(Debug)]
     pub enum Middleware {}
-    /// When it has been admitted.
+    /// A handler that runs when a socket has been admitted.
     #[derive(Debug)]
     pub enum Connect {}
-    /// When an event has come.
+    /// A handler that runs when an event has been received.
     #[derive(Debug)]
     pub enum Event {}
-    /// When it has left.
+    /// A handler that runs when a socket has disconnected.
     #[derive(Debug)]
     pub enum Disconnect {}
 }
 
-/// How an argument is taken; inferred, never written.
+/// The sources of arguments, as type parameters. They are inferred, never written.
 pub mod via {
-    /// From the event.
+    /// An argument made of the event.
     #[derive(Debug)]
     pub enum Event {}
-    /// From the handshake's request.
+    /// An argument made of the handshake's request.
     #[derive(Debug)]
     pub enum Parts {}
 }
 
 /// An argument of a handler.
 ///
-/// `P` is where the handler runs, `M` is inferred. Implement [`FromRequestParts`] if you need only the request, this if you
-/// need the event; never both for one type, or the compiler cannot choose.
+/// `P` is the kind of handler, `M` is inferred. Implement [`FromRequestParts`] if you need only the request, and this
+/// trait if you need the event; never both for one type, or the compiler cannot choose.
 ///
 /// ```
 /// use axum_socketio::extract::{EventContext, FromEvent};
 /// use axum_socketio::Sid;
 ///
-/// /// Who sent it.
+/// /// The sender of the event.
 /// struct Sender(Sid);
 ///
 /// impl<S: Sync, P> FromEvent<S, P> for Sender {
@@ -93,14 +94,15 @@ pub mod via {
     note = "`T` in `Data<T>`, `Json<T>` and `Auth<T>` must implement `serde::de::DeserializeOwned`"
 )]
 pub trait FromEvent<S, P = phase::Event, M = via::Event>: Sized {
-    /// What the client's callback gets instead of an answer: as a body of HTTP, JSON as it is, text as `{"error": text}`.
+    /// The answer that the client's callback gets instead of an acknowledgement. It is the body of an HTTP response:
+    /// JSON is sent unchanged, text as `{"error": text}`.
     type Rejection: IntoResponse;
 
-    /// It is the data of an event, of which a handler takes one.
+    /// True if it extracts the data of an event, which a handler can do only once.
     #[doc(hidden)]
     const DATA: bool = false;
 
-    /// Takes the argument.
+    /// Extracts the argument.
     fn from_event(
         cx: &mut EventContext,
         state: &S,
@@ -130,7 +132,8 @@ where
     }
 }
 
-/// So that a socket whose handlers only take `State` needs no copy of its request.
+/// Runs an extractor without a request, so that a socket whose handlers only extract `State` needs no copy of its
+/// request.
 fn without_request<T: FromRequestParts<S>, S: Send + Sync>(
     state: &S,
 ) -> Option<Result<T, T::Rejection>> {
@@ -138,8 +141,9 @@ fn without_request<T: FromRequestParts<S>, S: Send + Sync>(
     T::from_request_parts(&mut none, state).now_or_never()
 }
 
-/// What an extractor does with the request. Known by its name, since it need be known only to do less: an extractor that is
-/// not recognized is taken to write, and its socket's extensions are made anew for the next event.
+/// The use that an extractor makes of the request. It is derived from the extractor's name, since it only has to be
+/// known if it is less than full: an unknown extractor is assumed to write, and its socket's extensions are copied
+/// again for the next event.
 enum Use {
     Nothing,
     Read,

@@ -1,26 +1,26 @@
-//! What was expected, where, and what the client is told.
+//! The rejection of an event's arguments, as the application and the client get it.
 
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use crate::protocol::{ArgsError, DecodeError};
 
-/// The arguments of an event are not what its handler takes.
+/// The rejection of a [`Data`](super::Data): the arguments of an event do not fit its handler.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataRejection {
-    /// They are JSON, but of other types: `message: invalid type: integer 5, expected a string at argument 1`.
+    /// The arguments are JSON of other types: `message: invalid type: integer 5, expected a string at argument 1`.
     #[error("{event}: {error}")]
     Mismatch {
         /// The event's name.
         event: String,
-        /// What was expected, and where.
+        /// The expected type, and the position of the argument.
         error: ArgsError,
     },
-    /// They are not JSON: the client has broken the protocol, and its connection will be closed.
+    /// The arguments are not JSON. The client has violated the protocol, and its connection will be closed.
     #[error("malformed arguments")]
     Malformed(#[source] DecodeError),
-    /// The handler is not for an event.
+    /// The handler does not handle events.
     #[error("not an event")]
     NotAnEvent,
 }
