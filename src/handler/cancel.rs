@@ -1,4 +1,4 @@
-//! Handlers that end when their socket does.
+//! Handlers that are cancelled when their socket disconnects.
 
 use std::pin::pin;
 

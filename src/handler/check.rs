@@ -1,4 +1,4 @@
-//! Names the part of a function that is wrong.
+//! Compile-time checks that name the part of a function that prevents it from being a handler.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -14,9 +14,9 @@ use crate::extract::{Auth, Data};
 /// Checks, one by one, that a function with these arguments, and this result, can be a handler in a namespace with this
 /// state.
 ///
-/// At `.on(…)` the compiler can say only that a *function* is no handler. Write this beside the function, and the compiler says
-/// which *argument* is to blame and why, or that the result is, or over which `.await` the function holds a value that is not
-/// `Send`. The macro compiles to nothing.
+/// At `.on(…)`, the compiler can only report that a *function* is not a handler. With this macro next to the function,
+/// the compiler reports which *argument* is wrong and why, or that the result is, or over which `.await` the function
+/// holds a value that is not `Send`. The macro compiles to nothing.
 ///
 /// ```
 /// use axum::{Extension, Json};
@@ -35,7 +35,7 @@ use crate::extract::{Auth, Data};
 /// check_handler!(connect     ();    welcome(Socket));
 /// ```
 ///
-/// Without the name of the function, arguments and a result are checked on their own:
+/// Arguments and a result without the name of a function are checked on their own:
 ///
 /// ```
 /// # use axum::Json;
@@ -56,7 +56,7 @@ macro_rules! __check_handler {
     ($phase:ident; $state:ty; $($function:ident)::+ ($($argument:ty),* $(,)?) $(=> $result:ty)?) => {
         $crate::__check_handler!($phase; $state; $($argument),* $(=> $result)?);
         const _: fn() = || {
-            // Never called: it is the types that are checked.
+            // This is never called: only the types are checked.
             let _ = || {
                 $crate::handler::check::runs::<$crate::extract::phase::$phase, _>(
                     $($function)::+($($crate::handler::check::never::<$argument>()),*),
@@ -85,12 +85,12 @@ macro_rules! __check_handler {
     };
 }
 
-/// Says of an argument what is wrong with it, where more can be said than that it is no argument.
+/// Reports the error of an argument, if it is more specific than that the type is no argument.
 #[derive(Debug)]
 pub struct Argument<T>(PhantomData<fn() -> T>);
 
 impl<T> Argument<T> {
-    /// Of this type.
+    /// Checks this type.
     #[expect(clippy::new_without_default, reason = "for a macro")]
     #[must_use]
     pub const fn new() -> Self {
@@ -98,9 +98,9 @@ impl<T> Argument<T> {
     }
 }
 
-/// All types of which nothing more can be said: a method of a trait gives way to one of the type itself.
+/// All types without a more specific error. A method of a trait is overridden by one of the type itself.
 pub trait Other {
-    /// Nothing is wrong.
+    /// Reports no error.
     fn check<S>(&self) {}
 }
 
@@ -142,7 +142,7 @@ macro_rules! body {
 
 body!(String, Bytes, axum::body::Body, axum::extract::Request);
 
-/// What `State<T>` needs.
+/// The requirement of `State<T>`.
 #[diagnostic::on_unimplemented(
     message = "the state `{S}` of this namespace holds no `{Self}`",
     label = "`State<{Self}>` cannot be taken from `{S}`",
@@ -153,7 +153,7 @@ pub trait StateOf<S> {}
 #[diagnostic::do_not_recommend]
 impl<S, T: FromRef<S>> StateOf<S> for T {}
 
-/// What `Extension<T>` needs.
+/// The requirement of `Extension<T>`.
 #[diagnostic::on_unimplemented(
     message = "`Extension<{Self}>` needs `{Self}` to be `Clone`, `Send`, `Sync` and `'static`",
     label = "cannot be an extension",
@@ -164,7 +164,7 @@ pub trait Shared {}
 #[diagnostic::do_not_recommend]
 impl<T: Clone + Send + Sync + 'static> Shared for T {}
 
-/// What `Data<T>`, `Json<T>` and `Auth<T>` need.
+/// The requirement of `Data<T>`, `Json<T>` and `Auth<T>`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from what a client sends",
     label = "does not implement `serde::de::DeserializeOwned`",
@@ -175,7 +175,7 @@ pub trait Arguments {}
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> Arguments for T {}
 
-/// The body of a request, which nobody has.
+/// The requirement of the body of a request, which no type meets.
 #[diagnostic::on_unimplemented(
     message = "`{T}` is the body of a request, and there is none in a Socket.IO handler",
     label = "needs a body",
@@ -183,19 +183,19 @@ impl<T: DeserializeOwned> Arguments for T {}
 )]
 pub trait Body<T> {}
 
-/// A value for an argument of a call that is never made.
+/// Returns a value for an argument of a call that is never made.
 #[must_use]
 pub fn never<T>() -> T {
     std::process::abort()
 }
 
-/// What a handler returns when it is called.
+/// The requirement of the value that a handler returns when it is called: a future.
 #[diagnostic::on_unimplemented(
     message = "a Socket.IO handler must be `async`: this function returns `{Self}`, which is no future",
     label = "not a future"
 )]
 pub trait HandlerFuture {
-    /// What comes of it.
+    /// The output of the future.
     type Outcome;
 }
 
@@ -204,7 +204,7 @@ impl<F: Future> HandlerFuture for F {
     type Outcome = F::Output;
 }
 
-/// Checks what a function returns.
+/// Checks the return value of a function.
 pub fn runs<P: Phase, F>(_: F)
 where
     F: HandlerFuture + Send,
@@ -212,7 +212,7 @@ where
 {
 }
 
-/// At most one argument is the data of an event.
+/// Checks that at most one argument is the data of an event.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! Functions of 0 to 16 arguments.
+//! Functions of 0 to 16 arguments as handlers.
 
 use std::any::type_name;
 use std::future::Future;
@@ -14,7 +14,7 @@ use crate::adapter::BoxFuture;
 use crate::extract::{EventContext, FromEvent};
 use crate::hub::{BoxHandler, ErasedHandler};
 
-/// A function with its state. `call` has the types of the arguments in it.
+/// A function with its state. The type of `call` includes those of the arguments.
 struct Bound<F, S, C, M> {
     function: F,
     state: Arc<S>,
@@ -61,7 +61,7 @@ macro_rules! handler {
                         Box::pin(async move {
                             $(let $T = match $T::from_event(&mut cx, &state).await.map_err(IntoResponse::into_response) {
                                 Ok(argument) => argument,
-                                // In a box of its own: what seldom happens shall not make every future large.
+                                // Rejections are rare, so they have a box of their own and do not enlarge every future.
                                 Err(rejection) => {
                                     let names = Names { handler: type_name::<F>, argument: type_name::<$T> };
                                     return Box::pin(P::rejected(cx, rejection, names)).await;
@@ -71,7 +71,7 @@ macro_rules! handler {
                                 return P::malformed(error);
                             }
                             let wanted = cx.wants_ack();
-                            // The handler may take its time: it has its arguments, and the packet is not kept for it.
+                            // The handler has its arguments and may run for long, so the packet is dropped first.
                             drop(cx);
                             P::named(function($($T),*).await.into_outcome(wanted).await, type_name::<F>)
                         })

@@ -1,4 +1,4 @@
-//! A layer that measures how long handlers take.
+//! A layer that measures the run time of handlers.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,13 +14,13 @@ use crate::hub::EventContext;
 
 const NAME: &str = "socketio_handler_seconds";
 
-/// A layer for events that measures how long their handlers take, waiting included: the histogram `socketio_handler_seconds` of
-/// the `metrics` facade, in seconds, with the label `event`.
+/// A layer for events that measures the run time of their handlers, including the time that they wait. It records the
+/// histogram `socketio_handler_seconds` of the `metrics` facade, in seconds, with the label `event`.
 ///
-/// It costs two looks at the clock and one at the recorder for each event, so it is there only where it is asked for: for a
-/// namespace, or for [one handler](super::Handler::layer). Events that the namespace has no handler for by their name, those of
-/// [`fallback`](crate::Namespace::fallback) and of [`Socket::on`](crate::Socket::on), are all `other`, since clients choose their
-/// names. A handler that is dropped before its end is not measured.
+/// It reads the clock twice and looks up the recorder once for each event, so it is only active where it is added: in a
+/// namespace, or on [one handler](super::Handler::layer). Events without a handler of their own name in the namespace,
+/// those of [`fallback`](crate::Namespace::fallback) and of [`Socket::on`](crate::Socket::on), all have the label
+/// `other`, since clients choose their names. A handler that is dropped before its end is not measured.
 ///
 /// ```
 /// use axum_socketio::Namespace;
@@ -33,7 +33,7 @@ const NAME: &str = "socketio_handler_seconds";
 pub struct HandlerTime(());
 
 impl HandlerTime {
-    /// Measures from now on.
+    /// Creates the layer.
     #[must_use]
     pub fn new() -> Self {
         Self(())
@@ -50,7 +50,7 @@ impl<S> Layer<S> for HandlerTime {
     }
 }
 
-/// What [`HandlerTime`] makes of a service.
+/// The service of [`HandlerTime`].
 #[derive(Clone, Debug)]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub struct Timed<S> {
@@ -76,7 +76,7 @@ impl<S: Service<EventRequest>> Service<EventRequest> for Timed<S> {
     }
 }
 
-/// The event's name, if it is one of those that the application has chosen.
+/// Returns the event's name, if the namespace has a handler for it.
 fn label(context: &EventContext) -> String {
     let events = &context.socket().namespace().handlers.events;
     let known = context.event().filter(|name| events.contains_key(*name));

@@ -1,4 +1,4 @@
-//! Tower layers round events.
+//! Tower layers around events.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -17,7 +17,7 @@ use crate::adapter::BoxFuture;
 use crate::extract::{EventContext, phase};
 use crate::hub::{AckBody, BoxHandler, Dispatch, ErasedHandler, Failure, Stop};
 
-/// An event, as tower layers see it.
+/// An event, as the request of tower layers.
 #[derive(Debug)]
 pub struct EventRequest {
     context: EventContext,
@@ -25,19 +25,19 @@ pub struct EventRequest {
 }
 
 impl EventRequest {
-    /// The socket, the event's name, the handshake.
+    /// Returns the event's context: the socket, the event's name, the handshake.
     #[must_use]
     pub fn context(&self) -> &EventContext {
         &self.context
     }
 
-    /// The same, to change the extensions of the request that the handler's extractors see.
+    /// Returns the event's context, to change the extensions of the request that the handler's extractors get.
     pub fn context_mut(&mut self) -> &mut EventContext {
         &mut self.context
     }
 }
 
-/// What is inside of a layer: calls the event's handler.
+/// The innermost service of a layer, which calls the event's handler.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EventService(());
 
@@ -57,7 +57,7 @@ impl Service<EventRequest> for EventService {
     }
 }
 
-/// A stack of layers. It is built once, so that what its layers share (limits, caches) is shared by all events.
+/// A stack of layers. It is built once, so the state of its layers (limits, caches) is shared by all events.
 #[derive(Clone)]
 pub(crate) struct Dispatcher(BoxCloneSyncService<EventRequest, AckBody, BoxError>);
 
@@ -76,7 +76,7 @@ impl Dispatcher {
 }
 
 impl Dispatcher {
-    /// These layers, and `inner` inside of them.
+    /// Wraps these layers around `inner`.
     pub(crate) fn around(self, inner: Self) -> Self {
         let outer = self.0;
         Self(BoxCloneSyncService::new(tower::service_fn(
@@ -95,7 +95,7 @@ impl Dispatch for Dispatcher {
         mut context: EventContext,
         handler: BoxHandler<AckBody>,
     ) -> BoxFuture<AckBody> {
-        // A layer may wait as long as it likes: the socket's next events go ahead until it has come through.
+        // A layer may wait for any time: the socket's next events start until the event has passed the layers.
         context.detach();
         let service = self.0.clone();
         Box::pin(async move {
@@ -107,7 +107,7 @@ impl Dispatch for Dispatcher {
     }
 }
 
-/// What the client is told when a layer gives an error instead of an answer.
+/// Makes the client's answer from an error of a layer.
 fn failed(error: &BoxError) -> AckBody {
     tracing::debug!(error = error.to_string(), "event stopped by a layer");
     if error.is::<timeout::error::Elapsed>() {
@@ -132,7 +132,7 @@ impl<D: Dispatch> ErasedHandler<AckBody> for LayeredHandler<D> {
     }
 }
 
-/// Puts layers round one handler.
+/// Wraps layers around one handler.
 pub(crate) fn layered(
     dispatcher: impl Dispatch + 'static,
     handler: BoxHandler<AckBody>,

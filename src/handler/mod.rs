@@ -1,13 +1,13 @@
 //! Async functions as handlers.
 //!
-//! A handler is an async function (or closure) of up to 16 arguments, each [`FromEvent`](crate::extract::FromEvent). Its
-//! arguments are taken one after another, then its body runs.
+//! A handler is an async function (or closure) of up to 16 arguments, each [`FromEvent`](crate::extract::FromEvent).
+//! Its arguments are extracted one after another, then its body runs.
 //!
-//! | handler | what it may return |
+//! | handler | return values |
 //! |---|---|
-//! | of an event | the client's acknowledgement, see [`IntoAck`] |
-//! | middleware | `()`, `Extension<T>` to keep with the socket, a tuple of them, or `Result<_, E>` with `E: IntoResponse` |
-//! | connect, disconnect | `()`, or `Result<(), E>` with `E: IntoResponse` |
+//! | event | the client's acknowledgement, see [`IntoAck`] |
+//! | middleware | `()`, `Extension<T>` to store with the socket, a tuple of them, or `Result<_, E: IntoResponse>` |
+//! | connect, disconnect | `()`, or `Result<(), E: IntoResponse>` |
 
 mod cancel;
 #[doc(hidden)]
@@ -42,9 +42,9 @@ use crate::protocol::socket_io::reserved;
 
 /// An async function that can handle events in a namespace with the state `S`.
 ///
-/// Never implemented by hand: it is there for functions and closures. `P` is where the handler runs; `M` is inferred.
+/// It is implemented for functions and closures, never by hand. `P` is the kind of handler; `M` is inferred.
 ///
-/// To learn *which argument* of a function is wrong, use [`check_handler!`](crate::check_handler).
+/// To find out *which argument* of a function is wrong, use [`check_handler!`](crate::check_handler).
 #[diagnostic::on_unimplemented(
     message = "this function cannot be such a handler in a Socket.IO namespace whose state is `{S}`",
     label = "not a handler here",
@@ -55,29 +55,30 @@ use crate::protocol::socket_io::reserved;
     note = "if the state should be another one: `with_state` comes after the namespaces whose handlers need the state"
 )]
 pub trait Handler<M, S, P: Phase = phase::Event>: Clone + Send + Sync + Sized + 'static {
-    /// What the function returns when it is called. It must be `Send` wherever a handler is registered: that it is a bound of its own
-    /// lets the compiler point at the `.await` over which a value is held that is not.
+    /// The return value of the function when it is called. It must be `Send` wherever a handler is registered. This is
+    /// a separate bound, so that the compiler can point at the `.await` over which a value that is not `Send` is held.
     type Future;
 
-    /// Binds it to its state.
+    /// Binds the handler to its state.
     fn into_boxed(self, state: &Arc<S>) -> BoxHandler<P::Outcome>
     where
         Self::Future: Send;
 
-    /// The next event of the same socket for this handler waits until this one is done.
+    /// Delays the next event of the same socket for this handler until this one has ended.
     fn one_at_a_time(self) -> OneAtATime<Self, M, S, P> {
         OneAtATime(self, PhantomData)
     }
 
-    /// Drops the handler's future when its socket disconnects. By default it runs to its end: it may be between two writes
-    /// to a database.
+    /// Drops the handler's future when its socket disconnects. By default, the handler runs to its end, since it may be
+    /// between two writes to a database.
     fn cancel_on_disconnect(self) -> CancelOnDisconnect<Self, M, S, P> {
         CancelOnDisconnect(self, PhantomData)
     }
 
-    /// Wraps it in a tower layer; what is inside is a [`Service`](tower_service::Service) of [`EventRequest`]s.
+    /// Wraps the handler in a tower layer. The inner service is a [`Service`](tower_service::Service) of
+    /// [`EventRequest`]s.
     ///
-    /// An error of the layer is the client's error: a timeout answers `{"error":"timed out"}`, load shedding
+    /// An error of the layer is sent to the client: a timeout answers `{"error":"timed out"}`, load shedding
     /// `{"error":"overloaded"}`.
     fn layer<L>(self, layer: L) -> Layered<L, Self, M, S, P> {
         Layered {
@@ -88,16 +89,16 @@ pub trait Handler<M, S, P: Phase = phase::Event>: Clone + Send + Sync + Sized + 
     }
 }
 
-/// What the inference has found of a handler that is wrapped.
+/// The inferred types of a wrapped handler.
 type Inferred<M, S, P> = PhantomData<fn(&S) -> (M, P)>;
 
-/// See [`Handler::one_at_a_time`].
+/// The handler made by [`Handler::one_at_a_time`].
 pub struct OneAtATime<H, M, S, P>(H, Inferred<M, S, P>);
 
-/// See [`Handler::cancel_on_disconnect`].
+/// The handler made by [`Handler::cancel_on_disconnect`].
 pub struct CancelOnDisconnect<H, M, S, P>(H, Inferred<M, S, P>);
 
-/// See [`Handler::layer`].
+/// The handler made by [`Handler::layer`].
 pub struct Layered<L, H, M, S, P> {
     layer: L,
     handler: H,
@@ -182,11 +183,12 @@ impl<L, H, M, S, P> fmt::Debug for Layered<L, H, M, S, P> {
 }
 
 impl Socket {
-    /// Handles an event of this socket alone, instead of the namespace's own handler for it. For people who come from Node;
-    /// [`Namespace::on`](crate::Namespace::on) costs less. A second handler for the same event replaces the first.
+    /// Sets the handler of an event for this socket alone, instead of the namespace's own handler for it. It is meant
+    /// for users who come from Node; [`Namespace::on`](crate::Namespace::on) costs less. A second handler for the same
+    /// event replaces the first.
     ///
-    /// `State` is not available: capture what the handler needs, the socket included. For `disconnect` there is
-    /// [`Namespace::on_disconnect`](crate::Namespace::on_disconnect), or [`Socket::closed`] to await.
+    /// `State` is not available: capture the values that the handler needs, the socket included. For `disconnect`, use
+    /// [`Namespace::on_disconnect`](crate::Namespace::on_disconnect), or await [`Socket::closed`].
     ///
     /// ```
     /// # use axum_socketio::{Data, Socket};
@@ -202,8 +204,9 @@ impl Socket {
         self.add_handler(event, handler.into_boxed(&Arc::new(())), false);
     }
 
-    /// Sees every event of this socket, after the namespace's [`on_any`](crate::Namespace::on_any) and before its handler. What
-    /// it returns is ignored. Node's `socket.onAny`.
+    /// Sets a handler that is called with every event of this socket, after the namespace's
+    /// [`on_any`](crate::Namespace::on_any) and before the event's own handler. Its return value is ignored. Node's
+    /// `socket.onAny`.
     pub fn on_any<M, H: Handler<M, ()>>(&self, handler: H)
     where
         H::Future: Send,
@@ -211,8 +214,8 @@ impl Socket {
         self.add_any(handler.into_boxed(&Arc::new(())));
     }
 
-    /// Runs before the handler of each event of this socket and may refuse it, after the namespace's; see
-    /// [`Namespace::before`](crate::Namespace::before). Node's `socket.use`.
+    /// Adds a handler that runs before the handler of each event of this socket, after those of the namespace, and may
+    /// refuse the event; see [`Namespace::before`](crate::Namespace::before). Node's `socket.use`.
     ///
     /// ```
     /// # use axum_socketio::{Event, Socket};
@@ -227,7 +230,7 @@ impl Socket {
         self.add_before(handler.into_boxed(&Arc::new(())));
     }
 
-    /// Handles the next such event only, also if [`before`](Self::before) refuses it.
+    /// Sets the handler of the next such event only, even if [`before`](Self::before) refuses it.
     pub fn once<M, H: Handler<M, ()>>(&self, event: &str, handler: H)
     where
         H::Future: Send,
@@ -237,7 +240,7 @@ impl Socket {
     }
 }
 
-/// A handler for an event that only the library itself may send is a mistake that would never show.
+/// Logs an error for a handler of a reserved event, which no client can send, as it would never run.
 pub(crate) fn report_reserved(event: &str) {
     if let Some(event) = reserved(event).filter(|_| may_log()) {
         tracing::error!(

@@ -1,4 +1,4 @@
-//! What a handler returns, by where it runs.
+//! The return values of handlers, by the kind of handler.
 #![expect(
     clippy::result_large_err,
     reason = "errors are responses here, as in axum"
@@ -20,9 +20,9 @@ use crate::hub::{
 use crate::panics::guarded;
 use crate::protocol::DecodeError;
 
-/// Where a handler runs, and what comes of it.
+/// A kind of handler, and the outcome of such a handler.
 pub trait Phase: Send + Sync + Sized + 'static {
-    /// What the server does next.
+    /// The outcome on which the server acts.
     type Outcome: Send + 'static;
 
     #[doc(hidden)]
@@ -32,7 +32,7 @@ pub trait Phase: Send + Sync + Sized + 'static {
         names: Names,
     ) -> impl Future<Output = Self::Outcome> + Send;
 
-    /// Says whose outcome it is, for the log.
+    /// Adds the handler's name to the outcome, for the log.
     #[doc(hidden)]
     fn named(outcome: Self::Outcome, handler: fn() -> &'static str) -> Self::Outcome;
 
@@ -49,8 +49,8 @@ pub struct Names {
 }
 
 impl Names {
-    /// Logs and counts that the argument could not be made, if that is not the client's fault. Then its words are not for the
-    /// client: they name types of the application.
+    /// Logs and counts that the argument could not be extracted, unless this is the client's fault. The client does not
+    /// get the error's text in this case, since it names types of the application.
     fn report(self, cx: &EventContext, status: StatusCode, error: &str) -> bool {
         let is_fault = status.is_server_error();
         if is_fault {
@@ -67,7 +67,7 @@ impl Names {
         is_fault
     }
 
-    /// What the client of a middleware or a connect handler gets.
+    /// Returns the refusal that the client of a middleware or a connect handler gets.
     async fn refusal(self, cx: EventContext, rejection: Response) -> Refusal {
         if !rejection.status().is_server_error() {
             return Refusal::from_response(rejection).await;
@@ -81,7 +81,7 @@ impl Names {
     }
 }
 
-/// What a handler may return where it runs.
+/// A return value for this kind of handler.
 #[diagnostic::on_unimplemented(
     message = "a Socket.IO handler cannot return `{Self}` here",
     note = "the handler of an event returns an acknowledgement: `()`, `Json<T>`, `Reply<T>`, `(StatusCode, _)`, a \
@@ -117,7 +117,7 @@ impl Phase for phase::Event {
                 status,
                 message: &message,
             };
-            // The client gets the rejection all the same.
+            // The client gets the rejection even if the hook panics.
             if let Err(panicked) = guarded(|| hook(&rejected)) {
                 cx.socket().hook_panicked("on_rejection", &panicked);
             }
@@ -139,7 +139,7 @@ impl Phase for phase::Event {
 
 impl<T: IntoAck> IntoOutcome<phase::Event> for T {
     async fn into_outcome(self, wanted: bool) -> AckBody {
-        // Nobody waits for it, so it is not serialized; but errors are traced all the same.
+        // No client waits for the answer, so it is not serialized; but errors are traced all the same.
         if wanted || self.is_error() {
             self.into_ack().await
         } else {
@@ -164,7 +164,7 @@ impl Phase for phase::Middleware {
     }
 }
 
-/// What a middleware may return: what stays with the socket.
+/// The values that a middleware may return to store them with the socket.
 pub trait IntoGrant: Send {
     #[doc(hidden)]
     fn into_grant(self) -> Grant;
@@ -199,7 +199,7 @@ grants!(A, B);
 grants!(A, B, C);
 grants!(A, B, C, D);
 
-/// What a middleware may return in all.
+/// A return value of a middleware.
 pub trait IntoAdmission: Send {
     #[doc(hidden)]
     fn into_admission(self) -> Result<Grant, Response>;
@@ -211,7 +211,7 @@ impl<T: IntoGrant> IntoAdmission for T {
     }
 }
 
-/// Whether there is such a namespace, for this client.
+/// Decides whether the namespace exists for this client.
 impl IntoAdmission for bool {
     fn into_admission(self) -> Result<Grant, Response> {
         if self {
@@ -238,7 +238,7 @@ impl<T: IntoAdmission> IntoOutcome<phase::Middleware> for T {
     }
 }
 
-/// What connect and disconnect handlers may return.
+/// A return value of connect and disconnect handlers.
 pub trait IntoDone: Send {
     #[doc(hidden)]
     fn into_done(self) -> Result<(), Response>;

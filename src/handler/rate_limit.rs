@@ -1,4 +1,4 @@
-//! A layer that limits how fast a client may send.
+//! A layer that limits the rate of a client's events.
 
 use std::fmt;
 use std::future::{Ready, ready};
@@ -15,16 +15,16 @@ use tower_service::Service;
 use super::EventRequest;
 use crate::hub::{AckBody, Rate};
 
-/// A layer for events: how many of them, or how many bytes, each connection may send to the handlers behind it. What is too fast
-/// does not reach them; the client's callback gets `{"error":"too many events"}`.
+/// A layer that limits the number of events, or of bytes, that each connection may send to the handlers behind it.
+/// Events over the limit do not reach the handlers; the client's callback gets `{"error":"too many events"}`.
 ///
-/// So many may come at once, and again as many in each period. One layer that is given to several namespaces counts what
-/// comes to all of them. For handlers that are added to one socket, make it once and clone it: one that is made anew for each
-/// socket counts anew.
+/// The whole number may arrive at once, and the same number again in each period. If one layer is added to several
+/// namespaces, it counts their events together. For handlers that are added to one socket, create the layer once and
+/// clone it: a new layer for each socket starts a new count.
 ///
-/// What no layer sees is not counted: `on_any` and `before` come first, events that nobody handles are answered by
-/// themselves, and so is who joins and leaves namespaces. These cost little, are bounded for each connection, and are slowed
-/// down by a client that does not read the answers.
+/// Messages that pass no layer are not counted: `on_any` and `before` run first, and events without a handler, joins
+/// and leaves of namespaces are answered without layers. These cost little, are limited for each connection, and are
+/// slowed down if the client does not read the answers.
 ///
 /// ```
 /// use std::time::Duration;
@@ -41,12 +41,12 @@ pub struct RateLimit {
     events: Rate,
     bytes: Option<Rate>,
     disconnects: bool,
-    /// By which connections know what they have sent past this layer, and not another.
+    /// The identity of this layer, for which connections store their counts.
     id: Arc<()>,
 }
 
 impl RateLimit {
-    /// So many events in a period.
+    /// Creates a limit of this number of events in a period.
     #[must_use]
     pub fn new(events: u32, period: Duration) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl RateLimit {
         }
     }
 
-    /// And so many bytes, attachments included. An event that is larger alone never passes.
+    /// Sets the limit of bytes in a period, including attachments. An event that alone is larger never passes.
     #[must_use]
     pub fn bytes(mut self, bytes: u32) -> Self {
         self.bytes = Some(Rate {
@@ -70,7 +70,7 @@ impl RateLimit {
         self
     }
 
-    /// Disconnects a socket that sends too fast from its namespace.
+    /// Disconnects a socket from its namespace if it exceeds the limit.
     #[must_use]
     pub fn disconnect(mut self) -> Self {
         self.disconnects = true;
@@ -107,7 +107,7 @@ impl<S> Layer<S> for RateLimit {
     }
 }
 
-/// What [`RateLimit`] makes of a service.
+/// The service of [`RateLimit`].
 #[derive(Clone, Debug)]
 pub struct RateLimited<S> {
     limit: RateLimit,
@@ -135,7 +135,7 @@ where
     }
 }
 
-/// Why an event did not pass.
+/// The error for an event over the limit.
 #[derive(Debug)]
 pub(super) struct TooFast;
 

@@ -1,4 +1,4 @@
-//! Why a client may not connect.
+//! Refusals of middleware.
 
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -7,9 +7,9 @@ use serde_json::json;
 
 use crate::hub::{Content, Refusal, reason, words};
 
-/// Refuses a connection, with the message and the data that the client's `connect_error` event gets.
+/// An error that refuses a connection, with the message and the data for the client's `connect_error` event.
 ///
-/// Any error can be refused with by `?`: its text is the message.
+/// Any error converts to it by `?`: its text is the message.
 ///
 /// ```
 /// use axum_socketio::{Auth, Refused};
@@ -32,7 +32,7 @@ use crate::hub::{Content, Refusal, reason, words};
 pub struct Refused(Refusal);
 
 impl Refused {
-    /// The client gets `new Error(message)`.
+    /// Creates a refusal; the client gets `new Error(message)`.
     pub fn new(message: impl Into<String>) -> Self {
         Self(Refusal::new(message))
     }
@@ -41,7 +41,7 @@ impl Refused {
         Self(Refusal::invalid_namespace())
     }
 
-    /// The client finds it as `error.data`.
+    /// Sets the data, which the client gets as `error.data`.
     pub fn data(mut self, data: impl Serialize) -> Self {
         self.0.data = serde_json::value::to_raw_value(&data).ok();
         self
@@ -64,8 +64,8 @@ impl IntoResponse for Refused {
 }
 
 impl Refusal {
-    /// Any error of HTTP as a refusal: text, or `message` or `error` of a JSON body, is the message; a JSON body is the
-    /// data.
+    /// Converts an HTTP error to a refusal. Text, or `message` or `error` of a JSON body, is the message; a JSON body
+    /// is the data.
     pub(super) async fn from_response(mut response: Response) -> Self {
         if let Some(Refused(refusal)) = response.extensions_mut().remove() {
             return refusal;

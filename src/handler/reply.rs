@@ -1,4 +1,4 @@
-//! A result as an acknowledgement.
+//! Return values of event handlers as acknowledgements.
 
 use std::future::Future;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::hub::{AckBody, Content, Failure};
 
-/// What the handler of an event may return: the client's acknowledgement.
+/// A return value of an event handler: the client's acknowledgement.
 ///
 /// | result | the client's callback gets |
 /// |---|---|
@@ -23,13 +23,13 @@ pub trait IntoAck: Send {
     /// Makes the acknowledgement.
     fn into_ack(self) -> impl Future<Output = AckBody> + Send;
 
-    /// Whether it is an error: then it is made, and traced, also when no client waits for it.
+    /// Returns true if it is an error. An error is made, and traced, even if no client waits for the acknowledgement.
     fn is_error(&self) -> bool {
         false
     }
 }
 
-/// An acknowledgement as `emit` would send it: a tuple is several arguments, `Bytes` in it travel as binary.
+/// An acknowledgement in the format of `emit`: a tuple is several arguments, and `Bytes` in it are sent as binary.
 ///
 /// ```
 /// use axum_socketio::Reply;
@@ -49,7 +49,7 @@ impl IntoAck for () {
 
 impl<T: Serialize + Send> IntoAck for Json<T> {
     async fn into_ack(self) -> AckBody {
-        // One argument, also when it is a tuple: over HTTP it would be one value.
+        // A tuple is one argument too: over HTTP, it would be one value.
         AckBody::ok(&(self.0,))
     }
 }
@@ -83,7 +83,7 @@ impl IntoAck for Response {
         }
         let (status, content) = Box::pin(Content::of(self)).await;
         if is_failure(status) {
-            // Its body could not be read.
+            // The body could not be read.
             let failure = Failure::Handler(status, None);
             return AckBody::error_value(&content.into_error(status), failure);
         }
@@ -103,7 +103,7 @@ impl<T: IntoAck, E: IntoResponse + Send> IntoAck for Result<T, E> {
     async fn into_ack(self) -> AckBody {
         match self {
             Ok(value) => value.into_ack().await,
-            // In a box of its own, or every handler's future would be as large.
+            // The error has a box of its own, so that it does not enlarge every handler's future.
             Err(failure) => Box::pin(error(failure.into_response())).await,
         }
     }
