@@ -1,4 +1,4 @@
-//! Puts binary attachments into the packet that announced them.
+//! The assembly of packets from text messages and binary attachments.
 
 use bytes::Bytes;
 
@@ -8,9 +8,9 @@ use crate::protocol::{
     engine_io::{Message, Text},
 };
 
-/// Makes packets of messages: a text message is a packet, or begins one that the next binary messages complete.
+/// The assembler of packets: a text message is a packet, or begins one that the following binary messages complete.
 ///
-/// One for each connection. An idle one holds no memory.
+/// Each connection has its own assembler. An idle assembler holds no memory.
 #[derive(Debug, Default)]
 pub struct Assembler {
     pending: Option<Box<Pending>>,
@@ -20,24 +20,24 @@ pub struct Assembler {
 struct Pending {
     packet: Packet,
     missing: usize,
-    /// The size of its text, in bytes.
+    /// The size of the packet's text, in bytes.
     text: usize,
-    /// The size of the attachments that have come, in bytes.
+    /// The total size of the attachments received so far, in bytes.
     size: usize,
 }
 
 impl Assembler {
-    /// One that waits for nothing.
+    /// Creates an idle assembler.
     #[must_use]
     pub const fn new() -> Self {
         Self { pending: None }
     }
 
-    /// Takes the next message. Returns the packet that it is or completes.
+    /// Feeds the next message. Returns the packet if the message completes one.
     ///
     /// # Errors
     ///
-    /// Any [`DecodeError`]. The connection is to be closed then: what was collected is gone.
+    /// Any [`DecodeError`]. The connection must then be closed, because the collected parts have been dropped.
     #[inline]
     pub fn feed(
         &mut self,
@@ -52,7 +52,7 @@ impl Assembler {
         }
     }
 
-    /// Whether a packet waits for attachments.
+    /// Returns true if a packet is incomplete, because attachments are missing.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {
         self.pending.is_some()
@@ -73,7 +73,7 @@ impl Assembler {
         Ok(None)
     }
 
-    /// How much memory a packet holds that waits for attachments, in bytes.
+    /// Returns the memory that an incomplete packet holds, in bytes.
     pub(crate) fn unfinished(&self) -> usize {
         self.pending
             .as_ref()

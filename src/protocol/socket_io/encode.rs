@@ -1,4 +1,4 @@
-//! Packets into text, with room for the header of a WebSocket frame before it.
+//! The encoder of packets as text, with space for the header of a WebSocket frame in front of it.
 
 use bytes::Bytes;
 
@@ -8,10 +8,10 @@ use crate::protocol::{
     args::{HEADROOM, spare},
 };
 
-/// The bytes that are always free before the packet: the longest header of a frame from a server.
+/// The number of bytes that are always free in front of the packet: the longest frame header that a server sends.
 const FRAME_HEADER: usize = 10;
 
-/// A packet ready to be sent.
+/// A packet that is ready to be sent.
 #[derive(Clone, Debug)]
 pub struct EncodedPacket {
     buf: Vec<u8>,
@@ -20,7 +20,7 @@ pub struct EncodedPacket {
 }
 
 impl EncodedPacket {
-    /// An event or an acknowledgement. The header is written into the free bytes before the arguments.
+    /// Creates an event or an acknowledgement. The header is written into the free bytes in front of the arguments.
     #[must_use]
     pub fn from_args(args: EncodedArgs, kind: Kind, nsp: &str, id: Option<u64>) -> Self {
         let (mut buf, attachments) = args.into_parts();
@@ -40,7 +40,7 @@ impl EncodedPacket {
         }
     }
 
-    /// A packet without arguments; `json` is its payload.
+    /// Creates a packet without arguments, with `json` as its payload.
     #[must_use]
     pub fn plain(kind: Kind, nsp: &str, json: Option<&str>) -> Self {
         let json = json.unwrap_or_default();
@@ -55,25 +55,25 @@ impl EncodedPacket {
         }
     }
 
-    /// The packet as text of Engine.IO: `4`, then the Socket.IO packet.
+    /// Returns the packet as an Engine.IO text: `4`, then the Socket.IO packet.
     #[must_use]
     pub fn text(&self) -> &str {
         let text = self.buf.get(self.start..).unwrap_or_default();
         str::from_utf8(text).unwrap_or_default()
     }
 
-    /// The binary messages that must follow.
+    /// Returns the binary messages that must follow the text.
     #[must_use]
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments
     }
 
-    /// How long the text is, in bytes.
+    /// Returns the length of the text, in bytes.
     pub(crate) fn text_len(&self) -> usize {
         self.buf.len().saturating_sub(self.start)
     }
 
-    /// The text behind the header of a frame, which has at most 10 bytes, and the attachments.
+    /// Writes a frame header of at most 10 bytes in front of the text. Returns both, and the attachments.
     pub(crate) fn finish(mut self, header: &[u8]) -> (Written, Vec<Bytes>) {
         let at = self.start.saturating_sub(header.len());
         if let Some(room) = self.buf.get_mut(at..at + header.len()) {
@@ -83,7 +83,7 @@ impl EncodedPacket {
     }
 }
 
-/// The bytes that a header needs, or a few more.
+/// Returns the length of a header in bytes, or slightly more.
 fn header_len(attachments: usize, nsp: &str, id: Option<u64>) -> usize {
     2 + digits(attachments as u64) + 1 + nsp.len() + 1 + id.map_or(0, digits)
 }
@@ -92,7 +92,7 @@ fn digits(number: u64) -> usize {
     number.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
-/// Writes a header backwards, up to the end of `free`. Returns where it starts.
+/// Writes a header backwards from the end of `free`. Returns its offset.
 fn write_header(
     free: &mut [u8],
     kind: Kind,
@@ -127,7 +127,7 @@ fn write_header(
     header.start
 }
 
-/// Fills bytes from their end.
+/// A writer that fills a buffer from its end.
 struct Backwards<'b> {
     free: &'b mut [u8],
     start: usize,

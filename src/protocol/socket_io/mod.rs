@@ -1,6 +1,6 @@
 //! Socket.IO, revision 5: namespaces, events and acknowledgements, in messages of Engine.IO.
 //!
-//! How they are written is the [`Parser`]'s choice: without one as the specification has it, which is the rest of this module.
+//! The default format is that of the specification, which the rest of this module implements. A [`Parser`] replaces it.
 
 mod attachments;
 mod encode;

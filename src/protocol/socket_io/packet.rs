@@ -1,4 +1,4 @@
-//! The kinds of packets, and what may not be in them.
+//! The kinds of packets, their limits, and reserved event names.
 
 use std::ops::Range;
 
@@ -6,10 +6,10 @@ use bytestring::ByteString;
 
 use crate::protocol::Args;
 
-/// What a packet is, before its data is looked at.
+/// The kind of a packet, regardless of its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `0`: joins a namespace; from the server, tells that it has been joined.
+    /// `0`: joins a namespace, or confirms, from the server, that it has been joined.
     Connect,
     /// `1`: leaves a namespace.
     Disconnect,
@@ -17,21 +17,21 @@ pub enum Kind {
     Event,
     /// `3`, or `6` with attachments.
     Ack,
-    /// `4`: a namespace could not be joined. Only servers send it.
+    /// `4`: reports that a namespace could not be joined. Only servers send it.
     ConnectError,
 }
 
-/// A packet that was received, its attachments with it.
+/// A received packet, including its attachments.
 #[derive(Clone, Debug)]
 pub enum Packet {
-    /// The client wants to join a namespace.
+    /// A request of the client to join a namespace.
     Connect {
         /// The namespace, with its slash.
         nsp: ByteString,
         /// A JSON object as text, if the client sent one.
         auth: Option<ByteString>,
     },
-    /// The client leaves a namespace.
+    /// The departure of the client from a namespace.
     Disconnect {
         /// The namespace.
         nsp: ByteString,
@@ -40,31 +40,31 @@ pub enum Packet {
     Event {
         /// The namespace.
         nsp: ByteString,
-        /// The client's id for the acknowledgement, if it wants one.
+        /// The client's id for the acknowledgement, if it requests one.
         id: Option<u64>,
-        /// Name and arguments.
+        /// The name and the arguments.
         event: Event,
     },
-    /// The answer to an event.
+    /// The acknowledgement of an event.
     Ack {
         /// The namespace.
         nsp: ByteString,
-        /// The id that the event was sent with. An answer to nothing has none and means nothing.
+        /// The id that the event was sent with. An acknowledgement without an id answers no event and has no meaning.
         id: Option<u64>,
-        /// The answer.
+        /// The arguments of the acknowledgement.
         args: Args,
     },
-    /// A client has no business sending this: always a violation.
+    /// An error of joining a namespace. From a client it is always a violation of the protocol.
     ConnectError {
         /// The namespace.
         nsp: ByteString,
-        /// What the server said, as it came: nothing checks that it is JSON.
+        /// The payload as it was received. It is not checked to be JSON.
         data: ByteString,
     },
 }
 
 impl Packet {
-    /// The namespace.
+    /// Returns the namespace.
     #[must_use]
     pub const fn nsp(&self) -> &ByteString {
         match self {
@@ -86,7 +86,7 @@ impl Packet {
         }
     }
 
-    /// What may have attachments, has them here.
+    /// Returns the arguments, if the packet is of a kind that may have attachments.
     pub(super) const fn args_mut(&mut self) -> Option<&mut Args> {
         match self {
             Self::Event { event, .. } => Some(&mut event.args),
@@ -103,17 +103,17 @@ pub struct Event {
     pub(super) args: Args,
 }
 
-/// The name of an event, where it is.
+/// The name of an event, by its position or as text.
 #[derive(Clone, Debug)]
 pub(super) enum Name {
-    /// In the packet's text, as it stands.
+    /// The range of the name in the packet's text.
     Plain(Range<usize>),
-    /// It had escapes, or was a number.
+    /// The name as text, because the packet has it with escapes or as a number.
     Unescaped(Box<str>),
 }
 
 impl Event {
-    /// The name. A number (`[5,"x"]`) is its own name.
+    /// Returns the name of the event. A number (`[5,"x"]`) is returned as text.
     #[must_use]
     pub fn name(&self) -> &str {
         match &self.name {
@@ -122,35 +122,35 @@ impl Event {
         }
     }
 
-    /// The arguments.
+    /// Returns the arguments.
     #[must_use]
     pub const fn args(&self) -> &Args {
         &self.args
     }
 
-    /// The arguments, when the name has been used.
+    /// Converts the event into its arguments.
     #[must_use]
     pub fn into_args(self) -> Args {
         self.args
     }
 }
 
-/// How much a packet may ask for.
+/// The limits of a received packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Attachments of a packet. Default: 10, as in Node.
+    /// The maximum number of attachments of a packet. Default: 10, as in Node.
     pub max_attachments: usize,
-    /// The attachments of a packet together, in bytes. Default: 10,000,000.
+    /// The maximum total size of the attachments of a packet, in bytes. Default: 10,000,000.
     pub max_packet_bytes: usize,
-    /// Length of a namespace, in bytes. Default: 256.
+    /// The maximum length of a namespace, in bytes. Default: 256.
     pub max_nsp_len: usize,
-    /// Length of an event's name, in bytes. Default: 256.
+    /// The maximum length of an event's name, in bytes. Default: 256.
     pub max_event_len: usize,
 }
 
 impl Limits {
-    /// For what we ourselves, or the server that a test talks to, have written.
+    /// Returns unlimited limits, for packets of this library itself or of the server that a test connects to.
     pub(crate) const fn none() -> Self {
         Self {
             max_attachments: usize::MAX,
@@ -172,7 +172,7 @@ impl Default for Limits {
     }
 }
 
-/// The name, if it is one that no peer may send: the names under which the libraries tell their own users what happens.
+/// Returns the name if it is reserved: the libraries emit it to their own users, and no peer may send it.
 #[must_use]
 pub fn reserved(name: &str) -> Option<&'static str> {
     const RESERVED: [&str; 6] = [

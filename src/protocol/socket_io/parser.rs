@@ -1,4 +1,4 @@
-//! What stands between packets and messages: the default parser, or another.
+//! The conversion between packets and messages, by the default parser or another.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,30 +13,31 @@ use crate::protocol::args::{check_json, check_placeholders};
 use crate::protocol::engine_io::Message;
 use crate::protocol::{DecodeError, EncodedArgs};
 
-/// Makes messages of packets, and packets of messages, in a format of its own.
+/// A format of packets: converts packets to messages, and messages to packets.
 ///
-/// A server has one, and its clients need the same. Node's `parser`.
+/// A server has one parser, and its clients need the same. Corresponds to Node's `parser`.
 pub trait Parser: fmt::Debug + Send + Sync + 'static {
-    /// Writes a packet for a client: one message, or several that follow each other. If there is none, nothing is sent.
+    /// Encodes a packet as one message or as several consecutive ones. If there is none, nothing is sent.
     ///
-    /// A broadcast is written once, for all its recipients. What is written must be what a [`decoder`](Self::decoder) of the
-    /// same parser reads.
+    /// A broadcast is encoded once, for all its recipients. A [`decoder`](Self::decoder) of the same parser must be
+    /// able to read the messages.
     fn encode(&self, packet: &Parts<'_>) -> Vec<Message>;
 
-    /// Begins to read what a connection sends.
+    /// Creates the decoder of a connection.
     fn decoder(&self) -> Box<dyn Decoder>;
 }
 
-/// Reads the messages of one connection.
+/// A decoder of the messages of one connection.
 pub trait Decoder: fmt::Debug + Send {
-    /// Takes the next message. Returns the packet that it is or completes, if it completes one.
+    /// Feeds the next message. Returns the packet if the message completes one.
     ///
-    /// Whoever calls it checks the packet: it is within the `limits`, its JSON is what its kind needs, and an event has a name
-    /// that a client may send. What is collected before there is a packet is for the decoder to limit.
+    /// The caller checks that the packet is within the `limits`, that its JSON is what its kind requires, and that an
+    /// event has a name that a client may send. The decoder has to limit the memory of an incomplete packet itself.
     ///
     /// # Errors
     ///
-    /// Any [`DecodeError`], such as [`DecodeError::Malformed`]. The connection is closed then, with the reason `forced close`.
+    /// Any [`DecodeError`], such as [`DecodeError::Malformed`]. The connection is then closed with the reason `forced
+    /// close`.
     fn feed(
         &mut self,
         message: Message,
@@ -44,28 +45,28 @@ pub trait Decoder: fmt::Debug + Send {
     ) -> Result<Option<Parts<'static>>, DecodeError>;
 }
 
-/// A packet, as a [`Parser`] is given it and gives it.
+/// A packet, as a [`Parser`] encodes it and a [`Decoder`] returns it.
 ///
-/// Whatever the format, arguments are JSON: text, in which each binary value is a placeholder
+/// In every format, arguments are JSON text, in which each binary value is a placeholder
 /// (`{"_placeholder":true,"num":0}`) for one of the attachments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts<'a> {
-    /// What it is.
+    /// The kind of the packet.
     pub kind: Kind,
     /// The namespace, with its slash.
     pub nsp: Cow<'a, str>,
-    /// The id of the acknowledgement, if one is asked for or if it is one.
+    /// The id of the acknowledgement, if the packet requests one or is one.
     pub id: Option<u64>,
-    /// The payload: of an event an array that begins with its name, of an acknowledgement an array, of CONNECT and
-    /// CONNECT_ERROR an object. CONNECT may have none, DISCONNECT never has one.
+    /// The payload. The payload of an event is an array that begins with its name, that of an acknowledgement is an
+    /// array, that of CONNECT and CONNECT_ERROR is an object. CONNECT may have none, DISCONNECT never has one.
     pub json: Option<Cow<'a, str>>,
-    /// What the placeholders stand for, by their numbers. If it is empty, there are no placeholders: what looks like one is
-    /// data.
+    /// The attachments, to which placeholders refer by number. If this is empty, an object that looks like a
+    /// placeholder is data.
     pub attachments: Cow<'a, [Bytes]>,
 }
 
 impl Parts<'_> {
-    /// Checks all that the default parser does.
+    /// Makes all checks of the default parser.
     fn into_packet(self, limits: &Limits) -> Result<Packet, DecodeError> {
         let Self {
             kind,
@@ -104,13 +105,13 @@ impl Parts<'_> {
 /// The parser of a server.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Codec {
-    /// The one of every client that has not been told of another.
+    /// The default parser of clients.
     #[default]
     Default,
     Other(Arc<dyn Parser>),
 }
 
-/// A packet as its parser has written it.
+/// A packet as its parser has encoded it.
 #[derive(Debug)]
 pub(crate) enum Encoded {
     Packet(EncodedPacket),
@@ -124,7 +125,7 @@ impl From<EncodedPacket> for Encoded {
 }
 
 impl Codec {
-    /// An event or an acknowledgement.
+    /// Encodes an event or an acknowledgement.
     pub(crate) fn packet(
         &self,
         args: EncodedArgs,
@@ -146,7 +147,7 @@ impl Codec {
         Encoded::Messages(messages)
     }
 
-    /// A packet without arguments; `json` is its payload.
+    /// Encodes a packet without arguments, with `json` as its payload.
     pub(crate) fn plain(&self, kind: Kind, nsp: &str, json: Option<&str>) -> Encoded {
         let Self::Other(parser) = self else {
             return EncodedPacket::plain(kind, nsp, json).into();
@@ -160,7 +161,7 @@ impl Codec {
         }))
     }
 
-    /// Begins to read what a connection sends.
+    /// Creates the decoder of a connection.
     pub(crate) fn decoding(&self) -> Decoding {
         match self {
             Self::Default => Decoding::Default(Assembler::new()),
@@ -169,7 +170,7 @@ impl Codec {
     }
 }
 
-/// How far the messages of one connection have been read.
+/// The decoder of one connection.
 #[derive(Debug)]
 pub(crate) enum Decoding {
     Default(Assembler),
@@ -177,7 +178,7 @@ pub(crate) enum Decoding {
 }
 
 impl Decoding {
-    /// Takes the next message. Returns the packet that it is or completes.
+    /// Feeds the next message. Returns the packet if the message completes one.
     #[inline]
     pub(crate) fn feed(
         &mut self,
@@ -192,7 +193,7 @@ impl Decoding {
 }
 
 impl Decoding {
-    /// How much memory a packet holds that is not complete, in bytes. What another parser collects is not known.
+    /// Returns the memory that an incomplete packet holds, in bytes. For other parsers it is unknown and counted as 0.
     pub(crate) fn unfinished(&self) -> usize {
         match self {
             Self::Default(assembler) => assembler.unfinished(),
@@ -201,7 +202,8 @@ impl Decoding {
     }
 }
 
-/// Apart, so that the usual way stays short. A parser that panics takes its message for malformed.
+/// Feeds a decoder other than the default, out of line to keep the common path short. A panic counts as a malformed
+/// message.
 #[cold]
 fn feed_other(
     decoder: &mut dyn Decoder,

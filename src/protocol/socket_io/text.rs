@@ -11,10 +11,11 @@ use crate::protocol::{
     engine_io::Text,
 };
 
-/// Reads a packet's text, and how many attachments will follow.
+/// Decodes a packet's text. Returns the packet, and the number of attachments that follow.
 ///
-/// Behind the name of an event without attachments nothing is read: that is for whoever wants the arguments. With attachments
-/// the whole text is checked, so that nothing is collected for a packet that is refused later.
+/// The text of an event without attachments is parsed only up to the end of the event's name; the rest is left to the
+/// reader of the arguments. With attachments the whole text is checked, so that no attachments are collected for a
+/// packet that would be refused later.
 pub(super) fn decode(text: Text, limits: &Limits) -> Result<(Packet, usize), DecodeError> {
     let (text, at) = text.into_parts();
     let Header {
@@ -36,7 +37,7 @@ pub(super) fn decode(text: Text, limits: &Limits) -> Result<(Packet, usize), Dec
     packet(kind, nsp, id, text, start, limits).map(|packet| (packet, attachments))
 }
 
-/// Makes a packet whose JSON begins at `start` of a text and goes to its end.
+/// Creates a packet from a text whose JSON begins at `start` and extends to its end.
 #[inline(always)]
 pub(super) fn packet(
     kind: Kind,
@@ -81,7 +82,7 @@ pub(super) fn packet(
     })
 }
 
-/// What stands before the JSON.
+/// The header of a packet's text, and the payload that follows it.
 struct Header<'t> {
     kind: Kind,
     attachments: usize,
@@ -134,7 +135,7 @@ fn attachments<'t>(rest: &'t str, limits: &Limits) -> Result<(usize, &'t str), D
     }
 }
 
-/// A namespace ends with a comma, which may be left out at the end of a packet.
+/// Splits off the namespace. It ends with a comma, which may be omitted at the end of a packet.
 fn namespace<'t>(rest: &'t str, limits: &Limits) -> Result<(&'t str, &'t str), DecodeError> {
     if !rest.starts_with('/') {
         return Ok(("/", rest));
@@ -163,13 +164,13 @@ fn digits(text: &str) -> (&str, &str) {
 fn auth(payload: &str) -> Result<Option<ByteString>, DecodeError> {
     match payload.bytes().next() {
         None => Ok(None),
-        // A copy: it is kept as long as its socket, and what stands before it may be long.
+        // A copy, because it lives as long as its socket, and the text before it may be long.
         Some(b'{') => check_json(payload).map(|()| Some(payload.into())),
         Some(_) => Err(DecodeError::Payload("an object")),
     }
 }
 
-/// Finds the first element of an event's array, which starts at `start` in the packet.
+/// Finds the event's name: the first element of the array, which starts at `start` in the packet.
 fn event_name(payload: &str, start: usize, limits: &Limits) -> Result<Name, DecodeError> {
     let inner = payload
         .strip_prefix('[')
@@ -202,16 +203,16 @@ fn event_name(payload: &str, start: usize, limits: &Limits) -> Result<Name, Deco
     }
 }
 
-/// The first string of a text, when it has escapes. Half a surrogate pair, which JavaScript allows, becomes U+FFFD.
+/// Returns the first string of a text, unescaped. A lone surrogate, which JavaScript allows, becomes U+FFFD.
 pub(super) fn unescape(text: &str) -> Result<Box<str>, DecodeError> {
     let bytes = Bytes::deserialize(&mut serde_json::Deserializer::from_str(text))
         .map_err(|error| DecodeError::Json(error.to_string()))?;
     Ok(String::from_utf8_lossy(&bytes).into())
 }
 
-/// The number at the start of a text, as JavaScript makes a property's name of it.
+/// Returns the number at the start of a text, in JavaScript's form as a property name.
 fn number(text: &str) -> Result<Box<str>, DecodeError> {
-    /// Integers of so many digits are the same as numbers.
+    /// Integers of at most this many digits have the same form in JavaScript.
     const EXACT: usize = 15;
 
     let end = text
@@ -226,7 +227,7 @@ fn number(text: &str) -> Result<Box<str>, DecodeError> {
         return Ok(number.into());
     }
     let value: f64 = number.parse().map_err(|_| DecodeError::EventName)?;
-    // There is no negative zero among names.
+    // A negative zero becomes zero, as in a property name.
     Ok((value + 0.0).to_string().into())
 }
 
@@ -239,7 +240,7 @@ mod tests {
 
     use super::*;
 
-    /// What a packet says, in one line.
+    /// Formats a packet as one line.
     fn show(packet: &Packet) -> String {
         match packet {
             Packet::Connect { nsp, auth } => {
@@ -272,7 +273,7 @@ mod tests {
         assert_eq!(read(text), Err(error), "{text}");
     }
 
-    /// Accepted here, and refused by whoever wants the arguments.
+    /// Asserts that a text is accepted here, but that its arguments do not pass the check.
     #[track_caller]
     fn refuses_later(text: &str) {
         let (packet, _) = decode(text.into(), &Limits::default()).unwrap();
@@ -587,7 +588,7 @@ mod tests {
         }
     }
 
-    /// Text that is a packet or nearly so, and any other.
+    /// Text that is a packet or nearly one, and arbitrary text.
     fn soup() -> impl Strategy<Value = String> {
         prop_oneof![
             r#"[0-6]([0-3]-)?(/[a-z]{0,9},)?[0-9]{0,2}(\["([a-z]{0,9}|disconnect|\\u006[a-f])"(,[0-9"{}\[\]]{0,3}|,\{"_placeholder":true,"num":[0-3]\}){0,2}\]?)?"#,

@@ -1,12 +1,12 @@
-//! Dates, as `JSON.stringify` writes them.
+//! Dates in the format of `JSON.stringify`.
 
 use std::fmt::Write;
 
-/// The furthest from 1970 that a date may be in JavaScript, in milliseconds.
+/// The maximum distance of a JavaScript date from 1970, in milliseconds.
 const FURTHEST: i64 = 8_640_000_000_000_000;
 const DAY: i64 = 86_400_000;
 
-/// The ISO text of a time in milliseconds since 1970; `None` if JavaScript has no such date.
+/// Returns the ISO text of a time in milliseconds since 1970, or `None` if JavaScript has no such date.
 pub(super) fn iso(millis: i64) -> Option<String> {
     if !(-FURTHEST..=FURTHEST).contains(&millis) {
         return None;
@@ -29,8 +29,8 @@ pub(super) fn iso(millis: i64) -> Option<String> {
     Some(text)
 }
 
-/// Year, month and day of a day since 1970. By eras of 400 years, which all have the same days; a year begins in March, so
-/// that the leap day is its last.
+/// Converts days since 1970 to year, month and day. The calculation uses eras of 400 years, which all have the same
+/// number of days, and years that begin in March, so that the leap day is the last day of a year.
 const fn civil(days: i64) -> (i64, i64, i64) {
     const ERA: i64 = 146_097;
     let days = days + 719_468;
@@ -51,7 +51,7 @@ const fn civil(days: i64) -> (i64, i64, i64) {
 mod tests {
     use super::*;
 
-    /// What Node writes of each.
+    /// The expected texts are Node's.
     #[test]
     fn a_date_is_written_as_javascript_writes_it() {
         for (millis, text) in [

@@ -1,32 +1,32 @@
-//! The values of MessagePack, one after another.
+//! The reader of MessagePack values.
 
 use rmp::Marker;
 
 use super::malformed;
 use crate::protocol::DecodeError;
 
-/// What is left of a message.
+/// The unread part of a message.
 #[derive(Debug)]
 pub(super) struct Input<'m>(pub(super) &'m [u8]);
 
-/// A value, or the beginning of one: the elements of an array and the members of a map follow it.
+/// A value, or the start of an array or a map: its elements or members follow.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Value<'m> {
     Nil,
-    /// As the package `notepack.io` writes it.
+    /// The value `undefined`, as the package `notepack.io` encodes it.
     Undefined,
     Bool(bool),
     Unsigned(u64),
     Signed(i64),
     Float(f64),
-    /// Not always UTF-8.
+    /// A text, which is not necessarily UTF-8.
     Text(&'m [u8]),
     Binary(&'m [u8]),
-    /// So many elements.
+    /// An array with this number of elements.
     Array(u32),
-    /// So many members, a key and a value each.
+    /// A map with this number of members, each with a key and a value.
     Map(u32),
-    /// Milliseconds since 1970, as `notepack.io` writes a date.
+    /// A date in milliseconds since 1970, as `notepack.io` encodes it.
     Date(i64),
     Extension(i8, &'m [u8]),
 }
@@ -81,7 +81,7 @@ impl<'m> Input<'m> {
         })
     }
 
-    /// Takes `undefined`, if it is next.
+    /// Takes `undefined` if it is next. Returns true if it was.
     pub(super) fn undefined(&mut self) -> Result<bool, DecodeError> {
         let next = self.0.starts_with(&[Marker::FixExt1.to_u8(), 0]);
         if next {
@@ -90,7 +90,7 @@ impl<'m> Input<'m> {
         Ok(next)
     }
 
-    /// Passes over a value, however deep it is.
+    /// Skips a value of any depth.
     pub(super) fn skip(&mut self) -> Result<(), DecodeError> {
         let mut left = 1_u64;
         while left > 0 {
@@ -146,7 +146,7 @@ impl<'m> Input<'m> {
         Ok(Value::Extension(kind, data))
     }
 
-    /// Of kind 0 it is what `notepack.io` writes for an `ArrayBuffer`.
+    /// Reads an extension with a length of its own. Kind 0 is an `ArrayBuffer`, as `notepack.io` encodes it.
     fn sized_extension(
         &mut self,
         len: fn(&mut Self) -> Result<u32, DecodeError>,

@@ -1,9 +1,12 @@
-//! The parser of the JavaScript package `socket.io-msgpack-parser`, version 3: each packet is one binary message, a map of
-//! [MessagePack](https://github.com/msgpack/msgpack/blob/master/spec.md) with the members `type`, `nsp`, `data` and `id`.
+//! The parser of the JavaScript package `socket.io-msgpack-parser`, version 3.
 //!
-//! Arguments are translated to JSON and back, value by value, with a stack of known size instead of recursion. What MessagePack
-//! has and JSON has not is read as the default parser's clients would have written it: a date is its ISO text, `undefined` is
-//! left out of an object and `null` in an array, a number without a value is `null`.
+//! Each packet is one binary message: a map of [MessagePack](https://github.com/msgpack/msgpack/blob/master/spec.md)
+//! with the members `type`, `nsp`, `data` and `id`.
+//!
+//! Arguments are translated to JSON and back, value by value, with a stack of limited size instead of recursion. Values
+//! that JSON lacks are translated as clients of the default parser would write them: a date becomes its ISO text,
+//! `undefined` is omitted from an object and becomes `null` in an array, and a number that is not finite becomes
+//! `null`.
 
 mod date;
 mod input;

@@ -1,4 +1,4 @@
-//! A message into a packet.
+//! The decoder of a packet from a message.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -10,14 +10,14 @@ use super::{date, malformed};
 use crate::protocol::socket_io::{Kind, Limits, Parts};
 use crate::protocol::{DecodeError, copy};
 
-/// How deep arguments may be nested. JavaScript gives up at some thousands.
+/// The maximum depth of nested arguments. The limit of JavaScript is some thousands.
 const MAX_DEPTH: usize = 1024;
-/// What most arguments need, in bytes.
+/// The initial capacity of the JSON text, in bytes: enough for most arguments.
 const TYPICAL: usize = 512;
-/// As good as an integer in a double.
+/// The bound below which a double represents every integer exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Reads a packet. Of a member that is there twice the last counts; unknown ones are passed over.
+/// Decodes a packet. The last of duplicate members wins, and unknown members are skipped.
 pub(super) fn packet(message: &Bytes, limits: &Limits) -> Result<Parts<'static>, DecodeError> {
     let mut input = Input(message);
     let Value::Map(members) = input.next()? else {
@@ -47,7 +47,7 @@ pub(super) fn packet(message: &Bytes, limits: &Limits) -> Result<Parts<'static>,
     })
 }
 
-/// A number that is whole and not negative, however it is written.
+/// Returns a value that is a whole number and not negative, in whatever form it is encoded.
 fn whole(value: Value<'_>) -> Option<u64> {
     match value {
         Value::Unsigned(number) => Some(number),
@@ -83,7 +83,7 @@ fn read_nsp(value: Value<'_>, limits: &Limits) -> Result<Cow<'static, str>, Deco
     }
 }
 
-/// python-socketio and others write nil for what is not there.
+/// Reads the id. python-socketio and others write nil if there is none.
 fn read_id(value: Value<'_>) -> Result<Option<u64>, DecodeError> {
     match value {
         Value::Nil | Value::Undefined => Ok(None),
@@ -91,24 +91,25 @@ fn read_id(value: Value<'_>) -> Result<Option<u64>, DecodeError> {
     }
 }
 
-/// JSON that is being written.
+/// The JSON text that is being written.
 struct Json<'m> {
     text: Vec<u8>,
     attachments: Vec<Bytes>,
-    /// What has been opened and not closed.
+    /// The arrays and objects that are not closed yet.
     open: Vec<Open>,
     message: &'m Bytes,
     max_attachments: usize,
 }
 
-/// An array or an object, and how many elements or members are still to come.
+/// An open array or object, with the number of elements or members that remain.
 struct Open {
     close: u8,
     left: u32,
 }
 
 impl<'m> Json<'m> {
-    /// Translates a value and all that is in it; nothing, if it is nil. No size is believed: memory is taken for what there is.
+    /// Translates a value and everything in it. Returns `None` if it is nil. Memory is allocated for the data that is
+    /// present, whatever length is declared.
     fn read(
         input: &mut Input<'m>,
         message: &'m Bytes,
@@ -129,12 +130,12 @@ impl<'m> Json<'m> {
         while json.go_on(input)? {
             json.value(input.next()?)?;
         }
-        // All of it has been written here.
+        // The text has been written here, as UTF-8.
         let text = String::from_utf8(json.text).map_err(malformed)?;
         Ok(Some((text, json.attachments)))
     }
 
-    /// Closes what is complete, and begins the next element or member. Returns false at the end.
+    /// Closes complete arrays and objects, and begins the next element or member. Returns false at the end.
     fn go_on(&mut self, input: &mut Input<'m>) -> Result<bool, DecodeError> {
         while let Some(open) = self.open.last_mut() {
             if open.left == 0 {
@@ -180,7 +181,7 @@ impl<'m> Json<'m> {
             Value::Binary(data) => self.binary(data)?,
             Value::Array(left) => self.open(b'[', b']', left)?,
             Value::Map(left) => self.open(b'{', b'}', left)?,
-            // As the JavaScript package gives it to who uses it.
+            // The JavaScript package returns extensions in this form.
             Value::Extension(kind, data) => {
                 self.raw("[");
                 self.show(kind);
@@ -192,10 +193,10 @@ impl<'m> Json<'m> {
         Ok(())
     }
 
-    /// A key, as text: so JavaScript makes a property's name of it.
+    /// Writes a key as text, in JavaScript's form as a property name.
     fn key(&mut self, key: Value<'_>) -> Result<(), DecodeError> {
         match key {
-            // Beside attachments an object of a client's own might look like a placeholder; written like this it does not.
+            // Next to attachments, an object of the client could look like a placeholder. The escape prevents that.
             Value::Text(b"_placeholder") => self.raw(r#""\u005fplaceholder""#),
             Value::Text(text) => self.string(&String::from_utf8_lossy(text)),
             Value::Unsigned(_) | Value::Signed(_) | Value::Bool(_) | Value::Nil => {
@@ -214,7 +215,7 @@ impl<'m> Json<'m> {
     }
 
     fn show(&mut self, number: impl std::fmt::Display) {
-        // A vector takes all there is.
+        // Writing to a vector does not fail.
         let _ = write!(self.text, "{number}");
     }
 
@@ -222,7 +223,8 @@ impl<'m> Json<'m> {
         let _ = serde_json::to_writer(&mut self.text, text);
     }
 
-    /// To JavaScript a whole number is an integer, whatever it was written as; and what has no value is `null`.
+    /// Writes a number as JavaScript does: a whole number in any encoding is an integer, one that is not finite is
+    /// `null`.
     fn float(&mut self, number: f64) {
         if number.fract() == 0.0 && number.abs() < EXACT {
             #[expect(clippy::cast_possible_truncation, reason = "it is whole and in range")]
@@ -236,7 +238,7 @@ impl<'m> Json<'m> {
         if number >= self.max_attachments {
             return Err(DecodeError::TooManyAttachments(self.max_attachments));
         }
-        // Who keeps a small one shall not keep the whole message.
+        // A small attachment is copied, so that it does not keep the whole message in memory.
         self.attachments
             .push(if data.len() > self.message.len() / 2 {
                 self.message.slice_ref(data)

@@ -1,4 +1,4 @@
-//! A packet into a message.
+//! The encoder of a packet as a message.
 
 use std::io;
 
@@ -8,12 +8,12 @@ use crate::protocol::args::scan::Text as Json;
 use crate::protocol::copy;
 use crate::protocol::socket_io::{Kind, Parts, text::unescape};
 
-/// Writes a packet.
+/// Encodes a packet.
 pub(super) fn packet(packet: &Parts<'_>) -> Vec<u8> {
     let size = packet.json.as_deref().map_or(0, str::len);
     let attached: usize = packet.attachments.iter().map(|data| data.len() + 5).sum();
     let mut message = Vec::with_capacity(32 + packet.nsp.len() + size + attached);
-    // A vector takes all there is.
+    // Writing to a vector does not fail.
     let _ = write(packet, &mut message);
     message
 }
@@ -46,13 +46,13 @@ const fn number(kind: Kind) -> u64 {
     }
 }
 
-/// A part of JSON. Commas and colons are left out: where a value ends is where the next begins.
+/// A token of JSON. Commas and colons are omitted, because a value begins where the previous one ends.
 enum Token<'t> {
     Array,
     Object,
     Close,
     Attachment(usize),
-    /// With its quotes.
+    /// A string with its quotes.
     String(&'t str),
     Other(&'t str),
 }
@@ -79,7 +79,7 @@ impl<'t> Iterator for Tokens<'t> {
                 }
                 b'{' => {
                     let attachments = self.attachments;
-                    // Without attachments there are no placeholders, and none for what is not there.
+                    // A packet without attachments has no placeholders. A number out of range is not one either.
                     let placeholder = (attachments > 0).then(|| self.json.placeholder());
                     let number = placeholder.flatten().flatten();
                     if let Some(number) = number.filter(|&number| number < attachments) {
@@ -104,7 +104,7 @@ fn tokens<'t>(packet: &Parts<'_>, json: &'t str) -> Tokens<'t> {
     }
 }
 
-/// How many values each array and each object has, keys included, in the order in which they begin.
+/// Returns the number of values in each array and object, keys included, in the order in which they begin.
 fn lengths(tokens: Tokens<'_>) -> Vec<u32> {
     let mut lengths: Vec<u32> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
@@ -124,8 +124,8 @@ fn lengths(tokens: Tokens<'_>) -> Vec<u32> {
     lengths
 }
 
-/// Goes over the text twice, since in MessagePack an array says first how long it is. JSON that was received may be nested
-/// without a limit, so there is no recursion.
+/// Writes a JSON value. The text is scanned twice, because an array in MessagePack begins with its length. There is no
+/// recursion, because received JSON may be nested without limit.
 fn value(packet: &Parts<'_>, json: &str, message: &mut Vec<u8>) -> io::Result<()> {
     let mut lengths = lengths(tokens(packet, json)).into_iter();
     for token in tokens(packet, json) {
@@ -161,7 +161,7 @@ fn string(quoted: &str, message: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// A number or a literal.
+/// Writes a number or a literal.
 fn other(literal: &str, message: &mut Vec<u8>) -> io::Result<()> {
     match literal {
         "true" | "false" => encode::write_bool(message, literal == "true")?,
