@@ -1,9 +1,9 @@
-//! The body of a POST, in whichever form its client writes it.
+//! The body of a POST, in the revision of its client.
 
 use super::{Packet, Payload, v3};
 use crate::protocol::DecodeError;
 
-/// The packets of a body, in order. After an error there are no more.
+/// The packets of a body, in order. An error ends the iteration.
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Three(v3::Payload),
@@ -11,7 +11,7 @@ pub(crate) enum Body {
 }
 
 impl Body {
-    /// How much memory it holds, in bytes.
+    /// Returns the memory that the body holds, in bytes.
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Three(payload) => payload.size(),
@@ -19,7 +19,7 @@ impl Body {
         }
     }
 
-    /// Whether all packets have been given.
+    /// Returns true if all packets have been returned.
     pub(crate) fn is_done(&self) -> bool {
         match self {
             Self::Three(payload) => payload.is_done(),

@@ -1,4 +1,4 @@
-//! The open packet: what a server tells first.
+//! The open packet, which a server sends first.
 
 use std::time::Duration;
 
@@ -6,34 +6,34 @@ use serde::{Serialize, Serializer};
 
 use crate::protocol::Sid;
 
-/// What the packet takes, unless a number is unusual.
+/// The usual length of the packet, in bytes.
 const USUAL: usize = 128;
 
-/// What the server tells a new client (Engine.IO protocol, "Handshake").
+/// The data of the open packet that a new client receives (Engine.IO protocol, "Handshake").
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Handshake<'a> {
     /// The id of the session.
     pub sid: Sid,
-    /// The transports that the client may change to.
+    /// The transports to which the client may upgrade.
     pub upgrades: &'a [&'a str],
-    /// The time between two pings; sent in milliseconds, rounded up.
+    /// The time between two pings. It is sent in milliseconds, rounded up.
     #[serde(serialize_with = "milliseconds")]
     pub ping_interval: Duration,
-    /// The time a client has for its pong; sent in milliseconds, rounded up.
+    /// The time within which a client must answer a ping. It is sent in milliseconds, rounded up.
     #[serde(serialize_with = "milliseconds")]
     pub ping_timeout: Duration,
-    /// The most that a message or a polling body may have, in bytes.
+    /// The maximum size of a message or a polling body, in bytes.
     pub max_payload: usize,
 }
 
 impl Handshake<'_> {
-    /// The open packet: `0` and the JSON, its members in the order that every server sends.
+    /// Encodes the open packet: `0` and the JSON, with its members in the order that every server uses.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut packet = Vec::with_capacity(USUAL);
         packet.push(b'0');
-        // Five plain members cannot fail to be written.
+        // The serialization of five plain members does not fail.
         let _ = serde_json::to_writer(&mut packet, self);
         String::from_utf8(packet).unwrap_or_default()
     }

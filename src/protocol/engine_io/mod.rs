@@ -1,4 +1,5 @@
-//! Engine.IO: what goes between one client and one server. Revision 4, and in [`v3`] what older clients write in another way.
+//! Engine.IO: the transport of messages between one client and one server. This module implements revision 4, and
+//! [`v3`] the differences of revision 3, which older clients use.
 
 mod body;
 mod handshake;

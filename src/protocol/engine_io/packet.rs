@@ -1,4 +1,4 @@
-//! Packets: one character that names the kind, then the data.
+//! Packets: one character for the kind, then the data.
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -6,33 +6,34 @@ use bytestring::ByteString;
 use super::Text;
 use crate::protocol::DecodeError;
 
-/// What an application sends: the data of a message packet.
+/// The data of a message packet, which an application sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// Text.
+    /// A text message.
     Text(Text),
-    /// Bytes.
+    /// A binary message.
     Binary(Bytes),
 }
 
-/// One unit of Engine.IO.
+/// A packet of Engine.IO.
 ///
-/// Data that the kind has no use for (`1abc`) is dropped, as other servers do.
+/// Data after a kind that has none (`1abc`) is dropped, as in other servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet {
     /// `0`: the server's handshake.
     Open(ByteString),
-    /// `1`: the session ends.
+    /// `1`: closes the session.
     Close,
-    /// `2`: a ping; `probe` when a transport is tried.
+    /// `2`: a ping. Its data is `probe` when the client probes a transport.
     Ping(ByteString),
-    /// `3`: the answer to a ping, with its data.
+    /// `3`: the answer to a ping, with the same data.
     Pong(ByteString),
-    /// `4`: a message. Binary ones have no digit of their own, see [`Packet::decode_text`] and [`Packet::decode_binary`].
+    /// `4`: a message. A binary message has no digit of its own; see [`Packet::decode_text`] and
+    /// [`Packet::decode_binary`].
     Message(Message),
-    /// `5`: the client has moved to the transport that this came by.
+    /// `5`: the client has upgraded to the transport that carries this packet.
     Upgrade,
-    /// `6`: nothing; ends a poll that waits.
+    /// `6`: has no effect except to end a pending poll.
     Noop,
 }
 
@@ -43,11 +44,11 @@ impl Packet {
     pub const PING: &str = "2";
     /// The answer to a probe.
     pub const PONG_PROBE: &str = "3probe";
-    /// The packet that says nothing.
+    /// The noop packet.
     pub const NOOP: &str = "6";
 
-    /// Reads a text message of a WebSocket, or one part of a polling body: a digit and data, or `b` and a binary message in
-    /// base64, with or without its padding.
+    /// Decodes a text message of a WebSocket, or a packet of a polling body: a digit and data, or `b` and a binary
+    /// message in base64, with or without padding.
     ///
     /// # Errors
     ///
@@ -68,13 +69,13 @@ impl Packet {
         }
     }
 
-    /// Reads a binary message of a WebSocket, which is nothing but the data of a message packet.
+    /// Decodes a binary message of a WebSocket, which consists of the data of a message packet alone.
     #[must_use]
     pub const fn decode_binary(data: Bytes) -> Self {
         Self::Message(Message::Binary(data))
     }
 
-    /// Writes the packet as text: what [`Packet::decode_text`] reads.
+    /// Encodes the packet as text that [`Packet::decode_text`] can decode.
     #[must_use]
     pub fn encode_text(&self) -> ByteString {
         match self {
@@ -95,12 +96,12 @@ impl Packet {
     }
 }
 
-/// Drops the first character, which is ASCII.
+/// Removes the first character, which is ASCII.
 fn without_first(text: &ByteString) -> ByteString {
     text.slice_ref(text.get(1..).unwrap_or_default())
 }
 
-/// Reads base64, with or without its padding.
+/// Decodes base64, with or without padding.
 pub(super) fn decode_base64(base64: &str) -> Result<Bytes, DecodeError> {
     let unpadded = match base64.len() % 4 {
         0 => base64

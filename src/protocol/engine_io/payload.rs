@@ -1,4 +1,4 @@
-//! Many packets in one polling body, with the record separator (0x1E) between them.
+//! The packets of one polling body, separated by the record separator (0x1E).
 
 use std::iter::FusedIterator;
 
@@ -12,17 +12,17 @@ const SEPARATOR: char = '\x1e';
 
 /// The packets of a polling body, in order.
 ///
-/// A packet that is most of the body shares its memory; a smaller one is a copy, so that who keeps it does not keep the rest.
-/// After an error there are no more: what follows a bad packet is not to be trusted.
+/// A packet that is more than half of the body shares its memory. A smaller one is copied, so that it does not keep the
+/// whole body in memory. An error ends the iteration, because the data after an invalid packet is not trustworthy.
 #[derive(Clone, Debug)]
 pub struct Payload {
     body: ByteString,
-    /// Where the next packet starts; `None` at the end.
+    /// The offset of the next packet, or `None` at the end.
     next: Option<usize>,
 }
 
 impl Payload {
-    /// Reads a body. An empty one has one packet, which is an error.
+    /// Decodes a body. An empty body results in one error.
     #[must_use]
     pub const fn decode(body: ByteString) -> Self {
         Self {
@@ -31,12 +31,12 @@ impl Payload {
         }
     }
 
-    /// How much memory it holds, in bytes.
+    /// Returns the memory that the body holds, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.body.len()
     }
 
-    /// Whether all packets have been given.
+    /// Returns true if all packets have been returned.
     #[must_use]
     pub const fn is_done(&self) -> bool {
         self.next.is_none()
@@ -75,65 +75,65 @@ fn own(body: &ByteString, part: &str) -> ByteString {
     }
 }
 
-/// Writes a polling body.
+/// A writer of a polling body.
 #[derive(Debug, Default)]
 pub struct PayloadWriter {
     body: Vec<u8>,
 }
 
 impl PayloadWriter {
-    /// An empty body.
+    /// Creates an empty body.
     #[must_use]
     pub const fn new() -> Self {
         Self { body: Vec::new() }
     }
 
-    /// An empty body with room for so many bytes.
+    /// Creates an empty body with capacity for `bytes` bytes.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
         let body = Vec::with_capacity(bytes);
         Self { body }
     }
 
-    /// Adds a packet that is text already, digit first.
+    /// Appends a packet that is already encoded as text, including its digit.
     pub fn push_text(&mut self, packet: &[u8]) {
         self.separate(packet.len());
         copy::append(&mut self.body, packet);
     }
 
-    /// Adds a binary message, as `b` and base64.
+    /// Appends a binary message as `b` and base64.
     pub fn push_binary(&mut self, data: &[u8]) {
         self.separate(1 + data.len().div_ceil(3) * 4);
         self.body.push(b'b');
         base64_simd::STANDARD.encode_append(data, &mut self.body);
     }
 
-    /// Adds a binary message that is base64 already.
+    /// Appends a binary message that is already encoded as base64.
     pub fn push_base64(&mut self, base64: &str) {
         self.separate(1 + base64.len());
         self.body.push(b'b');
         copy::append(&mut self.body, base64.as_bytes());
     }
 
-    /// Whether nothing has been added.
+    /// Returns true if nothing has been appended.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.body.is_empty()
     }
 
-    /// The length of the body so far, in bytes.
+    /// Returns the current length of the body, in bytes.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.body.len()
     }
 
-    /// The body.
+    /// Returns the body.
     #[must_use]
     pub fn finish(self) -> Bytes {
         self.body.into()
     }
 
-    /// Makes room for a packet and puts a separator before it, unless it is the first.
+    /// Reserves memory for a packet, and appends a separator if the packet is not the first.
     fn separate(&mut self, len: usize) {
         self.body.reserve(1 + len);
         if !self.body.is_empty() {
@@ -153,7 +153,7 @@ mod tests {
 
     struct Body {
         text: Vec<u8>,
-        /// Shared as long as the body is there.
+        /// The owner of the count, which is dropped together with the body.
         _alive: Arc<()>,
     }
 

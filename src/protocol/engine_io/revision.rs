@@ -1,4 +1,4 @@
-//! Which Engine.IO a client speaks.
+//! The revisions of Engine.IO.
 
 use super::{Packet, v3};
 use crate::protocol::DecodeError;
@@ -8,17 +8,17 @@ use bytestring::ByteString;
 /// The revision of the protocol that a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revision {
-    /// Clients of Socket.IO 2 and of older ones, and those of 3 and 4 that are told to.
+    /// Revision 3, for clients of Socket.IO 2 and earlier, and for clients of 3 and 4 that are configured to use it.
     Three {
-        /// Binary data is sent to it as base64, by any transport (`b64=1`).
+        /// True if the client receives binary data as base64 on every transport (`b64=1`).
         base64: bool,
     },
-    /// Clients of Socket.IO 3 and 4.
+    /// Revision 4, for clients of Socket.IO 3 and 4.
     Four,
 }
 
 impl Revision {
-    /// The number that the client gives as `EIO`.
+    /// Returns the number of the revision, which the client sends as `EIO`.
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {
@@ -27,17 +27,17 @@ impl Revision {
         }
     }
 
-    /// Whether it is the current one.
+    /// Returns true if this is revision 4, the current one.
     #[must_use]
     pub const fn is_four(self) -> bool {
         matches!(self, Self::Four)
     }
 
-    /// Reads a text message of a WebSocket.
+    /// Decodes a text message of a WebSocket.
     ///
     /// # Errors
     ///
-    /// Those of [`Packet::decode_text`].
+    /// The errors of [`Packet::decode_text`].
     pub fn decode_text(self, text: ByteString) -> Result<Packet, DecodeError> {
         match self {
             Self::Three { .. } => v3::decode_text(text),
@@ -45,11 +45,11 @@ impl Revision {
         }
     }
 
-    /// Reads a binary message of a WebSocket.
+    /// Decodes a binary message of a WebSocket.
     ///
     /// # Errors
     ///
-    /// Those of [`v3::decode_binary`]; none in revision 4.
+    /// The errors of [`v3::decode_binary`]. Revision 4 has none.
     pub fn decode_binary(self, data: Bytes) -> Result<Packet, DecodeError> {
         match self {
             Self::Three { .. } => v3::decode_binary(data),

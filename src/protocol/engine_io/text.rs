@@ -5,23 +5,23 @@ use std::ops::Deref;
 
 use bytestring::ByteString;
 
-/// The text of a message, in the packet in which it came: to cut the packet's digit off would make the buffer shared, which
-/// allocates.
+/// The text of a message. It holds the received packet, because cutting off the packet's digit would make the buffer
+/// shared, which allocates.
 #[derive(Clone)]
 pub struct Text {
     packet: ByteString,
-    /// Where the text starts: 0 or 1.
+    /// The offset of the text in the packet: 0 or 1.
     start: usize,
 }
 
 impl Text {
-    /// The text behind the first character of a packet, which is ASCII.
+    /// Creates the text after the first character of a packet, which is ASCII.
     pub(super) fn behind_digit(packet: ByteString) -> Self {
         let start = usize::from(!packet.is_empty());
         Self { packet, start }
     }
 
-    /// The packet, and where in it the text starts.
+    /// Returns the packet, and the offset of the text in it.
     pub(in crate::protocol) fn into_parts(self) -> (ByteString, usize) {
         (self.packet, self.start)
     }

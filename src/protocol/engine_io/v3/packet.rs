@@ -1,4 +1,4 @@
-//! One packet, as text or binary.
+//! A packet as text or binary data.
 
 use bytes::{Buf, Bytes};
 use bytestring::ByteString;
@@ -7,7 +7,7 @@ use crate::protocol::DecodeError;
 use crate::protocol::engine_io::packet::decode_base64;
 use crate::protocol::engine_io::{Message, Packet};
 
-/// Reads a text message of a WebSocket, or a packet that is text in a polling body.
+/// Decodes a text message of a WebSocket, or a text packet of a polling body.
 ///
 /// # Errors
 ///
@@ -25,7 +25,7 @@ pub fn decode_text(text: ByteString) -> Result<Packet, DecodeError> {
     }
 }
 
-/// Reads a binary message of a WebSocket, or a packet that is binary in a polling body.
+/// Decodes a binary message of a WebSocket, or a binary packet of a polling body.
 ///
 /// # Errors
 ///
@@ -36,7 +36,7 @@ pub fn decode_binary(mut data: Bytes) -> Result<Packet, DecodeError> {
     of_kind(kind, data)
 }
 
-/// Of packets that are no messages only the type counts.
+/// Creates a packet of a kind. The data of packets other than messages is dropped.
 fn of_kind(kind: u8, data: Bytes) -> Result<Packet, DecodeError> {
     match kind {
         0 => Ok(Packet::Open(ByteString::new())),

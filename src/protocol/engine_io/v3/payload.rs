@@ -1,4 +1,4 @@
-//! Many packets in one polling body, each behind its length.
+//! The packets of one polling body, each after its length.
 
 use std::iter::FusedIterator;
 
@@ -9,24 +9,25 @@ use super::{END_OF_LENGTH, MAX_DIGITS, decode_binary, decode_text};
 use crate::protocol::DecodeError;
 use crate::protocol::engine_io::Packet;
 
-/// The packets of a polling body, in order. After an error there are no more.
+/// The packets of a polling body, in order. An error ends the iteration.
 #[derive(Clone, Debug)]
 pub struct Payload {
     rest: Rest,
-    /// An empty text is an error, but nothing behind the last packet.
+    /// True if the body is an empty text that has not been reported as an error. The end of a longer text is no error.
     empty: bool,
 }
 
 #[derive(Clone, Debug)]
 enum Rest {
-    /// `6:4hello2:4x`, where a length counts the units of UTF-16.
+    /// A body such as `6:4hello2:4x`, in which lengths are in UTF-16 code units.
     Text(ByteString),
-    /// A byte that is 0 before text and 1 before binary data, the digits of the length in bytes as they are, 0xFF, the packet.
+    /// A body in which a packet begins with a byte that is 0 for text and 1 for binary data. The decimal digits of the
+    /// length in bytes, as bytes from 0 to 9, and 0xFF follow, and then the packet.
     Binary(Bytes),
 }
 
 impl Payload {
-    /// Reads a body of text. An empty one is an error.
+    /// Decodes a text body. An empty body is an error.
     #[must_use]
     pub fn text(body: ByteString) -> Self {
         let empty = body.is_empty();
@@ -36,7 +37,7 @@ impl Payload {
         }
     }
 
-    /// Reads a body of the type `application/octet-stream`. An empty one has no packets.
+    /// Decodes a body of the type `application/octet-stream`. An empty body has no packets.
     #[must_use]
     pub const fn binary(body: Bytes) -> Self {
         Self {
@@ -45,7 +46,7 @@ impl Payload {
         }
     }
 
-    /// How much memory it holds, in bytes.
+    /// Returns the memory that the body holds, in bytes.
     pub(crate) fn size(&self) -> usize {
         match &self.rest {
             Rest::Text(rest) => rest.len(),
@@ -53,7 +54,7 @@ impl Payload {
         }
     }
 
-    /// Whether all packets have been given.
+    /// Returns true if all packets have been returned.
     #[must_use]
     pub fn is_done(&self) -> bool {
         !self.empty
@@ -63,7 +64,7 @@ impl Payload {
             }
     }
 
-    /// The next packet, if there is one.
+    /// Takes the next packet, if there is one.
     fn take(&mut self) -> Result<Option<Packet>, DecodeError> {
         if std::mem::take(&mut self.empty) {
             return Err(DecodeError::Empty);
@@ -71,7 +72,7 @@ impl Payload {
         loop {
             let packet = match &mut self.rest {
                 Rest::Text(rest) => match take_text(rest)? {
-                    // An empty packet is none: `0:` is how nothing is written.
+                    // An empty packet (`0:`) is skipped: it is the encoding of no packets.
                     Some(packet) if packet.is_empty() => continue,
                     packet => packet.map(decode_text),
                 },
@@ -96,7 +97,7 @@ impl Iterator for Payload {
 
 impl FusedIterator for Payload {}
 
-/// A packet takes its own memory: what is behind it may be large, and is gone sooner.
+/// Takes a packet and copies it, because the rest of the body may be large and is freed sooner.
 fn take_text(rest: &mut ByteString) -> Result<Option<ByteString>, DecodeError> {
     if rest.is_empty() {
         return Ok(None);
@@ -132,7 +133,7 @@ fn take_binary(rest: &mut Bytes) -> Result<Option<Result<Packet, DecodeError>>, 
     Ok(Some(packet))
 }
 
-/// The number that these digits make.
+/// Returns the number that the digits form.
 fn number(digits: impl ExactSizeIterator<Item = u8>) -> Result<usize, DecodeError> {
     if digits.len() == 0 || digits.len() > MAX_DIGITS {
         return Err(DecodeError::Length);
@@ -147,7 +148,7 @@ fn number(digits: impl ExactSizeIterator<Item = u8>) -> Result<usize, DecodeErro
     usize::try_from(number).map_err(|_| DecodeError::Length)
 }
 
-/// Where so many units of UTF-16 end in a text, if a character ends there.
+/// Returns the offset in a text after `units` UTF-16 code units, if a character ends there.
 fn utf16_end(text: &str, units: usize) -> Option<usize> {
     if text.as_bytes().get(..units)?.is_ascii() {
         return Some(units);

@@ -83,7 +83,8 @@ impl PayloadWriter {
     }
 }
 
-/// How many units of UTF-16 a text of UTF-8 has: one for each character, and one more for those of four bytes.
+/// Returns the length of a UTF-8 text in UTF-16 code units: one for each character, and a second one if it has four
+/// bytes.
 fn utf16_len(text: &[u8]) -> usize {
     let units = |byte: &u8| usize::from(*byte & 0xc0 != 0x80) + usize::from(*byte >= 0xf0);
     text.iter().map(units).sum()

@@ -65,7 +65,7 @@ fn codec() -> Codec {
     Codec::Other(std::sync::Arc::new(Msgpack))
 }
 
-/// Kind, namespace, id, payload and attachments.
+/// Returns the kind, namespace, id, payload and attachments of a packet.
 fn show(packet: &Packet) -> Value {
     let (kind, id, json, attachments): (_, _, &str, &[Bytes]) = match packet {
         Packet::Connect { auth, .. } => ("connect", None, auth.as_deref().unwrap_or("null"), &[]),
@@ -168,7 +168,7 @@ fn names_are_within_the_limits() {
     }
 }
 
-/// The only message.
+/// Returns the only message of an encoded packet.
 fn message(encoded: Encoded) -> Bytes {
     match encoded {
         Encoded::Messages(messages) => match &messages[..] {
@@ -179,7 +179,7 @@ fn message(encoded: Encoded) -> Bytes {
     }
 }
 
-/// An event `e` with these arguments, written and read.
+/// Encodes an event `e` with these arguments and decodes it.
 fn there_and_back<T: Serialize>(args: &T) -> Packet {
     let args = EncodedArgs::event("e", args).unwrap();
     let packet = codec().packet(args, Kind::Event, "/", None);
@@ -194,7 +194,7 @@ fn event_args<T: serde::de::DeserializeOwned>(packet: Packet) -> T {
     event.into_args().deserialize().unwrap()
 }
 
-/// `{"_placeholder":true,"num":0}` and a binary, as a client may well send.
+/// A packet with the object `{"_placeholder":true,"num":0}` and a binary, which a client may send.
 const LOOKS_LIKE_ONE: &str =
     "83a47479706502a36e7370a12fa46461746193a16582ac5f706c616365686f6c646572c3a36e756d00c40107";
 
@@ -244,14 +244,14 @@ fn half_a_surrogate_pair_is_replaced() {
     assert!(read.contains('\u{fffd}'), "{read:?}");
 }
 
-/// Any JSON. Numbers that are the same to JavaScript are the same here.
+/// Any JSON. Numbers that are equal in JavaScript are equal here.
 fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
-        // serde_json reads others as the double next to it, at times.
+        // serde_json sometimes reads other numbers as an adjacent double.
         any::<i16>().prop_map(|number| Value::from(f64::from(number) + 0.25)),
         any::<String>().prop_map(Value::from),
     ];
@@ -264,7 +264,7 @@ fn any_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Bytes that are nearly a packet: one, cut and changed.
+/// Bytes that are nearly a packet: a packet that has been cut and changed.
 fn nearly() -> impl Strategy<Value = Vec<u8>> {
     let rows: Vec<_> = vectors()
         .iter()
