@@ -1,13 +1,13 @@
-//! Longer texts: the same that the repository has in `docs/`.
+//! The longer documents, from `docs/` in the repository.
 //!
-//! - [`getting_started`]: from nothing to rooms, authentication and shutdown.
-//! - [`troubleshooting`]: symptoms, their causes and their cures.
+//! - [`getting_started`]: from a first server to rooms, authentication and shutdown.
+//! - [`troubleshooting`]: symptoms, their causes and their remedies.
 //! - [`migrating_from_node`]: the official API, method by method.
-//! - [`recovery`], [`operations`], [`metrics`], [`security`]: running it.
-//! - [`compatibility`], [`architecture`]: how it behaves, and how it is made.
+//! - [`recovery`], [`operations`], [`metrics`], [`security`]: how to run it.
+//! - [`compatibility`], [`architecture`]: how it behaves, and how it is built.
 
-/// A page of `docs/` as a module. Links between pages are references, which each page defines at its end for GitHub. The
-/// definitions here come first, and the first one counts.
+/// A page of `docs/` as a module. Links between pages are references, which each page defines at its end for GitHub.
+/// The definitions here come first, and the first one counts.
 macro_rules! page {
     ($name:ident, $file:literal) => {
         /// [app tests]: crate::guide::getting_started#testing

@@ -18,9 +18,9 @@
 //! - [`SocketIo`] is the server and the handle to it; its [`layer`](SocketIo::layer), [`router`](SocketIo::router) and
 //!   [`service`](SocketIo::service) mount it.
 //! - [`Namespace`] is a table of handlers, as a router is a table of routes.
-//! - [`extract`] says what arguments a handler may take, [`handler`] what it may return.
-//! - [`Socket`] is one client in one namespace, [`Broadcast`] some of them.
-//! - [`guide`] has longer texts; where something does not work, see [troubleshooting](guide::troubleshooting).
+//! - [`extract`] lists the arguments that a handler may take, [`handler`] the values that it may return.
+//! - [`Socket`] is one client in one namespace, [`Broadcast`] several of them.
+//! - [`guide`] has longer documents; [troubleshooting](guide::troubleshooting) lists symptoms and their causes.
 //!
 //! # Features
 //!

@@ -1,7 +1,7 @@
 //! A limit for log records that a peer can cause.
 //!
-//! A [`LogLimit`] lets a number of records pass in a minute and counts the others. It writes nothing itself: its owner does,
-//! and says how many records were left out.
+//! A [`LogLimit`] lets a number of records pass in a minute and counts the others. It writes nothing itself: its owner
+//! does, and says how many records were left out.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::sync::Lock;
 /// The period for which a limit holds.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// A number of log records in a minute.
+/// A limit for the number of log records in a minute.
 #[derive(Debug)]
 pub(crate) struct LogLimit {
     max: u32,
@@ -24,12 +24,12 @@ struct Window {
     left_out: u64,
 }
 
-/// What a limit says of one record.
+/// The decision of a limit about one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The record may be written.
     Write,
-    /// The record may be written, and so many before it were left out.
+    /// The record may be written, and this number of records before it was left out.
     WriteAfter(u64),
     /// The record is the first to be left out in this minute.
     LeaveOutFirst,
@@ -38,7 +38,7 @@ pub(crate) enum Verdict {
 }
 
 impl LogLimit {
-    /// A limit of `max` records in a minute.
+    /// Creates a limit of `max` records in a minute.
     pub(crate) const fn new(max: u32) -> Self {
         let window = Window {
             began: None,
@@ -51,12 +51,12 @@ impl LogLimit {
         }
     }
 
-    /// Records in a minute.
+    /// Returns the maximum number of records in a minute.
     pub(crate) const fn max(&self) -> u32 {
         self.max
     }
 
-    /// Asks for one record.
+    /// Decides about one record.
     pub(crate) fn next(&self, now: Instant) -> Verdict {
         let mut window = self.window.lock();
         let mut left_out = 0;
@@ -81,7 +81,7 @@ impl LogLimit {
         }
     }
 
-    /// The number of records that were left out and not reported yet.
+    /// Returns the number of records that were left out and not reported yet, and resets it.
     pub(crate) fn take_left_out(&self) -> u64 {
         std::mem::take(&mut self.window.lock().left_out)
     }

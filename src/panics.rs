@@ -1,19 +1,19 @@
-//! Panics in code that users have written: each ends what it happened in, and nothing else.
+//! Catches panics in code of users: each ends the operation that it happened in, and nothing else.
 //!
-//! What is not caught here: a panic while another one unwinds, which aborts the process by the rules of Rust.
+//! A panic during the unwinding of another one is not caught: it aborts the process, by the rules of Rust.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Code of users has panicked. Whoever has caught that logs it.
+/// A panic in code of users. The code that has caught it logs it.
 #[derive(Debug)]
 pub(crate) struct Panicked(String);
 
-/// How often the drop of a panic's payload may panic in turn before the payload is leaked.
+/// The number of times that the drop of a panic's payload may panic in turn before the payload is leaked.
 const DROPS: usize = 8;
 
-/// So many panics that belong to no connection are logged one by one.
+/// The number of panics without a connection that are logged one by one.
 const LOGGED: u64 = 8;
 
 impl Panicked {
@@ -25,13 +25,13 @@ impl Panicked {
         Self(message)
     }
 
-    /// What the panic said. It may have text of a peer in it.
+    /// Returns the message of the panic. It may contain text of a peer.
     pub(crate) fn message(&self) -> &str {
         &self.0
     }
 
-    /// Logs a panic that belongs to no connection. After a few, only each number that is a power of two is logged: a peer may
-    /// be able to cause them at will, and there is no clock here.
+    /// Logs a panic that belongs to no connection. After the first few, only those are logged whose number is a power
+    /// of two: a peer may be able to cause them at will, and there is no clock here.
     pub(crate) fn log(&self, what: &'static str) {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
@@ -41,19 +41,19 @@ impl Panicked {
     }
 }
 
-/// Calls code that users have written.
+/// Calls code of users, and catches its panic.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(work)).map_err(Panicked::new)
 }
 
-/// Drops what holds values of users, whose `Drop` they may have written.
+/// Drops a value of users, whose `Drop` may be theirs.
 pub(crate) fn let_go<T>(value: T) {
     if let Err(panicked) = guarded(|| drop(value)) {
         panicked.log("drop of a value");
     }
 }
 
-/// Drops the payload of a panic, whose `Drop` may panic, with a payload of which the same is true.
+/// Drops the payload of a panic. Its `Drop` may panic, with a payload whose `Drop` may panic too.
 fn discard(mut payload: Box<dyn Any + Send>) {
     for _ in 0..DROPS {
         match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
 
-    /// Panics when it is dropped, with another one of these.
+    /// A value whose drop panics, with another one of these.
     struct Bomb(usize);
 
     impl Drop for Bomb {

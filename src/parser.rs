@@ -1,13 +1,14 @@
-//! Other formats than the default one, for clients that have been given the same parser.
+//! Other packet formats than the default one, for clients that use the same parser.
 //!
-//! A server has one parser: [`SocketIoBuilder::parser`](crate::SocketIoBuilder::parser). Handlers, rooms, acknowledgements,
-//! recovery and the clients of `testing` work with any: to them arguments are JSON and attachments, whatever the wire has.
-//! Without one the server speaks what every client does.
+//! A server has one parser: [`SocketIoBuilder::parser`](crate::SocketIoBuilder::parser). Handlers, rooms,
+//! acknowledgements, recovery and the clients of `testing` work with any parser: for them, arguments are JSON and
+//! attachments, whatever the format of the packets. Without a parser, the server uses the format that every client
+//! supports.
 //!
-//! With the feature `msgpack` there is `Msgpack`, which is the JavaScript package
-//! [`socket.io-msgpack-parser`](https://www.npmjs.com/package/socket.io-msgpack-parser), version 3: each packet is one binary
-//! message, in which binary values need no messages of their own. It saves bytes where events have many numbers or small
-//! binaries, and costs time on the server, which reads and writes JSON besides.
+//! The feature `msgpack` adds `Msgpack`, which is compatible with the JavaScript package
+//! [`socket.io-msgpack-parser`](https://www.npmjs.com/package/socket.io-msgpack-parser), version 3. Each packet is one
+//! binary message, in which binary values need no messages of their own. It saves bytes if events have many numbers or
+//! small binary values, and costs time on the server, which reads and writes JSON as well.
 //!
 //! ```
 //! # #[cfg(feature = "msgpack")] {
@@ -21,7 +22,7 @@
 //!
 //! # A parser of one's own
 //!
-//! This one writes a packet as a list in JSON: kind, namespace, id, payload. It has no binary.
+//! This parser writes a packet as a list in JSON: kind, namespace, id, payload. It does not support binary values.
 //!
 //! ```
 //! use std::borrow::Cow;

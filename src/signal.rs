@@ -4,18 +4,19 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
 
-/// Resolves when the process is asked to end: on ctrl-c and on `SIGTERM`, which process managers, containers and `kill` send;
-/// on Windows on ctrl-c and ctrl-break, and when the console closes, the user logs off or the system shuts down.
+/// Resolves when the process is asked to shut down. On Unix, this is ctrl-c or `SIGTERM`, which process managers,
+/// containers and `kill` send. On Windows, it is ctrl-c or ctrl-break, or that the console closes, the user logs off or
+/// the system shuts down.
 ///
-/// From the first poll on, these signals no longer end the process by themselves; that stays so after the future has resolved
-/// or was dropped. Another call waits for another signal. A signal that cannot be listened to is logged as an error, and never
-/// resolves the future.
+/// From the first poll on, these signals no longer end the process by themselves, even after the future has resolved or
+/// was dropped. Another call waits for another signal. A signal that cannot be registered is logged as an error, and
+/// never resolves the future.
 ///
 /// Node has no such function; its programs write `process.on("SIGTERM", …)`.
 ///
 /// # Panics
 ///
-/// When it is polled outside of a Tokio runtime, or in one whose I/O driver is not enabled.
+/// If it is polled outside of a Tokio runtime, or in one whose I/O driver is not enabled.
 ///
 /// ```no_run
 /// # use axum::Router;
@@ -44,11 +45,11 @@ pub async fn shutdown_signal() {
 
 struct Source {
     name: &'static str,
-    /// Whether the signal has been received.
+    /// Polls the signal; returns true if it has been received.
     poll: Box<dyn FnMut(&mut Context<'_>) -> bool + Send + Sync>,
 }
 
-/// `None` if the signal cannot be listened to.
+/// Returns `None` if the signal cannot be registered.
 fn source<S: Send + Sync + 'static>(
     name: &'static str,
     signal: io::Result<S>,

@@ -1,11 +1,11 @@
-//! The one lock of the crate.
+//! The lock type of the crate.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A mutex over plain data that shrugs off poisoning.
+/// A mutex over plain data that ignores poisoning.
 ///
-/// Nothing that can panic runs while one of these is held, and what a panicking handler leaves behind is whole, so
-/// poisoning would only turn one lost event into a lost server.
+/// No code that can panic runs while one of these is held, and a panicking handler leaves the data intact, so poisoning
+/// would only turn one lost event into a lost server.
 #[derive(Debug, Default)]
 pub(crate) struct Lock<T>(Mutex<T>);
 

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::families::{Counted, Family};
 
-/// How many families there are.
+/// The number of families.
 const FAMILIES: usize = Counted::FAMILIES.len();
 
-/// Where in a shard each family's numbers begin; the last is the end.
+/// The index in a shard at which each family's numbers begin; the last one is the end.
 #[expect(clippy::indexing_slicing, reason = "the compiler would find out")]
 const STARTS: [usize; FAMILIES + 1] = {
     let mut starts = [0; FAMILIES + 1];
@@ -22,24 +22,24 @@ const STARTS: [usize; FAMILIES + 1] = {
 
 const SLOTS: usize = STARTS[FAMILIES];
 
-/// More processors than this share them.
+/// The maximum number of shards. More processors than this share them.
 const MAX_SHARDS: usize = 64;
 
-/// On cache lines of its own; processors load two of them together.
+/// The numbers of some threads. It has cache lines of its own; processors load two of them together.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Shard([AtomicU64; SLOTS]);
 
-/// The numbers of a server. Each thread adds to a shard that it shares with few others or none: one relaxed addition, on memory
-/// that no other processor writes to.
+/// The numbers of a server. Each thread adds to a shard that it shares with few others or none: one relaxed addition,
+/// on memory that no other processor writes to.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    /// A power of two.
+    /// The shards; their number is a power of two.
     shards: Box<[Shard]>,
 }
 
 impl Counters {
-    /// For so many threads that run at once.
+    /// Creates counters for this number of threads that run at once.
     pub(crate) fn new(threads: usize) -> Self {
         let count = threads.clamp(1, MAX_SHARDS).next_power_of_two();
         let shard = |_| Shard([const { AtomicU64::new(0) }; SLOTS]);
@@ -47,13 +47,13 @@ impl Counters {
         Self { shards }
     }
 
-    /// There have been so many more.
+    /// Adds to a number.
     #[inline]
     pub(crate) fn add(&self, counted: Counted, count: usize) {
         self.change(counted, 0, count as u64);
     }
 
-    /// There have been so many more of one of each of these: the shard is looked up once.
+    /// Adds to several numbers, for which the shard is looked up once.
     #[inline]
     pub(crate) fn add_all<const N: usize>(&self, all: [(Place, usize); N]) {
         if let Some(Shard(numbers)) = self.shard() {
@@ -65,45 +65,45 @@ impl Counters {
         }
     }
 
-    /// Transports have taken so much.
+    /// Adds packets and bytes that transports have accepted.
     #[inline]
     pub(crate) fn add_sent(&self, packets: usize, bytes: usize) {
         self.add_all([(SENT_PACKETS, packets), (SENT_BYTES, bytes)]);
     }
 
-    /// There have been so many more of one value of the label.
+    /// Adds to the number of one value of the label.
     #[inline]
     pub(crate) fn add_for(&self, counted: Counted, value: &str, count: usize) {
         self.change(counted, index(counted, value), count as u64);
     }
 
-    /// There is one less.
+    /// Subtracts one from a number.
     #[inline]
     pub(crate) fn sub(&self, counted: Counted) {
         self.change(counted, 0, 1_u64.wrapping_neg());
     }
 
-    /// There are so many less.
+    /// Subtracts from a number.
     pub(crate) fn sub_many(&self, counted: Counted, count: usize) {
         self.change(counted, 0, (count as u64).wrapping_neg());
     }
 
-    /// There were so many, and are so many now.
+    /// Changes a number by the difference between two amounts.
     pub(crate) fn shift(&self, counted: Counted, before: usize, now: usize) {
         self.change(counted, 0, (now as u64).wrapping_sub(before as u64));
     }
 
-    /// There is one less of one value of the label.
+    /// Subtracts one from the number of one value of the label.
     #[inline]
     pub(crate) fn sub_for(&self, counted: Counted, value: &str) {
         self.change(counted, index(counted, value), 1_u64.wrapping_neg());
     }
 
-    /// Where the family is known, so is the place of its number.
+    /// Changes a number. If the family is known at compile time, so is the index of its number.
     #[inline]
     fn change(&self, counted: Counted, index: usize, by: u64) {
         let at = counted.start() + index;
-        // A thread that takes away what another has added brings its shard below zero, and the sum is right.
+        // A thread that subtracts what another one has added brings its shard below zero, but the sum is right.
         if let Some(number) = self.shard().and_then(|Shard(numbers)| numbers.get(at)) {
             number.fetch_add(by, Ordering::Relaxed);
         }
@@ -114,7 +114,7 @@ impl Counters {
         self.shards.get(thread() & (self.shards.len() - 1))
     }
 
-    /// The numbers of a family, by the values of its label.
+    /// Returns the numbers of a family, by the values of its label.
     pub(crate) fn numbers(&self, counted: Counted) -> impl Iterator<Item = (&'static str, u64)> {
         let values = counted.family().map_or(&[][..], |family| family.values);
         let sum = move |index: usize| {
@@ -123,7 +123,8 @@ impl Counters {
             let sum = numbers.fold(0_u64, |sum, number| {
                 sum.wrapping_add(number.load(Ordering::Relaxed))
             });
-            // The shards are read one after another: what ended meanwhile may seem never to have begun.
+            // The shards are read one after another, so an item that ends meanwhile may be subtracted without having
+            // been added.
             if sum > u64::MAX / 2 { 0 } else { sum }
         };
         values
@@ -133,17 +134,17 @@ impl Counters {
     }
 }
 
-/// Where a number is, known to the compiler: of what is counted with every message.
+/// The index of a number, known at compile time: for numbers that change with every message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place(usize);
 
 impl Place {
-    /// Of a family without a label.
+    /// Returns the index of a family without a label.
     pub(crate) const fn of(counted: Counted) -> Self {
         Self::nth(counted, 0)
     }
 
-    /// Of one value of the label, by its place in the list.
+    /// Returns the index of one value of the label, by its position in the list.
     #[expect(clippy::indexing_slicing, reason = "the compiler would find out")]
     pub(crate) const fn nth(counted: Counted, index: usize) -> Self {
         assert!(index < Counted::FAMILIES[counted as usize].values.len());
@@ -155,10 +156,10 @@ const SENT_PACKETS: Place = Place::of(Counted::SentPackets);
 const SENT_BYTES: Place = Place::of(Counted::SentBytes);
 /// Events that are emitted to one socket.
 pub(crate) const EMITS_TO_SOCKET: Place = Place::nth(Counted::Emits, 0);
-/// Events that are emitted to many.
+/// Events that are emitted to many sockets.
 pub(crate) const EMITS_TO_MANY: Place = Place::nth(Counted::Emits, 1);
 
-/// Where the value stands among those of the label; the last one, of what is not known.
+/// Returns the position of a value among those of the label, or the last one if it is unknown.
 fn index(counted: Counted, value: &str) -> usize {
     let values = counted.family().map_or(&[][..], |family| family.values);
     let known = values.iter().position(|known| *known == value);
@@ -176,7 +177,7 @@ impl Counted {
     }
 }
 
-/// The number of this thread: threads get theirs one after another.
+/// Returns the number of this thread. Threads are numbered one after another.
 #[inline]
 fn thread() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);

@@ -1,4 +1,4 @@
-//! Everything that is counted.
+//! The declaration of all counted numbers.
 
 use std::collections::BTreeMap;
 
@@ -17,17 +17,17 @@ pub(crate) struct Family {
     pub(crate) name: &'static str,
     pub(crate) help: &'static str,
     pub(crate) kind: Kind,
-    /// Nothing, if there is only one number.
+    /// The label, or an empty text if there is only one number.
     pub(crate) label: &'static str,
-    /// Of the label.
+    /// The values of the label.
     pub(crate) values: &'static [&'static str],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It only grows, as long as the server lives.
+    /// A number that only grows, as long as the server exists.
     Counter,
-    /// How many there are now.
+    /// A number of items that exist now.
     Gauge,
 }
 
@@ -36,7 +36,7 @@ macro_rules! families {
         #[doc = $help:literal]
         $variant:ident $field:ident: $kind:ident $(by $label:ident [$($value:literal),+ $(,)?])?;
     )+) => {
-        /// What may be counted.
+        /// The families of numbers.
         #[derive(Clone, Copy, Debug)]
         pub(crate) enum Counted { $($variant),+ }
 
@@ -44,7 +44,7 @@ macro_rules! families {
             #[cfg(feature = "metrics")]
             pub(crate) const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// In the order of the variants.
+            /// The families, in the order of the variants.
             pub(crate) const FAMILIES: &[Family] = &[$(Family {
                 name: name!($kind $field),
                 help: $help,
@@ -54,13 +54,14 @@ macro_rules! families {
             }),+];
         }
 
-        /// What a server has counted since it was built, and how many of what there are now: see
+        /// The numbers that a server has counted since it was built, and the numbers of items that exist now: see
         /// [`SocketIo::metrics`](crate::SocketIo::metrics).
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Metrics {
             $(#[doc = $help] pub $field: number!($($label)?),)+
-            /// Sockets that are connected now, by their namespace; those of a pattern together, by the pattern.
+            /// The number of connected sockets, by namespace. The namespaces of a pattern count together, under the
+            /// pattern.
             pub sockets: BTreeMap<String, u64>,
         }
 
@@ -192,7 +193,7 @@ families! {
     LogsLeftOut logs_left_out: Counter;
 }
 
-/// How a family shows in [`Metrics`].
+/// The type of a family in [`Metrics`].
 trait Number {
     fn sum(numbers: impl Iterator<Item = (&'static str, u64)>) -> Self;
 }

@@ -1,7 +1,7 @@
-//! What a server counts, and what it has counted.
+//! The counters of a server, and their values at one time.
 //!
-//! [`Counters`] are numbers that each thread adds to on a cache line of its own; [`Metrics`] is what they come to at a moment.
-//! What there is to count is written down once, in `families.rs`: field, label, words.
+//! [`Counters`] are numbers that each thread adds to on cache lines of its own; [`Metrics`] has their sums at one time.
+//! All counted numbers are declared once, in `families.rs`: field, label, description.
 
 mod counters;
 mod families;
