@@ -1,17 +1,18 @@
-//! The answers that are awaited from one client, by id.
+//! The pending acknowledgements of one client, by id.
 
 use std::collections::HashMap;
 
-/// What waits for an answer is `W`: it is given back when the answer comes, or when the client leaves.
+/// The pending acknowledgements. `W` is the waiter of one: it is returned when the answer arrives, or when the client
+/// leaves.
 #[derive(Debug)]
 pub(crate) struct Acks<W> {
     waiting: HashMap<u64, (Asker, W)>,
-    /// How many of them were asked for by the client's own handlers.
+    /// The number of those that handlers of the same client have asked for.
     by_handlers: usize,
     closed: bool,
 }
 
-/// Who asks a client for an acknowledgement.
+/// The caller that asks a client for an acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asker {
     /// A handler of an event that the same client has sent: it may wait for the answer before it ends.
@@ -19,7 +20,7 @@ pub(crate) enum Asker {
     Other,
 }
 
-/// Whether acknowledgements of a client are awaited.
+/// The state of pending acknowledgements: none, or who awaits them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Awaited {
     #[default]
@@ -37,7 +38,7 @@ impl<W> Acks<W> {
         }
     }
 
-    /// Waits for the answer to `id`; gives `waiter` back when the client has left already.
+    /// Registers a waiter for the answer to `id`, or returns it if the client has left already.
     pub(crate) fn expect(&mut self, id: u64, asker: Asker, waiter: W) -> Result<(), W> {
         if self.closed {
             return Err(waiter);
@@ -49,7 +50,8 @@ impl<W> Acks<W> {
         Ok(())
     }
 
-    /// An answer came, or is no longer wanted. Unknown and repeated ids are nobody's.
+    /// Removes the waiter of an answer that has arrived or is no longer wanted. Returns `None` if the id is unknown or
+    /// was answered before.
     pub(crate) fn take(&mut self, id: u64) -> Option<W> {
         let (asker, waiter) = self.waiting.remove(&id)?;
         self.by_handlers -= usize::from(asker == Asker::Handler);
@@ -59,7 +61,7 @@ impl<W> Acks<W> {
         Some(waiter)
     }
 
-    /// Whether answers are awaited, and by whom.
+    /// Returns whether acknowledgements are pending, and who awaits them.
     pub(crate) fn awaited(&self) -> Awaited {
         if self.by_handlers > 0 {
             Awaited::ByHandlers
@@ -70,7 +72,7 @@ impl<W> Acks<W> {
         }
     }
 
-    /// The client has left: nobody will answer any more.
+    /// Closes the table, as the client has left and will not answer any more. Returns the waiters.
     pub(crate) fn close(&mut self) -> Vec<W> {
         self.closed = true;
         self.by_handlers = 0;

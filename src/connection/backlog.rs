@@ -1,4 +1,4 @@
-//! What a client has asked for that cannot be done yet, in order.
+//! The queue of a client's requests that cannot be handled yet.
 
 use std::collections::VecDeque;
 
@@ -7,40 +7,40 @@ use bytestring::ByteString;
 use crate::engine::give_back;
 use crate::protocol::socket_io::Event;
 
-/// What has been received and waits, in order.
+/// The requests that have been received and wait, in order.
 ///
-/// Apart by namespace, since each packet that comes in asks what may go: what stands behind the first request of a namespace
-/// is not looked at for that, however much it is.
+/// They are queued by namespace, since each packet that arrives causes a search for a request that may go: it looks at
+/// the first request of each namespace only, however many follow.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    /// None is empty; in the order of their first requests.
+    /// The queues, in the order of their first requests. None is empty.
     queues: VecDeque<Queue>,
-    /// What the last queue left: the next one needs not allocate.
+    /// The buffer of the last queue, from which the next one is made without an allocation.
     spare: VecDeque<Waiting>,
-    /// How many requests have ever waited.
+    /// The number of requests that have ever waited.
     received: u64,
     len: usize,
     bytes: usize,
 }
 
-/// What waits for one namespace.
+/// The requests that wait for one namespace.
 #[derive(Debug)]
 struct Queue {
     nsp: ByteString,
     waiting: VecDeque<Waiting>,
     connects: usize,
-    /// How many of them are no events.
+    /// The number of requests that are not events.
     others: usize,
 }
 
 #[derive(Debug)]
 struct Waiting {
-    /// In the order of arrival, over all namespaces.
+    /// The position in the order of arrival, over all namespaces.
     number: u64,
     request: Request,
 }
 
-/// What a client wants of a namespace.
+/// A request of a client to a namespace.
 #[derive(Debug)]
 pub(super) enum Request {
     Connect(Option<ByteString>),
@@ -49,17 +49,17 @@ pub(super) enum Request {
 }
 
 impl Backlog {
-    /// How many requests wait.
+    /// Returns the number of requests that wait.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// The size of their arguments, in bytes.
+    /// Returns the size of their arguments, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How many namespaces they are for.
+    /// Returns the number of namespaces that they are for.
     pub(super) fn namespaces(&self) -> usize {
         self.queues.len()
     }
@@ -87,7 +87,7 @@ impl Backlog {
         self.queues.push_back(queue);
     }
 
-    /// Drops the last CONNECT for a namespace, and the events behind it, if no DISCONNECT follows it: nothing of them has
+    /// Drops the last CONNECT for a namespace, and the events behind it, if no DISCONNECT follows it: none of them has
     /// started, and another CONNECT replaces it.
     pub(super) fn supersede_connect(&mut self, nsp: &ByteString) {
         let at = self.queues.iter().position(|queue| queue.nsp == *nsp);
@@ -132,23 +132,23 @@ impl Backlog {
         self.queue(nsp).is_some()
     }
 
-    /// Whether events wait for the socket that is there now.
+    /// Returns true if events wait for the current socket.
     pub(super) fn has_events(&self, nsp: &ByteString) -> bool {
         let first = self.queue(nsp).and_then(|queue| queue.waiting.front());
         first.is_some_and(Waiting::is_event)
     }
 
-    /// Whether the client waits to join again.
+    /// Returns true if a CONNECT of the client waits.
     pub(super) fn rejoins(&self, nsp: &ByteString) -> bool {
         self.queue(nsp).is_some_and(|queue| queue.connects > 0)
     }
 
-    /// Whether the client waits to join or leave.
+    /// Returns true if a CONNECT or DISCONNECT of the client waits.
     pub(super) fn moves(&self, nsp: &ByteString) -> bool {
         self.queue(nsp).is_some_and(|queue| queue.others > 0)
     }
 
-    /// Drops the events for the socket that is there now.
+    /// Drops the events for the current socket.
     pub(super) fn drop_events(&mut self, nsp: &ByteString) {
         let at = self.queues.iter().position(|queue| queue.nsp == *nsp);
         let Some(mut queue) = at.and_then(|at| self.queues.remove(at)) else {
@@ -161,7 +161,7 @@ impl Backlog {
         self.put_back(queue);
     }
 
-    /// Nobody will join any more: what waits for that is dropped.
+    /// Drops all requests except the events for the current sockets: no socket joins any more.
     pub(super) fn close(&mut self) {
         for mut queue in std::mem::take(&mut self.queues) {
             let events = queue.events();
@@ -183,7 +183,7 @@ impl Backlog {
         self.bytes -= request.size();
     }
 
-    /// Keeps a queue that was taken out, in its order, unless it is empty.
+    /// Puts back a queue that was taken out, in its order, unless it is empty.
     fn put_back(&mut self, mut queue: Queue) {
         if queue.waiting.is_empty() {
             give_back(&mut queue.waiting);
@@ -199,7 +199,7 @@ impl Backlog {
 }
 
 impl Queue {
-    /// How many events wait for the socket that is there now: those before any other request.
+    /// Returns the number of events for the current socket: those before any other request.
     fn events(&self) -> usize {
         let waiting = self.waiting.iter();
         waiting.take_while(|waiting| waiting.is_event()).count()
@@ -231,7 +231,7 @@ impl Request {
         }
     }
 
-    /// How many CONNECTs it is, and how many requests that are no events.
+    /// Returns the number of CONNECTs and the number of requests that are not events, each 0 or 1.
     const fn counts(&self) -> (usize, usize) {
         match self {
             Self::Connect(_) => (1, 1),

@@ -1,4 +1,4 @@
-//! One client across its namespaces, without IO: where a packet goes, and which answers are awaited.
+//! The namespaces of one client, without IO: the routing of its packets, and its pending acknowledgements.
 
 mod acks;
 mod backlog;

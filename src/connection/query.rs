@@ -1,4 +1,4 @@
-//! What clients of revision 3 say in a query: they have no auth.
+//! The auth of clients of revision 3, which they send in a query.
 
 use bytestring::ByteString;
 use serde_json::{Map, Value};
@@ -6,15 +6,17 @@ use serde_json::{Map, Value};
 use crate::protocol::decode_query;
 use crate::protocol::socket_io::Packet;
 
-/// What the protocol itself has in the query of a handshake.
+/// The parameters of a handshake's query that belong to the protocol itself.
 const RESERVED: [&str; 6] = ["EIO", "transport", "sid", "t", "b64", "j"];
 
-/// The auth of a client that joins `/` by connecting: what its application put into the query of the handshake.
+/// Returns the auth of a client that joins `/` by connecting: the parameters that its application has added to the
+/// query of the handshake.
 pub(crate) fn handshake_auth(query: &str) -> ByteString {
     auth(query, &RESERVED)
 }
 
-/// `/admin?token=x` is the namespace `/admin`, and the query is the auth, where it is a CONNECT. What else it carries is none.
+/// Splits the query from the namespace of a packet: `/admin?token=x` is the namespace `/admin`. In a CONNECT the query
+/// is the auth, which replaces any other that the packet has.
 pub(super) fn split(packet: &mut Packet) {
     let nsp = packet.nsp();
     let (name, query) = nsp.split_once('?').unwrap_or((nsp, ""));
@@ -25,7 +27,7 @@ pub(super) fn split(packet: &mut Packet) {
     *packet.nsp_mut() = name;
 }
 
-/// The parameters as a JSON object. Of repeated ones the last counts.
+/// Returns the parameters as a JSON object. The last one of a repeated name counts.
 fn auth(query: &str, without: &[&str]) -> ByteString {
     let mut object = Map::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {

@@ -1,4 +1,4 @@
-//! Which namespaces a connection has joined, and where each packet goes.
+//! The namespaces that a connection has joined, and the routing of its packets.
 //!
 //! ```text
 //!            CONNECT              admitted, connect handler returned
@@ -14,10 +14,10 @@
 //!
 //! A CONNECT for a namespace that is joined, or about to be, is a DISCONNECT followed by a CONNECT.
 //!
-//! What cannot be handled yet waits in the backlog: an event whose socket is still joining or takes no more at the moment,
-//! and whatever its client has sent to the same namespace after it. Acknowledgements never wait. A packet for a namespace
-//! that is absent breaks the protocol; one for a namespace that the server has `Left` crossed that news on its way, and is
-//! dropped.
+//! Requests that cannot be handled yet wait in the backlog: an event whose socket is still joining, or accepts no more
+//! events at the moment, and everything that its client has sent to the same namespace after it. Acknowledgements never
+//! wait. A packet for a namespace that is absent breaks the protocol. A packet for a namespace that the server has
+//! `Left` is dropped: the client may have sent it before it received the DISCONNECT.
 
 use bytestring::ByteString;
 
@@ -28,10 +28,10 @@ use crate::protocol::engine_io::{Message, Revision};
 use crate::protocol::socket_io::{Assembler, Decoding, Event, Limits, Packet};
 use crate::protocol::{Args, DecodeError};
 
-/// A namespace of revision 3 may have so much of a query behind it, in bytes.
+/// The maximum length of the query after a namespace of revision 3, in bytes.
 const MAX_QUERY: usize = 4096;
 
-/// `T` is the handle of a socket; two handles are equal when they are of one socket.
+/// The router. `T` is the handle of a socket; two handles are equal if they are of one socket.
 #[derive(Debug)]
 pub(crate) struct Router<T> {
     entries: Vec<Entry<T>>,
@@ -40,9 +40,9 @@ pub(crate) struct Router<T> {
     limits: Limits,
     max_namespaces: usize,
     backlog: Backlog,
-    /// Something waits only because everything is held.
+    /// True if requests wait only because everything is held.
     was_held: bool,
-    /// Events and CONNECTs are dropped.
+    /// True if events and CONNECTs are dropped.
     draining: bool,
 }
 
@@ -52,7 +52,7 @@ struct Entry<T> {
     state: State<T>,
 }
 
-/// Where a packet goes.
+/// The destination of a packet.
 #[derive(Debug)]
 pub(crate) enum Route<T> {
     /// The client asks to join; the answer is [`Router::join`] or nothing.
@@ -70,7 +70,7 @@ pub(crate) enum Route<T> {
         id: u64,
         args: Args,
     },
-    /// The client leaves. Its events may still wait: the entry goes with [`Router::gone`].
+    /// The client leaves. Its events may still wait: [`Router::gone`] removes the entry.
     Leave {
         socket: T,
     },
@@ -108,8 +108,8 @@ impl<T: Clone + PartialEq> Router<T> {
         }
     }
 
-    /// Takes one message in. `None` means that nothing is to be done now. `held` says that nothing may start which makes
-    /// more work, `ready` whether a socket takes an event.
+    /// Takes in one message. `None` means that there is nothing to do now. `held` is true if nothing may start that
+    /// makes more work; `ready` returns true if a socket accepts an event.
     pub(crate) fn feed(
         &mut self,
         message: Message,
@@ -135,11 +135,11 @@ impl<T: Clone + PartialEq> Router<T> {
         }
         let state = self.state(&nsp);
         let waits = match &request {
-            // The socket that is there leaves at once, whatever it has sent before.
+            // The current socket leaves at once, whatever its client has sent before.
             Request::Connect(_) if state.is_some_and(State::is_here) => self.backlog.moves(&nsp),
-            // Nothing that waits can make it a member: it need not wait to be refused.
+            // No request that waits can join the namespace, so this event need not wait to be refused.
             Request::Event(..) if state.is_none() && !self.backlog.has(&nsp) => false,
-            // It concerns the socket that is there, unless another one is about to take its place.
+            // It concerns the current socket, unless another one is about to replace it.
             Request::Disconnect => self.backlog.rejoins(&nsp),
             Request::Event(..) if matches!(state, Some(State::Leaving { .. })) => {
                 if !self.backlog.rejoins(&nsp) {
@@ -157,14 +157,15 @@ impl<T: Clone + PartialEq> Router<T> {
         self.go(nsp, request)
     }
 
-    /// Drops all requests that wait, and from now on every event and CONNECT that arrives. Acknowledgements and DISCONNECTs
-    /// are still routed. Returns how many requests were dropped.
+    /// Drops all requests that wait, and from now on every event and CONNECT that arrives. Acknowledgements and
+    /// DISCONNECTs are still routed. Returns the number of dropped requests.
     pub(crate) fn drain(&mut self) -> usize {
         self.draining = true;
         std::mem::take(&mut self.backlog).len()
     }
 
-    /// The client does not know yet that the server drains the connection, so no packet breaks a rule by its namespace.
+    /// Takes in a packet while the connection is drained. The client does not know that yet, so no packet is a
+    /// violation for its namespace.
     fn feed_draining(&mut self, packet: Packet) -> Result<Option<Route<T>>, Violation> {
         match packet {
             Packet::Ack { nsp, id, args } => Ok(self.ack(&nsp, id, args).unwrap_or_default()),
@@ -193,7 +194,7 @@ impl<T: Clone + PartialEq> Router<T> {
         Ok(Some(packet))
     }
 
-    /// The first request in the backlog that needs not wait any longer.
+    /// Returns the first request in the backlog that need not wait any longer.
     pub(crate) fn next(
         &mut self,
         held: bool,
@@ -214,7 +215,7 @@ impl<T: Clone + PartialEq> Router<T> {
         Ok(None)
     }
 
-    /// Enters a socket whose admission is under way.
+    /// Adds a socket whose admission is under way.
     pub(crate) fn join(&mut self, nsp: ByteString, socket: T) {
         self.entries.retain(|entry| entry.nsp != nsp);
         if self.entries.len() >= self.max_namespaces {
@@ -228,7 +229,7 @@ impl<T: Clone + PartialEq> Router<T> {
         self.entries.push(Entry { nsp, state });
     }
 
-    /// The connect handler has returned: the events that have waited for it may go.
+    /// Marks a socket as joined, when its connect handler has returned: the events that have waited for it may go.
     pub(crate) fn joined(&mut self, socket: &T) {
         let Some(entry) = self.entry_of(socket) else {
             return;
@@ -239,8 +240,8 @@ impl<T: Clone + PartialEq> Router<T> {
         }
     }
 
-    /// The server has disconnected the socket; what its client has sent meanwhile is dropped. Returns false when its client
-    /// had left before.
+    /// Marks a socket as disconnected by the server, and drops the events that its client has sent meanwhile. Returns
+    /// false if the client had left before.
     pub(crate) fn left(&mut self, socket: &T) -> bool {
         let Some(entry) = self.entry_of(socket) else {
             return false;
@@ -254,7 +255,8 @@ impl<T: Clone + PartialEq> Router<T> {
         true
     }
 
-    /// Nothing of the socket is left to be handled, or it was refused: what still waits of it is dropped.
+    /// Removes the entry of a socket whose events have all been handled, or which was refused, and drops the events
+    /// that still wait for it.
     pub(crate) fn gone(&mut self, socket: &T) {
         if let Some(entry) = self.entry_of(socket) {
             let nsp = entry.nsp.clone();
@@ -263,7 +265,7 @@ impl<T: Clone + PartialEq> Router<T> {
         }
     }
 
-    /// What waits of the socket is dropped.
+    /// Drops the events that wait for the socket.
     pub(crate) fn drop_events(&mut self, socket: &T) {
         if let Some(entry) = self.entry_of(socket) {
             let nsp = entry.nsp.clone();
@@ -271,7 +273,8 @@ impl<T: Clone + PartialEq> Router<T> {
         }
     }
 
-    /// The connection is over. Gives all its sockets; what they sent before may still be taken with [`next`](Self::next).
+    /// Closes the router, as the connection has ended. Returns all its sockets; the events that were received before
+    /// may still be taken with [`next`](Self::next).
     pub(crate) fn close(&mut self) -> Vec<T> {
         self.backlog.close();
         let mut sockets = Vec::new();
@@ -281,7 +284,7 @@ impl<T: Clone + PartialEq> Router<T> {
         sockets
     }
 
-    /// All sockets whose clients have not left.
+    /// Returns all sockets whose clients have not left.
     pub(crate) fn sockets(&self) -> impl Iterator<Item = &T> {
         self.entries.iter().filter_map(|entry| match &entry.state {
             State::Joining(socket) | State::Joined(socket) => Some(socket),
@@ -289,39 +292,40 @@ impl<T: Clone + PartialEq> Router<T> {
         })
     }
 
-    /// Whether something waits only because everything was held, when last asked for it.
+    /// Returns true if requests wait and everything was held at the last check.
     pub(crate) fn was_held(&self) -> bool {
         self.was_held && self.backlog.len() > 0
     }
 
-    /// How many requests wait, and the size of their arguments in bytes.
+    /// Returns the number of requests that wait, and the size of their arguments in bytes.
     pub(crate) fn backlog(&self) -> (usize, usize) {
         (self.backlog.len(), self.backlog.bytes())
     }
 
-    /// Whether requests wait for so many namespaces that no more should be read: finding the next one takes time for each.
+    /// Returns true if requests wait for so many namespaces that no more should be read: the search for the next one
+    /// takes time for each of them.
     pub(crate) fn is_spread(&self) -> bool {
         self.backlog.namespaces() > 2 * self.max_namespaces
     }
 
-    /// The size of the attachments of a packet that is not complete, in bytes.
+    /// Returns the size of the attachments of a packet that is not complete, in bytes.
     pub(crate) fn unfinished(&self) -> usize {
         self.decoding.unfinished()
     }
 
-    /// Drops a packet that is not complete: nothing more of it will come.
+    /// Drops a packet that is not complete, as the rest of it will not arrive.
     pub(crate) fn drop_unfinished(&mut self) {
         self.decoding = Decoding::Default(Assembler::new());
     }
 
-    /// Drops all events that wait.
+    /// Drops all events that wait for current sockets.
     pub(crate) fn drop_all_events(&mut self) {
         for entry in &self.entries {
             self.backlog.drop_events(&entry.nsp);
         }
     }
 
-    /// Whether events of this socket wait.
+    /// Returns true if events of this socket wait.
     pub(crate) fn keeps_events_of(&self, socket: &T) -> bool {
         let mut entries = self.entries.iter();
         entries
@@ -329,7 +333,7 @@ impl<T: Clone + PartialEq> Router<T> {
             .is_some_and(|entry| self.backlog.has_events(&entry.nsp))
     }
 
-    /// Takes a request that needs not wait.
+    /// Routes a request that need not wait.
     fn go(&mut self, nsp: ByteString, request: Request) -> Result<Option<Route<T>>, Violation> {
         match request {
             Request::Connect(auth) => self.connect(nsp, auth).map(Some),
@@ -401,7 +405,8 @@ impl<T: Clone + PartialEq> Router<T> {
         }
     }
 
-    /// The oldest that the server has left: a packet that crossed that news is the least likely to be still on its way.
+    /// Removes the oldest entry that the server has left: no other is less likely to get a packet that was sent before
+    /// the client received the DISCONNECT.
     fn forget_a_left_one(&mut self) {
         let mut entries = self.entries.iter();
         if let Some(left) = entries.position(|entry| matches!(entry.state, State::Left)) {
@@ -448,12 +453,12 @@ mod tests {
         router.feed(Message::Text(text.into()), false, |_| true)
     }
 
-    /// Feeds while no socket takes events.
+    /// Feeds a message while no socket accepts events.
     fn hold(router: &mut Router<u8>, text: &'static str) -> Fed {
         router.feed(Message::Text(text.into()), false, |_| false)
     }
 
-    /// What the backlog gives, in words.
+    /// Takes all that the backlog releases, and describes it.
     fn released(router: &mut Router<u8>) -> Vec<String> {
         let mut all = Vec::new();
         while let Some(route) = router.next(false, |_| true).unwrap() {

@@ -6,16 +6,16 @@ use super::backlog::Request;
 pub(super) enum State<T> {
     Joining(T),
     Joined(T),
-    /// The client has left, but not all it sent before has been handled.
+    /// The client has left, but some of the events that it sent before are not handled yet.
     Leaving {
         socket: T,
-        /// Its connect handler has returned.
+        /// True if the connect handler has returned.
         joined: bool,
     },
     Left,
 }
 
-/// Whether a request that is its namespace's first in the backlog, or would be, needs not wait.
+/// Returns true if a request need not wait. It is, or would be, the first one of its namespace in the backlog.
 #[inline]
 pub(super) fn may_go<T>(
     request: &Request,
@@ -32,7 +32,7 @@ pub(super) fn may_go<T>(
 }
 
 impl<T: Clone> State<T> {
-    /// Its client leaves. Gives the socket, if one is there.
+    /// Marks the client as leaving. Returns the socket, if there is one that was not leaving yet.
     pub(super) fn leave(&mut self) -> Option<T> {
         let (socket, joined) = match self {
             Self::Joining(socket) => (socket.clone(), false),
@@ -48,7 +48,7 @@ impl<T: Clone> State<T> {
 }
 
 impl<T> State<T> {
-    /// Whether its client has joined, or is about to.
+    /// Returns true if the client has joined, or is about to.
     pub(super) const fn is_here(&self) -> bool {
         matches!(self, Self::Joining(_) | Self::Joined(_))
     }
