@@ -1,4 +1,4 @@
-//! Waiting for answers: a future for one socket; a stream with a summary for many.
+//! Acknowledgements of clients: a future for one socket, and a stream with a summary for many.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -26,7 +26,7 @@ use crate::protocol::{Args, ArgsError, EncodedArgs, Sid};
 use crate::rooms::{Answer, Member, Target};
 use crate::sync::Lock;
 
-/// Why there is no answer.
+/// The reason why an acknowledgement was not received.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AckError {
@@ -47,7 +47,7 @@ pub enum AckError {
     Decode(#[source] ArgsError),
 }
 
-/// So that a handler which asks its client may pass the error on with `?`.
+/// Lets a handler that awaits an acknowledgement return the error with `?`.
 impl IntoResponse for AckError {
     fn into_response(self) -> Response {
         let status = match self {
@@ -83,12 +83,12 @@ fn has_run_out(timer: &mut Timer, cx: &mut Context<'_>) -> bool {
         .is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
 }
 
-/// The answer of one client: what [`Socket::emit_with_ack`] gives.
+/// The acknowledgement of one client; returned by [`Socket::emit_with_ack`].
 #[must_use = "the event is sent, but nobody hears the answer"]
 pub struct AckFuture<R> {
     state: State,
     timer: Timer,
-    /// Where nobody waits any more once this is dropped.
+    /// The member and the id of the pending acknowledgement, which is removed on drop.
     asked: Option<(Arc<Member>, u64)>,
     counters: Arc<Counters>,
     answer: PhantomData<fn() -> R>,
@@ -167,25 +167,27 @@ impl<R> fmt::Debug for AckFuture<R> {
     }
 }
 
-/// What has come of a question to many.
+/// The state of an event that was sent to many sockets with acknowledgements.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AckSummary {
-    /// How many sockets were asked.
+    /// The number of sockets that the event was sent to.
     pub asked: usize,
-    /// How many have answered.
+    /// The number of sockets that have answered.
     pub answered: usize,
-    /// Who has not answered yet. After the stream's end: who did not answer in time.
+    /// The sockets that have not answered yet; after the end of the stream, those that did not answer in time.
     pub missing: Vec<Sid>,
-    /// Who left before answering.
+    /// The sockets that left before answering.
     pub left: Vec<Sid>,
-    /// Who was not sent the event: the outbox was full, or the event volatile and the client not ready.
+    /// The sockets that the event was not queued for: the outbox was full, or the event volatile and the client not
+    /// ready.
     pub unsent: Vec<Sid>,
-    /// Whose answer was not of the type that was asked for.
+    /// The sockets whose answer could not be deserialized into the requested type.
     pub unreadable: Vec<Sid>,
 }
 
-/// The answers of many clients, as they come: what [`Broadcast::emit_with_ack`](super::Broadcast::emit_with_ack) gives.
+/// The acknowledgements of many clients, in the order in which they arrive; returned by
+/// [`Broadcast::emit_with_ack`](super::Broadcast::emit_with_ack).
 ///
 /// A client that leaves is not waited for.
 ///
@@ -203,7 +205,7 @@ pub struct AckSummary {
 pub struct AckStream<R> {
     shared: Arc<Collector>,
     timer: Timer,
-    /// Namespaces and the ids in them, where nobody waits any more once this is dropped.
+    /// The namespaces with the ids of their pending acknowledgements, which are removed on drop.
     asked: Vec<(Arc<Nsp>, u64)>,
     unreadable: Vec<Sid>,
     error: Option<EmitError>,
@@ -218,7 +220,7 @@ struct Collector(Lock<Collected>);
 struct Collected {
     asked: usize,
     answered: usize,
-    /// With the number of the question: a socket's id is one of its namespace.
+    /// Each socket with the number of its question, since a socket's id is unique within its namespace only.
     missing: HashSet<(usize, Sid)>,
     left: Vec<Sid>,
     unsent: Vec<Sid>,
@@ -226,14 +228,15 @@ struct Collected {
     waker: Option<Waker>,
 }
 
-/// What was asked in one namespace.
+/// The request for acknowledgements in one namespace.
 struct Question {
     number: usize,
     shared: Arc<Collector>,
 }
 
 impl Question {
-    /// It is settled what becomes of a socket's answer.
+    /// Removes a socket from the missing ones, notes its result and wakes the stream. Does nothing if it was not
+    /// missing.
     fn settle(&self, id: Sid, note: impl FnOnce(&mut Collected)) {
         let mut collected = self.shared.0.lock();
         if !collected.missing.remove(&(self.number, id)) {
@@ -302,7 +305,7 @@ impl<R: DeserializeOwned> AckStream<R> {
         }
     }
 
-    /// Nobody was asked.
+    /// Creates an empty stream for an event that was sent to no socket.
     pub(crate) fn failed(error: Option<EmitError>) -> Self {
         Self {
             shared: Arc::default(),
@@ -315,18 +318,18 @@ impl<R: DeserializeOwned> AckStream<R> {
         }
     }
 
-    /// Why the event was sent to nobody: it could not be encoded, or its name is reserved.
+    /// Returns the error if the event was not sent: it could not be encoded, or its name is reserved.
     #[must_use]
     pub fn error(&self) -> Option<&EmitError> {
         self.error.as_ref()
     }
 
-    /// The next answer and who gave it.
+    /// Waits for the next acknowledgement and returns it with the id of its socket.
     pub async fn next(&mut self) -> Option<(Sid, R)> {
         std::future::poll_fn(|cx| self.poll_answer(cx)).await
     }
 
-    /// All answers, once everybody has answered or left, or the time is out.
+    /// Waits until every socket has answered or left, or the timeout has passed, and returns all acknowledgements.
     pub async fn all(mut self) -> (Vec<(Sid, R)>, AckSummary) {
         let mut answers = Vec::new();
         while let Some(answer) = self.next().await {
@@ -368,7 +371,7 @@ impl<R: DeserializeOwned> AckStream<R> {
 }
 
 impl<R> AckStream<R> {
-    /// Counts those who did not answer, however often it is polled from now on.
+    /// Counts the missing acknowledgements as timed out, once even if the stream is polled again.
     fn time_out(&mut self) {
         if let Some((nsp, _)) = self.asked.first()
             && !std::mem::replace(&mut self.timed_out, true)
@@ -378,7 +381,7 @@ impl<R> AckStream<R> {
         }
     }
 
-    /// Who was asked, who has answered, who is missing.
+    /// Returns the sockets that were asked, have answered, or are missing, as known so far.
     #[must_use]
     pub fn summary(&self) -> AckSummary {
         let collected = self.shared.0.lock();

@@ -1,4 +1,4 @@
-//! One connection, as its sockets see it.
+//! One connection, as seen by its sockets.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,17 +10,18 @@ use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::CloseFrame;
 use crate::sync::Lock;
 
-/// What the sockets of a connection want of the task that runs it.
+/// A command of a connection's sockets, or of the server, to the task that runs the connection.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// The server has disconnected this socket: tell its client, run its handler.
+    /// The server has disconnected this socket: its client is notified, and its disconnect handler run.
     Left(Socket),
-    /// The connection is lost, though nothing on it has said so.
+    /// The connection is considered lost, although the transport has reported no error.
     Lost(DisconnectReason),
-    /// The server is shutting down: start no more events, and close the connection when its handlers have finished, or at
-    /// this time at the latest.
+    /// The server is shutting down: no more events start, and the connection is closed when its handlers have finished,
+    /// at the latest at this time.
     Drain(Instant),
-    /// Close the whole connection once all that is queued has been written. A WebSocket's close frame is `farewell`.
+    /// The whole connection is closed once all that is queued has been written. A WebSocket's close frame is
+    /// `farewell`.
     Close {
         reason: DisconnectReason,
         farewell: Option<CloseFrame>,
@@ -33,21 +34,21 @@ pub(crate) struct Client {
     pub(crate) revision: Revision,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) handshake: Handshake,
-    /// Whether one more warning may be logged.
+    /// The limit of the warnings that this connection may log.
     pub(crate) logs: Logs,
     transport: Lock<Transport>,
     commands: Lock<Commands>,
-    /// What it has sent past each layer that limits that.
+    /// The pace of the client at each rate-limiting layer.
     paces: Lock<Vec<(Arc<()>, Paces)>>,
 }
 
-/// In two measures, such as events and bytes.
+/// The pace in two measures, such as events and bytes.
 type Paces = [Pace; 2];
 
 #[derive(Debug, Default)]
 struct Commands {
     waiting: Vec<Command>,
-    /// The task takes none any more.
+    /// True if the task accepts no more commands.
     closed: bool,
 }
 
@@ -72,7 +73,7 @@ impl Client {
         }
     }
 
-    /// Notes what the client sends past a layer. Returns false, and notes nothing, if `next` says that it is too fast.
+    /// Records the pace of the client at a layer. Returns false, and records nothing, if `next` finds it too fast.
     pub(crate) fn pace(&self, layer: &Arc<()>, next: impl FnOnce(Paces) -> Option<Paces>) -> bool {
         let mut all = self.paces.lock();
         let at = all.iter().position(|(of, _)| Arc::ptr_eq(of, layer));
@@ -83,7 +84,8 @@ impl Client {
         match at.and_then(|at| all.get_mut(at)) {
             Some(known) => known.1 = paces,
             None => {
-                // Layers of sockets that are gone: a client might come and go for ever.
+                // Drops the entries of layers whose sockets have left, since a client may connect and leave any number
+                // of times.
                 all.retain(|(of, _)| Arc::strong_count(of) > 1);
                 all.push((Arc::clone(layer), paces));
             }
@@ -102,7 +104,7 @@ impl Client {
         self.command(Command::Drain(limit));
     }
 
-    /// Hands a command to the task; it is dropped when the connection is over.
+    /// Queues a command for the task. The command is dropped if the connection has ended.
     pub(crate) fn command(&self, command: Command) {
         let mut commands = self.commands.lock();
         if commands.closed {
@@ -117,7 +119,7 @@ impl Client {
         std::mem::take(&mut self.commands.lock().waiting)
     }
 
-    /// Takes no commands any more: they would keep sockets alive that keep this alive.
+    /// Accepts no more commands. Sockets in them would keep this client alive, which keeps the sockets alive.
     pub(crate) fn close_commands(&self) {
         let mut commands = self.commands.lock();
         commands.closed = true;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderValue;
 
-/// What Node's server serves; each may have a `.map` beside it.
+/// The scripts that Node's server serves; each may have a `.map` beside it.
 const SCRIPTS: [&str; 4] = [
     "socket.io.js",
     "socket.io.min.js",
@@ -44,12 +44,12 @@ pub(crate) struct ClientFile {
 }
 
 impl ClientFiles {
-    /// Reads the files of a `socket.io-client/dist` into memory: those of the names that Node serves, and what lies beside
-    /// them as `.br` and `.gz`.
+    /// Reads the files of a `socket.io-client/dist` into memory: those that Node serves, and their `.br` and `.gz`
+    /// variants.
     ///
     /// # Errors
     ///
-    /// When none of them is there, or one cannot be read.
+    /// Fails if the folder has none of the files, or if one cannot be read.
     pub fn from_dir(dir: impl AsRef<Path>) -> io::Result<Self> {
         let dir = dir.as_ref();
         let read = |name: &str| match std::fs::read(dir.join(name)) {
@@ -75,7 +75,7 @@ impl ClientFiles {
         Ok(Self::new(all))
     }
 
-    /// What [`embed_client!`](crate::embed_client) has embedded.
+    /// Creates the value from the files that [`embed_client!`](crate::embed_client) has embedded.
     #[doc(hidden)]
     #[must_use]
     pub fn embedded(files: &[(&str, &'static [u8])]) -> Self {
@@ -90,7 +90,7 @@ impl ClientFiles {
 
     fn new(all: Vec<ClientFile>) -> Self {
         let version = all.iter().find_map(|file| version(&file.plain));
-        // Another build of the client has another length, most likely.
+        // Without a version, the total length identifies the build: another build most likely has another length.
         let length: usize = all.iter().map(|file| file.plain.len()).sum();
         let etag = format!("\"{}\"", version.unwrap_or_else(|| length.to_string()));
         let etag = HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("\"client\""));
@@ -121,7 +121,7 @@ fn names() -> impl Iterator<Item = String> {
     SCRIPTS.into_iter().flat_map(of)
 }
 
-/// The version that a script says in its first comment: `Socket.IO v4.8.3`.
+/// Returns the version that a script states in its first comment, as in `Socket.IO v4.8.3`.
 fn version(script: &[u8]) -> Option<String> {
     let head = String::from_utf8_lossy(script.get(..200).unwrap_or(script));
     let (_, rest) = head.split_once("Socket.IO v")?;
@@ -139,9 +139,9 @@ impl fmt::Debug for ClientFiles {
     }
 }
 
-/// Embeds files of the browser client when the application is compiled, for
-/// [`serve_client`](crate::SocketIoBuilder::serve_client): a folder, as seen from the package's `Cargo.toml`, and the names of
-/// the files that are wanted.
+/// Embeds files of the browser client at compile time, for [`serve_client`](crate::SocketIoBuilder::serve_client).
+///
+/// The arguments are a folder, relative to the package's `Cargo.toml`, and the names of the wanted files.
 ///
 /// ```ignore
 /// use axum_socketio::{SocketIo, embed_client};

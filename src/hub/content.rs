@@ -1,4 +1,4 @@
-//! What an HTTP response says, for clients that speak Socket.IO.
+//! The content of an HTTP response, converted for clients that speak Socket.IO.
 
 use axum_core::response::Response;
 use http::{HeaderMap, StatusCode, header};
@@ -16,7 +16,7 @@ const MAX_BODY: usize = 1024 * 1024;
 pub(crate) enum Content {
     Empty,
     Text(String),
-    /// Kept as it was written: clients see the same order of members as over HTTP.
+    /// JSON as it was written: clients see the members in the order that they have over HTTP.
     Json(Box<RawValue>),
 }
 
@@ -46,7 +46,7 @@ impl Content {
         (parts.status, content)
     }
 
-    /// What people are to read of an error.
+    /// Returns the message of an error as plain text.
     pub(crate) fn into_words(self, status: StatusCode) -> String {
         match self {
             Self::Json(json) => words(&json).unwrap_or_else(|| json.get().to_owned()),
@@ -55,7 +55,7 @@ impl Content {
         }
     }
 
-    /// What the client's callback gets of an error: JSON as it is, a text as `{"error": text}`.
+    /// Returns the error that the client's callback receives: JSON as it is, a text as `{"error": text}`.
     pub(crate) fn into_error(self, status: StatusCode) -> Option<Box<RawValue>> {
         let text = match self {
             Self::Json(json) => return Some(json),
@@ -66,14 +66,14 @@ impl Content {
     }
 }
 
-/// The member of a JSON object that people are to read.
+/// The members of a JSON object that may hold a message.
 #[derive(Debug, Default, Deserialize)]
 struct Words {
     message: Option<String>,
     error: Option<String>,
 }
 
-/// What people are to read of a JSON body: its `message` or its `error`.
+/// Returns the message of a JSON body: its `message` or its `error`.
 pub(crate) fn words(json: &RawValue) -> Option<String> {
     let words: Words = serde_json::from_str(json.get()).unwrap_or_default();
     words.message.or(words.error)

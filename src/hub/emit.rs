@@ -1,4 +1,4 @@
-//! What became of an emit.
+//! The result of an emit.
 
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -9,7 +9,7 @@ use crate::metrics::{Counted, Counters};
 use crate::protocol::EncodedArgs;
 use crate::protocol::socket_io::{Kind, reserved};
 
-/// What became of an emit. May be ignored: every failure is counted and traced whether or not anybody looks.
+/// The result of an emit. It may be ignored: every failure is counted and traced in any case.
 ///
 /// ```
 /// # use axum_socketio::{EmitError, Socket};
@@ -31,30 +31,30 @@ impl Emitted {
         Self(result)
     }
 
-    /// There is no server that could send it.
+    /// Returns the result of an emit through a handle that has no server: success.
     pub(crate) const fn nowhere() -> Self {
         Self(Ok(()))
     }
 
-    /// Whether the event was queued. A broadcast that found nobody is queued too, and so is a volatile event that was
-    /// dropped.
+    /// Returns true if the event was queued. A broadcast to an empty room counts as queued, and so does a volatile
+    /// event that was dropped.
     #[must_use]
     pub fn ok(&self) -> bool {
         self.0.is_ok()
     }
 
-    /// Why the event was not queued.
+    /// Converts this value into a `Result`.
     ///
     /// # Errors
     ///
-    /// The reason, if it was not queued.
+    /// Returns the reason if the event was not queued.
     pub fn into_result(self) -> Result<(), EmitError> {
         self.0
     }
 }
 
 impl EmitError {
-    /// As the counters call it.
+    /// Returns the label of the error in the counters.
     const fn reason(&self) -> &'static str {
         match self {
             Self::Serialize(_) => "serialize",
@@ -65,7 +65,7 @@ impl EmitError {
     }
 }
 
-/// So that a handler may pass the error on with `?`.
+/// Lets a handler return the error with `?`.
 impl IntoResponse for EmitError {
     fn into_response(self) -> Response {
         let status = match self {
@@ -77,10 +77,10 @@ impl IntoResponse for EmitError {
     }
 }
 
-/// How an event is sent to one socket.
+/// The options of an event that is sent to one socket.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct How {
-    /// Dropped if the client cannot be written to at once.
+    /// True if the event is dropped when the client cannot be written to at once.
     pub(crate) volatile: bool,
     pub(crate) uncompressed: bool,
 }
@@ -105,7 +105,7 @@ pub(crate) fn event_frame<T: serde::Serialize + ?Sized>(
     event_args(event, args).map(|args| packet_frame(args, nsp, id))
 }
 
-/// Encodes an event for whatever namespace.
+/// Encodes an event independently of the namespace.
 pub(crate) fn event_args<T: serde::Serialize + ?Sized>(
     event: &str,
     args: &T,
@@ -116,17 +116,17 @@ pub(crate) fn event_args<T: serde::Serialize + ?Sized>(
     EncodedArgs::event(event, args).map_err(EmitError::Serialize)
 }
 
-/// Makes the packet of a namespace that has a history, with the offset as the last argument.
+/// Builds the packet of a namespace that has a history, with the offset as the last argument.
 pub(crate) fn frame_at(args: &EncodedArgs, nsp: &Nsp, offset: Option<&str>) -> Frame {
     let mut args = args.clone();
     if let Some(offset) = offset {
-        // A text always has a form in JSON.
+        // Serializing a text as JSON cannot fail.
         let _ = args.push(offset);
     }
     packet_frame(args, nsp, None)
 }
 
-/// Makes the packet of one namespace of it.
+/// Builds the packet of an event for one namespace.
 pub(crate) fn packet_frame(args: EncodedArgs, nsp: &Nsp, id: Option<u64>) -> Frame {
     Frame::new(nsp.options.codec.packet(args, Kind::Event, &nsp.name, id))
 }

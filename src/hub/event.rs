@@ -1,4 +1,4 @@
-//! What a handler is given, and the handler as the hub calls it.
+//! The context that a handler is given, and the handler as the hub calls it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,21 +14,21 @@ use crate::engine::DisconnectReason;
 use crate::protocol::socket_io::Event;
 use crate::protocol::{DecodeError, EncodedArgs};
 
-/// A handler with its state, ready to be called.
+/// A handler with its state.
 pub(crate) trait ErasedHandler<Out>: Send + Sync {
     fn call(&self, cx: EventContext) -> BoxFuture<Out>;
 }
 
-/// A handler whose type is forgotten, and how it wants to be run.
+/// A type-erased handler with its options.
 pub struct BoxHandler<Out> {
     handler: Arc<dyn ErasedHandler<Out>>,
     pub(crate) options: HandlerOptions,
 }
 
-/// How one handler wants to be run.
+/// The options of one handler.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct HandlerOptions {
-    /// The next event of this socket for this handler waits until this one is done.
+    /// True if the next event of this socket for this handler waits until the handler has returned.
     pub(crate) one_at_a_time: bool,
 }
 
@@ -44,12 +44,12 @@ impl<Out> BoxHandler<Out> {
         self.handler.call(cx)
     }
 
-    /// Tells one registration from others, for as long as it is there.
+    /// Returns an id of this registration, which is unique for as long as the registration exists.
     pub(crate) fn id(&self) -> usize {
         Arc::as_ptr(&self.handler).cast::<()>().addr()
     }
 
-    /// Whether both are one registration.
+    /// Returns true if both are the same registration.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.handler, &other.handler)
     }
@@ -72,20 +72,20 @@ impl<Out> fmt::Debug for BoxHandler<Out> {
     }
 }
 
-/// What a handler's arguments are taken from: the socket, the handshake's request and, in an event, its data.
+/// The source of a handler's arguments: the socket, the handshake's request and, for an event, its data.
 ///
-/// Extractors of your own get at it through [`FromEvent`](crate::extract::FromEvent).
+/// Custom extractors receive it through [`FromEvent`](crate::extract::FromEvent).
 #[derive(Debug)]
 pub struct EventContext {
     socket: Socket,
     parts: Option<Box<Parts>>,
     loan: Loan,
-    /// Somebody may have changed the extensions.
+    /// True if the extensions may have been changed.
     written: bool,
     call: Call,
 }
 
-/// Why the handler is called.
+/// The occasion on which a handler is called.
 #[derive(Debug)]
 pub(crate) enum Call {
     Middleware,
@@ -98,11 +98,11 @@ pub(crate) enum Call {
 #[derive(Debug)]
 pub(crate) struct EventCall {
     pub(crate) event: Event,
-    /// The acknowledgement, if the client wants one.
+    /// The acknowledgement, if the client has requested one.
     pub(crate) ack: Option<Asked>,
-    /// An argument has taken the acknowledgement over.
+    /// True if an argument has taken the acknowledgement over.
     pub(crate) ack_taken: bool,
-    /// The JSON of the arguments has been read, or checked.
+    /// True if the JSON of the arguments has been parsed or checked.
     pub(crate) checked: bool,
 }
 
@@ -117,17 +117,17 @@ impl EventCall {
     }
 }
 
-/// Whose the request's parts are.
+/// The owner of the request's parts.
 ///
-/// Extraction has those of the socket for itself, so nothing is cloned or locked for an event that does not ask for them.
-/// While it is under way, the socket's next events wait: this is what keeps the order when an extractor awaits.
+/// Extraction borrows the parts of the socket exclusively, so nothing is cloned or locked for an event that does not
+/// use them. While it runs, the socket's next events wait; this preserves their order when an extractor awaits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Loan {
-    /// Arguments are being taken; the parts are the socket's, and given back when that is over.
+    /// Arguments are being taken; the parts belong to the socket and are returned to it afterwards.
     Open,
-    /// Arguments are being taken, but behind a layer: the parts are a copy.
+    /// Arguments are being taken behind a layer; the parts are a copy.
     Copy,
-    /// The parts are a copy, and the next events do not wait.
+    /// All arguments are taken: the parts are a copy, and the next events do not wait.
     Over,
 }
 
@@ -143,22 +143,22 @@ impl EventContext {
         }
     }
 
-    /// The socket that the event is for.
+    /// Returns the socket that the handler is called for.
     #[must_use]
     pub fn socket(&self) -> &Socket {
         &self.socket
     }
 
-    /// The request that opened the connection, with what middleware have added to its extensions.
+    /// Returns the request that opened the connection, with the extensions that middleware have added.
     ///
-    /// What is inserted into its extensions, or replaced there, is seen by the later arguments of the same handler, and gone
-    /// afterwards.
+    /// A value that is inserted into its extensions, or replaced there, is visible to the later arguments of the same
+    /// handler, and is discarded afterwards.
     pub fn parts_mut(&mut self) -> &mut Parts {
         self.written = true;
         self.parts()
     }
 
-    /// The same, for who is known not to change them.
+    /// Returns the request's parts for a caller that does not change them.
     pub(crate) fn parts(&mut self) -> &mut Parts {
         let (socket, loan) = (&self.socket, self.loan);
         self.parts.get_or_insert_with(|| match loan {
@@ -167,7 +167,7 @@ impl EventContext {
         })
     }
 
-    /// How much was received for the event, in bytes, attachments included; 0 in handlers that are not for an event.
+    /// Returns the size of the event in bytes, attachments included; 0 in handlers that are not for an event.
     #[must_use]
     pub fn size(&self) -> usize {
         match &self.call {
@@ -176,7 +176,7 @@ impl EventContext {
         }
     }
 
-    /// The event's name; `None` in handlers that are not for an event.
+    /// Returns the event's name; `None` in handlers that are not for an event.
     #[must_use]
     pub fn event(&self) -> Option<&str> {
         match &self.call {
@@ -185,7 +185,7 @@ impl EventContext {
         }
     }
 
-    /// What the log calls that which the handler is for: the event's name, or the kind of the handler.
+    /// Returns the name of the event, or the kind of the handler, for the log.
     pub(crate) fn place(&self) -> &str {
         match &self.call {
             Call::Event(call) => call.event.name(),
@@ -202,7 +202,8 @@ impl EventContext {
         }
     }
 
-    /// An argument takes the acknowledgement over. Nothing if the client does not wait for one, or another argument has it.
+    /// Takes the acknowledgement over for an argument. Returns `None` if the client has not requested one, or another
+    /// argument has it.
     pub(crate) fn take_ack(&mut self) -> Option<Asked> {
         let call = self.event_call()?;
         let taken = std::mem::replace(&mut call.ack_taken, true);
@@ -213,7 +214,7 @@ impl EventContext {
         &self.call
     }
 
-    /// Whether the client waits for an answer that no argument has taken over.
+    /// Returns true if the client waits for an acknowledgement that no argument has taken over.
     pub(crate) fn wants_ack(&self) -> bool {
         matches!(
             &self.call,
@@ -225,14 +226,14 @@ impl EventContext {
         )
     }
 
-    /// Lets the socket's next event go ahead; later arguments work on a copy.
+    /// Lets the socket's next event start; later arguments work on a copy of the request.
     pub(crate) fn detach(&mut self) {
         let copy = self.parts.clone();
         self.give_back();
         self.parts = copy;
     }
 
-    /// The socket's next events wait again until all arguments are taken: it has come through its layers.
+    /// Makes the socket's next events wait until all arguments are taken; called when the event has passed its layers.
     pub(crate) fn attach(&mut self) {
         if self.loan == Loan::Over {
             self.loan = Loan::Copy;
@@ -240,7 +241,7 @@ impl EventContext {
         }
     }
 
-    /// All arguments are taken: gives the request back, and sees to it that malformed JSON does not pass unread.
+    /// Ends the extraction: returns the request's parts to the socket, and checks JSON that no argument has parsed.
     pub(crate) fn finish(&mut self) -> Result<(), DecodeError> {
         self.give_back();
         match &mut self.call {
@@ -249,7 +250,7 @@ impl EventContext {
         }
     }
 
-    /// No argument is taken any more.
+    /// Returns the borrowed parts to the socket, after which no argument is taken.
     fn give_back(&mut self) {
         let before = std::mem::replace(&mut self.loan, Loan::Over);
         if before == Loan::Over {
@@ -258,7 +259,8 @@ impl EventContext {
         let request = self.socket.request();
         request.end();
         if before == Loan::Copy {
-            // A layer may have taken it to another task than the one that has the next events.
+            // A layer may have moved the context to another task than the connection's, which has to be woken for the
+            // next events.
             self.socket.go_on();
             return;
         }
@@ -274,28 +276,28 @@ impl Drop for EventContext {
     }
 }
 
-/// All that a client gets of a fault that is not its own.
+/// The text that a client receives for an error of the server; the details are only logged.
 pub(crate) const INTERNAL_ERROR: &str = "internal error";
 
-/// What the handler of an event answers.
+/// The answer of an event handler.
 #[derive(Debug)]
 pub struct AckBody(pub(crate) Answer);
 
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// Nothing is to be sent: nobody asked, or somebody else answers.
+    /// Nothing is sent: the client has requested no acknowledgement, or it is sent elsewhere.
     Silent,
     Ok(EncodedArgs),
-    /// Holds the error that the client's callback gets.
+    /// The error that the client's callback receives.
     Error(EncodedArgs, Failure),
-    /// The arguments are not JSON: the client has broken the protocol.
+    /// The arguments are not valid JSON: the client has violated the protocol.
     Malformed(DecodeError),
 }
 
-/// Whose error an answer is.
+/// The origin of an error answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {
-    /// The handler's own, with the status that it has over HTTP, and the name of the handler.
+    /// The handler has returned an error. Holds its status over HTTP, and the name of the handler.
     Handler(StatusCode, Option<TypeName>),
     /// The handler's answer cannot be serialized. Holds the error, and the name of the handler.
     Serialize(Box<str>, Option<TypeName>),
@@ -309,7 +311,7 @@ pub(crate) enum Failure {
     Unhandled,
 }
 
-/// Why a layer kept an event from its handler.
+/// The reason why a layer stopped an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     RateLimit,
@@ -319,7 +321,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    /// As the counters call it.
+    /// Returns the label of the reason in the counters.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::RateLimit => "rate limit",
@@ -333,7 +335,7 @@ impl Stop {
 impl AckBody {
     pub(crate) const SILENT: Self = Self(Answer::Silent);
 
-    /// What `value` says: a tuple is several arguments, `()` none.
+    /// Encodes `value` as the arguments of an acknowledgement: a tuple gives several arguments, `()` none.
     pub(crate) fn ok<T: serde::Serialize + ?Sized>(value: &T) -> Self {
         match EncodedArgs::ack(value) {
             Ok(args) => Self(Answer::Ok(args)),
@@ -344,12 +346,12 @@ impl AckBody {
         }
     }
 
-    /// `{"error": message}`
+    /// Builds the error `{"error": message}`.
     pub(crate) fn error(message: &str, failure: Failure) -> Self {
         Self::error_value(&serde_json::json!({ "error": message }), failure)
     }
 
-    /// The handler has panicked.
+    /// Builds the answer for a handler that has panicked.
     pub(crate) fn panicked() -> Self {
         Self::error(INTERNAL_ERROR, Failure::Panic)
     }
@@ -359,7 +361,8 @@ impl AckBody {
         Self(args.map_or(Answer::Silent, |args| Answer::Error(args, failure)))
     }
 
-    /// The same value as an error of the handler; the status's own words if there is none.
+    /// Turns a success into an error of the handler with the same value, or with the status's reason phrase if it has
+    /// no value.
     pub(crate) fn into_error(self, status: StatusCode) -> Self {
         let failure = Failure::Handler(status, None);
         match self.0 {
@@ -369,7 +372,7 @@ impl AckBody {
         }
     }
 
-    /// Says whose failure it is, if it is one.
+    /// Adds the name of the handler to an error of the handler.
     pub(crate) fn named(mut self, handler: TypeName) -> Self {
         if let Answer::Error(_, Failure::Handler(_, name) | Failure::Serialize(_, name)) =
             &mut self.0
@@ -379,14 +382,14 @@ impl AckBody {
         self
     }
 
-    /// Whether it is an error.
+    /// Returns true if the answer is an error.
     #[must_use]
     pub fn is_error(&self) -> bool {
         matches!(self.0, Answer::Error(..) | Answer::Malformed(_))
     }
 }
 
-/// What a connect middleware decided: what the socket keeps, or why it may not connect.
+/// The decision of a connect middleware: values for the socket to keep, or a refusal.
 pub struct Admission(pub(crate) Result<Grant, Refusal>);
 
 impl fmt::Debug for Admission {
@@ -397,22 +400,22 @@ impl fmt::Debug for Admission {
     }
 }
 
-/// Why a socket may not connect, as its client sees it.
+/// The refusal of a connection to a namespace, as its client sees it.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Refusal {
     pub(crate) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) data: Option<Box<RawValue>>,
-    /// What was to decide has panicked.
+    /// True if the middleware has panicked.
     #[serde(skip)]
     pub(crate) panicked: bool,
-    /// The status that the error has over HTTP, unless the application has refused in words of this protocol.
+    /// The error's status over HTTP; `None` if the application has refused in terms of Socket.IO.
     #[serde(skip)]
     pub(crate) status: Option<StatusCode>,
     /// The name of the handler that has refused.
     #[serde(skip)]
     pub(crate) handler: Option<TypeName>,
-    /// The fault is logged already.
+    /// True if the fault is already logged.
     #[serde(skip)]
     pub(crate) reported: bool,
 }
@@ -433,18 +436,18 @@ impl Refusal {
         Self::new(INTERNAL_ERROR)
     }
 
-    /// Says which handler has refused.
+    /// Adds the name of the handler that has refused.
     pub(crate) fn named(mut self, handler: TypeName) -> Self {
         self.handler.get_or_insert(handler);
         self
     }
 
-    /// The status, if it says that the server is at fault.
+    /// Returns the status if it is a server error.
     pub(crate) fn server_error(&self) -> Option<StatusCode> {
         self.status.filter(StatusCode::is_server_error)
     }
 
-    /// As JSON for clients of revision 3: the data, or else the message.
+    /// Returns the JSON for clients of revision 3: the data, or else the message.
     pub(crate) fn without_object(&self) -> String {
         match &self.data {
             Some(data) => data.get().to_owned(),
@@ -459,17 +462,17 @@ impl Refusal {
         }
     }
 
-    /// As if there was no such namespace.
+    /// Builds the refusal for a namespace that does not exist.
     pub(crate) fn invalid_namespace() -> Self {
         Self::new("Invalid namespace")
     }
 }
 
-/// How a connect or disconnect handler ended.
+/// The result of a connect or disconnect handler.
 #[derive(Debug)]
 pub struct Done(pub(crate) Result<(), Refusal>);
 
-/// An error with its sources, in one line.
+/// Formats an error and its sources in one line.
 fn in_full(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(error.source(), |error| error.source());
     sources.fold(error.to_string(), |all, source| format!("{all}: {source}"))
