@@ -29,8 +29,8 @@
 //! | `compression` | the builder's `compression`: permessage-deflate; flate2 with zlib-rs |
 //! | `v3` | the builder's `allow_eio3`: clients of Socket.IO 2 and older ones; no further crates |
 //! | `msgpack` | [`parser::Msgpack`](parser), for clients with `socket.io-msgpack-parser`; the crate `rmp` |
-//! | `metrics` | `SocketIo::publish_metrics`, which hands what is [counted](guide::metrics) to the `metrics` facade, and `handler::HandlerTime`; that crate |
-//! | `testing` | the module `testing`: clients in the same process, for the tests of an application; no further crates |
+//! | `metrics` | `SocketIo::publish_metrics` ([counters](guide::metrics) for that facade), `handler::HandlerTime`; the crate `metrics` |
+//! | `testing` | the module `testing`: clients in the same process, for tests of an application; no further crates |
 //!
 //! [axum]: https://docs.rs/axum
 #![cfg_attr(docsrs, feature(doc_cfg))]

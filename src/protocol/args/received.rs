@@ -42,7 +42,7 @@ pub enum ArgsError {
     Mismatch {
         /// The argument that does not fit, counted from 1.
         argument: Option<usize>,
-        /// What was expected.
+        /// The description of the mismatch.
         message: String,
     },
 }

@@ -10,31 +10,31 @@ use super::ProtocolError;
 pub struct CloseCode(u16);
 
 impl CloseCode {
-    /// The purpose of the connection is fulfilled.
+    /// A normal closure: the purpose of the connection is fulfilled.
     pub const NORMAL: Self = Self(1000);
     /// The peer is going away.
     pub const GOING_AWAY: Self = Self(1001);
     /// The peer broke the protocol.
     pub const PROTOCOL: Self = Self(1002);
-    /// A kind of data that cannot be accepted.
+    /// The peer received a kind of data that it cannot accept.
     pub const UNSUPPORTED: Self = Self(1003);
-    /// Data that is not of its kind, such as text that is not UTF-8.
+    /// The peer received data that does not fit its kind, such as text that is not UTF-8.
     pub const INVALID_PAYLOAD: Self = Self(1007);
-    /// A policy is violated.
+    /// The peer received a message that violates its policy.
     pub const POLICY: Self = Self(1008);
-    /// A message is too big.
+    /// The peer received a message that is too big.
     pub const TOO_BIG: Self = Self(1009);
     /// The server failed.
     pub const INTERNAL: Self = Self(1011);
 
-    /// The code as a number.
+    /// Returns the code as a number.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
     }
 
-    /// A code that a peer may send: one that the RFC or its registry defines for the wire, or one of the ranges for
-    /// libraries and applications.
+    /// Returns a code that a peer may send: one that the RFC or its registry defines for the wire, or one of the ranges
+    /// for libraries and applications. Any other number is `None`.
     #[must_use]
     pub const fn on_wire(code: u16) -> Option<Self> {
         match code {
@@ -44,12 +44,12 @@ impl CloseCode {
     }
 }
 
-/// Why a peer closes.
+/// The code and the reason with which a peer closes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseFrame {
     /// The status.
     pub code: CloseCode,
-    /// A text for people.
+    /// A text for people, which may be empty.
     pub reason: ByteString,
 }
 

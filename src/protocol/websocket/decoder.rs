@@ -1,4 +1,4 @@
-//! From received bytes to events (sections 5 and 8.1).
+//! The decoder: received bytes to events (sections 5 and 8.1).
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -8,20 +8,20 @@ use super::utf8::Checked;
 use super::{Agreed, CloseFrame, Inflater, Opcode, ProtocolError};
 use crate::protocol::large;
 
-/// A header is at most this long: two bytes, a length of eight, a mask of four.
+/// The maximum length of a header: two bytes, a length of eight, a mask of four.
 const MAX_HEADER: usize = 14;
-/// Marks a compressed message.
+/// The bit that marks a compressed message.
 const RSV1: u8 = 0x40;
-/// No more than this is taken on the word of a header alone.
+/// The maximum number of bytes that are reserved because a header announces them.
 const TRUST: usize = 64 * 1024;
 
-/// What a decoder accepts.
+/// The options of a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// The longest message, in bytes, all its fragments together. Default: 1,000,000.
+    /// The maximum size of a message, in bytes, including all its fragments. Default: 1,000,000.
     pub max_message: usize,
-    /// Whether frames must be masked, as a client's must. Default: true.
+    /// True if frames must be masked, as those of clients are. Default: true.
     pub require_mask: bool,
 }
 
@@ -34,18 +34,18 @@ impl Default for Config {
     }
 }
 
-/// Something was received.
+/// An event on the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A whole text message.
     Text(ByteString),
     /// A whole binary message.
     Binary(Bytes),
-    /// To be answered with a pong of the same payload.
+    /// A ping, to be answered with a pong of the same payload.
     Ping(Bytes),
-    /// An answer, or an unasked sign of life.
+    /// A pong: the answer to a ping, or an unsolicited heartbeat.
     Pong(Bytes),
-    /// The peer closes, with a reason if it gave one. What follows is ignored.
+    /// The peer closes, with a reason if it gave one. Everything after it is ignored.
     Close(Option<CloseFrame>),
 }
 
@@ -53,20 +53,20 @@ pub enum Event {
 #[derive(Debug)]
 pub(crate) enum Frame {
     Event(Event),
-    /// Nothing is complete: more frames, or more of this one, must follow.
+    /// An incomplete frame, or a frame of an incomplete message: more must follow.
     Part,
     /// There was no input.
     None,
 }
 
-/// Takes events out of received bytes, wherever these are cut.
+/// The decoder of one connection, which takes events out of received bytes, however they are split.
 #[derive(Debug)]
 pub struct Decoder {
     config: Config,
     closed: bool,
-    /// Where compression has been agreed on.
+    /// The inflater, if compression has been negotiated.
     inflater: Option<Box<Inflater>>,
-    /// Only while something is unfinished.
+    /// The unfinished frame or message, if there is one.
     partial: Option<Box<Partial>>,
 }
 
@@ -74,11 +74,11 @@ pub struct Decoder {
 struct Partial {
     header: [u8; MAX_HEADER],
     header_len: usize,
-    /// The frame whose payload is not complete, and how much of it has come.
+    /// The frame whose payload is not complete, and the number of its bytes that have arrived.
     frame: Option<(Head, usize)>,
     /// The payload of an unfinished control frame.
     control: Vec<u8>,
-    /// A message of which some fragment has come.
+    /// The message that has begun and is not complete.
     message: Option<Message>,
 }
 
@@ -100,7 +100,7 @@ struct Head {
 }
 
 impl Decoder {
-    /// A decoder for one connection.
+    /// Creates a decoder for one connection.
     #[must_use]
     pub const fn new(config: Config) -> Self {
         Self {
@@ -111,7 +111,7 @@ impl Decoder {
         }
     }
 
-    /// A decoder for one connection, on which messages may be compressed.
+    /// Creates a decoder for one connection on which messages may be compressed.
     #[must_use]
     pub fn compressed(config: Config, agreed: &Agreed) -> Self {
         Self {
@@ -120,13 +120,13 @@ impl Decoder {
         }
     }
 
-    /// Whether nothing is unfinished, and so no memory is held.
+    /// Returns true if nothing is unfinished, and so no memory is held.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         self.partial.is_none()
     }
 
-    /// The size of what has come of an unfinished message, in bytes.
+    /// Returns the number of bytes of an unfinished message that have arrived.
     pub(crate) fn unfinished(&self) -> usize {
         let message = self
             .partial
@@ -135,12 +135,12 @@ impl Decoder {
         message.map_or(0, |message| message.data.len())
     }
 
-    /// Takes the next event out of `input`, which is moved on. `None` means that all of it has been taken.
+    /// Takes the next event out of `input`, which is advanced. `None` means that all of it has been taken.
     ///
     /// # Errors
     ///
-    /// When the peer breaks the protocol, as soon as the bytes are there that show it. All that follows is ignored then, as it
-    /// is after a close.
+    /// Returns an error if the peer breaks the protocol, as soon as the bytes that show it have arrived. All bytes
+    /// after it are ignored, as after a close.
     pub fn next_event(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
         loop {
             match self.next_frame(input)? {
@@ -151,8 +151,8 @@ impl Decoder {
         }
     }
 
-    /// Takes one frame, or as much of it as there is, out of `input`: for callers that limit how many they take at once. Fails
-    /// as [`next_event`](Self::next_event) does.
+    /// Takes one frame, or the available part of it, out of `input`: for callers that limit the number of frames that
+    /// they take at once. Fails as [`next_event`](Self::next_event) does.
     #[inline]
     pub(crate) fn next_frame(&mut self, input: &mut &[u8]) -> Result<Frame, ProtocolError> {
         if self.closed {
@@ -174,7 +174,7 @@ impl Decoder {
             return Ok(Frame::Part);
         };
         if self.partial.is_none() && input.len() >= head.len && head.fin {
-            // The common case: all of a whole message is here.
+            // The common case: the whole message is in the input.
             let (payload, rest) = input.split_at_checked(head.len).unwrap_or((input, &[]));
             *input = rest;
             return self.whole(head, payload).map(Frame::Event);
@@ -183,7 +183,8 @@ impl Decoder {
         Ok(event.map_or(Frame::Part, Frame::Event))
     }
 
-    /// The frame that `input` is in, and how much of its payload has come. `None` if the header is not complete.
+    /// Returns the frame that `input` belongs to, and the number of its payload's bytes that have arrived. `None` if
+    /// the header is not complete.
     fn head(&mut self, input: &mut &[u8]) -> Result<Option<(Head, usize)>, ProtocolError> {
         if let Some(frame) = self.partial.as_ref().and_then(|partial| partial.frame) {
             return Ok(Some(frame));
@@ -204,7 +205,7 @@ impl Decoder {
             *input = input.get(len..).unwrap_or_default();
             return Ok(Some((head, 0)));
         }
-        // The header is cut: collect it byte by byte.
+        // The header is split: collect it byte by byte.
         let may_compress = self.inflater.is_some();
         let partial = self.partial.get_or_insert_default();
         while let Some((&byte, rest)) = input.split_first() {
@@ -223,7 +224,7 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Takes what there is of a frame's payload.
+    /// Takes the available bytes of a frame's payload.
     fn payload(
         &mut self,
         head: Head,
@@ -268,7 +269,7 @@ impl Decoder {
         Ok(event)
     }
 
-    /// A message that is whole, straight out of the input.
+    /// Decodes a message that is whole, directly from the input.
     fn whole(&mut self, head: Head, payload: &[u8]) -> Result<Event, ProtocolError> {
         let mut data = large::buffer(payload.len());
         append_unmasked(&mut data, payload, head.mask, 0);
@@ -300,7 +301,7 @@ impl Decoder {
         }
     }
 
-    /// Gives the memory back when nothing is unfinished.
+    /// Frees the memory if nothing is unfinished.
     fn tidy(&mut self) {
         let idle = |partial: &Partial| {
             partial.header_len == 0
@@ -315,8 +316,8 @@ impl Decoder {
 }
 
 impl Message {
-    /// Makes room for `take` bytes, of `left` that are announced: only when they do not fit, and then on the word of what
-    /// has come rather than of the header.
+    /// Makes room for `take` bytes, of `left` that are announced: only if they do not fit, and in proportion to the
+    /// bytes that have arrived rather than to the announced length.
     fn reserve(&mut self, take: usize, left: usize) {
         let data = &mut self.data;
         if data.capacity() - data.len() < take {
@@ -324,7 +325,7 @@ impl Message {
             if data.capacity() == 0 {
                 *data = large::buffer(more);
             } else {
-                // Not exactly: a message may come in as many frames as it has bytes.
+                // Not exactly: a message may arrive in as many frames as it has bytes.
                 data.reserve(more);
             }
         }
@@ -342,15 +343,15 @@ fn control(opcode: Opcode, payload: Bytes) -> Result<Event, ProtocolError> {
         Opcode::Ping => Ok(Event::Ping(payload)),
         Opcode::Pong => Ok(Event::Pong(payload)),
         Opcode::Close => CloseFrame::decode(payload).map(Event::Close),
-        // `parse` lets a whole message without a beginning not pass.
+        // `parse` refuses a whole message with one of these opcodes.
         Opcode::Continuation | Opcode::Text | Opcode::Binary => {
             Err(ProtocolError::UnexpectedContinuation)
         }
     }
 }
 
-/// Reads a header, as soon as it is complete, and checks all that can be known of the frame. `in_message` is the length of
-/// the message whose fragments have begun. Gives the header's own length too.
+/// Parses a header, as soon as it is complete, and checks all that can be known of the frame. `in_message` is the
+/// number of bytes that have arrived of an incomplete message. Returns the length of the header as well.
 fn parse(
     input: &[u8],
     config: &Config,
@@ -358,7 +359,7 @@ fn parse(
     in_message: Option<usize>,
 ) -> Result<Option<(Head, usize)>, ProtocolError> {
     let Some((&[first, second], rest)) = input.split_first_chunk() else {
-        // What is wrong with the first byte alone need not wait for the second.
+        // An error in the first byte alone is reported before the second arrives.
         return input
             .first()
             .map_or(Ok(()), |&first| {
@@ -436,7 +437,7 @@ fn check_first(
     let fin = first & 0x80 != 0;
     let bits = first & 0x0f;
     let opcode = Opcode::from_bits(bits).ok_or(ProtocolError::UnknownOpcode(bits))?;
-    // The bit of a compressed message stands on its first frame only.
+    // Only the first frame of a compressed message has the bit.
     let may_rsv1 = may_compress && matches!(opcode, Opcode::Text | Opcode::Binary);
     if first & 0x30 != 0 || (first & RSV1 != 0 && !may_rsv1) {
         return Err(ProtocolError::ReservedBit);
@@ -454,19 +455,19 @@ mod tests {
     use super::super::masked_frame;
     use super::*;
 
-    /// A frame that is the last of its message.
+    /// Makes a frame that is the last of its message.
     fn last(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
         masked_frame(opcode, payload, [0x11, 0x82, 0xf3, 0x04]).to_vec()
     }
 
-    /// A frame that is not.
+    /// Makes a frame that is not the last of its message.
     fn more(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
         let mut bytes = last(opcode, payload);
         bytes[0] &= 0x7f;
         bytes
     }
 
-    /// All events of `input`, and the error that ended them.
+    /// Returns all events of `input`, and the error that ended them.
     fn feed(decoder: &mut Decoder, mut input: &[u8]) -> (Vec<Event>, Option<ProtocolError>) {
         let mut events = Vec::new();
         loop {
@@ -544,7 +545,7 @@ mod tests {
         let mut decoder = limited(usize::MAX);
         let header = [0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4];
         assert_eq!(feed(&mut decoder, &header), (vec![], None));
-        // In several pieces: what is reserved is not reserved again for each of them.
+        // More bytes in several pieces must not reserve more for each of them.
         for _ in 0..10 {
             assert_eq!(feed(&mut decoder, &[0]), (vec![], None));
         }

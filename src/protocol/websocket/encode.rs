@@ -1,4 +1,4 @@
-//! What is sent: frames of a server, which are not masked; and the answer to a handshake's key.
+//! The encoder: frames of a server, which are not masked, and the answer to a handshake's key.
 
 use bytes::Bytes;
 use sha1::{Digest, Sha1};
@@ -6,20 +6,20 @@ use sha1::{Digest, Sha1};
 use super::CloseCode;
 use super::mask::append_unmasked;
 
-/// What a frame is (section 5.2).
+/// The type of a frame (section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
-    /// More of the message before.
+    /// A further fragment of the previous frame's message.
     Continuation = 0,
-    /// Text, or its beginning.
+    /// A text message, or its first fragment.
     Text = 1,
-    /// Binary data, or its beginning.
+    /// A binary message, or its first fragment.
     Binary = 2,
-    /// The end.
+    /// The start of the closing handshake, or the answer to it.
     Close = 8,
-    /// Are you there?
+    /// A ping.
     Ping = 9,
-    /// I am.
+    /// A pong: the answer to a ping.
     Pong = 10,
 }
 
@@ -49,10 +49,10 @@ pub struct Header {
 }
 
 impl Header {
-    /// The most bytes a header has.
+    /// The maximum length of a header, in bytes.
     pub const MAX: usize = 10;
 
-    /// The header of a payload of `len` bytes.
+    /// Creates the header of a payload of `len` bytes.
     #[must_use]
     pub const fn new(opcode: Opcode, len: usize) -> Self {
         let first = 0x80 | opcode as u8;
@@ -78,7 +78,7 @@ impl Header {
         }
     }
 
-    /// The same with the bit that marks a compressed message (RFC 7692).
+    /// Sets the bit that marks a compressed message (RFC 7692).
     #[must_use]
     pub const fn compressed(mut self) -> Self {
         let [first, ..] = &mut self.bytes;
@@ -86,7 +86,7 @@ impl Header {
         self
     }
 
-    /// How long the header is with which a frame begins.
+    /// Returns the length of the header at the start of an unmasked frame.
     pub(crate) fn len_of(frame: &[u8]) -> usize {
         match frame.get(1).map(|short| short & 0x7f) {
             Some(127) => 10,
@@ -95,21 +95,21 @@ impl Header {
         }
     }
 
-    /// The bytes to send.
+    /// Returns the bytes to send.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 }
 
-/// A whole message in one buffer.
+/// Encodes a whole message into one buffer.
 #[must_use]
 pub fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
     let header = Header::new(opcode, payload.len());
     [header.as_slice(), payload].concat().into()
 }
 
-/// A close frame. A reason that is too long is cut.
+/// Encodes a close frame. A reason that is too long is truncated.
 #[must_use]
 pub fn close_frame(code: Option<CloseCode>, reason: &str) -> Bytes {
     let Some(code) = code else {
@@ -128,7 +128,7 @@ pub fn close_frame(code: Option<CloseCode>, reason: &str) -> Bytes {
     )
 }
 
-/// What a client sends: for tests, and for whoever plays one.
+/// Encodes a frame of a client, which is masked: for tests, and for clients.
 #[must_use]
 pub fn masked_frame(opcode: Opcode, payload: &[u8], mask: [u8; 4]) -> Bytes {
     let header = Header::new(opcode, payload.len());
@@ -141,7 +141,7 @@ pub fn masked_frame(opcode: Opcode, payload: &[u8], mask: [u8; 4]) -> Bytes {
     frame.into()
 }
 
-/// Whether this may be a `Sec-WebSocket-Key`: 16 bytes in base64 (section 4.1).
+/// Returns true if the bytes may be a `Sec-WebSocket-Key`: 16 bytes in base64 (section 4.1).
 #[must_use]
 pub fn is_key(key: &[u8]) -> bool {
     let digits = |key: &[u8]| {
@@ -151,7 +151,7 @@ pub fn is_key(key: &[u8]) -> bool {
     key.len() == 24 && key.strip_suffix(b"==").is_some_and(digits)
 }
 
-/// `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (section 4.2.2).
+/// Returns the `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (section 4.2.2).
 #[must_use]
 pub fn accept_key(key: &[u8]) -> String {
     let mut hash = Sha1::new();

@@ -1,4 +1,4 @@
-//! How a peer breaks the protocol, and the close code that tells it so.
+//! Violations of the protocol, and the close codes for them.
 
 use super::CloseCode;
 
@@ -41,16 +41,16 @@ pub enum ProtocolError {
     TooBig {
         /// The limit, in bytes.
         limit: usize,
-        /// How many bytes the message has at least, if its frame says so: a compressed message does not.
+        /// The minimum size of the message in bytes, if its frame announces it: a compressed message does not.
         size: Option<u64>,
     },
-    /// A compressed message becomes more than so many times as long.
+    /// A compressed message inflates to more than this number of times its length.
     #[error("message compressed more than {0} to 1")]
     Ratio(usize),
 }
 
 impl ProtocolError {
-    /// What to put into the close frame.
+    /// Returns the code for the close frame.
     #[must_use]
     pub const fn close_code(self) -> CloseCode {
         match self {

@@ -1,10 +1,10 @@
 //! Masking (section 5.3).
 
-/// What is unmasked at once, on the stack: a multiple of the mask's length.
+/// The number of bytes that are unmasked at once, on the stack: a multiple of the mask's length.
 const PIECE: usize = 1024;
 
-/// Appends `input` to `output`, unmasked, in pieces that the nearest cache holds: to copy all first and unmask then takes longer, the
-/// more so where the C library copies by the byte.
+/// Appends `input` to `output`, unmasked, in pieces that fit into the fastest cache. It would take longer to copy all
+/// bytes first and unmask them then, above all if the C library copies byte by byte.
 pub(super) fn append_unmasked(output: &mut Vec<u8>, input: &[u8], mask: [u8; 4], at: usize) {
     let mut mask = mask;
     mask.rotate_left(at % 4);
@@ -23,7 +23,7 @@ pub(super) fn append_unmasked(output: &mut Vec<u8>, input: &[u8], mask: [u8; 4],
     }
 }
 
-/// Both are of one length.
+/// Unmasks `masked` into `plain`, which has the same length.
 fn unmask(plain: &mut [u8], masked: &[u8], mask: [u8; 4]) {
     let word = u64::from(u32::from_ne_bytes(mask));
     let word = (word << 32) | word;

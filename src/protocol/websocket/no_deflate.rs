@@ -1,32 +1,33 @@
-//! In place of `deflate` where the feature `compression` is off: nothing is ever agreed on, and the compiler knows.
+//! A substitute for `deflate` without the feature `compression`: its types have no values, so nothing is ever
+//! negotiated.
 
 use super::ProtocolError;
 
-/// There is none.
+/// The options, which have no value without the feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {}
 
-/// There is none.
+/// The agreed parameters, which have no value without the feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agreed {}
 
 impl Compression {
-    /// Never called.
+    /// Is never called.
     #[must_use]
     pub const fn least(&self) -> usize {
         match *self {}
     }
 }
 
-/// Never made.
+/// The inflater, which is never created.
 #[derive(Debug)]
 pub struct Inflater;
 
-/// Never made.
+/// The deflater, which is never created.
 #[derive(Debug)]
 pub struct Deflater;
 
-/// Agrees on nothing.
+/// Is never called.
 #[must_use]
 pub fn negotiate<'h>(
     _: impl IntoIterator<Item = &'h str>,
@@ -36,42 +37,42 @@ pub fn negotiate<'h>(
 }
 
 impl Inflater {
-    /// Never called.
+    /// Is never called.
     #[must_use]
     pub const fn new(agreed: &Agreed) -> Self {
         match *agreed {}
     }
 
-    /// Reads nothing.
+    /// Returns an error, as there is nothing to inflate.
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::Deflate`].
+    /// Always [`ProtocolError::Deflate`].
     pub const fn inflate(&mut self, _: &[u8], _: usize) -> Result<Vec<u8>, ProtocolError> {
         Err(ProtocolError::Deflate)
     }
 }
 
 impl Deflater {
-    /// Never called.
+    /// Is never called.
     #[must_use]
     pub const fn new(agreed: &Agreed) -> Self {
         match *agreed {}
     }
 
-    /// Whatever: there is nothing to share.
+    /// Returns `None`: no compressed form is shared.
     #[must_use]
     pub const fn shared_window(&self) -> Option<u8> {
         None
     }
 
-    /// No message is long enough.
+    /// Returns the maximum: no message is long enough.
     #[must_use]
     pub const fn threshold(&self) -> usize {
         usize::MAX
     }
 
-    /// Leaves every message as it is.
+    /// Returns `None`: no message is compressed.
     pub const fn deflate(&mut self, _: &[u8]) -> Option<Vec<u8>> {
         None
     }

@@ -1,4 +1,4 @@
-//! What must hold for any bytes, however they are cut.
+//! Properties that hold for any bytes, however they are split.
 
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -46,7 +46,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// An event as a client sends it.
+/// Encodes an event as a client does.
 fn encode(event: &Event, mask: [u8; 4]) -> Bytes {
     match event {
         Event::Text(text) => masked_frame(Opcode::Text, text.as_bytes(), mask),
@@ -62,7 +62,7 @@ fn encode(event: &Event, mask: [u8; 4]) -> Bytes {
     }
 }
 
-/// Frames that follow the rules or nearly do: the first bytes are taken from those that mean something.
+/// Generates frames that follow the rules or nearly do: most first bytes are valid ones.
 fn frames() -> impl Strategy<Value = Vec<u8>> {
     let first = prop_oneof![
         8 => proptest::sample::select(vec![0x00, 0x01, 0x02, 0x80, 0x81, 0x82, 0x89, 0x8a]),

@@ -1,16 +1,16 @@
-//! UTF-8 that arrives in pieces, refused at its first wrong byte (section 8.1).
+//! Validation of UTF-8 that arrives in pieces: an error is found at the first invalid byte (section 8.1).
 
 use super::ProtocolError;
 
-/// Checks what has come of a text so far; remembers how much of it is good.
+/// The progress of validating a text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Checked {
-    /// All before this is whole and valid.
+    /// The number of bytes that are valid.
     valid: usize,
 }
 
 impl Checked {
-    /// Looks at what is new in `text`. A sequence that is cut off at the end is no error yet.
+    /// Validates the new bytes of `text`. A sequence that is incomplete at the end is no error yet.
     pub(super) fn advance(&mut self, text: &[u8]) -> Result<(), ProtocolError> {
         let new = text.get(self.valid..).unwrap_or_default();
         match simdutf8::compat::from_utf8(new) {

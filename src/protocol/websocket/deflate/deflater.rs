@@ -1,4 +1,4 @@
-//! Writes compressed messages.
+//! The compressor of messages.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -8,19 +8,19 @@ use flate2::{Compress, Compression as Level, FlushCompress};
 use super::{Agreed, TAIL};
 
 thread_local! {
-    /// A few of a thread: as many as there are sizes of windows.
+    /// The compressors of a thread, at most [`MAX_SHARED`].
     static SHARED: RefCell<Vec<(Kind, Compress)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// How many compressors a thread keeps: one for each size of window.
+/// The maximum number of compressors of a thread: one for each size of window.
 const MAX_SHARED: usize = 7;
 
-/// What tells compressors apart: window and level.
+/// The parameters that distinguish compressors: window and level.
 type Kind = (u8, u32);
 
 /// Compresses the messages of one connection.
 pub struct Deflater {
-    /// Made with the first message, where one refers to those before.
+    /// The compressor of a connection with context takeover, created with the first message.
     own: Option<Compress>,
     kind: Kind,
     takeover: bool,
@@ -28,7 +28,7 @@ pub struct Deflater {
 }
 
 impl Deflater {
-    /// For what has been agreed on.
+    /// Creates a compressor with the negotiated parameters.
     #[must_use]
     pub const fn new(agreed: &Agreed) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl Deflater {
         }
     }
 
-    /// The window, in bits, if what it makes of a message is for all connections of that window.
+    /// Returns the window, in bits, if the compressed form of a message suits all connections with that window.
     #[must_use]
     pub const fn shared_window(&self) -> Option<u8> {
         if self.takeover {
@@ -49,13 +49,13 @@ impl Deflater {
         }
     }
 
-    /// How long a message must be to be compressed, in bytes.
+    /// Returns the minimum size of a message that is compressed, in bytes.
     #[must_use]
     pub const fn threshold(&self) -> usize {
         self.threshold
     }
 
-    /// Compresses a whole message. `None` if it is too short to be worth it, or would not become shorter.
+    /// Compresses a whole message. Returns `None` if it is below the threshold, or would not become shorter.
     pub fn deflate(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
         if payload.len() < self.threshold {
             return None;
@@ -70,7 +70,7 @@ impl Deflater {
         let mut deflate = known.unwrap_or_else(new);
         let compressed = run(&mut deflate, payload);
         if self.takeover {
-            // What the other side has not seen must not be referred to.
+            // Later messages must not refer to one that the other side has not received.
             if compressed.is_some() {
                 self.own = Some(deflate);
             }
@@ -82,7 +82,7 @@ impl Deflater {
     }
 }
 
-/// The compressor of that kind which the thread has, if it has one.
+/// Takes the thread's compressor of a kind, if it has one.
 fn take_shared(kind: Kind) -> Option<Compress> {
     SHARED.with_borrow_mut(|shared| {
         let at = shared.iter().position(|(known, _)| *known == kind)?;
@@ -92,7 +92,7 @@ fn take_shared(kind: Kind) -> Option<Compress> {
 
 fn keep_shared(kind: Kind, deflate: Compress) {
     SHARED.with_borrow_mut(|shared| {
-        // Of several servers, each may want its own level.
+        // Several servers may have different levels, so there may be more kinds than sizes of window.
         if shared.len() >= MAX_SHARED {
             shared.remove(0);
         }
@@ -101,7 +101,7 @@ fn keep_shared(kind: Kind, deflate: Compress) {
 }
 
 fn run(deflate: &mut Compress, payload: &[u8]) -> Option<Vec<u8>> {
-    // It must be shorter than the payload, and has the tail that is taken off.
+    // The result must be shorter than the payload; the tail, which is removed, comes on top.
     let mut data = Vec::with_capacity(payload.len() + TAIL.len());
     let start = deflate.total_in();
     deflate

@@ -1,4 +1,4 @@
-//! Reads compressed messages.
+//! The decompressor of messages.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,23 +13,23 @@ thread_local! {
     static SHARED: Cell<Option<Decompress>> = const { Cell::new(None) };
 }
 
-/// What a message is taken to grow to, before it is known.
+/// The ratio that is assumed for the first buffer of a message.
 const RATIO: usize = 4;
 
-/// What a message may grow to whatever its ratio. No more than this, or very many small messages would do what one large one
-/// must not.
+/// The size that a message may reach at any ratio, in bytes. A higher limit would permit with very many small messages
+/// what is denied to a large one.
 const FREE: usize = 4 * 1024;
 
 /// Reads the compressed messages of one connection.
 pub struct Inflater {
-    /// Made with the first message, where one refers to those before.
+    /// The decompressor of a connection with context takeover, created with the first message.
     own: Option<Decompress>,
     takeover: bool,
     max_ratio: usize,
 }
 
 impl Inflater {
-    /// For what has been agreed on.
+    /// Creates a decompressor with the negotiated parameters.
     #[must_use]
     pub fn new(agreed: &Agreed) -> Self {
         Self {
@@ -39,11 +39,7 @@ impl Inflater {
         }
     }
 
-    /// Reads a whole message that becomes no longer than `max` bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`ProtocolError::Deflate`], [`ProtocolError::TooBig`], [`ProtocolError::Ratio`].
+    /// Decompresses a whole message, which may become `max` bytes long.
     pub fn inflate(&mut self, payload: &[u8], max: usize) -> Result<Vec<u8>, ProtocolError> {
         let known = if self.takeover {
             self.own.take()
@@ -75,7 +71,7 @@ fn run(inflate: &mut Decompress, payload: &[u8], max: usize) -> Result<Vec<u8>, 
     Ok(data)
 }
 
-/// Returns whether the stream has ended, as it may, though few clients say so.
+/// Decompresses `input` into `data`. Returns true if the stream has ended, which few clients mark.
 fn feed(
     inflate: &mut Decompress,
     mut input: &[u8],
@@ -84,7 +80,7 @@ fn feed(
 ) -> Result<bool, ProtocolError> {
     loop {
         if data.len() == data.capacity() {
-            // One more than may be shows that there is more.
+            // One byte above the limit shows that the message is too long.
             let more = data
                 .len()
                 .clamp(64, max.saturating_add(1).saturating_sub(data.len()).max(64));
@@ -102,7 +98,7 @@ fn feed(
         }
         let moved = taken > 0 || data.len() > made;
         match status {
-            // Another may begin behind it: at the least the block that ends a message (RFC 7692, section 7.2.3.4).
+            // Another stream may follow, at least the block that ends a message (RFC 7692, section 7.2.3.4).
             Status::StreamEnd => {
                 inflate.reset(false);
                 if input.is_empty() {

@@ -1,11 +1,11 @@
-//! The handshake of the extension (section 7.1).
+//! The negotiation of the extension in the handshake (section 7.1).
 
 use super::Compression;
 
 /// The extension's name.
 const NAME: &str = "permessage-deflate";
 
-/// What both sides have agreed on.
+/// The parameters that both sides have agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed {
     pub(super) server_takeover: bool,
@@ -17,8 +17,8 @@ pub struct Agreed {
     pub(super) max_ratio: u32,
 }
 
-/// Takes the first offer of a client that can be kept, of the values of its `Sec-WebSocket-Extensions` headers. Gives the
-/// answer's value too. An offer that is not understood is passed over.
+/// Accepts the first acceptable offer of a client among the values of its `Sec-WebSocket-Extensions` headers. Returns
+/// the agreed parameters and the value of the response header. An unknown or invalid offer is skipped.
 pub fn negotiate<'h>(
     offers: impl IntoIterator<Item = &'h str>,
     wanted: &Compression,
@@ -33,12 +33,13 @@ struct Offer {
     server_no_takeover: bool,
     client_no_takeover: bool,
     server_window_bits: Option<u8>,
-    /// There, with or without a value.
+    /// The parameter, if it is present, and its value, if it has one.
     client_window_bits: Option<Option<u8>>,
 }
 
 impl Offer {
-    /// `None` if it is another extension, or has a parameter that is unknown, repeated or out of range.
+    /// Parses an offer. Returns `None` if it is another extension, or has a parameter that is unknown, repeated or out
+    /// of range.
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(';').map(str::trim);
         if parts.next() != Some(NAME) {
@@ -80,7 +81,7 @@ impl Offer {
         let server_window_bits = wanted
             .server_window_bits
             .min(self.server_window_bits.unwrap_or(15));
-        // Nobody has a compressor for windows of 256 bytes.
+        // No implementation has a compressor for windows of 256 bytes.
         if server_window_bits < 9 {
             return None;
         }
@@ -121,7 +122,7 @@ fn unquote(value: &str) -> &str {
         .unwrap_or(value)
 }
 
-/// From 8 to 15, without a zero in front.
+/// Parses a number from 8 to 15, without a leading zero.
 fn bits(value: &str) -> Option<u8> {
     let plain = !value.starts_with('0') && value.bytes().all(|byte| byte.is_ascii_digit());
     let bits = value.parse().ok().filter(|_| plain)?;

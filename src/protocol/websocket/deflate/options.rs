@@ -1,6 +1,6 @@
-//! What a server wants.
+//! The options of a server.
 
-/// How WebSocket messages are compressed, where a client offers that; see
+/// The options for the compression of WebSocket messages, used if a client offers it; see
 /// [`SocketIoBuilder::compression`](crate::SocketIoBuilder::compression). Node's `perMessageDeflate`.
 ///
 /// ```
@@ -35,24 +35,24 @@ impl Default for Compression {
 }
 
 impl Compression {
-    /// How long a message must be to be compressed, in bytes.
+    /// Returns the minimum size of a message that is compressed, in bytes.
     #[must_use]
     pub(crate) const fn least(&self) -> usize {
         self.threshold
     }
 
-    /// Without context takeover, above 1,024 bytes.
+    /// Creates the default options: no context takeover, and a threshold of 1,024 bytes.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How long a message must be to be compressed, in bytes. Default: 1,024.
+    /// Sets the minimum size of a message that is compressed, in bytes. Default: 1,024.
     pub const fn threshold(mut self, bytes: usize) -> Self {
         self.threshold = bytes;
         self
     }
 
-    /// How hard to try, from 1 (fast) to 9 (small). Default: 3.
+    /// Sets the level of compression, from 1 (fast) to 9 (small). Default: 3.
     pub const fn level(mut self, level: u32) -> Self {
         self.level = if level < 1 {
             1
@@ -64,38 +64,40 @@ impl Compression {
         self
     }
 
-    /// Whether what the server sends may refer to what it sent before. Default: no. Messages that are alike become much
+    /// Sets whether messages of the server may refer to its earlier ones. Default: no. Similar messages become much
     /// smaller, but each connection takes some 300 KiB, and a broadcast is compressed for each of its members.
     pub const fn server_context_takeover(mut self, takeover: bool) -> Self {
         self.server_takeover = takeover;
         self
     }
 
-    /// The same of what clients send. Default: no. A connection takes up to 50 KiB once it has sent something compressed.
+    /// Sets whether messages of clients may refer to their earlier ones. Default: no. A connection takes up to 50 KiB
+    /// once it has sent a compressed message.
     pub const fn client_context_takeover(mut self, takeover: bool) -> Self {
         self.client_takeover = takeover;
         self
     }
 
-    /// How far back what the server sends may refer: as the exponent of two, from 9 to 15. Default: 15, which is 32 KiB. A
-    /// client may ask for less.
+    /// Sets the maximum window of the messages that the server sends: the number of bytes that they may refer back to,
+    /// as an exponent of two from 9 to 15. Default: 15, which is 32 KiB. A client may ask for less.
     pub const fn server_max_window_bits(mut self, bits: u8) -> Self {
         self.server_window_bits = within(bits);
         self
     }
 
-    /// The same of what clients send, if they let the server say so. Default: 15.
+    /// Sets the maximum window of the messages that clients send, if they allow the server to limit it. Default: 15.
     pub const fn client_max_window_bits(mut self, bits: u8) -> Self {
         self.client_window_bits = within(bits);
         self
     }
 
-    /// How many times as long as on the wire a message of a client may become, beyond its first 4 KiB. Default: 200. A message
-    /// that becomes longer closes the connection with 1009; the log says so, and
+    /// Sets the maximum ratio of a client's message to its compressed form, for messages that become longer than 4 KiB.
+    /// Default: 200. A message that becomes longer closes the connection with 1009; a log record reports it, and
     /// [`Metrics::inflations_refused`](crate::Metrics::inflations_refused) counts it. Node has no limit.
     ///
-    /// JSON that applications send reaches 10 to 50, the format itself about 1,030: lists and bitmaps of zeros do. Who receives
-    /// such attachments sets it to `u32::MAX`; [`max_payload`](crate::SocketIoBuilder::max_payload) is the limit then.
+    /// The JSON of applications reaches 10 to 50, the format itself about 1,030, with lists and bitmaps of zeros. To
+    /// receive such attachments, set it to `u32::MAX`; [`max_payload`](crate::SocketIoBuilder::max_payload) is the
+    /// limit then.
     pub const fn max_ratio(mut self, ratio: u32) -> Self {
         self.max_ratio = ratio;
         self
