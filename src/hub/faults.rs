@@ -1,26 +1,26 @@
-//! Faults of the application or of its set-up: what has a status of 5xx. They are counted by their cause, and logged with the
-//! names of the handler and the event. Clients can cause them, so the log is limited and the counters are not.
+//! Faults of the application or of its setup: errors with a status of 5xx. They are counted by their cause, and logged
+//! with the names of the handler and the event. Clients can cause them, so the log is limited; the counters are not.
 
 use http::StatusCode;
 
 use super::{Server, Socket};
 use crate::metrics::Counted;
 
-/// Gives the name of a type.
+/// A function that returns the name of a type.
 pub(crate) type TypeName = fn() -> &'static str;
 
-/// What has failed, as the counters call it.
+/// The cause of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// An argument of a handler could not be made, through no fault of the client.
+    /// An extractor has failed through no fault of the client.
     Extractor,
-    /// A handler has answered with 5xx.
+    /// A handler has returned a status of 5xx.
     Handler,
     /// An acknowledgement cannot be serialized.
     Serialize,
-    /// A tower layer has failed with an error that is none of those the library knows.
+    /// A tower layer has failed with an error that the library does not know.
     Layer,
-    /// `allow_request` has answered with 5xx, or one of its extractors.
+    /// `allow_request`, or one of its extractors, has returned a status of 5xx.
     AllowRequest,
 }
 
@@ -46,15 +46,15 @@ impl Cause {
     }
 }
 
-/// One fault of one handler.
+/// A fault of one handler.
 #[derive(Debug)]
 pub(crate) struct Fault<'a> {
     pub(crate) cause: Cause,
-    /// The event's name; `middleware`, `connect` and `disconnect` for these.
+    /// The event's name, or `middleware`, `connect` or `disconnect` for these handlers.
     pub(crate) event: &'a str,
     /// The type of the handler's function, if it is known.
     pub(crate) handler: Option<TypeName>,
-    /// The type of the argument that could not be made.
+    /// The type of the argument that could not be extracted.
     pub(crate) argument: Option<TypeName>,
     pub(crate) status: StatusCode,
     pub(crate) error: &'a str,
@@ -85,7 +85,7 @@ impl Fault<'_> {
     }
 }
 
-/// `allow_request` has failed: there is no connection yet.
+/// Reports a failure of `allow_request`, which runs before there is a connection.
 pub(crate) fn report_not_allowed(
     server: &Server,
     handler: TypeName,

@@ -1,6 +1,6 @@
-//! The HTTP request that opened a connection, kept for its extractors.
+//! The HTTP request that opened a connection, stored for its extractors.
 //!
-//! Header values and the address are copied: the server's own would keep the buffer alive that they were read into.
+//! Header values and the address are copied, because those of the HTTP server keep its read buffer alive.
 
 use axum::extract::OriginalUri;
 use bytes::{Bytes, BytesMut};
@@ -21,10 +21,10 @@ pub(crate) struct Handshake {
 
 impl Handshake {
     pub(crate) fn new(mut parts: Parts) -> Self {
-        // It belongs to this request's connection, which outlives the request only if we say so.
+        // The upgrade handle belongs to the connection of this request, and keeps it alive.
         parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
         let uri = own(&parts.uri, &mut parts.headers);
-        // axum's router leaves it there, and with it some 16 KiB of read buffer for as long as the client stays.
+        // axum's router inserts it, and it keeps some 16 KiB of read buffer alive for as long as the client stays.
         if let Some(OriginalUri(original)) = parts.extensions.get_mut() {
             *original = if *original == uri {
                 uri.clone()
@@ -41,7 +41,7 @@ impl Handshake {
         }
     }
 
-    /// The request as an extractor sees it, but for its extensions.
+    /// Returns the request as an extractor sees it, without its extensions.
     pub(crate) fn parts(&self) -> Parts {
         let mut parts = Request::new(()).into_parts().0;
         parts.method = self.method.clone();
@@ -55,7 +55,7 @@ impl Handshake {
         self.uri.query().unwrap_or_default()
     }
 
-    /// How the client calls itself.
+    /// Returns the `User-Agent` header of the client.
     pub(crate) fn user_agent(&self) -> Option<&[u8]> {
         let value = self.headers.get(http::header::USER_AGENT)?;
         Some(value.as_bytes())
@@ -66,14 +66,14 @@ impl Handshake {
     }
 }
 
-/// It is the connection's task, most often, that drops the last values of its request.
+/// The connection's task usually drops the last values of its request, so a panic of theirs is caught.
 impl Drop for Handshake {
     fn drop(&mut self) {
         let_go(std::mem::take(&mut self.extensions));
     }
 }
 
-/// Copies the address and all values into one buffer.
+/// Copies the address and all header values into one buffer.
 fn own(uri: &Uri, headers: &mut HeaderMap) -> Uri {
     let path = uri.path_and_query().map_or("", PathAndQuery::as_str);
     let size = headers.values().map(HeaderValue::len).sum::<usize>();
@@ -83,7 +83,7 @@ fn own(uri: &Uri, headers: &mut HeaderMap) -> Uri {
         buffer.extend_from_slice(value.as_bytes());
     }
     let mut rest: Bytes = buffer.freeze();
-    // What was a path, or a value, is one again.
+    // The copied bytes are valid, since they were a path and header values before.
     let path = PathAndQuery::from_maybe_shared(rest.split_to(path.len()));
     for value in headers.values_mut() {
         let bytes = rest.split_to(value.len());
@@ -94,7 +94,7 @@ fn own(uri: &Uri, headers: &mut HeaderMap) -> Uri {
     }
     match path {
         Ok(path) if uri.authority().is_none() => path.into(),
-        // Seldom: a client that takes us for its proxy.
+        // Rare: a client that uses this server as its proxy.
         _ => uri.to_string().parse().unwrap_or_default(),
     }
 }

@@ -1,4 +1,4 @@
-//! What users want to decide, or to see, of the requests that open connections.
+//! Callbacks of the application that decide about, or observe, the requests that open connections.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use crate::adapter::BoxFuture;
 use crate::panics::{Panicked, guarded};
 use crate::protocol::Sid;
 
-/// Asks whether a client may open a connection.
+/// The handler that decides whether a client may open a connection.
 #[derive(Clone)]
 pub(crate) struct AllowRequest {
     pub(crate) call: Allow,
@@ -26,21 +26,21 @@ type HeaderHook = Arc<dyn Fn(&mut HeaderMap, &Parts) + Send + Sync>;
 
 #[derive(Clone, Default)]
 pub(crate) struct Hooks {
-    /// Asks whether a client may open a connection. A success lets it in.
+    /// The handler that decides whether a client may open a connection. A success status allows it.
     pub(crate) allow: Option<AllowRequest>,
     pub(crate) initial_headers: Option<HeaderHook>,
     pub(crate) headers: Option<HeaderHook>,
     pub(crate) refused: Option<Arc<dyn Fn(&ConnectionError<'_>) + Send + Sync>>,
-    /// Where a client is, if that is known.
+    /// Returns the address of a client, if it is known.
     pub(crate) address: Option<Arc<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>>,
-    /// Whose pages may connect; all, if there is no list.
+    /// The origins whose pages may connect; all may if there is no list.
     pub(crate) origins: Option<Arc<[HeaderValue]>>,
     pub(crate) own_scheme: OwnScheme,
-    /// Of the cookie with the session's id: its name, and its attributes.
+    /// The name and the attributes of the cookie with the session's id.
     pub(crate) cookie: Option<(String, String)>,
     /// The browser client's files, if they are served.
     pub(crate) client_files: Option<ClientFiles>,
-    /// A packet of Engine.IO that follows the open packet.
+    /// An Engine.IO packet that is sent after the open packet.
     pub(crate) initial_packet: Option<String>,
 }
 
@@ -49,21 +49,22 @@ pub(crate) struct Hooks {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ConnectionError<'a> {
-    /// The protocol's code, as the client is told: 0 transport unknown, 1 session id unknown, 2 bad handshake method, 3 bad
-    /// request, 4 forbidden, 5 unsupported protocol version.
+    /// The protocol's error code that the client receives: 0 transport unknown, 1 session id unknown, 2 bad handshake
+    /// method, 3 bad request, 4 forbidden, 5 unsupported protocol version.
     pub code: u8,
-    /// What the client is told.
+    /// The error message that the client receives.
     pub message: &'a str,
-    /// The status of the answer.
+    /// The status of the response.
     pub status: StatusCode,
-    /// Which rule was broken, in Node's words where Node has some: `TRANSPORT_MISMATCH`, `INVALID_ORIGIN`.
+    /// The rule that was broken, with Node's name if Node has one: `TRANSPORT_MISMATCH`, `INVALID_ORIGIN`.
     pub context: &'static str,
-    /// What was asked.
+    /// The refused request.
     pub request: &'a Parts,
 }
 
 impl Hooks {
-    /// Whether a page of this origin may speak to the server. What comes without one comes from no page.
+    /// Returns true if a page of the request's origin may connect. A request without an origin does not come from a
+    /// page, and may.
     pub(crate) fn allows_origin(&self, request: &Parts) -> bool {
         let Some(origins) = &self.origins else {
             return true;
@@ -95,7 +96,7 @@ impl Hooks {
         allowed
     }
 
-    /// Where a client is, if its connections are to be counted.
+    /// Returns the address of a client, if connections are counted by address.
     pub(crate) fn address(&self, request: &Parts) -> Result<Option<IpAddr>, Panicked> {
         let Some(address) = &self.address else {
             return Ok(None);
@@ -103,14 +104,14 @@ impl Hooks {
         guarded(|| address(request))
     }
 
-    /// What a session that opens over polling sets.
+    /// Returns the cookie that a session which opens over polling sets.
     pub(crate) fn cookie(&self, sid: Sid) -> Option<HeaderValue> {
         let (name, attributes) = self.cookie.as_ref()?;
-        // The builder has tried it.
+        // The builder has validated the name and the attributes.
         HeaderValue::try_from(format!("{name}={sid}{attributes}")).ok()
     }
 
-    /// Shows what is answered to a request that is not refused. Returns the name of the hook that has panicked, if one has.
+    /// Calls the header hooks for a response that is not a refusal. Fails with the name of a hook that has panicked.
     pub(crate) fn see_answer(
         &self,
         answer: &mut Response<Body>,
@@ -137,7 +138,7 @@ impl Hooks {
         Ok(())
     }
 
-    /// Shows why a request is refused.
+    /// Calls the hook for refused requests.
     pub(crate) fn see_refusal(&self, error: &ConnectionError<'_>) -> Result<(), Panicked> {
         match &self.refused {
             Some(hook) => guarded(|| hook(error)),
@@ -145,24 +146,26 @@ impl Hooks {
         }
     }
 
-    /// Whether somebody wants to see what was asked, beside the answer.
+    /// Returns true if a hook needs the request in addition to the response.
     pub(crate) fn see_requests(&self) -> bool {
         self.initial_headers.is_some() || self.headers.is_some() || self.refused.is_some()
     }
 }
 
-/// How the server knows whether browsers reach it over TLS, for pages of its own host: see
-/// [`SocketIoBuilder::own_scheme`](crate::SocketIoBuilder::own_scheme).
+/// The way in which the server knows that browsers reach it over TLS, for pages of its own host.
+///
+/// See [`SocketIoBuilder::own_scheme`](crate::SocketIoBuilder::own_scheme).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OwnScheme {
-    /// By the scheme of the request, which HTTP/2 has. In HTTP/1.1 it is not known: then pages over `http` and `https` pass.
+    /// The scheme of the request decides, which HTTP/2 has. HTTP/1.1 does not have it: then pages over `http` and
+    /// `https` pass.
     #[default]
     Seen,
-    /// They do.
+    /// Browsers always reach the server over TLS.
     Https,
-    /// A proxy says so in `X-Forwarded-Proto`, or as `proto` in `Forwarded` (RFC 7239). Where neither is there, as
-    /// [`Seen`](Self::Seen).
+    /// A proxy states the scheme in `X-Forwarded-Proto`, or as `proto` in `Forwarded` (RFC 7239). If the request has
+    /// neither, this is [`Seen`](Self::Seen).
     Forwarded,
 }
 
@@ -184,8 +187,8 @@ impl Page {
         })
     }
 
-    /// Whether it is of the very host that it asks. A page that came unprotected may be anybody's, so it is not of a host that
-    /// is reached over TLS.
+    /// Returns true if the page is of the host that it requests. A page that was loaded without TLS may have been
+    /// forged, so it does not count as one of a host that is reached over TLS.
     fn is_of(&self, request: &Parts, own: OwnScheme) -> bool {
         let host = host(request).unwrap_or_default().to_ascii_lowercase();
         let same = without_default_port(&self.scheme, &host) == self.authority;
@@ -197,7 +200,7 @@ impl Page {
     }
 }
 
-/// An origin as it is compared: in lower case, and without the port that its scheme has by default.
+/// Normalizes an origin for comparisons: lower case, and without the default port of its scheme.
 pub(crate) fn normalized(origin: &str) -> String {
     match Page::parse(origin) {
         Some(Page { scheme, authority }) => format!("{scheme}://{authority}"),
@@ -214,7 +217,7 @@ fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
     authority.strip_suffix(port).unwrap_or(authority)
 }
 
-/// HTTP/2 has it in the address.
+/// Returns the host of a request; in HTTP/2 it is part of the address.
 fn host(request: &Parts) -> Option<&str> {
     match request.uri.authority() {
         Some(authority) => Some(authority.as_str()),
@@ -222,7 +225,7 @@ fn host(request: &Parts) -> Option<&str> {
     }
 }
 
-/// Whether it is known that the client has reached the server over TLS.
+/// Returns true if the client is known to have reached the server over TLS.
 fn is_https(request: &Parts, own: OwnScheme) -> bool {
     let seen = || request.uri.scheme_str() == Some("https");
     match own {
@@ -232,7 +235,8 @@ fn is_https(request: &Parts, own: OwnScheme) -> bool {
     }
 }
 
-/// What proxies say. One that says `https` is enough: this only ever refuses.
+/// Returns true if a proxy states `https`; `None` if no proxy states a scheme. One is enough, since the result only
+/// ever refuses pages.
 fn forwarded_https(request: &Parts) -> Option<bool> {
     let values = |name| {
         request

@@ -1,21 +1,21 @@
-//! Fresh ids.
+//! Random ids.
 
 use std::cell::Cell;
 
 use super::may_log;
 use crate::protocol::Sid;
 
-/// For how many ids the operating system is asked at once: a call costs more than the bytes.
+/// The number of ids for which random bytes are requested from the operating system at once: the call is the main cost.
 const AT_ONCE: usize = 32;
 
 thread_local! {
-    /// Random bytes that no id has been made of.
+    /// Random bytes that are not used for an id yet.
     static UNUSED: Cell<Vec<[u8; 15]>> = const { Cell::new(Vec::new()) };
 }
 
-/// An id that nobody can guess: 120 bits from the operating system.
+/// Creates an unguessable id: 120 bits from the operating system.
 pub(crate) fn new_sid() -> Option<Sid> {
-    // A thread that is ending keeps none.
+    // The variable is not accessible in a thread that is ending.
     let mut unused = UNUSED.try_with(Cell::take).unwrap_or_default();
     if unused.is_empty() {
         unused.resize(AT_ONCE, [0; 15]);

@@ -1,4 +1,4 @@
-//! Values that stay with a socket.
+//! Values that are stored with a socket.
 
 use std::any::Any;
 use std::fmt;
@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use http::Extensions;
 
-/// What a middleware lets a socket keep.
+/// The values that a middleware stores with a socket.
 pub(crate) type Grant = Vec<Kept>;
 
-/// A value that stays with a socket, whose type is forgotten. It is shared, so that it can be taken out of a lock without
-/// being cloned there: what users have written for `Clone` and `Drop` may look at the socket that the lock is of.
+/// A type-erased value that is stored with a socket. It is shared, so that it can be taken out of a lock without being
+/// cloned there: `Clone` and `Drop` of the application's types may use the socket that the lock belongs to.
 #[derive(Clone)]
 pub struct Kept(Arc<dyn Value>);
 
@@ -29,12 +29,12 @@ impl Kept {
         Self(Arc::new(value))
     }
 
-    /// Whether both are of one type, so that one takes the place of the other.
+    /// Returns true if both are of one type, so that one replaces the other.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.any().type_id() == other.any().type_id()
     }
 
-    /// Whether both are the same value, not only an equal one.
+    /// Returns true if both are the same allocation; equality is not enough.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -47,14 +47,14 @@ impl Kept {
         self.any().downcast_ref().cloned()
     }
 
-    /// Clones it, as what requests carry along.
+    /// Clones the value into the extensions of a request.
     pub(super) fn put_into(&self, extensions: &mut Extensions) {
         let value: &dyn Value = &*self.0;
         value.put_into(extensions);
     }
 
     fn any(&self) -> &dyn Any {
-        // Not `&self.0`, which is itself something of any type.
+        // `&self.0` would be an `Any` too, of the `Arc`.
         &*self.0
     }
 }

@@ -1,6 +1,7 @@
-//! Warnings and errors that clients cause: a number in a minute for each connection, and a number for the server.
+//! Limits of the warnings and errors that clients cause: a number per minute for each connection, and one for the
+//! server.
 //!
-//! Ask before such a record is written:
+//! Check the limit before such a record is written:
 //!
 //! ```ignore
 //! if socket.client().logs.allow() {
@@ -8,7 +9,7 @@
 //! }
 //! ```
 //!
-//! Records at `debug` and below are not limited. What is left out is counted, and reported in one line.
+//! Records at `debug` and below are not limited. Records that are left out are counted, and reported in one line.
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ pub(crate) struct Logs {
 }
 
 impl ServerLogs {
-    /// Limits are records in a minute.
+    /// Creates the limits, in records per minute.
     pub(crate) fn new(counters: Arc<Counters>, per_connection: u32, in_all: u32) -> Self {
         Self {
             counters,
@@ -45,7 +46,7 @@ impl ServerLogs {
         }
     }
 
-    /// Whether one more record may be written that belongs to no connection.
+    /// Returns true if one more record that belongs to no connection may be written.
     pub(crate) fn allow(&self) -> bool {
         match self.limit.next(now()) {
             Verdict::Write => true,
@@ -69,8 +70,8 @@ impl ServerLogs {
 }
 
 impl ServerLogs {
-    /// Whether one more record may be written of a request that is refused. All of them together may write as many as one
-    /// connection: they cost a client nothing, and would leave no room for other records.
+    /// Returns true if one more record of a refused request may be written. All refusals together have the limit of one
+    /// connection, since they cost a client nothing and would leave no room for other records.
     pub(crate) fn allow_refusal(&self) -> bool {
         match self.refusals.next(now()) {
             Verdict::Write | Verdict::WriteAfter(_) => self.allow(),
@@ -88,7 +89,7 @@ impl Logs {
         Self { limit, server }
     }
 
-    /// Whether one more record may be written.
+    /// Returns true if one more record of this connection may be written.
     pub(crate) fn allow(&self) -> bool {
         match self.limit.next(now()) {
             Verdict::Write => self.server.allow(),
@@ -110,7 +111,7 @@ impl Logs {
         }
     }
 
-    /// The connection is over: reports what was left out and not reported yet.
+    /// Reports the records that were left out and not reported yet, when the connection has ended.
     pub(crate) fn end(&self) {
         match self.limit.take_left_out() {
             0 => {}
@@ -125,7 +126,7 @@ impl Logs {
     }
 }
 
-/// Whether one more record may be written that belongs to no server: all of the process share the limit.
+/// Returns true if one more record that belongs to no server may be written. The limit is shared by the whole process.
 pub(crate) fn allow() -> bool {
     static LIMIT: LogLimit = LogLimit::new(600);
     match LIMIT.next(now()) {
@@ -143,7 +144,7 @@ pub(crate) fn allow() -> bool {
 }
 
 impl Server {
-    /// A hook of the application has panicked: counts it, and logs it.
+    /// Counts and logs a panic in a hook of the application.
     pub(crate) fn panicked(&self, hook: &'static str, panicked: &Panicked) {
         self.counters.add_for(Counted::HookPanics, hook, 1);
         if self.logs.allow() {
@@ -153,7 +154,7 @@ impl Server {
 }
 
 impl Socket {
-    /// A hook of the application has panicked: counts it, and logs it.
+    /// Counts and logs a panic in a hook of the application.
     pub(crate) fn hook_panicked(&self, hook: &'static str, panicked: &Panicked) {
         self.counters().add_for(Counted::HookPanics, hook, 1);
         if self.client().logs.allow() {
@@ -162,7 +163,7 @@ impl Socket {
         }
     }
 
-    /// A handler has panicked: logs it. Its end is counted elsewhere.
+    /// Logs a panic in a handler, which is counted elsewhere.
     pub(crate) fn handler_panicked(&self, handler: &str, panicked: &Panicked) {
         if self.client().logs.allow() {
             let (socket, nsp) = (self.id(), self.nsp());
@@ -171,7 +172,7 @@ impl Socket {
     }
 }
 
-/// A request has come through a handle that was never given to `build_into`, or has outlived its server.
+/// Logs a request through a handle that was never passed to `build_into`, or has outlived its server.
 pub(crate) fn log_no_server() {
     static LIMIT: LogLimit = LogLimit::new(10);
     if matches!(LIMIT.next(now()), Verdict::Write | Verdict::WriteAfter(_)) {

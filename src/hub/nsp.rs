@@ -1,4 +1,4 @@
-//! One running namespace.
+//! A running namespace.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,21 +22,22 @@ use crate::protocol::socket_io::Codec;
 use crate::protocol::{EncodedArgs, Sid};
 use crate::rooms::{Delivered, History, Log, Recovery, Table, Target};
 
-/// What users have registered for a namespace.
+/// The handlers that are registered for a namespace.
 #[derive(Default)]
 pub(crate) struct Handlers {
     pub(crate) middleware: Vec<BoxHandler<Admission>>,
     pub(crate) connect: Option<BoxHandler<Done>>,
     pub(crate) any: Vec<BoxHandler<AckBody>>,
     pub(crate) before: Vec<BoxHandler<AckBody>>,
-    /// Only the application adds to it, so its hasher need not withstand chosen keys.
+    /// The map of handlers by event name. Its keys are chosen by the application, so the hasher need not resist chosen
+    /// keys.
     pub(crate) events: FxHashMap<Box<str>, BoxHandler<AckBody>>,
     pub(crate) fallback: Option<BoxHandler<AckBody>>,
     pub(crate) disconnect: Option<BoxHandler<Done>>,
-    /// The namespace's own tower layers, around whichever handler is called.
+    /// The namespace's own tower layers, which wrap each handler.
     pub(crate) layered: Option<Arc<dyn Dispatch>>,
     pub(crate) outgoing: OutgoingHooks,
-    /// For what other servers say.
+    /// The handlers for events of other servers.
     pub(crate) servers: FxHashMap<Box<str>, ServerHandler>,
     pub(crate) on_rejection: Option<Arc<dyn Fn(&Rejected<'_>) + Send + Sync>>,
     pub(crate) on_error: Option<Arc<dyn Fn(&Failed<'_>) + Send + Sync>>,
@@ -47,40 +48,40 @@ pub(crate) trait Dispatch: Send + Sync {
     fn dispatch(&self, cx: EventContext, handler: BoxHandler<AckBody>) -> BoxFuture<AckBody>;
 }
 
-/// When the next event of a socket may start.
+/// The rule that decides when the next event of a socket may start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Order {
-    /// Bodies start in arrival order; what follows a handler's first wait interleaves, as in Node.
+    /// Handlers start in arrival order; after its first wait, a handler interleaves with later ones, as in Node.
     #[default]
     Started,
-    /// One at a time: a handler starts when the one before it has returned. A handler that waits for another event of
-    /// the same socket waits for ever; acknowledgements and heartbeats are not affected. `on_connect` and `on_disconnect` are
-    /// no events: the latter may run beside the last one.
+    /// Handlers run one at a time: each starts when the one before it has returned. A handler that waits for another
+    /// event of the same socket never finishes; acknowledgements and heartbeats are not affected. `on_connect` and
+    /// `on_disconnect` are not events: the latter may run beside the last one.
     Completed,
 }
 
-/// What a client hears that sends an event nobody handles, and waits for an answer.
+/// The answer to an event that has no handler, if the client requests an acknowledgement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unhandled {
-    /// `{"error":"no handler for \"x\""}`
+    /// The error `{"error":"no handler for \"x\""}`.
     #[default]
     Error,
-    /// Nothing, as in Node: its callback is never called.
+    /// No answer, as in Node: the client's callback is never called.
     Silent,
 }
 
-/// The shape of what a client's callback gets.
+/// The format of the arguments of a client's callback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AckFormat {
     /// The value itself, or `{"error": …}`.
     #[default]
     Value,
-    /// `{"data": value}` or `{"error": …}`; of several values, with an array of them, and `null` if there is none.
+    /// `{"data": value}` or `{"error": …}`. Several values become an array, and no value becomes `null`.
     Tagged,
-    /// Two arguments, as Node's own APIs have them: `null, value` or `error`.
+    /// Two arguments, as in Node's own APIs: `null, value` or `error`.
     ErrorFirst,
 }
 
@@ -88,13 +89,13 @@ pub enum AckFormat {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Rejected<'a> {
-    /// Who sent the event.
+    /// The socket that sent the event.
     pub socket: &'a Socket,
     /// The event's name.
     pub event: &'a str,
-    /// The status the extractor's rejection would have over HTTP.
+    /// The status that the extractor's rejection has over HTTP.
     pub status: StatusCode,
-    /// What was expected, as the client is told.
+    /// The error message that the client receives.
     pub message: &'a str,
 }
 
@@ -102,16 +103,16 @@ pub struct Rejected<'a> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Failed<'a> {
-    /// Whose handler it was.
+    /// The socket that the handler was called for.
     pub socket: &'a Socket,
     /// The event's name; `connect` and `disconnect` for the handlers of these.
     pub event: &'a str,
     /// The status that the error of an event's handler has over HTTP; 500 for all others.
     pub status: StatusCode,
-    /// What the error says: the `message` or the `error` of its JSON body, or its text. The client is told no more, and less
-    /// of a panic.
+    /// The message of the error: the `message` or the `error` of its JSON body, or its text. The client receives no
+    /// more than this, and less for a panic.
     pub message: &'a str,
-    /// Whether it has panicked. What the panic says is in the server's log.
+    /// True if the handler has panicked. The panic's message is in the server's log.
     pub panicked: bool,
 }
 
@@ -126,13 +127,13 @@ pub(crate) struct NspOptions {
     pub(crate) max_room_len: usize,
     pub(crate) ack_timeout: Duration,
     pub(crate) recovery: Option<Recovery>,
-    /// Whether all sockets get the broadcasts of several threads in the same order.
+    /// True if all sockets receive the broadcasts of several threads in one order.
     pub(crate) ordered_broadcasts: bool,
-    /// How long a message must be to be compressed, if any is.
+    /// The minimum size of a message to be compressed, if any is.
     pub(crate) compressed_from: Option<usize>,
-    /// The other servers, if there may be some.
+    /// The cluster that this server may share with other servers.
     pub(crate) cluster: Option<LocalCluster>,
-    /// How long it takes at most to notice that a connection is lost.
+    /// The maximum time until a lost connection is detected.
     pub(crate) detection: Duration,
 }
 
@@ -142,28 +143,29 @@ pub(crate) struct Nsp {
     pub(crate) options: NspOptions,
     pub(crate) members: Arc<Table>,
     pub(crate) adapter: Arc<dyn Adapter>,
-    /// Of the whole server.
+    /// The counters of the whole server.
     pub(crate) counters: Arc<Counters>,
     ack_id: Arc<AtomicU64>,
-    /// Whose pattern its name fits, if it was made for that.
+    /// The pattern that the namespace was created for, if any.
     family: Weak<Family>,
-    /// Somebody forgets what is too old to be kept.
+    /// True while a task removes expired entries from the history.
     sweeping: AtomicBool,
 }
 
-/// How a namespace came about.
+/// The way in which a namespace was created.
 #[derive(Clone, Copy)]
 pub(crate) enum Origin<'a> {
     Registered,
-    /// Made for its name, which fits the pattern.
+    /// Created for a name that fits the pattern.
     Made(&'a Arc<Family>),
-    /// The same, but other servers have it and this one has not: no client joins it, and nobody finds it.
+    /// Created for a name that fits a pattern, but only other servers have the namespace: no client joins it, and it
+    /// cannot be found.
     Elsewhere,
 }
 
 const DELIVERIES: Place = Place::of(Counted::Deliveries);
 
-/// What is too old need not be forgotten at once.
+/// The minimum interval of sweeps, since expired entries need not be removed at once.
 const SWEEP: Duration = Duration::from_secs(1);
 
 impl Nsp {
@@ -215,12 +217,12 @@ impl Nsp {
             counters,
             ack_id,
             family,
-            // What nobody can come back to is gone with it.
+            // A namespace of other servers holds no sessions, so it needs no sweeper.
             sweeping: AtomicBool::new(matches!(origin, Origin::Elsewhere)),
         }
     }
 
-    /// Sends an event to all of a target.
+    /// Sends an event to all sockets of a target.
     pub(crate) fn broadcast(self: &Arc<Self>, target: &Target, args: EncodedArgs) -> Delivered {
         let Some(history) = self.members.history() else {
             let frame = self.for_target(target, packet_frame(args, self, None));
@@ -232,7 +234,7 @@ impl Nsp {
         self.counted(delivered)
     }
 
-    /// Sends an event to all of a target and tells `answers` what they answer.
+    /// Sends an event to all sockets of a target and passes their acknowledgements to `answers`.
     pub(crate) fn ask(
         &self,
         target: &Target,
@@ -244,7 +246,7 @@ impl Nsp {
         self.counted(self.adapter.broadcast_with_ack(target, &frame, id, answers));
     }
 
-    /// Once for all members of a walk.
+    /// Counts the result of a broadcast, once for all members.
     fn counted(&self, delivered: Delivered) -> Delivered {
         let Delivered {
             queued,
@@ -260,7 +262,7 @@ impl Nsp {
         delivered
     }
 
-    /// A frame for all of a target: compressed once, or not at all.
+    /// Prepares a frame for all sockets of a target: compressed once, or not at all.
     pub(crate) fn for_target(&self, target: &Target, frame: Frame) -> Frame {
         if target.uncompressed {
             return frame.uncompressed();
@@ -268,9 +270,9 @@ impl Nsp {
         frame.for_many(self.options.compressed_from)
     }
 
-    /// Counts an event that was for one socket, unless it failed: whoever tells of the error counts it too.
+    /// Counts an event that was sent to one socket. A failure is counted by the caller that reports the error.
     ///
-    /// Returns whether it was queued: a volatile one may be lost.
+    /// Returns true if the event was queued, false if it was volatile and dropped.
     pub(super) fn sent(&self, pushed: Pushed) -> Result<bool, EmitError> {
         match pushed {
             Pushed::Queued => self.counters.add(Counted::Deliveries, 1),
@@ -280,12 +282,12 @@ impl Nsp {
         pushed.into_result()
     }
 
-    /// Sees to it that what is kept is forgotten in time, even if nothing happens any more.
+    /// Starts a task that removes expired entries from the history, unless one is running.
     pub(crate) fn sweep(self: &Arc<Self>) {
         if self.members.history().is_none() || self.sweeping.load(Ordering::Relaxed) {
             return;
         }
-        // Without a runtime, what is too old is forgotten by whoever comes next.
+        // Without a runtime, expired entries are removed on the next access.
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
@@ -295,12 +297,13 @@ impl Nsp {
         }
     }
 
-    /// Whether it was made for its name.
+    /// Returns true if the namespace was created for a pattern.
     pub(super) fn is_of_family(&self) -> bool {
         self.family.strong_count() > 0
     }
 
-    /// Ids of acknowledgements are counted per namespace, so that one packet can ask many sockets.
+    /// Returns the next id for acknowledgements. Ids are counted per namespace, so that one packet can be sent to many
+    /// sockets.
     pub(crate) fn next_ack_id(&self) -> u64 {
         self.ack_id.fetch_add(1, Ordering::Relaxed)
     }
@@ -310,7 +313,7 @@ impl Nsp {
     }
 }
 
-/// Forgets what is too old, until nothing is left.
+/// The task that removes expired entries from the history, until it is empty.
 struct Sweeper(Weak<Nsp>);
 
 impl Sweeper {
@@ -323,7 +326,7 @@ impl Sweeper {
             let now = Instant::now();
             let Some(next) = history.expire(now.into_std()) else {
                 this.sweeping.store(false, Ordering::Release);
-                // What has come since has found us at work.
+                // An entry that was added meanwhile has found this sweeper running, and has started no other.
                 if history.is_empty() || this.sweeping.swap(true, Ordering::AcqRel) {
                     return;
                 }
@@ -335,7 +338,7 @@ impl Sweeper {
     }
 }
 
-/// However it ends: another one may take over.
+/// Lets another sweeper start, even if this one is cancelled or panics.
 impl Drop for Sweeper {
     fn drop(&mut self) {
         if let Some(nsp) = self.0.upgrade() {
@@ -344,7 +347,7 @@ impl Drop for Sweeper {
     }
 }
 
-/// Tells the offsets of one history from those of others.
+/// Creates the random prefix that distinguishes the offsets of one history from those of others.
 fn epoch() -> [u8; Log::EPOCH] {
     let id = new_sid();
     let first = id

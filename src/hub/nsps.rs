@@ -1,5 +1,5 @@
-//! The namespaces of a server: those that it always has, and those that are made when a client asks for one whose name fits a
-//! pattern.
+//! The namespaces of a server: fixed ones, and dynamic ones, which are created when a client requests a name that fits
+//! a pattern.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -15,34 +15,34 @@ use crate::sync::Lock;
 #[derive(Debug, Default)]
 pub(crate) struct Nsps {
     fixed: HashMap<Arc<str>, Arc<Nsp>>,
-    /// The first whose pattern fits has the name.
+    /// The dynamic namespaces by pattern. The first matching pattern wins.
     families: Vec<Arc<Family>>,
 }
 
-/// What a client gets that asks for a namespace.
+/// The result of a client's request for a namespace.
 #[derive(Debug)]
 pub(crate) enum Found {
     Nsp {
         nsp: Arc<Nsp>,
-        /// Of the handshake, with the parameters of the name, if it has any.
+        /// The handshake's extensions with the parameters of the name, if it fits a pattern.
         extensions: Option<Box<Extensions>>,
     },
     Nothing,
-    /// As many have been made as may be.
+    /// The maximum number of namespaces of the pattern is reached.
     TooMany,
-    /// Code of users has panicked.
+    /// Code of the application has panicked.
     Failed,
 }
 
 impl Nsps {
-    /// Returns false if there was one of this name, which it replaces.
+    /// Adds a fixed namespace. Returns false if it replaces one of the same name.
     pub(crate) fn add(&mut self, nsp: Nsp) -> bool {
         self.fixed
             .insert(Arc::clone(&nsp.name), Arc::new(nsp))
             .is_none()
     }
 
-    /// Returns false if there was one of this pattern, which it replaces.
+    /// Adds a pattern. Returns false if it replaces an equal one.
     pub(crate) fn add_family(&mut self, family: Family) -> bool {
         let before = self.families.len();
         self.families.retain(|other| other.name != family.name);
@@ -50,7 +50,7 @@ impl Nsps {
         self.families.len() > before
     }
 
-    /// The namespace of a client that asks for it.
+    /// Finds or creates the namespace that a client requests.
     pub(crate) fn find(&self, name: &str, handshake: &Extensions) -> Found {
         if let Some(nsp) = self.fixed.get(name) {
             let (nsp, extensions) = (Arc::clone(nsp), None);
@@ -68,12 +68,12 @@ impl Nsps {
             .map_or(Found::TooMany, |nsp| Found::Nsp { nsp, extensions })
     }
 
-    /// A namespace that is always there.
+    /// Returns the fixed namespace of this name.
     pub(crate) fn fixed(&self, name: &str) -> Option<&Arc<Nsp>> {
         self.fixed.get(name)
     }
 
-    /// The pattern that makes, or has made, the namespace of this name.
+    /// Returns the pattern that has a namespace of this name, or else the first that the name fits.
     pub(crate) fn family_of(&self, name: &str) -> Option<&Arc<Family>> {
         let mut families = self.families.iter();
         let made = families.find(|family| family.existing(name).is_some());
@@ -81,19 +81,19 @@ impl Nsps {
         made.or_else(|| self.families.iter().find(makes))
     }
 
-    /// The namespaces of a pattern.
+    /// Returns the family of a pattern as it was registered.
     pub(crate) fn family(&self, pattern: &str) -> Option<&Arc<Family>> {
         self.families.iter().find(|family| *family.name == *pattern)
     }
 
-    /// The server has shut down: other servers reach none of them any more.
+    /// Disconnects all namespaces from other servers, after a shutdown.
     pub(super) fn close(&self) {
         let families = self.families.iter().flat_map(|family| family.children());
         let all = self.fixed.values().map(Arc::clone).chain(families);
         all.for_each(|nsp| nsp.adapter.close());
     }
 
-    /// How many sockets are connected to what was registered.
+    /// Returns the number of connected sockets for each registered name and pattern.
     pub(super) fn sockets(&self) -> BTreeMap<String, u64> {
         let fixed = self
             .fixed
@@ -111,14 +111,14 @@ impl Nsps {
             .collect()
     }
 
-    /// The names and patterns that were registered.
+    /// Returns the registered names and patterns.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let fixed = self.fixed.keys().map(|name| &**name);
         fixed.chain(self.families.iter().map(|family| &*family.name))
     }
 }
 
-/// The namespaces whose names fit a pattern. Each is there as long as a socket is in it, or may come back to it.
+/// The namespaces of a pattern. Each exists while it has a socket, or a session that may be resumed.
 pub(crate) struct Family {
     /// The pattern as it was registered.
     pub(crate) name: Arc<str>,
@@ -150,7 +150,7 @@ impl Family {
         }
     }
 
-    /// Those there are.
+    /// Returns the existing namespaces of the pattern on this server.
     pub(crate) fn children(&self) -> Vec<Arc<Nsp>> {
         self.children
             .lock()
@@ -159,7 +159,7 @@ impl Family {
             .collect()
     }
 
-    /// Those there are, on other servers too.
+    /// Returns the existing namespaces of the pattern, including those of other servers.
     pub(crate) fn all(self: &Arc<Self>) -> Vec<Arc<Nsp>> {
         let mut all = self.children();
         if let Some(cluster) = &self.options.cluster {
@@ -171,19 +171,19 @@ impl Family {
         all
     }
 
-    /// The one of this name, if it is there or may be on another server.
+    /// Returns the namespace of this name, if it exists on this server or may exist on another.
     pub(crate) fn named(self: &Arc<Self>, name: &str) -> Option<Arc<Nsp>> {
         let cluster = || self.options.cluster.is_some();
         let elsewhere = || cluster().then(|| self.elsewhere(name.into()));
         self.existing(name).or_else(elsewhere)
     }
 
-    /// The one of this name, if it is there on this server.
+    /// Returns the namespace of this name, if it exists on this server.
     pub(super) fn existing(&self, name: &str) -> Option<Arc<Nsp>> {
         self.children.lock().get(name)?.upgrade()
     }
 
-    /// The one of this name, made if it is not there; `None` if there are too many.
+    /// Returns the namespace of this name, and creates it if necessary; `None` if there are too many.
     fn child(self: &Arc<Self>, name: &str) -> Option<Arc<Nsp>> {
         let again = || self.make_room().then(|| self.try_child(name)).flatten();
         self.try_child(name).or_else(again)
@@ -204,7 +204,7 @@ impl Family {
         Some(nsp)
     }
 
-    /// For what is emitted now to what other servers have and this one has not. It counts against no limit.
+    /// Creates a temporary namespace for emits to sockets of other servers. It counts against no limit.
     fn elsewhere(&self, name: Arc<str>) -> Arc<Nsp> {
         self.make(name, Origin::Elsewhere)
     }
@@ -215,7 +215,8 @@ impl Family {
         Arc::new(Nsp::new(name, handlers, options, counters, origin))
     }
 
-    /// A namespace that is only kept for who may come back makes room. Returns false if there is none.
+    /// Drops namespaces that only hold sessions of disconnected sockets, until one more fits. Returns false if none
+    /// does.
     fn make_room(&self) -> bool {
         if self.options.recovery.is_none() {
             return false;
@@ -226,7 +227,7 @@ impl Family {
             {
                 history.forget_away();
             }
-            // If nobody else has it, its entry goes with it.
+            // This may be the last reference: then the namespace is dropped, and its entry removed.
             drop(nsp);
             if self.children.lock().len() < self.max {
                 return true;
@@ -235,7 +236,7 @@ impl Family {
         false
     }
 
-    /// One of them is gone, and so is its entry, unless another has taken its place.
+    /// Removes the entry of a dropped namespace, unless another of the same name has replaced it.
     pub(super) fn forget(&self, name: &str) {
         let mut children = self.children.lock();
         if children

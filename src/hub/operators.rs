@@ -1,4 +1,4 @@
-//! Whom an emit is for, and how: each operator written once.
+//! Operators of an emit: its target and its options.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::metrics::{Counters, EMITS_TO_MANY};
 use crate::protocol::EncodedArgs;
 use crate::rooms::{Room, RoomEvents, Rooms, Scope, Target};
 
-/// How long an answer is waited for.
+/// The time limit for acknowledgements.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Wait {
     #[default]
@@ -35,10 +35,10 @@ impl Wait {
     }
 }
 
-/// Some sockets of a namespace, chosen by rooms: what `to`, `except`, `of` and `local` give. Node's
+/// A selection of sockets of a namespace by rooms, returned by `to`, `except`, `of` and `local`. Node's
 /// `BroadcastOperator`.
 ///
-/// No room chosen means the whole namespace. A socket in several of the rooms is reached once.
+/// Without rooms it selects the whole namespace. A socket in several of the rooms receives an event once.
 ///
 /// ```
 /// # use axum_socketio::SocketIo;
@@ -54,19 +54,19 @@ pub struct Broadcast {
     pub(super) wait: Wait,
 }
 
-/// Where the sockets are.
+/// The namespaces of a selection.
 #[derive(Clone)]
 enum Place {
     Nowhere,
     Nsp(Arc<Nsp>),
-    /// In whatever namespaces of a pattern there are.
+    /// The namespaces of a pattern, as they exist when the selection is used.
     Family(Arc<Family>),
-    /// In the namespace of this name, which a pattern makes, whenever it is there.
+    /// The namespace of this name that fits a pattern, if it exists when the selection is used.
     Child(Arc<Family>, Arc<str>),
 }
 
 impl Place {
-    /// Its namespaces, as they are now, on any server.
+    /// Returns the namespaces that exist now, on any server.
     fn all(&self) -> Vec<Arc<Nsp>> {
         match self {
             Self::Family(family) => family.all(),
@@ -75,7 +75,7 @@ impl Place {
         }
     }
 
-    /// Those on this server.
+    /// Returns the namespaces that exist now on this server.
     fn here(&self) -> Vec<Arc<Nsp>> {
         match self {
             Self::Nowhere => Vec::new(),
@@ -85,7 +85,7 @@ impl Place {
         }
     }
 
-    /// Of the server, if there is one.
+    /// Returns the counters of the server, if there is one.
     fn counters(&self) -> Option<&Counters> {
         match self {
             Self::Nowhere => None,
@@ -129,58 +129,58 @@ impl Broadcast {
         }
     }
 
-    /// Adds rooms: whoever is in any of them. A socket's id is a room too. If no room is named, by an empty list or `None`, that
-    /// is nobody.
+    /// Adds the sockets that are in any of these rooms. A socket's id is a room too. If only empty lists or `None` are
+    /// given, no socket is selected.
     pub fn to(mut self, rooms: impl Rooms) -> Self {
         let chosen = self.target.rooms.get_or_insert_default();
         rooms.for_each(&mut |room: Room| chosen.push(room));
         self
     }
 
-    /// Leaves out whoever is in any of these rooms.
+    /// Excludes the sockets that are in any of these rooms.
     pub fn except(mut self, rooms: impl Rooms) -> Self {
         rooms.for_each(&mut |room: Room| self.target.except.push(room));
         self
     }
 
-    /// May be lost: dropped for each client that cannot be written to at once.
+    /// Makes the event volatile: it is dropped for each client that cannot be written to at once.
     pub fn volatile(mut self) -> Self {
         self.target.volatile = true;
         self
     }
 
-    /// Whether what is sent may be compressed, where compression has been agreed on with a client. Default: yes. Node's
+    /// Sets whether the event may be compressed, for clients with which compression was negotiated. Default: yes. Node's
     /// `compress`.
     pub fn compress(mut self, compress: bool) -> Self {
         self.target.uncompressed = !compress;
         self
     }
 
-    /// Only sockets of this server.
+    /// Restricts the selection to sockets of this server.
     pub fn local(mut self) -> Self {
         self.target.local = true;
         self
     }
 
-    /// How long `emit_with_ack` waits for answers. Default: the builder's `ack_timeout`.
+    /// Sets the time that `emit_with_ack` waits for acknowledgements. Default: the builder's `ack_timeout`.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.wait = Wait::For(timeout);
         self
     }
 
-    /// Waits for answers as long as the clients stay connected.
+    /// Lets `emit_with_ack` wait for acknowledgements as long as the clients stay connected.
     pub fn no_timeout(mut self) -> Self {
         self.wait = Wait::Forever;
         self
     }
 
-    /// Sends an event to all of them, encoded once. Arguments as in [`Socket::emit`].
+    /// Sends an event to all selected sockets, encoded once. Arguments are as in [`Socket::emit`].
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         let event = event.as_ref();
         let Some(counters) = self.place.counters() else {
             return Emitted::nowhere();
         };
-        // Once, however many namespaces a pattern has.
+        // An emit counts once, however many namespaces the pattern has.
         counters.add_all([(EMITS_TO_MANY, 1)]);
         let args = event_args(event, &args);
         let sent = args.map(|args| match &self.place {
@@ -194,7 +194,7 @@ impl Broadcast {
         Emitted::new(sent, counters)
     }
 
-    /// The namespaces of those that are chosen.
+    /// Returns the namespaces of the selection.
     fn nsps(&self) -> Vec<Arc<Nsp>> {
         if self.target.local {
             self.place.here()
@@ -208,10 +208,10 @@ impl Broadcast {
         tracing::trace!(nsp = &*nsp.name, event, ?delivered, "broadcast");
     }
 
-    /// Sends an event to all of them and collects their answers, each a value of type `R`.
+    /// Sends an event to all selected sockets and collects their acknowledgements, each a value of type `R`.
     ///
-    /// The stream ends when everybody has answered or left, or at the timeout; then
-    /// [`summary`](AckStream::summary) says who is missing.
+    /// The stream ends when every socket has answered or left, or at the timeout; then [`summary`](AckStream::summary)
+    /// lists the missing ones.
     pub fn emit_with_ack<R: DeserializeOwned>(
         &self,
         event: impl AsRef<str>,
@@ -227,11 +227,11 @@ impl Broadcast {
         }
     }
 
-    /// The sockets, wherever they are held. Node's `fetchSockets`.
+    /// Returns the selected sockets of all servers. Node's `fetchSockets`.
     ///
     /// # Errors
     ///
-    /// When other servers do not answer.
+    /// Fails if other servers do not answer.
     pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
         let mut sockets = Vec::new();
         for nsp in self.nsps() {
@@ -246,11 +246,11 @@ impl Broadcast {
         Ok(sockets)
     }
 
-    /// How many sockets there are, wherever they are held. Nothing is fetched.
+    /// Returns the number of selected sockets of all servers, without fetching them.
     ///
     /// # Errors
     ///
-    /// When other servers do not answer.
+    /// Fails if other servers do not answer.
     pub async fn count(&self) -> Result<usize, AdapterError> {
         let mut count = 0;
         for nsp in self.nsps() {
@@ -259,12 +259,12 @@ impl Broadcast {
         Ok(count)
     }
 
-    /// The rooms of the namespace and how many sockets each has, wherever they are held; without the room that each socket's
-    /// own id is. Whom this operator is for does not matter.
+    /// Returns the rooms of the namespace on all servers with their numbers of sockets, without the rooms of the
+    /// sockets' own ids. The selection by rooms is ignored.
     ///
     /// # Errors
     ///
-    /// When other servers do not answer.
+    /// Fails if other servers do not answer.
     pub async fn rooms(&self) -> Result<HashMap<Room, usize>, AdapterError> {
         let mut rooms = HashMap::new();
         for nsp in self.nsps() {
@@ -275,11 +275,11 @@ impl Broadcast {
         Ok(rooms)
     }
 
-    /// What happens from now on to the rooms of the namespace on this server, as a stream; of a pattern, to those of the
-    /// namespaces that there are now. The room that each socket's own id is makes no events.
+    /// Returns a stream of the changes, from now on, to the rooms of the namespace on this server. For a pattern, it
+    /// covers the namespaces that exist now. The rooms of the sockets' own ids cause no events.
     ///
-    /// A thousand events wait for who watches; then the oldest are lost, which [`RoomEvent::Missed`](crate::RoomEvent::Missed)
-    /// tells.
+    /// The stream buffers a thousand events; beyond that the oldest are lost, and
+    /// [`RoomEvent::Missed`](crate::RoomEvent::Missed) reports it.
     ///
     /// ```
     /// # use axum_socketio::{RoomEvent, SocketIo};
@@ -296,10 +296,10 @@ impl Broadcast {
         RoomEvents::of(self.place.here().iter().map(|nsp| nsp.members.watch()))
     }
 
-    /// Sends an event to the other servers of the namespace, whose [`on_server`](crate::Namespace::on_server) handles it; not
-    /// to this one. Whom this operator is for does not matter. Node's `serverSideEmit`.
+    /// Sends an event to the other servers of the namespace, where [`on_server`](crate::Namespace::on_server) handles
+    /// it. The selection by rooms is ignored. Node's `serverSideEmit`.
     ///
-    /// A server without a [cluster](crate::LocalCluster) has no others.
+    /// Without a [cluster](crate::LocalCluster) there are no other servers.
     pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         match self.place.counters() {
             Some(counters) => servers::tell(&self.nsps(), event.as_ref(), &args, counters),
@@ -307,8 +307,8 @@ impl Broadcast {
         }
     }
 
-    /// Asks the other servers, for as long as [`timeout`](Self::timeout) says, and gives what has come until then. Asked at
-    /// once, also if the future is not awaited. Node's `serverSideEmitWithAck`.
+    /// Sends an event to the other servers and returns the answers that arrive within the [`timeout`](Self::timeout).
+    /// The event is sent at once, even if the future is not awaited. Node's `serverSideEmitWithAck`.
     ///
     /// ```
     /// # use axum_socketio::{AckError, SocketIo};
@@ -320,7 +320,7 @@ impl Broadcast {
     ///
     /// # Errors
     ///
-    /// When the arguments cannot be serialized, or an answer is of another type than `R`.
+    /// Fails if the arguments cannot be serialized, or if an answer is of another type than `R`.
     pub fn server_side_emit_with_ack<R: DeserializeOwned>(
         &self,
         event: impl AsRef<str>,
@@ -329,7 +329,7 @@ impl Broadcast {
         ServerAckFuture::ask(&self.nsps(), event.as_ref(), &args, self.wait)
     }
 
-    /// Makes all of them join rooms, within the limits that [`Socket::join`] has. Node's `socketsJoin`.
+    /// Makes all selected sockets join rooms, within the limits of [`Socket::join`]. Node's `socketsJoin`.
     pub fn join(&self, rooms: impl Rooms) {
         let mut rooms = names(rooms);
         for nsp in self.nsps() {
@@ -345,7 +345,7 @@ impl Broadcast {
         }
     }
 
-    /// Makes all of them leave rooms. Node's `socketsLeave`.
+    /// Makes all selected sockets leave rooms. Node's `socketsLeave`.
     pub fn leave(&self, rooms: impl Rooms) {
         let rooms = names(rooms);
         for nsp in self.nsps() {
@@ -353,12 +353,13 @@ impl Broadcast {
         }
     }
 
-    /// Disconnects all of them from the namespace. Node's `disconnectSockets`.
+    /// Disconnects all selected sockets from the namespace. Node's `disconnectSockets`.
     pub fn disconnect(&self) {
         self.disconnect_from(Scope::Namespace);
     }
 
-    /// Disconnects the whole connections of all of them; see [`Socket::disconnect_all`]. Node's `disconnectSockets(true)`.
+    /// Closes the connections of all selected sockets; see [`Socket::disconnect_all`]. Node's
+    /// `disconnectSockets(true)`.
     pub fn disconnect_all(&self) {
         self.disconnect_from(Scope::Connection);
     }
@@ -369,13 +370,13 @@ impl Broadcast {
         }
     }
 
-    /// The socket of that id, if this server holds it and it is connected to the namespace.
+    /// Returns the socket of this id, if this server holds it and it is connected to the namespace.
     #[must_use]
     pub fn socket(&self, id: crate::protocol::Sid) -> Option<Socket> {
         self.place.here().iter().find_map(|nsp| nsp.socket(id))
     }
 
-    /// Disconnects those sockets of this server that `condition` holds for; returns how many.
+    /// Disconnects the selected sockets of this server for which `condition` returns true, and returns their number.
     pub fn disconnect_where(&self, mut condition: impl FnMut(&Socket) -> bool) -> usize {
         let mut chosen = Vec::new();
         for nsp in self.place.here() {
