@@ -29,7 +29,7 @@
 //! | `compression` | the builder's `compression`: permessage-deflate; flate2 with zlib-rs |
 //! | `v3` | the builder's `allow_eio3`: clients of Socket.IO 2 and older ones; no further crates |
 //! | `msgpack` | [`parser::Msgpack`](parser), for clients with `socket.io-msgpack-parser`; the crate `rmp` |
-//! | `metrics` | `SocketIo::publish_metrics` ([counters](guide::metrics) for that facade), `handler::HandlerTime`; the crate `metrics` |
+//! | `metrics` | `SocketIo::publish_metrics` and `handler::HandlerTime`, with the [facade](guide::metrics) `metrics` |
 //! | `testing` | the module `testing`: clients in the same process, for tests of an application; no further crates |
 //!
 //! [axum]: https://docs.rs/axum
