@@ -1,8 +1,9 @@
-//! Who is it? Two ways: a token in the client's `auth`, checked by a middleware; and the session of an HTTP login, which
-//! the socket shares by its cookie.
+//! Two ways to authenticate: a token in the client's `auth`, checked by a middleware; and the session of an HTTP login,
+//! which the socket shares by its cookie.
 //!
-//! `cargo run --example auth`, then connect a client to `/token` with `{ auth: { token: "ann-secret" } }`; or log in with
-//! `curl -c jar -X POST localhost:3000/login/ann` and connect to `/session` with that cookie.
+//! Start it with `cargo run --example auth`, then connect a client to `/token` with
+//! `{ auth: { token: "ann-secret" } }`; or log in with `curl -c jar -X POST localhost:3000/login/ann` and connect to
+//! `/session` with that cookie.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -14,13 +15,13 @@ use serde_json::json;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
 use tracing_subscriber::EnvFilter;
 
-/// What a middleware learns, and every handler of the socket may take as `Extension<User>`.
+/// The user whom a middleware has authenticated. Every handler of the socket may take it as `Extension<User>`.
 #[derive(Clone, Serialize, Deserialize)]
 struct User {
     name: String,
 }
 
-/// The keys that tokens are signed with; here just a secret.
+/// The keys that tokens are signed with; in this example, a secret.
 #[derive(Clone)]
 struct Keys {
     secret: String,
@@ -47,7 +48,8 @@ async fn by_token(
     }))
 }
 
-/// The session that the HTTP login wrote: its layer is outside of ours, so the handshake carries it.
+/// Authenticates by the session of the HTTP login. The session's layer is outside of ours, so the handshake has a
+/// session.
 async fn by_session(session: Session) -> Result<Extension<User>, StatusCode> {
     let user = session
         .get::<User>("user")
@@ -86,14 +88,14 @@ pub(crate) fn app() -> (Router, SocketIo) {
     let app = Router::new()
         .route("/login/{name}", post(login))
         .layer(io.layer())
-        // Added after ours, so it is outside of it.
+        // A layer that is added later is outside of the earlier ones.
         .layer(SessionManagerLayer::new(MemoryStore::default()).with_secure(false));
     (app, io)
 }
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    // `RUST_LOG` sets the log level. The default is `info`.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
     let (app, io) = app();

@@ -1,4 +1,4 @@
-//! The smallest program: answers every `echo` with what it was sent.
+//! The smallest program: it answers every `echo` with the arguments of the event.
 //!
 //! `cargo run --example echo`, then connect a client to `http://localhost:3000`.
 
@@ -21,7 +21,7 @@ async fn echo(Data(args): Data<Rest<Value>>) -> Reply<Rest<Value>> {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    // `RUST_LOG` sets the log level. The default is `info`.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
     let (app, io) = app();

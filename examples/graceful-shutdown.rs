@@ -1,8 +1,9 @@
-//! A graceful shutdown: on ctrl-c or SIGTERM the server refuses new connections and closes the existing ones, spread over two
-//! seconds. A connection whose handlers are running is closed when they have finished, so that the client still gets their
-//! acknowledgements; handlers that run for more than 20 seconds are dropped.
+//! A graceful shutdown: on ctrl-c or SIGTERM the server refuses new connections and closes the existing ones, spread
+//! over two seconds. A connection whose handlers are running is closed when they have finished, so that the client
+//! still receives their acknowledgements; handlers that run for more than 20 seconds are dropped.
 //!
-//! `cargo run --example graceful-shutdown`; `curl -i localhost:3000/readyz` says whether it takes new connections.
+//! Start it with `cargo run --example graceful-shutdown`; `curl -i localhost:3000/readyz` shows if it accepts
+//! connections.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use axum::{Json, Router};
 use axum_socketio::{DisconnectReason, Namespace, Socket, SocketIo, shutdown_signal};
 use tracing_subscriber::EnvFilter;
 
-/// Its client gets the acknowledgement also when the shutdown begins meanwhile.
+/// Saves. The client receives the acknowledgement even if the shutdown begins meanwhile.
 async fn save() -> Json<&'static str> {
     tokio::time::sleep(Duration::from_secs(3)).await;
     eprintln!("saved");
@@ -45,7 +46,7 @@ pub(crate) fn app() -> (Router, SocketIo) {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    // `RUST_LOG` sets the log level. The default is `info`.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
     let (app, io) = app();

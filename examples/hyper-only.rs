@@ -1,4 +1,4 @@
-//! Without axum's router: the service on plain hyper, over HTTP/1.1 and HTTP/2, with the path matched by hand.
+//! The service on plain hyper without axum's router, over HTTP/1.1 and HTTP/2, with the path matched by hand.
 //!
 //! `cargo run --example hyper-only`, then connect a client to `http://localhost:3000`.
 
@@ -47,7 +47,7 @@ pub(crate) async fn listen(
             accepted = listener.accept() => accepted?,
             () = &mut drained => break,
         };
-        // Many small packets: do not let the kernel wait for more of them.
+        // Packets are small: the kernel must not wait for more of them.
         stream.set_nodelay(true)?;
         let io = io.clone();
         let service = hyper::service::service_fn(move |request| serve(io.clone(), request));
@@ -59,14 +59,14 @@ pub(crate) async fn listen(
             }
         });
     }
-    // Responses that are being written.
+    // Waits for the responses that are still being written.
     connections.shutdown().await;
     Ok(())
 }
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    // `RUST_LOG` sets the log level. The default is `info`.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
     let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());

@@ -1,4 +1,4 @@
-//! Sessions of HTTP and sockets together: log in over HTTP, read and write the session in events, and log out over HTTP,
+//! Sessions that HTTP and sockets share: log in over HTTP, read and write the session in events, and log out over HTTP,
 //! which disconnects every socket of the session.
 //!
 //! ```console
@@ -10,11 +10,11 @@
 //!
 //! In between, connect a client that sends the cookie, and emit `add` with a text.
 //!
-//! A socket lives longer than a request, and that matters twice:
+//! A socket lives longer than a request, which has two consequences:
 //!
-//! - A `Session` keeps what it has read. A handler calls `load` first, or it works on what was there when the socket
-//!   connected, and a `save` would restore a session that has ended meanwhile.
-//! - Whoever ends a session disconnects its sockets. Each of them is in a room that is named after the session.
+//! - A `Session` caches the data that it has read. A handler calls `load` first. Otherwise it would use the data of the
+//!   time at which the socket connected, and a `save` would restore a session that has ended meanwhile.
+//! - The code that ends a session disconnects its sockets. Each of them is in a room that is named after the session.
 
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -25,7 +25,7 @@ use tower_sessions::session_store::SessionStore;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer, session};
 use tracing_subscriber::EnvFilter;
 
-/// An error of the store is a 500, as over HTTP; somebody who is not logged in is a 401.
+/// An error of the store is a 500, as over HTTP; a missing login is a 401.
 struct Failed(StatusCode);
 
 impl From<session::Error> for Failed {
@@ -42,7 +42,7 @@ impl axum::response::IntoResponse for Failed {
     }
 }
 
-/// The name of the user, as the session is in the store now.
+/// Returns the name of the user in the current session of the store.
 async fn user(session: &Session) -> Result<String, Failed> {
     session.load().await?;
     let user = session.get("user").await?;
@@ -66,8 +66,8 @@ async fn cart(session: Session) -> Result<Json<Vec<String>>, Failed> {
     Ok(Json(session.get("cart").await?.unwrap_or_default()))
 }
 
-/// Disconnects before and after: a handler that saves behind the first one sees it, and the second one finds the sockets
-/// that connected in between.
+/// Disconnects the sockets before and after the end of the session: a handler that saves after the first time notices
+/// it, and the second time finds the sockets that have connected meanwhile.
 async fn logout(session: Session, io: SocketIo) -> Result<StatusCode, Failed> {
     let sockets = room(&session).map(|room| io.to(room));
     if let Some(sockets) = &sockets {
@@ -82,12 +82,13 @@ async fn logout(session: Session, io: SocketIo) -> Result<StatusCode, Failed> {
 
 // --- Events ---
 
-/// Admits those who are logged in.
+/// Admits clients that are logged in.
 async fn authenticate(session: Session) -> Result<(), Failed> {
     user(&session).await.map(drop)
 }
 
-/// Joins the session's room, and looks again: a logout since `authenticate` has not seen this socket. An error disconnects it.
+/// Joins the session's room and checks the session again: a logout since `authenticate` has not found this socket in
+/// the room. An error disconnects the socket.
 async fn connected(socket: Socket, session: Session) -> Result<(), Failed> {
     if let Some(room) = room(&session) {
         socket.join(room);
@@ -108,13 +109,13 @@ async fn add(
     Ok(Json(cart.len()))
 }
 
-/// Saves what an event has changed: the layer saves with a response, and an event has none.
+/// Saves the changes of an event. The layer saves with a response, which an event does not have.
 async fn save(socket: &Socket, session: &Session) -> Result<(), Failed> {
     session.save().await?;
     if socket.connected() {
         return Ok(());
     }
-    // A logout came between `load` and `save`, and has been undone by the latter.
+    // A logout happened between `load` and `save`, and `save` has undone it.
     session.delete().await?;
     Err(Failed(StatusCode::UNAUTHORIZED))
 }
@@ -131,14 +132,14 @@ pub(crate) fn app<S: SessionStore + Clone>(store: S) -> (Router, SocketIo) {
         .route("/logout", post(logout))
         .route("/cart", get(cart))
         .layer(io.layer())
-        // Added after ours, so it is outside of it, and the handshake has a session.
+        // A layer that is added later is outside of the earlier ones, so the handshake has a session.
         .layer(SessionManagerLayer::new(store).with_secure(false));
     (app, io)
 }
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    // `RUST_LOG` sets the log level. The default is `info`.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
     let (app, io) = app(MemoryStore::default());

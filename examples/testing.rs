@@ -45,7 +45,7 @@ async fn announce(io: SocketIo, Json(text): Json<String>) -> StatusCode {
     StatusCode::ACCEPTED
 }
 
-/// The same for `main` and for the tests.
+/// The application, for `main` and for the tests.
 fn app() -> (Router, SocketIo) {
     let chat = Namespace::new()
         .middleware(authenticate)
@@ -60,7 +60,7 @@ fn app() -> (Router, SocketIo) {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    // `RUST_LOG` sets the log level. The default is `info`.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
     let (app, io) = app();
@@ -106,7 +106,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reminder_comes_in_its_time() {
-        // An hour, of which nobody notices anything.
+        // The simulated time advances by an hour at once.
         let app = TestApp::new(app().0).limit(Duration::from_secs(3601));
         let ann = connect(&app, "ann").await;
         ann.emit("remind", ("tea", 3600)).await;

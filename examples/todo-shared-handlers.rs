@@ -1,5 +1,5 @@
-//! One function for an HTTP route and for an event: `POST /todos` and `todo:create` are the same `create_todo`, with the
-//! same state, the same arguments, the same errors.
+//! One function for an HTTP route and an event: `POST /todos` and `todo:create` share `create_todo`, with the same
+//! state, arguments and errors.
 //!
 //! `cargo run --example todo-shared-handlers`, then
 //! `curl -H 'content-type: application/json' -d '{"text":"milk"}' localhost:3000/todos`, or from a client:
@@ -83,7 +83,7 @@ async fn list_todos(State(todos): State<Todos>) -> Json<Vec<Todo>> {
 }
 
 pub(crate) fn app() -> (Router, SocketIo) {
-    // The state holds the handle, the server holds the state: so the handle is made first.
+    // The handle is created first: the state holds it, and the server holds the state.
     let io = SocketIo::handle();
     let state = AppState {
         todos: Todos::default(),
@@ -105,7 +105,7 @@ pub(crate) fn app() -> (Router, SocketIo) {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    // `RUST_LOG` sets the log level. The default is `info`.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
     let (app, io) = app();

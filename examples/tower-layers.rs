@@ -1,4 +1,4 @@
-//! Tower layers round events, as round HTTP routes: a timeout and a limit for one event, load shedding for a namespace.
+//! Tower layers for events, as for HTTP routes: a timeout and a limit for one event, load shedding for a namespace.
 //!
 //! `cargo run --example tower-layers`, then `await socket.emitWithAck("slow")` answers `{"error":"timed out"}`, and the
 //! third search at a time `{"error":"overloaded"}`.
@@ -24,7 +24,7 @@ async fn search(Data(query): Data<String>) -> Json<Vec<String>> {
 }
 
 pub(crate) fn app() -> (Router, SocketIo) {
-    // Two at a time over all sockets, and whoever comes third is told at once.
+    // At most two searches at a time over all sockets; a third one is refused at once.
     let limited = ServiceBuilder::new()
         .layer(LoadShedLayer::new())
         .layer(ConcurrencyLimitLayer::new(2));
@@ -39,7 +39,7 @@ pub(crate) fn app() -> (Router, SocketIo) {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    // `RUST_LOG` sets the log level. The default is `info`.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
     let (app, io) = app();

@@ -1,4 +1,4 @@
-//! What clients send.
+//! The handlers of the clients' events.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use crate::state::{Chat, Message, Rooms, name};
 
-/// Who a socket belongs to.
+/// The user of a socket.
 #[derive(Clone)]
 pub struct User {
     nick: String,
     key: Option<String>,
 }
 
-/// What a client is told when something does not fit: `{ error }`, with a text for people.
+/// An error that is answered as `{ error }`, with a text for people.
 pub struct Failed(&'static str);
 
 impl IntoResponse for Failed {
@@ -81,7 +81,7 @@ pub async fn welcome(
 ) -> Result<(), Failed> {
     let mut rooms = chat.lock();
     if !rooms.take(&user.nick, user.key, socket.id()) {
-        // Two came at once: the later one is disconnected.
+        // Two clients connected at once: the later one is disconnected.
         return Err(Failed("That nickname is taken."));
     }
     socket.emit("rooms", rooms.list());
@@ -112,7 +112,7 @@ pub async fn join(
         socket.to(room).emit("presence", joined);
         tell_the_others(&rooms, &io, room);
     }
-    // The whole list, once. While the lock is held nobody else joins, so the next `presence` comes behind it.
+    // The whole list, once. No other socket joins while the lock is held, so the next `presence` is sent after it.
     ack.send(Joined {
         room: room.to_owned(),
         history: rooms.history(room),
@@ -121,7 +121,7 @@ pub async fn join(
     Ok(())
 }
 
-/// The room's members count for themselves.
+/// Sends the new entry of a room to all other clients. The members of the room maintain their own list.
 fn tell_the_others(rooms: &Rooms, io: &SocketIo, room: &str) {
     io.except(room).emit("room", rooms.listed(room));
 }
@@ -213,7 +213,7 @@ pub async fn left(
     Extension(user): Extension<User>,
     reason: DisconnectReason,
 ) {
-    // Everybody is disconnected, and comes back to the next server: nobody has left.
+    // All clients are disconnected and reconnect to the next server, so nobody has left the chat.
     if reason == DisconnectReason::ServerShuttingDown {
         return;
     }

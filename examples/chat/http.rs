@@ -1,4 +1,4 @@
-//! The HTTP routes, over the same state.
+//! The HTTP routes, which share the state of the events.
 
 use axum::Json;
 use axum::extract::{Path, State};

@@ -1,5 +1,5 @@
-//! A chat: rooms, nicknames, who is online, typing notices, a history in shared state, and an HTTP route that posts into a
-//! room. README.md in this folder has its events and routes.
+//! A chat: rooms, nicknames, lists of members, typing notices, a history in shared state, and an HTTP route that posts
+//! into a room. README.md in this folder describes its events and routes.
 //!
 //! `cargo run --example chat`, then open <http://127.0.0.1:3000> in two windows.
 #![allow(
@@ -23,7 +23,7 @@ use tracing_subscriber::EnvFilter;
 use state::{AppState, Chat};
 
 fn app() -> (Router, SocketIo) {
-    // The state holds the handle, the server holds the state: so the handle is made first.
+    // The handle is created first: the state holds it, and the server holds the state.
     let io = SocketIo::handle();
     let state = AppState {
         chat: Chat::default(),
@@ -55,7 +55,7 @@ fn app() -> (Router, SocketIo) {
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "it tells people where to look")]
 async fn main() -> std::io::Result<()> {
-    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    // `RUST_LOG` sets the log level. The default is `info`.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
     page::fetch_client().await;

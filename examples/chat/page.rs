@@ -9,7 +9,7 @@ use axum::routing::get;
 
 use crate::state::AppState;
 
-/// The client of this version is fetched, or taken from its CDN.
+/// The version of the client that is fetched, or loaded from the CDN.
 const VERSION: &str = "4.8.3";
 
 pub fn routes() -> Router<AppState> {
@@ -32,7 +32,7 @@ pub fn routes() -> Router<AppState> {
         .route("/client/socket.io.esm.min.js", get(client))
 }
 
-/// Where npm puts the client: below `target/`, so that `cargo clean` takes it away.
+/// Returns the folder into which npm installs the client: below `target/`, so that `cargo clean` removes it.
 fn folder() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = target.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/target").into());
@@ -57,7 +57,8 @@ async fn client() -> Response {
     }
 }
 
-/// Fetches the official client with npm, unless it is there. Without npm the page takes it from the CDN.
+/// Fetches the official client with npm, unless it has been fetched before. Without npm, the page loads it from the
+/// CDN.
 pub async fn fetch_client() {
     if client_file().exists() {
         return;

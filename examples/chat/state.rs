@@ -1,4 +1,4 @@
-//! What the chat knows, shared by events and HTTP routes.
+//! The state of the chat, shared by events and HTTP routes.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,9 +8,9 @@ use axum::extract::FromRef;
 use axum_socketio::{Sid, SocketIo};
 use serde::Serialize;
 
-/// Messages of a room that are kept.
+/// The number of messages in the history of a room.
 const HISTORY: usize = 100;
-/// Rooms there may be; a room is made by whoever names it.
+/// The maximum number of rooms. Any client can create one.
 const ROOMS: usize = 1000;
 pub const LOBBY: &str = "lobby";
 
@@ -26,7 +26,7 @@ pub struct Chat(Arc<Mutex<Rooms>>);
 #[derive(Default)]
 pub struct Rooms {
     rooms: BTreeMap<String, Room>,
-    /// By nickname in lower case.
+    /// The nicknames in use, in lower case.
     nicks: HashMap<String, Holder>,
     posted: u64,
 }
@@ -35,11 +35,11 @@ pub struct Rooms {
 struct Room {
     history: VecDeque<Message>,
     sockets: HashMap<Sid, String>,
-    /// How many sockets have each nickname. In lower case first, for the order.
+    /// The number of sockets of each nickname. The key begins with the nickname in lower case, for the order.
     nicks: BTreeMap<(String, String), usize>,
 }
 
-/// Who has a nickname: several sockets, if they have the same key.
+/// The sockets that have a nickname: several of them, if they have the same key.
 struct Holder {
     key: Option<String>,
     sockets: HashSet<Sid>,
@@ -51,7 +51,7 @@ pub struct Message {
     pub room: String,
     pub from: String,
     pub text: String,
-    /// Unix time in milliseconds.
+    /// The Unix time in milliseconds.
     pub at: u64,
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
@@ -63,12 +63,12 @@ pub struct Message {
 pub struct Listed {
     name: String,
     online: usize,
-    /// It is not listed any more.
+    /// True if the room has been removed from the list.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     gone: bool,
 }
 
-/// A text, trimmed, of 1 to `max` characters and without control characters.
+/// Returns a trimmed text of 1 to `max` characters, without control characters.
 pub fn name(text: &str, max: usize) -> Option<&str> {
     let name = text.trim();
     let fits =
@@ -83,13 +83,13 @@ impl Chat {
 }
 
 impl Rooms {
-    /// Whether a client with this key may have this nickname.
+    /// Returns true if a client with this key may have this nickname.
     pub fn may_take(&self, nick: &str, key: Option<&str>) -> bool {
         let holder = self.nicks.get(&nick.to_lowercase());
         holder.is_none_or(|holder| key.is_some() && holder.key.as_deref() == key)
     }
 
-    /// Gives a socket its nickname; somebody else may just have taken it.
+    /// Assigns a nickname to a socket. Returns false if another client has taken it meanwhile.
     pub fn take(&mut self, nick: &str, key: Option<String>, socket: Sid) -> bool {
         if !self.may_take(nick, key.as_deref()) {
             return false;
@@ -119,7 +119,7 @@ impl Rooms {
         names.into_iter().map(|name| self.listed(name)).collect()
     }
 
-    /// One entry of the list, as it is now.
+    /// Returns the current entry of a room in the list.
     pub fn listed(&self, name: &str) -> Listed {
         Listed {
             name: name.to_owned(),
@@ -139,7 +139,7 @@ impl Rooms {
         Ok(self.rooms.entry(room.to_owned()).or_default())
     }
 
-    /// Returns whether the nickname is new in the room.
+    /// Adds a socket to a room. Returns true if the nickname is new in the room.
     pub fn enter(&mut self, room: &str, socket: Sid, nick: &str) -> Result<bool, &'static str> {
         let room = self.open(room)?;
         if room.sockets.insert(socket, nick.to_owned()).is_some() {
@@ -150,7 +150,7 @@ impl Rooms {
         Ok(*sockets == 1)
     }
 
-    /// Returns the nickname if no other socket in the room has it.
+    /// Removes a socket from a room. Returns the nickname if no other socket in the room has it.
     pub fn depart(&mut self, name: &str, socket: Sid) -> Option<String> {
         let room = self.rooms.get_mut(name)?;
         let nick = room.sockets.remove(&socket)?;
@@ -180,7 +180,7 @@ impl Rooms {
         rooms.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Nicknames, each once, sorted without regard to case.
+    /// Returns the nicknames in a room, each once, sorted without regard to case.
     pub fn online(&self, room: &str) -> Vec<String> {
         let nicks = self.rooms.get(room).into_iter();
         let nicks = nicks.flat_map(|room| room.nicks.keys());
@@ -194,7 +194,7 @@ impl Rooms {
             .unwrap_or_default()
     }
 
-    /// Puts a message into a room's history.
+    /// Adds a message to the history of a room.
     pub fn post(
         &mut self,
         room: &str,
@@ -214,7 +214,7 @@ impl Rooms {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let at = u64::try_from(now.as_millis()).unwrap_or_default();
-        // The time makes it unique across restarts, the number within the millisecond.
+        // The time makes the id unique across restarts, the number within the millisecond.
         let id = format!("{at}-{}", self.posted);
         let message = Message {
             id,
@@ -233,7 +233,7 @@ impl Rooms {
         Ok(message)
     }
 
-    /// The message that the same person has posted with the same reference: a retry is not posted again.
+    /// Returns the message that the same user has posted with the same reference, so that a retry is not posted again.
     pub fn posted(&self, room: &str, from: &str, reference: &str) -> Option<&Message> {
         let mut history = self.rooms.get(room)?.history.iter();
         history

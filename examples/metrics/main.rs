@@ -1,11 +1,11 @@
-//! What a server counts, as Prometheus reads it, and a page that draws it.
+//! The counters of a server in the format of Prometheus, and a page that draws them.
 //!
 //! ```console
 //! cargo run --features metrics --example metrics      # then open http://localhost:3000
 //! ```
 //!
-//! The page opens clients of its own and lets them talk, so that there is something to see. `prometheus.yml` and `grafana.json`
-//! beside this file show the same numbers in Grafana.
+//! The page opens clients of its own, which send events, so that there is something to draw. `prometheus.yml` and
+//! `grafana.json` in this folder show the same numbers in Grafana.
 
 use std::time::Duration;
 
@@ -20,15 +20,15 @@ use metrics::counter;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-/// Says something to everybody else.
+/// Sends a message to all other clients.
 async fn message(socket: Socket, Data(text): Data<String>) -> Json<usize> {
-    // A number of the application's own, beside those of the server.
+    // A counter of the application, in addition to those of the server.
     counter!("chat_characters_total").increment(text.chars().count() as u64);
     socket.broadcast().emit("message", &text);
     Json(text.len())
 }
 
-/// Waits for something, as for a database.
+/// Waits, as for a database.
 async fn work(Data(millis): Data<u16>) {
     tokio::time::sleep(Duration::from_millis(millis.into())).await;
 }
@@ -44,7 +44,7 @@ async fn crash() {
     }
 }
 
-/// Asks the client, which may not know the answer.
+/// Asks the client, which may not answer.
 async fn ask(socket: Socket) -> Result<Json<bool>, axum_socketio::AckError> {
     let asking = socket.timeout(Duration::from_millis(500));
     asking.emit_with_ack("sure?", ()).await.map(Json)
@@ -54,7 +54,7 @@ fn log(failed: &Failed<'_>) {
     tracing::debug!(failed.event, failed.message, "handler failed");
 }
 
-/// What Prometheus asks for.
+/// Answers the request of Prometheus.
 async fn scrape(io: SocketIo, State(prometheus): State<PrometheusHandle>) -> impl IntoResponse {
     io.publish_metrics();
     let text = "text/plain; version=0.0.4; charset=utf-8";
@@ -83,7 +83,7 @@ pub(crate) fn app(prometheus: PrometheusHandle) -> (Router, SocketIo) {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // `RUST_LOG` says what is logged, by default what is at `info` or above.
+    // `RUST_LOG` sets the log level. The default is `info`.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
     let time = Matcher::Full("socketio_handler_seconds".to_owned());
