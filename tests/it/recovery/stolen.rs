@@ -4,10 +4,11 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 
 use axum_socketio::testing::{ConnectError, TestApp};
-use axum_socketio::{Auth, Namespace, Recovery, Refused, Socket, SocketIo};
+use axum_socketio::{Auth, EmitError, Namespace, Recovery, Refused, Socket, SocketIo};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Notify;
+use tokio::sync::mpsc::unbounded_channel;
 
 use super::{app, numbers};
 
@@ -94,6 +95,41 @@ async fn an_admitted_newcomer_takes_over_from_a_connection_that_is_still_there()
     assert!(!socket.connected());
     assert_eq!(numbers(&again, &io).await, [1]);
     assert_eq!(io.local().count().await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_emitted_to_a_refused_newcomer_does_not_reach_the_owner() {
+    let (sender, mut emitted) = unbounded_channel();
+    let namespace = Namespace::new().middleware(
+        async move |Auth(Token { token }): Auth<Token>, socket: Socket| {
+            if token == "right" {
+                return Ok(());
+            }
+            sender.send(socket.emit("n", 7).into_result()).unwrap();
+            let later = socket.emit_when_writable("n", 8).await;
+            sender.send(later).unwrap();
+            Err(Refused::new("wrong token"))
+        },
+    );
+    let (app, io) = app(SocketIo::builder()
+        .recovery(Recovery::new())
+        .namespace("/", namespace));
+    let mut owner = app.connect("/").auth(token("right")).await.unwrap();
+    for away in [false, true] {
+        if away {
+            owner.cut().await;
+        }
+        let thief = app.connect("/").coming_back_as(&owner).auth(token("wrong"));
+        thief.await.unwrap_err();
+        for _ in 0..2 {
+            let emitted = emitted.recv().await.unwrap();
+            assert!(matches!(emitted, Err(EmitError::Closed)), "{emitted:?}");
+        }
+        let coming = app.connect("/").coming_back_as(&owner);
+        owner = coming.auth(token("right")).await.unwrap();
+        assert!(owner.recovered());
+        assert!(numbers(&owner, &io).await.is_empty());
+    }
 }
 
 /// A namespace whose middleware waits if its client says so.
