@@ -16,7 +16,7 @@ use crate::hub::{Grant, Kept as Value, Nsp, new_sid};
 use crate::metrics::Counted;
 use crate::panics::let_go;
 use crate::protocol::Sid;
-use crate::rooms::{Asker, Away, Claim, Forgotten, History, Kept, Link, Scope, Stay};
+use crate::rooms::{Asker, Away, Forgotten, History, Kept, Link, Scope, Stay};
 
 /// The private side of a socket.
 #[derive(Debug)]
@@ -41,7 +41,6 @@ pub(crate) struct Comeback {
 #[derive(Default)]
 struct Undone {
     forgotten: Forgotten,
-    held: Option<Arc<dyn Link>>,
     /// What users keep with the socket that was claimed.
     data: Option<Arc<dyn Any + Send + Sync>>,
     /// Earlier attempts to resume the same socket, which are taken for lost.
@@ -175,19 +174,21 @@ impl Socket {
         })
     }
 
-    /// The socket that it wants to resume, if that is still connected.
-    fn predecessor(&self, history: &History) -> Option<Arc<dyn Link>> {
+    /// Returns the socket that it may resume, if that one is still connected.
+    fn predecessor(&self, kept: &Kept) -> Option<Arc<dyn Link>> {
         let comeback = self.0.comeback.as_ref()?.lock();
-        let pid = comeback.wanted.as_ref().map(|_| comeback.pid);
-        let pid = pid.filter(|_| !comeback.revoked && self.ended().is_none())?;
-        drop(comeback);
-        let kept = history.lock();
-        let claim = kept.sessions.look(pid, now());
-        drop(kept);
-        match claim {
-            Claim::Held(socket) => Some(socket),
-            Claim::Away(_) | Claim::Nothing => None,
-        }
+        comeback.wanted.as_ref().filter(|_| !comeback.revoked)?;
+        kept.sessions.holder(comeback.pid)
+    }
+
+    /// Returns true if a later attempt to resume the same session has been admitted, which is about to end this socket.
+    fn is_overtaken(&self, kept: &Kept) -> bool {
+        let Some(comeback) = &self.0.comeback else {
+            return false;
+        };
+        let comeback = comeback.lock();
+        let seeks = || kept.sessions.seeks(comeback.pid, &self.0.member.link);
+        comeback.wanted.is_some() && !seeks()
     }
 
     /// Claims what it wants to resume. Returns the events that it has missed, or `None` if not all of it is there any more.
@@ -198,15 +199,7 @@ impl Socket {
         kept: &mut Kept,
         undone: &mut Undone,
     ) -> Option<Vec<Frame>> {
-        let away = match kept.sessions.claim(pid, now(), &mut undone.forgotten) {
-            Claim::Away(away) => away,
-            Claim::Held(socket) => {
-                // Another one was faster.
-                undone.held = Some(socket);
-                return None;
-            }
-            Claim::Nothing => return None,
-        };
+        let away = kept.sessions.claim(pid, now(), &mut undone.forgotten)?;
         let missed = wish.after(kept, &away).and_then(|after| {
             let leave = |stays: &mut Vec<Stay>, room: &str| kept.log.leave(stays, room);
             let (before, now) = (&wish.away.stays, away.stays.clone());
@@ -215,9 +208,8 @@ impl Socket {
             let id = self.id();
             kept.log.since(after, Asker { id, stays })
         });
-        match missed {
-            Some(_) => undone.others = kept.sessions.seekers(pid),
-            None => kept.sessions.end(pid),
+        if missed.is_some() {
+            undone.others = kept.sessions.overtake(pid, &self.0.member.link);
         }
         undone.data = Some(Arc::clone(&away.data));
         undone.forgotten.keep(away);
@@ -249,19 +241,22 @@ impl Socket {
         let Some(comeback) = &self.0.comeback else {
             return Connected::Over;
         };
-        // Now that it is admitted, a connection that still has the socket is taken for lost.
-        if let Some(predecessor) = self.predecessor(history) {
-            predecessor.supersede();
-        }
         let mut undone = Undone::default();
-        let mut kept = history.lock();
-        // Nobody ends it while the history is locked.
-        if self.ended().is_some() {
-            return Connected::Over;
-        }
+        let mut kept = loop {
+            let kept = history.lock();
+            // The socket cannot end while the history is locked.
+            if self.ended().is_some() || self.is_overtaken(&kept) {
+                return Connected::Over;
+            }
+            let Some(predecessor) = self.predecessor(&kept) else {
+                break kept;
+            };
+            drop(kept);
+            // This socket is admitted, so a connection that still has the session counts as lost.
+            predecessor.supersede();
+        };
         let mut state = comeback.lock();
         let wish = state.wanted.take();
-        kept.sessions.stop_seeking(state.pid, &self.0.member.link);
         let missed = match &wish {
             Some(_) if state.revoked => None,
             Some(wish) => self.claim(state.pid, wish, &mut kept, &mut undone),
@@ -270,6 +265,7 @@ impl Socket {
                 Some(Vec::new())
             }
         };
+        kept.sessions.stop_seeking(state.pid, &self.0.member.link);
         let (pid, outcome) = (state.pid, state.outcome());
         state.holds = missed.is_some();
         drop(state);

@@ -38,15 +38,13 @@ pub(crate) struct Away {
 enum Place {
     Held(Weak<dyn Link>),
     Away(Away),
-    /// A client has claimed the socket, and is about to hold it.
-    Claimed,
 }
 
-/// The result of a claim for a private id.
+/// The state of the session with a private id.
 pub(crate) enum Claim {
     /// A connected socket has the id: its connection is not known to be lost.
     Held(Arc<dyn Link>),
-    /// The stored state, which has been removed. Call [`hold`](Sessions::hold) or [`end`](Sessions::end) next.
+    /// The stored state.
     Away(Away),
     Nothing,
 }
@@ -105,26 +103,13 @@ impl Sessions {
 
     /// Revokes a session, so that no client can resume it. Returns the socket that has its id, if it is connected.
     pub(crate) fn revoke(&mut self, pid: Sid, forgotten: &mut Forgotten) -> Option<Arc<dyn Link>> {
-        match self.places.get(&pid)? {
-            Place::Held(link) => link.upgrade(),
-            // The client that has claimed it finds it removed.
-            Place::Claimed => {
-                self.places.remove(&pid);
-                None
-            }
-            Place::Away(away) => {
-                self.away.remove(&(away.until, pid));
-                if let Some(Place::Away(away)) = self.places.remove(&pid) {
-                    forgotten.sessions.push(away);
-                }
-                None
-            }
-        }
+        forgotten.sessions.extend(self.take_out(pid));
+        self.holder(pid)
     }
 
     /// Removes a session that will not resume.
     pub(crate) fn end(&mut self, pid: Sid) {
-        if let Some(Place::Held(_) | Place::Claimed) = self.places.get(&pid) {
+        if let Some(Place::Held(_)) = self.places.get(&pid) {
             self.places.remove(&pid);
         }
     }
@@ -144,47 +129,66 @@ impl Sessions {
         }
     }
 
+    /// Returns true until the attempt succeeds, fails or is overtaken.
+    pub(crate) fn seeks(&self, pid: Sid, link: &Weak<dyn Link>) -> bool {
+        let mut seekers = self.seekers.get(&pid).into_iter().flatten();
+        seekers.any(|other| other.ptr_eq(link))
+    }
+
+    /// Removes an admitted socket and the earlier attempts from the seekers. Returns the earlier attempts.
+    pub(crate) fn overtake(&mut self, pid: Sid, link: &Weak<dyn Link>) -> Vec<Arc<dyn Link>> {
+        let Some(seekers) = self.seekers.get_mut(&pid) else {
+            return Vec::new();
+        };
+        let Some(at) = seekers.iter().position(|other| other.ptr_eq(link)) else {
+            return Vec::new();
+        };
+        let later = seekers.split_off(at + 1);
+        let mut decided = std::mem::replace(seekers, later);
+        decided.pop();
+        if seekers.is_empty() {
+            self.seekers.remove(&pid);
+        }
+        decided.iter().filter_map(Weak::upgrade).collect()
+    }
+
     /// Returns the sockets that want to resume the session with this private id, the latest last.
     pub(crate) fn seekers(&self, pid: Sid) -> Vec<Arc<dyn Link>> {
         let seekers = self.seekers.get(&pid).into_iter().flatten();
         seekers.filter_map(Weak::upgrade).collect()
     }
 
+    /// Returns the socket that has this private id, if it is connected.
+    pub(crate) fn holder(&self, pid: Sid) -> Option<Arc<dyn Link>> {
+        match self.places.get(&pid)? {
+            Place::Held(link) => link.upgrade(),
+            Place::Away(_) => None,
+        }
+    }
+
     /// Returns what a claim would find for a private id, without claiming it.
     pub(crate) fn look(&self, pid: Sid, now: Instant) -> Claim {
         match self.places.get(&pid) {
-            None | Some(Place::Claimed) => Claim::Nothing,
+            None => Claim::Nothing,
             Some(Place::Held(link)) => link.upgrade().map_or(Claim::Nothing, Claim::Held),
             Some(Place::Away(away)) if away.until <= now => Claim::Nothing,
             Some(Place::Away(away)) => Claim::Away(away.clone()),
         }
     }
 
-    pub(crate) fn claim(&mut self, pid: Sid, now: Instant, forgotten: &mut Forgotten) -> Claim {
-        match self.places.remove(&pid) {
-            None => Claim::Nothing,
-            Some(Place::Claimed) => {
-                self.places.insert(pid, Place::Claimed);
-                Claim::Nothing
-            }
-            Some(Place::Held(link)) => match link.upgrade() {
-                Some(held) => {
-                    self.places.insert(pid, Place::Held(link));
-                    Claim::Held(held)
-                }
-                None => Claim::Nothing,
-            },
-            Some(Place::Away(away)) => {
-                self.away.remove(&(away.until, pid));
-                if away.until <= now {
-                    forgotten.sessions.push(away);
-                    Claim::Nothing
-                } else {
-                    self.places.insert(pid, Place::Claimed);
-                    Claim::Away(away)
-                }
-            }
+    /// Removes and returns the session of a socket that is away. The socket that resumes it is to be [held](Self::hold) next.
+    pub(crate) fn claim(
+        &mut self,
+        pid: Sid,
+        now: Instant,
+        forgotten: &mut Forgotten,
+    ) -> Option<Away> {
+        let away = self.take_out(pid)?;
+        if away.until <= now {
+            forgotten.sessions.push(away);
+            return None;
         }
+        Some(away)
     }
 
     pub(crate) fn expire(&mut self, now: Instant, forgotten: &mut Forgotten) {
@@ -204,12 +208,20 @@ impl Sessions {
     }
 
     fn forget_first(&mut self, forgotten: &mut Forgotten) {
-        let Some((_, pid)) = self.away.pop_first() else {
-            return;
-        };
-        if let Some(Place::Away(away)) = self.places.remove(&pid) {
-            forgotten.sessions.push(away);
+        if let Some((_, pid)) = self.away.first().copied() {
+            forgotten.sessions.extend(self.take_out(pid));
         }
+    }
+
+    fn take_out(&mut self, pid: Sid) -> Option<Away> {
+        self.places
+            .get(&pid)
+            .filter(|place| matches!(place, Place::Away(_)))?;
+        let Place::Away(away) = self.places.remove(&pid)? else {
+            return None;
+        };
+        self.away.remove(&(away.until, pid));
+        Some(away)
     }
 }
 
@@ -236,9 +248,11 @@ mod tests {
     use crate::engine::Frame;
     use crate::rooms::Scope;
 
-    struct Nobody;
+    /// A link that is not zero-sized: two zero-sized values may share an address.
+    #[expect(dead_code, reason = "only there to have a size")]
+    struct Attempt(u8);
 
-    impl Link for Nobody {
+    impl Link for Attempt {
         fn disconnect(&self, _: Scope) {}
         fn outgoing(&self, _: &Frame) {}
         fn supersede(&self) {}
@@ -265,26 +279,28 @@ mod tests {
     }
 
     fn what(sessions: &mut Sessions, pid: Sid, now: Instant) -> &'static str {
-        match sessions.claim(pid, now, &mut Forgotten::default()) {
+        let what = match sessions.look(pid, now) {
             Claim::Held(_) => "held",
             Claim::Away(_) => "away",
             Claim::Nothing => "nothing",
-        }
+        };
+        let claimed = sessions.claim(pid, now, &mut Forgotten::default());
+        assert_eq!(claimed.is_some(), what == "away");
+        what
     }
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn who_is_claimed_is_known_until_it_is_held_or_ended() {
+    fn a_session_is_claimed_once() {
         let (now, mut forgotten) = (now(), Forgotten::default());
         let mut sessions = Sessions::new(MINUTE, 10);
         assert_eq!(what(&mut sessions, id(1), now), "nothing");
         sessions.keep(id(1), away(now + MINUTE), &mut forgotten);
-        assert_eq!(what(&mut sessions, id(1), now), "away");
-        // Another client claims it at the same time.
-        assert_eq!(what(&mut sessions, id(1), now), "nothing");
         assert!(sessions.knows(id(1)));
-        let socket: Arc<dyn Link> = Arc::new(Nobody);
+        assert_eq!(what(&mut sessions, id(1), now), "away");
+        assert_eq!(what(&mut sessions, id(1), now), "nothing");
+        let socket: Arc<dyn Link> = Arc::new(Attempt(0));
         sessions.hold(id(1), Arc::downgrade(&socket));
         assert_eq!(what(&mut sessions, id(1), now), "held");
         sessions.end(id(1));
@@ -293,21 +309,38 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_wanted_any_more_is_gone_also_while_its_client_comes_for_it() {
+    fn a_revoked_session_is_forgotten_unless_a_socket_holds_it() {
         let (now, mut forgotten) = (now(), Forgotten::default());
         let mut sessions = Sessions::new(MINUTE, 10);
-        for claimed in [false, true] {
-            sessions.keep(id(1), away(now + MINUTE), &mut forgotten);
-            if claimed {
-                assert_eq!(what(&mut sessions, id(1), now), "away");
-            }
-            assert!(sessions.revoke(id(1), &mut forgotten).is_none());
-            assert!(!sessions.knows(id(1)));
-        }
-        let socket: Arc<dyn Link> = Arc::new(Nobody);
+        sessions.keep(id(1), away(now + MINUTE), &mut forgotten);
+        assert!(sessions.revoke(id(1), &mut forgotten).is_none());
+        assert!(!sessions.knows(id(1)));
+        assert_eq!(
+            (forgotten.sessions.len(), sessions.next_expiry()),
+            (1, None)
+        );
+        let socket: Arc<dyn Link> = Arc::new(Attempt(0));
         sessions.hold(id(1), Arc::downgrade(&socket));
         assert!(sessions.revoke(id(1), &mut forgotten).is_some());
         assert!(sessions.knows(id(1)), "it is here");
+    }
+
+    #[test]
+    fn an_admitted_socket_overtakes_those_that_asked_before_it_alone() {
+        let mut sessions = Sessions::new(MINUTE, 10);
+        let links = [1, 2, 3, 4].map(|n| Arc::new(Attempt(n)) as Arc<dyn Link>);
+        let [first, second, third, fourth] = links.each_ref().map(Arc::downgrade);
+        for link in [&first, &second, &third, &fourth] {
+            sessions.seek(id(1), link.clone());
+        }
+        sessions.stop_seeking(id(1), &second);
+        assert!(sessions.overtake(id(1), &second).is_empty());
+        let before = sessions.overtake(id(1), &third);
+        assert!(matches!(&before[..], [one] if Arc::ptr_eq(one, &links[0])));
+        assert!(!sessions.seeks(id(1), &first) && !sessions.seeks(id(1), &third));
+        assert!(sessions.seeks(id(1), &fourth));
+        assert!(sessions.overtake(id(1), &fourth).is_empty());
+        assert!(sessions.seekers.is_empty());
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Somebody else has the private id of a socket.
 
-use std::future::IntoFuture;
-use std::sync::Arc;
+use std::future::{Future, IntoFuture};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 
 use axum_socketio::testing::{ConnectError, TestApp};
 use axum_socketio::{Auth, EmitError, Namespace, Recovery, Refused, Socket, SocketIo};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::{app, numbers};
 
@@ -261,4 +262,78 @@ async fn a_newcomer_that_is_refused_leaves_an_earlier_attempt_alone() {
     assert!(thief.await.unwrap().is_err());
     assert!(again.recovered());
     assert_eq!(numbers(&again, &io).await, [1]);
+}
+
+/// A waker that blocks its caller.
+struct Busy {
+    woken: UnboundedSender<()>,
+    go_on: Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+impl Wake for Busy {
+    fn wake(self: Arc<Self>) {
+        self.woken.send(()).unwrap();
+        self.go_on.lock().unwrap().recv().unwrap();
+    }
+}
+
+/// The first newcomer is admitted, and is blocked while it ends the connection that has the socket.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_newcomer_that_asks_while_another_is_being_admitted_is_not_cut_off() {
+    let (app, io, begun, go_on) = slow();
+    let owner = app.connect("/").auth(token("quick")).await.unwrap();
+    let socket = io.socket(owner.id()).unwrap();
+    let (woken, mut wakes) = unbounded_channel();
+    let (let_go, gate) = std::sync::mpsc::channel();
+    let busy = Busy {
+        woken,
+        go_on: Mutex::new(gate),
+    };
+    let mut closed = Box::pin(socket.closed());
+    let waker = Waker::from(Arc::new(busy));
+    assert!(
+        closed
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    let coming = |as_token| {
+        let coming = app.connect("/").coming_back_as(&owner);
+        tokio::spawn(coming.auth(token(as_token)).into_future())
+    };
+    let first = coming("quick");
+    wakes.recv().await.unwrap();
+    io.emit("n", 1);
+    let second = coming("slow");
+    begun.notified().await;
+    let_go.send(()).unwrap();
+    assert!(first.await.unwrap().unwrap().recovered());
+    go_on.notify_one();
+    let again = second.await.unwrap().unwrap();
+    assert!(again.recovered());
+    assert_eq!(numbers(&again, &io).await, [1]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_those_that_come_back_at_once_one_stays_and_none_begins_anew() {
+    let namespace = Namespace::new();
+    let builder = SocketIo::builder().recovery(Recovery::new());
+    let (app, io) = app(builder.namespace("/", namespace));
+    let mut owner = app.connect("/").await.unwrap();
+    for round in 0..300 {
+        if round % 2 == 0 {
+            owner.cut().await;
+        }
+        let coming = || tokio::spawn(app.connect("/").coming_back_as(&owner).into_future());
+        let attempts = [coming(), coming(), coming()];
+        let mut admitted = Vec::new();
+        for attempt in attempts {
+            if let Ok(client) = attempt.await.unwrap() {
+                assert!(client.recovered(), "round {round}");
+                admitted.push(client);
+            }
+        }
+        assert_eq!(io.local().count().await.unwrap(), 1, "round {round}");
+        owner = admitted.pop().unwrap();
+    }
 }
