@@ -1,4 +1,4 @@
-//! The running server: namespaces, sockets, whom to emit to, and the answers that are awaited.
+//! The running server: namespaces, sockets, targets of emits, and pending acknowledgements.
 
 mod ack;
 mod client;

@@ -1,4 +1,4 @@
-//! Events on their way to clients, as a hook sees them.
+//! Hooks for the events that are sent to clients.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,15 +8,17 @@ use crate::engine::Frame;
 use crate::panics::guarded;
 use crate::protocol::socket_io::{Codec, Decoding, Event, Limits, Packet, Parser};
 
-/// An event that is emitted to one socket; see [`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing).
+/// An event that is emitted to one socket.
+///
+/// See [`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Outgoing<'a> {
-    /// Whom it is for.
+    /// The socket that the event is sent to.
     pub socket: &'a Socket,
     /// The event's name.
     pub event: &'a str,
-    /// The JSON array that the client gets: the name, then the arguments. Attachments are placeholders in it.
+    /// The JSON array that the client receives: the name, then the arguments. Attachments are placeholders in it.
     pub json: &'a str,
 }
 
@@ -55,7 +57,7 @@ impl OutgoingHooks {
             json,
         };
         for hook in &self.0 {
-            // Others get the event all the same.
+            // A panic of one hook affects neither the other hooks nor the delivery.
             if let Err(panicked) = guarded(|| hook(&outgoing)) {
                 socket.hook_panicked("on_any_outgoing", &panicked);
             }
@@ -69,7 +71,7 @@ impl fmt::Debug for OutgoingHooks {
     }
 }
 
-/// Reads what another parser has written, which is seldom asked for: so nothing is kept beside it.
+/// Decodes the output of another parser. Hooks are rare, so the event is not stored beside its encoded form.
 fn read(parser: &dyn Parser, frame: &Frame, socket: &Socket) -> Option<Event> {
     let limits = Limits::none();
     let mut decoding = Decoding::Other(parser.decoder());
@@ -93,10 +95,10 @@ fn read(parser: &dyn Parser, frame: &Frame, socket: &Socket) -> Option<Event> {
     None
 }
 
-/// The array of an event that was encoded here.
+/// Returns the JSON array of an event that was encoded by the default parser.
 fn json<'a>(packet: &'a [u8], nsp: &str) -> Option<&'a str> {
     let packet = str::from_utf8(packet).ok()?;
-    // A name may have a bracket in it. What stands before it has no slash.
+    // The name of the namespace may contain a bracket. The text before the name contains no slash.
     let behind = match nsp {
         "/" => packet,
         nsp => packet.get(packet.find('/')? + nsp.len()..)?,
@@ -104,13 +106,13 @@ fn json<'a>(packet: &'a [u8], nsp: &str) -> Option<&'a str> {
     behind.get(behind.find('[')?..)
 }
 
-/// The first element of an array that was encoded here: a string.
+/// Returns the first element, a string, of an array that was encoded by the default parser.
 fn name(json: &str) -> Cow<'_, str> {
     let quoted = json.strip_prefix("[\"").unwrap_or_default();
     let end = quoted.find(['"', '\\']).unwrap_or_default();
     match quoted.split_at_checked(end) {
         Some((name, rest)) if rest.starts_with('"') => name.into(),
-        // It has escapes.
+        // The name contains escapes.
         _ => {
             let elements = json.strip_prefix('[').unwrap_or_default();
             let mut names = serde_json::Deserializer::from_str(elements).into_iter::<String>();

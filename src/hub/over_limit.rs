@@ -1,17 +1,17 @@
-//! Input of a client that is over a limit: counted, and logged with the option that sets the limit.
+//! Input of a client that exceeds a limit. It is counted, and logged with the option that sets the limit.
 
 use super::{Client, Server};
 use crate::metrics::Counted;
 use crate::protocol::DecodeError;
 use crate::protocol::websocket::ProtocolError;
 
-/// One piece of input over a limit.
+/// A piece of input that exceeds a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OverLimit {
-    /// The builder's option.
+    /// The name of the builder's option.
     pub(crate) option: &'static str,
     pub(crate) limit: usize,
-    /// How large the input is, if the client has said so.
+    /// The size of the input, if the client has declared it.
     pub(crate) size: Option<u64>,
 }
 
@@ -25,7 +25,7 @@ impl OverLimit {
         }
     }
 
-    /// A message or a body.
+    /// Creates the value for a message or a body.
     pub(crate) const fn payload(limit: usize, size: Option<u64>) -> Self {
         let option = "max_payload";
         Self {
@@ -47,7 +47,7 @@ impl OverLimit {
         Self::new("max_namespaces", limit)
     }
 
-    /// Counts it, and logs it unless the client has caused enough records.
+    /// Counts the input, and logs it within the limit of the client's log records.
     pub(crate) fn report(&self, server: &Server, client: &Client) {
         let Self {
             option,

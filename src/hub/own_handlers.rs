@@ -1,4 +1,4 @@
-//! Handlers of one socket alone.
+//! Handlers of a single socket.
 
 use std::collections::HashMap;
 use std::future::ready;
@@ -9,11 +9,11 @@ use crate::adapter::BoxFuture;
 use crate::panics::let_go;
 use crate::sync::Lock;
 
-/// A table that is made when the first handler is added, and gone when its socket is: a handler may hold the socket that
-/// holds it.
+/// The table of a socket's own handlers. It is created for the first handler and dropped when the socket ends, because
+/// a handler may hold the socket that holds it.
 #[derive(Default)]
 pub(super) struct OwnHandlers {
-    /// Spares the lock in the usual case, that there are none.
+    /// True if there may be handlers. Avoids the lock in the usual case of none.
     any: AtomicBool,
     state: Lock<State>,
 }
@@ -38,7 +38,8 @@ struct Own {
     once: bool,
 }
 
-/// What the handler has captured may panic when it is dropped, wherever that is: in the connection's task, most often.
+/// A handler whose captured values may panic when they are dropped, usually in the connection's task. The panic is
+/// caught.
 struct Contained(Option<BoxHandler<AckBody>>);
 
 impl Contained {
@@ -54,7 +55,7 @@ impl ErasedHandler<AckBody> for Contained {
     fn call(&self, cx: EventContext) -> BoxFuture<AckBody> {
         match &self.0 {
             Some(handler) => handler.call(cx),
-            // Only while it is dropped.
+            // The handler is absent only while this value is dropped.
             None => Box::pin(ready(AckBody::SILENT)),
         }
     }
@@ -84,8 +85,8 @@ impl OwnHandlers {
         self.change(|table| table.before.push(handler));
     }
 
-    /// Changes the table, unless it has been released. What users have written is dropped with no lock held: what `change` gives
-    /// back by the caller, what it holds after the lock.
+    /// Changes the table, unless it has been released. Values of users are dropped without holding a lock: those that
+    /// `change` returns by the caller, and those that it captures after the lock is released.
     fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> Option<T> {
         let mut state = self.state.lock();
         if let State::None = &*state {
@@ -98,7 +99,7 @@ impl OwnHandlers {
         }
     }
 
-    /// Looks at the table, if there is one.
+    /// Applies `look` to the table, if there is one.
     fn look<T: Default>(&self, look: impl FnOnce(&mut Table) -> T) -> T {
         if !self.any.load(Ordering::Acquire) {
             return T::default();
@@ -119,7 +120,7 @@ impl OwnHandlers {
         drop(removed);
     }
 
-    /// The handler for an event; one for a single event is taken out.
+    /// Returns the handler of an event, and removes it if it is for a single event.
     pub(super) fn find(&self, event: &str) -> Option<BoxHandler<AckBody>> {
         self.look(|table| {
             let own = table.events.get(event)?;
@@ -130,7 +131,7 @@ impl OwnHandlers {
         })
     }
 
-    /// The event that a registration is for.
+    /// Returns the event of a registration.
     pub(super) fn event_of(&self, handler: usize) -> Option<String> {
         self.look(|table| {
             let mut events = table.events.iter();
@@ -139,17 +140,17 @@ impl OwnHandlers {
         })
     }
 
-    /// Those that see every event.
+    /// Returns the handlers that are called for every event.
     pub(super) fn any(&self) -> Vec<BoxHandler<AckBody>> {
         self.look(|table| table.any.clone())
     }
 
-    /// Those that may refuse an event.
+    /// Returns the handlers that may refuse an event.
     pub(super) fn before(&self) -> Vec<BoxHandler<AckBody>> {
         self.look(|table| table.before.clone())
     }
 
-    /// No event will come any more.
+    /// Drops all handlers and accepts no more, since no event will be handled.
     pub(super) fn release(&self) {
         let before = std::mem::replace(&mut *self.state.lock(), State::Released);
         drop(before);

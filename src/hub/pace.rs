@@ -1,20 +1,20 @@
-//! How fast something may come.
+//! Rate limits.
 
 use std::time::{Duration, Instant};
 
-/// So much at once, and again that much in each period.
+/// A rate: `amount` at once, and again in each period.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate {
     pub(crate) amount: f64,
     pub(crate) per: Duration,
 }
 
-/// When all that has come would have come at the rate.
+/// The time at which all that has arrived would have arrived at the rate.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace(Option<Instant>);
 
 impl Pace {
-    /// The pace if so much comes now; `None` if that is too fast.
+    /// Returns the pace after `amount` more; `None` if that exceeds the rate.
     pub(crate) fn with(self, amount: f64, rate: Rate, now: Instant) -> Option<Self> {
         let ahead = self
             .0
@@ -22,7 +22,7 @@ impl Pace {
         let cost =
             Duration::try_from_secs_f64(rate.per.as_secs_f64() * amount / rate.amount).ok()?;
         let ahead = ahead.checked_add(cost)?;
-        // Of a sum of fractions the last may be rounded up.
+        // The tolerance covers rounding in a sum of fractions.
         let most = rate.per + Duration::from_nanos(1000);
         (ahead <= most).then(|| Self(now.checked_add(ahead)))
     }

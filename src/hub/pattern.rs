@@ -1,4 +1,4 @@
-//! A pattern for the names of namespaces, as axum has it for paths.
+//! Patterns for the names of namespaces, with the syntax of axum's paths.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -12,7 +12,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tower::service_fn;
 use tower_service::Service;
 
-/// What needs no escape in a path. A question mark is part of a name.
+/// The characters to escape in a path. A question mark is escaped, since it is part of the name.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
@@ -20,19 +20,20 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'~');
 
-/// `/orders-{id}`: an axum router of this one route, so that what axum's `Path` wants is what axum's router makes.
+/// A pattern such as `/orders-{id}`: an axum router with this one route, so that axum's `Path` can extract the
+/// parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern(Router);
 
 impl Pattern {
-    /// Whether a name is a pattern.
+    /// Returns true if a name is a pattern.
     pub(crate) fn is(name: &str) -> bool {
         name.contains('{')
     }
 
     /// # Panics
     ///
-    /// If it is none that axum knows, as `Router::route` does.
+    /// Panics if axum does not accept the pattern, as `Router::route` does.
     pub(crate) fn new(pattern: &str) -> Self {
         let found = service_fn(|request: Request<Body>| {
             let mut response = Response::new(Body::empty());
@@ -42,7 +43,7 @@ impl Pattern {
         Self(Router::new().route_service(pattern, found))
     }
 
-    /// The extensions of a handshake and the parameters that the name has beside them, if it fits.
+    /// Returns the handshake's extensions with the parameters of the name added, if the name fits.
     pub(crate) fn fits(&self, name: &str, handshake: &Extensions) -> Option<Extensions> {
         let path = utf8_percent_encode(name, ESCAPED).to_string();
         let mut request = Request::builder().uri(path).body(Body::empty()).ok()?;
@@ -53,7 +54,7 @@ impl Pattern {
             return None;
         }
         let mut extensions = std::mem::take(response.extensions_mut());
-        // The router believes that it was asked for the name.
+        // The router has set these for the namespace's name; the values of the handshake are restored.
         put_back::<OriginalUri>(handshake, &mut extensions);
         put_back::<MatchedPath>(handshake, &mut extensions);
         Some(extensions)

@@ -1,20 +1,22 @@
-//! What is counted, on its way to whatever collects metrics.
+//! Publication of the counters through the `metrics` facade.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use super::SocketIo;
 use crate::metrics::{Counted, Counters, Kind};
 
-/// The one family whose label has values that users choose.
+/// The only metric whose label has values that are chosen by the application.
 const SOCKETS: &str = "socketio_sockets";
 
 impl SocketIo {
-    /// Hands what this server has [counted](Self::metrics) to the recorder of the `metrics` facade, with names, labels and words:
-    /// see the [table](crate::guide::metrics). Nothing happens while no recorder is installed.
+    /// Publishes the [counters](Self::metrics) of this server to the recorder of the `metrics` facade.
     ///
-    /// Call it whenever the numbers are to be fresh: before a scrape is answered, or in a loop for recorders that push. Counters
-    /// are set, not added to, so it does no harm to call it often. Two servers in one process have the same names: publish each
-    /// through a recorder of its own (`metrics::with_local_recorder`), or one of them.
+    /// The names, labels and descriptions are in the [table](crate::guide::metrics). Nothing happens while no recorder
+    /// is installed.
+    ///
+    /// Call it whenever the numbers have to be up to date: before a scrape is answered, or in a loop for recorders that
+    /// push. Counters are set, not added to, so it may be called often. Two servers in one process have the same names:
+    /// publish each through a recorder of its own (`metrics::with_local_recorder`), or publish only one of them.
     ///
     /// ```
     /// use axum::{Router, extract::State, routing::get};
@@ -76,7 +78,7 @@ fn unit(name: &str) -> Unit {
     }
 }
 
-/// What there is at one time is far less than what a float can tell apart.
+/// Converts a number of things that exist at one time, which is far below the range where a float is inexact.
 fn exact(count: u64) -> f64 {
     u32::try_from(count).unwrap_or(u32::MAX).into()
 }

@@ -1,11 +1,11 @@
-//! A socket that may be held by another server.
+//! Sockets that may be held by another server.
 
 use super::{Broadcast, Socket};
 use crate::adapter::Facts;
 use crate::protocol::Sid;
 use crate::rooms::{Room, Rooms};
 
-/// What is known of a socket, wherever it is held, as it was when asked. Node's `RemoteSocket`.
+/// A snapshot of a socket that may be held by another server. Node's `RemoteSocket`.
 #[derive(Clone, Debug)]
 pub struct RemoteSocket {
     facts: Facts,
@@ -18,13 +18,13 @@ impl RemoteSocket {
         Self { facts, here }
     }
 
-    /// Its id.
+    /// Returns the socket's id.
     #[must_use]
     pub fn id(&self) -> Sid {
         self.facts.id
     }
 
-    /// The rooms it was in, that of its own id first.
+    /// Returns the rooms that the socket was in, starting with the room of its own id.
     #[must_use]
     pub fn rooms(&self) -> Vec<Room> {
         let mut rooms = self.facts.rooms.clone();
@@ -32,33 +32,33 @@ impl RemoteSocket {
         rooms
     }
 
-    /// The socket itself, if this server holds it and it is still connected.
+    /// Returns the socket itself, if this server holds it and it is still connected.
     #[must_use]
     pub fn socket(&self) -> Option<Socket> {
         self.here.socket(self.facts.id)
     }
 
-    /// Sends it an event.
+    /// Sends an event to the socket.
     pub fn emit<T: serde::Serialize>(&self, event: impl AsRef<str>, args: T) -> super::Emitted {
         self.here.emit(event, args)
     }
 
-    /// Makes it join rooms.
+    /// Makes the socket join rooms.
     pub fn join(&self, rooms: impl Rooms) {
         self.here.join(rooms);
     }
 
-    /// Makes it leave rooms.
+    /// Makes the socket leave rooms.
     pub fn leave(&self, rooms: impl Rooms) {
         self.here.leave(rooms);
     }
 
-    /// Disconnects it from its namespace.
+    /// Disconnects the socket from its namespace.
     pub fn disconnect(&self) {
         self.here.disconnect();
     }
 
-    /// Disconnects its whole connection; see [`Socket::disconnect_all`].
+    /// Closes the socket's whole connection; see [`Socket::disconnect_all`].
     pub fn disconnect_all(&self) {
         self.here.disconnect_all();
     }

@@ -1,11 +1,11 @@
-//! An acknowledgement on its way to the client.
+//! Acknowledgements that are sent to the client.
 
 use serde_json::value::RawValue;
 
 use super::{AckBody, AckFormat, Answer, Socket};
 use crate::protocol::socket_io::Kind;
 
-/// Sends what a handler answered, in the server's format.
+/// Sends the answer of a handler, in the server's format.
 pub(crate) fn reply(socket: &Socket, id: u64, body: AckBody) {
     let options = &socket.namespace().options;
     let args = match (options.ack_format, body.0) {
@@ -28,7 +28,7 @@ pub(crate) fn reply(socket: &Socket, id: u64, body: AckBody) {
     socket.push_owed(options.codec.packet(args, Kind::Ack, nsp, Some(id)));
 }
 
-/// The one value that an array holds; the array itself if it holds several, and `null` if none.
+/// Returns the only value of an array; the array itself if it has several, and `null` if it is empty.
 fn value(list: &str) -> &str {
     let mut values = serde_json::Deserializer::from_str(inner(list)).into_iter::<&RawValue>();
     let only = values.next().and_then(Result::ok);
@@ -39,7 +39,7 @@ fn value(list: &str) -> &str {
     }
 }
 
-/// The text between the brackets of an array.
+/// Returns the text between the brackets of an array.
 fn inner(list: &str) -> &str {
     list.strip_prefix('[')
         .and_then(|list| list.strip_suffix(']'))

@@ -1,4 +1,4 @@
-//! The handshake's request as the extractors of one socket see it.
+//! The handshake's request, as seen by the extractors of one socket.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,31 +9,32 @@ use super::{Grant, Handshake, Kept};
 use crate::panics::let_go;
 use crate::sync::Lock;
 
-/// The request's parts, lent to one handler after another, and what was added to its extensions for this socket.
+/// The request's parts, which one handler after another borrows, and the values that this socket adds to its
+/// extensions.
 #[derive(Debug)]
 pub(super) struct SocketRequest {
-    /// How many handlers are taking their arguments. Beside the lock, since it is asked for each event.
+    /// The number of handlers that are taking their arguments. It is outside of the lock because each event reads it.
     extracting: AtomicUsize,
     slot: Lock<Slot>,
-    /// In place of the handshake's, with the parameters of the namespace's name.
+    /// The extensions that replace those of the handshake, with the parameters of the namespace's name.
     extensions: Option<Box<Extensions>>,
-    /// What middleware have returned and handlers have inserted, one of each type.
+    /// The values that middleware have returned and handlers have inserted, one of each type.
     added: Lock<Vec<Kept>>,
 }
 
 /// The parts between events.
 #[derive(Debug, Default)]
 struct Slot {
-    /// Made when an extractor first asks for them.
+    /// The parts, once an extractor has requested them.
     parts: Option<Box<Parts>>,
-    /// How many handlers have them, or others like them.
+    /// The number of handlers that have borrowed the parts, or a copy of them.
     lent: usize,
-    /// Something was added while they were away.
+    /// True if a value was added while the parts were borrowed.
     stale: bool,
 }
 
 impl SocketRequest {
-    /// `extensions` stand in for those of the handshake.
+    /// Creates the request of a socket. `extensions` replace those of the handshake.
     pub(super) fn new(extensions: Option<Box<Extensions>>) -> Self {
         Self {
             extracting: AtomicUsize::new(0),
@@ -43,22 +44,22 @@ impl SocketRequest {
         }
     }
 
-    /// A handler begins to take its arguments.
+    /// Records that a handler begins to take its arguments.
     pub(super) fn begin(&self) {
         self.extracting.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// A handler has taken its arguments.
+    /// Records that a handler has taken its arguments.
     pub(super) fn end(&self) {
         self.extracting.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Whether a handler is still taking its arguments.
+    /// Returns true if a handler is still taking its arguments.
     pub(super) fn is_extracting(&self) -> bool {
         self.extracting.load(Ordering::Acquire) > 0
     }
 
-    /// Lends the parts, to be given back.
+    /// Borrows the parts; see [`give_back`](Self::give_back).
     pub(super) fn borrow(&self, handshake: &Handshake) -> Box<Parts> {
         let mut slot = self.slot.lock();
         slot.lent += 1;
@@ -67,7 +68,8 @@ impl SocketRequest {
         parts.unwrap_or_else(|| Box::new(self.make(handshake)))
     }
 
-    /// Puts back what was borrowed, unless extraction may have `written` to it: then the next one gets parts made anew.
+    /// Returns borrowed parts. If extraction may have `written` to them, they are dropped, and the next handler gets
+    /// new ones.
     pub(super) fn give_back(&self, parts: Box<Parts>, written: bool) {
         let mut parts = Some(parts);
         let mut slot = self.slot.lock();
@@ -77,19 +79,19 @@ impl SocketRequest {
         } else if slot.parts.is_none() && !written {
             slot.parts = parts.take();
         }
-        // What is left of users' values is dropped with no lock held.
+        // Values of users are dropped without holding a lock.
         drop(slot);
         drop(parts);
     }
 
-    /// The parts anew, with all that was added.
+    /// Builds new parts, with all added values.
     pub(super) fn make(&self, handshake: &Handshake) -> Parts {
         let mut parts = handshake.parts();
         parts.extensions = self.extensions(handshake);
         parts
     }
 
-    /// Adds to the extensions, from the next handler on.
+    /// Adds values to the extensions, which later handlers see.
     pub(super) fn grant(&self, grant: Grant) {
         for kept in grant {
             self.add(kept);
@@ -101,7 +103,7 @@ impl SocketRequest {
         drop(parts);
     }
 
-    /// What was added.
+    /// Returns the added values.
     pub(super) fn added(&self) -> Grant {
         self.added.lock().clone()
     }
@@ -127,7 +129,7 @@ impl SocketRequest {
             .or_else(|| self.given(handshake).get().cloned())
     }
 
-    /// What there was before this socket.
+    /// Returns the extensions without the values that this socket has added.
     fn given<'a>(&'a self, handshake: &'a Handshake) -> &'a Extensions {
         self.extensions.as_deref().unwrap_or(handshake.extensions())
     }
@@ -142,7 +144,7 @@ impl SocketRequest {
     }
 }
 
-/// It is the connection's task, most often, that lets go of a socket at last.
+/// The connection's task usually drops the last reference to a socket, so a panic of its values is caught.
 impl Drop for SocketRequest {
     fn drop(&mut self) {
         let parts = self.slot.lock().parts.take();

@@ -1,4 +1,4 @@
-//! The handle that everybody clones.
+//! The handle of a server.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -19,10 +19,11 @@ use crate::protocol::Sid;
 use crate::protocol::socket_io::{Codec, Limits};
 use crate::rooms::{Rooms, Target};
 
-/// A Socket.IO server, and the handle to it: cloning it is cheap, and it may be kept anywhere.
+/// A Socket.IO server, and the handle to it. It can be cloned cheaply and stored anywhere.
 ///
-/// Built once with [`SocketIo::builder`]; [`layer`](Self::layer), [`router`](Self::router) and [`service`](Self::service)
-/// are views of it that mount it in an application. It is also an extractor, in HTTP routes and in events:
+/// [`SocketIo::builder`] builds a server. [`layer`](Self::layer), [`router`](Self::router) and
+/// [`service`](Self::service) mount it in an application. The handle is also an extractor, in HTTP routes and in
+/// events:
 ///
 /// ```
 /// use axum::{Json, http::StatusCode};
@@ -34,18 +35,18 @@ use crate::rooms::{Rooms, Target};
 /// }
 /// ```
 ///
-/// `emit`, `to` and the like speak to the namespace `/`; [`of`](Self::of) chooses another. Node's `Server`.
+/// `emit`, `to` and similar methods use the namespace `/`; [`of`](Self::of) selects another. Node's `Server`.
 #[derive(Clone)]
 pub struct SocketIo(Reference);
 
 #[derive(Clone)]
 enum Reference {
     Strong(Arc<Server>),
-    /// Made before the server, so that the application's state can hold it: it keeps nothing alive.
+    /// A handle that was created before the server, for the application's state. It does not keep the server alive.
     Weak(Arc<OnceLock<Weak<Server>>>),
 }
 
-/// Limits and habits of the whole server.
+/// The settings of the whole server.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) engine: Config,
@@ -53,36 +54,36 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) path: String,
     pub(crate) max_namespaces: usize,
-    /// Of the auth in a CONNECT, in bytes.
+    /// The maximum size of the auth in a CONNECT, in bytes.
     pub(crate) max_auth_len: usize,
-    /// Of one pattern.
+    /// The maximum number of namespaces of one pattern.
     pub(crate) max_dynamic_namespaces: usize,
-    /// The events of a connection that wait for handlers, in bytes.
+    /// The maximum size of the events of a connection that wait for handlers, in bytes.
     pub(crate) max_queued_bytes: usize,
-    /// The events of a connection whose handlers run, in bytes; there once the server is built.
+    /// The maximum size of the events of a connection whose handlers run, in bytes; set when the server is built.
     pub(crate) max_running_bytes: Option<usize>,
-    /// The attachments of a packet, in bytes; goes into `limits` when the server is built.
+    /// The maximum size of the attachments of a packet, in bytes; moved into `limits` when the server is built.
     pub(crate) max_packet_bytes: Option<usize>,
-    /// What all connections hold of their clients' input, in bytes.
+    /// The maximum size of the input that all connections hold, in bytes.
     pub(crate) max_inbound_bytes: usize,
-    /// Handlers that go on after their connections have closed, of all connections.
+    /// The maximum number of handlers, of all connections, that go on after their connections have closed.
     pub(crate) max_detached_handlers: usize,
-    /// Handlers under way, over all namespaces of a connection.
+    /// The maximum number of running handlers of a connection, over all namespaces.
     pub(crate) max_handlers: usize,
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: usize,
-    /// Warnings and errors that clients cause, in a minute.
+    /// The maximum number of warnings and errors per minute that clients cause.
     pub(crate) max_log_records: u32,
     pub(crate) max_log_records_per_connection: u32,
     pub(crate) drain_window: Duration,
     pub(crate) drain_limit: Duration,
 }
 
-/// The least default of `max_running_bytes`.
+/// The minimum of the default of `max_running_bytes`.
 const MAX_RUNNING_BYTES: usize = 16 * 1024 * 1024;
 
 impl Settings {
-    /// Gives the limits that depend on others their defaults.
+    /// Sets the defaults of the limits that depend on others.
     pub(crate) fn fill_limits(&mut self) {
         let largest = self.engine.max_payload;
         let packet = self.limits.max_attachments.saturating_mul(largest);
@@ -101,18 +102,18 @@ pub(crate) struct Server {
     pub(crate) connections: Arc<dyn Connections>,
 }
 
-/// The connections, which the layer above holds.
+/// The connections of a server, which the driver holds.
 pub(crate) trait Connections: Any + Send + Sync {
-    /// Refuses new connections from now on, and drains the existing ones, beginning one after another over `window`. They and
-    /// their handlers have `limit` to end, counted from the first call.
+    /// Refuses new connections from now on, and drains the existing ones, starting one after another over `window`.
+    /// They and their handlers have to end within `limit`, counted from the first call.
     fn shut_down(&self, window: Duration, limit: Duration);
-    /// Whether new connections are taken.
+    /// Returns true if new connections are accepted.
     fn is_open(&self) -> bool;
     fn count(&self) -> usize;
     /// Resolves when a shutdown begins.
     fn shutting_down(&self) -> BoxFuture<()>;
-    /// Resolves when, after [`shut_down`](Self::shut_down), all connections and their handlers are done, or the time for it
-    /// is over.
+    /// Resolves when, after [`shut_down`](Self::shut_down), all connections and their handlers have ended, or the time
+    /// limit has passed.
     fn closed(&self) -> BoxFuture<()>;
 }
 
@@ -121,9 +122,9 @@ impl SocketIo {
         Self(Reference::Strong(Arc::new(server)))
     }
 
-    /// An empty handle, for a state that the server's own handlers need: give it to `build_into` later.
+    /// Creates an empty handle for a state that the server's own handlers need. Pass it to `build_into` later.
     ///
-    /// Until then, and after the server is gone, what it emits goes nowhere.
+    /// Until then, and after the server is dropped, its emits are discarded.
     ///
     /// ```
     /// use axum_socketio::{Namespace, SocketIo};
@@ -140,7 +141,7 @@ impl SocketIo {
         Self(Reference::Weak(Arc::default()))
     }
 
-    /// Points an empty handle to this server. The first server it is pointed to stays.
+    /// Connects an empty handle to this server. A handle that is already connected to a server is not changed.
     pub(crate) fn fill(&self, handle: &Self) {
         let (Reference::Strong(server), Reference::Weak(cell)) = (&self.0, &handle.0) else {
             tracing::warn!("not a handle from `SocketIo::handle`: it stays with its own server");
@@ -158,9 +159,11 @@ impl SocketIo {
         }
     }
 
-    /// A namespace: `of("admin")` is `of("/admin")`. Never fails: what is emitted to a namespace that this server does
-    /// not have goes nowhere. The pattern of [dynamic namespaces](crate::SocketIoBuilder::namespace), as it was registered,
-    /// is all those that there are when something is sent.
+    /// Selects a namespace: `of("admin")` is `of("/admin")`.
+    ///
+    /// It never fails: events to a namespace that this server does not have are discarded. The pattern of [dynamic
+    /// namespaces](crate::SocketIoBuilder::namespace), as it was registered, selects all those that exist when an event
+    /// is sent.
     pub fn of(&self, nsp: &str) -> Broadcast {
         let Some(server) = self.server() else {
             tracing::debug!(nsp, "this handle has no server");
@@ -184,51 +187,52 @@ impl SocketIo {
         Broadcast::nowhere()
     }
 
-    /// The sockets of `/` that are in any of the rooms.
+    /// Selects the sockets of `/` that are in any of the rooms.
     pub fn to(&self, rooms: impl Rooms) -> Broadcast {
         self.of("/").to(rooms)
     }
 
-    /// The sockets of `/` that are in none of the rooms.
+    /// Selects the sockets of `/` that are in none of the rooms.
     pub fn except(&self, rooms: impl Rooms) -> Broadcast {
         self.of("/").except(rooms)
     }
 
-    /// The sockets of `/` on this server.
+    /// Selects the sockets of `/` on this server.
     pub fn local(&self) -> Broadcast {
         self.of("/").local()
     }
 
-    /// The sockets of `/`; what is emitted is dropped for each client that cannot be written to at once.
+    /// Selects the sockets of `/` for volatile events, which are dropped for each client that cannot be written to at
+    /// once.
     pub fn volatile(&self) -> Broadcast {
         self.of("/").volatile()
     }
 
-    /// The sockets of `/`; whether what is emitted may be compressed.
+    /// Selects the sockets of `/`, and sets whether events may be compressed.
     pub fn compress(&self, compress: bool) -> Broadcast {
         self.of("/").compress(compress)
     }
 
-    /// The sockets of `/`; how long `emit_with_ack` waits for their answers.
+    /// Selects the sockets of `/`, and sets the time that `emit_with_ack` waits for acknowledgements.
     pub fn timeout(&self, timeout: Duration) -> Broadcast {
         self.of("/").timeout(timeout)
     }
 
-    /// All sockets of `/`, wherever they are held; see [`Broadcast::fetch_sockets`].
+    /// Returns all sockets of `/` of all servers; see [`Broadcast::fetch_sockets`].
     ///
     /// # Errors
     ///
-    /// When other servers do not answer.
+    /// Fails if other servers do not answer.
     pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
         self.of("/").fetch_sockets().await
     }
 
-    /// Sends an event to all sockets of `/`. Arguments as in [`Socket::emit`].
+    /// Sends an event to all sockets of `/`. Arguments are as in [`Socket::emit`].
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         self.of("/").emit(event, args)
     }
 
-    /// Asks all sockets of `/`; see [`Broadcast::emit_with_ack`].
+    /// Sends an event to all sockets of `/` and collects their acknowledgements; see [`Broadcast::emit_with_ack`].
     pub fn emit_with_ack<R: DeserializeOwned>(
         &self,
         event: impl AsRef<str>,
@@ -242,7 +246,7 @@ impl SocketIo {
         self.of("/").server_side_emit(event, args)
     }
 
-    /// Asks the other servers; see [`Broadcast::server_side_emit_with_ack`].
+    /// Sends an event to the other servers and returns their answers; see [`Broadcast::server_side_emit_with_ack`].
     pub fn server_side_emit_with_ack<R: DeserializeOwned>(
         &self,
         event: impl AsRef<str>,
@@ -251,23 +255,24 @@ impl SocketIo {
         self.of("/").server_side_emit_with_ack(event, args)
     }
 
-    /// The socket of that id in `/`, if this server holds it.
+    /// Returns the socket of this id in `/`, if this server holds it.
     #[must_use]
     pub fn socket(&self, id: Sid) -> Option<Socket> {
         self.of("/").socket(id)
     }
 
-    /// How many clients are connected to this server, over all namespaces. Node's `engine.clientsCount`.
+    /// Returns the number of clients that are connected to this server, over all namespaces. Node's
+    /// `engine.clientsCount`.
     #[must_use]
     pub fn client_count(&self) -> usize {
         self.server().map_or(0, |server| server.connections.count())
     }
 
-    /// What this server has counted, and how many of what there are now, as plain numbers: for tests and pages of your own. The
-    /// [table](crate::guide::metrics) says what each of them means.
+    /// Returns the metrics of this server as plain numbers, for tests and status pages. The
+    /// [table](crate::guide::metrics) describes each of them.
     ///
-    /// Counters are there whether or not anybody looks, and cost a few additions for each event. To publish them, see the
-    /// feature `metrics`.
+    /// Counters are always maintained, and cost a few additions for each event. To publish them, see the feature
+    /// `metrics`.
     ///
     /// ```
     /// # use axum_socketio::SocketIo;
@@ -284,42 +289,41 @@ impl SocketIo {
         })
     }
 
-    /// Whether new connections are taken: false from the start of a shutdown. For `/readyz`.
+    /// Returns true if new connections are accepted: false from the start of a shutdown. Useful for `/readyz`.
     #[must_use]
     pub fn ready(&self) -> bool {
         self.server()
             .is_some_and(|server| server.connections.is_open())
     }
 
-    /// Shuts down at once: [`graceful`](Self::graceful) with a window of zero, and without a signal to wait for. It returns
-    /// immediately; await [`closed`](Self::closed). During a longer window of `graceful`, all connections that have not begun to
-    /// drain do so now.
+    /// Shuts the server down at once, like [`graceful`](Self::graceful) with a window of zero and without a signal.
     ///
-    /// Node's `io.close()`, which does not wait for handlers.
+    /// It returns immediately; await [`closed`](Self::closed). During a longer window of `graceful`, all connections
+    /// that have not begun to drain do so now. Node's `io.close()`, which does not wait for handlers.
     pub fn close(&self) {
         if let Some(server) = self.server() {
             server.shut_down(Duration::ZERO);
         }
     }
 
-    /// A signal for `axum::serve(…).with_graceful_shutdown(…)`: waits for `signal`, then drains this server.
+    /// Waits for `signal`, then drains this server; to be passed to `axum::serve(…).with_graceful_shutdown(…)`.
     ///
     /// - New connections are refused with 503, and [`ready`](Self::ready) is false at once.
-    /// - The existing connections begin to drain one after another, spread over the builder's `drain_window`. A connection
-    ///   that drains starts no more events; those that wait are dropped without an acknowledgement. Handlers that are running
-    ///   finish, and what they emit and their acknowledgements are sent.
-    /// - Then its sockets disconnect with [`ServerShuttingDown`](crate::DisconnectReason::ServerShuttingDown), their disconnect
-    ///   handlers run, and the connection closes; the client reconnects by itself.
-    /// - After the builder's `drain_limit`, counted from the signal, handlers that are still running are dropped and their
-    ///   connections closed.
+    /// - The existing connections begin to drain one after another, spread over the builder's `drain_window`. A
+    ///   connection that drains starts no more events; waiting events are dropped without an acknowledgement. Running
+    ///   handlers finish, and their events and acknowledgements are sent.
+    /// - Then its sockets disconnect with [`ServerShuttingDown`](crate::DisconnectReason::ServerShuttingDown), their
+    ///   disconnect handlers run, and the connection closes; the client reconnects automatically.
+    /// - After the builder's `drain_limit`, counted from the signal, handlers that are still running are dropped and
+    ///   their connections closed.
     ///
     /// It resolves when all connections and handlers have ended, one second after `drain_limit` at the latest. See
-    /// [Operations](crate::guide::operations) for deploys. Usually `signal` is
+    /// [Operations](crate::guide::operations) for deployments. Usually `signal` is
     /// [`shutdown_signal()`](crate::shutdown_signal).
     ///
     /// # Panics
     ///
-    /// When it is polled outside of a Tokio runtime, as [`closed`](Self::closed).
+    /// Panics if it is polled outside of a Tokio runtime, like [`closed`](Self::closed).
     #[must_use = "give it to the server that listens"]
     pub fn graceful<F>(&self, signal: F) -> impl Future<Output = ()> + Send + use<F>
     where
@@ -335,8 +339,10 @@ impl SocketIo {
         }
     }
 
-    /// Resolves when a shutdown begins; at once if one has. For handlers that run until their client leaves: a connection is
-    /// not closed before its handlers have finished, or `drain_limit` has passed.
+    /// Resolves when a shutdown begins; at once if one has begun.
+    ///
+    /// It is meant for handlers that run until their client leaves: a connection is not closed before its handlers have
+    /// finished, or `drain_limit` has passed.
     ///
     /// ```
     /// # use axum_socketio::{Socket, SocketIo};
@@ -354,13 +360,14 @@ impl SocketIo {
             return std::future::pending().await;
         };
         let begun = server.connections.shutting_down();
-        // Not kept alive by who waits for its end.
+        // Waiting for the shutdown does not keep the server alive.
         drop(server);
         begun.await;
     }
 
-    /// Waits until [`close`](Self::close) or [`graceful`](Self::graceful) has begun a shutdown and all connections and handlers
-    /// have ended, one second after the builder's `drain_limit` at the latest, which counts from the start of the shutdown.
+    /// Resolves when [`close`](Self::close) or [`graceful`](Self::graceful) has begun a shutdown and all connections
+    /// and handlers have ended, at the latest one second after the builder's `drain_limit`, which counts from the start
+    /// of the shutdown.
     pub async fn closed(&self) {
         if let Some(server) = self.server() {
             server.closed().await;
@@ -376,7 +383,7 @@ impl Server {
 
     async fn closed(&self) {
         self.connections.closed().await;
-        // Not before: what handlers emit when their sockets leave is for the other servers too.
+        // The adapters close last, since disconnect handlers may emit to other servers.
         self.nsps.close();
     }
 }

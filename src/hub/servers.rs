@@ -1,4 +1,4 @@
-//! What servers say to each other.
+//! Events between servers.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -23,7 +23,7 @@ use crate::metrics::{Counted, Counters};
 use crate::panics::Panicked;
 use crate::protocol::{Args, ArgsError, EncodedArgs};
 
-/// An event that another server has sent; see [`Namespace::on_server`](crate::Namespace::on_server).
+/// An event of another server; see [`Namespace::on_server`](crate::Namespace::on_server).
 #[derive(Clone, Debug)]
 pub struct ServerEvent {
     nsp: Arc<str>,
@@ -32,49 +32,52 @@ pub struct ServerEvent {
 }
 
 impl ServerEvent {
-    /// Its name.
+    /// Returns the event's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.event
     }
 
-    /// The namespace in which it was sent, with the slash.
+    /// Returns the namespace in which the event was sent, with the slash.
     #[must_use]
     pub fn nsp(&self) -> &str {
         &self.nsp
     }
 
-    /// Its arguments as [`Data`](crate::Data) reads them: a tuple is several, anything else the first.
+    /// Deserializes the arguments like [`Data`](crate::Data): a tuple takes several, any other type the first.
     ///
     /// # Errors
     ///
-    /// When they are of another type.
+    /// Fails if the arguments are of another type.
     pub fn data<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         self.args.deserialize()
     }
 }
 
-/// A handler of such events, with its answer.
+/// A handler of events of other servers, with its answer.
 pub(crate) type ServerHandler = Arc<dyn Fn(ServerEvent) -> BoxFuture<Option<Args>> + Send + Sync>;
 
-/// Encodes what a server says, or answers: without the event's name.
+/// Encodes the arguments of an event between servers, or of its answer, without the event's name.
 pub(crate) fn server_args<T: Serialize + ?Sized>(args: &T) -> Result<Args, EmitError> {
     let args = EncodedArgs::ack(args).map_err(EmitError::Serialize)?;
     let json = ByteString::from(args.json());
     Ok(Args::new(json, args.attachments().to_vec()))
 }
 
-/// What the other servers have answered; see [`Broadcast::server_side_emit_with_ack`](crate::Broadcast::server_side_emit_with_ack).
+/// The answers of the other servers.
+///
+/// See [`Broadcast::server_side_emit_with_ack`](crate::Broadcast::server_side_emit_with_ack).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerAnswers<R> {
-    /// One of each server that has answered.
+    /// The answers, one of each server that has answered.
     pub answers: Vec<R>,
-    /// How many servers have not, or not in time: they do not handle the event, their handler panicked, or they are slow.
+    /// The number of servers without an answer in time: they do not handle the event, their handler panicked, or they
+    /// are slow.
     pub missing: usize,
 }
 
-/// Where a namespace's handlers hear other servers.
+/// The handlers of a namespace for events of other servers.
 pub(super) struct Ears {
     pub(super) nsp: Arc<str>,
     pub(super) handlers: Arc<Handlers>,
@@ -92,7 +95,7 @@ impl ServerSide for Ears {
             return Box::pin(std::future::ready(None));
         };
         let (handler, counters) = (Arc::clone(handler), Arc::clone(&self.counters));
-        // A root: the server that sent it may be another process.
+        // The span has no parent, since the event may come from another process.
         let span = tracing::debug_span!(parent: None, "server event", nsp = &*self.nsp, event);
         let event = ServerEvent {
             nsp: Arc::clone(&self.nsp),
@@ -111,7 +114,7 @@ impl ServerSide for Ears {
     }
 }
 
-/// Tells the other servers.
+/// Sends an event to the other servers.
 pub(super) fn tell<T: Serialize>(
     nsps: &[Arc<Nsp>],
     event: &str,
@@ -126,8 +129,8 @@ pub(super) fn tell<T: Serialize>(
     Emitted::new(told, counters)
 }
 
-/// The answers of other servers: what [`Broadcast::server_side_emit_with_ack`](crate::Broadcast::server_side_emit_with_ack)
-/// gives.
+/// The pending answers of other servers; returned by
+/// [`Broadcast::server_side_emit_with_ack`](crate::Broadcast::server_side_emit_with_ack).
 #[must_use = "the event is sent, but nobody hears the answers"]
 pub struct ServerAckFuture<R> {
     asked: BoxFuture<Result<adapter::ServerAnswers, AckError>>,
@@ -135,7 +138,7 @@ pub struct ServerAckFuture<R> {
 }
 
 impl<R> ServerAckFuture<R> {
-    /// They are asked at once.
+    /// Sends the event at once.
     pub(super) fn ask<T: Serialize>(nsps: &[Arc<Nsp>], event: &str, args: &T, wait: Wait) -> Self {
         let ask = |args: Args| {
             let ask = |nsp: &Arc<Nsp>| {

@@ -1,39 +1,39 @@
-//! Acknowledgements that handlers have taken over.
+//! Acknowledgements that handlers have taken over as an `Ack`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::sync::Lock;
 
-/// An acknowledgement that a client waits for.
+/// An acknowledgement that a client has requested.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
-    /// The client's own id for it.
+    /// The client's id of the acknowledgement.
     pub(crate) id: u64,
-    /// Which call of a handler is to answer: a client that breaks the rules uses one id for two events.
+    /// The number of the handler's call, since a client that violates the protocol may use one id for two events.
     pub(crate) call: u64,
 }
 
-/// Whether an acknowledgement has been sent. Shared by the handler that took it and by the task that ran the handler: each
-/// may answer, the first one does.
+/// A flag that is set when an acknowledgement is sent. It is shared by the handler that took the acknowledgement and
+/// the task that ran the handler: both may send it, and the first one does.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answered(Arc<AtomicBool>);
 
 impl Answered {
-    /// Whether the caller may answer. True once.
+    /// Returns true for the first caller, which may send the acknowledgement.
     pub(crate) fn claim(&self) -> bool {
         !self.0.swap(true, Ordering::AcqRel)
     }
 }
 
-/// The acknowledgements of one socket that were taken over by handlers that have not ended.
+/// The acknowledgements of one socket that were taken over by handlers that are still running.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    /// Spares the lock in the usual case, that there are none.
+    /// The length of the list. Avoids the lock in the usual case of none.
     count: AtomicUsize,
-    /// By the call.
+    /// The acknowledgements with the number of the handler's call.
     list: Lock<Vec<(u64, Answered)>>,
-    /// How many `Ack`s exist, also of handlers that have ended.
+    /// The number of existing `Ack`s, including those of handlers that have ended.
     open: AtomicUsize,
 }
 
@@ -46,17 +46,17 @@ impl Taken {
         answered
     }
 
-    /// An `Ack` has been sent or dropped.
+    /// Records that an `Ack` was sent or dropped.
     pub(super) fn let_go(&self) {
         self.open.fetch_sub(1, Ordering::Release);
     }
 
-    /// Whether an `Ack` exists that may still be sent.
+    /// Returns true if an `Ack` exists that may still be sent.
     pub(super) fn any_open(&self) -> bool {
         self.open.load(Ordering::Acquire) > 0
     }
 
-    /// The handler that may have taken it has ended.
+    /// Removes and returns the acknowledgement of a handler that has ended, if it was taken over.
     pub(super) fn end(&self, asked: Asked) -> Option<Answered> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;

@@ -1,4 +1,4 @@
-//! What cannot be seen from outside: whether anything is left behind.
+//! Tests that dropped acknowledgements leave nothing behind, which is not visible from outside.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::protocol::engine_io::Revision;
 use crate::protocol::socket_io::Codec;
 use crate::rooms::Target;
 
-/// A socket whose client reads nothing.
+/// Creates a connected socket whose client reads nothing.
 fn connected() -> (Socket, Arc<Client>) {
     connected_in(None)
 }
 
-/// The same, on one of several servers.
+/// Creates such a socket on one of several servers.
 fn connected_in(cluster: Option<crate::adapter::LocalCluster>) -> (Socket, Arc<Client>) {
     let options = NspOptions {
         codec: Codec::Default,
@@ -63,7 +63,7 @@ fn connected_in(cluster: Option<crate::adapter::LocalCluster>) -> (Socket, Arc<C
     (socket, client)
 }
 
-/// Nobody waits for the first answer of the namespace any more.
+/// Returns true if the first acknowledgement of the namespace is not awaited.
 fn forgotten(socket: &Socket) -> bool {
     socket.member().acks.lock().take(0).is_none()
 }

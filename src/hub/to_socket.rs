@@ -1,4 +1,4 @@
-//! One socket, and how it is sent to.
+//! Options of an emit to one socket.
 
 use std::future::Future;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use crate::engine::EmitError;
 use crate::metrics::EMITS_TO_SOCKET;
 use crate::rooms::Rooms;
 
-/// One socket, with a say in how it, or the others, are sent to: what [`Socket::timeout`] and [`Socket::volatile`] give.
+/// A socket with options for the next emit, to it or to the others; returned by [`Socket::timeout`] and
+/// [`Socket::volatile`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing is sent before `emit`"]
 pub struct ToSocket {
@@ -50,7 +51,7 @@ impl ToSocket {
         self
     }
 
-    /// Waits for the answer as long as the client stays connected.
+    /// Lets `emit_with_ack` wait for the acknowledgement as long as the client stays connected.
     pub fn no_timeout(mut self) -> Self {
         self.wait = Wait::Forever;
         self
@@ -80,12 +81,12 @@ impl ToSocket {
         self.socket.send_event(event.as_ref(), &args, self.how)
     }
 
-    /// See [`Socket::emit_when_writable`]. One that is [volatile](Self::volatile) does not wait. With a
-    /// [timeout](Self::timeout) it waits no longer than that.
+    /// See [`Socket::emit_when_writable`]. A [volatile](Self::volatile) event does not wait. A [timeout](Self::timeout)
+    /// limits the wait.
     ///
     /// # Errors
     ///
-    /// As there, and [`EmitError::Full`] when the timeout has passed.
+    /// Fails as [`Socket::emit_when_writable`] does, and with [`EmitError::Full`] when the timeout has passed.
     pub fn emit_when_writable<E: AsRef<str>, T: Serialize>(
         &self,
         event: E,

@@ -8,8 +8,8 @@ impl Socket {
         self.0.handlers.find(event)
     }
 
-    /// The name of the event that a handler is registered for, by the id of the registration. For what goes wrong: it looks at all
-    /// of them.
+    /// Returns the name of the event that a handler is registered for, by the id of the registration. It searches all
+    /// registrations, and is meant for errors only.
     pub(crate) fn event_of(&self, handler: usize) -> Option<String> {
         let registered = &self.0.nsp.handlers;
         let mut events = registered.events.iter();
@@ -43,17 +43,19 @@ impl Socket {
         self.0.handlers.add(event, handler, once);
     }
 
-    /// Removes the handler that was added to this socket for the event. Those of the namespace stay.
+    /// Removes the handler of an event that was added to this socket. The handlers of the namespace stay.
     pub fn off(&self, event: &str) {
         self.0.handlers.remove(event);
     }
 
-    /// Removes all that was added with [`on_any`](Self::on_any); what the namespace has stays. Node's `offAny`.
+    /// Removes all handlers that were added with [`on_any`](Self::on_any); those of the namespace stay. Node's
+    /// `offAny`.
     pub fn off_any(&self) {
         self.0.handlers.remove_any();
     }
 
-    /// It has ended, and all its events have been handled or dropped: lets go of its own handlers, which may hold it.
+    /// Drops the socket's own handlers, which may hold it, after it has ended and all its events were handled or
+    /// dropped.
     pub(crate) fn release(&self) {
         self.0.handlers.release();
     }

@@ -1,4 +1,4 @@
-//! Events of a socket that its client receives also if it is away, once it has come back.
+//! Events of a socket that its client receives even if it was disconnected, after it has resumed the session.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -14,7 +14,7 @@ use crate::protocol::EncodedArgs;
 use crate::rooms::{Audience, Forgotten, History};
 
 impl Socket {
-    /// Queues an event, or keeps it for when the client comes back.
+    /// Queues an event, or stores it until the client resumes the session.
     pub(super) fn send_and_keep(
         &self,
         history: &History,
@@ -44,14 +44,14 @@ impl Socket {
             let audience = Audience::Socket(self.id());
             kept.append(now(), audience, frame.clone(), &mut forgotten);
         }
-        // Frames hold bytes of users, which are dropped with no lock held.
+        // Frames hold values of users, which are dropped without holding a lock.
         drop(kept);
         drop(forgotten);
         self.0.nsp.sweep();
         self.0.nsp.sent(pushed)
     }
 
-    /// The same, as soon as there is room.
+    /// Queues an event as soon as the outbox has room, or stores it until the client resumes the session.
     pub(super) async fn send_and_keep_when_writable(
         &self,
         history: &History,
@@ -75,7 +75,7 @@ impl Socket {
             let mut forgotten = Forgotten::default();
             let mut kept = history.lock();
             if !self.connected() {
-                // Its client may have come back to another socket.
+                // The client may have resumed the session with another socket.
                 drop(kept);
                 return Poll::Ready(self.send_and_keep(history, &args, how).map(drop));
             }
@@ -85,7 +85,7 @@ impl Socket {
             let audience = Audience::Socket(self.id());
             kept.append(now(), audience, frame.clone(), &mut forgotten);
             unsent.number = Some(number);
-            // It has its place in the queue, or in the line for it, before another event has the next number.
+            // The event is queued, or waits for room, before another event gets the next number.
             let sent = Pin::new(sending.insert(self.0.member.outbox.send(frame))).poll(cx);
             drop(kept);
             drop(forgotten);
@@ -109,7 +109,7 @@ impl Socket {
     }
 }
 
-/// An event that is kept, but whose sender may still change its mind.
+/// An event in the history that is withdrawn if its future is dropped before it was queued.
 struct Unsent<'a> {
     history: &'a History,
     number: Option<u64>,

@@ -1,4 +1,4 @@
-//! From connecting to closed.
+//! The life cycle of a socket, from connecting to closed.
 
 use std::sync::atomic::Ordering;
 
@@ -14,33 +14,33 @@ use crate::rooms::{Forgotten, History, Scope};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Middleware are deciding.
+    /// Middleware have not decided yet.
     Connecting,
     Connected,
     Closed(Ended),
 }
 
-/// How it ended.
+/// The end of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
     pub(crate) reason: DisconnectReason,
-    /// Whether it was connected before. If not, nobody has seen it, and nobody is told.
+    /// True if the socket was connected before. Otherwise its end is not reported to handlers.
     pub(crate) was_connected: bool,
 }
 
-/// What became of a socket that middleware have admitted.
+/// The result of connecting a socket that middleware have admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Connected {
     Yes,
-    /// It is over already.
+    /// The socket has already ended.
     Over,
-    /// Meanwhile not all is kept any more that its client has missed, or the server does not want it back: it can only be a new
-    /// socket.
+    /// The session cannot be resumed: missed events were removed meanwhile, or the server has revoked it. The client
+    /// needs a new socket.
     Outdated,
 }
 
 impl Socket {
-    /// Middleware have admitted it: it joins the namespace, behind the packet that tells its client.
+    /// Joins the namespace after middleware have admitted the socket. The CONNECT packet is queued before any event.
     pub(crate) fn connect(&self) -> Connected {
         self.join_its_full_id();
         if let Some(history) = self.0.nsp.members.history() {
@@ -53,7 +53,7 @@ impl Socket {
         Connected::Yes
     }
 
-    /// Clients of revision 3 take `/nsp#sid` for their id in a namespace other than `/`: who sends to that room reaches them.
+    /// Joins the room `/nsp#sid`, which clients of revision 3 use as their id in a namespace other than `/`.
     fn join_its_full_id(&self) {
         let (id, nsp) = (self.id(), self.nsp());
         if !self.0.client.revision.is_four() && nsp != "/" {
@@ -62,7 +62,8 @@ impl Socket {
         }
     }
 
-    /// Tells its client, who has `missed` something if it comes back.
+    /// Queues the CONNECT packet and the `missed` events of a resumed session. Returns false if the socket has already
+    /// ended.
     pub(super) fn open(&self, pid: Option<Sid>, missed: Vec<Frame>) -> bool {
         let id = self.id();
         let reply = match &pid {
@@ -84,7 +85,7 @@ impl Socket {
         if *state != State::Connecting {
             return false;
         }
-        // Under the lock: nobody may emit before the client knows of the socket.
+        // The lock ensures that no event is queued before the CONNECT packet.
         self.push_owed(packet);
         for frame in missed {
             self.0.client.outbox.push_missed(frame);
@@ -94,10 +95,10 @@ impl Socket {
         true
     }
 
-    /// It leaves its namespace and rooms. Returns true for the one caller who ended it.
+    /// Ends the socket: it leaves its namespace and rooms. Returns true for the one caller that has ended it.
     pub(crate) fn end(&self, reason: DisconnectReason) -> bool {
         let mut forgotten = Forgotten::default();
-        // Who comes back meanwhile finds it here or away, but nowhere between.
+        // With the history locked, a client that resumes meanwhile finds the session either connected or stored.
         let history = self.0.nsp.members.history();
         let mut kept = history.map(History::lock);
         let mut state = self.0.state.lock();
@@ -130,7 +131,7 @@ impl Socket {
         true
     }
 
-    /// How it ended, if it has.
+    /// Returns the end of the socket, if it has ended.
     pub(crate) fn ended(&self) -> Option<Ended> {
         let state = *self.0.state.lock();
         match state {
@@ -139,14 +140,14 @@ impl Socket {
         }
     }
 
-    /// Disconnects it from its namespace; the client stays connected to others. Its client does not reconnect by
-    /// itself. Node's `socket.disconnect()`.
+    /// Disconnects the socket from its namespace; the client stays connected to other namespaces, and does not
+    /// reconnect automatically. Node's `socket.disconnect()`.
     pub fn disconnect(&self) {
         self.disconnect_from(Scope::Namespace);
     }
 
     pub(super) fn disconnect_from(&self, scope: Scope) {
-        // What middleware are still deciding about is ended by the connection alone.
+        // A socket that middleware have not admitted yet is only ended by its connection.
         if self.connected() && self.end(DisconnectReason::ServerNamespaceDisconnect) {
             self.0.client.command(Command::Left(self.clone()));
         } else {
@@ -154,23 +155,26 @@ impl Socket {
         }
     }
 
-    /// Disconnects the client from all its namespaces, and then closes the connection. Its client does not reconnect by
-    /// itself. Node's `socket.disconnect(true)`.
+    /// Disconnects the client from all its namespaces, and then closes the connection. The client does not reconnect
+    /// automatically. Node's `socket.disconnect(true)`.
     pub fn disconnect_all(&self) {
         self.disconnect_from(Scope::Connection);
         let reason = DisconnectReason::ServerNamespaceDisconnect;
         self.0.client.close(reason);
     }
 
-    /// Closes the connection beneath, once all that is queued has been written: over WebSocket with this status code and this
-    /// reason, of which 123 bytes are sent; over polling plainly. Its sockets leave with the reason `forced close`.
+    /// Closes the underlying connection once all that is queued has been written.
     ///
-    /// No namespace is told. So the client takes the connection for lost, and reconnects by itself, unless its application
-    /// finds in the code that it should not: official clients have it in the `details.context` of their `disconnect` event.
-    /// [`disconnect_all`](Self::disconnect_all) is for good. Node's `socket.conn.close()`, which has no code.
+    /// A WebSocket is closed with this status code and the first 123 bytes of this reason; polling has neither. The
+    /// sockets of the connection disconnect with the reason `forced close`.
     ///
-    /// Codes from 4000 to 4999 are the application's own. One that must not be sent, such as 1006, is left out together with
-    /// the reason, and the server's log says so.
+    /// No DISCONNECT packet is sent, so the client considers the connection lost and reconnects automatically, unless
+    /// its application decides otherwise by the code: official clients have it in the `details.context` of their
+    /// `disconnect` event. [`disconnect_all`](Self::disconnect_all) disconnects permanently. Node's
+    /// `socket.conn.close()`, which has no code.
+    ///
+    /// Codes from 4000 to 4999 are reserved for applications. A code that must not be sent, such as 1006, is left out
+    /// together with the reason, and an error is logged.
     ///
     /// ```
     /// # use axum_socketio::Socket;
@@ -190,7 +194,7 @@ impl Socket {
         self.0.client.command(Command::Close { reason, farewell });
     }
 
-    /// Resolves when it has disconnected, with the reason; at once if it has already.
+    /// Resolves with the reason when the socket has disconnected; at once if it already has.
     ///
     /// ```
     /// # use axum_socketio::Socket;

@@ -1,4 +1,4 @@
-//! One client in one namespace.
+//! A client in a namespace.
 
 mod comeback;
 mod handlers;
@@ -32,10 +32,11 @@ pub(crate) use comeback::Comeback;
 use life::State;
 pub(crate) use life::{Connected, Ended};
 
-/// One client in one namespace: the handle that handlers are given. Cloning it is cheap.
+/// A client in a namespace; the handle that handlers receive. It can be cloned cheaply.
 ///
-/// It may be kept after the client has left: then `emit` answers [`EmitError::Closed`](crate::EmitError::Closed), and [`id`](Self::id),
-/// [`rooms`](Self::rooms) and what middleware stored can still be read. Node's `Socket`.
+/// The handle may be stored after the client has left: then `emit` returns
+/// [`EmitError::Closed`](crate::EmitError::Closed), and [`id`](Self::id), [`rooms`](Self::rooms) and the values that
+/// middleware have stored can still be read. Node's `Socket`.
 ///
 /// ```
 /// use axum_socketio::{Data, Socket};
@@ -54,20 +55,20 @@ struct Inner {
     /// The JSON object of the CONNECT packet.
     auth: Option<ByteString>,
     state: Lock<State>,
-    /// Whether the state is `Connected`. Beside the lock, since it is asked for each event and each emit.
+    /// True if the state is `Connected`. It is outside of the lock because each event and each emit reads it.
     connected: AtomicBool,
     closed: Notify,
     request: SocketRequest,
     handlers: OwnHandlers,
     taken: Taken,
-    /// Handlers that have started and not ended.
+    /// The number of handlers that have started and not ended.
     pending: AtomicUsize,
-    /// Where its namespace has a history.
+    /// The recovery state, if the namespace has a history.
     comeback: Option<Box<Lock<Comeback>>>,
 }
 
 impl Socket {
-    /// `comeback` is there if its namespace has a history.
+    /// Creates a socket. `comeback` is present if the namespace has a history.
     pub(crate) fn new(
         id: Sid,
         nsp: Arc<Nsp>,
@@ -100,47 +101,48 @@ impl Socket {
         socket
     }
 
-    /// Its id: 20 characters, known to its client, and not the secret id of the session, except that clients of
-    /// [revision 3](Self::protocol) have but one id. Node's `socket.id`.
+    /// Returns the id of the socket: 20 characters, known to its client. It differs from the secret id of the session,
+    /// except for clients of [revision 3](Self::protocol), which have only one id. Node's `socket.id`.
     #[must_use]
     pub fn id(&self) -> Sid {
         self.0.member.id
     }
 
-    /// The name of its namespace, with the slash.
+    /// Returns the name of the namespace, with the slash.
     #[must_use]
     pub fn nsp(&self) -> &str {
         &self.0.nsp.name
     }
 
-    /// How the client is connected now: a polling client may upgrade to WebSocket later.
+    /// Returns the current transport of the client: a polling client may upgrade to WebSocket later.
     #[must_use]
     pub fn transport(&self) -> Transport {
         self.0.client.transport()
     }
 
-    /// The revision of Engine.IO that its client speaks: 4, or 3 where the builder's `allow_eio3` lets older clients in.
-    /// Node's `socket.conn.protocol`.
+    /// Returns the revision of Engine.IO that the client speaks: 4, or 3 if the builder's `allow_eio3` admits older
+    /// clients. Node's `socket.conn.protocol`.
     #[must_use]
     pub fn protocol(&self) -> u8 {
         self.0.client.revision.number()
     }
 
-    /// Whether it is connected: middleware have admitted it and it has not left.
+    /// Returns true if the socket is connected: middleware have admitted it and it has not left.
     #[must_use]
     pub fn connected(&self) -> bool {
         self.0.connected.load(Ordering::Acquire)
     }
 
-    /// Whether its client has come back after it had lost its connection: then the socket has its old id, rooms and values,
-    /// and what was missed has been sent. Always false without [`Recovery`](crate::Recovery). Node's `socket.recovered`.
+    /// Returns true if the client has resumed its session after it had lost its connection: the socket has its previous
+    /// id, rooms and values, and missed events have been sent. Always false without [`Recovery`](crate::Recovery).
+    /// Node's `socket.recovered`.
     #[must_use]
     pub fn recovered(&self) -> bool {
         let comeback = self.0.comeback.as_ref();
         comeback.is_some_and(|comeback| comeback.lock().recovered())
     }
 
-    /// Joins rooms. Past the builder's `max_rooms` a room is not joined and the server's log says so.
+    /// Joins rooms. A room beyond the builder's `max_rooms` is not joined, and a warning is logged.
     pub fn join(&self, rooms: impl Rooms) {
         let Nsp {
             members, options, ..
@@ -154,7 +156,8 @@ impl Socket {
         });
     }
 
-    /// Clients may choose the rooms, and ask for as many as they like.
+    /// Logs a room that was not joined. The log is limited, as clients may choose the rooms and ask for any number of
+    /// them.
     fn log_not_joined(&self, reason: &'static str, limit: usize) {
         if self.0.client.logs.allow() {
             tracing::warn!(socket = %self.id(), reason, limit, "room not joined");
@@ -166,7 +169,8 @@ impl Socket {
         rooms.for_each(&mut |room: Room| self.0.nsp.members.leave(&self.0.member, &room));
     }
 
-    /// The rooms it is in, in the order of joining, that of its own id first. After it has left: the rooms it was in.
+    /// Returns the rooms in the order of joining, starting with the room of the socket's own id. After the socket has
+    /// left, they are the rooms that it was in.
     #[must_use]
     pub fn rooms(&self) -> Vec<Room> {
         let mut rooms = self.0.member.rooms();
@@ -174,31 +178,36 @@ impl Socket {
         rooms
     }
 
-    /// Whether it is in a room, or was when it left.
+    /// Returns true if the socket is in a room, or was in it when it left.
     #[must_use]
     pub fn is_in(&self, room: impl AsRef<str>) -> bool {
         let room = room.as_ref();
         *room == *self.id().as_str() || self.0.member.is_in(room)
     }
 
-    /// Keeps a value with the socket, in place of one of the same type: [`get`](Self::get) and `Extension<T>` find it from
-    /// the next event on. What Node's `socket.data` is for; middleware return an `Extension` instead.
+    /// Stores a value with the socket, and replaces one of the same type.
     ///
-    /// The value lives as long as the socket: one that holds the socket keeps both for ever. Keep its [`id`](Self::id) instead.
+    /// [`get`](Self::get) and `Extension<T>` return it from the next event on. It corresponds to Node's `socket.data`;
+    /// middleware return an `Extension` instead.
+    ///
+    /// The value lives as long as the socket: a value that holds the socket keeps both alive forever. Store the
+    /// [`id`](Self::id) instead.
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) {
         self.grant(vec![Kept::new(value)]);
     }
 
-    /// What [`insert`](Self::insert) keeps, a middleware returned as `Extension<T>`, or a layer put into the handshake's
-    /// request.
+    /// Returns a value that was stored with [`insert`](Self::insert), returned by a middleware as `Extension<T>`, or
+    /// added to the handshake's request by a layer.
     #[must_use]
     pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.0.request.get(&self.0.client.handshake)
     }
 
-    /// Resolves when the client has taken so much of what was sent to it that no more than a quarter of its outbox is
-    /// full; at once if it has disconnected. To wait before an event is *made*; else [`emit_when_writable`](Self::emit_when_writable)
-    /// is simpler. Node has no such thing.
+    /// Resolves when the client has received so much that at most a quarter of its outbox is full; at once if it has
+    /// disconnected.
+    ///
+    /// It delays the *creation* of an event; otherwise [`emit_when_writable`](Self::emit_when_writable) is simpler.
+    /// Node has no equivalent.
     ///
     /// ```
     /// # use axum_socketio::Socket;
@@ -214,7 +223,7 @@ impl Socket {
         select(pin!(flushed), pin!(self.closed())).await;
     }
 
-    /// What waits to be written to the client, of all its namespaces.
+    /// Returns the size of the client's outbox: the packets of all its namespaces that are not written yet.
     ///
     /// ```
     /// # use axum_socketio::Socket;
@@ -248,7 +257,7 @@ impl Socket {
         &self.0.nsp
     }
 
-    /// The next handler sees what is added to the request's extensions.
+    /// Adds values to the request's extensions, which the next handler sees.
     pub(crate) fn grant(&self, grant: Grant) {
         self.0.request.grant(grant);
     }
@@ -261,34 +270,34 @@ impl Socket {
         self.0.pending.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Its next event does not start before this is dropped.
+    /// Returns a guard that keeps the next event of the socket from starting.
     pub(crate) fn hold(&self) -> Hold {
         self.0.request.begin();
         Hold(self.clone())
     }
 
-    /// Whether a handler of this socket is still taking its arguments, or may not yet.
-    /// Its connection's task looks whether something that waits may go on.
+    /// Wakes the connection's task, since a waiting event may be able to start.
     pub(crate) fn go_on(&self) {
         self.0.client.outbox.nudge();
     }
 
+    /// Returns true if a handler of this socket is still taking its arguments, or may not take them yet.
     pub(crate) fn is_extracting(&self) -> bool {
         self.0.request.is_extracting()
     }
 
-    /// Whether its next event may start.
+    /// Returns true if the next event of the socket may start.
     pub(crate) fn is_ready(&self) -> bool {
         !self.is_extracting()
             && self.0.pending.load(Ordering::Relaxed) < self.0.nsp.options.max_pending
     }
 
-    /// Whether as many of its handlers run as may.
+    /// Returns true if the maximum number of the socket's handlers is running.
     pub(crate) fn has_max_pending(&self) -> bool {
         self.0.pending.load(Ordering::Relaxed) >= self.0.nsp.options.max_pending
     }
 
-    /// Whether the server has ended it: then what its client sent before is not handled any more.
+    /// Returns true if the server has ended the socket: then events that its client sent before are dropped.
     pub(crate) fn ended_by_server(&self) -> bool {
         !self.connected()
             && self
@@ -308,24 +317,24 @@ impl Socket {
         &self.0.client.handshake
     }
 
-    /// A handler takes the acknowledgement over.
+    /// Takes the acknowledgement over for a handler.
     pub(crate) fn take_ack(&self, asked: Asked) -> Answered {
         self.0.taken.take(asked)
     }
 
-    /// A handler has ended: gives the acknowledgement that it took over.
+    /// Returns the acknowledgement that a handler took over, when the handler has ended.
     pub(crate) fn end_ack(&self, asked: Asked) -> Option<Answered> {
         self.0.taken.end(asked)
     }
 
-    /// An `Ack` that was taken over has been sent or dropped.
+    /// Records that an `Ack` was sent or dropped.
     pub(crate) fn let_ack_go(&self) {
         self.0.taken.let_go();
-        // A connection that is draining may have waited for it.
+        // A connection that is draining may wait for it.
         self.go_on();
     }
 
-    /// Whether an `Ack` of this socket may still be sent.
+    /// Returns true if an `Ack` of this socket may still be sent.
     pub(crate) fn has_open_acks(&self) -> bool {
         self.0.taken.any_open()
     }
@@ -336,7 +345,7 @@ impl Socket {
     }
 }
 
-/// See [`Socket::hold`].
+/// A guard that keeps the next event from starting; see [`Socket::hold`].
 #[derive(Debug)]
 pub(crate) struct Hold(Socket);
 

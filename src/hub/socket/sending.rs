@@ -1,4 +1,4 @@
-//! What is sent to a socket, and by its choice to others.
+//! Events to a socket, and from it to others.
 
 use std::future::Future;
 use std::pin::pin;
@@ -21,21 +21,24 @@ use crate::rooms::{Rooms, Target};
 impl Socket {
     /// Sends an event to this client.
     ///
-    /// A tuple is several arguments, `()` none, and anything else, vectors included, is one. `Bytes` anywhere in the
-    /// arguments travel as binary; a `Vec<u8>` is a list of numbers unless marked `#[serde(with = "serde_bytes")]`.
+    /// A tuple is sent as several arguments, `()` as none, and any other value, including a vector, as one. `Bytes`
+    /// anywhere in the arguments are sent as binary; a `Vec<u8>` is a list of numbers unless marked `#[serde(with =
+    /// "serde_bytes")]`.
     ///
-    /// The event is queued, not awaited; see [`Emitted`] for what may go wrong. Events emitted by one task arrive in
-    /// that order.
+    /// The event is queued, not awaited; see [`Emitted`] for the possible errors. Events that are emitted by one task
+    /// arrive in that order.
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         self.send_event(event.as_ref(), &args, How::default())
     }
 
-    /// Sends an event as soon as the client's outbox has room for it, where [`emit`](Self::emit) would answer
-    /// [`EmitError::Full`]: who sends a lot goes no faster than the client reads. Node has no such thing.
+    /// Sends an event as soon as the client's outbox has room for it, in cases where [`emit`](Self::emit) would fail
+    /// with [`EmitError::Full`].
     ///
-    /// Events that wait for room are sent in the order in which they began to wait, and no other event overtakes them. A
-    /// client that takes no packet for the builder's `slow_client_timeout` meanwhile is disconnected. Dropped while it
-    /// waits, the event is not sent; if there has been room meanwhile, it may have been.
+    /// This limits the sender to the pace at which the client reads. Node has no equivalent.
+    ///
+    /// Events that wait for room are sent in the order in which they began to wait, and no other event overtakes them.
+    /// A client that takes no packet for the builder's `slow_client_timeout` meanwhile is disconnected. If the future
+    /// is dropped while it waits, the event is not sent, unless the outbox has had room meanwhile.
     ///
     /// ```
     /// # use axum_socketio::{EmitError, Socket};
@@ -48,8 +51,8 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// When the arguments cannot be serialized, the name is reserved, or the socket is closed, also while it waits. Never
-    /// `Full`.
+    /// Fails if the arguments cannot be serialized, the name is reserved, or the socket is or gets closed. Never fails
+    /// with `Full`.
     pub fn emit_when_writable<E: AsRef<str>, T: Serialize>(
         &self,
         event: E,
@@ -58,9 +61,9 @@ impl Socket {
         ToSocket::new(self.clone()).emit_when_writable(event, args)
     }
 
-    /// Sends an event and waits for the client's answer, for the builder's `ack_timeout` at most.
+    /// Sends an event and waits for the client's acknowledgement, at most for the builder's `ack_timeout`.
     ///
-    /// The event is sent at once, also when the future is not awaited.
+    /// The event is sent at once, even if the future is not awaited.
     ///
     /// ```
     /// # use axum_socketio::{AckError, Socket};
@@ -76,37 +79,37 @@ impl Socket {
         ToSocket::new(self.clone()).emit_with_ack(event, args)
     }
 
-    /// How long the next `emit_with_ack` waits.
+    /// Sets the time that the next `emit_with_ack` waits.
     pub fn timeout(&self, timeout: Duration) -> ToSocket {
         ToSocket::new(self.clone()).timeout(timeout)
     }
 
-    /// The next `emit_with_ack` waits as long as the client stays connected.
+    /// Lets the next `emit_with_ack` wait as long as the client stays connected.
     pub fn no_timeout(&self) -> ToSocket {
         ToSocket::new(self.clone()).no_timeout()
     }
 
-    /// The next event may be lost: it is dropped when the client cannot be written to at once.
+    /// Makes the next event volatile: it is dropped if the client cannot be written to at once.
     pub fn volatile(&self) -> ToSocket {
         ToSocket::new(self.clone()).volatile()
     }
 
-    /// Whether the next event may be compressed; see [`Broadcast::compress`].
+    /// Sets whether the next event may be compressed; see [`Broadcast::compress`].
     pub fn compress(&self, compress: bool) -> ToSocket {
         ToSocket::new(self.clone()).compress(compress)
     }
 
-    /// All sockets in any of the rooms **but this one**, as in Node.
+    /// Selects all sockets in any of the rooms **except this one**, as in Node.
     pub fn to(&self, rooms: impl Rooms) -> Broadcast {
         self.broadcast().to(rooms)
     }
 
-    /// All other sockets that are in none of the rooms.
+    /// Selects all other sockets that are in none of the rooms.
     pub fn except(&self, rooms: impl Rooms) -> Broadcast {
         self.broadcast().except(rooms)
     }
 
-    /// All other sockets of the namespace.
+    /// Selects all other sockets of the namespace.
     pub fn broadcast(&self) -> Broadcast {
         let target = Target {
             except_id: Some(self.id()),
@@ -115,7 +118,7 @@ impl Socket {
         Broadcast::new(Arc::clone(&self.0.nsp), target)
     }
 
-    /// Queues an event as soon as there is room, unless the socket ends before.
+    /// Queues an event as soon as the outbox has room, unless the socket ends first.
     pub(in crate::hub) async fn send_when_writable(
         &self,
         args: EncodedArgs,
@@ -138,7 +141,7 @@ impl Socket {
         }
     }
 
-    /// Queues an event that has been encoded, now or never.
+    /// Queues an encoded event without waiting for room.
     pub(in crate::hub) fn send_args(&self, args: EncodedArgs, how: How) -> Result<(), EmitError> {
         let sent = match self.0.nsp.members.history() {
             Some(history) => self.send_and_keep(history, &args, how),
@@ -147,7 +150,7 @@ impl Socket {
         sent.map(drop)
     }
 
-    /// Queues an event now or never, and counts it.
+    /// Queues an event without waiting for room, and counts it.
     pub(crate) fn send_event<T: Serialize + ?Sized>(
         &self,
         event: &str,
@@ -165,8 +168,8 @@ impl Socket {
         Emitted::new(sent.map(drop), counters)
     }
 
-    /// Queues an event that the client is to acknowledge, now or never, and counts it. Returns whether it was queued: a volatile
-    /// one may be lost.
+    /// Queues an event with an acknowledgement without waiting for room, and counts it. Returns false if it was
+    /// volatile and dropped.
     pub(in crate::hub) fn send_question<T: Serialize + ?Sized>(
         &self,
         event: &str,
@@ -195,7 +198,7 @@ impl Socket {
         self.send(event_frame(self.namespace(), event, args, id)?, how)
     }
 
-    /// Queues a frame now or never.
+    /// Queues a frame without waiting for room.
     fn send(&self, frame: Frame, how: How) -> Result<bool, EmitError> {
         if !self.connected() {
             return Err(EmitError::Closed);
@@ -204,7 +207,7 @@ impl Socket {
         self.0.nsp.sent(pushed)
     }
 
-    /// Queues a packet of the protocol's own, whatever the limits.
+    /// Queues a packet of the protocol itself, regardless of the outbox's limits.
     pub(crate) fn push_owed(&self, packet: Encoded) {
         self.0.client.outbox.push_owed(Frame::new(packet));
     }

@@ -1,4 +1,4 @@
-//! The socket that a client asks to resume.
+//! The session that a client asks to resume.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,24 +12,24 @@ use crate::rooms::{Away, Claim, History, Kept, Offset};
 
 #[derive(Debug)]
 pub(super) struct Wish {
-    /// As it was when the client asked.
+    /// The state of the session at the time of the request.
     pub(super) away: Away,
-    /// The last event that its client has seen, in its own words.
+    /// The offset of the last event that the client has seen, as sent by the client.
     offset: Option<Box<str>>,
 }
 
-/// What the client says in its CONNECT, among what else there is.
+/// The members of a CONNECT's auth that ask to resume a session.
 #[derive(Deserialize)]
 pub(super) struct Wanted<'a> {
     #[serde(borrow)]
     pid: Cow<'a, str>,
-    /// Not there if it has seen no event.
+    /// The offset; absent if the client has seen no event.
     #[serde(borrow, default)]
     offset: Option<Cow<'a, str>>,
 }
 
 impl Wanted<'_> {
-    /// Looks at what it names, and leaves it as it is.
+    /// Looks the session up, without changing it.
     pub(super) fn find(&self, history: &History) -> Option<(Sid, Wish)> {
         let pid = self.pid.parse().ok()?;
         let kept = history.lock();
@@ -45,7 +45,7 @@ impl Wanted<'_> {
         let offset = self.offset.as_deref().map(Box::from);
         let wish = away.map(|away| Wish { away, offset });
         let may = wish.as_ref().and_then(|wish| wish.after(&kept, &wish.away));
-        // What users keep with it is dropped with no lock held.
+        // Values of users are dropped without holding a lock.
         drop(kept);
         drop(claim);
         may.and(wish).map(|wish| (pid, wish))
@@ -53,12 +53,12 @@ impl Wanted<'_> {
 }
 
 impl Wish {
-    /// The last event that the client has seen, if what came later is still there.
+    /// Returns the number of the last event that the client has seen, if all later events are still stored.
     pub(super) fn after(&self, kept: &Kept, away: &Away) -> Option<u64> {
         let began = away.began;
         let after = match self.offset.as_deref().map(|offset| kept.log.parse(offset)) {
             None | Some(Some(Offset::Elsewhere)) => began,
-            // Clients keep the offset of a socket that they had before.
+            // Clients retain the offset of their previous socket.
             Some(Some(Offset::At(number))) => number.max(began),
             Some(None) => return None,
         };
