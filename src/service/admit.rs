@@ -9,13 +9,12 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use serde_json::json;
 
-use super::response::{FORBIDDEN, Refusal};
-use super::serve::{Context, refuse as refuse_request};
+use super::refusal::{FORBIDDEN, Refusal, finish, refuse as refuse_request};
+use super::serve::Context;
 use crate::hub::{
     AllowRequest, ConnectionError, Content, INTERNAL_ERROR, Server, TypeName, reason,
     report_not_allowed, words,
 };
-use crate::metrics::Counted;
 use crate::panics::Panicked;
 
 /// Asks the application. Gives the request with what the answer's extensions add to it, or the answer that refuses it.
@@ -44,8 +43,6 @@ pub(super) async fn admit(
         parts.extensions.extend(answer.into_parts().0.extensions);
         return Ok(parts);
     }
-    let counters = &context.server.counters;
-    counters.add_for(Counted::RequestsRefused, "FORBIDDEN", 1);
     Err(refuse(&context.server, allow.handler, &parts, answer).await)
 }
 
@@ -78,17 +75,6 @@ async fn refuse(
     if status.is_server_error() {
         report_not_allowed(server, handler, status, &message);
     }
-    let seen = server.hooks.see_refusal(&ConnectionError {
-        code: FORBIDDEN,
-        message: &message,
-        status,
-        context: "FORBIDDEN",
-        request,
-    });
-    if let Err(panicked) = seen {
-        server.panicked("on_connection_error", &panicked);
-        return Refusal::Internal.response();
-    }
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(
         header::CONTENT_TYPE,
@@ -97,7 +83,14 @@ async fn refuse(
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    response
+    let error = ConnectionError {
+        code: FORBIDDEN,
+        message: &message,
+        status,
+        context: "FORBIDDEN",
+        request,
+    };
+    finish("FORBIDDEN", Some(&error), response, server)
 }
 
 fn with_code(message: String) -> (String, String) {

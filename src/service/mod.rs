@@ -5,6 +5,7 @@ mod client_file;
 mod future;
 mod layer;
 mod open;
+mod refusal;
 mod request;
 mod response;
 mod serve;

@@ -6,7 +6,8 @@ use http::header;
 use http::request::Parts;
 use tracing::Instrument;
 
-use super::response::{Refusal, payload};
+use super::refusal::Refusal;
+use super::response::payload;
 use super::serve::{Context, Opening};
 use super::switch::switch_protocols;
 use crate::driver::{Connection, Guard, TurnedAway, span};

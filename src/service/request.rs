@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Version, header};
 use memchr::memchr2;
 
-use super::response::Refusal;
+use super::refusal::Refusal;
 use crate::driver::Entry;
 use crate::engine::{Config, Transport};
 use crate::protocol::engine_io::Revision;
@@ -53,18 +53,18 @@ pub(super) fn parse(
         .and_then(find)
         .ok_or(Refusal::SessionUnknown)?;
     if query.revision().number() != entry.client.revision.number() {
-        return Err(Refusal::BadRequest("PROTOCOL_MISMATCH"));
+        return Err(Refusal::ProtocolMismatch);
     }
     if upgrade {
         let may = transport == Transport::WebSocket && config.allow_upgrades;
         return if may {
             Ok(Asked::Upgrade(entry))
         } else {
-            Err(Refusal::BadRequest("UPGRADE_REFUSED"))
+            Err(Refusal::UpgradeRefused)
         };
     }
     if transport != entry.client.transport() || transport != Transport::Polling {
-        return Err(Refusal::BadRequest("TRANSPORT_MISMATCH"));
+        return Err(Refusal::TransportMismatch);
     }
     Ok(match parts.method {
         Method::GET => Asked::Poll(entry),
@@ -81,12 +81,12 @@ fn open(
     method: &Method,
 ) -> Result<Asked, Refusal> {
     if method != Method::GET && !upgrade {
-        return Err(Refusal::BadMethod);
+        return Err(Refusal::BadHandshakeMethod);
     }
     match (transport, upgrade) {
         (Transport::Polling, false) | (Transport::WebSocket, true) => {}
         (Transport::WebSocket, false) | (Transport::Polling, true) => {
-            return Err(Refusal::BadRequest("TRANSPORT_HANDSHAKE_ERROR"));
+            return Err(Refusal::TransportHandshake);
         }
     }
     let revision = query.revision();
@@ -277,25 +277,25 @@ mod tests {
                 "POST",
                 "/?EIO=4&transport=polling",
                 &[],
-                Err(Refusal::BadMethod),
+                Err(Refusal::BadHandshakeMethod),
             ),
             (
                 "HEAD",
                 "/?EIO=4&transport=polling",
                 &[],
-                Err(Refusal::BadMethod),
+                Err(Refusal::BadHandshakeMethod),
             ),
             (
                 "GET",
                 "/?EIO=4&transport=websocket",
                 &[],
-                Err(Refusal::BadRequest("TRANSPORT_HANDSHAKE_ERROR")),
+                Err(Refusal::TransportHandshake),
             ),
             (
                 "GET",
                 "/?EIO=4&transport=polling",
                 UPGRADE,
-                Err(Refusal::BadRequest("TRANSPORT_HANDSHAKE_ERROR")),
+                Err(Refusal::TransportHandshake),
             ),
             (
                 "GET",

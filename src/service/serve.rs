@@ -20,12 +20,13 @@ use tower::BoxError;
 use super::admit::admit;
 use super::client_file;
 use super::open::{begin, open};
+use super::refusal::{Refusal, refuse};
 use super::request::{Asked, parse};
-use super::response::{Refusal, accepted, empty, payload};
+use super::response::{accepted, empty, payload};
 use super::switch::switch_protocols;
 use crate::driver::{Entry, Inbound, PollAnswer, PostAnswer, Refused, Sessions, turn_away};
 use crate::engine::DisconnectReason;
-use crate::hub::{Client, ConnectionError, OverLimit, Server, SocketIo, log_no_server};
+use crate::hub::{Client, OverLimit, Server, SocketIo, log_no_server};
 use crate::metrics::Counted;
 use crate::panics::Panicked;
 use crate::protocol::engine_io::{self, Payload, Revision, v3};
@@ -149,48 +150,6 @@ fn ask(context: &Context, parts: &Parts) -> Result<Asked, Refusal> {
     }
 }
 
-pub(super) fn refuse(refusal: Refusal, server: &Server, request: Option<&Parts>) -> Response<Body> {
-    let Server {
-        hooks, counters, ..
-    } = server;
-    counters.add_for(Counted::RequestsRefused, refusal.context(), 1);
-    tracing::debug!(%refusal, context = refusal.context(), "request refused");
-    if refusal == Refusal::TooMany && server.logs.allow_refusal() {
-        let limit = server.settings.max_connections;
-        tracing::warn!(
-            limit,
-            "a client is refused: too many connections; see max_connections"
-        );
-    }
-    if refusal == Refusal::TooManyOfAddress && server.logs.allow_refusal() {
-        let limit = server.settings.max_connections_per_address;
-        tracing::warn!(
-            limit,
-            "a client is refused: too many connections of its address; see max_connections_per_address"
-        );
-    }
-    if refusal == Refusal::BadRequest("NO_UPGRADE") && server.logs.allow_refusal() {
-        tracing::warn!("this server, or a layer outside, does not let connections be upgraded");
-    }
-    let Some(request) = request.filter(|_| hooks.refused.is_some()) else {
-        return refusal.response();
-    };
-    let seen = hooks.see_refusal(&ConnectionError {
-        code: refusal.code(),
-        message: &refusal.to_string(),
-        status: refusal.status(),
-        context: refusal.context(),
-        request,
-    });
-    match seen {
-        Ok(()) => refusal.response(),
-        Err(panicked) => {
-            server.panicked("on_connection_error", &panicked);
-            Refusal::Internal.response()
-        }
-    }
-}
-
 async fn poll(entry: &Entry) -> Answer {
     let (sender, receiver) = oneshot::channel();
     if let Err(refused) = entry.hand(Inbound::Poll(sender)) {
@@ -199,7 +158,7 @@ async fn poll(entry: &Entry) -> Answer {
     match receiver.await {
         Ok(PollAnswer::Payload(body)) => Ok(payload(body)),
         Ok(PollAnswer::Overlap) => Ok(empty(StatusCode::BAD_REQUEST)),
-        Ok(PollAnswer::Upgraded) => Err(Refusal::BadRequest("TRANSPORT_MISMATCH")),
+        Ok(PollAnswer::Upgraded) => Err(Refusal::TransportMismatch),
         Err(_) => Err(Refusal::SessionUnknown),
     }
 }

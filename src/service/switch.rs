@@ -7,7 +7,8 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
 use hyper::upgrade::OnUpgrade;
 
-use super::response::{Refusal, empty};
+use super::refusal::Refusal;
+use super::response::empty;
 use crate::engine::Config;
 use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::{Agreed, accept_key, is_key, negotiate};
@@ -60,11 +61,11 @@ pub(super) fn switch_protocols(
         .filter(|key| is_key(key.as_bytes()))
         .map(|key| accept_key(key.as_bytes()));
     if key.is_none() && !http2 {
-        return Err(Refusal::BadRequest("BAD_WEBSOCKET_KEY"));
+        return Err(Refusal::WebSocketKey);
     }
     let subprotocol = first_subprotocol(&parts.headers)?;
     let Some(on_upgrade) = parts.extensions.remove::<OnUpgrade>() else {
-        return Err(Refusal::BadRequest("NO_UPGRADE"));
+        return Err(Refusal::NoUpgrade);
     };
     let mut response = empty(if http2 {
         StatusCode::OK
@@ -107,7 +108,7 @@ pub(super) fn switch_protocols(
 
 /// The first of the subprotocols that are offered. A list that RFC 6455 (section 4.1) does not allow is refused, as in Node.
 fn first_subprotocol(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
-    const BAD: Refusal = Refusal::BadRequest("BAD_WEBSOCKET_PROTOCOL");
+    const BAD: Refusal = Refusal::WebSocketProtocol;
     let (mut first, mut names) = (None, BTreeSet::new());
     for value in headers.get_all(header::SEC_WEBSOCKET_PROTOCOL) {
         for name in value.to_str().map_err(|_| BAD)?.split(',') {

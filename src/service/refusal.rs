@@ -1,0 +1,173 @@
+//! Requests that are refused: the rules, and what becomes of a request that breaks one.
+
+use axum_core::body::Body;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode, header};
+
+use super::response::{answer, empty};
+use crate::hub::{ConnectionError, Server};
+use crate::metrics::Counted;
+
+macro_rules! refusals {
+    ($($(#[doc = $doc:literal])* $rule:ident: $context:literal, $status:ident, $code:expr, $message:literal;)+) => {
+        /// Why a request is refused.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Refusal { $($(#[doc = $doc])* $rule),+ }
+
+        impl Refusal {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$rule),+];
+
+            /// The name of the rule: Node's, if Node has one.
+            pub(super) const fn context(self) -> &'static str {
+                match self { $(Self::$rule => $context),+ }
+            }
+
+            pub(super) const fn status(self) -> StatusCode {
+                match self { $(Self::$rule => StatusCode::$status),+ }
+            }
+
+            /// The code of the protocol.
+            const fn code(self) -> u8 {
+                match self { $(Self::$rule => $code),+ }
+            }
+
+            /// The message of the protocol.
+            const fn message(self) -> &'static str {
+                match self { $(Self::$rule => $message),+ }
+            }
+        }
+    };
+}
+
+/// The code of what the application does not allow.
+pub(super) const FORBIDDEN: u8 = 4;
+
+refusals! {
+    TransportUnknown: "TRANSPORT_UNKNOWN", BAD_REQUEST, 0, "Transport unknown";
+    SessionUnknown: "SESSION_UNKNOWN", BAD_REQUEST, 1, "Session ID unknown";
+    BadHandshakeMethod: "BAD_HANDSHAKE_METHOD", BAD_REQUEST, 2, "Bad handshake method";
+    TransportHandshake: "TRANSPORT_HANDSHAKE_ERROR", BAD_REQUEST, 3, "Bad request";
+    ProtocolMismatch: "PROTOCOL_MISMATCH", BAD_REQUEST, 3, "Bad request";
+    TransportMismatch: "TRANSPORT_MISMATCH", BAD_REQUEST, 3, "Bad request";
+    UpgradeRefused: "UPGRADE_REFUSED", BAD_REQUEST, 3, "Bad request";
+    /// A version of WebSocket other than that of RFC 6455.
+    WebSocketVersion: "WEBSOCKET_VERSION", BAD_REQUEST, 3, "Bad request";
+    WebSocketKey: "BAD_WEBSOCKET_KEY", BAD_REQUEST, 3, "Bad request";
+    WebSocketProtocol: "BAD_WEBSOCKET_PROTOCOL", BAD_REQUEST, 3, "Bad request";
+    /// The HTTP server, or a layer, has left no connection to upgrade.
+    NoUpgrade: "NO_UPGRADE", BAD_REQUEST, 3, "Bad request";
+    /// A page of another origin.
+    Origin: "INVALID_ORIGIN", FORBIDDEN, FORBIDDEN, "Forbidden";
+    UnsupportedVersion: "UNSUPPORTED_PROTOCOL_VERSION", BAD_REQUEST, 5, "Unsupported protocol version";
+    /// The server is shutting down, or gone: a client that tries again may reach another one.
+    Unavailable: "UNAVAILABLE", SERVICE_UNAVAILABLE, FORBIDDEN, "Server unavailable";
+    TooMany: "TOO_MANY_CONNECTIONS", SERVICE_UNAVAILABLE, FORBIDDEN, "Too many connections";
+    TooManyOfAddress: "TOO_MANY_CONNECTIONS_OF_ADDRESS", TOO_MANY_REQUESTS, FORBIDDEN, "Too many connections";
+    /// A hook of the application has panicked.
+    Internal: "INTERNAL_ERROR", INTERNAL_SERVER_ERROR, FORBIDDEN, "Internal server error";
+}
+
+impl Refusal {
+    /// `400 {"code":1,"message":"Session ID unknown"}`
+    pub(super) fn response(self) -> Response<Body> {
+        let (code, message) = (self.code(), self.message());
+        let mut response = match self {
+            Self::Unavailable => empty(self.status()),
+            _ => {
+                let body = format!(r#"{{"code":{code},"message":"{message}"}}"#);
+                answer(self.status(), "application/json", Bytes::from(body))
+            }
+        };
+        let more = match self {
+            Self::WebSocketVersion => Some((header::SEC_WEBSOCKET_VERSION, "13")),
+            Self::Unavailable | Self::TooMany | Self::TooManyOfAddress => {
+                Some((header::RETRY_AFTER, "1"))
+            }
+            _ => None,
+        };
+        if let Some((name, value)) = more {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+
+    /// Logs it; at `warn` if the operator can change it.
+    fn log(self, server: &Server) {
+        let (message, context) = (self.message(), self.context());
+        tracing::debug!(refusal = message, context, "request refused");
+        let settings = &server.settings;
+        let (limit, cause) = match self {
+            Self::TooMany => (
+                Some(settings.max_connections),
+                "a client is refused: too many connections; see max_connections",
+            ),
+            Self::TooManyOfAddress => (
+                Some(settings.max_connections_per_address),
+                "a client is refused: too many connections of its address; see max_connections_per_address",
+            ),
+            Self::NoUpgrade => (
+                None,
+                "this server, or a layer outside, does not let connections be upgraded",
+            ),
+            _ => return,
+        };
+        if server.logs.allow_refusal() {
+            tracing::warn!(limit, "{cause}");
+        }
+    }
+}
+
+/// Counts and logs a request that is refused, shows it to the application if `request` is known, and answers it.
+pub(super) fn refuse(refusal: Refusal, server: &Server, request: Option<&Parts>) -> Response<Body> {
+    refusal.log(server);
+    let error = request.map(|request| ConnectionError {
+        code: refusal.code(),
+        message: refusal.message(),
+        status: refusal.status(),
+        context: refusal.context(),
+        request,
+    });
+    let response = refusal.response();
+    finish(refusal.context(), error.as_ref(), response, server)
+}
+
+/// Counts a request that is refused, and shows it to the application. Gives the answer: `response`, unless the hook panics.
+pub(super) fn finish(
+    context: &str,
+    error: Option<&ConnectionError<'_>>,
+    response: Response<Body>,
+    server: &Server,
+) -> Response<Body> {
+    server
+        .counters
+        .add_for(Counted::RequestsRefused, context, 1);
+    let seen = error.map_or(Ok(()), |error| server.hooks.see_refusal(error));
+    seen.map_or_else(
+        |panicked| {
+            server.panicked("on_connection_error", &panicked);
+            Refusal::Internal.response()
+        },
+        |()| response,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_a_label_of_its_own() {
+        let labels = Counted::RequestsRefused.family().unwrap().values;
+        for refusal in Refusal::ALL {
+            let context = refusal.context();
+            let same = Refusal::ALL
+                .iter()
+                .filter(|other| other.context() == context);
+            assert_eq!(same.count(), 1, "{context}");
+            assert!(labels.contains(&context), "{context}");
+        }
+    }
+}
