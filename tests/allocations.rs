@@ -1,6 +1,8 @@
-//! What an event and a delivery may allocate: the promises of `docs/architecture.md`, "What things cost".
+//! The maximum number of allocations of an event and of a delivery, as promised by `docs/architecture.md`, "What things
+//! cost".
 //!
-//! Server and clients run on the test's one thread, and the clients allocate nothing, so what is counted is the server's.
+//! Server and clients run on the only thread of the test. The clients allocate nothing, so all counted allocations are
+//! the server's.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use axum::{Json, Router};
@@ -17,7 +19,7 @@ async fn add(Data((a, b)): Data<(u32, u32)>) -> Json<u32> {
     Json(a.wrapping_add(b))
 }
 
-/// A server and so many clients, joined to `/` and to the room `all`.
+/// Starts a server and connects this number of clients, which join `/` and the room `all`.
 async fn clients(count: usize) -> (SocketIo, Vec<TcpStream>) {
     let namespace = Namespace::new()
         .on_connect(async |socket: Socket| socket.join("all"))
@@ -58,7 +60,7 @@ fn runtime() -> Runtime {
         .unwrap()
 }
 
-/// How often `work` allocates.
+/// Returns the number of allocations of `work`.
 fn allocations(runtime: &Runtime, work: impl Future<Output = ()>) -> u64 {
     allocation_counter::measure(|| runtime.block_on(work)).count_total
 }
@@ -68,7 +70,7 @@ fn an_idle_connection_keeps_nothing_of_its_handshake_but_the_headers() {
     const CLIENTS: usize = 50;
 
     let runtime = runtime();
-    // What a thread and the runtime keep for all comes before.
+    // The first client pays for the memory that a thread and the runtime hold for all of them.
     let first = runtime.block_on(clients(1));
     let mut more = None;
     let kept = allocation_counter::measure(|| more = Some(runtime.block_on(clients(CLIENTS))));
@@ -94,7 +96,7 @@ fn an_event_with_an_acknowledgement_allocates_three_times() {
     };
     runtime.block_on(echo(10));
     let allocated = allocations(&runtime, echo(EVENTS));
-    // The received text, the handler's future, the acknowledgement.
+    // The received text, the handler's future, and the acknowledgement.
     assert_eq!(allocated, 3 * EVENTS);
 }
 
@@ -119,6 +121,6 @@ fn a_delivery_allocates_nothing() {
         allocations(&runtime, broadcast(TIMES))
     };
     assert_eq!(broadcasts(1), broadcasts(2), "each written by its own task");
-    // Many are written by one task, which is made for each broadcast.
+    // One task writes to many members. It is created for each broadcast.
     assert_eq!(broadcasts(20), broadcasts(60), "all written by one");
 }

@@ -1,4 +1,4 @@
-//! The test server's contract (README.md in this folder), by our own server.
+//! The contract of the test server (README.md in this folder), implemented with our own server.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Notify, watch};
 
-/// Anything that a client can send, binary included.
+/// Any value that a client can send, including binary.
 #[derive(Clone)]
 enum Any {
     Value(Value),
@@ -29,7 +29,7 @@ enum Any {
     Object(Vec<(String, Self)>),
 }
 
-/// Several arguments, as many as there are.
+/// A list of arguments of any length.
 struct Spread(Vec<Any>);
 
 impl Serialize for Spread {
@@ -195,7 +195,7 @@ async fn size(Data(thing): Data<Any>) -> Json<usize> {
     })
 }
 
-/// For balancers: whether new connections are taken.
+/// Tells a load balancer if the server accepts new connections.
 async fn readyz(io: SocketIo) -> axum::http::StatusCode {
     if io.ready() {
         axum::http::StatusCode::OK
@@ -204,7 +204,7 @@ async fn readyz(io: SocketIo) -> axum::http::StatusCode {
     }
 }
 
-/// Writes a line to the file that `JOURNAL` names, after a short time.
+/// Appends a line to the file that `JOURNAL` names, after a short time.
 async fn record(Data(line): Data<String>) -> Result<(), String> {
     use std::io::Write;
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -279,14 +279,15 @@ async fn stream(socket: Socket, Data((n, ms)): Data<(u32, u64)>) -> Json<u32> {
     Json(n)
 }
 
-/// Whether the numbers of a socket shall end, and how many there were: kept with it, wherever its client is.
+/// The state of a socket's `numbers`: the order to stop, and the final count. It is stored with the socket, wherever
+/// its client is.
 #[derive(Clone)]
 struct Numbers {
     stop: watch::Sender<bool>,
     count: watch::Sender<Option<u32>>,
 }
 
-/// Counts to its client until it is told to stop, whatever becomes of the connection.
+/// Sends numbers to its client until it is told to stop, whatever happens to the connection.
 async fn numbers(socket: Socket, Data(ms): Data<u64>) {
     let numbers = Numbers {
         stop: watch::Sender::new(false),
@@ -312,10 +313,10 @@ async fn cut(socket: Socket) {
     socket.close(4000, "cut off");
 }
 
-/// The list of `count`, which belongs to one socket.
+/// The list of `count` of one socket.
 type Counted = std::sync::Arc<Mutex<Vec<i64>>>;
 
-/// Registers handlers that share what belongs to one socket.
+/// Registers handlers that share the state of one socket.
 fn count_on(socket: &Socket) {
     let counted = Counted::default();
     let counting = counted.clone();
@@ -452,7 +453,7 @@ async fn user(Extension(user): Extension<User>) -> Json<User> {
     Json(user)
 }
 
-/// What comes after `/room-`.
+/// The part of a namespace's name after `/room-`.
 struct RoomName(String);
 
 impl<S: Sync, P> FromEvent<S, P> for RoomName {
@@ -543,7 +544,7 @@ fn millis(name: &str, default: u64) -> Duration {
     Duration::from_millis(given.unwrap_or(default))
 }
 
-/// From the root of the repository.
+/// The folder of the client's files, relative to the root of the repository.
 const CLIENT: &str = "tests/clients/node/node_modules/socket.io-client/dist";
 
 #[tokio::main]
@@ -576,7 +577,7 @@ async fn main() -> std::io::Result<()> {
     if std::env::var_os("PARSER").is_some_and(|name| name == "msgpack") {
         builder = builder.parser(axum_socketio::parser::Msgpack);
     }
-    // Not there before `npm ci`; the tests of the wire in other languages do without.
+    // The files are missing before `npm ci`; the tests of clients in other languages do not need them.
     if let Ok(files) = ClientFiles::from_dir(CLIENT) {
         builder = builder.serve_client(files);
     }

@@ -1,4 +1,4 @@
-//! An answer whose type nobody says.
+//! An acknowledgement whose type is not declared.
 //~ 1.95: type annotations needed
 //~ 1.95: emit_with_ack
 use axum_socketio::Socket;

@@ -1,4 +1,4 @@
-//! The same, said where the handler is registered.
+//! A handler that is not `async`, found at the registration of the handler.
 //~ this function cannot be such a handler
 //~ it must be `async`
 use axum_socketio::{Data, Namespace};

@@ -1,4 +1,4 @@
-//! The same, by `check_handler!`.
+//! An `Rc`, held over an `.await` of a handler, found by `check_handler!`.
 //~ 1.95: future cannot be sent between threads safely
 //~ 1.95: std::future::ready(()).await;
 use std::rc::Rc;

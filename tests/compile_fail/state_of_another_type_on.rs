@@ -1,4 +1,4 @@
-//! The same, said where the handler is registered.
+//! A part of the state that the state does not have, found at the registration of the handler.
 //~ this function cannot be such a handler in a Socket.IO namespace whose state is `AppState`
 use axum::extract::State;
 use axum_socketio::Namespace;

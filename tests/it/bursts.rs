@@ -1,4 +1,4 @@
-//! Many events at once over long-polling, on a line with a long way.
+//! Many events at once over long-polling, on a network with a high latency.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::support::{Http, Polling, Server, echo, serve, sid_in, start, within};
 
-/// What a packet takes in one direction.
+/// The latency in one direction.
 const DELAY: Duration = Duration::from_millis(100);
 
-/// A proxy behind which the server is far away.
+/// Starts a proxy that delays the traffic of the server.
 async fn far(server: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -35,7 +35,7 @@ async fn far(server: SocketAddr) -> SocketAddr {
     addr
 }
 
-/// Hands on what is read, later. As much as there is may be under way.
+/// Forwards the bytes that are read, with a delay. There is no limit for the bytes in flight.
 fn delay(mut read: OwnedReadHalf, mut write: OwnedWriteHalf) {
     let (sender, mut under_way) = mpsc::unbounded_channel::<(Instant, Bytes)>();
     tokio::spawn(async move {
@@ -57,7 +57,7 @@ fn delay(mut read: OwnedReadHalf, mut write: OwnedWriteHalf) {
     });
 }
 
-/// The number in `42["n",7]`, of the packets of a body that are events.
+/// Returns the numbers of all `42["n",7]` in a body.
 fn numbers(body: &str) -> Vec<usize> {
     let events = body.split('\x1e').filter_map(|packet| {
         let number = packet.strip_prefix(r#"42["n","#)?.strip_suffix(']')?;
@@ -85,7 +85,7 @@ async fn a_burst_takes_one_round_trip_or_two() {
 #[tokio::test]
 async fn a_stream_of_events_does_not_fall_behind() {
     for rate in [120, 600] {
-        // The outbox has room for two seconds: what falls behind loses events.
+        // The outbox has room for two seconds: a client that falls further behind loses events.
         let (server, io, _) = start(|io| io.max_outbox_packets(2 * rate)).await;
         let mut client = Polling::joined(far(server.addr).await).await;
         let sockets = io.fetch_sockets().await.unwrap();
@@ -102,7 +102,7 @@ async fn a_stream_of_events_does_not_fall_behind() {
     }
 }
 
-/// Emits so many events per second. Returns how many were refused.
+/// Emits this number of events per second. Returns the number of refused ones.
 async fn paced(socket: Socket, rate: usize, total: usize) -> usize {
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     let (started, mut refused, mut sent) = (Instant::now(), 0, 0);
@@ -117,7 +117,8 @@ async fn paced(socket: Socket, rate: usize, total: usize) -> usize {
     refused
 }
 
-/// A client with that `User-Agent`, for which fifty events are queued; how many packets each of its polls brings.
+/// Connects a client with that `User-Agent`, for which fifty events are queued. Returns the number of packets in the
+/// response to each of its polls.
 async fn packets_of_each_poll(server: &Server, io: &SocketIo, agent: &str) -> Vec<usize> {
     let mut http = Http::open(server.addr).await;
     let headers = [("User-Agent", agent)];

@@ -1,4 +1,4 @@
-//! Several servers that act as one, and what they say to each other.
+//! Several servers that act as one, and the messages between them.
 
 use std::future::{pending, ready};
 use std::time::Duration;
@@ -13,10 +13,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-/// What the servers of a test have heard: which one, and what.
+/// The messages that the servers of a test have received, each with the number of the server.
 type Heard = mpsc::UnboundedReceiver<(usize, Value)>;
 
-/// Servers of a cluster that join rooms, and answer each other.
+/// Creates servers of a cluster that join rooms and answer each other.
 fn servers<const N: usize>(
     set: impl Fn(SocketIoBuilder<usize>) -> SocketIoBuilder<usize>,
 ) -> ([SocketIo; N], Heard) {
@@ -342,7 +342,7 @@ async fn a_server_that_has_shut_down_is_no_part_of_it_any_more() {
 async fn who_looks_at_a_namespace_of_another_server_is_no_part_of_it() {
     let ([one, two], _heard) = servers(|io| io);
     let _bob = app(&two).connect("/rooms-1").await.unwrap();
-    // What it has found keeps what it was looked for with.
+    // The sockets that are found keep the namespace of the search alive.
     let found = one.of("/rooms-1").fetch_sockets().await.unwrap();
     assert_eq!(found.len(), 1);
     let ask = |io: &SocketIo| {

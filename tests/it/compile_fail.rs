@@ -1,11 +1,12 @@
-//! What the compiler says of wrong programs.
+//! The errors of the compiler for wrong programs.
 //!
-//! Each program in `tests/compile_fail` must not compile. What stands behind a `//~` of its head must be in the first lines of what
-//! the compiler says. Words behind `//~ 1.95:` are the compiler's own, which differ from version to version: they are judged
-//! by that version alone, and with another one a line on standard error says how many were not.
+//! Each program in `tests/compile_fail` must not compile. Each text after a `//~` in its head must be in the first
+//! lines of the compiler's errors. A text after `//~ 1.95:` is a message of the compiler itself, which differs between
+//! versions: it is checked with that version only, and with another one a line on standard error reports the number of
+//! skipped texts.
 //!
-//! One `cargo check` looks at all of them. What only shows when code is generated, two `Data` arguments where a handler is registered,
-//! is tested by the documentation of `Data`.
+//! One `cargo check` checks all programs. Errors of code generation, such as two `Data` arguments at the registration
+//! of a handler, are tested by the documentation of `Data`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,13 +16,13 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The toolchain whose own words are judged.
+/// The toolchain whose own messages are checked.
 const PINNED: &str = "1.95";
 
-/// So many lines are what people read.
+/// The number of lines that people read.
 const FIRST_LINES: usize = 20;
 
-/// The programs, by their names.
+/// Returns the programs by name.
 fn programs(root: &Path) -> BTreeMap<String, PathBuf> {
     let entries = fs::read_dir(root.join("tests/compile_fail")).unwrap();
     let named = entries.map(|entry| {
@@ -32,7 +33,7 @@ fn programs(root: &Path) -> BTreeMap<String, PathBuf> {
     named.collect()
 }
 
-/// Makes a package of the programs.
+/// Creates a package of the programs.
 fn package(root: &Path, programs: &BTreeMap<String, PathBuf>) -> PathBuf {
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_fail");
     let mut manifest = format!(
@@ -47,12 +48,12 @@ fn package(root: &Path, programs: &BTreeMap<String, PathBuf>) -> PathBuf {
     }
     fs::create_dir_all(&package).unwrap();
     fs::write(package.join("Cargo.toml"), manifest).unwrap();
-    // The versions that are tested here, all of which are there already.
+    // The lock file has the versions that are tested here, which have been downloaded already.
     fs::copy(root.join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
     package
 }
 
-/// The errors of each program.
+/// Returns the errors of each program.
 fn check(package: &Path) -> BTreeMap<String, String> {
     let checked = Command::new(env!("CARGO"))
         .args(["check", "--offline", "--quiet", "--keep-going", "--bins"])
@@ -114,7 +115,7 @@ fn wrong_programs_are_explained() {
         }
     }
     if left_out > 0 {
-        // Past the capture of the test's output: what is not judged must be seen.
+        // Writes past the capture of the test's output: the skipped expectations must be seen.
         let note = "expectations of tests/compile_fail are not judged: they are for rustc";
         let _ = writeln!(std::io::stderr(), "{left_out} {note} {PINNED}");
     }

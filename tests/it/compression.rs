@@ -1,4 +1,4 @@
-//! Messages that are compressed (permessage-deflate), as a client sees them that reads frames by itself.
+//! Compressed messages (permessage-deflate), tested by a client that reads the frames itself.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ const OFFER: &str = "permessage-deflate; client_max_window_bits";
 const AGREED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 const TARGET: &str = "/socket.io/?EIO=4&transport=websocket";
 
-/// A frame from the server.
+/// A frame of the server.
 #[derive(Debug, PartialEq, Eq)]
 struct Frame {
     first: u8,
@@ -26,7 +26,7 @@ impl Frame {
         self.first & 0x40 != 0
     }
 
-    /// What it says.
+    /// Returns the text of the message.
     fn text(&self) -> String {
         if !self.is_compressed() {
             return String::from_utf8(self.payload.clone()).unwrap();
@@ -43,7 +43,7 @@ impl Frame {
 struct Client(TcpStream);
 
 impl Client {
-    /// Joined to `/`, with the extensions that were agreed on.
+    /// Connects a client that joins `/`. Returns the negotiated extensions as well.
     async fn join(addr: SocketAddr, offer: &str) -> (Self, Option<String>) {
         let more = [("Sec-WebSocket-Extensions", offer)];
         let (answer, http) = handshake(addr, TARGET, &more).await;
@@ -80,7 +80,7 @@ impl Client {
         self.0.write_all(&frame).await.unwrap();
     }
 
-    /// Sends what is said to be compressed.
+    /// Sends a frame that is marked as compressed.
     async fn send_marked(&mut self, payload: &[u8]) {
         let mut frame = masked_frame(Opcode::Text, payload, [1, 2, 3, 4]).to_vec();
         frame[0] |= 0x40;
@@ -168,7 +168,7 @@ async fn what_a_client_compresses_is_read() {
         let answer = client.frame().await;
         assert_eq!(answer.text(), format!(r#"43{number}["{text}"]"#));
     }
-    // It may also leave it.
+    // The client may also send a message uncompressed.
     client.send(br#"429["echo",1]"#).await;
     assert_eq!(client.frame().await.text(), "439[1]");
 }
@@ -200,7 +200,7 @@ async fn what_becomes_too_long_or_cannot_be_read_ends_the_connection() {
     );
 }
 
-/// An event whose argument is a list of so many zeros.
+/// Creates an event whose argument is a list of this number of zeros.
 fn zeros(count: usize) -> Vec<u8> {
     let list = vec!["0"; count].join(",");
     format!(r#"421["echo",[{list}]]"#).into_bytes()
@@ -211,7 +211,7 @@ async fn a_message_may_become_so_many_times_as_long_and_no_longer() {
     let logs = Logs::collect("warn");
     let (server, io, mut reasons) = start(on).await;
     let (mut client, _) = Client::join(server.addr, OFFER).await;
-    // A little is free, and JSON as applications send it passes.
+    // Small messages may have any ratio, and JSON as applications send it passes.
     let records: Vec<_> = (0..20_000)
         .map(|n: u32| format!(r#"{{"id":{n},"name":"user-{}","online":true}}"#, n % 97))
         .collect();

@@ -1,4 +1,4 @@
-//! Clients open a session, over either transport, or hear why not.
+//! The opening of a session, over either transport, and the reasons for which it is refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +64,7 @@ async fn a_websocket_handshake_is_the_protocols_byte_for_byte() {
             r#"0{{"sid":"{sid}","upgrades":[],"pingInterval":1500,"pingTimeout":700,"maxPayload":4321}}"#
         )
     );
-    // The heartbeat begins after the interval, not at once.
+    // The heartbeat begins after the interval, not immediately.
     ws.join("/").await;
     ws.alive().await;
 }
@@ -301,7 +301,7 @@ async fn other_paths_reach_the_application_untouched() {
         let shown = format!("GET {target} Some(\"websocket\")");
         assert_eq!(answer.brief(), (200, shown.as_str()));
     }
-    // With and without the slash at the end it is ours.
+    // The path belongs to the server with and without the slash at the end.
     for target in [
         "/socket.io?EIO=4&transport=polling",
         "/socket.io/?EIO=4&transport=polling",
@@ -382,7 +382,7 @@ async fn who_joins_nothing_is_closed_after_a_while() {
     let mut ws = Ws::open(server.addr).await;
     let mut polling = Polling::open(server.addr).await;
     assert_eq!(ws.ended().await.close, Some(None));
-    // The poll may have been there when it ended, or have come later.
+    // The poll may have been pending when the session ended, or may have arrived later.
     let end = polling.poll().await;
     assert!(["1", "6\x1e1"].contains(&end.as_str()), "{end}");
     polling.gone().await;
@@ -411,7 +411,7 @@ async fn who_joined_in_time_stays_also_when_a_middleware_took_its_time_and_nothi
     let server = serve(Router::new().layer(io.layer())).await;
     let mut quiet = Ws::open(server.addr).await;
     quiet.join("/").await;
-    // Another client, which came later and joins nothing, shows that the time is over.
+    // The end of another client, which connected later and joins nothing, shows that the time is over.
     let mut other = Ws::open(server.addr).await;
     other.ended().await;
     reasons.none();
@@ -432,7 +432,7 @@ async fn who_is_admitted_too_late_is_not_connected() {
     client.send("40").await;
     let clock = Clock::stop();
     clock.advance(Duration::from_secs(46)).await;
-    // Answered by the task, which has seen the time.
+    // The POST is answered by the task, which has reached the deadline by then.
     client.send("6").await;
     opens.notify_one();
     client.send("6").await;

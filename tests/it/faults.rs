@@ -1,4 +1,4 @@
-//! What the application or its set-up does wrong is logged and counted, and clients do not see the types in it.
+//! Faults of the application or its set-up are logged and counted, and clients do not receive the names of its types.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -42,7 +42,7 @@ fn faults(io: &SocketIo, cause: &str) -> u64 {
     io.metrics().server_errors[cause]
 }
 
-/// The one record since the last that has all of these texts.
+/// Asserts that there is exactly one record that contains all of these texts.
 #[track_caller]
 fn is_logged(logs: &Logs, texts: &[&str]) {
     let mut records = logs.records();

@@ -1,4 +1,4 @@
-//! What is a packet and what is not: what is not closes the connection.
+//! The grammar of packets: anything else closes the connection.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::support::{Ended, Polling, Reasons, Server, Ws, echo, serve, within};
 
-/// A server with handlers of all kinds in `/`, and another namespace.
+/// Starts a server with handlers of all kinds in `/`, and another namespace.
 async fn start() -> (Server, SocketIo, Reasons) {
     let (namespace, reasons) = echo();
     let namespace = namespace
@@ -43,7 +43,7 @@ fn closed() -> Ended {
     }
 }
 
-/// Each of these, sent by a client that has joined, closes the connection without an answer.
+/// Asserts that each of these, sent by a client that has joined, closes the connection without an answer.
 async fn all_close(reason: &str, cases: &[&[&str]]) {
     let (server, io, mut reasons) = start().await;
     for texts in cases {
@@ -55,7 +55,7 @@ async fn all_close(reason: &str, cases: &[&[&str]]) {
     assert_eq!(io.client_count(), 0);
 }
 
-/// Each of these is answered as said.
+/// Asserts that each of these gets its answer.
 async fn all_answer(cases: &[(&str, &str)]) {
     let (server, _io, mut reasons) = start().await;
     let mut ws = Ws::joined(server.addr).await;
@@ -67,7 +67,7 @@ async fn all_answer(cases: &[(&str, &str)]) {
     reasons.none();
 }
 
-/// Each of these changes nothing.
+/// Asserts that each of these has no effect.
 async fn all_are_ignored(cases: &[&str]) {
     let (server, _io, mut reasons) = start().await;
     let mut ws = Ws::joined(server.addr).await;
@@ -364,7 +364,7 @@ async fn malformed_arguments_close_whoever_would_have_had_them() {
         "][]",
         "}",
     ];
-    // Handlers with and without arguments, and nobody.
+    // Events whose handlers have arguments or none, and an event without a handler.
     for event in ["echo", "value", "deaf", "late", "nobody"] {
         let texts: Vec<String> = tails
             .iter()
@@ -410,7 +410,7 @@ async fn arguments_that_are_json_but_cannot_be_read_are_answered_with_an_error()
             answer.starts_with(r#"431[{"error":""#),
             "{argument}: {answer}"
         );
-        // Whoever does not read them does not mind.
+        // A handler that does not take the arguments is not affected.
         ws.send(&format!("422[\"deaf\",{argument}]")).await;
         assert_eq!(ws.text().await, "432[]");
         ws.alive().await;
@@ -571,16 +571,16 @@ async fn a_violation_closes_all_namespaces_of_the_connection_and_no_other() {
 async fn frames_that_break_websocket_close_with_its_code() {
     let (server, _io, mut reasons) = start().await;
     let cases: [(&[u8], u16); 8] = [
-        // Not masked.
+        // A frame that is not masked.
         (b"\x81\x012", 1002),
-        // A reserved bit, an unknown opcode, a continuation of nothing.
+        // A reserved bit, an unknown opcode, and a continuation without a beginning.
         (b"\xc1\x80\0\0\0\0", 1002),
         (b"\x83\x80\0\0\0\0", 1002),
         (b"\x80\x80\0\0\0\0", 1002),
-        // A fragmented ping, a length that is not in its shortest form.
+        // A fragmented ping, and a length that is not in its shortest form.
         (b"\x09\x80\0\0\0\0", 1002),
         (b"\x81\xfe\x00\x01\0\0\0\0x", 1002),
-        // A bad close code, text that is not UTF-8.
+        // A bad close code, and text that is not UTF-8.
         (b"\x88\x82\0\0\0\0\x03\xed", 1002),
         (b"\x81\x81\0\0\0\0\xff", 1007),
     ];

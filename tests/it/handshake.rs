@@ -1,4 +1,4 @@
-//! What an application says, and sees, of handshakes.
+//! Hooks of the application for handshakes.
 
 use std::future::ready;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +31,7 @@ async fn get(server: &Server, target: &str, headers: &[(&str, &str)]) -> Answer 
 #[derive(Clone)]
 struct Device(String);
 
-/// Answers as the header `x-do` says.
+/// Answers as the header `x-do` requests.
 async fn decide(
     headers: HeaderMap,
     State(secret): State<&'static str>,

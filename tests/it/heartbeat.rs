@@ -1,4 +1,4 @@
-//! The server pings, clients answer; who does not is gone.
+//! The heartbeat: the server pings, and disconnects clients that do not answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::support::{Clock, Http, Polling, Reasons, Server, Ws, echo, serve, sta
 const INTERVAL: Duration = Duration::from_secs(25);
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Pings soon, and waits long: a test that answers is never too late.
+/// Sets a short interval and a long timeout, so that a test that answers is never too late.
 fn patient(io: SocketIoBuilder) -> SocketIoBuilder {
     io.ping_interval(Duration::from_millis(30))
         .ping_timeout(Duration::from_secs(30))
 }
 
-/// Pings soon, and waits long enough for a client to poll again, but no longer.
+/// Sets a short interval, and a timeout that is just long enough for a client to poll again.
 fn impatient(io: SocketIoBuilder) -> SocketIoBuilder {
     io.ping_interval(Duration::from_millis(100))
         .ping_timeout(Duration::from_millis(600))
@@ -98,14 +98,14 @@ async fn an_event_instead_of_the_answer_buys_one_more_timeout_and_no_second() {
     assert_eq!(ws.text().await, "2");
     clock.advance(TIMEOUT / 2).await;
     ws.alive().await;
-    // Without that event it would be over now.
+    // Without that event, the session would time out here.
     clock.advance(TIMEOUT * 3 / 4).await;
     ws.send(r#"421["echo","second"]"#).await;
     let mut texts = [ws.text().await, ws.text().await];
     texts.sort();
     assert_eq!(texts, ["2", r#"431["second"]"#]);
     reasons.none();
-    // But for that second one it is.
+    // The second event does not extend the timeout again.
     clock.advance(TIMEOUT / 4).await;
     ws.send(r#"421["echo","third"]"#).await;
     assert_eq!(ws.event().await, Some(Event::Close(None)));
@@ -130,7 +130,7 @@ async fn an_event_instead_of_the_answer_counts_over_polling_too() {
     assert_eq!(reasons.next().await, "ping timeout");
 }
 
-/// The answer cannot overtake the rest of a message.
+/// A pong cannot overtake the rest of a message.
 #[tokio::test]
 async fn a_message_that_comes_slowly_shows_life_as_long_as_more_of_it_comes() {
     let (server, _io, mut reasons) = start(|io| io.message_timeout(8 * TIMEOUT)).await;
@@ -148,7 +148,7 @@ async fn a_message_that_comes_slowly_shows_life_as_long_as_more_of_it_comes() {
     }
     assert!(texts.pop().unwrap().starts_with(r#"431["xxx"#));
     assert!(texts.len() > 1, "pings have gone on: {texts:?}");
-    // One pong answers them all.
+    // One pong answers all pings.
     ws.send("3").await;
     assert_eq!(ws.text().await, "2", "a late pong is followed by a ping");
     ws.send("3").await;
@@ -223,7 +223,7 @@ async fn an_answer_counts_until_the_timeout() {
     late.send(r#"421["echo","too late"]"#).await;
     assert_eq!(late.event().await, Some(Event::Close(None)));
     assert_eq!(reasons.next().await, "ping timeout");
-    // The next ping is due an interval after the one before, however late that was answered.
+    // The next ping is due one interval after the previous one, however late the pong was.
     clock.advance(INTERVAL - TIMEOUT).await;
     assert_eq!(early.text().await, "2");
     reasons.none();
@@ -260,7 +260,8 @@ async fn a_polling_client_that_pings_is_closed() {
     client.gone().await;
 }
 
-/// A server whose handlers of `wait` end when they are allowed to, and which pauses reading when one event waits for them.
+/// Starts a server that pauses reading when one event waits for handlers of `wait`, which end when the semaphore
+/// permits it.
 async fn pausing(
     set: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder,
 ) -> (Server, Arc<Semaphore>, Reasons) {
@@ -283,7 +284,7 @@ async fn pausing(
     (serve(Router::new().layer(io.layer())).await, go, reasons)
 }
 
-/// Two events of which the second pauses reading.
+/// Two events, of which the second pauses reading.
 const TWO_EVENTS: [&str; 2] = [r#"42/slow,0["wait",0]"#, r#"42/slow,1["wait",1]"#];
 
 #[tokio::test]
@@ -340,7 +341,7 @@ async fn a_client_that_takes_no_ping_while_reading_is_paused_is_slow() {
         .begin_post(&server, body.len(), body.as_bytes())
         .await;
     clock.advance(INTERVAL).await;
-    // The connection's task sees that it is time for a ping.
+    // The connection's task reaches the time for a ping.
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
@@ -408,7 +409,8 @@ async fn a_request_that_arrives_just_before_the_deadline_is_taken() {
     reasons.none();
 }
 
-/// What its clients have sent meanwhile lies in the kernel, and in the tasks of their HTTP connections.
+/// A blocked server has not read what its clients have sent: it is still in the kernel, and in the tasks of their HTTP
+/// connections.
 #[test]
 fn a_server_whose_threads_were_blocked_keeps_its_clients() {
     for threads in [1, 2] {
@@ -447,7 +449,7 @@ fn a_server_whose_threads_were_blocked_keeps_its_clients() {
     }
 }
 
-/// It is late, and has much to read before it comes to the pong.
+/// The server is late, and has much to read before the pong.
 #[test]
 fn a_pong_behind_much_else_that_a_blocked_server_has_not_read_is_in_time() {
     const EVENTS: usize = 5000;
@@ -470,7 +472,7 @@ fn a_pong_behind_much_else_that_a_blocked_server_has_not_read_is_in_time() {
     client.block_on(async {
         let mut ws = Ws::joined(server.addr).await;
         assert_eq!(ws.text().await, "2");
-        // That extends the wait for the pong, once.
+        // The event extends the wait for the pong, once.
         ws.alive().await;
         let (begun, blocked) = std::sync::mpsc::channel();
         runtime.spawn(async move {

@@ -1,4 +1,5 @@
-//! What a client's input may hold: events that wait, events whose handlers run, packets that are not complete.
+//! Limits for the memory of a client's input: events that wait, events whose handlers run, packets that are not
+//! complete.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +23,7 @@ async fn with(build: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder) -> (Server
 }
 
 async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    // Also where the clock of the runtime stands still.
+    // The limit also works while the clock of the runtime is stopped.
     #[expect(
         clippy::disallowed_methods,
         reason = "a limit that only a failure reaches"
@@ -34,7 +35,7 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// The options for which reading was paused, and how often.
+/// Returns the options for which reading was paused, each with the number of times.
 fn pauses(io: &SocketIo) -> BTreeMap<&'static str, u64> {
     let mut pauses = io.metrics().reading_paused;
     pauses.retain(|_, count| *count > 0);
@@ -45,7 +46,7 @@ async fn is_paused_for(io: &SocketIo, option: &'static str) {
     until(option, || pauses(io).contains_key(option)).await;
 }
 
-/// Its handlers of `ask` ask their client, and wait for the answer as long as it takes.
+/// Creates a namespace whose handlers of `ask` ask their client, and wait for the answer without a limit.
 fn asking() -> (Namespace, mpsc::UnboundedReceiver<DisconnectReason>) {
     let (sender, reasons) = mpsc::unbounded_channel();
     let namespace = Namespace::new()
@@ -61,7 +62,7 @@ fn asking() -> (Namespace, mpsc::UnboundedReceiver<DisconnectReason>) {
     (namespace, reasons)
 }
 
-/// Handlers of `wait` hold on until they are let go; `running` counts them.
+/// Creates a namespace whose handlers of `wait` wait for a permit; `running` counts them.
 fn waiting() -> (Namespace, Arc<Semaphore>, Arc<AtomicUsize>) {
     let (go, running) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let (gate, count) = (Arc::clone(&go), Arc::clone(&running));
@@ -75,7 +76,7 @@ fn waiting() -> (Namespace, Arc<Semaphore>, Arc<AtomicUsize>) {
     (namespace, go, running)
 }
 
-/// Counts a handler until it ends or is dropped.
+/// A guard that counts a handler until it ends or is dropped.
 struct Running(Arc<AtomicUsize>);
 
 impl Running {
@@ -175,7 +176,7 @@ async fn a_full_queue_behind_handlers_that_ask_the_client_closes_the_connection(
             assert_eq!(ws.ended().await.close, Some(None));
         }
         if let Some(mut polling) = clients.1 {
-            // Closing, it is given what was queued before.
+            // A session that is closing still delivers the packets that were queued before.
             let asked = polling.poll().await;
             assert!(asked.contains(r#"["q",1]"#), "{asked}");
             while !polling.poll().await.ends_with('1') {}
@@ -199,7 +200,7 @@ async fn an_answer_in_time_keeps_the_connection() {
     let clock = Clock::stop();
     let mut ws = Ws::joined(server.addr).await;
     let event = format!(r#"42["filler","{}"]"#, "x".repeat(1000));
-    // The queue is just full, and the answer is read before.
+    // The queue is almost full, and the answer is read before reading is paused.
     ws.send(r#"421["ask",1]"#).await;
     assert_eq!(ws.text().await, r#"420["q",1]"#);
     ws.send_all(&[event.as_str(); 7]).await;
@@ -210,7 +211,7 @@ async fn an_answer_in_time_keeps_the_connection() {
     assert_eq!(pauses(&io), BTreeMap::new());
 }
 
-/// A client that streams events to slow handlers, and does not answer what a broadcast asks it.
+/// Runs a client that streams events to slow handlers and does not acknowledge a broadcast.
 async fn streaming(clock: &Clock, step: Duration, steps: usize) {
     let (sender, mut reasons) = mpsc::unbounded_channel();
     let namespace = Namespace::new()
@@ -252,7 +253,7 @@ async fn streaming(clock: &Clock, step: Duration, steps: usize) {
 async fn a_client_whose_events_are_handled_stays_though_a_broadcast_awaits_its_answer() {
     let clock = Clock::stop();
     streaming(&clock, SECOND / 2, 20).await;
-    // Also where each handler takes its time.
+    // The limit also holds if each handler takes a long time.
     streaming(&clock, 30 * SECOND, 5).await;
 }
 
@@ -329,7 +330,7 @@ async fn a_pause_is_counted_by_the_option_that_causes_it() {
     }
 }
 
-/// What is logged on this thread at `warn`, as text.
+/// The log records of this thread at `warn`, as text.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -485,8 +486,8 @@ async fn the_attachments_of_a_packet_are_limited_together() {
     assert_eq!(reason, DisconnectReason::ForcedClose);
 }
 
-/// Attackers that fill the server's account, each with one event that runs and as many as are read.
-/// How many events of 100 kB each of them sends.
+/// The number of events of 100 kB that each attacker sends. Attackers fill the server's limit, each with one event that
+/// runs and as many waiting ones as are read.
 const EACH: usize = 40;
 
 async fn attack(server: &Server, clients: usize) -> Vec<tokio::task::JoinHandle<Ws>> {
@@ -526,7 +527,7 @@ async fn a_healthy_client_is_served_while_attackers_sit_at_the_servers_bound() {
         }
         let held = io.metrics().inbound_bytes;
         assert!(held < 5 * MEGABYTE as u64, "{held}");
-        // All of them go on when their handlers end.
+        // All of them proceed when their handlers end.
         go.add_permits(EACH * attackers.len());
         for attacker in attackers {
             let mut ws = attacker.await.unwrap();
@@ -566,7 +567,7 @@ async fn packets_that_are_never_finished_end_where_they_hold_what_others_need() 
     })
     .await;
     attackers.iter().for_each(tokio::task::JoinHandle::abort);
-    // Those that are not read are closed in their turn, as long as there is not enough room.
+    // Connections that are not read are closed one after another, as long as there is not enough room.
     for _ in 0..10 {
         clock.advance(11 * SECOND).await;
         for _ in 0..1000 {
@@ -630,7 +631,7 @@ async fn handlers_that_outlive_their_connections_are_limited() {
             .max_log_records(5)
     })
     .await;
-    // One that is not to lose its handler, since others have more.
+    // This connection must not lose its handler, because others hold more.
     let mut innocent = Ws::joined(server.addr).await;
     innocent.send(r#"42["wait",0]"#).await;
     until("it runs", || running.load(Ordering::SeqCst) == 1).await;
@@ -755,7 +756,7 @@ async fn events_that_wait_are_not_handled_once_their_connection_is_cancelled_but
     until("it has left", || left.load(Ordering::SeqCst) == 1).await;
     assert_eq!(running.load(Ordering::SeqCst), 0);
     assert_eq!(io.metrics().detached_handlers, 1);
-    // A disconnect handler that never ends is cancelled in the end too.
+    // A disconnect handler that never ends is finally cancelled too.
     let mut ws = Ws::joined(server.addr).await;
     ws.send_all(&[r#"42["wait",1]"#; 10]).await;
     until("two run", || running.load(Ordering::SeqCst) == 2).await;
@@ -775,7 +776,7 @@ mod compressed {
     use super::*;
     use crate::support::handshake;
 
-    /// A compressed frame.
+    /// Creates a compressed frame.
     fn frame(opcode: Opcode, data: &[u8]) -> Vec<u8> {
         let mut compress = Compress::new(flate2::Compression::best(), false);
         let mut out = Vec::with_capacity(data.len() + 64);
@@ -830,7 +831,7 @@ mod compressed {
         });
         is_paused_for(&io, "max_running_bytes").await;
         let metrics = io.metrics();
-        // Two run (the second began below the limit of 16 MiB), and one waits in a queue of 8 MiB.
+        // Two events run (the second started below the limit of 16 MiB), and one waits in a queue of 8 MiB.
         let expected = 3 * 9_900_000;
         let held = metrics.inbound_bytes;
         assert!(

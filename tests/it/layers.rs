@@ -1,9 +1,9 @@
-//! No module imports one above it.
+//! A test that no module imports one above it.
 
 use std::fs;
 use std::path::Path;
 
-/// From the bottom to the top; a module may use itself and whatever stands before it.
+/// The layers from the bottom to the top. A module may use itself and any module before it.
 const LAYERS: [&str; 18] = [
     "sync",
     "log_limit",
@@ -25,10 +25,10 @@ const LAYERS: [&str; 18] = [
     "testing",
 ];
 
-/// The crate's root, and pages of documentation.
+/// The root of the crate, and pages of documentation.
 const OUTSIDE: [&str; 3] = ["lib", "guide", "parser"];
 
-/// What a module may use, when that is less than all below it.
+/// The modules that may use less than all below them, and what they may use.
 const NARROW: [(&str, &[&str]); 3] = [
     ("transport", &["sync", "protocol", "engine"]),
     (
@@ -43,7 +43,7 @@ const NARROW: [(&str, &[&str]); 3] = [
             "transport",
         ],
     ),
-    // A client: what it knows of the server is the name of a transport.
+    // A client, which shares only the names of the transports with the server.
     ("testing", &["sync", "protocol", "engine"]),
 ];
 
@@ -59,7 +59,7 @@ const PURE: [&str; 7] = [
 ];
 const IMPURE: [&str; 4] = ["tokio::", "getrandom", "Instant::now", "hyper"];
 
-/// The text of a file without the tests at its end, which may use what they like.
+/// Returns the text of a file without the tests at its end, which may use any module.
 fn code(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
     let code = text.split("#[cfg(test)]\nmod tests").next();
@@ -77,7 +77,7 @@ fn sources(dir: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// The modules that `crate::` paths name in code, comments left out.
+/// Returns the modules that `crate::` paths name in code, without comments.
 fn imports(code: &str) -> Vec<&str> {
     let lines = code
         .lines()
@@ -91,7 +91,7 @@ fn imports(code: &str) -> Vec<&str> {
         .collect()
 }
 
-/// What stands in `src` and in no layer, or is imported in a way that [`imports`] does not read.
+/// Returns files in `src` that are in no layer, and imports in a form that [`imports`] does not read.
 fn unknown(root: &Path) -> Vec<String> {
     let mut files = Vec::new();
     sources(root, &mut files);

@@ -1,4 +1,4 @@
-//! Every limit, reached.
+//! A test of every limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,7 +47,8 @@ async fn a_length_is_not_believed_before_its_bytes_come() {
     assert_eq!(reasons.next().await, "transport error");
 }
 
-/// One record names the option and the size, and the numbers have labels of their own; handlers get Node's reason.
+/// Asserts that one record names the option and the size, that the metrics have labels of their own, and that handlers
+/// get Node's reason.
 #[track_caller]
 fn is_too_large(logs: &Logs, io: &SocketIo, size: &str) {
     let records = logs.records();
@@ -165,7 +166,7 @@ async fn packets_over_other_limits_are_logged_with_the_option_and_counted() {
     assert_eq!(io.metrics().input_refused["max_auth_len"], 1);
 }
 
-/// A namespace whose connect handler gives out the sockets.
+/// Creates a namespace whose connect handler sends out the sockets.
 fn sockets() -> (Namespace, mpsc::UnboundedReceiver<Socket>) {
     let (sender, sockets) = mpsc::unbounded_channel();
     let (namespace, _) = echo();
@@ -192,7 +193,7 @@ async fn an_outbox_holds_so_many_packets() {
     let full = socket.emit("n", 3).into_result();
     assert!(matches!(full, Err(EmitError::Full(bytes)) if bytes > 0));
     assert!(!socket.emit("n", 4).ok());
-    // What is volatile is lost, and no error.
+    // A volatile event is lost, without an error.
     assert!(socket.volatile().emit("n", 5).ok());
     assert_eq!(
         client.poll().await,
@@ -266,7 +267,7 @@ async fn a_websocket_client_that_reads_slowly_gets_every_byte() {
     let server = serve(Router::new().layer(io.layer())).await;
     let mut ws = Ws::joined(server.addr).await;
     let socket = within("a socket", sockets.recv()).await.unwrap();
-    // Longer than what the system buffers, so it is written in many parts; no part of it is like another.
+    // The text is longer than the buffers of the system, so it is written in many parts, all of which differ.
     let numbers: Vec<_> = (0..1_000_000).map(|n: u32| n.to_string()).collect();
     let numbers = numbers.join(" ");
     assert!(socket.emit("numbers", &numbers).ok());
@@ -310,7 +311,7 @@ async fn a_client_that_catches_up_in_time_stays() {
         io.emit("n", n);
     }
     assert_eq!(client.poll().await, "42[\"n\",0]\x1e42[\"n\",1]");
-    // The other, which did not, shows that the time is over.
+    // The end of the other client, which did not read, shows that the time is over.
     assert_eq!(reasons.next().await, "slow client");
     late.gone().await;
     client.send(r#"421["echo",1]"#).await;
@@ -327,7 +328,7 @@ async fn a_client_that_does_not_close_its_side_is_waited_for_but_not_for_ever() 
     assert_eq!(ws.ended().await.close, Some(None));
     let closed = tokio::spawn(async move { io.closed().await });
     clock.advance(Duration::from_secs(4)).await;
-    // A request and its answer leave time for whatever is due.
+    // A request and its response leave time for all that is due.
     let refused = Http::once(server.addr, "GET", "/socket.io/?EIO=4&transport=polling").await;
     assert_eq!(refused.status, 503);
     assert!(!closed.is_finished());
@@ -343,7 +344,7 @@ async fn a_session_that_is_closed_waits_for_its_client_to_fetch_the_rest_but_not
     let client = Polling::joined(server.addr).await;
     io.emit("last", ());
     io.close();
-    // Its sockets have left at once.
+    // Its sockets have left immediately.
     assert_eq!(reasons.next().await, "server shutting down");
     clock.advance(Duration::from_secs(2)).await;
     assert_eq!(io.client_count(), 1);
@@ -376,7 +377,7 @@ async fn a_sender_may_wait_until_most_has_been_written() {
     assert!(!waiting.is_finished());
     assert_eq!(client.poll().await, "42[\"n\",0]\x1e42[\"n\",1]");
     within("the rest", waiting).await.unwrap();
-    // Nobody waits for a client that is gone.
+    // No task waits for a client that has left.
     (2..5).for_each(|n| drop(socket.emit("n", n)));
     let waiting = flushed(&socket);
     client.send("1").await;
@@ -479,7 +480,7 @@ async fn the_auth_is_limited() {
     assert!(client.text().await.starts_with(r#"40{"sid""#));
 }
 
-/// Handlers of `wait` hold on until they are let go; `running` counts them.
+/// Creates a namespace whose handlers of `wait` wait for a permit; `running` counts them.
 fn waiting() -> (Namespace, Arc<Semaphore>, Arc<AtomicUsize>) {
     let (go, running) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let (gate, count) = (Arc::clone(&go), Arc::clone(&running));
@@ -518,7 +519,7 @@ async fn events_wait_while_too_many_handlers_of_their_socket_run() {
     let texts: Vec<_> = (0..6).map(|n| format!(r#"42{n}["wait",{n}]"#)).collect();
     let texts: Vec<_> = texts.iter().map(String::as_str).collect();
     ws.send_all(&texts).await;
-    // Another connection is not held up.
+    // Another connection is not delayed.
     let mut other = Ws::joined(server.addr).await;
     other.send(r#"429["nobody"]"#).await;
     assert!(other.text().await.starts_with("439["));
@@ -547,7 +548,7 @@ async fn a_post_is_answered_when_its_packets_could_be_taken() {
         .await;
     until("two handlers run", || running.load(Ordering::SeqCst) == 2).await;
     still_posting(&mut client, &io).await;
-    // What handlers answer gets out although the POST is not answered yet.
+    // The answers of handlers are delivered although the POST is not answered yet.
     go.add_permits(1);
     assert_eq!(client.poll().await, "430[0]");
     assert_eq!(client.end_post().await.brief(), (200, "ok"));
@@ -557,9 +558,9 @@ async fn a_post_is_answered_when_its_packets_could_be_taken() {
     }
 }
 
-/// The POST that was begun has reached its connection, which has not answered it.
+/// Asserts that the POST has reached its connection, which has not answered it.
 async fn still_posting(client: &mut Polling, io: &SocketIo) {
-    // A poll that came later is answered.
+    // A poll that arrives later is answered.
     io.emit("later", ());
     assert_eq!(client.poll().await, r#"42["later"]"#);
     let answer = poll_immediate(Box::pin(client.end_post())).await;
@@ -574,7 +575,7 @@ async fn a_connection_whose_packets_wait_is_read_up_to_a_limit() {
         .max_queued_bytes(1000)
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
-    // Each event counts 256 bytes besides its own.
+    // Each event counts for 256 bytes in addition to its own.
     for filler in [&"x".repeat(250), &"x".repeat(700)] {
         let mut client = Polling::joined(server.addr).await;
         client.send(r#"420["wait",0]"#).await;
@@ -582,7 +583,7 @@ async fn a_connection_whose_packets_wait_is_read_up_to_a_limit() {
         client.send(&format!(r#"421["wait",1,"{filler}"]"#)).await;
         let last = format!(r#"422["wait",2,"{filler}"]"#);
         client.send(&last).await;
-        // Full: this one is not taken before there is room.
+        // The queue is full: this event is not taken in before there is room.
         let body = r#"423["wait",3]"#;
         client
             .begin_post(&server, body.len(), body.as_bytes())
@@ -653,7 +654,8 @@ async fn acknowledgements_and_other_namespaces_do_not_wait_for_handlers() {
     assert_eq!(ws.text().await, "432[20]");
 }
 
-/// A client of which nothing more is read, since a handler of it waits, and a namespace whose clients may be silent.
+/// Starts a server with a client whose input is not read, because a handler waits, and with a namespace that permits
+/// silent clients.
 async fn unread() -> (Server, Ws, Arc<Semaphore>, Reasons) {
     let (namespace, go, running) = waiting();
     let (silent, reasons) = echo();
@@ -675,7 +677,7 @@ async fn unread() -> (Server, Ws, Arc<Semaphore>, Reasons) {
 #[tokio::test]
 async fn a_client_is_not_blamed_for_a_pong_that_was_not_read() {
     let (server, mut ws, go, mut reasons) = unread().await;
-    // As long as another lives that is silent.
+    // Waits for as long as another silent client lives.
     let mut other = Ws::open(server.addr).await;
     other.join("/silent").await;
     assert_eq!(reasons.next().await, "ping timeout");
@@ -766,7 +768,7 @@ async fn namespaces_of_a_connection_are_limited() {
     .await;
     let mut ws = Ws::joined(server.addr).await;
     ws.join("/a").await;
-    // One that is left makes room for another, and a refusal takes none.
+    // A namespace that is left makes room for another, and a refused one takes no room.
     ws.send("41/a,").await;
     ws.send("40/x,").await;
     assert!(ws.text().await.starts_with("44/x,"));
@@ -828,12 +830,12 @@ async fn rooms_and_their_names_are_limited() {
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut ws = Ws::joined(server.addr).await;
-    // The room of its own id is one more.
+    // The room of its own id counts as well.
     for (room, rooms) in [("long!", 1), ("four", 2), ("four", 2), ("b", 3), ("c", 3)] {
         ws.send(&format!(r#"421["join","{room}"]"#)).await;
         assert_eq!(ws.text().await, format!("431[{rooms}]"), "{room}");
     }
-    // Nor does it join more when the server moves it there, or longer names.
+    // The limits also hold if the server moves the socket.
     let other = Ws::joined(server.addr).await;
     io.of("/").join("long!");
     assert_eq!(io.to("long!").count().await.unwrap(), 0);
@@ -849,7 +851,7 @@ async fn pings_of_websocket_are_answered_and_cannot_pile_up() {
     let ping = masked_frame(Opcode::Ping, b"x", [1, 2, 3, 4]);
     ws.send_raw(&ping).await;
     assert!(matches!(ws.event().await, Some(Event::Pong(data)) if data == "x"));
-    // A client that reads none of them: more than any buffer between the two holds.
+    // The client reads none of the pongs, which exceed the buffers between the two.
     const PINGS: usize = 200_000;
     let pings = masked_frame(Opcode::Ping, &[b'x'; 125], [1, 2, 3, 4]).repeat(PINGS / 100);
     for _ in 0..100 {
@@ -959,7 +961,7 @@ async fn a_client_whose_handlers_compute_does_not_hold_up_others() {
     }
 }
 
-/// Of a client whose events wait for one that has been handled, and of one that has gone meanwhile.
+/// A test of a client whose events wait for one that has been handled, and of one that has left meanwhile.
 #[tokio::test]
 async fn events_that_have_waited_do_not_all_start_before_others_are_served() {
     const EVENTS: usize = 20_000;
@@ -987,7 +989,7 @@ async fn events_that_have_waited_do_not_all_start_before_others_are_served() {
         let mut events = vec![r#"42/waiting,["wait"]"#];
         events.resize(EVENTS + 1, r#"42/waiting,["count"]"#);
         ws.send_all(&events).await;
-        // An event of another namespace is handled behind them.
+        // An event of another namespace is handled after them.
         ws.alive().await;
         assert_eq!(handled.load(Ordering::Relaxed), 0);
         if gone {

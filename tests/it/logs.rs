@@ -1,4 +1,4 @@
-//! What clients can make the server log: neither lines of their own making, nor lines without end.
+//! Log records that clients can cause: their number is limited, and clients cannot forge them.
 
 use axum::http::StatusCode;
 use axum::{Json, Router};
@@ -6,7 +6,7 @@ use axum_socketio::{Auth, Data, Namespace, Refused, Socket, SocketIo};
 
 use crate::support::{Http, Logs, Ws, echo, serve};
 
-/// Lets a client join the rooms that it names.
+/// Creates a namespace in which a client joins the rooms that it names.
 fn rooms() -> Namespace {
     Namespace::new().on(
         "join",
@@ -34,11 +34,11 @@ async fn refused_joins_are_logged_up_to_a_limit() {
     assert_eq!(logs.with("room not joined").len(), 10);
     assert_eq!(logs.with(limit).len(), 1, "{:?}", logs.records());
     assert_eq!(io.metrics().logs_left_out, 20_000 - 10);
-    // Another connection has a limit of its own.
+    // Another connection has its own limit.
     let mut other = Ws::joined(server.addr).await;
     other.ask(r#"["join",["a","b"]]"#).await;
     assert_eq!(logs.with("room not joined").len(), 11);
-    // The number of those that were left out is logged in the end.
+    // The number of records that were left out is logged at the end.
     ws.close().await;
     ws.ended().await;
     assert_eq!(logs.with("left_out=19990").len(), 1, "{:?}", logs.records());
@@ -87,10 +87,10 @@ async fn all_connections_together_log_up_to_a_limit() {
     assert!(logs.records().len() <= 6, "{:?}", logs.records());
 }
 
-/// Text of a client that would begin a record of its own, or change the terminal.
+/// The text of a client that would forge a record, or change the terminal.
 const FORGED: &str = "x\n2026-01-01T00:00:00Z ERROR forged\r\u{1b}[31m\u{85}\u{2028}";
 
-/// The same in JSON.
+/// Returns [`FORGED`] as JSON.
 fn forged() -> String {
     serde_json::to_string(FORGED).unwrap()
 }
@@ -151,7 +151,7 @@ async fn no_text_of_a_client_begins_a_line_of_the_log() {
         ws.send(&format!(r#"421["{event}",{text}]"#)).await;
         ws.text().await;
     }
-    // Names of events and namespaces, auth, acknowledgements of the wrong type.
+    // Names of events and namespaces, auth, and acknowledgements of the wrong type.
     ws.send(&format!("42[{text}]")).await;
     ws.send(&format!("40/{FORGED},")).await;
     ws.text().await;
@@ -174,7 +174,7 @@ async fn no_text_of_a_client_begins_a_line_of_the_log() {
     let mut ws = Ws::joined(server.addr).await;
     ws.send(&format!(r#"42["leave",{text}]"#)).await;
     ws.ended().await;
-    // Requests.
+    // The parts of a request.
     let mut http = Http::open(server.addr).await;
     let forged = "a%0A2026%20ERROR%20forged%1B";
     for query in [
@@ -185,7 +185,7 @@ async fn no_text_of_a_client_begins_a_line_of_the_log() {
         http.ask("GET", &format!("/socket.io/?{query}"), &[], b"")
             .await;
     }
-    // A tab is the one control character that a header may have.
+    // A tab is the only control character that a header may contain.
     let origin = [("Origin", "https://x\t2026 ERROR forged")];
     let target = "/socket.io/?EIO=4&transport=polling";
     let answer = http.ask("GET", target, &origin, b"").await;
@@ -214,7 +214,7 @@ async fn panics_in_handlers_are_logged_up_to_a_limit() {
     assert_eq!(io.metrics().handler_panics, 50);
 }
 
-/// Types whose `Display` is made of characters that we choose.
+/// Types whose `Display` contains only characters that the server chooses.
 const PLAIN: [&str; 12] = [
     "%cx.socket().id()",
     "%socket",
@@ -230,7 +230,7 @@ const PLAIN: [&str; 12] = [
     "%refusal",
 ];
 
-/// The calls of `tracing`'s macros in a source.
+/// Returns the calls of `tracing`'s macros in a source.
 fn calls(source: &str) -> Vec<&str> {
     let levels = [
         "trace!(", "debug!(", "info!(", "warn!(", "error!(", "span!(",
@@ -280,7 +280,7 @@ fn what_is_logged_by_its_display_is_never_text_of_a_peer() {
                 let plain = PLAIN.iter().any(|plain| shown.starts_with(plain));
                 assert!(plain, "{}: {call}", file.display());
             }
-            // The formatter writes a field of this name as it is.
+            // The formatter writes a field of this name without escaping it.
             let mut fields = fields.split(',').map(str::trim);
             let name = |field: &str| field.split(['=', ' ']).next() == Some("message");
             assert!(

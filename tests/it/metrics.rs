@@ -1,4 +1,4 @@
-//! What is counted: each number is moved by what really happens.
+//! The metrics: each number changes with the event that it counts.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,13 +20,13 @@ async fn with(namespace: Namespace) -> (Server, SocketIo) {
     (serve(Router::new().layer(io.layer())).await, io)
 }
 
-/// The numbers that are not zero.
+/// Returns the numbers that are not zero.
 fn moved(numbers: &ByLabel) -> Vec<(&'static str, u64)> {
     let all = numbers.iter().map(|(label, number)| (*label, *number));
     all.filter(|(_, number)| *number > 0).collect()
 }
 
-/// A socket of a new client, and the client.
+/// Connects a new client. Returns its socket and the client.
 async fn socket(server: &Server, sockets: &mut mpsc::UnboundedReceiver<Socket>) -> (Socket, Ws) {
     let client = Ws::joined(server.addr).await;
     (within("a socket", sockets.recv()).await.unwrap(), client)
@@ -55,7 +55,7 @@ async fn connections_are_counted_by_transport_and_by_how_they_end() {
 
     websocket.close().await;
     assert_eq!(reasons.next().await, "transport close");
-    // Two polls at once.
+    // Two polls at once are an error.
     let target = polling.target();
     let poll = || Http::once(server.addr, "GET", &target);
     tokio::join!(poll(), poll());
@@ -260,7 +260,7 @@ async fn each_way_to_fail_has_its_number() {
     ] {
         assert_eq!(client.ask(event).await, answer);
     }
-    // Nobody waits for this one.
+    // This event requests no acknowledgement.
     client.send(r#"42["err"]"#).await;
     client.ask(r#"["err"]"#).await;
     let metrics = io.metrics();
@@ -374,7 +374,7 @@ async fn emits_deliveries_and_what_was_not_delivered_are_counted() {
     assert_eq!(moved(&metrics.emits), [("broadcast", 1), ("socket", 1)]);
     assert_eq!(metrics.deliveries, 3);
 
-    // Its outbox is full with two, and what is volatile wants it empty.
+    // The outbox is full with two events, and a volatile event requires an empty one.
     assert!(matches!(
         one.emit("c", 3).into_result(),
         Err(EmitError::Full(_))
@@ -481,7 +481,7 @@ mod facade {
         let recorder = PrometheusBuilder::new().build_recorder();
         metrics::with_local_recorder(&recorder, || {
             io.publish_metrics();
-            // It sets the counters, and adds nothing.
+            // The second call sets the counters, and adds nothing.
             io.publish_metrics();
         });
         recorder.handle().render()
@@ -514,7 +514,7 @@ mod facade {
         use axum_socketio::handler::HandlerTime;
 
         let recorder = PrometheusBuilder::new().build_recorder();
-        // The server runs on this thread too.
+        // The recorder is that of this thread, on which the server runs too.
         let _recorder = metrics::set_default_local_recorder(&recorder);
         let namespace = Namespace::new()
             .on("work", async || {
@@ -528,7 +528,7 @@ mod facade {
         client.ask(r#"["two"]"#).await;
         let clock = Clock::stop();
         client.send(r#"427["work"]"#).await;
-        // It has begun when the next one has been answered.
+        // The handler has started when the next event has been answered.
         client.ask(r#"["three"]"#).await;
         clock.advance(Duration::from_secs(2)).await;
         assert_eq!(client.text().await, "437[]");
@@ -544,7 +544,7 @@ mod facade {
         assert!((2.0..3.0).contains(&sum.parse().unwrap()), "{sum}");
     }
 
-    /// A row of the documents: name, kind, label, meaning.
+    /// Returns the rows of the document's table: name, kind, label, meaning.
     fn rows() -> Vec<String> {
         let table = include_str!("../../docs/metrics.md");
         let rows = table

@@ -1,4 +1,5 @@
-//! Where a server can be mounted, and who answers then. The traps are axum's own: these tests say what the documents promise.
+//! The paths at which a server can be mounted, and the service that answers at each of them. The pitfalls are those of
+//! axum: these tests check the statements of the documents.
 
 use std::convert::Infallible;
 
@@ -21,7 +22,7 @@ fn routes() -> Router {
     Router::new().route("/here", get(async || "here"))
 }
 
-/// Who answers a handshake at this path: `ours`, `fallback`, or the status.
+/// Returns the name of the service that answers a handshake at this path, `ours` or `fallback`, or the status.
 async fn who(app: Router, path: &str) -> String {
     let request = Request::get(format!("{path}?EIO=4&transport=polling"))
         .body(Body::empty())
@@ -150,7 +151,7 @@ async fn the_service_does_not_look_at_the_path() {
     assert_eq!(who(nested, "/anywhere/").await, "ours");
     let exact = Router::new().route_service("/socket.io/", io.service());
     assert_eq!(who(exact.clone(), PATH).await, "ours");
-    // axum takes a path literally: this is why `io.router()` has both.
+    // axum takes a path literally, which is why `io.router()` has both.
     assert_eq!(who(exact, "/socket.io").await, "404");
 }
 

@@ -1,5 +1,5 @@
-//! Code of users that panics, wherever the server calls it or drops it: each time with a payload that panics when it is
-//! dropped. `tests/it/user_code.rs` has values that panic when they are dropped.
+//! Panics in code of users, at each point where the server calls or drops it. The payload of each panic panics when it
+//! is dropped. `tests/it/user_code.rs` has values that panic when they are dropped.
 
 use std::convert::Infallible;
 use std::future::{Future, Ready};
@@ -20,7 +20,7 @@ use tower::{Layer, Service};
 
 use crate::support::{Http, Logs, Polling, Reasons, Server, Ws, echo, handshake, serve, within};
 
-/// Panics when it is dropped.
+/// A value that panics when it is dropped.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -31,7 +31,7 @@ impl Drop for Bomb {
     }
 }
 
-/// What a panic carries: it panics when it is dropped, with another one.
+/// The payload of a panic, which panics when it is dropped, with another payload.
 struct Payload(u8);
 
 impl Drop for Payload {
@@ -59,7 +59,7 @@ async fn start(
     (serve(Router::new().layer(io.layer())).await, io, reasons)
 }
 
-/// A request that has this in its query makes a hook panic.
+/// Returns true if the query of a request makes a hook panic.
 fn wants_boom(parts: &Parts) -> bool {
     parts
         .uri
@@ -67,7 +67,7 @@ fn wants_boom(parts: &Parts) -> bool {
         .is_some_and(|query| query.contains("boom"))
 }
 
-/// Opens a connection with a hook that panics, over both transports: nothing stays behind.
+/// Opens a connection with a hook that panics, over both transports, and asserts that nothing remains of it.
 async fn refuses_to_open(server: &Server, io: &SocketIo, hook: &str) {
     let logs = Logs::collect("error");
     let before = io.metrics();
@@ -82,7 +82,7 @@ async fn refuses_to_open(server: &Server, io: &SocketIo, hook: &str) {
     assert_eq!(metrics.requests_refused["INTERNAL_ERROR"], 2);
     let hook = format!("hook={hook:?}");
     assert_eq!(logs.with(&hook).len(), 2, "{:?}", logs.records());
-    // There is room for one: the connections above, which may still be open, do not count.
+    // There is room for one connection: those above, which may still be open, do not count.
     let mut ws = Ws::joined(server.addr).await;
     ws.alive().await;
     drop(open);
@@ -143,7 +143,7 @@ async fn a_panic_in_on_headers_ends_the_session_whose_answer_is_lost() {
         let target = format!("{}&boom", client.target());
         let mut http = Http::open(server.addr).await;
         if method == "GET" {
-            // So that there is something to answer.
+            // The poll needs something to answer.
             client.send(r#"421["echo",1]"#).await;
         }
         let answer = http.ask(method, &target, &[], br#"421["echo",1]"#).await;
@@ -167,7 +167,7 @@ async fn a_panic_in_on_headers_during_an_upgrade_leaves_polling_alone() {
     assert_eq!(answer.brief(), (500, INTERNAL));
     client.send(r#"421["echo",1]"#).await;
     client.expect(&["431[1]"]).await;
-    // And it may try again.
+    // The client may try again.
     let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
     ws.send("2probe").await;
     assert_eq!(ws.text().await, "3probe");
@@ -183,7 +183,7 @@ async fn a_panic_in_on_connection_error_is_answered_with_500() {
     assert_eq!(answer.brief(), (500, INTERNAL));
     assert_eq!(io.metrics().hook_panics["on_connection_error"], 1);
     assert_eq!(logs.with("on_connection_error").len(), 1);
-    // Also where it is the application that refuses.
+    // A refusal by the application behaves the same.
     async fn refuse() -> axum::http::StatusCode {
         axum::http::StatusCode::UNAUTHORIZED
     }
@@ -250,7 +250,7 @@ async fn a_value_of_the_request_may_panic_when_it_is_cloned() {
     ws.send("40/room-1,").await;
     assert_eq!(ws.text().await, r#"44/room-1,{"message":"internal error"}"#);
     ws.alive().await;
-    // A hook sees a clone of the request.
+    // A hook receives a clone of the request.
     let answer = Http::once(server.addr, "GET", POLLING).await;
     assert_eq!(answer.brief(), (500, INTERNAL));
 }
@@ -283,7 +283,7 @@ async fn a_handler_may_panic_with_a_payload_that_panics_and_its_disconnect_handl
     assert_eq!(reasons.next().await, "transport close");
 }
 
-/// Panics when it is read or written.
+/// A value that panics when it is serialized or deserialized.
 struct Explodes;
 
 impl<'de> serde::Deserialize<'de> for Explodes {
@@ -416,7 +416,7 @@ async fn layers_may_panic_wherever_they_are_called() {
         let server = serve(Router::new().layer(io.layer())).await;
         let mut ws = Ws::joined(server.addr).await;
         ws.join("/layered").await;
-        // The second one shows that the socket is not held up by the first.
+        // The second event shows that the first one does not block the socket.
         for id in [1, 2] {
             ws.send(&format!(r#"42/layered,{id}["x"]"#)).await;
             let answer = format!(r#"43/layered,{id}[{{"error":"internal error"}}]"#);
@@ -448,7 +448,7 @@ async fn a_waker_may_panic_when_an_acknowledgement_comes_or_its_client_leaves() 
                 async move { socket.closed().await }
             });
             assert!(closed.as_mut().poll(&mut cx).is_pending());
-            // They live on for a while.
+            // They stay alive for a while.
             let _ = sender.send((asked, closed));
             std::future::ready(())
         })
@@ -488,7 +488,7 @@ async fn bytes_that_panic_when_they_have_been_sent_close_their_connection_alone(
     let mut other = Ws::joined(server.addr).await;
     let mut ws = Ws::joined(server.addr).await;
     ws.send(r#"42["send"]"#).await;
-    // Whatever becomes of it, its disconnect handler runs and it is not counted any more.
+    // In any case, the disconnect handler runs and the client is no longer counted.
     drop(ws);
     reasons.next().await;
     other.alive().await;

@@ -1,4 +1,4 @@
-//! Other parsers: a server that has one does with it all that it does without.
+//! Other parsers: a server supports all its features with each of them.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
@@ -22,8 +22,8 @@ const KINDS: [Kind; 5] = [
     Kind::ConnectError,
 ];
 
-/// Writes a packet as several messages of both kinds: its kind and id as bytes, its namespace as text, its payload as text,
-/// and each attachment. An empty text ends it.
+/// A parser that writes a packet as several messages of both kinds: its kind and id as bytes, its namespace as text,
+/// its payload as text, and each attachment. An empty text ends the packet.
 #[derive(Debug)]
 struct Pieces;
 
@@ -114,7 +114,7 @@ fn root() -> Namespace {
         })
 }
 
-/// The same server with each parser.
+/// Starts two equal servers with a parser each.
 fn apps() -> [(TestApp, SocketIo); 2] {
     fn serve(parser: impl Parser, of_clients: impl Parser) -> (TestApp, SocketIo) {
         let admin = Namespace::new().middleware(authenticate);
@@ -314,11 +314,11 @@ async fn a_parser_that_panics_when_it_writes_ends_the_connection_and_disconnect_
         .build();
     let app = TestApp::new(Router::new().layer(io.layer())).parser(Msgpack);
     let client = app.connect("/").await.unwrap();
-    // The client panics for want of an answer.
+    // The client panics, because it gets no answer.
     let asked = tokio::spawn(async move { client.emit_with_ack::<()>("x", ()).await });
     asked.await.unwrap_err();
     assert_eq!(reasons.recv().await, Some("forced close"));
     assert_eq!(io.metrics().hook_panics["other"], 1);
-    // Others go on.
+    // Other clients are not affected.
     app.connect("/").await.unwrap();
 }

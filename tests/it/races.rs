@@ -1,4 +1,4 @@
-//! What happens at the same time, or in an order that nobody expects.
+//! Races: concurrent events, and events in an unusual order.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ async fn a_handshake_that_a_shutdown_overtakes_is_closed_and_waited_for() {
     let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let io = SocketIo::builder().namespace("/", echo().0).build();
     let (reached, gate) = (Arc::clone(&arrived), Arc::clone(&go));
-    // Holds the answer back when the server has made it.
+    // A layer that delays the response of the server.
     let app =
         Router::new()
             .layer(io.layer())
@@ -141,7 +141,7 @@ async fn leaving_and_joining_anew_starts_no_more_handlers_than_the_limit() {
     for _ in 0..6 {
         ws.send_all(&["40/mw,", "41/mw,"]).await;
     }
-    // Five could join, and all that was sent has been read when a POST of the same connection would have been.
+    // Five clients could join. A POST of the same connection shows that everything sent before it has been read.
     for _ in 0..5 {
         assert!(ws.text().await.starts_with("40{"));
     }
@@ -278,7 +278,7 @@ async fn a_refusal_of_a_socket_that_has_left_is_not_told_to_the_next() {
     ws.alive().await;
 }
 
-/// Panics when it is cloned after it has been armed.
+/// A value that panics when it is cloned after it has been armed.
 struct Bomb(Arc<AtomicBool>);
 
 impl Clone for Bomb {
@@ -311,7 +311,8 @@ async fn a_panic_before_the_handler_has_begun_loses_that_event_only() {
     within("a disconnect", reasons.recv()).await.unwrap();
 }
 
-/// Each of many sockets is disconnected by another thread while its connection ends: its handler runs once, whoever is first.
+/// A test in which each of many sockets is disconnected by another thread while its connection ends: its handler runs
+/// once, whichever is first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disconnect_that_crosses_the_end_of_the_connection_is_handled_once() {
     const TIMES: usize = 500;
@@ -355,7 +356,7 @@ async fn an_upgrade_may_end_while_the_session_is_closing() {
     let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
     ws.send("2probe").await;
     assert_eq!(ws.text().await, "3probe");
-    // Its client polls no more: what it is to know goes by the WebSocket.
+    // The client no longer polls: further packets are sent over the WebSocket.
     socket.disconnect_all();
     ws.send("5").await;
     assert_eq!(
@@ -381,7 +382,7 @@ async fn a_long_queue_does_not_keep_the_ping_from_a_polling_client() {
     for n in 0..9000 {
         assert!(socket.emit("n", n).ok());
     }
-    // Long before the queue is at its end.
+    // The ping arrives long before the queue is empty.
     let mut polls = 0;
     while !client
         .poll()
@@ -395,7 +396,7 @@ async fn a_long_queue_does_not_keep_the_ping_from_a_polling_client() {
     reasons.none();
 }
 
-/// An extractor that raises a number in the request's extensions.
+/// An extractor that increments a number in the request's extensions.
 struct Raised(u32);
 
 impl<S: Sync> FromRequestParts<S> for Raised {
@@ -436,7 +437,7 @@ fn a_value_that_is_replaced_may_look_at_its_socket_when_it_is_dropped() {
         }
     }
 
-    // On a thread of its own, which a deadlock would block for ever.
+    // The test runs on a thread of its own, which a deadlock would block for ever.
     let (done, wait) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,5 +1,5 @@
-//! A second CONNECT for a namespace: a DISCONNECT followed by a CONNECT, as a client sends them that connects, disconnects and
-//! connects within one tick.
+//! A second CONNECT for a namespace: a DISCONNECT followed by a CONNECT. A client sends it if it connects, disconnects
+//! and connects within one tick.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,10 +13,10 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::support::{Polling, Server, Ws, echo, serve, sid_in, within};
 
-/// What happened to the sockets of a namespace, in order.
+/// The log of the sockets' events in a namespace, in order.
 type Log = mpsc::UnboundedReceiver<String>;
 
-/// A namespace that says in words what happens to its sockets, which are called by the `n` of their auth.
+/// Creates a namespace that logs the events of its sockets. The `n` of the auth is the name of a socket.
 fn logged() -> (Namespace, Log) {
     let (sender, log) = mpsc::unbounded_channel();
     let (connects, disconnects) = (sender.clone(), sender);
@@ -118,7 +118,7 @@ async fn a_first_connect_that_is_in_its_middleware_gets_no_answer() {
     ])
     .await;
     assert!(ws.text().await.starts_with("40{"));
-    // What was sent to the first two is gone with them.
+    // The packets to the first two sockets are gone with them.
     assert_eq!(ws.text().await, "433[3]");
     assert_eq!(next(&mut log).await, "3 connects");
     go.add_permits(2);
@@ -365,7 +365,7 @@ async fn so_it_is_with_clients_of_revision_3() {
     ] {
         assert_eq!(next(&mut log).await, expected);
     }
-    // Also the namespace that such clients join by connecting.
+    // It also holds for the namespace that such clients join by connecting.
     ws.send_all(&["40", r#"421["nobody"]"#]).await;
     assert_eq!(ws.text().await, "40");
     assert!(ws.text().await.starts_with("431["));
@@ -399,6 +399,6 @@ async fn connects_in_a_row_start_no_more_handlers_than_the_limit() {
     let mut ws = Ws::open(server.addr).await;
     ws.send_all(&["40"; 1000]).await;
     ws.is_read().await;
-    // Those that have been given up go on, and count.
+    // Middleware of abandoned attempts still runs, and counts.
     assert_eq!(started.load(Ordering::SeqCst), 10);
 }

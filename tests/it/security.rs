@@ -1,4 +1,4 @@
-//! What has brought other servers down; and whether `docs/security.md` tells the truth of what is tested.
+//! Attacks that have brought other servers down, and a check of the tests that `docs/security.md` names.
 
 use std::path::Path;
 
@@ -99,7 +99,7 @@ async fn ten_thousand_odd_requests_do_not_disturb_a_healthy_connection() {
     assert_eq!(io.client_count(), 1);
 }
 
-/// `module::name`, as the document writes tests.
+/// Returns the tests that the document names, as `module::name`.
 fn named_tests(page: &str) -> Vec<&str> {
     let quoted = page.split('`').skip(1).step_by(2);
     let is_test = |text: &&str| {

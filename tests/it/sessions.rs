@@ -1,4 +1,4 @@
-//! The example `sessions`: HTTP sessions that sockets share, and what a logout does to both.
+//! The example `sessions`: HTTP sessions that sockets share, and the effect of a logout on both.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ mod example;
 
 type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
-/// A store in which a save waits for a permit, and a test can see what has been asked of it.
+/// A store in which a save waits for a permit, and whose calls a test can observe.
 #[derive(Clone, Debug)]
 struct Gate {
     store: MemoryStore,
@@ -36,7 +36,7 @@ impl Gate {
     }
 }
 
-/// Waits until so many have been counted.
+/// Waits until the counter reaches a number.
 async fn counted(counter: &watch::Sender<usize>, wanted: usize) {
     let mut counter = counter.subscribe();
     let reached = counter.wait_for(|count| *count >= wanted);
@@ -91,7 +91,7 @@ async fn ask(server: &Server, method: &str, path: &str, cookie: &str) -> (u16, S
     (answer.status, answer.text().to_owned())
 }
 
-/// The cookie of a new session.
+/// Logs in, and returns the cookie of the new session.
 async fn login(server: &Server) -> String {
     let login = Http::once(server.addr, "POST", "/login/ann").await;
     assert_eq!(login.status, 204);
@@ -99,7 +99,7 @@ async fn login(server: &Server) -> String {
     cookie.split(';').next().unwrap().to_owned()
 }
 
-/// What the server answers to a socket that asks to join with this cookie.
+/// Connects a socket with this cookie. Returns the server's answer to its CONNECT as well.
 async fn connect(server: &Server, cookie: &str) -> (Ws, String) {
     let path = "/socket.io/?EIO=4&transport=websocket";
     let (answer, http) = handshake(server.addr, path, &[("Cookie", cookie)]).await;
@@ -171,7 +171,7 @@ async fn an_event_after_the_session_has_ended_changes_nothing() {
     let cookie = login(&server).await;
     let (mut client, _) = connect(&server, &cookie).await;
     assert_eq!(client.ask(r#"["add","tea"]"#).await, "[1]");
-    // As when it expires, or another server ends it: nobody disconnects the socket.
+    // The session ends as if it expired, or as if another server ended it: the socket is not disconnected.
     let id: Id = cookie.split_once('=').unwrap().1.parse().unwrap();
     store.delete(&id).await.unwrap();
     assert_eq!(

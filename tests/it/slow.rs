@@ -1,4 +1,4 @@
-//! Clients that send too slowly, and clients that do not read what is sent to them.
+//! Clients that send too slowly, and clients that do not read.
 
 use std::future::Future;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::support::{Clock, Http, Polling, Server, Ws, serve, start, within};
 const SECOND: Duration = Duration::from_secs(1);
 const MASK: [u8; 4] = [1, 2, 3, 4];
 
-/// Lets the server do all that it can do now.
+/// Lets the server do everything that it can do now.
 async fn settle() {
     for _ in 0..2_000 {
         tokio::task::yield_now().await;
@@ -94,7 +94,7 @@ async fn a_body_in_time_is_not_late_however_many_there_are() {
     assert_eq!(io.metrics().input_timeouts["body"], 0);
 }
 
-/// A frame that is not the last of its message.
+/// Creates a frame that is not the last of its message.
 fn fragment(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let mut frame = masked_frame(opcode, payload, MASK).to_vec();
     frame[0] &= 0x7f;
@@ -106,7 +106,7 @@ async fn a_message_that_never_ends_ends_its_connection() {
     let whole = masked_frame(Opcode::Text, &[b'x'; 1_000], MASK);
     let fragments = fragment(Opcode::Text, b"42[");
     let ping = masked_frame(Opcode::Ping, b"alive?", MASK);
-    // How it begins, and what comes every ten seconds.
+    // The first bytes, and the bytes that are sent every ten seconds.
     let cases: [(&[u8], &[u8]); 6] = [
         (&whole[..50], &whole[50..51]),
         (&whole[..50], b""),
@@ -160,7 +160,7 @@ async fn messages_that_follow_each_other_closely_have_each_their_own_time() {
             .concat()
         })
         .collect();
-    // Always some bytes behind the end of a frame.
+    // Each write ends some bytes after the end of a frame.
     let (first, rest) = frames.split_at(5);
     ws.send_raw(first).await;
     let each = frames.len() / 10;
@@ -240,7 +240,7 @@ async fn the_time_of_a_message_stands_still_while_the_server_does_not_read() {
     assert_eq!(ws.text().await, "432[]");
 }
 
-/// A server with the options that `set` sets, whose sockets and their ends are given out.
+/// Starts a server with the options that `set` sets, which sends out its sockets and the reasons of their disconnects.
 async fn sockets(
     set: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder,
 ) -> (
@@ -269,7 +269,7 @@ async fn next<T>(queue: &mut mpsc::UnboundedReceiver<T>) -> T {
     within("something", queue.recv()).await.unwrap()
 }
 
-/// Emits until the system takes no more, and some megabytes are left in the outbox.
+/// Emits until the system accepts no more bytes, and some megabytes remain in the outbox.
 async fn fill(socket: &Socket) {
     let data = "x".repeat(100_000);
     while socket.queued().bytes < 12_000_000 {
@@ -309,7 +309,7 @@ async fn a_websocket_client_that_reads_a_little_now_and_then_is_not_closed() {
     let socket = next(&mut opened).await;
     fill(&socket).await;
     for _ in 0..5 {
-        // Less than what it takes for the system to say that the connection can be written to.
+        // The amount is too small for the system to report that the connection is writable.
         ws.skip(200_000).await;
         ws.send("3").await;
         for _ in 0..4 {
@@ -320,7 +320,7 @@ async fn a_websocket_client_that_reads_a_little_now_and_then_is_not_closed() {
     }
     settle().await;
     assert!(ended.try_recv().is_err());
-    // Now it reads no more.
+    // The client no longer reads.
     let mut reason = None;
     for _ in 0..10 {
         ws.send("3").await;
@@ -341,7 +341,7 @@ async fn a_polling_client_that_answers_pings_and_does_not_poll_is_closed() {
     let clock = Clock::stop();
     let mut client = Polling::joined(server.addr).await;
     let socket = next(&mut opened).await;
-    // As long as nothing is to be fetched, pings are all that is missed.
+    // While the queue is empty, the client misses only pings, so an event is queued.
     socket.emit("news", ());
     for _ in 0..4 {
         client.send("3").await;
@@ -434,7 +434,7 @@ fn overflow(socket: &Socket) -> usize {
     emitted.count()
 }
 
-/// What a client does to get the first ten events of an overflow.
+/// A client that receives the first ten events of an overflow.
 trait Drain {
     fn drain(&mut self) -> impl Future<Output = ()>;
 }
@@ -525,7 +525,7 @@ async fn a_sender_that_waits_for_room_makes_nobody_slow_whose_client_reads() {
     assert!(ended.try_recv().is_err());
 }
 
-/// What the client has read meanwhile is seen when the server can write again.
+/// A server that can write again notices that the client has read meanwhile.
 #[test]
 fn a_client_is_not_slow_because_the_only_thread_of_the_server_was_blocked() {
     let (told, tell) = std::sync::mpsc::channel();

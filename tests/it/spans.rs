@@ -1,4 +1,4 @@
-//! Which spans there are, and what runs in them.
+//! The spans of the library, and the code that runs in them.
 
 use axum::Router;
 use axum::extract::Request;
@@ -8,7 +8,7 @@ use tracing::Level;
 
 use crate::support::{Polling, Server, Spans, Ws, echo, serve, serve_http2};
 
-/// An application whose requests have spans, as most have.
+/// Creates an application whose requests have spans, as in most applications.
 fn traced(namespace: Namespace) -> Router {
     let io = SocketIo::builder().namespace("/", namespace).build();
     let requests = TraceLayer::new_for_http().make_span_with(|request: &Request| {
@@ -36,7 +36,8 @@ fn handlers() -> Namespace {
         })
 }
 
-/// The span of the one connection is a root that follows from its request, and the request's span is closed.
+/// Asserts that the span of the only connection is a root that follows from its request, and that the request's span is
+/// closed.
 async fn is_a_root(spans: &Spans) {
     let closed = spans.find("the end of a request", |spans| {
         let found = spans.named("request");
@@ -123,7 +124,8 @@ async fn handlers_run_in_a_span_within_that_of_their_connection() {
     bodies_are_in_spans(&server, &spans).await;
 }
 
-/// At `info` the connection and the events have no spans; the bodies must not be in those of requests instead.
+/// A test at `info`, where the connection and the events have no spans. Handlers must not run in the spans of requests
+/// instead.
 #[tokio::test]
 async fn handlers_are_never_in_the_span_of_a_request() {
     let spans = Spans::record(Level::INFO);

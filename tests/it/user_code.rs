@@ -1,4 +1,4 @@
-//! What users have written, where it may do harm: it panics when it is dropped, or looks at the socket that holds it.
+//! Values of users that can do harm: they panic when they are dropped, or access the socket that holds them.
 
 use std::future::{pending, ready};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn runtime() -> Runtime {
         .unwrap()
 }
 
-/// Panics when it is dropped, unless it is dropped because of a panic.
+/// A value that panics when it is dropped, unless it is dropped because of a panic.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -33,7 +33,7 @@ async fn with(set: impl FnOnce(Namespace) -> Namespace) -> (Server, Reasons) {
     (serve(Router::new().layer(io.layer())).await, reasons)
 }
 
-/// The client leaves its namespace, and joins it anew over the same connection.
+/// Lets the client leave its namespace, and join it anew over the same connection.
 async fn leave_and_join(ws: &mut Ws, reasons: &mut Reasons) {
     ws.send("41").await;
     assert_eq!(reasons.next().await, "client namespace disconnect");
@@ -87,7 +87,7 @@ async fn a_value_that_a_socket_keeps_may_panic_when_it_is_dropped_with_it() {
 
 #[test]
 fn handlers_that_are_under_way_may_panic_when_their_runtime_is_shut_down() {
-    /// Says that it is dropped.
+    /// A value that reports its drop.
     struct Told(mpsc::UnboundedSender<()>, Bomb);
 
     impl Drop for Told {
@@ -121,7 +121,7 @@ fn handlers_that_are_under_way_may_panic_when_their_runtime_is_shut_down() {
     }
 }
 
-/// A value that holds its socket, and asks it for another when it is cloned.
+/// A value that holds its socket, and accesses another value of the socket when it is cloned.
 struct Looks(Socket);
 
 impl Clone for Looks {
@@ -134,7 +134,7 @@ impl Clone for Looks {
 
 #[test]
 fn a_value_may_look_at_its_socket_when_it_is_cloned() {
-    // On a thread of its own, which a deadlock would block for ever.
+    // The test runs on a thread of its own, which a deadlock would block for ever.
     let (done, wait) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         runtime().block_on(async {

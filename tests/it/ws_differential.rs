@@ -1,8 +1,10 @@
-//! The WebSocket decoder against tungstenite's: the same bytes, cut anywhere, mean the same to both.
+//! A comparison of the WebSocket decoder with tungstenite's: both must decode the same bytes equally, however they are
+//! split.
 //!
-//! Two differences are ours on purpose. We judge bytes as soon as they are there, tungstenite when a frame is whole; so where we
-//! refuse the beginning of a frame, it may still wait for the end. And we refuse lengths in a longer form than they need, which
-//! it takes. Close codes 1012 to 1014 were registered after the RFC, and tungstenite knows only the first two: they are left out.
+//! Two differences are intended. Our decoder checks bytes as soon as they arrive, tungstenite when a frame is complete:
+//! if ours refuses the beginning of a frame, tungstenite may still wait for its end. And ours refuses lengths that are
+//! not in their shortest form, which tungstenite accepts. Close codes 1012 to 1014 were registered after the RFC, and
+//! tungstenite knows only the first two, so these codes are excluded.
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -18,7 +20,7 @@ use tungstenite::{Message, WebSocket};
 
 const MAX_MESSAGE: usize = 400;
 
-/// What a decoder made of a stream.
+/// The result of decoding a stream.
 #[derive(Debug, PartialEq)]
 struct Outcome<E> {
     seen: Vec<Seen>,
@@ -64,7 +66,7 @@ fn theirs(chunks: &[&[u8]]) -> Outcome<String> {
     let error = loop {
         match socket.read() {
             Ok(message) => match Seen::from(message) {
-                // A code that may not be sent is not an error there, but replaced.
+                // tungstenite replaces a code that may not be sent, instead of returning an error.
                 Seen::Close(Some((1002, reason))) if reason == "Protocol violation" => {
                     break Some(reason);
                 }
@@ -83,7 +85,7 @@ fn theirs(chunks: &[&[u8]]) -> Outcome<String> {
     Outcome { seen, error }
 }
 
-/// A stream that gives one chunk at each read, then has nothing yet.
+/// A stream that returns one chunk for each read, and then would block.
 struct Chunks<'a>(Vec<&'a [u8]>);
 
 impl Read for Chunks<'_> {
@@ -133,7 +135,8 @@ impl From<Message> for Seen {
     }
 }
 
-/// Frames that mostly follow the rules: messages in fragments, with control frames between, and a close now and then.
+/// Generates frames that mostly follow the rules: messages in fragments, with control frames between, and a close now
+/// and then.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let item = prop_oneof![
         4 => message(),
@@ -145,7 +148,7 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
     vec(item, 0..6).prop_map(|items| items.concat())
 }
 
-/// A message, whole or in up to four fragments that may split its characters.
+/// Generates a message, whole or in up to four fragments that may split its characters.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let payload = prop_oneof![
         4 => "\\PC{0,150}".prop_map(|text| (Opcode::Text, text.into_bytes())),
@@ -198,7 +201,7 @@ fn codes_and_bytes() -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), 0..8).prop_map(|bytes| [&1000u16.to_be_bytes(), bytes.as_slice()].concat())
 }
 
-/// A frame that may break any rule of its first two bytes.
+/// Generates a frame that may break any rule of its first two bytes.
 fn any_frame() -> impl Strategy<Value = Vec<u8>> {
     (any::<u8>(), any::<bool>(), vec(any::<u8>(), 0..140)).prop_map(|(first, masked, payload)| {
         let mut frame = masked_frame(Opcode::Text, &payload, [1, 2, 3, 4]).to_vec();
@@ -210,7 +213,7 @@ fn any_frame() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// The bytes in pieces, cut at these places.
+/// Splits the bytes at these positions.
 fn cut<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     let mut places: Vec<usize> = cuts.iter().map(|at| at.index(bytes.len() + 1)).collect();
     places.sort_unstable();
@@ -227,7 +230,7 @@ fn cut<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     pieces
 }
 
-/// Whether a close frame with a code that only one side knows was made by a mutation.
+/// Returns true if the last event is a close frame with a code that only one of the decoders knows, made by a mutation.
 fn has_a_late_code(seen: &[Seen]) -> bool {
     matches!(seen.last(), Some(Seen::Close(Some((1012..=1014, _)))))
 }
@@ -244,7 +247,7 @@ fn compare(bytes: &[u8], cuts: &[Index]) -> Result<(), TestCaseError> {
         }
         Some(_) => {
             prop_assert_eq!(&ours.seen, &theirs.seen);
-            // Given what the frame lacks, they must say so too.
+            // With the rest of the frame, tungstenite must refuse it too.
             let rest = [0; MAX_MESSAGE + 14];
             let whole = self::theirs(&[bytes, &rest]);
             prop_assert!(whole.error.is_some(), "{ours:?}\n{whole:?}");

@@ -1,4 +1,4 @@
-//! What sees an event before its handler, and may refuse it.
+//! Hooks that run before the handler of an event, and may refuse it.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ async fn positive(Data(n): Data<i32>) -> Result<(), (StatusCode, &'static str)> 
 async fn an_event_may_be_refused_before_its_handler_is_called() {
     let namespace = Namespace::new()
         .before(positive)
-        // What it returns is no answer.
+        // Its return value is not the answer.
         .before(async || Json("passed"))
         .on_connect(async |socket: Socket| {
             socket.before(async |Event(name): Event| match name.as_str() {
@@ -72,7 +72,7 @@ async fn a_refusal_has_the_form_of_other_errors_and_is_silent_if_nobody_asks() {
     let misfit = client.ask(r#"["n","?"]"#).await;
     assert!(misfit.contains("error"), "{misfit}");
     assert!(handled.try_recv().is_err());
-    // Nobody has read the arguments, which are no JSON.
+    // The arguments are not JSON, and no handler has deserialized them.
     client.send(r#"42["n",}"#).await;
     assert_eq!(client.ended().await.close, Some(None));
 }
@@ -101,7 +101,7 @@ async fn later_events_wait_while_one_is_decided_about() {
     assert_eq!(handled.recv().await.as_deref(), Some("other"));
     assert!(handled.try_recv().is_err());
     decision.notify_one();
-    // Its client has left meanwhile: what it sent before is handled.
+    // The client has left meanwhile. The events that it sent before are handled.
     for name in ["slow", "fast"] {
         let next = within("an event", handled.recv()).await;
         assert_eq!(next.as_deref(), Some(name));

@@ -1,4 +1,4 @@
-//! How sockets leave, and who is told what.
+//! Disconnects: their causes, their reasons, and the notification of each side.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use super::with;
 use crate::support::{Ended, Http, Polling, Reasons, Server, Ws, serve, start, within};
 
-/// A server on whose namespaces `/` and `/b` clients are disconnected as they ask; and who leaves, with namespace and reason.
+/// Starts a server whose namespaces `/` and `/b` disconnect clients on request. Returns a channel with the namespace
+/// and the reason of each disconnect as well.
 async fn exits() -> (Server, SocketIo, mpsc::UnboundedReceiver<String>) {
     let (sender, left) = mpsc::unbounded_channel();
     let namespace = || {
@@ -67,7 +68,7 @@ async fn a_whole_connection_is_disconnected_by_one_of_its_sockets_or_by_a_room()
             }
         }
         let mut ended = client.ended().await;
-        // The socket that was asked comes first.
+        // The socket that was asked ends first, so the order differs.
         ended.texts.sort();
         texts.sort();
         let close = Some(None);
@@ -84,7 +85,7 @@ async fn a_connection_may_be_closed_with_a_code_and_a_reason_of_ones_own() {
         (4003, "moved", Some((4003, "moved"))),
         (1008, "", Some((1008, ""))),
         (4999, long.as_str(), Some((4999, &long[..122]))),
-        // These must not be sent.
+        // Codes that must not be sent.
         (1006, "lost", None),
         (0, "zero", None),
     ] {
@@ -113,7 +114,7 @@ async fn a_polling_client_is_closed_plainly() {
     assert_eq!(last.as_deref(), Some("/ forced close"));
 }
 
-/// What Node does in `disconnecting`.
+/// A test of what Node does in `disconnecting`.
 #[tokio::test]
 async fn who_leaves_still_knows_its_rooms_and_can_tell_who_is_in_them() {
     let namespace = Namespace::new()
@@ -133,7 +134,7 @@ async fn who_leaves_still_knows_its_rooms_and_can_tell_who_is_in_them() {
         let mut leaves = Ws::open(server.addr).await;
         let id = leaves.join("/").await;
         leaves.send(how).await;
-        // The two rooms that both have joined; nobody else is in that of its id.
+        // Both sockets have joined these two rooms. No other socket is in the room of its id.
         for room in ["a", "b"] {
             assert_eq!(stays.text().await, format!(r#"42["left","{id}","{room}"]"#));
         }
@@ -141,7 +142,7 @@ async fn who_leaves_still_knows_its_rooms_and_can_tell_who_is_in_them() {
     }
 }
 
-/// How a client, or the server, ends a connection over polling.
+/// Ends a connection over polling, from the side of the client or of the server.
 async fn end(client: &mut Polling, how: &str) {
     match how {
         "overlap" => {
@@ -172,7 +173,7 @@ async fn every_reason_over_polling_is_in_nodes_words() {
     reasons.none();
 }
 
-/// A client over each transport. (`heartbeat.rs` has `ping timeout`, `limits.rs` `slow client`.)
+/// A server with one client of each transport. (`heartbeat.rs` tests `ping timeout`, `limits.rs` tests `slow client`.)
 struct Both {
     _server: Server,
     _clients: (Ws, Polling),

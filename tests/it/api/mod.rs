@@ -1,4 +1,4 @@
-//! What handlers may take and return, when they run, and whom they reach.
+//! Handlers: their arguments and results, their order, and the sockets that their events reach.
 
 mod arguments;
 mod before;
@@ -17,13 +17,13 @@ use axum_socketio::{Namespace, SocketIo};
 
 use crate::support::{Server, Ws, serve};
 
-/// A server with this namespace as `/`.
+/// Starts a server with this namespace as `/`.
 async fn with(namespace: Namespace) -> (Server, SocketIo) {
     let io = SocketIo::builder().namespace("/", namespace).build();
     (serve(Router::new().layer(io.layer())).await, io)
 }
 
-/// Each event with the answer that it gets.
+/// Sends each event and compares its answer.
 async fn answers(namespace: Namespace, expected: &[(&str, &str)]) {
     let (server, _io) = with(namespace).await;
     let mut client = Ws::joined(server.addr).await;

@@ -1,4 +1,4 @@
-//! What a hook sees of the events that are emitted.
+//! The events that a hook for outgoing events receives.
 
 use axum_socketio::{Data, Namespace, Outgoing, Socket};
 use tokio::sync::mpsc;
@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use super::with;
 use crate::support::Ws;
 
-/// A server whose hook tells of each outgoing event to whom it is and what it says.
+/// Creates a namespace with a hook that reports the recipients and the content of each outgoing event.
 fn watched() -> (Namespace, mpsc::UnboundedReceiver<String>) {
     let (sender, seen) = mpsc::unbounded_channel();
     let namespace = Namespace::new()
@@ -26,7 +26,7 @@ async fn every_event_is_seen_once_for_each_socket_that_it_is_for() {
     let (namespace, mut seen) = watched();
     let namespace = namespace.on("go", async |socket: Socket| {
         socket.emit("one", (1, "x"));
-        // It is lost, since there is one before it.
+        // The volatile event is lost, because another one is queued before it.
         socket.volatile().emit("volatile", ());
         socket.emit_when_writable("waits", ()).await.unwrap();
         drop(socket.emit_with_ack::<()>("asks", ()));

@@ -1,4 +1,4 @@
-//! How fast a client may send.
+//! Limits for the rate of a client's events.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn quiet() -> Namespace {
     Namespace::new().on("x", async || {})
 }
 
-/// How many of these events pass.
+/// Sends events and returns the number of those that pass.
 async fn passed(client: &mut Ws, events: usize) -> usize {
     let mut passed = 0;
     for _ in 0..events {

@@ -1,4 +1,4 @@
-//! Whom a broadcast reaches, and what comes back.
+//! The recipients of broadcasts, and the acknowledgements that return.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use axum_socketio::{AckError, Data, Namespace, RoomEvent, Sid, Socket, SocketIo}
 use super::with;
 use crate::support::{Clock, Polling, Server, Ws, within};
 
-/// Three clients in rooms that their first letters name: `a` in x, `b` in x and y, `c` in none.
+/// Starts a server with three clients in rooms: `a` in x, `b` in x and y, `c` in none.
 async fn three() -> (Server, SocketIo, [Ws; 3]) {
     let namespace = Namespace::new()
         .on(
@@ -35,7 +35,7 @@ async fn three() -> (Server, SocketIo, [Ws; 3]) {
     (server, io, clients)
 }
 
-/// Which of the clients have heard `hey`: all hear the end.
+/// Returns the names of the clients that have received `hey`. All of them receive the end.
 async fn heard(io: &SocketIo, clients: &mut [Ws; 3]) -> String {
     io.emit("end", ());
     let mut heard = String::new();
@@ -220,7 +220,7 @@ async fn an_answer_is_waited_for_as_long_as_the_server_says_unless_told_otherwis
     assert!(matches!(one, Err(AckError::Timeout)));
     let (_, summary) = within("the timeout", all).await.unwrap();
     assert_eq!((summary.asked, summary.missing.len()), (1, 1));
-    // Too late for two of them, in time for the third.
+    // The answers are too late for two of the requests, and in time for the third.
     for answer in ["430[1]", "431[1]", "432[1]"] {
         clients[1].send(answer).await;
     }

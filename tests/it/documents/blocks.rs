@@ -1,7 +1,7 @@
-//! Each block of code, in a fresh package with the dependencies that its page shows.
+//! A test of each block of code, in a fresh package with the dependencies that its page shows.
 //!
 //! A block is a program if it has a `main`, else a module of a library. The pages of one set of dependencies are one
-//! package, and each package is checked on its own, so that no page gets a feature that only another one asks for.
+//! package. Each package is checked separately, so that no page gets a feature that only another one enables.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,14 +12,14 @@ use std::process::{Command, Stdio};
 
 use super::pages::{Block, Page, documents, root};
 
-/// A page without dependencies of its own says that it needs those of the README by a link to them.
+/// The link by which a page without dependencies of its own refers to those of the README.
 const DEPENDENCIES: &str = "../README.md#dependencies";
 
 /// A package with the blocks of the pages that show the same dependencies.
 #[derive(Default)]
 struct Package {
     library: String,
-    /// Name of a file in `src`, and its text.
+    /// The name of a file in `src`, and its text.
     files: Vec<(String, String)>,
     has_tests: bool,
 }
@@ -39,7 +39,7 @@ impl Package {
         }
     }
 
-    /// What the compiler says, if it refuses a block.
+    /// Returns the errors of the compiler, if it refuses a block.
     fn check(&self, name: &str, dependencies: &str) -> Option<String> {
         let folder = root_of_packages().join(name);
         let _ = fs::remove_dir_all(folder.join("src"));
@@ -50,7 +50,7 @@ impl Package {
         for (file, text) in &self.files {
             write(&format!("src/{file}"), text);
         }
-        // The versions that are tested here, all of which are there already.
+        // The lock file has the versions that are tested here, which have been downloaded already.
         fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
         let targets: &[&str] = if self.has_tests {
             &["--lib --bins", "--lib --tests"]
@@ -82,8 +82,8 @@ fn root_of_packages() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("documents")
 }
 
-/// A new package's manifest, with the page's dependencies as they are shown. What is pasted may not be called yet, so dead
-/// code is no warning.
+/// Returns the manifest of a new package, with the dependencies as the page shows them. Pasted code may not be called
+/// yet, so dead code is no warning.
 fn manifest(dependencies: &str) -> String {
     format!(
         "[package]\nname = \"pasted\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n\
@@ -99,7 +99,7 @@ fn blocks<'a>(page: &'a Page, language: &'a str) -> impl Iterator<Item = &'a Blo
     page.blocks.iter().filter(wanted)
 }
 
-/// The `toml` blocks of a page.
+/// Returns the `toml` blocks of a page.
 fn dependencies(page: &Page) -> String {
     blocks(page, "toml")
         .map(|block| block.code.as_str())

@@ -1,4 +1,4 @@
-//! Each link, as GitHub and as rustdoc show the pages.
+//! A test of each link, in the pages as GitHub and rustdoc show them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -7,10 +7,10 @@ use std::process::Command;
 
 use super::pages::{Page, all, root};
 
-/// What a link to a file of this repository begins with where the file is not at hand.
+/// The start of a link to a file of this repository, in pages that are read without the repository.
 const REPOSITORY: &str = "https://github.com/axum-socketio/axum-socketio/";
 
-/// Without `.` and `..`.
+/// Removes `.` and `..` from a path.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -25,7 +25,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// What is wrong with a link on GitHub.
+/// Returns the error of a link on GitHub, if it has one.
 fn on_github(page: &Page, target: &str) -> Option<String> {
     if let Some(name) = target.strip_prefix("undefined:") {
         return Some(format!("nothing defines [{name}]"));
@@ -72,7 +72,7 @@ fn links_lead_somewhere_on_github() {
     assert!(dead.is_empty(), "{}", dead.join("\n"));
 }
 
-/// The values of an attribute, without entities.
+/// Returns the values of an attribute, without entities.
 fn attributes(html: &str, name: &str) -> Vec<String> {
     let begin = format!(" {name}=\"");
     let values = html.split(&begin).skip(1);
@@ -80,7 +80,7 @@ fn attributes(html: &str, name: &str) -> Vec<String> {
     values.collect()
 }
 
-/// The pages of a folder and of those in it.
+/// Collects the pages of a folder and of its subfolders.
 fn html(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -94,7 +94,7 @@ fn html(folder: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn links_lead_somewhere_on_the_documentation_site() {
-    // Where CI has built the documents before, little is left to do.
+    // Little remains to be built if CI has built the documents before.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let built = Command::new(env!("CARGO"))
         .args([
@@ -122,7 +122,8 @@ fn links_lead_somewhere_on_the_documentation_site() {
     for (page, text) in &pages {
         let in_guide = page.to_string_lossy().contains("/guide/");
         for link in attributes(text, "href") {
-            // Other pages have what crates of other people say of their traits, whose links need the pages of those.
+            // Other pages contain the documentation of other crates' traits, whose links need the pages of those
+            // crates.
             if link.contains("://") || !(in_guide || link.contains("guide/")) {
                 continue;
             }
@@ -132,7 +133,7 @@ fn links_lead_somewhere_on_the_documentation_site() {
                 file => plain(&page.parent().unwrap().join(file)),
             };
             let known = match pages.get(&file) {
-                // Lines of the source, for one, are made by a script.
+                // Some anchors, such as lines of the source, are created by a script.
                 _ if anchor.is_empty() => file.exists(),
                 None => file.exists(),
                 Some(text) => attributes(text, "id").iter().any(|id| id == anchor),

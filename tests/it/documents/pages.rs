@@ -1,4 +1,4 @@
-//! The Markdown of the repository, taken apart.
+//! The parser of the repository's Markdown.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,16 +11,16 @@ pub(super) fn root() -> &'static Path {
 }
 
 pub(super) struct Page {
-    /// Relative to the repository.
+    /// The path relative to the repository.
     pub path: PathBuf,
     pub blocks: Vec<Block>,
-    /// The anchors that GitHub makes of the headings.
+    /// The anchors that GitHub creates for the headings.
     pub anchors: Vec<String>,
     pub links: Vec<Link>,
 }
 
 pub(super) struct Block {
-    /// What stands behind the opening fence.
+    /// The text after the opening fence.
     pub info: String,
     pub line: usize,
     pub code: String,
@@ -32,20 +32,20 @@ pub(super) struct Link {
 }
 
 impl Block {
-    /// The first word of the info string: `rust` of `rust,no_run`.
+    /// Returns the first word of the info string: `rust` of `rust,no_run`.
     pub(super) fn language(&self) -> &str {
         self.info.split([',', ' ']).next().unwrap_or_default()
     }
 }
 
-/// The pages whose code is checked: the README and the documents.
+/// Returns the pages whose code is checked: the README and the documents.
 pub(super) fn documents() -> Vec<Page> {
     let mut pages = vec![PathBuf::from("README.md")];
     pages.extend(markdown("docs"));
     pages.into_iter().map(Page::read).collect()
 }
 
-/// All pages whose links are checked.
+/// Returns all pages whose links are checked.
 pub(super) fn all() -> Vec<Page> {
     let mut pages = documents();
     let others = ["CHANGELOG.md", "tests/clients/README.md"].map(PathBuf::from);
@@ -82,7 +82,7 @@ impl Page {
 
     fn parse(&mut self, text: &str) {
         let line = |offset: usize| text[..offset].matches('\n').count() + 1;
-        // GitHub shows `[text][name]` as it is written when nothing defines the name.
+        // GitHub shows `[text][name]` as it is written if the name is not defined.
         let undefined = |link: BrokenLink<'_>| match link.link_type {
             LinkType::Reference => {
                 Some((format!("undefined:{}", link.reference).into(), "".into()))
@@ -126,7 +126,8 @@ impl Page {
     }
 }
 
-/// As GitHub names headings: lower case, without punctuation, spaces as hyphens; repeated ones get a number.
+/// Returns the anchors of headings as GitHub makes them: in lower case, without punctuation, with hyphens for spaces;
+/// repeated ones get a number.
 fn slugs(headings: &[String]) -> Vec<String> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let slug = |heading: &String| {

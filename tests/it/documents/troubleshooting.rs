@@ -1,4 +1,4 @@
-//! What `docs/troubleshooting.md` quotes is what the server answers. What the client shows is in the tests of the clients.
+//! The answers of the server that `docs/troubleshooting.md` quotes. The clients' messages are tested with the clients.
 
 use std::future::{pending, ready};
 
@@ -16,7 +16,7 @@ async fn started(builder: SocketIoBuilder) -> Server {
     serve(Router::new().layer(builder.build().layer())).await
 }
 
-/// Asks with a head as it stands on the wire, and returns the status and the body.
+/// Sends a request with a head as it is on the wire, and returns the status and the body.
 async fn ask(server: &Server, line: &str, headers: &str) -> (u16, String) {
     let mut http = Http::open(server.addr).await;
     http.send(format!("{line}\r\n{headers}\r\n").as_bytes())
@@ -50,7 +50,7 @@ async fn each_code_has_its_cause() {
         (format!("GET {path}=websocket HTTP/1.1"), host, 3),
         (format!("GET {path}=polling HTTP/1.1"), upgrade, 3),
         (format!("GET {path}=websocket HTTP/1.1"), version_12, 3),
-        // As nginx asks unless it is told otherwise.
+        // The default of nginx is HTTP/1.0.
         (format!("GET {path}=websocket HTTP/1.0"), upgrade, 3),
         (
             "GET /socket.io/?EIO=3&transport=polling HTTP/1.1".to_owned(),
@@ -178,7 +178,7 @@ async fn the_log_says_what_the_page_quotes() {
     let text = "input of a client is refused: over max_payload";
     assert_eq!(logs.with(text).len(), 1, "{:?}", logs.records());
     quoted(&format!("`{text}`"));
-    // The tests of the causes see that these are logged.
+    // The tests of the causes check that these are logged.
     let sources = concat!(
         include_str!("../../../src/service/serve.rs"),
         include_str!("../../../src/driver/sockets.rs"),

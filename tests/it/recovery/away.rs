@@ -1,4 +1,4 @@
-//! What is emitted to a socket whose client is away.
+//! Events that are emitted to a socket whose client is disconnected.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::{app, numbers, serve};
 use axum_socketio::testing::{TestApp, TestClient};
 
-/// A server that hands its sockets out.
+/// Starts a server that sends out its sockets.
 fn with_sockets(recovery: Recovery) -> (TestApp, SocketIo, UnboundedReceiver<Socket>) {
     let (sender, sockets) = unbounded_channel();
     let namespace = Namespace::new().on_connect(async move |socket: Socket| {
@@ -32,7 +32,7 @@ async fn the_handle_goes_on_to_reach_its_client() {
     assert!(matches!(volatile, Err(EmitError::Closed)));
     assert!(!socket.connected());
     let again = app.connect("/").coming_back_as(&first).await.unwrap();
-    // It has come back to another handle, with the same id.
+    // The client has recovered to another handle, with the same id.
     let other = sockets.recv().await.unwrap();
     assert!(other != socket && other.id() == socket.id());
     socket.emit("n", 4).into_result().unwrap();
@@ -46,7 +46,7 @@ async fn the_handle_goes_on_to_reach_its_client() {
     }
 }
 
-/// Too much for the way to a client that reads nothing: what was queued of it.
+/// Fills the outbox of a client that reads nothing. Returns the numbers of the queued events.
 async fn fill(socket: &Socket) -> Vec<u32> {
     let mut queued = Vec::new();
     for number in 0..100 {
@@ -63,7 +63,7 @@ fn large(number: u32) -> (u32, String) {
     (number, "x".repeat(100_000))
 }
 
-/// The numbers that are there, of events that come with more.
+/// Returns the numbers of the events that have arrived, which have another argument as well.
 async fn all(client: &TestClient) -> Vec<u32> {
     let mut all = Vec::new();
     while client.has("n") {
@@ -81,7 +81,7 @@ async fn what_found_no_room_is_not_missed() {
     first.stop_reading();
     let queued = fill(&socket).await;
     let again = app.connect("/").coming_back_as(&first).await.unwrap();
-    // It takes a while, since they need more room than there is.
+    // The delivery takes a while, because the events need more room than there is.
     let mut got = Vec::new();
     while got.last() != queued.last() {
         got.extend(all(&again).await);
@@ -103,7 +103,7 @@ async fn what_was_given_up_while_it_waited_for_room_is_not_missed() {
     let waiting = tokio::spawn(socket.emit_when_writable("n", large(201)));
     tokio::task::yield_now().await;
     drop(given_up);
-    // Nobody overtakes the one that still waits.
+    // No event overtakes the one that still waits.
     assert!(!socket.emit("n", large(202)).ok());
     let again = app.connect("/").coming_back_as(&first).await.unwrap();
     waiting.await.unwrap().unwrap();
@@ -141,7 +141,7 @@ async fn who_watches_what_is_emitted_sees_no_offset_and_nothing_twice() {
     let (sender, mut seen) = unbounded_channel();
     let namespace = Namespace::new().on_any_outgoing(move |outgoing| {
         sender.send(outgoing.json.to_owned()).unwrap();
-        // It may emit as long as that does not reach itself.
+        // A hook may emit as long as the event does not reach itself.
         outgoing.socket.to("nobody").emit("seen", ());
     });
     let recovery = Recovery::new();
@@ -171,7 +171,7 @@ async fn the_order_is_the_same_for_all_whoever_emits() {
         })
     };
     let threads = [emit(io.clone(), 0), emit(io.clone(), 1000)];
-    // Some of it is seen before the cut, the rest comes after it.
+    // Some of the events are read before the connection is cut, the others after it.
     let mut got: Vec<u32> = Vec::new();
     for _ in 0..100 {
         got.push(client.next("n").await);
@@ -200,7 +200,7 @@ async fn who_is_disconnected_while_away_does_not_come_back() {
     let again = app.connect("/").coming_back_as(&first).await.unwrap();
     assert!(!again.recovered());
 
-    // An old handle still means the client, wherever it is.
+    // An old handle still refers to the client, whichever connection it has.
     let old = sockets.recv().await.unwrap();
     again.cut().await;
     let third = app.connect("/").coming_back_as(&again).await.unwrap();
@@ -222,7 +222,7 @@ async fn what_was_missed_takes_no_room_from_what_comes_next() {
     }
     let again = app.connect("/").coming_back_as(&first);
     let mut again = std::pin::pin!(again.into_future());
-    // The server has queued more than the four packets that an outbox may have, and none is read.
+    // The server has queued more than the four packets that an outbox may have, and the client reads none.
     while io.local().count().await.unwrap() == 0 {
         assert!(futures_util::poll!(again.as_mut()).is_pending());
         tokio::task::yield_now().await;
@@ -244,21 +244,21 @@ async fn an_event_that_is_emitted_while_its_client_comes_back_is_not_lost() {
     };
     let first = app.connect("/").await.unwrap();
     let socket = io.socket(first.id()).unwrap();
-    // Made while it is connected, sent when it is no more.
+    // The future is created while the socket is connected, and polled when it no longer is.
     let sending = socket.emit_when_writable("n", 1);
     let again = app.connect("/").coming_back_as(&first).await.unwrap();
     sending.await.unwrap();
     assert_eq!(numbers(&again, &io).await, [1]);
 }
 
-/// The emitter has been kept busy by who watches, and its socket has been superseded meanwhile.
+/// A hook has delayed the emitter, and its socket has been superseded meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_event_that_waits_for_room_goes_to_where_its_client_is_by_then() {
     let (looking, mut looks) = unbounded_channel();
     let (go_on, goes_on) = std::sync::mpsc::channel::<()>();
     let goes_on = std::sync::Mutex::new(Some(goes_on));
     let namespace = Namespace::new().on_any_outgoing(move |_| {
-        // The first time only.
+        // The hook waits the first time only.
         let wait = goes_on.lock().unwrap().take();
         if let Some(wait) = wait {
             looking.send(()).unwrap();

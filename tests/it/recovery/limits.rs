@@ -1,4 +1,4 @@
-//! What is kept has limits.
+//! Limits for the events and sockets that are kept for recovery.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::{app, numbers, serve};
 
-/// A client that was cut off when it had seen one event.
+/// Connects a client and cuts its connection after it has received one event.
 async fn cut_off(app: &TestApp, io: &SocketIo) -> TestClient {
     let client = app.connect("/").await.unwrap();
     io.emit("n", 0);
@@ -20,7 +20,7 @@ async fn cut_off(app: &TestApp, io: &SocketIo) -> TestClient {
 async fn comes_back(app: &TestApp, client: &TestClient) -> bool {
     let again = app.connect("/").coming_back_as(client).await.unwrap();
     let recovered = again.recovered();
-    // Or it would be away itself.
+    // Otherwise this client would be kept for recovery itself.
     again.disconnect().await;
     recovered
 }
@@ -81,7 +81,7 @@ async fn a_client_may_stay_away_for_so_long() {
     }
 }
 
-/// It is as long as the server needs to notice that a connection is lost, that events are sent to nobody.
+/// A test of the time in which events are sent to a lost connection, until the server notices the loss.
 #[tokio::test(start_paused = true)]
 async fn the_time_until_a_loss_is_noticed_does_not_count() {
     let (app, io) = serve(Recovery::new().max_duration(Duration::from_secs(60)));
@@ -96,7 +96,7 @@ async fn the_time_until_a_loss_is_noticed_does_not_count() {
     assert_eq!(numbers(&again, &io).await, [1]);
 }
 
-/// Limits that are no limits are no reason to panic.
+/// Extreme values of the options must not panic.
 #[tokio::test(start_paused = true)]
 async fn any_limit_is_taken() {
     let (app, io) = serve(

@@ -1,4 +1,4 @@
-//! Who does not come back, and why.
+//! Recoveries that are refused, and the reasons.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -103,7 +103,7 @@ async fn middleware_can_be_skipped() {
     assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 
-/// A server whose middleware takes its time with who comes back.
+/// Starts a server whose middleware delays a recovery.
 fn slow(recovery: Recovery) -> (TestApp, SocketIo, Arc<Notify>, Arc<Notify>) {
     let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (begins, goes_on) = (Arc::clone(&begun), Arc::clone(&go_on));
@@ -148,7 +148,7 @@ async fn who_is_disconnected_while_middleware_decide_begins_anew() {
         let again = tokio::spawn(app.connect("/").coming_back_as(&first).into_future());
         begun.notified().await;
         let again = if all {
-            // The connection that it was coming back by is closed too.
+            // The connection over which it was recovering is closed too.
             old.disconnect_all();
             assert!(again.await.unwrap().is_err());
             app.connect("/").coming_back_as(&first).await.unwrap()
@@ -194,13 +194,13 @@ async fn if_middleware_take_too_long_it_is_a_new_socket() {
     go_on.notify_one();
     let again = again.await.unwrap().unwrap();
     assert!(!again.recovered());
-    // Nothing of the old one is left.
+    // Nothing of the old socket remains.
     assert_ne!(again.id(), first.id());
     let socket = io.socket(again.id()).unwrap();
     assert!(!socket.recovered());
     assert_eq!(socket.get::<&str>(), None);
     assert_eq!(numbers(&again, &io).await, [0; 0]);
-    // Middleware and the connect handler have been asked about a new one.
+    // The middleware and the connect handler have run for a new socket.
     assert_eq!(io.to("room").count().await.unwrap(), 1);
     assert_eq!(io.local().count().await.unwrap(), 1);
 }

@@ -1,4 +1,4 @@
-//! What clients see of it, byte by byte.
+//! The packets of recovery, byte by byte.
 
 use axum::Router;
 use axum_socketio::{Namespace, Recovery, Socket, SocketIo};
@@ -16,7 +16,7 @@ async fn server() -> (Server, SocketIo) {
     (serve(Router::new().layer(io.layer())).await, io)
 }
 
-/// Joins, and gives the ids.
+/// Joins, and returns the ids.
 async fn join(client: &mut Ws, auth: &str) -> (String, String) {
     client.send(&format!("40{auth}")).await;
     let text = client.text().await;
@@ -27,7 +27,7 @@ async fn join(client: &mut Ws, auth: &str) -> (String, String) {
     (id("sid"), id("pid"))
 }
 
-/// The last argument of an event.
+/// Returns the last argument of an event.
 fn offset(event: &str) -> String {
     let json = event.trim_start_matches(|c: char| c != '[');
     let args: Vec<serde_json::Value> = serde_json::from_str(json).unwrap();
@@ -47,7 +47,7 @@ async fn events_have_an_offset_and_sockets_a_private_id() {
     let at = offset(&first);
     assert_eq!(first, format!(r#"42["a","{at}"]"#));
 
-    // Volatile events are not kept, and leave the offset where it is.
+    // Volatile events are not logged, and do not change the offset.
     io.volatile().emit("b", "text");
     assert_eq!(client.text().await, format!(r#"42["b","text","{at}"]"#));
 
@@ -56,7 +56,7 @@ async fn events_have_an_offset_and_sockets_a_private_id() {
     assert_ne!(offset(&second), at);
     assert_eq!(second, format!(r#"42["c","x",1,"{}"]"#, offset(&second)));
 
-    // Questions have none.
+    // Events that request an acknowledgement have no offset.
     client.send(r#"42["ask"]"#).await;
     assert_eq!(client.text().await, r#"420["question","?"]"#);
 
@@ -70,8 +70,8 @@ async fn events_have_an_offset_and_sockets_a_private_id() {
     );
 }
 
-/// Node sends what was missed before the answer to CONNECT: its client keeps that back until the answer comes, so that a
-/// cut between them makes it hand the same events out twice.
+/// Node sends the missed events before the answer to CONNECT. Its client holds them back until the answer arrives, so
+/// that a lost connection between them makes it deliver the same events twice.
 #[tokio::test]
 async fn what_was_missed_comes_behind_the_answer_to_connect() {
     let (server, io) = server().await;
@@ -108,7 +108,7 @@ async fn who_brings_what_is_not_known_is_new() {
         let mut client = Ws::open(server.addr).await;
         assert_ne!(join(&mut client, &auth).await.1, pid, "{auth}");
     }
-    // None of them has taken it away.
+    // No attempt has consumed the session.
     let mut client = Ws::open(server.addr).await;
     let auth = format!(r#"{{"pid":"{pid}","offset":"{at}"}}"#);
     assert_eq!(join(&mut client, &auth).await, (sid, pid));
@@ -139,7 +139,7 @@ async fn an_offset_that_cannot_be_read_makes_it_new_and_one_of_another_server_do
             "{offset}"
         );
         if comes_back {
-            // Its client has had that from a server before this one, so nothing of this one.
+            // The offset is from an earlier server, so the client has received no event of this one.
             assert_eq!(client.text().await, missed);
         }
     }

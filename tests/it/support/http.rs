@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand, on one connection.
+//! A minimal client of HTTP/1.1, on one connection.
 
 use std::net::SocketAddr;
 
@@ -7,12 +7,12 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::within;
 
-/// A connection for one request after another.
+/// A connection for successive requests.
 pub(crate) struct Http {
     stream: BufReader<TcpStream>,
 }
 
-/// An answer, read to its end.
+/// A response, read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -29,7 +29,7 @@ impl Http {
         }
     }
 
-    /// A connection on which the system keeps little for the client to read.
+    /// Opens a connection with a small receive buffer.
     pub(crate) async fn open_narrow(addr: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(64 * 1024).unwrap();
@@ -40,12 +40,12 @@ impl Http {
         }
     }
 
-    /// One request on a connection of its own.
+    /// Sends one request on a connection of its own.
     pub(crate) async fn once(addr: SocketAddr, method: &str, target: &str) -> Answer {
         Self::open(addr).await.ask(method, target, &[], b"").await
     }
 
-    /// A request and its answer.
+    /// Sends a request and returns its response.
     pub(crate) async fn ask(
         &mut self,
         method: &str,
@@ -57,7 +57,7 @@ impl Http {
         self.answer(method == "HEAD").await
     }
 
-    /// Sends a request with its length, unless `headers` say how it is framed.
+    /// Sends a request with its length, unless `headers` define its framing.
     pub(crate) async fn begin(
         &mut self,
         method: &str,
@@ -87,7 +87,7 @@ impl Http {
         stream.write_all(bytes).await.unwrap();
     }
 
-    /// The next answer.
+    /// Returns the next response.
     pub(crate) async fn answer(&mut self, head_only: bool) -> Answer {
         within("an answer", self.read(head_only)).await
     }
@@ -124,7 +124,7 @@ impl Http {
         line
     }
 
-    /// What is left after the answer to an upgrade.
+    /// Returns the stream, and the bytes that have arrived after the response to an upgrade.
     pub(crate) fn into_stream(self) -> (TcpStream, Vec<u8>) {
         let rest = self.stream.buffer().to_vec();
         (self.stream.into_inner(), rest)
@@ -141,7 +141,7 @@ impl Answer {
         str::from_utf8(&self.body).unwrap()
     }
 
-    /// Status and body.
+    /// Returns the status and the body.
     pub(crate) fn brief(&self) -> (u16, &str) {
         (self.status, self.text())
     }

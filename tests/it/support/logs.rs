@@ -1,4 +1,4 @@
-//! What the library logs, as `tracing_subscriber::fmt` writes it.
+//! The log records of the library, as `tracing_subscriber::fmt` writes them.
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -6,21 +6,22 @@ use std::sync::{Arc, Mutex, OnceLock};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The records of this thread, for as long as it lives: enough for tests on one thread, as `#[tokio::test]` makes them.
+/// The log records of this thread, collected until it is dropped. This suffices for tests on one thread, as
+/// `#[tokio::test]` creates them.
 pub(crate) struct Logs {
     records: Records,
     _default: tracing::subscriber::DefaultGuard,
 }
 
-/// A piece for each record.
+/// The writer of the records, with one entry for each.
 #[derive(Clone, Default)]
 struct Records(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl Logs {
-    /// Begins to collect the library's records of this level and those above it.
+    /// Starts to collect the library's records of this level and those above it.
     pub(crate) fn collect(level: &str) -> Self {
-        // The most verbose level of all subscribers is global, and found anew whenever one comes: tests beside this one would
-        // lower it, were there not one that stays.
+        // The maximum level of all subscribers is global, and determined anew for each new one. Concurrent tests would
+        // lower it without a subscriber that stays.
         static STAYS: OnceLock<tracing::Dispatch> = OnceLock::new();
         STAYS.get_or_init(|| {
             let all = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
@@ -38,14 +39,14 @@ impl Logs {
         }
     }
 
-    /// The records so far, each with the line feed at its end.
+    /// Returns the records so far, each with the line feed at its end.
     pub(crate) fn records(&self) -> Vec<String> {
         let records = self.records.0.lock().unwrap();
         let text = |record: &Vec<u8>| String::from_utf8(record.clone()).unwrap();
         records.iter().map(text).collect()
     }
 
-    /// The records that contain a text.
+    /// Returns the records that contain a text.
     pub(crate) fn with(&self, text: &str) -> Vec<String> {
         let mut records = self.records();
         records.retain(|record| record.contains(text));

@@ -1,6 +1,6 @@
-//! A server on a loopback socket, and clients that send whatever bytes a test wants.
+//! A server on a loopback socket, and clients that send any bytes.
 //!
-//! Nothing here sleeps: what a test waits for is an event, with a limit that only a failure reaches.
+//! No test sleeps: tests wait for events, with a limit that only a failure reaches.
 
 mod http;
 mod logs;
@@ -32,7 +32,7 @@ pub(crate) use polling::Polling;
 pub(crate) use spans::Spans;
 pub(crate) use websocket::{Ended, Ws, handshake};
 
-/// Long enough for a slow machine, short enough for who waits for a failing test.
+/// The limit for an event: long enough for a slow machine, short enough to wait for a failing test.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Waits for something that must happen.
@@ -47,9 +47,9 @@ pub(crate) fn within<F: Future>(what: &str, future: F) -> impl Future<Output = F
     }
 }
 
-/// The runtime's clock, stopped: what has a deadline waits for [`Clock::advance`], bytes go on travelling.
+/// The clock of the runtime, stopped: deadlines wait for [`Clock::advance`], while bytes are still transferred.
 ///
-/// For tests on one thread, as `#[tokio::test]` makes them by default.
+/// It is for tests on one thread, as `#[tokio::test]` creates them by default.
 pub(crate) struct Clock {
     _stopped: std::sync::mpsc::Sender<()>,
 }
@@ -58,22 +58,22 @@ impl Clock {
     pub(crate) fn stop() -> Self {
         tokio::time::pause();
         let (stopped, goes_on) = std::sync::mpsc::channel();
-        // A paused clock leaps to the next deadline whenever the runtime has nothing to do, also while bytes are on their
-        // way, but not while a blocking task runs. In a test that hangs it leaps in the end, so that `within` ends it.
+        // A paused clock advances to the next deadline whenever the runtime is idle, even while bytes are in flight,
+        // but not while a blocking task runs. In a test that hangs it finally advances, so that `within` ends it.
         tokio::task::spawn_blocking(move || goes_on.recv_timeout(LIMIT));
         Self { _stopped: stopped }
     }
 
-    /// Lets so much time pass, and the millisecond that a timer may be late.
+    /// Advances the clock by a duration, and by the millisecond that a timer may be late.
     pub(crate) async fn advance(&self, time: Duration) {
         tokio::time::advance(time + Duration::from_millis(1)).await;
     }
 }
 
-/// An application on a port of its own, for as long as the test runs.
+/// An application on its own port, until the end of the test.
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
-    /// How many requests the application has begun to answer.
+    /// The number of requests that the application has begun to answer.
     begun: watch::Receiver<usize>,
     task: JoinHandle<()>,
 }
@@ -106,7 +106,7 @@ pub(crate) async fn serve_http2(app: Router) -> Server {
             tokio::spawn(async move {
                 let mut builder = Builder::new(TokioExecutor::new());
                 builder.http2().enable_connect_protocol();
-                // A client that goes away ends it with an error.
+                // A client that disconnects ends it with an error.
                 let _ = builder
                     .serve_connection_with_upgrades(TokioIo::new(stream), service)
                     .await;
@@ -116,7 +116,8 @@ pub(crate) async fn serve_http2(app: Router) -> Server {
     Server { addr, begun, task }
 }
 
-/// Counts a request when its answer has been asked for once: whatever it hands to a connection's task is then handed over.
+/// Counts a request after the first poll of its response: it has then been handed to the connection's task, if it ever
+/// is.
 async fn count(
     State(begun): State<watch::Sender<usize>>,
     request: Request,
@@ -132,12 +133,12 @@ async fn count(
 }
 
 impl Server {
-    /// How many requests have arrived.
+    /// Returns the number of requests that have arrived.
     pub(crate) fn begun(&self) -> usize {
         *self.begun.borrow()
     }
 
-    /// Waits until the request after the `before` first ones has arrived.
+    /// Waits until more than `before` requests have arrived.
     pub(crate) async fn arrived(&self, before: usize) {
         let mut begun = self.begun.clone();
         within("a request", begun.wait_for(|&count| count > before))
@@ -152,11 +153,11 @@ impl Drop for Server {
     }
 }
 
-/// What happened to the sockets of a namespace, in order.
+/// The reasons with which the sockets of a namespace have left, in order.
 pub(crate) struct Reasons(mpsc::UnboundedReceiver<DisconnectReason>);
 
 impl Reasons {
-    /// The next reason with which a socket left.
+    /// Returns the next reason with which a socket left.
     pub(crate) async fn next(&mut self) -> &'static str {
         within("a disconnect", self.0.recv())
             .await
@@ -164,21 +165,22 @@ impl Reasons {
             .as_str()
     }
 
-    /// Whoever has left so far, left with this reason.
+    /// Asserts that all sockets that have left so far left with this reason.
     pub(crate) fn none_but(&mut self, expected: &str) {
         while let Ok(reason) = self.0.try_recv() {
             assert_eq!(reason.as_str(), expected);
         }
     }
 
-    /// Nobody has left so far.
+    /// Asserts that no socket has left so far.
     pub(crate) fn none(&mut self) {
         let reason = self.0.try_recv();
         assert!(reason.is_err(), "a socket left with {reason:?}");
     }
 }
 
-/// A namespace that answers `echo` with its arguments and `bytes` with its binary argument, and tells who leaves it and why.
+/// Creates a namespace that answers `echo` with its arguments and `bytes` with its binary argument. Returns the reasons
+/// of its disconnects as well.
 pub(crate) fn echo() -> (Namespace, Reasons) {
     let (sender, reasons) = mpsc::unbounded_channel();
     let namespace = Namespace::new()
@@ -191,7 +193,7 @@ pub(crate) fn echo() -> (Namespace, Reasons) {
     (namespace, Reasons(reasons))
 }
 
-/// A server with [`echo`] in `/` and with the options that `set` sets.
+/// Starts a server with [`echo`] in `/` and with the options that `set` sets.
 pub(crate) async fn start(
     set: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder,
 ) -> (Server, SocketIo, Reasons) {
@@ -201,7 +203,7 @@ pub(crate) async fn start(
     (server, io, reasons)
 }
 
-/// The sid in `{"sid":"…"`.
+/// Returns the sid in `{"sid":"…"}`.
 pub(crate) fn sid_in(json: &str) -> String {
     let value: Value = serde_json::from_str(json).unwrap();
     value["sid"].as_str().unwrap().to_owned()

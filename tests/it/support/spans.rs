@@ -1,4 +1,4 @@
-//! Records the spans of `tracing` on the thread of a test, and what is logged in them.
+//! A recorder of the spans of `tracing` on the thread of a test, and of the events in them.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -45,7 +45,7 @@ struct Record {
     spans: Vec<Spanned>,
 }
 
-/// What has been logged on this thread since [`Spans::record`].
+/// The spans and events on this thread since [`Spans::record`].
 pub(crate) struct Spans {
     record: Arc<Mutex<Record>>,
     changed: watch::Receiver<()>,
@@ -59,7 +59,8 @@ struct Recorder {
 }
 
 impl Spans {
-    /// Records what is at least as severe as `level`. For tests whose runtime has one thread, as `#[tokio::test]` makes them.
+    /// Starts to record spans and events that are at least as severe as `level`. It is for tests whose runtime has one
+    /// thread, as `#[tokio::test]` creates them.
     pub(crate) fn record(level: Level) -> Self {
         let record = Arc::<Mutex<Record>>::default();
         let (sender, changed) = watch::channel(());
@@ -76,7 +77,7 @@ impl Spans {
         }
     }
 
-    /// The events so far of which `wanted` says so.
+    /// Returns the events so far for which `wanted` returns true.
     pub(crate) fn events(&self, wanted: impl Fn(&Logged) -> bool) -> Vec<Logged> {
         let record = self.record.lock().unwrap();
         record
@@ -87,7 +88,7 @@ impl Spans {
             .collect()
     }
 
-    /// The spans so far that have this name.
+    /// Returns the spans so far that have this name.
     pub(crate) fn named(&self, name: &str) -> Vec<Spanned> {
         let record = self.record.lock().unwrap();
         record
@@ -98,7 +99,7 @@ impl Spans {
             .collect()
     }
 
-    /// Waits until `wanted` finds something.
+    /// Waits until `wanted` returns a value.
     pub(crate) async fn find<T>(&self, what: &str, wanted: impl Fn(&Self) -> Option<T>) -> T {
         let mut changed = self.changed.clone();
         super::within(what, async {

@@ -1,4 +1,4 @@
-//! A client that speaks WebSocket, byte by byte where a test wants it.
+//! A client of WebSocket, which can send any bytes.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -24,16 +24,16 @@ pub(crate) struct Ws {
     ended: bool,
 }
 
-/// How a server ended a WebSocket.
+/// The end of a WebSocket by the server.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
-    /// The texts that came before.
+    /// The texts that arrived before.
     pub(crate) texts: Vec<String>,
-    /// `Some(None)` is a close frame without a code, `None` an end without one.
+    /// The code of the close frame. `Some(None)` is a close frame without a code, `None` an end without a close frame.
     pub(crate) close: Option<Option<u16>>,
 }
 
-/// Asks for an upgrade, with more headers if wanted.
+/// Requests an upgrade, with additional headers.
 pub(crate) async fn handshake(
     addr: SocketAddr,
     target: &str,
@@ -55,13 +55,13 @@ async fn handshake_on(mut http: Http, target: &str, more: &[(&str, &str)]) -> (A
 }
 
 impl Ws {
-    /// A WebSocket of which nothing has been read.
+    /// Opens a WebSocket without reading from it.
     pub(crate) async fn raw(addr: SocketAddr, target: &str) -> Result<Self, Answer> {
         let (answer, http) = handshake(addr, target, &[]).await;
         Self::on(answer, http)
     }
 
-    /// What a handshake has made, or the answer that refused it.
+    /// Returns the WebSocket that a handshake has opened, or the response that refused it.
     pub(crate) fn on(answer: Answer, http: Http) -> Result<Self, Answer> {
         if answer.status != 101 {
             return Err(answer);
@@ -84,7 +84,7 @@ impl Ws {
         Ok(ws)
     }
 
-    /// A session over WebSocket from the start.
+    /// Opens a session over WebSocket.
     pub(crate) async fn open(addr: SocketAddr) -> Self {
         let mut ws = Self::raw(addr, "/socket.io/?EIO=4&transport=websocket")
             .await
@@ -94,7 +94,7 @@ impl Ws {
         ws
     }
 
-    /// A session that has joined `/`, on a connection on which the system keeps little for the client to read.
+    /// Opens a session that has joined `/`, on a connection with a small receive buffer.
     pub(crate) async fn joined_narrow(addr: SocketAddr) -> Self {
         let target = "/socket.io/?EIO=4&transport=websocket";
         let http = Http::open_narrow(addr).await;
@@ -105,14 +105,14 @@ impl Ws {
         ws
     }
 
-    /// A session that has joined `/`.
+    /// Opens a session that has joined `/`.
     pub(crate) async fn joined(addr: SocketAddr) -> Self {
         let mut ws = Self::open(addr).await;
         ws.join("/").await;
         ws
     }
 
-    /// A WebSocket that wants to take a polling session over.
+    /// Opens a WebSocket to upgrade a polling session.
     pub(crate) async fn upgrade(addr: SocketAddr, sid: &str) -> Result<Self, Answer> {
         Self::raw(
             addr,
@@ -121,7 +121,7 @@ impl Ws {
         .await
     }
 
-    /// Joins a namespace and gives the socket's id.
+    /// Joins a namespace and returns the socket's id.
     pub(crate) async fn join(&mut self, nsp: &str) -> String {
         let (ask, reply) = match nsp {
             "/" => ("40".to_owned(), "40".to_owned()),
@@ -140,7 +140,7 @@ impl Ws {
             .await;
     }
 
-    /// Many messages in one piece.
+    /// Sends many messages in one write.
     pub(crate) async fn send_all(&mut self, texts: &[&str]) {
         let frames: Vec<_> = texts
             .iter()
@@ -160,7 +160,7 @@ impl Ws {
             .unwrap();
     }
 
-    /// Reads so many bytes, and forgets them: after that, nothing else can be read.
+    /// Reads this number of bytes and discards them: nothing else can be read after that.
     pub(crate) async fn skip(&mut self, bytes: usize) {
         let mut skipped = vec![0; bytes];
         let reading = self.stream.read_exact(&mut skipped);
@@ -173,12 +173,12 @@ impl Ws {
         self.send_raw(&[frame[0], 0x80, 0, 0, 0, 0]).await;
     }
 
-    /// The next event, or `None` at the end.
+    /// Returns the next event, or `None` at the end.
     pub(crate) async fn event(&mut self) -> Option<Event> {
         within("a message", self.read()).await
     }
 
-    /// Waits until the server has read all that has been sent. Messages that arrive meanwhile are left to later calls.
+    /// Waits until the server has read all sent bytes. Messages that arrive meanwhile are left to later calls.
     pub(crate) async fn is_read(&mut self) {
         self.send_raw(&masked_frame(Opcode::Ping, b"read?", MASK))
             .await;
@@ -216,7 +216,7 @@ impl Ws {
         }
     }
 
-    /// The next message, which must be text.
+    /// Returns the next message, which must be text.
     pub(crate) async fn text(&mut self) -> String {
         match self.event().await {
             Some(Event::Text(text)) => text.to_string(),
@@ -224,7 +224,7 @@ impl Ws {
         }
     }
 
-    /// The next text that is no ping. Pings are answered.
+    /// Returns the next text that is not a ping. Pings are answered.
     pub(crate) async fn text_but_pings(&mut self) -> String {
         loop {
             let text = self.text().await;
@@ -235,7 +235,7 @@ impl Ws {
         }
     }
 
-    /// The next message, which must be binary.
+    /// Returns the next message, which must be binary.
     pub(crate) async fn binary(&mut self) -> Bytes {
         match self.event().await {
             Some(Event::Binary(data)) => data,
@@ -243,7 +243,7 @@ impl Ws {
         }
     }
 
-    /// Waits until the server ends it, and closes too.
+    /// Waits until the server ends the WebSocket, and closes it too.
     pub(crate) async fn ended(&mut self) -> Ended {
         let mut ended = Ended {
             texts: Vec::new(),
@@ -259,7 +259,7 @@ impl Ws {
         ended
     }
 
-    /// Sends an event with an acknowledgement id, and gives the answer's arguments.
+    /// Sends an event with an acknowledgement id, and returns the arguments of the answer.
     pub(crate) async fn ask(&mut self, event: &str) -> String {
         self.send(&format!("427{event}")).await;
         let text = self.text().await;
@@ -268,7 +268,7 @@ impl Ws {
             .to_owned()
     }
 
-    /// Shows that the connection is alive, and that nothing else was on its way.
+    /// Asserts that the connection is alive, and that no other message was in flight.
     pub(crate) async fn alive(&mut self) {
         self.send(r#"42990["echo","alive"]"#).await;
         assert_eq!(self.text_but_pings().await, r#"43990["alive"]"#);

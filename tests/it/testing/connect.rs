@@ -1,4 +1,4 @@
-//! How a client connects and leaves, and what it brings with it.
+//! The options with which a client connects, and the ways in which it leaves.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! What a test that fails says.
+//! The messages of failing tests.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep};
 
 use super::{clients, serve};
 
-/// What is said by what must fail. A future says where it was asked for, since the panic's own place cannot.
+/// Returns the message of a failure, without the location at the start of it. A future's message has the location of
+/// its creation, because that of the panic is elsewhere.
 async fn failure(fails: impl Future) -> String {
     let panic = AssertUnwindSafe(fails).catch_unwind().await.err();
     let words = *panic.expect("a panic").downcast::<String>().unwrap();
