@@ -149,8 +149,8 @@ impl Broadcast {
         self
     }
 
-    /// Sets whether the event may be compressed, for clients with which compression was negotiated. Default: yes. Node's
-    /// `compress`.
+    /// Sets whether the event may be compressed, for clients with which compression was negotiated. Default: yes.
+    /// Node's `compress`.
     pub fn compress(mut self, compress: bool) -> Self {
         self.target.uncompressed = !compress;
         self

@@ -1,4 +1,4 @@
-//! A socket whose client may lose its connection and come back.
+//! Sockets whose sessions can be resumed after a lost connection.
 
 use std::any::Any;
 use std::fmt;
@@ -18,39 +18,39 @@ use crate::panics::let_go;
 use crate::protocol::Sid;
 use crate::rooms::{Asker, Away, Forgotten, History, Kept, Link, Scope, Stay};
 
-/// The private side of a socket.
+/// The recovery state of a socket.
 #[derive(Debug)]
 pub(crate) struct Comeback {
-    /// Known to its client alone, who brings it when it comes back.
+    /// The private id of the session. Only the client knows it, and sends it when it reconnects.
     pid: Sid,
-    /// The last event before it was admitted first.
+    /// The number of the last event before the socket was first admitted.
     began: u64,
-    /// What it wants to resume, until middleware have admitted it. Only then is it claimed: who has another's private id and is
-    /// refused changes nothing.
+    /// The session to resume, until middleware have admitted the socket. It is claimed only then, so a refused client
+    /// that knows the private id of another changes nothing.
     wanted: Option<Wish>,
-    /// It has been admitted, and the private id is its own.
+    /// True if the socket has been admitted, and the private id is its own.
     holds: bool,
-    /// The server has disconnected it before it was admitted.
+    /// True if the server has disconnected the socket before it was admitted.
     revoked: bool,
-    /// Its client has come for a socket that is not kept any more.
+    /// True if the client has requested a session that is not stored any more.
     forgotten: bool,
     recovered: bool,
 }
 
-/// What is dropped once the history is no longer locked.
+/// Values that are dropped once the history is no longer locked.
 #[derive(Default)]
 struct Undone {
     forgotten: Forgotten,
-    /// What users keep with the socket that was claimed.
+    /// The values that users have stored with the claimed session.
     data: Option<Arc<dyn Any + Send + Sync>>,
-    /// Earlier attempts to resume the same socket, which are taken for lost.
+    /// Earlier attempts to resume the session, whose connections count as lost.
     others: Vec<Arc<dyn Link>>,
 }
 
-/// What users keep with a socket that is away.
+/// The values that users have stored with a session.
 struct Data {
     grant: Grant,
-    /// A namespace that was made for its name is there as long as somebody may come back to it.
+    /// The dynamic namespace of the session, which exists as long as the session may be resumed.
     _nsp: Option<Arc<Nsp>>,
 }
 
@@ -61,7 +61,8 @@ impl Drop for Data {
 }
 
 impl Comeback {
-    /// Of a new socket, or of one that its client says to come back to. None if there are no random bytes.
+    /// Creates the state of a new socket, or of one whose client asks to resume a session. `None` if there are no
+    /// random bytes.
     pub(crate) fn new(history: &History, auth: Option<&str>) -> Option<Self> {
         let fresh = new_sid()?;
         let named = auth.and_then(|auth| serde_json::from_str::<Wanted<'_>>(auth).ok());
@@ -82,7 +83,7 @@ impl Comeback {
         })
     }
 
-    /// How the counters call it: nothing if its client did not try to come back.
+    /// Returns the label of the outcome in the counters; `None` if the client has not asked to resume a session.
     const fn outcome(&self) -> Option<&'static str> {
         match self {
             Self {
@@ -95,12 +96,12 @@ impl Comeback {
         }
     }
 
-    /// The socket's id, if it comes back.
+    /// Returns the id of the socket to resume.
     pub(crate) fn id(&self) -> Option<Sid> {
         self.wanted.as_ref().map(|wish| wish.away.id)
     }
 
-    /// When it was in which room, of the events after one.
+    /// Returns the stays in rooms of the session to resume, and the number of the event after which they are known.
     pub(super) fn stays(&self) -> Option<(Vec<Stay>, u64)> {
         let away = &self.wanted.as_ref()?.away;
         Some((away.stays.clone(), away.known_after))
@@ -112,7 +113,7 @@ impl Comeback {
 }
 
 impl Socket {
-    /// Takes over what is kept of the socket that it wants to resume: middleware look at it.
+    /// Takes the values of the session to resume, so that middleware can read them, and registers the attempt.
     pub(super) fn take_back(&self) {
         let Some(comeback) = &self.0.comeback else {
             return;
@@ -132,8 +133,8 @@ impl Socket {
         }
     }
 
-    /// Resolves when no later attempt to resume the same socket is undecided: the latest one that is admitted wins. Ends those
-    /// before it.
+    /// Resolves when no later attempt to resume the same session is undecided: the latest one that is admitted wins and
+    /// ends earlier ones.
     pub(crate) async fn await_turn(&self) {
         while let Some(later) = self.later_attempt() {
             select(pin!(later.closed()), pin!(self.closed())).await;
@@ -156,7 +157,7 @@ impl Socket {
         later.find(|seeker| seeker.ended().is_none())
     }
 
-    /// What would be kept of it if its connection were lost now.
+    /// Returns the session that would be stored if the connection were lost now.
     pub(super) fn as_if_away(&self, kept: &Kept) -> Option<Away> {
         let began = self.0.comeback.as_ref()?.lock().began;
         let (stays, known_after) = self.0.member.stays();
@@ -174,7 +175,7 @@ impl Socket {
         })
     }
 
-    /// Returns the socket that it may resume, if that one is still connected.
+    /// Returns the socket whose session this one resumes, if that socket is still connected.
     fn predecessor(&self, kept: &Kept) -> Option<Arc<dyn Link>> {
         let comeback = self.0.comeback.as_ref()?.lock();
         comeback.wanted.as_ref().filter(|_| !comeback.revoked)?;
@@ -191,7 +192,8 @@ impl Socket {
         comeback.wanted.is_some() && !seeks()
     }
 
-    /// Claims what it wants to resume. Returns the events that it has missed, or `None` if not all of it is there any more.
+    /// Claims the session to resume. Returns the missed events, or `None` if the session or some of the events are not
+    /// stored any more.
     fn claim(
         &self,
         pid: Sid,
@@ -216,8 +218,8 @@ impl Socket {
         missed
     }
 
-    /// Takes over what users have kept with the socket that it resumes since it has asked for it, unless middleware have
-    /// kept another value of that type with this one.
+    /// Takes the values that were stored with the session after this socket has asked for it, unless middleware have
+    /// stored another value of the type with this socket.
     fn take_newer(&self, before: &Arc<dyn Any + Send + Sync>, now: &Arc<dyn Any + Send + Sync>) {
         let (Some(before), Some(now)) = (before.downcast_ref(), now.downcast_ref()) else {
             return;
@@ -236,7 +238,7 @@ impl Socket {
         }
     }
 
-    /// Joins the namespace, as the socket that it was if it comes back.
+    /// Joins the namespace, and resumes the session if there is one.
     pub(super) fn come_back(&self, history: &History) -> Connected {
         let Some(comeback) = &self.0.comeback else {
             return Connected::Over;
@@ -288,7 +290,7 @@ impl Socket {
                 }
             }
         };
-        // What users keep with it is dropped, and what they listen to is told, with no lock held.
+        // Values of users are dropped, and attempts that lost are ended, without holding a lock.
         drop(kept);
         if let (Some(wish), Some(data)) = (&wish, &undone.data) {
             self.take_newer(&wish.away.data, data);
@@ -300,8 +302,8 @@ impl Socket {
         connected
     }
 
-    /// The server does not want it back, if it is away. If its client has come back already, that socket is disconnected; if it
-    /// is just coming back, it begins anew.
+    /// Revokes the session of a socket that is away. If its client has already resumed it, that socket is disconnected;
+    /// if it is about to, it gets a new socket.
     pub(super) fn revoke(&self, scope: Scope) {
         let (Some(history), Some(comeback)) = (self.0.nsp.members.history(), &self.0.comeback)
         else {
@@ -309,7 +311,7 @@ impl Socket {
         };
         let mut state = comeback.lock();
         if !state.holds {
-            // What it wants to resume is not its own.
+            // The session that it asks for does not belong to it yet.
             state.revoked = true;
             return;
         }
@@ -323,7 +325,7 @@ impl Socket {
         drop(kept);
         drop(forgotten);
         match holder {
-            // It has been admitted just before, or will not be.
+            // The socket was admitted after `disconnect_from` had found it not connected.
             Some(_) if itself && self.connected() => self.disconnect_from(scope),
             Some(holder) if !itself => holder.disconnect(scope),
             _ => {}
@@ -331,13 +333,13 @@ impl Socket {
         seekers.iter().for_each(|seeker| seeker.disconnect(scope));
     }
 
-    /// Keeps what its client may come back to.
+    /// Stores the session of a socket that has ended, if its client may resume it.
     pub(super) fn keep(&self, kept: &mut Kept, ended: Ended, forgotten: &mut Forgotten) {
         let Some(comeback) = &self.0.comeback else {
             return;
         };
         let mut comeback = comeback.lock();
-        // What it wanted to resume is as it was.
+        // An attempt to resume leaves the session unchanged.
         let wish = comeback.wanted.take();
         if let Some(wish) = wish {
             kept.sessions
@@ -357,23 +359,23 @@ impl Socket {
         }
     }
 
-    /// Where its client is now: with this socket, or with the one that it has come back to.
+    /// Returns the outbox of the client: that of this socket, or of the socket that has resumed its session.
     pub(super) fn holder(&self) -> Option<Arc<Outbox>> {
         if self.connected() {
             return Some(Arc::clone(&self.0.member.outbox));
         }
-        // Before it is admitted, the socket of that id is the one that it wants to resume.
+        // Before it is admitted, the socket of that id is the one whose session it asks for.
         let holds = { self.0.comeback.as_ref()?.lock() }.holds;
         let holder = self.0.nsp.members.get(self.id()).filter(|_| holds)?;
         Some(Arc::clone(&holder.outbox))
     }
 
-    /// Whether its client is here or may come back.
+    /// Returns true if the client is connected or may resume the session.
     pub(super) fn is_known(&self, kept: &Kept) -> bool {
         let Some(comeback) = &self.0.comeback else {
             return false;
         };
-        // Until it is admitted, the private id may be another's.
+        // Until the socket is admitted, the private id may belong to another one.
         let state = comeback.lock();
         state.holds && kept.sessions.knows(state.pid)
     }

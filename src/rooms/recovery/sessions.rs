@@ -176,7 +176,8 @@ impl Sessions {
         }
     }
 
-    /// Removes and returns the session of a socket that is away. The socket that resumes it is to be [held](Self::hold) next.
+    /// Removes and returns the session of a socket that is away. The socket that resumes it has to be
+    /// [held](Self::hold) next.
     pub(crate) fn claim(
         &mut self,
         pid: Sid,
