@@ -1,36 +1,36 @@
-//! What a case is: what the client sends, and what it must get.
+//! A test case: the input of the client, and the expected output of the server.
 
-/// One case, built in the order in which things happen.
+/// A case, built in the order of its steps.
 pub(super) struct Case {
     pub(super) id: String,
     pub(super) steps: Vec<Step>,
-    /// The messages and pongs that must come, in order, and nothing else.
+    /// The messages and pongs that must arrive, in order, and nothing else.
     pub(super) expected: Vec<Got>,
     pub(super) end: End,
-    /// How much the server reads at once, in bytes.
+    /// The number of bytes that the server reads at once.
     pub(super) chop: usize,
 }
 
 pub(super) enum Step {
-    /// One write.
+    /// Sends bytes in one write.
     Write(Vec<u8>),
-    /// So many messages and pongs have come, since the beginning.
+    /// Waits until this number of messages and pongs has arrived, counted from the beginning.
     Await(usize),
-    /// For a moment nothing comes, and the connection stays open.
+    /// Checks that for a short time nothing arrives and the connection stays open.
     Quiet,
-    /// The server has sent its close frame.
+    /// Waits for the server's close frame.
     AwaitClose,
 }
 
-/// How the connection ends. The server always ends TCP first.
+/// The end of the connection. The server always ends TCP first.
 pub(super) enum End {
-    /// When all that is expected has come, the client closes with 1000 and gets the same back.
+    /// The client closes with 1000 after the expected output, and gets the code back.
     Normal,
-    /// The client has closed among its steps, or broken a rule; the server's close frame has this code.
+    /// The client has closed in one of its steps, or broken a rule; the server's close frame has this code.
     Closed(Option<u16>),
 }
 
-/// A frame from the server.
+/// A frame of the server.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Got {
     Text(Vec<u8>),
@@ -39,7 +39,7 @@ pub(super) enum Got {
     Close(Option<u16>),
 }
 
-/// A frame from the client.
+/// A frame of the client.
 #[derive(Clone)]
 pub(super) struct Frame {
     fin: bool,
@@ -64,7 +64,7 @@ impl Case {
         self.write(frames.iter().flat_map(Frame::encode).collect())
     }
 
-    /// Sends each of these frames in a write of its own.
+    /// Sends each of these frames in a separate write.
     pub(super) fn send_each(self, frames: &[Frame]) -> Self {
         frames
             .iter()
@@ -80,7 +80,7 @@ impl Case {
         self
     }
 
-    /// Lets the server read so many bytes at a time.
+    /// Sets the number of bytes that the server reads at once.
     pub(super) fn chop(mut self, bytes: usize) -> Self {
         self.chop = bytes;
         self
@@ -91,7 +91,7 @@ impl Case {
         self
     }
 
-    /// The server fails the connection, or answers a close frame among the steps, with this code.
+    /// Expects that the server fails the connection, or answers a close frame of the steps, with this code.
     pub(super) fn closed(mut self, code: impl Into<Option<u16>>) -> Self {
         self.end = End::Closed(code.into());
         self
@@ -108,19 +108,19 @@ impl Frame {
         }
     }
 
-    /// The same, but not the last of its message.
+    /// Marks the frame as not the last of its message.
     pub(super) fn more(mut self) -> Self {
         self.fin = false;
         self
     }
 
-    /// The same with reserved bits, as a number from 0 to 7.
+    /// Sets the reserved bits, as a number from 0 to 7.
     pub(super) fn rsv(mut self, bits: u8) -> Self {
         self.rsv = bits;
         self
     }
 
-    /// The frame as it is sent, masked. Written from the RFC, not with our encoder.
+    /// Encodes the frame as it is sent, masked. The code follows the RFC, and does not use our encoder.
     pub(super) fn encode(&self) -> Vec<u8> {
         let len = self.payload.len();
         let mut bytes = Vec::with_capacity(len + 14);
@@ -168,12 +168,12 @@ pub(super) fn pong(payload: impl Into<Vec<u8>>) -> Frame {
     Frame::new(10, payload)
 }
 
-/// A close frame with a code and a reason.
+/// Creates a close frame with a code and a reason.
 pub(super) fn close(code: u16, reason: &[u8]) -> Frame {
     Frame::new(8, [&code.to_be_bytes(), reason].concat())
 }
 
-/// A message in fragments of `size` bytes; the last may be shorter.
+/// Splits a message into fragments of `size` bytes; the last may be shorter.
 pub(super) fn fragmented(opcode: u8, payload: &[u8], size: usize) -> Vec<Frame> {
     let mut frames: Vec<Frame> = payload
         .chunks(size)
@@ -188,7 +188,7 @@ pub(super) fn fragmented(opcode: u8, payload: &[u8], size: usize) -> Vec<Frame> 
     frames
 }
 
-/// Short, so that a failure with megabytes in it can be read.
+/// The format is short, so that a failure with megabytes of data is readable.
 impl std::fmt::Debug for Got {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (name, payload) = match self {

@@ -1,4 +1,4 @@
-//! The suite's side: takes the steps of a case, and judges what comes back.
+//! The client of the suite: it runs the steps of a case, and checks the server's output.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use tokio::time::timeout;
 use super::case::{Case, End, Got, Step, close};
 use super::server;
 
-/// How long a whole case may take; only one that fails takes it.
+/// The limit for a whole case; only one that fails reaches it.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How long nothing may come where nothing is due.
+/// The time in which nothing may arrive if nothing is expected.
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// What the reader found: a frame, or how the stream ended.
+/// The result of reading: a frame, or the end of the stream.
 enum Arrived {
     Frame(Got),
-    /// TCP was ended by the server, between frames.
+    /// The server ended TCP between frames.
     End,
     Broken(String),
 }
@@ -34,7 +34,7 @@ pub(super) async fn run(case: &Case) -> Result<(), String> {
     timeout(LIMIT, talk(case, tcp))
         .await
         .map_err(|_| "timed out")??;
-    // The client's socket is closed now, so the server comes to its end as well.
+    // The client's socket is closed now, so the server ends as well.
     let served = timeout(LIMIT, server)
         .await
         .map_err(|_| "the server hangs")?;
@@ -110,7 +110,7 @@ async fn talk(case: &Case, mut tcp: TcpStream) -> Result<(), String> {
     Ok(())
 }
 
-/// Compares what comes with what should, one by one.
+/// A comparison of the output with the expected one, frame by frame.
 struct Inbox<'a> {
     case: &'a Case,
     seen: usize,
@@ -185,7 +185,7 @@ async fn read_payload(read: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Ve
     Ok(payload)
 }
 
-/// The opening handshake, with the key and the answer of RFC 6455, section 1.3.
+/// Performs the opening handshake, with the key and the answer of RFC 6455, section 1.3.
 async fn shake_hands(tcp: &mut TcpStream) -> Result<(), String> {
     let request = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";

@@ -1,7 +1,7 @@
 //! Sections 12 and 13: compressed messages of many sizes and kinds, and with many parameters.
 //!
-//! Sizes, fragments, kinds and parameters are those of the suite; the texts are ours, of the same sort. It sends a thousand
-//! messages a case, this a few.
+//! Sizes, fragments, kinds and parameters are those of the suite; the texts are our own, and similar. The suite sends a
+//! thousand messages in each case, this test a few.
 
 use axum_socketio::Compression;
 use axum_socketio::protocol::websocket::{
@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 const MAX: usize = 16 * 1024 * 1024;
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// Size of a message, and of its frames where it has several.
+/// The size of a message, and of its frames if it has several.
 const SIZES: [(usize, Option<usize>); 18] = [
     (16, None),
     (64, None),
@@ -37,7 +37,7 @@ const SIZES: [(usize, Option<usize>); 18] = [
     (131_072, Some(32768)),
 ];
 
-/// What a client offers, what the server wants, and what they must agree on.
+/// The offer of a client, the options of the server, and the expected result of the negotiation.
 struct Parameters {
     offer: &'static str,
     wanted: Compression,
@@ -65,7 +65,7 @@ fn defaults() -> Parameters {
     }
 }
 
-/// The seven of section 13.
+/// Returns the seven sets of parameters of section 13.
 fn parameters() -> [Parameters; 7] {
     [
         defaults(),
@@ -109,7 +109,7 @@ fn parameters() -> [Parameters; 7] {
     ]
 }
 
-/// Texts that compress well, some, and hardly, and bytes.
+/// Creates texts that compress well, to some extent, or hardly, and bytes.
 fn message(kind: usize, number: usize, size: usize) -> (Opcode, Vec<u8>) {
     let mut state = u32::try_from(kind * 1000 + number).unwrap();
     let mut random = move || {
@@ -137,7 +137,7 @@ fn message(kind: usize, number: usize, size: usize) -> (Opcode, Vec<u8>) {
     (Opcode::Text, text.as_bytes()[..end.unwrap()].to_vec())
 }
 
-/// Echoes, as a loop over the codec.
+/// Serves one connection with an echo, as a loop over the codec.
 async fn serve(mut tcp: TcpStream, wanted: Compression) -> std::io::Result<()> {
     let request = head(&mut tcp).await?;
     let line = |name: &str| request.lines().find_map(|line| line.strip_prefix(name));
@@ -189,7 +189,7 @@ async fn head(tcp: &mut TcpStream) -> std::io::Result<String> {
     Ok(String::from_utf8(head).unwrap())
 }
 
-/// The suite's side, by zlib alone.
+/// The client of the suite, based on zlib alone.
 struct Client {
     tcp: TcpStream,
     deflate: Compress,
@@ -222,7 +222,7 @@ impl Client {
         }
     }
 
-    /// Sends a message in frames of at most so many bytes.
+    /// Sends a message in frames of at most this number of bytes.
     async fn send(&mut self, opcode: Opcode, data: &[u8], fragment: Option<usize>) {
         let mut compressed = Vec::with_capacity(data.len() * 2 + 1000);
         let flush = FlushCompress::Sync;
@@ -254,7 +254,7 @@ impl Client {
         self.tcp.write_all(&frames).await.unwrap();
     }
 
-    /// The next message: its first byte, its length on the wire, and what it says.
+    /// Returns the next message: its first byte, its length on the wire, and its content.
     async fn receive(&mut self) -> (u8, usize, Vec<u8>) {
         let first = self.tcp.read_u8().await.unwrap();
         let length = match self.tcp.read_u8().await.unwrap() {
@@ -299,7 +299,7 @@ async fn case(kind: usize, size: (usize, Option<usize>), parameters: Parameters)
         assert!(on_the_wire * 2 < in_all, "{on_the_wire} of {in_all}");
     }
     if (4096..=16384).contains(&size) {
-        // What has just been said takes next to nothing, where it may be referred to.
+        // A repeated message takes almost no bytes if it may refer to the previous one.
         let (opcode, data) = message(3, 7, size);
         let mut lengths = [0; 2];
         for length in &mut lengths {

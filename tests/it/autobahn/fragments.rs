@@ -1,11 +1,12 @@
-//! Section 5, messages in fragments, with control frames between; section 10, a message that its sender fragmented.
+//! Section 5, messages in fragments, with control frames between them; section 10, a message that its sender
+//! fragmented.
 
 use super::case::{Case, Frame, Got, Step, case, continuation, fragmented, ping, pong, text};
 
-/// How the frames of a case reach the server.
+/// The way in which the frames of a case are sent.
 type Sent = fn(Case, &[Frame]) -> Case;
 
-/// In one write, frame by frame, byte by byte: most of section 5 comes in these three.
+/// The ways of most cases in section 5: in one write, frame by frame, and byte by byte.
 const WAYS: [Sent; 3] = [
     |case, frames| case.send(frames),
     |case, frames| case.send_each(frames),
@@ -31,7 +32,7 @@ pub(super) fn fragmentation() -> Vec<Case> {
         case.expect(Got::Pong(b"ping payload".into()))
             .expect(joined())
     }));
-    // There is nothing to continue.
+    // The frame has no message to continue.
     let lost = || continuation("non-continuation payload");
     cases.extend(three_ways(9, &[lost(), text("Hello, world!")], |case| {
         case.closed(1002)
@@ -67,7 +68,7 @@ pub(super) fn fragmentation() -> Vec<Case> {
             .send(&lost_twice(continuation("fragment1")))
             .closed(1002),
     );
-    // A message begins inside another.
+    // A message starts before the end of another.
     cases.push(
         case("5.18")
             .send(&[text("fragment1").more(), text("fragment2")])
@@ -87,7 +88,7 @@ pub(super) fn auto_fragmentation() -> Vec<Case> {
     vec![case("10.1.1").send(&frames).expect(Got::Text(payload))]
 }
 
-/// Three cases from `id` on, that differ in how their frames are split.
+/// Creates three cases from `id` on, which differ in the way in which their frames are sent.
 fn three_ways(id: u8, frames: &[Frame], outcome: impl Fn(Case) -> Case) -> Vec<Case> {
     let cases = (id..).zip(WAYS);
     cases
@@ -95,7 +96,7 @@ fn three_ways(id: u8, frames: &[Frame], outcome: impl Fn(Case) -> Case) -> Vec<C
         .collect()
 }
 
-/// Five fragments and two pings; the second part is sent only when the first ping has been answered.
+/// Creates a case of five fragments and two pings. The second part is sent only after the answer to the first ping.
 fn with_two_pings(id: &str, sent: Sent) -> Case {
     let part = [
         text("fragment1").more(),

@@ -1,11 +1,11 @@
-//! The 301 cases of sections 1 to 7, 9 and 10 of the Autobahn test suite, and the 216 of sections 12 and 13, as tables of our own.
+//! The 301 cases of sections 1 to 7, 9 and 10 of the Autobahn test suite, and the 216 of sections 12 and 13, as tables.
 //!
-//! Ids and facts (payloads, splits, outcomes) are those of the suite, version 25.10.1; the code is ours. Where the suite accepts
-//! several outcomes ("non-strict", "informational", a dropped connection), one is demanded: the exact close code, the closing
-//! handshake, and that the server ends TCP first and without a reset.
+//! Ids and facts (payloads, splits, outcomes) are those of the suite, version 25.10.1; the code is our own. If the
+//! suite accepts several outcomes ("non-strict", "informational", a dropped connection), one is required: the exact
+//! close code, the closing handshake, and an end of TCP by the server, first and without a reset.
 //!
-//! The server is the codec in a loop over real loopback sockets. What the suite does by sending in small chops, the server does by
-//! reading in chops: loopback TCP would join small writes, but a small read is always small.
+//! The server is the codec in a loop over real loopback sockets. The suite sends in small pieces; here the server reads
+//! in small pieces instead, because loopback TCP would join small writes.
 
 mod case;
 mod client;
@@ -20,7 +20,7 @@ mod utf8;
 
 use self::case::Case;
 
-/// Runs the cases of a section one after another, and names all that fail.
+/// Runs the cases of a section one after another, and reports all that fail.
 #[expect(clippy::print_stdout, reason = "the counts are part of the result")]
 async fn run(section: u8, cases: Vec<Case>) {
     let mut failures = Vec::new();

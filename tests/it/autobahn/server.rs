@@ -1,4 +1,4 @@
-//! An echo server: the codec, and a loop that is the least a shell can be.
+//! An echo server: the codec in a minimal loop.
 
 use axum_socketio::protocol::websocket::{
     Config, Decoder, Event, Opcode, accept_key, close_frame, frame,
@@ -6,7 +6,7 @@ use axum_socketio::protocol::websocket::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The suite's largest message.
+/// The size of the suite's largest message.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 
 /// Serves one connection, reading at most `chop` bytes at a time.
@@ -42,8 +42,8 @@ pub(super) async fn serve(mut tcp: TcpStream, chop: usize) -> std::io::Result<()
     }
 }
 
-/// Ends our half, and reads on until the client has ended its own: a socket dropped with unread bytes would be reset, and the reset
-/// may overtake the close frame.
+/// Shuts down the write half, and reads until the client has ended its own. A socket that is dropped with unread bytes
+/// would be reset, and the reset could overtake the close frame.
 async fn end(mut tcp: TcpStream) -> std::io::Result<()> {
     tcp.shutdown().await?;
     let mut rest = [0; 4096];
