@@ -36,13 +36,13 @@ pub enum AckError {
     /// The client left before it answered.
     #[error("socket is closed")]
     Closed,
-    /// The event was volatile, and dropped since the client could not be written to at once.
+    /// The event was volatile, and was dropped because the client could not be written to at once.
     #[error("the volatile event was dropped")]
     Dropped,
     /// The event was not sent.
     #[error("the event was not sent")]
     Emit(#[source] EmitError),
-    /// The answer is not of the type that was asked for.
+    /// The answer could not be deserialized into the requested type.
     #[error("cannot read the answer")]
     Decode(#[source] ArgsError),
 }
@@ -189,7 +189,7 @@ pub struct AckSummary {
 /// The acknowledgements of many clients, in the order in which they arrive; returned by
 /// [`Broadcast::emit_with_ack`](super::Broadcast::emit_with_ack).
 ///
-/// A client that leaves is not waited for.
+/// The stream does not wait for clients that leave.
 ///
 /// ```
 /// # use axum_socketio::SocketIo;

@@ -1,4 +1,4 @@
-//! The browser client's files, as an installed `socket.io-client` has them.
+//! The files of the browser client, as in an installed `socket.io-client`.
 
 use std::fmt;
 use std::io;
@@ -35,7 +35,7 @@ struct Files {
     all: Vec<ClientFile>,
 }
 
-/// One file, perhaps compressed beforehand too.
+/// A file, with its precompressed variants if there are any.
 pub(crate) struct ClientFile {
     name: String,
     pub(crate) plain: Bytes,

@@ -95,7 +95,7 @@ impl How {
     }
 }
 
-/// Encodes an event, once for all its recipients.
+/// Encodes an event once for all recipients.
 pub(crate) fn event_frame<T: serde::Serialize + ?Sized>(
     nsp: &Nsp,
     event: &str,

@@ -94,7 +94,7 @@ pub(crate) enum Call {
     Disconnect(DisconnectReason),
 }
 
-/// An event on its way to its handler.
+/// An event that is dispatched to its handler.
 #[derive(Debug)]
 pub(crate) struct EventCall {
     pub(crate) event: Event,
@@ -303,9 +303,9 @@ pub(crate) enum Failure {
     Serialize(Box<str>, Option<TypeName>),
     /// The handler has panicked.
     Panic,
-    /// The arguments did not fit.
+    /// An extractor has rejected the arguments.
     Rejection,
-    /// A layer kept the event from the handler.
+    /// A layer has stopped the event.
     Stopped(Stop),
     /// There is no handler.
     Unhandled,

@@ -85,7 +85,7 @@ pub enum AckFormat {
     ErrorFirst,
 }
 
-/// Arguments that did not fit their handler; see [`Namespace::on_rejection`](crate::Namespace::on_rejection).
+/// A rejection of the arguments of an event; see [`Namespace::on_rejection`](crate::Namespace::on_rejection).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Rejected<'a> {
@@ -99,13 +99,13 @@ pub struct Rejected<'a> {
     pub message: &'a str,
 }
 
-/// A handler that has failed; see [`Namespace::on_error`](crate::Namespace::on_error).
+/// A failure of a handler; see [`Namespace::on_error`](crate::Namespace::on_error).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Failed<'a> {
     /// The socket that the handler was called for.
     pub socket: &'a Socket,
-    /// The event's name; `connect` and `disconnect` for the handlers of these.
+    /// The event's name, or `connect` or `disconnect` for these handlers.
     pub event: &'a str,
     /// The status that the error of an event's handler has over HTTP; 500 for all others.
     pub status: StatusCode,

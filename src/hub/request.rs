@@ -22,7 +22,7 @@ pub(super) struct SocketRequest {
     added: Lock<Vec<Kept>>,
 }
 
-/// The parts between events.
+/// The parts while no handler has borrowed them.
 #[derive(Debug, Default)]
 struct Slot {
     /// The parts, once an extractor has requested them.
