@@ -1,4 +1,4 @@
-//! The events that every server answers, on the namespace `/`.
+//! The events that every server supports, on the namespace `/`.
 //!
 //! | event | arguments | the server |
 //! |---|---|---|
@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// No heartbeat falls into a measurement: servers ping this seldom.
+/// The interval of pings, which is so long that no heartbeat falls into a measurement.
 pub const PING_INTERVAL: Duration = Duration::from_secs(240);
 
-/// About 64 KiB of JSON when it has [`Report::ENTRIES`]: numbers, texts, lists and objects, as an API would return them.
+/// A document of about 64 KiB of JSON with [`Report::ENTRIES`]: numbers, texts, lists and objects, as an API would
+/// return.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -78,7 +79,7 @@ impl Entry {
     }
 }
 
-/// So few that every reader finds the same number.
+/// Rounds a number to few decimals, so that every parser reads the same number.
 fn decimals(number: f64, decimals: i32) -> f64 {
     let scale = 10_f64.powi(decimals);
     (number * scale).round() / scale

@@ -1,4 +1,4 @@
-//! What the servers have in common: the contract they speak, and how they are started. And a server without a network.
+//! The common parts of the servers: their contract, the code that starts them, and a server without a network.
 
 pub mod contract;
 pub mod memory;

@@ -1,6 +1,6 @@
-//! A server and its clients in one process, joined by pipes in memory: nothing of the operating system lies between.
+//! A server and its clients in one process, connected by pipes in memory, without the operating system in between.
 //!
-//! Everything must be called inside of a runtime. If that has one thread, the server works only while a client waits.
+//! All functions must be called inside of a runtime. If it has one thread, the server works only while a client waits.
 
 use std::io;
 
@@ -10,10 +10,10 @@ use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-/// How much a pipe holds: more than any client leaves in it, so that no writer waits.
+/// The capacity of a pipe in bytes, which exceeds the unread bytes of any client, so that no writer waits.
 const CAPACITY: usize = 1024 * 1024;
 
-/// A request for a WebSocket, with more for the query: `&sid=…` for a session that is open already.
+/// Returns a request for a WebSocket, with additional query parameters: `&sid=…` for an open session.
 #[must_use]
 pub fn upgrade_request(query: &str) -> String {
     format!(
@@ -22,20 +22,20 @@ pub fn upgrade_request(query: &str) -> String {
     )
 }
 
-/// The client's and the other end of a pipe.
+/// Creates a pipe. Returns the client's end and the other one.
 #[must_use]
 pub fn pipe() -> (DuplexStream, DuplexStream) {
     tokio::io::duplex(CAPACITY)
 }
 
-/// Opens a connection of HTTP/1.1 to a server.
+/// Opens an HTTP/1.1 connection to a server.
 #[must_use]
 pub fn open(io: &SocketIo) -> DuplexStream {
     let (ours, theirs) = pipe();
     let service = TowerToHyperService::new(io.service());
     tokio::spawn(async move {
         let connection = http1::Builder::new().serve_connection(TokioIo::new(theirs), service);
-        // A client that goes away ends it with an error.
+        // A client that disconnects ends it with an error.
         let _ = connection.with_upgrades().await;
     });
     ours
@@ -45,7 +45,7 @@ pub fn open(io: &SocketIo) -> DuplexStream {
 ///
 /// # Errors
 ///
-/// When the server answers something else than it should.
+/// Returns an error if the server sends an unexpected answer.
 pub async fn connect(io: &SocketIo) -> io::Result<(DuplexStream, Sid)> {
     let mut pipe = open(io);
     pipe.write_all(upgrade_request("").as_bytes()).await?;
@@ -60,35 +60,35 @@ pub async fn connect(io: &SocketIo) -> io::Result<(DuplexStream, Sid)> {
     Ok((pipe, sid))
 }
 
-/// A client's text message.
+/// Encodes a client's text message.
 #[must_use]
 pub fn text(packet: &str) -> Vec<u8> {
     masked_frame(Opcode::Text, packet.as_bytes(), [1, 2, 3, 4]).to_vec()
 }
 
-/// A client's binary message.
+/// Encodes a client's binary message.
 #[must_use]
 pub fn binary(data: &[u8]) -> Vec<u8> {
     masked_frame(Opcode::Binary, data, [1, 2, 3, 4]).to_vec()
 }
 
-/// A client's close frame, without a reason.
+/// Encodes a client's close frame, without a reason.
 #[must_use]
 pub fn close() -> Vec<u8> {
     masked_frame(Opcode::Close, b"", [1, 2, 3, 4]).to_vec()
 }
 
-/// A server's text message.
+/// Encodes a server's text message.
 #[must_use]
 pub fn answer(packet: &str) -> Vec<u8> {
     frame(Opcode::Text, packet.as_bytes()).to_vec()
 }
 
-/// Reads until what has been read ends so.
+/// Reads until the input ends with these bytes, and returns it.
 ///
 /// # Errors
 ///
-/// When the connection is closed before.
+/// Returns an error if the connection is closed before.
 pub async fn read_until(pipe: &mut DuplexStream, end: &[u8]) -> io::Result<Vec<u8>> {
     let mut read = Vec::new();
     while !read.ends_with(end) {
@@ -100,11 +100,11 @@ pub async fn read_until(pipe: &mut DuplexStream, end: &[u8]) -> io::Result<Vec<u
     Ok(read)
 }
 
-/// Reads so many bytes, whatever they are.
+/// Reads this number of bytes and discards them.
 ///
 /// # Errors
 ///
-/// When the connection is closed before.
+/// Returns an error if the connection is closed before.
 pub async fn skip(pipe: &mut DuplexStream, mut bytes: usize) -> io::Result<()> {
     let mut scratch = [0; 4096];
     while bytes > 0 {

@@ -1,4 +1,4 @@
-//! How a server is started: its arguments, its threads, its line that says it is ready.
+//! The start of a server: its arguments, its threads, and the line that reports that it is ready.
 
 use std::future::Future;
 use std::io::{self, Write};
@@ -8,23 +8,25 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use tokio::net::{TcpListener, TcpStream};
 
-/// What every server takes: `[--port N] [--workers N] [--nagle]`, and perhaps a word of its own.
+/// The arguments of every server: `[--port N] [--workers N] [--nagle]`, and an optional mode.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// 0: any that is free.
+    /// The port; 0 is any free one.
     pub port: u16,
-    /// Worker threads of the runtime; 0: the current-thread runtime.
+    /// The number of worker threads of the runtime; 0 is the current-thread runtime.
     pub workers: usize,
-    /// Leaves Nagle's algorithm on, as `axum::serve` does by itself.
+    /// True if Nagle's algorithm stays on, as `axum::serve` leaves it by default.
     pub nagle: bool,
     /// The argument without dashes.
     pub mode: Option<String>,
 }
 
 impl Options {
+    /// Parses the arguments of the process.
+    ///
     /// # Errors
     ///
-    /// An argument that is none of these.
+    /// Returns an error for an unknown argument.
     pub fn from_args() -> io::Result<Self> {
         let mut options = Self {
             port: 0,
@@ -45,11 +47,11 @@ impl Options {
         Ok(options)
     }
 
-    /// Runs `server` on as many threads as wanted.
+    /// Runs `server` on the given number of threads.
     ///
     /// # Errors
     ///
-    /// What the server or the operating system says.
+    /// Returns an error of the server or of the operating system.
     pub fn run<F>(&self, server: F) -> io::Result<()>
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
@@ -63,16 +65,16 @@ impl Options {
                 .enable_all()
                 .build()?,
         };
-        // On a worker, not on the main thread: else there is one thread more than was asked for.
+        // The server runs on a worker, not on the main thread: otherwise there would be one thread more than requested.
         let server = runtime.spawn(server);
         runtime.block_on(server).map_err(io::Error::other)?
     }
 
-    /// Listens, and says on which port.
+    /// Listens, and prints the port.
     ///
     /// # Errors
     ///
-    /// What the operating system says.
+    /// Returns an error of the operating system.
     pub async fn listen(&self) -> io::Result<TcpListener> {
         let listener =
             TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))).await?;
@@ -83,17 +85,17 @@ impl Options {
         Ok(listener)
     }
 
-    /// Sets a stream up as wanted.
+    /// Sets the options of a stream.
     pub fn tune(&self, stream: &TcpStream) {
-        // A stream that is gone already will say so when it is read.
+        // A stream that is closed already fails when it is read.
         let _ = stream.set_nodelay(!self.nagle);
     }
 
-    /// `axum::serve`, with streams set up as wanted.
+    /// Serves an application with `axum::serve`, and sets the options of its streams.
     ///
     /// # Errors
     ///
-    /// What the operating system says.
+    /// Returns an error of the operating system.
     pub async fn serve(self, app: Router) -> io::Result<()> {
         let listener = self.listen().await?;
         let listener = listener.tap_io(move |stream| self.tune(stream));

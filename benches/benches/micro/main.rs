@@ -1,6 +1,7 @@
-//! What the parts of the library cost: codecs, extraction, rooms, and two threads in rooms of their own.
+//! Benchmarks of the library's parts: codecs, extraction, rooms, and two threads with separate rooms.
 //!
-//! `cargo bench --bench micro` runs all of it, `cargo bench --bench micro -- rooms` what has `rooms` in its name.
+//! Run all of them with `cargo bench --bench micro`, and those with `rooms` in their names with
+//! `cargo bench --bench micro -- rooms`.
 #![allow(clippy::unwrap_used, reason = "benchmarks of one's own server")]
 
 mod codecs;

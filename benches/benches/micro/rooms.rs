@@ -1,4 +1,5 @@
-//! Queueing a broadcast for the members of a room, joining and leaving. What the clients read is not measured.
+//! Benchmarks of queueing a broadcast for the members of a room, and of joining and leaving. Reading by the clients is
+//! not measured.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use criterion::{Criterion, Throughput};
 
 use crate::server::{Client, builder, runtime, shout};
 
-/// So many broadcasts wait for the clients before they read.
+/// The number of broadcasts that are queued before the clients read.
 const BURST: u64 = 64;
 
 pub(crate) fn benches(criterion: &mut Criterion) {
@@ -37,7 +38,7 @@ fn broadcasts(criterion: &mut Criterion) {
     }
 }
 
-/// How long so many broadcasts take, without the reading.
+/// Returns the duration of this number of broadcasts, without the reading.
 async fn burst(io: &SocketIo, members: &mut [Client], mut times: u64) -> Duration {
     let mut took = Duration::ZERO;
     while times > 0 {

@@ -1,4 +1,4 @@
-//! A server in memory with members in rooms, whose clients read what they get only when they are told to.
+//! A server in memory with members in rooms, whose clients read only on demand.
 
 use axum_socketio::{Socket, SocketIo, SocketIoBuilder};
 use axum_socketio_benches::contract::PING_INTERVAL;
@@ -6,15 +6,15 @@ use axum_socketio_benches::memory;
 use tokio::io::DuplexStream;
 use tokio::runtime::{Builder, Runtime};
 
-/// What is emitted; each of its frames has so many bytes.
+/// The text that is emitted, which determines the size of the frames.
 pub(crate) const TEXT: &str = "what a chat would say in one line of its room";
 
-/// One thread, on which the server works only while the benchmark waits for something.
+/// Creates a runtime of one thread, on which the server works only while the benchmark waits.
 pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// No pings, and no end to what may wait for a client.
+/// Creates a builder for servers without pings and without a limit for queued packets.
 pub(crate) fn builder() -> SocketIoBuilder {
     SocketIo::builder()
         .ping_interval(PING_INTERVAL)
@@ -22,7 +22,7 @@ pub(crate) fn builder() -> SocketIoBuilder {
         .max_outbox_bytes(usize::MAX)
 }
 
-/// A client that is connected, and its socket on the server.
+/// A connected client, and its socket on the server.
 pub(crate) struct Client {
     pub(crate) pipe: DuplexStream,
     pub(crate) socket: Socket,
@@ -35,7 +35,7 @@ impl Client {
         Self { pipe, socket }
     }
 
-    /// Lets the server write, and reads, so many frames of [`shout`].
+    /// Lets the server write, and reads this number of frames of [`shout`].
     pub(crate) async fn drain(&mut self, frames: usize) {
         let frame = memory::answer(&format!(r#"42["cast","{TEXT}"]"#));
         memory::skip(&mut self.pipe, frames * frame.len())
@@ -44,7 +44,7 @@ impl Client {
     }
 }
 
-/// The broadcast that all of these measure.
+/// Emits the broadcast that all benchmarks of rooms measure.
 pub(crate) fn shout(io: &SocketIo, room: &str) {
     io.to(room).emit("cast", TEXT);
 }

@@ -1,13 +1,14 @@
-//! Two threads that join, leave and broadcast in rooms of their own: how much slower is each for the other's work?
+//! A benchmark of two threads that join, leave and broadcast in separate rooms: it shows how much each slows the other
+//! down.
 //!
-//! Both have a runtime and clients of their own; the server and its namespace are the same. What is queued for the clients
-//! is read between the measurements. The same with a server for each thread tells what the machine is to blame for: the
-//! processor's clock and caches, the allocator.
+//! Each thread has its own runtime and clients; they share the server and its namespace. Packets that are queued for
+//! the clients are read between the measurements. A second measurement with a server for each thread shows the
+//! influence of the machine: the processor's clock and caches, the allocator.
 //!
-//! The last columns are of a namespace whose broadcasts have one order.
+//! The last columns are for a namespace with ordered broadcasts.
 //!
-//! A round in which a thread had to leave its processor to somebody else does not count, for then the two did not work at the
-//! same time. Waiting for a lock is no such thing.
+//! A round in which a thread had to leave its processor to another process does not count, because the two threads did
+//! not work at the same time. Waiting for a lock does not have this effect.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,15 +22,18 @@ use nix::unistd::Pid;
 
 use crate::server::{Client, builder, runtime, shout};
 
-/// Rooms of each thread: so few that a processor's cache holds their members.
+/// The number of rooms of each thread. A processor's cache holds the members of so few rooms.
 const ROOMS: usize = 8;
 const MEMBERS: usize = 10;
-/// Passes over the rooms that are measured, and as many as a thread makes before and after, for the other's sake.
+/// The number of measured passes over the rooms, and the number of passes before and after them, in which a thread
+/// works only to load the other.
 const PASSES: usize = 48;
 const MARGIN: usize = 8;
-/// One after the other: each has other keys for its hash tables, and so other rooms that share a lock.
+/// The number of servers that are measured in succession. Each has other keys for its hash tables, and so other rooms
+/// that share a lock.
 const SERVERS: usize = 8;
-/// Measurements of each kind with each server, and how many may be made to find so many undisturbed ones.
+/// The number of undisturbed measurements of each kind with each server, and the factor by which more may be made to
+/// find them.
 const ROUNDS: usize = 100;
 const TRIES: usize = 20;
 
@@ -58,7 +62,7 @@ impl Work {
         }
     }
 
-    /// How many operations it does with a room.
+    /// Returns the number of operations for each room.
     const fn operations(self) -> usize {
         match self {
             Self::JoinAndLeave => 2,
@@ -68,21 +72,21 @@ impl Work {
     }
 }
 
-/// What an operation costs the first thread.
+/// The cost of an operation in the first thread.
 struct Cost {
-    /// Nanoseconds, if the other does nothing.
+    /// The duration in nanoseconds while the other thread is idle.
     alone: f64,
-    /// How many times as much it is if the other works too.
+    /// The ratio of the duration while the other thread works to the one while it is idle.
     ratio: f64,
 }
 
-/// How long the first thread took in one round.
+/// The durations of the first thread in one round.
 struct Round {
     alone: Duration,
     both: Duration,
 }
 
-/// Runs unless criterion was asked for something else, or only for what there is.
+/// Runs the benchmark, unless criterion was asked for another one, or only for a list.
 pub(crate) fn run() {
     let args: Vec<_> = std::env::args().skip(1).collect();
     let has = |option: &str| args.iter().any(|arg| arg == option);
@@ -125,7 +129,7 @@ pub(crate) fn run() {
     }
 }
 
-/// What each kind of work costs, with a server for each of the two threads, perhaps the same.
+/// Measures the cost of each kind of work, with a server for each of the two threads, which may be the same.
 fn measure(rounds: usize, servers: impl Fn() -> [SocketIo; 2]) -> Vec<Cost> {
     let mut rounds_of: Vec<_> = WORKS.iter().map(|_| Vec::new()).collect();
     for _ in 0..SERVERS {
@@ -136,7 +140,7 @@ fn measure(rounds: usize, servers: impl Fn() -> [SocketIo; 2]) -> Vec<Cost> {
     let costs = WORKS.into_iter().zip(rounds_of).map(|(work, rounds)| Cost {
         alone: median(rounds.iter().map(|round| round.alone.as_nanos() as f64))
             / (work.operations() * ROOMS * PASSES) as f64,
-        // Of the same round each: the clock of a processor may change from one to the next.
+        // Both durations are of one round: the clock of a processor may change between rounds.
         ratio: median(rounds.iter().map(Round::ratio)),
     });
     costs.collect()
@@ -148,7 +152,7 @@ impl Round {
     }
 }
 
-/// The undisturbed rounds of the first thread, for each kind of work.
+/// Returns the undisturbed rounds of the first thread, for each kind of work.
 fn two_threads(servers: &[SocketIo; 2], rounds: usize) -> Vec<Vec<Round>> {
     let meeting = Meeting::default();
     let [one, two] = servers;
@@ -189,12 +193,12 @@ async fn party(io: &SocketIo, number: usize, meeting: &Meeting, rounds: usize) -
     all
 }
 
-/// Where the two threads wait for each other. Asleep, so that a waiting one takes nothing from the other; then, for a
-/// moment, awake, so that both go on in the same microsecond.
+/// A barrier for the two threads. A thread sleeps while it waits, so that it takes no time from the other, and then
+/// spins briefly, so that both continue in the same microsecond.
 struct Meeting {
     barrier: Barrier,
     awake: AtomicUsize,
-    /// Whether one of them was interrupted in this round.
+    /// True if one of them was interrupted in this round.
     disturbed: AtomicBool,
 }
 
@@ -219,7 +223,7 @@ impl Meeting {
     }
 }
 
-/// A thread's rooms, and one client that comes and goes.
+/// The rooms of a thread, and one client that joins and leaves.
 struct Party<'io> {
     io: &'io SocketIo,
     rooms: Vec<Room>,
@@ -228,7 +232,7 @@ struct Party<'io> {
 
 struct Room {
     name: String,
-    /// The room that the first member has for itself.
+    /// A room with the first member alone.
     first: String,
     members: Vec<Client>,
 }
@@ -256,7 +260,7 @@ impl<'io> Party<'io> {
         Self { io, rooms, guest }
     }
 
-    /// How long it takes, in the midst of more of the same.
+    /// Returns the duration of the work, which is surrounded by more of the same work.
     fn measure(&self, work: Work, meeting: &Meeting) -> Duration {
         let before = interruptions();
         self.work(work, MARGIN);
@@ -290,7 +294,7 @@ impl<'io> Party<'io> {
         }
     }
 
-    /// Lets the clients read what [`measure`](Self::measure) has queued for them.
+    /// Lets the clients read the packets that [`measure`](Self::measure) has queued for them.
     async fn drain(&mut self, work: Work) {
         const FRAMES: usize = MARGIN + PASSES + MARGIN;
 
@@ -310,7 +314,7 @@ impl<'io> Party<'io> {
     }
 }
 
-/// Keeps this thread on a processor of its own: one that moves has to fetch its memory anew.
+/// Pins this thread to its own processor: a thread that migrates has to load its memory again.
 fn pin(number: usize) {
     let this = Pid::from_raw(0);
     let allowed = sched_getaffinity(this).unwrap();
@@ -322,7 +326,7 @@ fn pin(number: usize) {
     }
 }
 
-/// How often this thread had to leave its processor to another.
+/// Returns the number of times that this thread had to leave its processor to another.
 fn interruptions() -> i64 {
     getrusage(UsageWho::RUSAGE_THREAD)
         .unwrap()

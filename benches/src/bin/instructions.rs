@@ -1,9 +1,9 @@
-//! Events through the whole server, so many times, in one thread and without a network: for `benches/instructions`, which
-//! counts the instructions.
+//! A given number of events through the whole server, in one thread and without a network: for `benches/instructions`,
+//! which counts the instructions.
 //!
-//! `instructions SCENARIO server|bare TIMES`; without arguments it lists the scenarios. `bare` does the same with what is
-//! no server: bytes of the same length come back without a look at them. Whatever is done before the first event is the
-//! same for any number of times.
+//! Its arguments are `instructions SCENARIO server|bare TIMES`; without arguments it lists the scenarios. `bare` does
+//! not use a server: it answers with bytes of the same length, without decoding the request. The work before the first
+//! event does not depend on the number of events.
 
 use std::io;
 use std::sync::Arc;
@@ -28,10 +28,10 @@ const SCENARIOS: [&str; 9] = [
     "handshake",
     "upgrade",
 ];
-/// Of `broadcast`.
+/// The number of members in `broadcast`.
 const MEMBERS: usize = 100;
 
-/// How many events have been dealt with that are not answered.
+/// The number of events that have been handled without an answer.
 #[derive(Clone, Default)]
 struct Handled(Arc<AtomicUsize>);
 
@@ -133,7 +133,7 @@ fn binary_answer(data: &[u8]) -> Vec<u8> {
     frame(Opcode::Binary, data).to_vec()
 }
 
-/// A connection, what is sent by it for each event, and what comes back.
+/// A connection, with the bytes to send for each event and those of its answer.
 struct Way {
     pipe: DuplexStream,
     ask: Vec<u8>,
@@ -147,14 +147,14 @@ impl Way {
     }
 }
 
-/// Asks and waits for the answer, so many times and once before.
+/// Sends the request and reads the answer, the given number of times and once before.
 async fn talk(mut ways: Vec<Way>, side: Side, times: usize) -> io::Result<()> {
     for way in &mut ways {
         way.pipe.write_all(&way.ask).await?;
     }
     for way in &mut ways {
         let answer = read_until(&mut way.pipe, &way.answer).await?;
-        // Now with whatever comes before, such as the head of a response.
+        // The answer now includes all bytes before its end, such as the head of a response.
         way.answer = answer;
     }
     if side == Side::Bare {
@@ -175,7 +175,7 @@ async fn talk(mut ways: Vec<Way>, side: Side, times: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// What comes back if nobody looks at what was sent.
+/// Answers requests of a fixed length without decoding them.
 async fn mirror(mut pipe: DuplexStream, ask: usize, answer: Vec<u8>) -> io::Result<()> {
     let mut read = vec![0; ask];
     loop {
@@ -184,7 +184,7 @@ async fn mirror(mut pipe: DuplexStream, ask: usize, answer: Vec<u8>) -> io::Resu
     }
 }
 
-/// Events without an answer, one at a time.
+/// Sends events without an answer, one at a time.
 async fn silent(
     io: &SocketIo,
     ask: &[u8],
@@ -212,7 +212,7 @@ async fn silent(
     Ok(())
 }
 
-/// One event to many members. The bare side writes into their connections itself.
+/// Broadcasts events to many members. The bare side writes into their connections itself.
 async fn broadcast(io: &SocketIo, text: &str, side: Side, times: usize) -> io::Result<()> {
     let frame = answer(&format!(r#"42["cast","{text}"]"#));
     let mut members = Vec::new();
@@ -262,14 +262,14 @@ fn post(sid: &str, packet: &str) -> String {
     )
 }
 
-/// From the response that opens a session.
+/// Returns the sid in the response that opens a session.
 fn sid(opened: &[u8]) -> io::Result<String> {
     let opened = String::from_utf8_lossy(opened);
     let sid = opened.split('"').nth(3).map(str::to_owned);
     sid.ok_or_else(|| io::Error::other("no session"))
 }
 
-/// A session by long-polling: a GET that waits, and a POST that brings the event it waits for.
+/// Opens a session by long-polling: a pending GET, and a POST with the event that answers it.
 async fn polling(io: &SocketIo, packet: &str) -> io::Result<Vec<Way>> {
     let mut polls = memory::open(io);
     let mut posts = memory::open(io);
@@ -294,18 +294,18 @@ async fn polling(io: &SocketIo, packet: &str) -> io::Result<Vec<Way>> {
     Ok(vec![poll, post])
 }
 
-/// How a client comes, joins `/`, and goes again.
+/// The transports of a client that connects, joins `/`, and disconnects.
 #[derive(Clone, Copy)]
 enum Visit {
     WebSocket,
     Upgrade,
 }
 
-/// One client after another.
+/// Runs one client after another.
 async fn visits(io: &SocketIo, visit: Visit, side: Side, times: usize) -> io::Result<()> {
     let lines = visit.make(|| memory::open(io)).await?;
     for _ in 0..times {
-        // Each opens its connections in the same order.
+        // Each client opens its connections in the same order.
         let mut said = lines.iter().map(|line| line.said.clone());
         let open = || match side {
             Side::Server => memory::open(io),
@@ -321,7 +321,7 @@ async fn visits(io: &SocketIo, visit: Visit, side: Side, times: usize) -> io::Re
 }
 
 impl Visit {
-    /// Returns its connections, still open.
+    /// Runs a client. Returns its connections, still open.
     async fn make(self, mut open: impl FnMut() -> DuplexStream) -> io::Result<Vec<Line>> {
         let (mut lines, mut websocket) = match self {
             Self::WebSocket => {
@@ -352,7 +352,7 @@ impl Visit {
     }
 }
 
-/// A connection, and what has been said on it: so many bytes, and what they were answered with.
+/// A connection, with a record of its requests: the length of each, and the answer.
 struct Line {
     pipe: DuplexStream,
     said: Vec<(usize, Vec<u8>)>,
@@ -383,7 +383,7 @@ impl Line {
     }
 }
 
-/// Gives the same answers again.
+/// Replays the recorded answers.
 async fn repeat(mut pipe: DuplexStream, said: Vec<(usize, Vec<u8>)>) -> io::Result<()> {
     let mut read = Vec::new();
     for (ask, answer) in said {

@@ -1,4 +1,5 @@
-//! Whether a server does what it is measured for: before anything is counted, every event is sent once and its answer read.
+//! A check that a server does the work that is measured: before any measurement, every event is sent once and its
+//! answer read.
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -14,7 +15,7 @@ use serde_json::json;
 
 use crate::net::{Request, event, event_with_ack, text_frame, upgrade};
 
-/// Says what is wrong with the first answer that is not the contract's.
+/// Returns an error for the first answer that violates the contract.
 pub fn check(server: SocketAddr, typed: bool) -> io::Result<()> {
     let mut client = Client::connect(server)?;
     client.ask(&text_frame(&event(&("echo", "x\"ö"))?))?;
@@ -41,7 +42,7 @@ pub fn check(server: SocketAddr, typed: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// A WebSocket that waits: this is not measured.
+/// A blocking WebSocket, as this is not measured.
 struct Client {
     stream: TcpStream,
     decoder: Decoder,
@@ -85,7 +86,7 @@ impl Client {
         }
     }
 
-    /// The same arguments, however they are written.
+    /// Reads a text and compares its arguments as values, so that their format does not matter.
     fn expect<T: DeserializeOwned + PartialEq + Debug>(&mut self, args: &T) -> io::Result<()> {
         let text = self.text()?;
         let array = text
@@ -110,7 +111,7 @@ impl Client {
     fn text(&mut self) -> io::Result<String> {
         loop {
             match self.next()? {
-                // A heartbeat.
+                // A heartbeat is ignored.
                 Event::Text(text) if text == "2" => {}
                 Event::Text(text) => return Ok(text.to_string()),
                 other => return Err(differs("a text", &format!("{other:?}"))),

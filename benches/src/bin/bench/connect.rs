@@ -1,4 +1,4 @@
-//! Handshakes: from a TCP connection to a member of the namespace.
+//! Handshakes: from the TCP connection to the membership in the namespace.
 
 use std::collections::HashMap;
 use std::io;
@@ -6,31 +6,31 @@ use std::net::SocketAddr;
 
 use crate::net::{Conn, Net, Seen, event, get, post, text_frame, upgrade};
 
-/// By which way.
+/// The transport of a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// A TCP connection, nothing else: for the server that returns bytes.
+    /// A TCP connection only: for the server that echoes bytes.
     Tcp,
-    /// A WebSocket from the start.
+    /// WebSocket from the start.
     WebSocket,
-    /// Long-polling, and it stays so.
+    /// Long-polling without an upgrade.
     Polling,
     /// Long-polling first, then the upgrade, as clients do by default.
     Upgrade,
 }
 
-/// How many handshakes are under way at once: enough that nobody waits for a server's timers.
+/// The number of concurrent handshakes, which is high enough that no server's timers limit the rate.
 const AT_ONCE: usize = 64;
 
 /// A client that has joined the namespace.
 #[derive(Clone, Debug)]
 pub struct Client {
     pub socket: usize,
-    /// Known of those that have polled.
+    /// The session id of a client that has polled.
     pub sid: String,
 }
 
-/// Makes so many clients, one socket each.
+/// Connects this number of clients, each with one socket.
 pub fn connect(
     net: &mut Net,
     server: SocketAddr,
@@ -67,9 +67,9 @@ pub fn connect(
 struct Handshakes {
     server: SocketAddr,
     way: Way,
-    /// By the socket that they began with.
+    /// The pending handshakes, by their first socket.
     under_way: HashMap<usize, Handshake>,
-    /// From a WebSocket that takes over to the socket of the polls.
+    /// The socket of the polls for each WebSocket of an upgrade.
     probes: HashMap<usize, usize>,
     done: Vec<Client>,
 }
@@ -78,11 +78,11 @@ struct Handshakes {
 struct Handshake {
     responses: u32,
     sid: String,
-    /// The socket that takes over.
+    /// The WebSocket of the upgrade.
     websocket: usize,
-    /// The server has answered the probe.
+    /// True if the server has answered the probe.
     probed: bool,
-    /// The server has let go of the last poll.
+    /// True if the server has answered the last poll.
     released: bool,
 }
 
@@ -109,7 +109,7 @@ impl Handshakes {
     fn advance(&mut self, net: &mut Net, socket: usize, seen: Seen) -> io::Result<()> {
         let first = self.probes.get(&socket).copied().unwrap_or(socket);
         let Some(mut handshake) = self.under_way.remove(&first) else {
-            // Some servers send a heartbeat as soon as a client has joined; it has been answered.
+            // Some servers send a heartbeat as soon as a client has joined; it has been answered already.
             if seen.pings > 0 {
                 return Ok(());
             }
@@ -136,7 +136,7 @@ impl Handshakes {
         Ok(())
     }
 
-    /// A response came. Tells whether it was the last.
+    /// Handles a response. Returns true if it was the last.
     fn polled(
         &mut self,
         net: &mut Net,
@@ -152,7 +152,7 @@ impl Handshakes {
             }
             2 => net.send(socket, get(&handshake.sid).as_bytes())?,
             3 => {
-                // Some servers send a heartbeat first. The sessions do not live long enough to miss its answer.
+                // Some servers send a heartbeat first. The session ends before its answer is due.
                 if !body
                     .split(|&byte| byte == 0x1e)
                     .any(|packet| packet.starts_with(b"4"))
@@ -176,7 +176,7 @@ impl Handshakes {
     }
 }
 
-/// Something came over the WebSocket that takes over. Tells whether it was the last.
+/// Handles input from the WebSocket of an upgrade. Returns true if it was the last.
 fn taken_over(
     net: &mut Net,
     socket: usize,
@@ -193,7 +193,8 @@ fn taken_over(
     Ok(seen.events > 0)
 }
 
-/// Sends the upgrade when nothing can be lost any more, and an event whose echo shows that it is done.
+/// Sends the upgrade packet when no packet can be lost any more, and an event whose echo shows that the upgrade is
+/// complete.
 fn change_over(net: &mut Net, handshake: &Handshake) -> io::Result<()> {
     if !(handshake.probed && handshake.released) {
         return Ok(());

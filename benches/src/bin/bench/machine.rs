@@ -1,4 +1,4 @@
-//! On what was measured: enough to judge the figures, nothing that names the machine.
+//! A description of the machine: enough to judge the figures, but nothing that identifies it.
 
 use std::fs;
 use std::io;
@@ -64,7 +64,7 @@ fn memory() -> Option<String> {
 
 fn kernel() -> Option<String> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
-    // What follows the number is the builder's own.
+    // The rest after the version number is specific to the build.
     Some(format!("Linux {}", release.trim().split('-').next()?))
 }
 
@@ -96,7 +96,7 @@ fn package(node: &Path, name: &str) -> Option<String> {
     Some(package.version)
 }
 
-/// What else computed while we measured: figures from a busy machine are to be known as such.
+/// The load of other processes during the measurement, which the report shows.
 pub struct Others {
     started: Instant,
     busy: f64,
@@ -112,7 +112,7 @@ impl Others {
         })
     }
 
-    /// Two rows for the table.
+    /// Returns two rows for the table.
     pub fn describe(&self) -> io::Result<[(String, String); 2]> {
         let elapsed = self.started.elapsed().as_secs_f64();
         let others = (busy()? - self.busy) - (own()? - self.own);
@@ -127,9 +127,11 @@ impl Others {
     }
 }
 
-/// Seconds that all processors have computed, for us, for others, or for other machines on the same hardware.
+/// Returns the processor time in seconds that all processors have spent on this process, on others, or on other
+/// machines on the same hardware.
 fn busy() -> io::Result<f64> {
-    // The kernel tells hundredths of seconds, whatever its clock: user, nice, system, idle, iowait, irq, softirq, steal.
+    // The kernel counts in hundredths of seconds, whatever its clock: user, nice, system, idle, iowait, irq, softirq,
+    // steal.
     const TICKS: f64 = 100.0;
 
     let stat = fs::read_to_string("/proc/stat")?;
@@ -145,7 +147,7 @@ fn busy() -> io::Result<f64> {
     Ok((all - idle) / TICKS)
 }
 
-/// Seconds that this process has computed, with the servers that have ended.
+/// Returns the processor time in seconds of this process and of the servers that have ended.
 fn own() -> io::Result<f64> {
     let mut sum = 0.0;
     for who in [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN] {

@@ -97,7 +97,7 @@ impl Options {
         }
     }
 
-    /// How often each server has its turn at a scenario in a round.
+    /// Returns the number of turns that each server has at a scenario in a round.
     pub const fn turns(&self) -> usize {
         if self.quick { 1 } else { 3 }
     }

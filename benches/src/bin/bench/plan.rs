@@ -1,16 +1,16 @@
-//! Which scenarios there are, and which servers take part in them.
+//! The scenarios, and the servers that take part in each of them.
 
 use crate::connect::Way;
 use crate::scenario::{Attack, Cast, Hostile};
 use crate::server::{Kind, Setup};
 
-/// The clients of each server when broadcasts of all servers are measured in turns.
+/// The number of clients of each server when all servers' broadcasts are measured in turns.
 pub const SHARED_CROWD: usize = 1000;
 
-/// One row of the tables.
+/// A scenario, which is a row of the tables.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// Its name in the results and on the command line.
+    /// The name in the results and on the command line.
     pub id: String,
     pub title: String,
     pub what: What,
@@ -25,12 +25,12 @@ pub enum What {
     Restless,
     Memory(Moment),
     Polling,
-    /// Of so many events, to clients that poll.
+    /// A burst of this number of events to clients that poll.
     PollBursts(usize),
-    /// With so many worker threads; two share two processors with the generator.
+    /// An exchange with this number of worker threads. Two of them share two processors with the generator.
     ThreadsExchange(usize, Exchange),
     ThreadsCast(usize, Cast),
-    /// With Nagle's algorithm on, as it is where nobody turns it off.
+    /// A broadcast with Nagle's algorithm, which is on by default.
     Nagle(Cast),
     Saturation,
     Hostile(Hostile),
@@ -43,7 +43,7 @@ pub struct Exchange {
     pub clients: usize,
 }
 
-/// What is sent, of so many bytes.
+/// The payload of a request, with its size in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload {
     Echo(usize),
@@ -60,12 +60,12 @@ pub enum Moment {
     Second,
 }
 
-/// Scenarios that share a server: it is started anew for each group.
+/// Scenarios that share a server, which is restarted for each group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     Handshakes,
     Exchanges,
-    /// To no more than so many members that all servers can have them at once.
+    /// Broadcasts to a number of members that all servers can have at once.
     Casts,
     Crowd,
     Memory,
@@ -90,7 +90,8 @@ impl Group {
         Self::Hostile,
     ];
 
-    /// Whether each server is measured for itself, and not in turns with the others: ten thousand clients are connected to it.
+    /// Returns true if each server is measured separately, and not in turns with the others, because it has ten
+    /// thousand clients.
     pub const fn is_apart(self) -> bool {
         matches!(self, Self::Crowd | Self::Memory)
     }
@@ -112,7 +113,7 @@ impl What {
         }
     }
 
-    /// Of the number in the tables.
+    /// Returns the unit of the number in the tables.
     pub const fn unit(self) -> &'static str {
         match self {
             Self::Handshake(_) => "µs per handshake",
@@ -128,7 +129,7 @@ impl What {
         }
     }
 
-    /// Whether both are the same but for the server's setup.
+    /// Returns true if both differ only in the server's setup.
     pub fn is_same_work(self, other: Self) -> bool {
         match (self, other) {
             (Self::ThreadsExchange(_, one), Self::ThreadsExchange(_, other)) => one == other,
@@ -137,7 +138,7 @@ impl What {
         }
     }
 
-    /// How the server is set up for it.
+    /// Returns the setup of the server.
     pub const fn setup(self) -> Setup {
         match self {
             Self::ThreadsExchange(workers, _) | Self::ThreadsCast(workers, _) => Setup {
@@ -156,14 +157,14 @@ impl What {
         }
     }
 
-    /// Whether this server can do it, and it says something.
+    /// Returns true if this server supports the scenario, and the result is meaningful.
     pub const fn fits(self, kind: Kind) -> bool {
         if kind.is_whole() {
             let rust = matches!(kind, Kind::Ours | Kind::Socketioxide);
             return match self {
-                // Its buffer has room for so many packets, and loses the others.
+                // The buffer of socketioxide holds 128 packets and drops the others.
                 Self::PollBursts(burst) => burst <= 128 || !matches!(kind, Kind::Socketioxide),
-                // Node has one thread, whatever is asked for.
+                // Node has one thread, whatever the option.
                 Self::Hostile(hostile) => {
                     rust || hostile.workers == 0 && matches!(kind, Kind::Node)
                 }
@@ -193,7 +194,7 @@ impl What {
     }
 }
 
-/// The clients of a full run, and of a quick one.
+/// The number of clients in a full run, and in a quick one.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     pub crowd: usize,
@@ -382,7 +383,7 @@ fn exchanges() -> [(&'static str, &'static str, Exchange); 8] {
             "binary of 1 KiB",
             exchange(Payload::Binary(1024), 1, 100),
         ),
-        // Fewer, so that what is under way stays in the processor's cache on either side.
+        // The number of requests is smaller, so that the data in flight stays in the processor's cache on both sides.
         (
             "binary-64k",
             "binary of 64 KiB",

@@ -1,4 +1,4 @@
-//! All that was measured, and what is to be said of it.
+//! The results of all measurements, and their statistics.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,19 @@ use crate::server::Kind;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Results {
-    /// Processor, kernel, versions: name and value.
+    /// The processor, the kernel and the versions, as names and values.
     pub machine: Vec<(String, String)>,
     pub rounds: usize,
     pub quick: bool,
-    /// Requests a second, in the saturation scenario.
+    /// The number of requests per second in the saturation scenario.
     pub saturating: Option<f64>,
-    /// By scenario, then by server, in the order of their turns.
+    /// The samples by scenario, then by server, in the order of their turns.
     pub samples: BTreeMap<String, BTreeMap<String, Vec<Sample>>>,
-    /// What did not work.
+    /// The errors of the scenarios that failed.
     pub failures: Vec<String>,
 }
 
-/// The middle of several numbers, and their range.
+/// The median of several numbers, and their range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
     pub median: f64,
@@ -69,7 +69,8 @@ impl Results {
         self.summary_of(scenario, kind, |sample| Some(sample.value))
     }
 
-    /// Ours, divided by the other's: the middle of the ratios of neighbours in time, since a machine is not always as fast.
+    /// Returns the ratio of our value to the other's: the median of the ratios of samples that were taken in
+    /// succession, because the speed of a machine varies.
     pub fn ratio(&self, ours: (&str, Kind), other: (&str, Kind)) -> Option<f64> {
         let (ours, other) = (self.samples(ours.0, ours.1), self.samples(other.0, other.1));
         if ours.len() == other.len() {
@@ -77,7 +78,7 @@ impl Results {
             return Summary::of(pairs.map(|(ours, other)| ours.value / other.value))
                 .map(|summary| summary.median);
         }
-        // Some have failed, so nobody knows which belong together.
+        // Some samples are missing after a failure, so they cannot be paired.
         let median =
             |samples: &[Sample]| Some(Summary::of(samples.iter().map(|s| s.value))?.median);
         Some(median(ours)? / median(other)?)

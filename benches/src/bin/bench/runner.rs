@@ -1,4 +1,4 @@
-//! Runs a group of scenarios: the servers take turns at each.
+//! The runner of a group of scenarios: the servers take turns at each of them.
 
 use std::io;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::scenario::{
 };
 use crate::server::{Kind, Programs, Server, Setup};
 
-/// No scenario takes longer, its connections included.
+/// The limit for a scenario, including its connections.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What a just-in-time compiler sees before anything is measured.
+/// The load before any measurement, for servers with a just-in-time compiler.
 const WARMING: Exchange = Exchange {
     payload: Payload::Echo(32),
     window: 16,
@@ -30,14 +30,14 @@ pub struct Runner {
     pub cpus: Cpus,
     pub times: Times,
     pub size: Size,
-    /// How often each server has its turn in a round.
+    /// The number of turns of each server in a round.
     pub turns: usize,
-    /// Requests a second that saturate socketioxide, once it has been found.
+    /// The number of requests per second that saturates socketioxide, once it has been found.
     pub saturating: Option<f64>,
 }
 
 impl Runner {
-    /// Whether a server speaks the contract. Those that know nothing of Socket.IO need not.
+    /// Checks that a server implements the contract. Those that do not implement Socket.IO are exempt.
     pub fn check(&self, kind: Kind) -> io::Result<()> {
         if matches!(kind, Kind::BareTcp | Kind::BareHyper) {
             return Ok(());
@@ -47,7 +47,7 @@ impl Runner {
         outcome.map_err(|error| io::Error::other(format!("{}: {error}", kind.name())))
     }
 
-    /// Runs scenarios, all of one group, against those servers that they fit. `report` gets each as soon as it is there.
+    /// Runs scenarios of one group against those servers that they fit. `report` receives each result immediately.
     pub fn run(
         &mut self,
         kinds: &[Kind],
@@ -97,7 +97,7 @@ impl Runner {
         Ok(())
     }
 
-    /// One server after another, since no two can have so many clients at once.
+    /// Measures a server separately from the others, because no two of them can have so many clients at once.
     fn alone(
         &self,
         kind: Kind,
@@ -130,7 +130,7 @@ impl Runner {
             clients: clients.min(self.size.crowd),
             crowd: None,
         };
-        // Who has ten thousand clients is measured for its memory, or has had enough to do when all have joined.
+        // A server with ten thousand clients is measured for its memory, or has been loaded enough by their handshakes.
         if kind.compiles_late() && clients == SHARED_CROWD {
             running.net.set_limit(LIMIT);
             running.exchange(WARMING, self.times.for_server(kind))?;
@@ -150,13 +150,13 @@ impl Runner {
         let failed = sample.is_err();
         report(scenario, kind, sample);
         if failed {
-            // Nobody knows what is still on its way.
+            // Packets may still be in flight, so the server is restarted.
             *running = self.start(kind, running.setup, running.clients)?;
         }
         Ok(())
     }
 
-    /// Raises the load until socketioxide computes all the time.
+    /// Raises the load until socketioxide is saturated, and returns it.
     fn saturating(&mut self) -> io::Result<f64> {
         if let Some(rate) = self.saturating {
             return Ok(rate);
@@ -195,7 +195,7 @@ struct Running {
     server: Server,
     kind: Kind,
     setup: Setup,
-    /// How many a crowd has.
+    /// The number of clients in a crowd.
     clients: usize,
     crowd: Option<Crowd>,
 }
@@ -254,7 +254,7 @@ impl Running {
         sample
     }
 
-    /// The clients of broadcasts, connected once for all that needs them.
+    /// Returns the clients of broadcasts, which are connected once for all scenarios that need them.
     fn crowd(&mut self) -> io::Result<(&Crowd, &mut Net)> {
         let ready = match self.crowd.take() {
             Some(crowd) => crowd,

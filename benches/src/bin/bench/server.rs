@@ -1,4 +1,4 @@
-//! The servers: what they are called, how they are started and ended.
+//! The servers: their names, and how to start and end them.
 
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,11 +13,11 @@ pub enum Kind {
     Socketioxide,
     Node,
     Bun,
-    /// Broadcasts go through the members' queues.
+    /// A bare server whose broadcasts go through the members' queues.
     BareQueue,
-    /// Broadcasts are written by the task of the sender.
+    /// A bare server whose broadcasts are written by the task of the sender.
     BareDirect,
-    /// The same codec, the handshake by axum.
+    /// A bare server with the same codec, and the handshake by axum.
     BareAxum,
     BareTcp,
     BareHyper,
@@ -54,7 +54,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether it knows all events and both transports.
+    /// Returns true if it supports all events and both transports.
     pub const fn is_whole(self) -> bool {
         matches!(
             self,
@@ -62,18 +62,18 @@ impl Kind {
         )
     }
 
-    /// Whether it is slow until its code has been compiled.
+    /// Returns true if it is slow until its code has been compiled.
     pub const fn compiles_late(self) -> bool {
         matches!(self, Self::Node | Self::Bun)
     }
 }
 
-/// Where the servers' programs are.
+/// The locations of the servers' programs.
 #[derive(Clone, Debug)]
 pub struct Programs {
-    /// The folder of the Rust servers: that of this program.
+    /// The folder of the Rust servers, which is that of this program.
     pub built: PathBuf,
-    /// `benches/node`.
+    /// The folder `benches/node`.
     pub node: PathBuf,
 }
 
@@ -82,7 +82,7 @@ impl Programs {
         self.node.join("node_modules/bun/bin/bun.exe")
     }
 
-    /// Whether the server can be run here.
+    /// Returns true if the server can be run on this machine.
     pub fn have(&self, kind: Kind) -> bool {
         match kind {
             Kind::Node => {
@@ -130,12 +130,12 @@ fn runs(program: &Path) -> bool {
     quiet.is_ok_and(|status| status.success())
 }
 
-/// How a server is set up.
+/// The options with which a server is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setup {
-    /// Worker threads, none for the current-thread runtime. Two of them also get the generator's processor.
+    /// The number of worker threads, 0 for the current-thread runtime. Two of them also get the generator's processor.
     pub workers: usize,
-    /// Whether Nagle's algorithm is left on.
+    /// True if Nagle's algorithm is left on.
     pub nagle: bool,
 }
 
@@ -146,7 +146,7 @@ impl Setup {
     };
 }
 
-/// A server that runs until this is dropped.
+/// A server process that is ended when this is dropped.
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
@@ -188,7 +188,7 @@ impl Drop for Server {
 }
 
 fn end(child: &mut Child) {
-    // One that has ended by itself cannot be killed, but it must be waited for.
+    // A process that has ended by itself cannot be killed, but must be waited for.
     let _ = child.kill();
     let _ = child.wait();
 }

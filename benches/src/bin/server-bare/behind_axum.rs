@@ -1,4 +1,4 @@
-//! The same connection, taken over from hyper.
+//! A connection of the bare server behind axum, taken over from hyper after the upgrade.
 
 use std::io;
 use std::sync::Arc;

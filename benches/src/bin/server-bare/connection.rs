@@ -1,4 +1,4 @@
-//! A connection as one future: reads into a buffer of the thread, writes at once what there is.
+//! A connection as one future: it reads into a buffer of the thread, and writes all output at once.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -12,13 +12,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::rooms::Member;
 
-/// What is said on a connection.
+/// The protocol of a connection.
 pub trait Protocol: Unpin {
-    /// Bytes came; what is to be answered goes to `output`.
+    /// Handles received bytes, and appends the answers to `output`.
     fn receive(&mut self, input: &[u8], output: &mut Vec<u8>) -> io::Result<()>;
 }
 
-/// Returns every byte.
+/// A protocol that echoes every byte.
 pub struct Echo;
 
 impl Protocol for Echo {
@@ -32,7 +32,7 @@ pub struct Connection<T, P> {
     stream: T,
     protocol: P,
     member: Arc<Member>,
-    /// What the kernel had no room for. Nothing is read until it is gone.
+    /// The frames that the kernel has not accepted yet. The connection is not read until they are written.
     unsent: VecDeque<Bytes>,
 }
 
@@ -60,7 +60,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, P: Protocol> Connection<T, P> {
         }
     }
 
-    /// One read and one write. Ready when there may be more to read.
+    /// Reads once and writes once. It is ready if there may be more to read.
     fn step(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(write(&mut self.stream, &mut self.unsent, cx))?;
         let Buffers {
@@ -102,7 +102,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, P: Protocol> Connection<T, P> {
         if !rest.is_empty() {
             frames.push_front(Bytes::copy_from_slice(rest));
         }
-        // Registers for what could not be sent, too.
+        // The write also registers the waker for the unsent bytes.
         let _ = write(&mut self.stream, frames, cx)?;
         self.unsent.extend(frames.drain(..));
         Ok(())
@@ -121,7 +121,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, P: Protocol> Future for Connection<T, P>
     }
 }
 
-/// Small frames are cheaper copied together than told to the kernel one by one.
+/// Joins small frames, as copying them is cheaper than passing them to the kernel one by one.
 fn collect(output: &mut Vec<u8>, frames: &mut VecDeque<Bytes>) {
     const SMALL: usize = 1024;
 

@@ -1,12 +1,12 @@
-//! The lower limits: what a server in the same runtime costs that does nothing but what is measured.
+//! Lower limits: the cost of a server in the same runtime that does nothing but the measured work.
 //!
 //! | mode | |
 //! |---|---|
-//! | `queue` | WebSocket with our codec, its handshake written by hand; a broadcast goes into each member's queue and wakes it |
-//! | `direct` | the same, but the task of the sender writes into each member's socket, if its queue is empty |
-//! | `axum` | as `queue`, the handshake by hyper behind `axum::serve` |
-//! | `tcp` | returns every byte |
-//! | `hyper` | echo by long-polling: a GET waits for what a POST brings |
+//! | `queue` | WebSocket with our codec, and a handshake of its own; a broadcast wakes each member through its queue |
+//! | `direct` | as `queue`, but the task of the sender writes into each member's socket, if its queue is empty |
+//! | `axum` | as `queue`, but with the handshake by hyper behind `axum::serve` |
+//! | `tcp` | echoes every byte |
+//! | `hyper` | an echo by long-polling: a GET waits for the body of a POST |
 
 mod behind_axum;
 mod connection;
@@ -42,7 +42,7 @@ fn main() -> io::Result<()> {
     }
 }
 
-/// One task for each connection. How it ends is of no interest here.
+/// Accepts connections, each with its own task. Their errors are ignored.
 async fn accept<S, F>(
     options: Options,
     state: Arc<S>,

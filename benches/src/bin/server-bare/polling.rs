@@ -1,5 +1,5 @@
-//! Echo by long-polling with hyper alone: a POST is answered at once, and what it brought is the answer to the session's GET,
-//! which waits for it. So requests and bodies are those of a real server.
+//! An echo by long-polling with hyper alone. A POST is answered at once, and its body is the response to the session's
+//! pending GET. Requests and bodies are those of a real server.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -47,7 +47,7 @@ impl Session {
             let posted = lock(&self.posted).take();
             match posted {
                 Some(posted) => return posted,
-                // A permit is kept if it came in between.
+                // The permit is stored if the POST has arrived in between.
                 None => self.came.notified().await,
             }
         }

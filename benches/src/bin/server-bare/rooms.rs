@@ -1,4 +1,4 @@
-//! Who is in which room, and how a frame gets there.
+//! The members of rooms, and the delivery of frames to them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,7 +32,7 @@ impl Rooms {
     }
 }
 
-/// The sending side of a connection, as others see it.
+/// The sending side of a connection, shared with other connections.
 #[derive(Default)]
 pub struct Member {
     queue: Mutex<Queue>,
@@ -46,7 +46,7 @@ struct Queue {
 }
 
 impl Member {
-    /// One that is written to by whoever delivers.
+    /// Creates a member to whose socket the sender's task writes.
     pub fn direct(stream: &Split) -> Self {
         Self {
             queue: Mutex::default(),
@@ -54,7 +54,7 @@ impl Member {
         }
     }
 
-    /// What has been delivered; wakes the caller when there is more.
+    /// Takes the delivered frames, and registers a waker for further ones.
     pub fn take(&self, frames: &mut VecDeque<Bytes>, cx: &mut Context<'_>) {
         let mut queue = lock(&self.queue);
         frames.append(&mut queue.frames);
@@ -69,7 +69,7 @@ impl Member {
         if let Some(writer) = &self.writer
             && queue.frames.is_empty()
         {
-            // An error will be found by the reader.
+            // The reader detects an error.
             frame.advance(writer.try_write(&frame).unwrap_or(0));
             if frame.is_empty() {
                 return;

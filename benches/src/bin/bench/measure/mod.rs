@@ -1,4 +1,4 @@
-//! What is measured: time of the processor, memory, latency.
+//! The measured quantities: processor time, memory, latency.
 
 mod histogram;
 mod process;

@@ -1,4 +1,4 @@
-//! What the operating system knows of a process.
+//! The resources of a process, as the operating system reports them.
 
 use std::fs;
 use std::io;
@@ -9,10 +9,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::Pid;
 
-/// A running process, and the clock of the processor time that it has used, in all its threads.
+/// A running process, and the clock of the processor time of all its threads.
 ///
-/// The kernel counts the time of these clocks to the nanosecond: it is the sum of the run times in `schedstat`, threads that
-/// have ended included, and up to date even for one that runs.
+/// The kernel counts the time of these clocks to the nanosecond. It is the sum of the run times in `schedstat`,
+/// including threads that have ended, and up to date even for a running thread.
 #[derive(Clone, Copy)]
 pub struct Process {
     pid: Pid,
@@ -36,7 +36,7 @@ impl Process {
         Ok(self.clock.now()?.into())
     }
 
-    /// Resident memory, in bytes.
+    /// Returns the resident memory in bytes.
     pub fn memory(&self) -> io::Result<u64> {
         // `smaps_rollup` is exact, `statm` may lag behind by some pages for each thread.
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid))?;
@@ -50,7 +50,7 @@ impl Process {
     }
 }
 
-/// Where the server runs and where the generator.
+/// The processors of the server and of the generator.
 #[derive(Clone, Copy, Debug)]
 pub struct Cpus {
     pub server: usize,
@@ -58,7 +58,7 @@ pub struct Cpus {
 }
 
 impl Cpus {
-    /// Pins this thread; a process that it starts is pinned likewise.
+    /// Pins this thread. A process that it starts is pinned to the processors too.
     pub fn pin(self, cpus: &[usize]) -> io::Result<()> {
         let mut set = CpuSet::new();
         for &cpu in cpus {
@@ -69,7 +69,7 @@ impl Cpus {
     }
 }
 
-/// As many open files as this user may have, here and in the servers. Returns how many.
+/// Raises the limit of open files to the user's maximum, for this process and the servers. Returns the limit.
 pub fn raise_open_files() -> io::Result<u64> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;

@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use super::{Histogram, Process};
 
-/// What one run of one scenario against one server gave.
+/// The results of one run of a scenario against a server.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sample {
-    /// The number that the tables show: microseconds of the server for each message, or KiB for each connection.
+    /// The number in the tables: microseconds of the server for each message, or KiB for each connection.
     pub value: f64,
-    /// Messages, deliveries or handshakes.
+    /// The number of messages, deliveries or handshakes.
     pub count: u64,
-    /// Of them, in a second.
+    /// The rate of them per second.
     pub rate: f64,
-    /// Part of the time that the server computed, 1 for one processor.
+    /// The fraction of the time in which the server computed, 1 for one processor.
     pub server_load: f64,
-    /// Microseconds of the generator for each message, and its load.
+    /// The microseconds of the generator for each message, and its load.
     pub generator: f64,
     pub generator_load: f64,
-    /// Latency in microseconds.
+    /// The latency in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p50: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,7 +30,7 @@ pub struct Sample {
     pub p999: Option<f64>,
 }
 
-/// The clocks at the start of a measurement.
+/// The state of the clocks at the start of a measurement.
 pub struct Watch {
     server: Process,
     generator: Process,
@@ -55,7 +55,7 @@ impl Watch {
         self.started.elapsed()
     }
 
-    /// The clocks now, for so many messages.
+    /// Computes the sample of a measurement that ends now, for this number of messages.
     pub fn stop(&self, count: u64, latencies: &Histogram) -> io::Result<Sample> {
         let server = self.server.cpu_time()?.saturating_sub(self.server_time);
         let generator = self

@@ -1,4 +1,4 @@
-//! One socket.
+//! A connection of the generator.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -10,7 +10,7 @@ use super::reader::{FrameReader, Seen};
 
 pub struct Conn {
     stream: TcpStream,
-    /// What the kernel had no room for.
+    /// The bytes that the kernel has not accepted yet.
     unsent: Vec<u8>,
     input: Input,
 }
@@ -21,12 +21,12 @@ enum Input {
 }
 
 impl Conn {
-    /// A WebSocket, which begins with the answer to its HTTP request.
+    /// Creates a WebSocket, whose input begins with the response to the HTTP request.
     pub fn websocket(stream: TcpStream) -> Self {
         Self::new(stream, Input::Frames(FrameReader::upgrading()))
     }
 
-    /// Frames from the first byte on.
+    /// Creates a connection whose input consists of frames from the first byte on.
     pub fn frames(stream: TcpStream) -> Self {
         Self::new(stream, Input::Frames(FrameReader::upgraded()))
     }
@@ -36,7 +36,7 @@ impl Conn {
     }
 
     fn new(stream: TcpStream, input: Input) -> Self {
-        // A stream that does not take the option says so when it is used.
+        // A stream that does not accept the option fails when it is used.
         let _ = stream.set_nodelay(true);
         Self {
             stream,
@@ -45,7 +45,7 @@ impl Conn {
         }
     }
 
-    /// Writes at once what the kernel takes, and the rest when it can.
+    /// Writes the bytes that the kernel accepts at once, and the rest later.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         let sent = if self.unsent.is_empty() {
             write(&mut self.stream, bytes)?
@@ -57,7 +57,7 @@ impl Conn {
         Ok(())
     }
 
-    /// Whether the kernel had no room for all that was sent.
+    /// Returns true if the kernel has not accepted all bytes yet.
     pub fn has_unsent(&self) -> bool {
         !self.unsent.is_empty()
     }
@@ -70,7 +70,7 @@ impl Conn {
         Ok(())
     }
 
-    /// Reads all that is there. Answers pings.
+    /// Reads all available bytes, and answers pings.
     pub fn receive(&mut self, scratch: &mut [u8]) -> io::Result<Seen> {
         let mut seen = Seen::default();
         loop {
@@ -86,7 +86,7 @@ impl Conn {
                 Input::Frames(reader) => reader.feed(bytes, &mut seen)?,
                 Input::Http(reader) => reader.feed(bytes, &mut seen)?,
             }
-            // Less than was asked for: there is no more, and the next byte makes a new event.
+            // A short read means that there is no more, and the next byte causes a new event.
             if got < scratch.len() {
                 break;
             }
@@ -97,7 +97,7 @@ impl Conn {
         Ok(seen)
     }
 
-    /// The body of the last response.
+    /// Returns the body of the last response.
     pub fn body(&self) -> &[u8] {
         match &self.input {
             Input::Http(reader) => reader.body(),
@@ -115,7 +115,7 @@ fn write(stream: &mut TcpStream, mut bytes: &[u8]) -> io::Result<usize> {
                 sent += n;
                 bytes = bytes.get(n..).unwrap_or_default();
             }
-            // Not connected yet, or no room: a writable event will follow.
+            // The socket is not connected yet, or its buffer is full: a writable event will follow.
             Err(error)
                 if matches!(
                     error.kind(),

@@ -1,25 +1,25 @@
-//! What the generator sends, made before the clock runs.
+//! The frames of the generator, encoded before a measurement.
 
 use std::sync::LazyLock;
 
 use axum_socketio::protocol::websocket::{Opcode, frame, masked_frame};
 use serde::Serialize;
 
-/// Any mask will do, but zero would spare the server its work.
+/// The mask of all frames. A mask of zero would spare the server some work.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// A text message of Engine.IO as a client's frame.
+/// Encodes a text packet of Engine.IO as a client's frame.
 pub fn text_frame(text: &str) -> Vec<u8> {
     masked_frame(Opcode::Text, text.as_bytes(), MASK).into()
 }
 
-/// A ping of WebSocket, or a pong, without data.
+/// Encodes a ping or a pong of WebSocket, without data.
 pub fn control_frame(ping: bool) -> Vec<u8> {
     let opcode = if ping { Opcode::Ping } else { Opcode::Pong };
     masked_frame(opcode, b"", MASK).into()
 }
 
-/// A part of a text message that more must follow: the first if it is not empty, otherwise a continuation.
+/// Encodes a part of a text message that is not the last: the first one if it is not empty, otherwise a continuation.
 pub fn part_frame(text: &str) -> Vec<u8> {
     const FIN: u8 = 0x80;
     let mut frame = text_frame(text);
@@ -29,12 +29,12 @@ pub fn part_frame(text: &str) -> Vec<u8> {
     frame
 }
 
-/// An event as text of Engine.IO.
+/// Encodes an event as a text packet of Engine.IO.
 pub fn event(args: &impl Serialize) -> serde_json::Result<String> {
     Ok(format!("42{}", serde_json::to_string(args)?))
 }
 
-/// The same with a wish for an acknowledgement. The id is always the same: it is the client's own business.
+/// Encodes an event that requests an acknowledgement. The id is constant, because only the client uses it.
 pub fn event_with_ack(args: &impl Serialize) -> serde_json::Result<String> {
     Ok(format!("420{}", serde_json::to_string(args)?))
 }
@@ -44,7 +44,7 @@ pub(super) fn pong() -> &'static [u8] {
     &PONG
 }
 
-/// A request, repeated in one buffer: so any number of them is one write.
+/// A request, repeated in one buffer, so that any number of requests is one write.
 pub struct Request {
     bytes: Vec<u8>,
     len: usize,
@@ -55,7 +55,7 @@ impl Request {
         Self::new(&text_frame(text), most)
     }
 
-    /// An event with one attachment.
+    /// Creates an event with one attachment.
     pub fn binary(name: &str, size: usize, most: usize) -> Self {
         let text = format!(r#"451-["{name}",{{"_placeholder":true,"num":0}}]"#);
         let data: Vec<u8> = (0..size).map(|at| at.to_le_bytes()[0]).collect();
@@ -64,7 +64,8 @@ impl Request {
         Self::new(&bytes, most)
     }
 
-    /// As a server would send it, for one that returns bytes as they are: four more in the text stand for the mask.
+    /// Creates a frame as a server would send it, for servers that echo bytes. Four more bytes in the text replace the
+    /// mask.
     pub fn unmasked(text: &str, most: usize) -> Self {
         Self::new(&frame(Opcode::Text, format!("{text}    ").as_bytes()), most)
     }
@@ -76,7 +77,7 @@ impl Request {
         }
     }
 
-    /// So many of them.
+    /// Returns the bytes of this number of requests.
     pub fn times(&self, times: usize) -> &[u8] {
         self.bytes.get(..self.len * times).unwrap_or(&self.bytes)
     }

@@ -1,4 +1,4 @@
-//! The generator's side of the wire: many sockets, one thread, one epoll, as little work for a message as possible.
+//! The network of the generator: many sockets, one thread, one epoll, and as little work for each message as possible.
 
 mod conn;
 mod frames;
@@ -16,7 +16,7 @@ pub use frames::{Request, control_frame, event, event_with_ack, part_frame, text
 pub use http::{get, post, upgrade};
 pub use reader::Seen;
 
-/// All sockets of the generator. A socket is named by its number, in the order they were opened.
+/// All sockets of the generator. A socket is identified by its number, in the order of opening.
 pub struct Net {
     poll: Poll,
     events: Events,
@@ -26,7 +26,7 @@ pub struct Net {
 }
 
 impl Net {
-    /// Large enough that a message of 64 KiB takes one read.
+    /// The size of the read buffer, which is large enough to read a message of 64 KiB at once.
     const SCRATCH: usize = 256 * 1024;
 
     pub fn new() -> io::Result<Self> {
@@ -39,7 +39,7 @@ impl Net {
         })
     }
 
-    /// What is not done by then is not waited for.
+    /// Sets the time after which waiting fails.
     pub fn set_limit(&mut self, limit: Duration) {
         self.deadline = Instant::now() + limit;
     }
@@ -85,9 +85,9 @@ impl Net {
         self.conns.clear();
     }
 
-    /// Waits for the sockets, and tells `each` what came: number, socket, what was in it.
+    /// Waits for the sockets, and calls `each` for all input with the number, the socket, and a summary of the input.
     ///
-    /// Waits for no more than `wait`, or until the limit: to reach that is an error.
+    /// It waits for no longer than `wait`, and fails at the limit.
     pub fn turn(
         &mut self,
         wait: Option<Duration>,
@@ -107,7 +107,7 @@ impl Net {
         }
         for event in &self.events {
             let Token(number) = event.token();
-            // Closed since the kernel told of it.
+            // The socket has been closed since the kernel reported the event.
             let Some(Some(conn)) = self.conns.get_mut(number) else {
                 continue;
             };

@@ -1,34 +1,34 @@
-//! Frames from the server, looked at no more than needed to count them.
+//! A reader of the server's frames, which decodes only enough to count them.
 
 use std::io;
 
-/// What was in the bytes of one read.
+/// A summary of the input of one read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Events, with their attachments.
+    /// The number of events, including their attachments.
     pub events: u32,
-    /// Acknowledgements.
+    /// The number of acknowledgements.
     pub acks: u32,
-    /// Heartbeats that want an answer.
+    /// The number of heartbeats that require an answer.
     pub pings: u32,
-    /// HTTP responses. A WebSocket's upgrade is one.
+    /// The number of HTTP responses, including the one to an upgrade to WebSocket.
     pub responses: u32,
-    /// The open packet of Engine.IO.
+    /// True if there was the open packet of Engine.IO.
     pub open: bool,
-    /// The server's consent to join the namespace.
+    /// True if the server has accepted the CONNECT.
     pub connected: bool,
-    /// The answer to a probe.
+    /// True if there was the answer to a probe.
     pub probed: bool,
 }
 
 impl Seen {
-    /// Whatever answers a request.
+    /// Returns the number of answers to requests.
     pub const fn answers(&self) -> u32 {
         self.events + self.acks
     }
 }
 
-/// Where in the stream we are. Payloads are skipped; only the first bytes of a text are kept.
+/// The position in the stream. Payloads are skipped; only the first bytes of a text are stored.
 pub struct FrameReader {
     upgrade: Upgrade,
     header: [u8; 10],
@@ -40,7 +40,7 @@ pub struct FrameReader {
 }
 
 enum Upgrade {
-    /// So many bytes of the empty line have been seen.
+    /// The response to the upgrade has not ended yet. `start` is its part that has arrived.
     Waiting {
         start: Vec<u8>,
     },
@@ -94,7 +94,7 @@ impl FrameReader {
         Ok(())
     }
 
-    /// Takes bytes until the header is whole.
+    /// Takes bytes until the header is complete.
     fn head(&mut self, input: &mut &[u8]) -> io::Result<bool> {
         while let Some((&byte, rest)) = input.split_first() {
             *input = rest;
@@ -139,7 +139,8 @@ impl FrameReader {
 
     fn end(&mut self, seen: &mut Seen) -> io::Result<()> {
         match (self.opcode, &self.kind) {
-            // A text with attachments is counted when they are here. One each is all that the benchmarks use.
+            // A text with attachments is counted when they arrive. The benchmarks use only one attachment for each
+            // text.
             (1, b"42") | (2, _) => seen.events += 1,
             (1, b"43") => seen.acks += 1,
             (1, b"45" | b"46") => {}
@@ -147,7 +148,7 @@ impl FrameReader {
             (1, [b'0', _]) => seen.open = true,
             (1, b"40") => seen.connected = true,
             (1, [b'3', _]) => seen.probed = true,
-            // Answers to pings of WebSocket, which nobody waits for.
+            // Answers to pings of WebSocket are ignored.
             (1, [b'6', _]) | (10, _) => {}
             (_, kind) => return Err(bad("an unexpected packet", kind)),
         }

@@ -1,4 +1,5 @@
-//! Plots: bars in groups, each group on a scale of its own, because a group's servers are to be compared and not the groups.
+//! Plots: bars in groups. Each group has its own scale, because the servers within a group are compared, not the
+//! groups.
 
 use std::fmt::Write;
 
@@ -57,7 +58,7 @@ const LABELS: f64 = 130.0;
 const VALUES: f64 = 90.0;
 const BAR: f64 = 16.0;
 
-/// Name, title and SVG of each plot for which something has been measured.
+/// Returns the name, the title and the SVG of each plot that has results.
 pub fn all(results: &Results, scenarios: &[Scenario]) -> Vec<(&'static str, &'static str, String)> {
     let plot = |&(name, title, ids): &(&'static str, &'static str, &[&str])| {
         let groups: Vec<_> = ids

@@ -18,7 +18,7 @@ pub fn machine(results: &Results) -> String {
     text + "\n"
 }
 
-/// The medians of all scenarios, one table a group.
+/// Returns the medians of all scenarios, with one table for each group.
 pub fn costs(results: &Results, all: &[Scenario]) -> String {
     let mut text = String::from(
         "## Costs\n\nMedians; in brackets the smallest and the largest of all rounds.\n\n",
@@ -75,7 +75,7 @@ pub fn latencies(results: &Results, all: &[Scenario]) -> String {
     text
 }
 
-/// How much went through, which is also the generator's doing.
+/// Returns the throughput, which also depends on the generator.
 pub fn rates(results: &Results, all: &[Scenario]) -> String {
     let scenarios: Vec<_> = all
         .iter()
@@ -100,7 +100,7 @@ pub fn rates(results: &Results, all: &[Scenario]) -> String {
     )
 }
 
-/// Whether the generator is in the way.
+/// Returns the load of the generator, which shows if it is the bottleneck.
 pub fn generator(results: &Results) -> String {
     let mut text = String::from(
         "## The generator\n\nMicroseconds for each message, and in brackets the part of the time that each of the two computed. \
@@ -206,7 +206,7 @@ fn spread(summary: Summary) -> String {
     }
 }
 
-/// Three digits that count.
+/// Formats a number with three significant digits.
 pub(super) fn digits(value: f64) -> String {
     match value.abs() {
         large if large >= 99.95 => format!("{value:.0}"),

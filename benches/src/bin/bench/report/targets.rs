@@ -1,17 +1,17 @@
-//! What is to be reached, and whether it is.
+//! The targets, and a comparison of the results with them.
 
 use std::fmt::{self, Write};
 
 use crate::results::Results;
 use crate::server::Kind;
 
-/// Ours, divided by the others', may be no more than this.
+/// A target: the maximum ratio of our cost to that of each other server.
 struct Target {
     work: &'static str,
     scenario: &'static str,
     to_socketioxide: f64,
     to_node: f64,
-    /// The cheapest of these limits counts.
+    /// The ratio to the cheapest of these lower limits.
     to_bare: Option<(f64, &'static [Kind])>,
 }
 
@@ -133,10 +133,10 @@ const TARGETS: [Target; 16] = [
     ),
 ];
 
-/// Of a handshake there is a lower limit, though no target for it.
+/// The scenario of handshakes, which has a lower limit but no target.
 const HANDSHAKE: &str = "handshake-websocket";
 
-/// Two threads may cost so much more than one.
+/// The maximum ratio of the cost with two threads to that with one.
 const TWO_THREADS: f64 = 1.15;
 
 const THREADS: [(&str, &str); 3] = [
@@ -145,7 +145,7 @@ const THREADS: [(&str, &str); 3] = [
     ("broadcast to 1,000, single", "cast-128-1000-x1"),
 ];
 
-/// Ours divided by another's, and what it may be.
+/// The ratio of our cost to another's, and its maximum.
 #[derive(Clone, Copy)]
 struct Ratio {
     value: f64,
@@ -175,7 +175,7 @@ impl fmt::Display for Ratio {
 }
 
 impl Target {
-    /// To socketioxide, to Node, to the bare limit, as far as measured.
+    /// Returns the ratios to socketioxide, to Node and to the lower limit, if they have been measured.
     fn ratios(&self, results: &Results) -> [Option<Ratio>; 3] {
         let to = |kind, most| Ratio::of(results, self.scenario, kind, most);
         let to_bare = self.to_bare.and_then(|(most, kinds)| {
@@ -191,7 +191,7 @@ impl Target {
 }
 
 impl Target {
-    /// What the cheapest bare limit costs itself, to socketioxide and to Node: less than this nobody can reach.
+    /// Returns the ratios of the cheapest lower limit itself to socketioxide and to Node, which no server can undercut.
     fn of_bare(&self, results: &Results) -> [Option<Ratio>; 2] {
         let kinds = match self.to_bare {
             Some((_, kinds)) => kinds,

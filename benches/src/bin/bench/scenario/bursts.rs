@@ -1,4 +1,4 @@
-//! Many events at once for clients that poll: how many requests does it take to fetch them?
+//! Bursts of events to clients that poll, which show the number of requests that are needed to fetch them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use crate::net::{Net, event, get, post, text_frame};
 
 const ROOM: &str = "bursts";
 
-/// Broadcasts so many events at once to clients that poll, one burst after the other, each when the last has been fetched.
+/// Broadcasts bursts of this number of events to clients that poll, each burst after the previous one has been fetched.
 pub fn bursts(
     net: &mut Net,
     address: SocketAddr,
@@ -65,7 +65,7 @@ pub fn bursts(
 
 fn join(net: &mut Net, pollers: &[Client]) -> io::Result<()> {
     let join = format!(r#"420["join",["{ROOM}"]]"#);
-    // The POST, then the poll that brings the acknowledgement.
+    // The first request is the POST, the second the poll that receives the acknowledgement.
     for request in [
         |sid: &str, join: &str| post(sid, join),
         |sid: &str, _: &str| get(sid),

@@ -1,4 +1,4 @@
-//! Many clients in rooms, and one outside that makes the server broadcast.
+//! Many clients in rooms, and one outside of them that makes the server broadcast.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,21 +9,21 @@ use crate::connect::{Client, Way, connect};
 use crate::measure::{Histogram, Process, Sample, Watch};
 use crate::net::{Net, event, event_with_ack, text_frame};
 
-/// Members of the small rooms; each client is in as many of them.
+/// The number of members of a small room, and of small rooms that each client is in.
 const SMALL: usize = 10;
-/// Clients that join and leave while others get broadcasts.
+/// The number of clients that join and leave during broadcasts.
 const RESTLESS: usize = 10;
 
 pub struct Crowd {
     members: Vec<Client>,
     caster: usize,
-    /// By socket: whether it is one of the members, by position.
+    /// The position of each socket's client among the members, if it is one.
     position: Vec<Option<usize>>,
 }
 
 impl Crowd {
-    /// Connects so many clients. The first of them are in the room `r1`, the first hundred in `r100`, and so on; and there is
-    /// a small room for each client, with the nine that follow.
+    /// Connects this number of clients. The first of them is in the room `r1`, the first hundred in `r100`, and so on.
+    /// Each client also has a small room, which it shares with the nine that follow.
     pub fn assemble(net: &mut Net, server: SocketAddr, clients: usize) -> io::Result<Self> {
         let members = connect(net, server, Way::WebSocket, clients)?;
         let caster = connect(net, server, Way::WebSocket, 1)?
@@ -73,7 +73,8 @@ impl Crowd {
         Ok(())
     }
 
-    /// Broadcasts to the room of so many members, one burst after the other, each when the last has arrived everywhere.
+    /// Broadcasts to the room of this number of members in bursts, each after the previous one has arrived at all of
+    /// them.
     pub fn cast(
         &self,
         net: &mut Net,
@@ -100,7 +101,7 @@ impl Crowd {
         })
     }
 
-    /// Broadcasts to the small rooms in turn, some of them under way at once.
+    /// Broadcasts to the small rooms in turn, some of them at once.
     pub fn small_rooms(&self, net: &mut Net, server: Process, times: Times) -> io::Result<Sample> {
         const AT_ONCE: usize = 20;
 
@@ -125,7 +126,7 @@ impl Crowd {
         })
     }
 
-    /// Broadcasts to a room that ten clients join or leave at the same time, over and over.
+    /// Broadcasts repeatedly to a room that ten clients join or leave at the same time.
     pub fn restless(
         &self,
         net: &mut Net,
@@ -153,7 +154,7 @@ impl Crowd {
             let Some((_, restless)) = self.members.split_at_checked(first_restless) else {
                 return Ok(0);
             };
-            // Half of them before, half after: so they meet the broadcast in either order.
+            // Half of them are sent before the broadcast and half after, so that both orders occur.
             let (before, after) = restless.split_at(RESTLESS / 2);
             for client in before {
                 net.send(client.socket, one)?;
@@ -179,7 +180,7 @@ impl Crowd {
     }
 }
 
-/// One broadcast.
+/// The parameters of a broadcast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cast {
     pub members: usize,
@@ -187,7 +188,7 @@ pub struct Cast {
     pub bytes: usize,
 }
 
-/// Repeats a step that returns how many deliveries it made.
+/// Repeats a step that returns the number of its deliveries.
 pub(super) fn steps(
     server: Process,
     times: Times,

@@ -1,4 +1,4 @@
-//! Requests and their answers, a fixed number of them under way: echo, acknowledgements, binary, JSON.
+//! Requests and their answers, with a fixed number in flight: echo, acknowledgements, binary, JSON.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,16 +9,16 @@ use crate::measure::{Histogram, Process, Sample, Watch};
 use crate::net::{Net, Request};
 use crate::server::Kind;
 
-/// How long a measurement takes.
+/// The duration of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// Nothing is counted before.
+    /// The time before the measurement starts.
     pub warm_up: Duration,
     pub measure: Duration,
 }
 
 impl Times {
-    /// More time to get warm for those that need it.
+    /// Extends the time to warm up for servers that need it.
     pub fn for_server(self, kind: Kind) -> Self {
         let longer = if kind.compiles_late() { 3 } else { 1 };
         Self {
@@ -28,7 +28,7 @@ impl Times {
     }
 }
 
-/// Keeps `window` requests of each client under way.
+/// Keeps `window` requests of each client in flight.
 pub fn exchange(
     net: &mut Net,
     server: Process,
@@ -61,7 +61,7 @@ pub fn exchange(
 }
 
 struct Run {
-    /// When the requests were sent that have no answer yet, by socket.
+    /// The times at which the unanswered requests were sent, by socket.
     sent: Vec<VecDeque<Instant>>,
     latencies: Histogram,
     received: u64,
@@ -80,7 +80,7 @@ impl Run {
         }
     }
 
-    /// Waits for the answers that are still due, so that the next run begins with none.
+    /// Waits for the pending answers, so that the next run begins with none.
     fn drain(&mut self, net: &mut Net, request: &Request) -> io::Result<()> {
         self.sending = false;
         while self.sent.iter().any(|sent| !sent.is_empty()) {

@@ -1,4 +1,4 @@
-//! What it costs to get clients in.
+//! The cost of connecting clients.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ pub fn handshakes(
     way: Way,
     clients: usize,
 ) -> io::Result<Sample> {
-    // A just-in-time compiler has seen the code then.
+    // The first half warms up a just-in-time compiler.
     connect(net, address, way, clients / 2)?;
     let watch = Watch::start(server)?;
     connect(net, address, way, clients)?;

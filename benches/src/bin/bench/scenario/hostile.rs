@@ -1,4 +1,5 @@
-//! The latency of a client whose neighbours keep the server busy, with as many of these as the server has worker threads.
+//! The latency of a client whose neighbours keep the server busy. There are as many of them as the server has worker
+//! threads.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,18 +12,18 @@ use crate::connect::{Client, Way, connect};
 use crate::measure::{Histogram, Process, Sample, Watch};
 use crate::net::{Conn, Net, control_frame, event, get, part_frame, post, text_frame};
 
-/// A neighbour sends this much in one write, or in one body of `max_payload`.
+/// The size of a neighbour's writes, and of its bodies, which have the size of `max_payload`.
 const WRITE: usize = 64 * 1024;
 const BODY: usize = 999_999;
 /// The pause of the client between an answer and its next request.
 const PAUSE: Duration = Duration::from_millis(1);
-/// A tail of stalls needs more time than a mean.
+/// The factor by which this measurement is longer: a tail of stalls needs more time than a mean.
 const LONGER: u32 = 6;
 
-/// What a neighbour sends in a loop.
+/// The packets that a neighbour sends in a loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attack {
-    /// Nothing, to compare with: there are no neighbours.
+    /// No packets, for comparison: there are no neighbours.
     None,
     /// Ping frames of WebSocket.
     Pings,
@@ -30,21 +31,21 @@ pub enum Attack {
     Pongs,
     /// Empty continuation frames of a message that never ends.
     Continuations,
-    /// Packets of Engine.IO without a meaning.
+    /// Packets of Engine.IO without an effect.
     Noops,
-    /// Events of a few bytes, whose handler does next to nothing.
+    /// Events of a few bytes, whose handler does almost nothing.
     Events,
-    /// The same packets as `Noops`, by POST.
+    /// The packets of `Noops`, sent by POST.
     NoopBodies,
 }
 
-/// One client that is measured, and its neighbours.
+/// A measured client and its neighbours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hostile {
     pub attack: Attack,
     /// The transport of the client: WebSocket or polling.
     pub way: Way,
-    /// Worker threads of the server; none is the runtime of one thread.
+    /// The number of worker threads of the server; 0 is the current-thread runtime.
     pub workers: usize,
 }
 
@@ -75,7 +76,7 @@ pub fn hostile(
     })
 }
 
-/// Echoes one message after another.
+/// Measures echoes of one message after another.
 fn measure(
     address: SocketAddr,
     server: Process,
@@ -99,11 +100,11 @@ fn measure(
     })
 }
 
-/// The client that is measured.
+/// The measured client.
 struct One {
-    /// Where each of its requests goes, and the request.
+    /// The socket of each of its requests, and the request.
     requests: Vec<(usize, Vec<u8>)>,
-    /// Answers that are due to the request under way.
+    /// The number of pending answers.
     due: u32,
 }
 
@@ -143,7 +144,7 @@ impl One {
     }
 }
 
-/// A server may disconnect a neighbour, which then connects again.
+/// Attacks until it is stopped. A neighbour that the server disconnects connects again.
 fn attack_until(
     stop: &AtomicBool,
     address: SocketAddr,

@@ -1,4 +1,4 @@
-//! Resident memory for each connection that does nothing.
+//! The resident memory of idle connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,17 +9,17 @@ use crate::connect::{Client, Way, connect};
 use crate::measure::{Process, Sample};
 use crate::net::{Net, Request};
 
-/// Time for a server to put down what it needs no more.
+/// The time in which a server can free unused memory.
 const SETTLE: Duration = Duration::from_millis(700);
 
 pub struct Memory {
-    /// Just connected.
+    /// The memory of each client that has just connected.
     pub fresh: Sample,
-    /// After each has echoed a message.
+    /// The memory after each client has echoed a message.
     pub used: Sample,
-    /// After all have left, as a part of what each had.
+    /// The memory that remains after all clients have left, for each of them.
     pub left: Sample,
-    /// As many, once more.
+    /// The memory after the same number of clients has connected again.
     pub second: Sample,
 }
 
@@ -45,7 +45,7 @@ pub fn memory(
     echo_once(net, &members, echo)?;
     let used = each()?;
     net.close_all();
-    // The server has ten thousand ends to read.
+    // The server has to read the end of ten thousand connections.
     sleep(SETTLE);
     let left = each()?;
     connect(net, address, Way::WebSocket, clients)?;

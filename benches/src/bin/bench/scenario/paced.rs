@@ -1,4 +1,4 @@
-//! Echo at a given load, whatever the server can do: how long do clients wait?
+//! An echo at a given rate, whatever the capacity of the server, which shows the latency of clients.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,10 +9,10 @@ use crate::connect::Client;
 use crate::measure::{Histogram, Process, Sample, Watch};
 use crate::net::{Net, Request};
 
-/// Sends `rate` requests a second, each at its time, from the clients in turn.
+/// Sends `rate` requests per second, each at its scheduled time, from the clients in turn.
 ///
-/// A latency counts from when a request was due, so a server that falls behind is not spared. Requests that are not answered
-/// when the time is over count with what they have waited until then.
+/// A latency counts from the scheduled time of a request, so it includes the delay of a server that falls behind.
+/// Requests without an answer at the end count with the time that they have waited until then.
 pub fn paced(
     net: &mut Net,
     server: Process,
@@ -42,7 +42,7 @@ pub fn paced(
             received = 0;
             watch = Watch::start(server)?;
         }
-        // Not too many at once, or answers would wait for the generator.
+        // The number is limited, or answers would wait for the generator.
         for _ in 0..16 {
             if next > now {
                 break;

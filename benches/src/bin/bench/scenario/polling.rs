@@ -1,4 +1,4 @@
-//! Echo by long-polling: a GET that waits on one connection, a POST on another, both kept alive.
+//! An echo by long-polling: a pending GET on one connection, a POST on another, both kept alive.
 
 use std::io;
 use std::net::SocketAddr;
@@ -59,7 +59,7 @@ struct Poller {
     post: Vec<u8>,
     gets: usize,
     posts: usize,
-    /// Responses that are due.
+    /// The number of pending responses.
     waiting: u32,
     sent: Instant,
 }
@@ -75,9 +75,9 @@ impl Poller {
 
 struct Run {
     pollers: Vec<Poller>,
-    /// From a socket to its poller.
+    /// The index of each socket's poller.
     owner: Vec<Option<usize>>,
-    /// Sockets that have got something, and whether a poll brought no event.
+    /// The sockets that have received a response, and true if it was a poll without an event.
     answered: Vec<(usize, bool)>,
 }
 
@@ -96,7 +96,7 @@ impl Run {
                 return Ok(count);
             }
             net.turn(Some(left), |socket, conn, _| {
-                // Only a heartbeat: the poll is to be repeated. The session does not live long enough to miss the answer.
+                // A poll with only a heartbeat is repeated. The session ends before the answer to the heartbeat is due.
                 self.answered.push((socket, conn.body() == b"2"));
                 Ok(())
             })?;
