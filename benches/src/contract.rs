@@ -7,7 +7,7 @@
 //! | `json` | a [`Report`] | reads it into its types, emits `json` with it |
 //! | `ack` | a text | acknowledges with it |
 //! | `join`, `leave` | a list of rooms | does so, acknowledges |
-//! | `cast` | a room, a number, a text | emits `cast` with the text to the room, so many times |
+//! | `cast` | a room, a number, a text | emits `cast` with the text to the room, the given number of times |
 //!
 //! `binary` is `echo` under another name, so that typed servers need no type that is text or bytes.
 

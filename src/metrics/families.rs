@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::Counters;
 
-/// A number for each value of a label. Every value is there, also one that has not been met.
+/// The numbers of a family, one for each value of its label, including values that have not occurred.
 pub type ByLabel = BTreeMap<&'static str, u64>;
 
-/// Numbers that belong together.
+/// The declaration of a number, or of one for each value of a label.
 #[derive(Debug)]
 #[cfg_attr(
     not(feature = "metrics"),

@@ -1,4 +1,4 @@
-//! Broadcasts to so many that they are not written by each connection's own task.
+//! Broadcasts to many members, which are not written by each connection's own task.
 
 use std::sync::{Arc, Barrier};
 
@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use crate::support::{Server, Ws, serve, within};
 
-/// A server, and so many clients that are in the room `all`.
+/// Starts a server with this number of clients in the room `all`.
 async fn room(
     members: usize,
     set: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder,
@@ -26,7 +26,7 @@ async fn room(
     let mut clients = Vec::new();
     for _ in 0..members {
         let mut client = Ws::joined(server.addr).await;
-        // Its handler of the connection has been run, and its task sleeps.
+        // The connect handler has run, and the task sleeps.
         client.send(r#"42["alive"]"#).await;
         assert_eq!(client.text().await, r#"42["alive"]"#);
         clients.push(client);
@@ -34,12 +34,12 @@ async fn room(
     (server, io, clients)
 }
 
-/// The numbers that a client gets, for each of the senders.
+/// Reads the numbers of each sender that a client receives, and checks their order.
 async fn numbers(client: &mut Ws, senders: usize, each: usize) {
     let mut next = vec![0; senders];
     for _ in 0..senders * each {
         let text = client.text_but_pings().await;
-        // Of an attachment, its number and the hyphen.
+        // The prefix of an event with an attachment has the number of attachments and a hyphen.
         let text = text.replace("451-", "42");
         let json = text.strip_prefix(r#"42["n","#).unwrap();
         let (sender, number) = json.split_once(',').unwrap();
@@ -66,7 +66,7 @@ async fn what_several_threads_emit_to_many_arrives_whole_and_in_the_order_of_eac
         let io = io.clone();
         tokio::spawn(async move {
             for number in 0..EACH {
-                // Also more than one write takes, and with attachments now and then.
+                // Some events exceed a single write, and some have attachments.
                 let filling = "x".repeat(number * number % 5_000);
                 if number % 10 == 9 {
                     let data = bytes::Bytes::from(filling);
@@ -82,7 +82,7 @@ async fn what_several_threads_emit_to_many_arrives_whole_and_in_the_order_of_eac
         })
     });
     let senders = join_all(senders);
-    // Those at the end begin to read when those before have it all.
+    // The last clients start to read when the first ones have received everything.
     let (first, last) = clients.split_at_mut(90);
     let read = async {
         join_all(
@@ -94,12 +94,12 @@ async fn what_several_threads_emit_to_many_arrives_whole_and_in_the_order_of_eac
         join_all(last.iter_mut().map(|client| numbers(client, SENDERS, EACH))).await;
     };
     within("all", futures_util::future::join(senders, read)).await;
-    // Each has emitted one event to itself before.
+    // Each client has received one event of its own before.
     let deliveries = clients.len() * (SENDERS * EACH + 1);
     assert_eq!(io.metrics().deliveries, deliveries as u64);
 }
 
-/// Threads that broadcast at the same time, round after round; gives what each client receives.
+/// Runs threads that broadcast at the same time, in rounds. Returns the events that each client receives.
 async fn races(namespace: Namespace) -> Vec<Vec<String>> {
     const THREADS: usize = 4;
     const ROUNDS: usize = 250;
@@ -113,7 +113,7 @@ async fn races(namespace: Namespace) -> Vec<Vec<String>> {
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut clients = Vec::new();
-    // Few are woken each, many are written to by one task: both ways must keep the order.
+    // Few members are woken individually, many are written by one task: both ways must preserve the order.
     for _ in 0..12 {
         let mut client = Ws::joined(server.addr).await;
         assert!(client.text().await.starts_with(r#"42["ready""#));
@@ -123,7 +123,7 @@ async fn races(namespace: Namespace) -> Vec<Vec<String>> {
     let senders: Vec<_> = (0..THREADS)
         .map(|thread| {
             let (io, barrier) = (io.clone(), Arc::clone(&barrier));
-            // Some are threads without a runtime.
+            // Some threads have no runtime.
             tokio::task::spawn_blocking(move || {
                 for round in 0..ROUNDS {
                     barrier.wait();
@@ -162,7 +162,7 @@ async fn broadcasts_of_several_threads_arrive_everywhere_in_one_order_where_that
             .on_any_outgoing(|_| {}),
     ] {
         let received = races(namespace).await;
-        // The offset of recovery is the last argument for everybody.
+        // The offset of recovery is the last argument for all clients.
         for (client, all) in received.iter().enumerate() {
             let other = received[0].iter().zip(all).position(|(a, b)| a != b);
             let seen = other.map(|at| (&received[0][at..][..3], &all[at..][..3]));
@@ -259,7 +259,7 @@ async fn a_runtime_that_ends_at_once_may_emit_to_many() {
         let io = io.clone();
         move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build();
-            // It ends before any other task of it has had its turn.
+            // The runtime ends before any other task of it runs.
             runtime.unwrap().block_on(async { io.emit("n", 1).ok() })
         }
     });
@@ -284,7 +284,7 @@ async fn what_is_emitted_before_a_thread_blocks_in_place_does_not_wait_for_it() 
     within("the end", emitting).await.unwrap();
 }
 
-/// A job that has a runtime of its own, which runs nothing but the job.
+/// A test with a job on a runtime of its own, which runs nothing but the job.
 #[tokio::test]
 async fn a_runtime_that_runs_nothing_now_holds_up_nobody() {
     let (_server, io, mut clients) = room(20, |builder| builder).await;
@@ -314,7 +314,7 @@ async fn a_runtime_that_runs_nothing_now_holds_up_nobody() {
 async fn a_thread_that_is_busy_holds_up_nobody() {
     let (_server, io, mut clients) = room(20, |builder| builder).await;
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    // One that has emitted itself, and one that another has left behind.
+    // The thread is busy after its own broadcast, and then while another task broadcasts.
     let busy = tokio::spawn({
         let io = io.clone();
         async move {

@@ -1,4 +1,4 @@
-//! A shutdown loses no acknowledgement of a handler that runs, and waits for nobody who has gone.
+//! A shutdown loses no acknowledgement of a running handler, and does not wait for clients that have left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::support::{Answer, Clock, Ended, Http, Logs, Polling, Server, Ws, serv
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 const UNKNOWN: (u16, &str) = (400, r#"{"code":1,"message":"Session ID unknown"}"#);
 
-/// A server whose handlers wait until a test lets them go on.
+/// A server whose handlers wait for a permit.
 struct Held {
     server: Server,
     io: SocketIo,
@@ -23,7 +23,7 @@ struct Held {
     seen: mpsc::UnboundedReceiver<String>,
 }
 
-/// Sends a message when it is dropped.
+/// A guard that sends a message when it is dropped.
 struct Dropped(mpsc::UnboundedSender<String>);
 
 impl Drop for Dropped {
@@ -114,7 +114,7 @@ impl Held {
         assert_eq!(self.next().await, expected);
     }
 
-    /// Begins a shutdown, and waits until it has reached all connections: a refused request shows that.
+    /// Starts a shutdown, and waits until it has reached all connections, which a refused request shows.
     async fn close(&self) {
         self.io.close();
         let refused = Http::once(self.server.addr, "GET", POLLING).await;
@@ -133,7 +133,7 @@ fn ended(texts: &[&str]) -> Ended {
     }
 }
 
-/// The bodies of polls until the one that closes the session.
+/// Returns the bodies of polls until the session is closed.
 async fn polls_to_the_end(client: &mut Polling, first: Option<Answer>) -> Vec<String> {
     let mut bodies = Vec::new();
     if let Some(first) = first {
@@ -158,7 +158,7 @@ async fn forty_clients_get_the_acknowledgements_of_their_running_handlers() {
         let mut poll = Polling::joined(held.server.addr).await;
         poll.send(&format!(r#"42{at}["work",{at}]"#)).await;
         held.saw("work").await;
-        // Every other one has a poll pending.
+        // Every second client has a pending poll.
         if at % 2 == 0 {
             poll.begin_poll(&held.server).await;
         }
@@ -242,7 +242,7 @@ async fn a_handler_still_gets_the_acknowledgement_that_it_awaits() {
     poll.send(r#"421["ask"]"#).await;
     assert_eq!(poll.poll().await, question(1));
     held.close().await;
-    // It lies behind events that are not handled.
+    // The acknowledgement is queued behind events that are not handled.
     let mut events = vec![r#"42["echo","x"]"#; 2000];
     events.push("430[7]");
     socket.send_all(&events).await;
@@ -276,7 +276,7 @@ async fn an_upgrade_goes_on_while_a_handler_runs() {
     ws.send("2probe").await;
     assert_eq!(ws.text().await, "3probe");
     held.release(1);
-    // The handler has finished in the middle of it: the answer goes by whichever transport is next.
+    // The handler has finished during the upgrade: the answer is sent over the next transport.
     ws.send("5").await;
     assert_eq!(ws.ended().await, ended(&["431[1]"]));
     within("the end", held.io.closed()).await;
@@ -322,7 +322,7 @@ async fn a_handler_that_never_ends_is_dropped_at_the_limit() {
     poll.send(r#"421["hang"]"#).await;
     held.saw("hang").await;
     poll.begin_poll(&held.server).await;
-    // Its handler outlives it.
+    // The handler of this client continues after the client has left.
     let mut gone = Ws::joined(held.server.addr).await;
     gone.send(r#"421["hang"]"#).await;
     held.saw("hang").await;
@@ -428,12 +428,12 @@ async fn nobody_waits_for_sessions_that_nobody_polls() {
     assert_eq!(probe.status, 200);
     let vanished = Polling::joined(server.addr).await;
     let clock = Clock::stop();
-    // Its last poll was answered long ago.
+    // The last poll of the session was answered long ago.
     clock.advance(Duration::from_secs(1)).await;
     let fresh = Http::once(server.addr, "GET", POLLING).await;
     assert_eq!(fresh.status, 200);
     io.close();
-    // Time stands still.
+    // The clock is stopped, so no deadline is reached.
     within("the end", io.closed()).await;
     assert_eq!(reasons.next().await, "server shutting down");
     vanished.gone().await;
@@ -528,7 +528,7 @@ async fn a_server_that_is_full_refuses_with_503_while_it_shuts_down() {
     held.saw("work").await;
     let refused = Http::once(held.server.addr, "GET", POLLING).await;
     assert_eq!(refused.status, 429);
-    // Its client reconnects while the old connection drains: a proxy tries another server after 503, and not after 429.
+    // The client reconnects while the old connection drains: a proxy tries another server after 503, but not after 429.
     held.close().await;
     held.release(1);
     assert_eq!(client.ended().await, ended(&["431[1]"]));
@@ -549,7 +549,7 @@ fn connections_that_are_dropped_with_the_runtime_are_logged_as_cut_off() {
         (held, [busy, idle])
     });
     runtime.block_on(held.saw("hang"));
-    // There is no runtime here.
+    // These calls are made outside of the runtime.
     held.io.close();
     held.io.close();
     runtime.block_on(held.saw("server shutting down"));

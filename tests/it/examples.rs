@@ -123,7 +123,7 @@ async fn tower_layers_limit_one_event() {
     let (first, second) = (searches.next().unwrap(), searches.next().unwrap());
     first.send(r#"421["search","a"]"#).await;
     second.send(r#"421["search","b"]"#).await;
-    // Which two of the three are first is up to the server's threads.
+    // The order of the three depends on the server's threads.
     let third = searches.next().unwrap();
     third.send(r#"421["search","c"]"#).await;
     let mut overloaded = 0;
@@ -186,7 +186,7 @@ async fn metrics_are_scraped_and_drawn() {
     use metrics_exporter_prometheus::PrometheusBuilder;
 
     let recorder = PrometheusBuilder::new().build_recorder();
-    // The server runs on this thread too.
+    // The recorder is that of this thread, on which the server runs too.
     let _recorder = ::metrics::set_default_local_recorder(&recorder);
     let server = serve(metrics_page::app(recorder.handle()).0).await;
     let mut client = Ws::joined(server.addr).await;
@@ -212,7 +212,7 @@ async fn metrics_are_scraped_and_drawn() {
         let text = answer.text();
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
-    // What is drawn is there.
+    // All metrics in the drawings exist.
     let page = Http::once(server.addr, "GET", "/").await;
     let grafana = include_str!("../../examples/metrics/grafana.json");
     let drawn = [page.text(), grafana].concat();

@@ -1,4 +1,4 @@
-//! Clients come over HTTP/2: they poll, or open a WebSocket by the extended CONNECT (RFC 8441).
+//! Clients over HTTP/2: they poll, or open a WebSocket by the extended CONNECT (RFC 8441).
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn start() -> (Server, SocketIo, Reasons) {
     (serve_http2(app).await, io, reasons)
 }
 
-/// A session over polling.
+/// Opens a session over polling.
 pub(crate) async fn joined(server: &Server) {
     let client = Client::open(server).await;
     let (status, body) = client.ask(Method::GET, POLLING, "").await;
@@ -49,13 +49,13 @@ impl Client {
         let stream = TcpStream::connect(server.addr).await.unwrap();
         let (client, connection) = h2::client::handshake(stream).await.unwrap();
         tokio::spawn(async move {
-            // It ends when the test does.
+            // The connection ends with the test.
             let _ = connection.await;
         });
         Self(client)
     }
 
-    /// Asks, and gives the answer with its body.
+    /// Sends a request, and returns the status and the body of the response.
     async fn ask(&self, method: Method, target: &str, body: &str) -> (u16, String) {
         let (response, mut sender) = self.send(request(method, target), body.is_empty()).await;
         if !body.is_empty() {
@@ -86,13 +86,13 @@ impl Client {
         client.send_request(request, end).unwrap()
     }
 
-    /// Opens a WebSocket, or gives the refusal.
+    /// Opens a WebSocket, or returns the refusal.
     async fn websocket(
         &self,
         target: &str,
         headers: &[(&'static str, &'static str)],
     ) -> Result<Ws, Response<RecvStream>> {
-        // The server allows it with its settings, which come before its first answer.
+        // The server permits it in its settings, which arrive before its first response.
         within("the server's settings", async {
             while !self.0.is_extended_connect_protocol_enabled() {
                 tokio::task::yield_now().await;
@@ -187,7 +187,7 @@ async fn a_client_polls_over_http2() {
     );
     let (_, connect) = client.ask(Method::GET, &target, "").await;
     assert!(connect.starts_with(r#"40{"sid":""#));
-    // A poll that waits and a POST share the connection.
+    // A pending poll and a POST share the connection.
     let before = server.begun();
     let poll = client.ask(Method::GET, &target, "");
     let post = async {
@@ -235,7 +235,7 @@ async fn a_client_opens_a_websocket_over_http2() {
     assert_eq!(ws.text().await, r#"431["h2"]"#);
     io.emit("news", 1);
     assert_eq!(ws.text().await, r#"42["news",1]"#);
-    // Another on the same connection.
+    // The second WebSocket is on the same connection.
     let mut second = client.websocket(WEBSOCKET, &[VERSION]).await.unwrap();
     assert!(second.text().await.starts_with(r#"0{"sid":""#));
     second.send("40/other,");
@@ -326,7 +326,7 @@ async fn a_websocket_over_http2_is_refused_like_any_other() {
         let refusal = client.websocket(target, headers).await.err().unwrap();
         assert_eq!(refusal.status(), status, "{target}");
     }
-    // Without the extended CONNECT it is a request like any other.
+    // Without the extended CONNECT, it is an ordinary request.
     let (status, body) = client.ask(Method::GET, WEBSOCKET, "").await;
     assert_eq!(
         (status, body.as_str()),

@@ -1,4 +1,4 @@
-//! Clients poll: payloads both ways, and every way to use the transport wrongly.
+//! Polling: payloads in both directions, and every misuse of the transport.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -112,7 +112,7 @@ async fn overlapping_posts_close_the_session() {
     let second = other.ask("POST", &client.target(), &[], b"40").await;
     assert_eq!(second.brief(), (400, ""));
     assert_eq!(reasons.next().await, "transport error");
-    // The first is not waited for any longer.
+    // The server does not wait for the first POST any longer.
     assert_eq!(client.end_post().await.brief(), (400, CODE_1));
     client.gone().await;
     assert_eq!(io.client_count(), 0);
@@ -161,7 +161,8 @@ async fn an_aborted_post_closes_the_session() {
 async fn a_post_that_a_layer_gives_up_closes_the_session() {
     let (server, io, mut reasons) = start(|io| io).await;
     let client = Polling::joined(server.addr).await;
-    // As a timeout does, and unlike a client that goes away, it drops the answer while the body is still open.
+    // The layer drops the response while the body is still open, as a timeout does, and unlike a client that
+    // disconnects.
     let body = Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
     let request = Request::post(client.target()).body(body).unwrap();
     let mut answer = Box::pin(io.service().oneshot(request));

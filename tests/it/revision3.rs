@@ -1,4 +1,4 @@
-//! Clients of Engine.IO 3, where the server lets them in: what the tests with real clients do not reach.
+//! Clients of Engine.IO 3, if the server allows them: the cases that the tests with real clients do not cover.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ async fn whoami(socket: Socket, Auth(auth): Auth<Value>) -> Reply<(u8, Value)> {
     Reply((socket.protocol(), auth))
 }
 
-/// A server that lets them in, with the namespaces `/` and `/admin`.
+/// Starts a server that allows them, with the namespaces `/` and `/admin`.
 async fn legacy() -> (Server, SocketIo) {
     let namespace = || {
         Namespace::new()
@@ -38,7 +38,7 @@ async fn legacy() -> (Server, SocketIo) {
     (serve(Router::new().layer(io.layer())).await, io)
 }
 
-/// A client, the id of its session and, behind that, that it has joined `/`.
+/// Connects a client that joins `/`. Returns it with the id of its session.
 async fn joined(server: &Server, query: &str) -> (Ws, String) {
     let target = format!("{WEBSOCKET}{query}");
     let mut client = Ws::raw(server.addr, &target).await.unwrap();
@@ -187,7 +187,7 @@ async fn one_client_in_several_namespaces_answers_for_each() {
     assert_eq!((answers.len(), summary.asked, summary.answered), (2, 2, 2));
 }
 
-/// Without an answer its client would close, though it is the server that does not read.
+/// A client that gets no answer to its ping would disconnect, although the server does not read it.
 #[tokio::test]
 async fn a_ping_that_the_server_leaves_unread_is_answered_all_the_same() {
     let gate = Arc::new(Semaphore::new(0));
@@ -271,7 +271,7 @@ async fn who_fetches_no_answer_while_the_server_does_not_read_is_given_up() {
     post.begin("POST", &target, &headers, body.as_bytes()).await;
     server.arrived(before).await;
     for open in [1, 1, 0] {
-        // The connection's task sees what time it is.
+        // The connection's task reaches the new time.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }

@@ -1,4 +1,4 @@
-//! The browser client's files.
+//! The files of the browser client.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::support::{Answer, Http, Polling, Server, Ws, serve};
 
 const SCRIPT: &str = "/*!\n * Socket.IO v4.9.9\n */\nlet io;";
 
-/// A folder like an installed client's.
+/// Creates a folder like that of an installed client.
 fn dist(name: &str, files: &[(&str, &str)]) -> PathBuf {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_dir_all(&dir);

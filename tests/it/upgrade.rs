@@ -1,4 +1,4 @@
-//! A polling client moves to WebSocket, or tries to.
+//! Upgrades from polling to WebSocket, and failed attempts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ async fn probe(client: &Polling) -> Ws {
     ws
 }
 
-/// Upgrades as soon as the server lets it: until the end of the probe before has been seen, the next one is closed.
+/// Upgrades as soon as the server allows it: a WebSocket is closed while the previous probe has not ended.
 async fn upgraded(client: &Polling) -> Ws {
     let again = async {
         loop {
@@ -38,7 +38,7 @@ async fn upgraded(client: &Polling) -> Ws {
     ws
 }
 
-/// Another WebSocket of this session is accepted, closed without a code, and heard in nothing.
+/// Asserts that another WebSocket of this session is accepted, closed without a code, and ignored.
 async fn turned_away(server: &Server, sid: &str) {
     let mut ws = Ws::upgrade(server.addr, sid).await.unwrap();
     ws.send_all(&["2probe", "5", r#"421["echo","stolen"]"#])
@@ -47,7 +47,7 @@ async fn turned_away(server: &Server, sid: &str) {
     assert_eq!((ended.texts.len(), ended.close), (0, Some(None)));
 }
 
-/// Polling works as before, and so does another upgrade.
+/// Asserts that polling still works, and another upgrade as well.
 async fn unharmed(server: &Server, client: &mut Polling) {
     client.send(r#"421["echo","still here"]"#).await;
     client.expect(&[r#"431["still here"]"#]).await;
@@ -56,7 +56,7 @@ async fn unharmed(server: &Server, client: &mut Polling) {
     ws.alive().await;
 }
 
-/// Polling is over.
+/// Asserts that the session can no longer be polled.
 async fn after_upgrade(server: &Server, client: &mut Polling) {
     let answer = Http::once(server.addr, "GET", &client.target()).await;
     assert_eq!(answer.brief(), (400, CODE_3));
@@ -103,10 +103,10 @@ async fn polls_opened_during_the_upgrade_are_released_at_once_a_few_times_and_th
     ws.alive().await;
 }
 
-/// Begins a poll, and waits until its session has it.
+/// Starts a poll, and waits until its session has it.
 async fn waiting_poll(client: &mut Polling, server: &Server) {
     client.begin_poll(server).await;
-    // The session takes requests in the order of their arrival.
+    // The session handles requests in the order of their arrival.
     client.send(r#"42["no handler"]"#).await;
 }
 
@@ -170,7 +170,7 @@ async fn a_poll_after_an_upgrade_packet_that_has_not_been_read_is_refused() {
         let (gate, running, ended) = (Arc::clone(&gate), running.clone(), Arc::clone(&ended));
         async move {
             gate.notified().await;
-            // Holds up its connection's task, which has looked for requests and not yet at the WebSocket.
+            // This blocks the connection's task, which has checked for requests and not yet read the WebSocket.
             tokio::task::block_in_place(|| {
                 running.send(()).unwrap();
                 ended.lock().unwrap().recv().unwrap();
@@ -426,7 +426,7 @@ async fn a_second_websocket_that_never_closes_is_given_up() {
     let mut ws = upgraded(&client).await;
     let mut idle = Ws::upgrade(server.addr, &client.sid).await.unwrap();
     assert_eq!(idle.event().await, Some(Event::Close(None)));
-    // Without an answer to its close frame the server ends the connection.
+    // The server ends the connection, as there is no answer to its close frame.
     assert_eq!(idle.event().await, None);
     ws.alive().await;
 }
@@ -510,7 +510,7 @@ async fn a_ping_that_no_poll_has_fetched_comes_after_the_upgrade() {
     ws.send_all(&["2probe", "5"]).await;
     assert_eq!(ws.text().await, "3probe");
     assert_eq!(ws.text().await, "2");
-    // It has been waited for since it was due.
+    // The timeout counts from the time at which the ping was due.
     clock.advance(Duration::from_secs(20)).await;
     ws.send(r#"421["echo",1]"#).await;
     assert_eq!(ws.event().await, Some(Event::Close(None)));
@@ -546,7 +546,7 @@ async fn a_post_that_is_given_up_after_the_upgrade_does_no_harm() {
     ws.send("5").await;
     ws.alive().await;
     drop(client);
-    // It takes a moment until the server sees that nothing more will come.
+    // The server needs some time to notice that no more bytes will arrive.
     for _ in 0..50 {
         ws.alive().await;
     }

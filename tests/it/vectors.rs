@@ -1,4 +1,4 @@
-//! The bytes of both protocols and what they mean, from files that clients' tests read as well.
+//! The bytes of both protocols and their meaning, from files that the tests of clients read as well.
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use axum_socketio::protocol::{

@@ -1,4 +1,4 @@
-//! Bytes to packets, and packets to bytes.
+//! Benchmarks of decoding and encoding packets.
 
 use std::hint::black_box;
 
@@ -76,7 +76,7 @@ fn socket_io(criterion: &mut Criterion) {
             Some(Bytes::from_static(&[7; 1024])),
         ),
     ] {
-        // As it comes from the decoders before: in a buffer of its own.
+        // The text is in a buffer of its own, as after the previous decoders.
         let messages = || {
             let text = Message::Text(text.to_owned().into());
             (text, attachment.clone().map(Message::Binary))

@@ -1,4 +1,5 @@
-//! An event's arguments to the types of a handler: alone, by way of `serde_json::Value`, and in a server.
+//! Benchmarks of deserializing an event's arguments into the types of a handler: alone, by way of `serde_json::Value`,
+//! and in a server.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -54,7 +55,8 @@ fn received(packet: &str) -> Args {
     }
 }
 
-/// From the bytes that a client sends to those that it gets, through everything there is but the network.
+/// Measures the way from the bytes that a client sends to those that it receives, through everything except the
+/// network.
 fn event(criterion: &mut Criterion) {
     async fn greet(Data((name, times)): Data<(String, u32)>) -> Reply<(u32, String)> {
         Reply((times, name))

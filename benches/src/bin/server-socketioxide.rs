@@ -32,7 +32,7 @@ fn app() -> Router {
     Router::new().layer(layer)
 }
 
-// A socket that is gone, the only error here, is of no interest to a benchmark: the generator notices.
+// A closed socket, the only error here, is ignored: the generator detects it.
 
 async fn echo(socket: SocketRef, Data(text): Data<String>) {
     let _ = socket.emit("echo", &text);

@@ -1,4 +1,4 @@
-//! Every kind of argument.
+//! Handlers with every kind of argument.
 
 use std::net::SocketAddr;
 
@@ -31,7 +31,7 @@ struct Transport {
     transport: String,
 }
 
-/// An extractor of the application's own, over the request.
+/// An extractor of the application, from the request.
 struct Agent(String);
 
 impl<S: Sync> FromRequestParts<S> for Agent {
@@ -46,7 +46,7 @@ impl<S: Sync> FromRequestParts<S> for Agent {
     }
 }
 
-/// One over the event.
+/// An extractor of the application, from the event.
 struct Length(usize);
 
 impl<S: Sync> FromEvent<S> for Length {
@@ -286,7 +286,7 @@ async fn auth_of_a_type_that_no_object_fits_is_explained() {
     struct Token {
         token: String,
     }
-    // Another client may do better here.
+    // In another namespace, the client may be at fault.
     let namespace = Namespace::new().middleware(async |_: Auth<Token>| {});
     let (server, _io) = super::with(namespace).await;
     let mut client = Ws::open(server.addr).await;

@@ -1,4 +1,4 @@
-//! Namespaces that are made when a client asks for one whose name fits a pattern.
+//! Namespaces that are created when a client joins one whose name matches a pattern.
 
 use axum::extract::{MatchedPath, Path, State};
 use axum::{Extension, Json, Router};
@@ -13,7 +13,7 @@ async fn of(builder: SocketIoBuilder) -> (Server, SocketIo) {
     (serve(Router::new().layer(io.layer())).await, io)
 }
 
-/// The answer to an event in a namespace.
+/// Returns the answer to an event in a namespace.
 async fn ask(client: &mut Ws, nsp: &str, event: &str) -> String {
     client.send(&format!("42{nsp},7{event}")).await;
     let text = client.text().await;
@@ -22,7 +22,7 @@ async fn ask(client: &mut Ws, nsp: &str, event: &str) -> String {
         .to_owned()
 }
 
-/// The answer to a CONNECT.
+/// Returns the answer to a CONNECT.
 async fn connect(client: &mut Ws, nsp: &str, auth: &str) -> String {
     client.send(&format!("40{nsp},{auth}")).await;
     let text = client.text().await;
@@ -223,7 +223,7 @@ async fn namespaces_are_gone_with_their_last_sockets_and_no_more_than_some_are_t
     let logs = Logs::collect("warn");
     let (server, io) = of(builder).await;
     let mut client = Ws::open(server.addr).await;
-    // Refused, they leave nothing behind.
+    // Refused namespaces do not count.
     for id in 10..20 {
         let refused = connect(&mut client, &format!("/room-{id}"), "").await;
         assert_eq!(refused, r#"44{"message":"Invalid namespace"}"#);
@@ -237,7 +237,7 @@ async fn namespaces_are_gone_with_their_last_sockets_and_no_more_than_some_are_t
     other.join("/room-2").await;
     client.send("41/room-1,").await;
     client.join("/room-3").await;
-    // Who might send to it does not keep it.
+    // A handle to the namespace does not keep it alive.
     let operator = io.of("/room-3");
     client.send("41/room-3,").await;
     client.join("/room-4").await;

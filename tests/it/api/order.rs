@@ -249,7 +249,7 @@ async fn an_event_that_waits_in_a_layer_does_not_hold_up_the_next() {
     }
 }
 
-/// A namespace that logs what happens in it. `wait` waits to be let go, `out` disconnects its socket after that.
+/// Creates a namespace that logs its events. `wait` waits for a permit, `out` disconnects its socket after that.
 fn logging(log: &Log, go: &Arc<Semaphore>) -> Namespace {
     let wait = |after: fn(&Socket)| {
         let (log, gate) = (log.clone(), Arc::clone(go));
@@ -292,7 +292,7 @@ async fn what_a_client_sent_before_it_left_a_namespace_is_handled_before_it_has_
         .send_all(&[r#"42["wait",1]"#, r#"42["wait",2]"#, "41", "40"])
         .await;
     logged(&log, &["joined", "start 1"]).await;
-    // It counts no longer, though its events wait.
+    // The socket no longer counts, although its events wait.
     within("nobody", async {
         while !io.of("/").fetch_sockets().await.unwrap().is_empty() {
             tokio::task::yield_now().await;
@@ -350,7 +350,7 @@ async fn what_waits_when_the_server_closes_the_connection_is_dropped() {
             client.send("42{}").await;
         } else {
             io.close();
-            // Its answer comes behind the shutdown.
+            // The answer is sent after the start of the shutdown.
             client.is_read().await;
             go.add_permits(2);
         }

@@ -274,7 +274,7 @@ async fn an_event_is_answered_once() {
     ] {
         assert_eq!(client.ask(&format!("[{event:?}]")).await, answer, "{event}");
     }
-    // Which of the two is first is open, but it is one.
+    // The order of the two is not defined, but only one of them is sent.
     let answer = client.ask(r#"["failed, then sent later"]"#).await;
     assert!(answer == "[4]" || answer == teapot, "{answer}");
     assert_eq!(client.ask(r#"["end"]"#).await, "[]");

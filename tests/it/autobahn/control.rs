@@ -3,7 +3,7 @@
 use super::case::{Case, Frame, Got, Step, case, close, continuation, ping, pong, text};
 
 const HELLO: &[u8] = b"Hello World!";
-/// Text that goes wrong in the middle, with a surrogate.
+/// Text that is invalid in the middle, with a surrogate.
 const BAD_UTF8: &[u8] = b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80edited";
 
 pub(super) fn pings() -> Vec<Case> {
@@ -51,7 +51,7 @@ pub(super) fn closing() -> Vec<Case> {
         .collect::<Vec<u8>>();
     let mut cases = vec![
         case("7.1.1").send(&[text(HELLO)]).expect(hello()),
-        // What follows a close is ignored.
+        // Frames after a close are ignored.
         case("7.1.2").send(&[normal(), empty()]).closed(1000),
         case("7.1.3").send(&[normal(), ping("")]).closed(1000),
         case("7.1.4").send(&[normal(), text(HELLO)]).closed(1000),
@@ -62,7 +62,7 @@ pub(super) fn closing() -> Vec<Case> {
                 continuation("fragment2"),
             ])
             .closed(1000),
-        // The suite takes any outcome; what came before a close is answered here.
+        // The suite accepts any outcome; messages before a close are answered here.
         case("7.1.6")
             .send(&[text(big.clone()), text(HELLO), normal(), ping("")])
             .expect(Got::Text(big))
@@ -78,7 +78,7 @@ pub(super) fn closing() -> Vec<Case> {
         case("7.3.6")
             .send(&[close(1000, &[b'*'; 124])])
             .closed(1002),
-        // The suite takes 1002 as well.
+        // The suite accepts 1002 as well.
         case("7.5.1").send(&[close(1000, BAD_UTF8)]).closed(1007),
     ];
     let valid = [
@@ -95,7 +95,7 @@ pub(super) fn closing() -> Vec<Case> {
             .zip(invalid)
             .map(|(row, code)| close_with(format!("7.9.{row}"), code, 1002)),
     );
-    // Undefined by the RFC, says the suite; refused here like all other codes outside the ranges.
+    // According to the suite, they are undefined by the RFC; they are refused here, like all codes outside the ranges.
     cases.extend(
         (1..)
             .zip([5000, 65535])

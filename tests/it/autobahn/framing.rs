@@ -5,7 +5,7 @@ use super::case::{Case, Frame, Got, binary, case, close, ping, text};
 const HELLO: &[u8] = b"Hello, world!";
 const NOT_TEXT: &[u8] = b"\x00\xff\xfe\xfd\xfc\xfb\x00\xff";
 
-/// Lengths round the borders of the three forms of a length; the last once more in chops.
+/// The lengths at the borders of the three forms of a length; the last is repeated in small pieces.
 const LENGTHS: [(usize, Option<usize>); 8] = [
     (0, None),
     (125, None),
@@ -60,7 +60,7 @@ pub(super) fn reserved_opcodes() -> Vec<Case> {
     section_4(1, 3).chain(section_4(2, 11)).collect()
 }
 
-/// The five opcodes from `first` on: alone, and between a message and a ping.
+/// Creates the cases of the five opcodes from `first` on: alone, and between a message and a ping.
 fn section_4(group: u8, first: u8) -> impl Iterator<Item = Case> {
     let alone = |row, payload: &str| {
         let frame = Frame::new(first + row - 1, payload);

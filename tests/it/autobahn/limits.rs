@@ -1,11 +1,11 @@
-//! Section 9: large messages, many fragments, small chops, many messages.
+//! Section 9: large messages, many fragments, small pieces, many messages.
 
 use super::case::{Case, Frame, Got, Step, case, fragmented};
 
 const K: usize = 1024;
 const M: usize = 1024 * 1024;
 
-/// Text and binary: opcode, the pattern of large messages, the byte of the others.
+/// The opcode of text and binary, the pattern of large messages, and the byte of the others.
 const KINDS: [(u8, &[u8], u8); 2] = [(1, b"BAsd7&jh23", b'*'), (2, b"\x00\xfe\x23\xfa\xf0", 0xfe)];
 
 pub(super) fn all() -> Vec<Case> {
@@ -27,7 +27,7 @@ pub(super) fn all() -> Vec<Case> {
                 .collect::<Vec<u8>>()
         };
 
-        // 9.1 and 9.2: larger and larger.
+        // 9.1 and 9.2: messages of increasing size.
         let group = 1 + kind;
         for (row, len) in (1..).zip([64 * K, 256 * K, M, 4 * M, 8 * M, 16 * M]) {
             let case = case(format!("9.{group}.{row}")).send(&[Frame::new(opcode, repeated(len))]);
@@ -41,13 +41,13 @@ pub(super) fn all() -> Vec<Case> {
             let case = case(format!("9.{group}.{row}")).send(&fragmented(opcode, &payload, size));
             cases.push(case.expect(got(payload)));
         }
-        // 9.5 and 9.6: 1 MiB in chops.
+        // 9.5 and 9.6: 1 MiB in small pieces.
         let group = 5 + kind;
         for (row, chop) in (1..).zip([64, 128, 256, 512, K, 2 * K]) {
             let case = case(format!("9.{group}.{row}")).send(&[Frame::new(opcode, repeated(M))]);
             cases.push(case.chop(chop).expect(got(repeated(M))));
         }
-        // 9.7 and 9.8: a thousand messages, each sent when the one before has come back.
+        // 9.7 and 9.8: a thousand messages, each sent after the previous one has been echoed.
         let group = 7 + kind;
         for (row, len) in (1..).zip([0, 16, 64, 256, K, 4 * K]) {
             let payload = vec![byte; len];

@@ -1,13 +1,13 @@
-//! Section 6: text that is UTF-8 and text that is not, down to the byte at which it goes wrong.
+//! Section 6: text that is valid UTF-8, and text that is not, with the position of the invalid byte.
 //!
-//! The sequences from 6.5 on are those of Markus Kuhn's [stress test], as the suite takes them.
+//! The sequences from 6.5 on are those of Markus Kuhn's [stress test], as in the suite.
 //!
 //! [stress test]: https://www.cl.cam.ac.uk/~mgk25/ucs/examples/UTF-8-test.txt
 
 use super::case::{Case, Frame, Got, Step, case, continuation, fragmented, text};
 
 const GERMAN: &str = "Hello-µ@ßöäüàá-UTF-8!!";
-/// "κόσμε", with an accent that takes three bytes.
+/// The text "κόσμε", with an accent that takes three bytes.
 const GREEK: &[u8] = b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5";
 const EDITED: &[u8] = b"edited";
 
@@ -23,7 +23,7 @@ pub(super) fn all() -> Vec<Case> {
         .collect()
 }
 
-/// 6.1 to 6.3.
+/// Creates the cases 6.1 to 6.3.
 fn fragments() -> Vec<Case> {
     let middle = "middle frame payload";
     let (start, end) = ("Hello-µ@ßöä", "üàá-UTF-8!!");
@@ -58,9 +58,10 @@ fn fragments() -> Vec<Case> {
     ]
 }
 
-/// 6.4: the wrong byte is refused before the message, or even its frame, has ended. The last part is never sent.
+/// Creates the cases 6.4: the invalid byte is refused before the message, or even its frame, has ended. The last part
+/// is never sent.
 fn fail_fast() -> Vec<Case> {
-    // Above U+10FFFF: wrong at its second byte.
+    // The code point is above U+10FFFF, so its second byte is invalid.
     let payload = [GREEK, b"\xf4\x90\x80\x80", EDITED].concat();
     let [in_text, to_the_byte] = [GREEK.len(), 12].map(|end| payload.split_at(end));
     let [four, one] = [4, 1];
@@ -87,7 +88,7 @@ fn fail_fast() -> Vec<Case> {
     ]
 }
 
-/// The first part is taken, the second refused at once.
+/// Creates a case whose first part is accepted, and whose second is refused at once.
 fn refused(id: &str, good: Vec<u8>, bad: Vec<u8>) -> Case {
     let case = case(id).write(good).step(Step::Quiet);
     case.write(bad).step(Step::AwaitClose).closed(1007)
@@ -112,7 +113,7 @@ fn bad<const N: usize>(sequences: [&[u8]; N]) -> Rows {
     sequences.map(|bytes| (false, bytes.to_vec())).to_vec()
 }
 
-/// 6.5 to 6.23: sequences, and whether they are UTF-8.
+/// Returns the sequences of 6.5 to 6.23, each marked as valid UTF-8 or not.
 fn stress() -> Vec<Rows> {
     let cut = [
         b"\xc0".as_slice(),
@@ -136,10 +137,10 @@ fn stress() -> Vec<Rows> {
             GREEK,
         ]),
         greek_prefixes(),
-        // The first sequence of each length, then of lengths that are no more.
+        // The first sequence of each valid length, then of lengths that are no longer valid.
         good([b"\x00", b"\xc2\x80", b"\xe0\xa0\x80", b"\xf0\x90\x80\x80"]),
         bad([b"\xf8\x88\x80\x80\x80", b"\xfc\x84\x80\x80\x80\x80"]),
-        // The last of each length.
+        // The last sequence of each length.
         good([b"\x7f", b"\xdf\xbf", b"\xef\xbf\xbf", b"\xf4\x8f\xbf\xbf"]),
         bad([
             b"\xf7\xbf\xbf\xbf",
@@ -157,7 +158,7 @@ fn stress() -> Vec<Rows> {
             bad([b"\xf4\x90\x80\x80"]),
         ]
         .concat(),
-        // Continuation bytes with no beginning.
+        // Continuation bytes without a first byte.
         [
             bad([
                 b"\x80",
@@ -171,7 +172,7 @@ fn stress() -> Vec<Rows> {
             vec![(false, (0x80..0xbf).collect())],
         ]
         .concat(),
-        // Beginnings with no continuation, a space behind each.
+        // First bytes without a continuation, each followed by a space.
         [0xc0..0xdf, 0xe0..0xef, 0xf0..0xf7, 0xf8..0xfb, 0xfc..0xfd]
             .map(|starts| (false, starts.flat_map(|start| [start, b' ']).collect()))
             .to_vec(),
@@ -180,7 +181,7 @@ fn stress() -> Vec<Rows> {
         vec![(false, cut.concat())],
         // Bytes that never occur.
         bad([b"\xfe", b"\xff", b"\xfe\xfe\xff\xff"]),
-        // Longer than needed: a slash, the largest of each length, and zero.
+        // Overlong sequences: a slash, the largest of each length, and zero.
         bad([
             b"\xc0\xaf",
             b"\xe0\x80\xaf",
@@ -241,7 +242,7 @@ fn greek_prefixes() -> Rows {
         .collect()
 }
 
-/// The last two code points of each plane: valid, though no characters.
+/// Returns the last two code points of each plane: they are valid, though they are no characters.
 fn non_characters() -> Rows {
     let ends = (0..=0x10_ffff).filter(|code| code & 0xfffe == 0xfffe);
     ends.filter_map(char::from_u32).map(encoded).collect()

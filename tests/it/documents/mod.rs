@@ -1,4 +1,4 @@
-//! The documents as people read them: each block of code compiles as it is pasted, and each link leads somewhere.
+//! The documents as people read them: each block of code compiles when it is pasted, and each link has a target.
 
 mod blocks;
 mod links;

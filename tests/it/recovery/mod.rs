@@ -1,4 +1,5 @@
-//! Connection state recovery: who loses its connection comes back to what it had, and to what it has missed.
+//! Connection state recovery: a client that has lost its connection recovers its socket, and the events that it has
+//! missed.
 
 mod away;
 mod limits;
@@ -20,7 +21,7 @@ fn app(builder: SocketIoBuilder) -> (TestApp, SocketIo) {
     (TestApp::new(Router::new().layer(io.layer())), io)
 }
 
-/// A server whose clients join and leave rooms as they please.
+/// Starts a server whose clients can join and leave rooms.
 fn serve(recovery: Recovery) -> (TestApp, SocketIo) {
     app(SocketIo::builder()
         .recovery(recovery)
@@ -37,7 +38,7 @@ fn rooms() -> Namespace {
         })
 }
 
-/// The numbers that came with the event `n`, up to the one that says that there are no more.
+/// Returns the numbers that arrived with the event `n`, up to a marker for the end.
 async fn numbers(client: &TestClient, io: &SocketIo) -> Vec<u32> {
     io.to(client.id()).emit("n", u32::MAX);
     let mut numbers = Vec::new();
@@ -127,7 +128,7 @@ async fn who_was_not_known_to_be_gone_is_superseded() {
         .namespace("/", namespace));
     for transport in BOTH {
         let first = app.connect("/").transport(transport).await.unwrap();
-        // Still connected, and what it gets from now on is as good as lost.
+        // The client is still connected, and it loses the events from now on.
         let again = app.connect("/").coming_back_as(&first).await.unwrap();
         io.emit("n", 1);
         assert!(again.recovered());
@@ -164,7 +165,7 @@ async fn it_comes_back_as_often_as_it_is_cut_off() {
         let again = again.await.unwrap();
         assert!(again.recovered());
         if round % 3 == 0 {
-            // What had arrived before the cut was not looked at before.
+            // These events had arrived before the connection was cut, but had not been read.
             while client.has("n") {
                 got.push(client.next("n").await);
             }
@@ -180,7 +181,7 @@ async fn an_event_that_was_emitted_before_a_room_was_joined_is_not_missed() {
     let (app, io) = serve(Recovery::new());
     let first = app.connect("/").await.unwrap();
     let socket = io.socket(first.id()).unwrap();
-    // Nothing of it arrives.
+    // The client receives none of these.
     first.stop_reading();
     io.to("late").emit("n", 1);
     socket.join("late");
@@ -246,10 +247,10 @@ async fn a_namespace_of_a_pattern_goes_when_nobody_may_come_back() {
     let (app, io) = self::app(builder);
     let first = app.connect("/game-1").await.unwrap();
     first.disconnect().await;
-    // What goes to nobody keeps nothing.
+    // An event without recipients is not logged.
     io.of("/game-{id}").emit("n", 1);
     let second = app.connect("/game-2").await.unwrap();
-    // They end with their namespace.
+    // The events of rooms end with their namespace.
     let mut events = io.of("/game-2").room_events();
     second.cut().await;
     let second = Duration::from_secs(1);

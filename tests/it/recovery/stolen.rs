@@ -1,4 +1,4 @@
-//! Somebody else has the private id of a socket.
+//! Attacks by a client that knows the private id of another's socket.
 
 use std::future::{Future, IntoFuture};
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ struct Token {
     token: String,
 }
 
-/// A namespace that admits who has the right token, and lets nobody else wait.
+/// Creates a server that admits clients with the right token.
 fn guarded() -> (TestApp, SocketIo) {
     let namespace = Namespace::new()
         .middleware(async |Auth(Token { token }): Auth<Token>, socket: Socket| {
@@ -60,7 +60,7 @@ async fn a_refused_newcomer_with_the_private_id_of_another_does_not_disconnect_t
     }
     io.to("room").emit("n", 1);
     assert_eq!(numbers(&owner, &io).await, [1]);
-    // And it may come back itself, with what it has missed.
+    // The owner can recover too, and gets the events that it has missed.
     owner.cut().await;
     io.to("room").emit("n", 2);
     let thief = app
@@ -133,7 +133,7 @@ async fn an_event_that_is_emitted_to_a_refused_newcomer_does_not_reach_the_owner
     }
 }
 
-/// A namespace whose middleware waits if its client says so.
+/// Creates a server whose middleware waits if the client's token requests it.
 fn slow() -> (TestApp, SocketIo, Arc<Notify>, Arc<Notify>) {
     let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (begins, goes_on) = (Arc::clone(&begun), Arc::clone(&go_on));
@@ -202,7 +202,7 @@ async fn what_happens_to_the_owner_while_middleware_decide_is_not_lost() {
     );
     io.to("joined by the owner").emit("n", 4);
     io.to("left by the middleware").emit("n", 0);
-    // It had asked before it saw the first two, which end with a number of `numbers`.
+    // The recovery was requested before the client had read the first two, which end with a marker of `numbers`.
     assert_eq!(numbers(&again, &io).await, [1, 2]);
     assert_eq!(numbers(&again, &io).await, [3, 4]);
 }
@@ -277,7 +277,7 @@ impl Wake for Busy {
     }
 }
 
-/// The first newcomer is admitted, and is blocked while it ends the connection that has the socket.
+/// A test in which the first newcomer is admitted, and blocked while it ends the connection that has the socket.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_newcomer_that_asks_while_another_is_being_admitted_is_not_cut_off() {
     let (app, io, begun, go_on) = slow();

@@ -30,13 +30,13 @@ impl Polling {
         }
     }
 
-    /// A session that has joined `/`.
+    /// Opens a session that has joined `/`.
     pub(crate) async fn joined(addr: SocketAddr) -> Self {
         let mut client = Self::open(addr).await;
         client.send("40").await;
         let mut joined = false;
         while !joined {
-            // A slow machine may see a ping before or behind.
+            // A ping may arrive before or after it on a slow machine.
             for packet in client.poll().await.split('\x1e') {
                 if packet == "2" {
                     client.send("3").await;
@@ -59,14 +59,14 @@ impl Polling {
         self.get.ask("GET", &target, &[], b"").await
     }
 
-    /// Polls once; there must be something.
+    /// Polls once, and returns the packets, of which there must be some.
     pub(crate) async fn poll(&mut self) -> String {
         let answer = self.get().await;
         assert_eq!(answer.status, 200);
         answer.text().to_owned()
     }
 
-    /// Polls until there is something else than a ping. Pings are not answered.
+    /// Polls until there is a packet other than a ping. Pings are not answered.
     pub(crate) async fn poll_but_pings(&mut self) -> String {
         loop {
             let packets = self.poll().await;
@@ -76,7 +76,7 @@ impl Polling {
         }
     }
 
-    /// Polls until these packets have come, in this order, with nothing between them but `6`.
+    /// Polls until these packets have arrived, in this order, with only `6` between them.
     pub(crate) async fn expect(&mut self, expected: &[&str]) {
         let mut got = Vec::new();
         while got.len() < expected.len() {
@@ -90,7 +90,7 @@ impl Polling {
         assert_eq!(got, expected);
     }
 
-    /// Begins a poll, and waits until the server holds it.
+    /// Starts a poll, and waits until the server has it.
     pub(crate) async fn begin_poll(&mut self, server: &Server) {
         let before = server.begun();
         let target = self.target();
@@ -98,12 +98,12 @@ impl Polling {
         server.arrived(before).await;
     }
 
-    /// Ends a poll that was begun.
+    /// Returns the response to a poll that was started.
     pub(crate) async fn end_poll(&mut self) -> Answer {
         self.get.answer(false).await
     }
 
-    /// Begins a POST whose body is not all there yet, and waits until the server reads it.
+    /// Starts a POST with an incomplete body, and waits until the server reads it.
     pub(crate) async fn begin_post(&mut self, server: &Server, length: usize, part: &[u8]) {
         let before = server.begun();
         let target = self.target();
@@ -113,7 +113,7 @@ impl Polling {
         server.arrived(before).await;
     }
 
-    /// Ends a POST that was begun.
+    /// Returns the response to a POST that was started.
     pub(crate) async fn end_post(&mut self) -> Answer {
         self.post.answer(false).await
     }
@@ -132,13 +132,13 @@ impl Polling {
         self.post.ask("POST", &target, headers, body.as_ref()).await
     }
 
-    /// Posts what the server must take.
+    /// Posts packets that the server must accept.
     pub(crate) async fn send(&mut self, body: &str) {
         let answer = self.post(body).await;
         assert_eq!(answer.brief(), (200, "ok"));
     }
 
-    /// The session is unknown to the server.
+    /// Asserts that the session is unknown to the server.
     pub(crate) async fn gone(&self) {
         let answer = Http::once(self.addr, "GET", &self.target()).await;
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Events and acknowledgements, both ways.
+//! Events and acknowledgements in both directions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

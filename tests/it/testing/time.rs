@@ -1,4 +1,4 @@
-//! Networks that fail, heartbeats, and a clock that leaps.
+//! Failing networks, heartbeats, and a clock that advances at once.
 
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ async fn the_runtime_may_have_several_threads() {
     }
 }
 
-/// Long after the server has paused reading, with every option at its default.
+/// A test with default options, which continues long after the server has paused reading.
 #[tokio::test(start_paused = true)]
 async fn two_thousand_events_for_handlers_that_take_half_a_minute_are_all_answered() {
     for transport in BOTH {

@@ -1,4 +1,4 @@
-//! Runs the scenarios against the servers and writes down what they cost. Started by `benches/run`.
+//! Runs the scenarios against the servers and writes down their costs. It is started by `benches/run`.
 
 mod check;
 mod connect;
@@ -108,7 +108,7 @@ fn measure_all(options: &Options, all: &[Scenario]) -> io::Result<Results> {
     Ok(results)
 }
 
-/// Some scenarios of one group. What fails is told, and the others go on.
+/// Measures scenarios of one group. Failures are reported, and the others continue.
 fn measure(
     runner: &mut Runner,
     results: &mut Results,

@@ -1,4 +1,4 @@
-//! The upgrade to WebSocket without an HTTP library's connection.
+//! The upgrade to WebSocket, without the connection of an HTTP library.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,13 +13,13 @@ use tokio::net::TcpStream;
 
 /// Reads the request, answers it, and opens the session.
 pub async fn accept(stream: &mut TcpStream) -> io::Result<()> {
-    // On the heap, and gone with this function: what stands on its stack would stay in the task for ever.
+    // The buffer is on the heap and freed at the end: a buffer on the stack would stay in the task.
     let mut request = Vec::with_capacity(2048);
     loop {
         if stream.read_buf(&mut request).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        // Nothing follows the request before it has been answered.
+        // The client sends nothing after the request before the response.
         if let Some(key) = parse(&request)? {
             return stream.write_all(&answer(&key)).await;
         }
@@ -40,7 +40,7 @@ fn answer(key: &str) -> Vec<u8> {
     answer
 }
 
-/// The key that answers the request, when that is whole.
+/// Returns the key of the response, if the request is complete.
 fn parse(bytes: &[u8]) -> io::Result<Option<String>> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut request = httparse::Request::new(&mut headers);
@@ -54,7 +54,7 @@ fn parse(bytes: &[u8]) -> io::Result<Option<String>> {
     Ok(Some(accept_key(key.value)))
 }
 
-/// The first frame.
+/// Returns the first frame.
 pub fn open() -> Bytes {
     frame(Opcode::Text, open_packet(sid(), &[]).as_bytes())
 }
@@ -70,7 +70,7 @@ pub fn open_packet(sid: Sid, upgrades: &[&str]) -> String {
     handshake.encode()
 }
 
-/// An id that is new, but not secret.
+/// Returns an id that is unique, but not secret.
 pub fn sid() -> Sid {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut bytes = [0; 15];

@@ -1,4 +1,4 @@
-//! A stream that its owner reads and everybody writes.
+//! A stream that its owner reads and any task writes.
 
 use std::io;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Just enough Socket.IO: packets are read and written by our codec, texts go back as they came.
+//! A minimum of Socket.IO: packets are decoded and encoded by our codec, texts are returned unchanged.
 
 use std::io;
 use std::sync::Arc;
@@ -120,7 +120,7 @@ fn acknowledge(output: &mut Vec<u8>, id: Option<u64>, arg: &str) {
     }
 }
 
-/// A broadcast, once for all.
+/// Encodes a broadcast, once for all members.
 fn encode(payload: &str) -> io::Result<Bytes> {
     let json = serde_json::to_string(&("cast", payload))?;
     let mut frame = Vec::with_capacity(json.len() + 12);

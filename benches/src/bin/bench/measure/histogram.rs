@@ -1,11 +1,11 @@
-//! Latencies, to within 1.6 %, in memory that does not grow.
+//! A histogram of latencies with a precision of 1.6 % and a constant size.
 
 use std::time::Duration;
 
-/// Steps in each power of two.
+/// The number of steps in each power of two.
 const STEPS: u64 = 64;
 
-/// Counts of nanoseconds: exact below [`STEPS`], then 64 steps for each power of two.
+/// The counts of latencies in nanoseconds: exact below [`STEPS`], then 64 steps for each power of two.
 pub struct Histogram {
     counts: Vec<u64>,
     total: u64,
@@ -34,7 +34,7 @@ impl Histogram {
         self.total = 0;
     }
 
-    /// The latency that the given part (0 to 1) of all do not exceed, in microseconds.
+    /// Returns the latency in microseconds that the given fraction (0 to 1) of all latencies do not exceed.
     pub fn percentile(&self, part: f64) -> Option<f64> {
         if self.total == 0 {
             return None;
@@ -54,7 +54,7 @@ fn slot(nanos: u64) -> usize {
     (u64::from(power) * STEPS + (nanos >> power)) as usize
 }
 
-/// The largest value in a slot.
+/// Returns the largest value in a slot.
 fn upper(slot: u64) -> u64 {
     if slot < 2 * STEPS {
         return slot;

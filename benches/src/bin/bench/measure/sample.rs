@@ -14,7 +14,7 @@ pub struct Sample {
     pub value: f64,
     /// The number of messages, deliveries or handshakes.
     pub count: u64,
-    /// The rate of them per second.
+    /// The number of them per second.
     pub rate: f64,
     /// The fraction of the time in which the server computed, 1 for one processor.
     pub server_load: f64,

@@ -1,4 +1,4 @@
-//! HTTP/1.1 with keep-alive: requests as text, responses by their length.
+//! HTTP/1.1 with keep-alive: requests as text, and responses, which are read by their length.
 
 use std::io;
 
@@ -19,7 +19,7 @@ pub fn post(sid: &str, body: &str) -> String {
     )
 }
 
-/// The request that becomes a WebSocket; with a `sid`, one that is to take over a session.
+/// Returns a request for an upgrade to WebSocket; with a `sid`, the upgrade of a session.
 pub fn upgrade(sid: &str) -> String {
     let sid = parameter(sid);
     format!(
@@ -36,7 +36,7 @@ fn parameter(sid: &str) -> String {
     }
 }
 
-/// Collects one response at a time.
+/// A reader of one response at a time.
 #[derive(Default)]
 pub struct HttpReader {
     buf: Vec<u8>,

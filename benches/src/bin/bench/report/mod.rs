@@ -1,4 +1,4 @@
-//! From results to `docs/benchmarks.md` and its plots.
+//! The report: `docs/benchmarks.md` and its plots, generated from the results.
 
 mod plot;
 mod tables;
@@ -14,7 +14,7 @@ use crate::results::Results;
 const BEGIN: &str = "<!-- figures begin: written by benches/run -->";
 const END: &str = "<!-- figures end -->";
 
-/// Writes everything into the folder of the documents. What is written by hand round the figures stays.
+/// Writes the report into the folder of the documents. Text between the figures that was written by hand is preserved.
 pub fn write(results: &Results, docs: &Path) -> io::Result<()> {
     let plots = docs.join("benchmarks");
     fs::create_dir_all(&plots)?;
@@ -39,7 +39,7 @@ pub fn write(results: &Results, docs: &Path) -> io::Result<()> {
     fs::write(page, new)
 }
 
-/// Reads what an earlier run has left.
+/// Reads the results of an earlier run.
 pub fn read(docs: &Path) -> io::Result<Results> {
     Ok(serde_json::from_slice(&fs::read(
         docs.join("benchmarks/results.json"),
