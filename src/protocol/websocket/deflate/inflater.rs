@@ -40,6 +40,10 @@ impl Inflater {
     }
 
     /// Decompresses a whole message, which may become `max` bytes long.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::Deflate`], [`ProtocolError::TooBig`], [`ProtocolError::Ratio`].
     pub fn inflate(&mut self, payload: &[u8], max: usize) -> Result<Vec<u8>, ProtocolError> {
         let known = if self.takeover {
             self.own.take()
