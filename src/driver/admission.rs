@@ -94,7 +94,7 @@ impl Dispatch {
         let skips = history.is_some_and(|history| history.options.skip_middlewares);
         let socket = Socket::new(id, found, client, auth, extensions, comeback.flatten());
         self.router.join(nsp.clone(), socket.clone());
-        self.count_auth();
+        self.holds_little = false;
         let skips = skips && socket.recovered();
         if skips || socket.namespace().handlers.middleware.is_empty() {
             return self.admitted(&socket, Ok(()), cx);

@@ -48,8 +48,6 @@ pub(super) struct Dispatch {
     pub(super) share: Share,
     /// The size of the messages and bodies that have not been taken in whole, in bytes.
     pub(super) unfinished: usize,
-    /// The size of the auth of all sockets, in bytes.
-    pub(super) auth: usize,
     /// No more is held than needs to be looked at: asked several times for each packet. It is false from when something more
     /// is held until that has been measured.
     pub(super) holds_little: bool,
@@ -84,7 +82,6 @@ impl Dispatch {
             starts: STARTS,
             share,
             unfinished: 0,
-            auth: 0,
             holds_little: true,
             held_back: false,
             pause: None,
@@ -154,13 +151,6 @@ impl Dispatch {
         self.go_on(cx)
     }
 
-    /// The auth of a socket is kept as long as the socket.
-    pub(super) fn count_auth(&mut self) {
-        let auths = self.router.sockets().filter_map(Socket::auth);
-        self.auth = auths.map(str::len).sum();
-        self.holds_little = false;
-    }
-
     /// Starts whatever need not wait any longer.
     pub(super) fn go_on(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
         while self.starts > 0 && self.has_waiting() {
@@ -217,6 +207,8 @@ impl Dispatch {
                     Self::tell_disconnected(&socket);
                 }
                 self.finish(&socket);
+                // A CONNECT that replaces the socket may wait for its end.
+                self.holds_little = false;
                 Ok(())
             }
         }

@@ -108,7 +108,6 @@ impl Dispatch {
         self.router.gone(socket);
         self.lanes.forget(socket);
         socket.release();
-        self.count_auth();
     }
 
     /// A socket that has ended, all of whose events have started.

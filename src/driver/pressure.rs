@@ -108,10 +108,11 @@ impl Dispatch {
         bytes + self.lanes.bytes() + (requests + self.lanes.len()) * OVERHEAD
     }
 
-    /// The size of all else that is held: events whose handlers run, what is not complete, and the auth of the sockets.
+    /// The size of all else that is held: events whose handlers run, packets that are not complete, and the auth of all
+    /// sockets that the router or a handler holds.
     fn held_besides(&self) -> usize {
         let running = self.handlers.bytes() + self.handlers.len() * OVERHEAD;
-        running + self.unfinished + self.router.unfinished() + self.auth
+        running + self.unfinished + self.router.unfinished() + self.client.auth_bytes()
     }
 
     /// Publishes what is held, which may have become more or less.

@@ -1,6 +1,7 @@
 //! One connection, as seen by its sockets.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::{Handshake, Logs, Pace, ServerLogs, Socket};
@@ -38,6 +39,8 @@ pub(crate) struct Client {
     pub(crate) logs: Logs,
     transport: Lock<Transport>,
     commands: Lock<Commands>,
+    /// The size of the auth of all sockets that exist, in bytes. A handler may hold a socket that has left.
+    auth_bytes: AtomicUsize,
     /// The pace of the client at each rate-limiting layer.
     paces: Lock<Vec<(Arc<()>, Paces)>>,
 }
@@ -69,6 +72,7 @@ impl Client {
             handshake,
             transport: Lock::new(transport),
             commands: Lock::default(),
+            auth_bytes: AtomicUsize::new(0),
             paces: Lock::default(),
         }
     }
@@ -91,6 +95,19 @@ impl Client {
             }
         }
         true
+    }
+
+    /// Returns the size of the auth of all sockets that exist, in bytes.
+    pub(crate) fn auth_bytes(&self) -> usize {
+        self.auth_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add_auth(&self, bytes: usize) {
+        self.auth_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn remove_auth(&self, bytes: usize) {
+        self.auth_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Closes the connection with a plain close frame.

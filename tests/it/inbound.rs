@@ -486,10 +486,10 @@ async fn the_attachments_of_a_packet_are_limited_together() {
     assert_eq!(reason, DisconnectReason::ForcedClose);
 }
 
-/// The number of events of 100 kB that each attacker sends. Attackers fill the server's limit, each with one event that
-/// runs and as many waiting ones as are read.
+/// The number of events of 100 kB that each attacker sends.
 const EACH: usize = 40;
 
+/// Starts attackers that fill the server's limit, each with one event that runs and as many waiting ones as are read.
 async fn attack(server: &Server, clients: usize) -> Vec<tokio::task::JoinHandle<Ws>> {
     let mut attackers = Vec::new();
     for _ in 0..clients {
@@ -612,6 +612,51 @@ async fn auths_count_as_long_as_their_sockets() {
     until("one counts", || io.metrics().inbound_bytes < 70_000).await;
     drop(ws);
     until("none counts", || io.metrics().inbound_bytes == 0).await;
+}
+
+#[tokio::test]
+async fn the_auth_of_a_socket_that_has_left_counts_while_a_handler_holds_it() {
+    let (namespace, go, running) = waiting();
+    let (server, io) = with(|io| io.namespace("/", namespace)).await;
+    let mut ws = Ws::open(server.addr).await;
+    ws.send(&format!(r#"40{{"x":"{}"}}"#, "x".repeat(60_000)))
+        .await;
+    ws.text().await;
+    ws.send_all(&[r#"42["wait",1]"#, "41"]).await;
+    let reason = "client namespace disconnect";
+    until("it has left", || {
+        io.metrics().sockets_disconnected[reason] == 1
+    })
+    .await;
+    ws.join("/").await;
+    assert_eq!(running.load(Ordering::SeqCst), 1);
+    let held = io.metrics().inbound_bytes;
+    assert!((60_000..70_000).contains(&held), "{held}");
+    go.add_permits(1);
+    until("nothing is held", || io.metrics().inbound_bytes == 0).await;
+}
+
+#[tokio::test]
+async fn the_auth_of_a_socket_that_waits_to_join_again_counts() {
+    let (go, namespace) = (Arc::new(Semaphore::new(0)), Namespace::new());
+    let gate = Arc::clone(&go);
+    let namespace = namespace
+        .before(move || {
+            let gate = Arc::clone(&gate);
+            async move { gate.acquire().await.unwrap().forget() }
+        })
+        .on("event", async || {});
+    let (server, io) = with(|io| io.namespace("/", namespace)).await;
+    let mut ws = Ws::joined(server.addr).await;
+    ws.send(r#"42["event"]"#).await;
+    until("it waits", || io.metrics().handlers_waiting == 1).await;
+    ws.send(&format!(r#"40{{"x":"{}"}}"#, "x".repeat(60_000)))
+        .await;
+    until("it counts", || io.metrics().inbound_bytes > 60_000).await;
+    assert_eq!(io.metrics().sockets_connected, 1);
+    go.add_permits(1);
+    ws.text().await;
+    assert_eq!(io.metrics().sockets_connected, 2);
 }
 
 #[tokio::test]

@@ -79,6 +79,7 @@ impl Socket {
     ) -> Self {
         let stays = comeback.as_ref().and_then(Comeback::stays);
         let (stays, known_after) = stays.unwrap_or_default();
+        client.add_auth(auth.as_deref().map_or(0, str::len));
         let socket = Self(Arc::new_cyclic(|link: &Weak<Inner>| Inner {
             member: Arc::new(
                 Member::new(id, Arc::clone(&client.outbox), link.clone())
@@ -352,6 +353,13 @@ pub(crate) struct Hold(Socket);
 impl Drop for Hold {
     fn drop(&mut self) {
         self.0.request().end();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let auth = self.auth.as_deref().map_or(0, str::len);
+        self.client.remove_auth(auth);
     }
 }
 
