@@ -1,6 +1,8 @@
 //! The handlers that go on after their connections have closed.
 //!
-//! Nobody is refused for them. When there are too many, the connection that has most of them loses its own.
+//! No connection is refused because of them. If there are too many, those of the closed connection with most of them are
+//! cancelled. If an open connection cannot be read because all connections together hold too much, those of the closed
+//! connection that holds most bytes are cancelled, if that is more than the open connection holds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,21 +25,35 @@ struct Table {
     entries: FxHashMap<u64, Entry>,
     /// The number of the next connection.
     next: u64,
-    /// How many handlers there are, without those that are about to be cancelled.
+    /// The number of handlers, without those that are about to be cancelled.
     handlers: usize,
+    /// The number of connections with an order that they have not carried out.
+    ordered: usize,
+    /// An upper bound of the bytes that a connection with handlers and without an order holds.
+    most_bytes: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
     handlers: usize,
     bytes: usize,
+    ordered: Option<Limit>,
     order: Arc<Order>,
 }
 
-/// What a connection is told.
+/// The limit for which handlers are cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// The number of handlers whose connections have closed.
+    Handlers,
+    /// The bytes that all connections hold.
+    Bytes,
+}
+
+/// The order to cancel the handlers of one connection.
 #[derive(Debug, Default)]
 struct Order {
-    cancel: AtomicBool,
+    given: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -47,6 +63,7 @@ pub(super) struct Detachment {
     number: u64,
     order: Arc<Order>,
     handlers: usize,
+    bytes: usize,
 }
 
 impl Detached {
@@ -61,7 +78,7 @@ impl Detached {
         self.max
     }
 
-    /// Counts a connection that has just closed.
+    /// Enters a connection that has just closed.
     pub(super) fn begin(&self) -> Detachment {
         let mut table = self.table.lock();
         table.next += 1;
@@ -69,6 +86,7 @@ impl Detached {
         let entry = Entry {
             handlers: 0,
             bytes: 0,
+            ordered: None,
             order: Arc::clone(&order),
         };
         table.entries.insert(number, entry);
@@ -76,18 +94,19 @@ impl Detached {
             number,
             order,
             handlers: 0,
+            bytes: 0,
         }
     }
 
-    /// The connection has so many handlers now, which hold so many bytes. Cancels those of others, or its own, while there
-    /// are too many.
+    /// Sets the number of handlers of a connection and the bytes that it holds. Cancels the handlers of connections,
+    /// which may be this one, while there are too many.
     pub(super) fn set(&self, of: &mut Detachment, handlers: usize, bytes: usize) {
-        of.handlers = handlers;
+        (of.handlers, of.bytes) = (handlers, bytes);
         let mut table = self.table.lock();
         table.set(of.number, handlers, bytes);
         let mut cancelled = Vec::new();
         while table.handlers > self.max {
-            let Some(order) = table.cancel(|entry| entry.handlers) else {
+            let Some(order) = table.cancel(Limit::Handlers, |entry| entry.handlers) else {
                 break;
             };
             cancelled.push(order);
@@ -96,25 +115,48 @@ impl Detached {
         cancelled.iter().for_each(|order| order.waker.wake());
     }
 
-    /// Cancels the handlers of the connection that holds most bytes, if that is more than `bytes`. One at a time: what it
-    /// gives back may be enough.
+    /// Cancels the handlers of the connection that holds most bytes, if that is more than `bytes` and no other order is
+    /// being carried out: the bytes of one connection may be enough.
     pub(super) fn relieve(&self, bytes: usize) {
         let mut table = self.table.lock();
-        if table.is_being_relieved() {
+        if table.ordered > 0 || table.most_bytes <= bytes {
             return;
         }
         let holds_more = |entry: &Entry| if entry.bytes > bytes { entry.bytes } else { 0 };
-        let cancelled = table.cancel(holds_more);
+        let cancelled = table.cancel(Limit::Bytes, holds_more);
+        if cancelled.is_none() {
+            // Else each open connection that is paused would search all entries again and again.
+            table.most_bytes = bytes;
+        }
         drop(table);
         if let Some(order) = cancelled {
             order.waker.wake();
         }
     }
 
-    /// All handlers of the connection have ended.
+    /// Returns the limit for which the handlers of a connection are to be cancelled, if they are.
+    pub(super) fn ordered(&self, of: &Detachment) -> Option<Limit> {
+        if !of.order.given.load(Ordering::Acquire) {
+            return None;
+        }
+        let table = self.table.lock();
+        table.entries.get(&of.number)?.ordered
+    }
+
+    /// Notes that the handlers of a connection have been cancelled. Those that are `left` count again.
+    pub(super) fn cancelled(&self, of: &mut Detachment, left: usize, bytes: usize) {
+        let mut table = self.table.lock();
+        table.set(of.number, 0, 0);
+        table.carried_out(of.number);
+        drop(table);
+        self.set(of, left, bytes);
+    }
+
+    /// Removes a connection, all of whose handlers have ended.
     pub(super) fn end(&self, of: &Detachment) {
         let mut table = self.table.lock();
         table.set(of.number, 0, 0);
+        table.carried_out(of.number);
         table.entries.remove(&of.number);
         if table.entries.is_empty() {
             table.entries = FxHashMap::default();
@@ -123,60 +165,54 @@ impl Detached {
 }
 
 impl Table {
-    /// Whether a connection has been told to cancel its handlers, and has not yet.
-    fn is_being_relieved(&self) -> bool {
-        let mut entries = self.entries.values();
-        entries.any(|entry| entry.order.cancel.load(Ordering::Acquire))
-    }
-
     fn set(&mut self, number: u64, handlers: usize, bytes: usize) {
         let Some(entry) = self.entries.get_mut(&number) else {
             return;
         };
-        // Those about to be cancelled have been taken off already.
-        if !entry.order.cancel.load(Ordering::Acquire) {
+        // The order has taken off the handlers already.
+        if entry.ordered.is_none() {
             self.handlers = self.handlers - entry.handlers + handlers;
+            self.most_bytes = self.most_bytes.max(bytes);
         }
         entry.handlers = handlers;
         entry.bytes = bytes;
     }
 
-    /// Orders the connection that has most to cancel its handlers.
-    fn cancel(&mut self, measure: impl Fn(&Entry) -> usize) -> Option<Arc<Order>> {
-        let running = self.entries.values().filter(|entry| {
-            measure(entry) > 0 && entry.handlers > 0 && !entry.order.cancel.load(Ordering::Acquire)
-        });
+    /// Orders the connection with the largest measure to cancel its handlers, unless the measures of all are zero.
+    fn cancel(&mut self, limit: Limit, measure: impl Fn(&Entry) -> usize) -> Option<Arc<Order>> {
+        let running = self
+            .entries
+            .values_mut()
+            .filter(|entry| measure(entry) > 0 && entry.handlers > 0 && entry.ordered.is_none());
         let largest = running.max_by_key(|entry| measure(entry))?;
-        let (handlers, order) = (largest.handlers, Arc::clone(&largest.order));
-        order.cancel.store(true, Ordering::Release);
-        self.handlers -= handlers;
-        Some(order)
+        largest.ordered = Some(limit);
+        largest.order.given.store(true, Ordering::Release);
+        self.ordered += 1;
+        self.handlers -= largest.handlers;
+        Some(Arc::clone(&largest.order))
+    }
+
+    /// Ends an order, if the connection has one.
+    fn carried_out(&mut self, number: u64) {
+        let Some(entry) = self.entries.get_mut(&number) else {
+            return;
+        };
+        if entry.ordered.take().is_some() {
+            entry.order.given.store(false, Ordering::Release);
+            self.ordered -= 1;
+        }
     }
 }
 
 impl Detachment {
-    /// How many handlers were counted last.
-    pub(super) const fn handlers(&self) -> usize {
-        self.handlers
+    /// Returns the number of handlers and the bytes that were set last.
+    pub(super) const fn counted(&self) -> (usize, usize) {
+        (self.handlers, self.bytes)
     }
 
     /// Wakes the task when its handlers are to be cancelled.
     pub(super) fn register(&self, waker: &Waker) {
         self.order.waker.register(waker);
-    }
-
-    /// Whether its handlers are to be cancelled.
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.order.cancel.load(Ordering::Acquire)
-    }
-
-    /// They have been cancelled, and `left` are left, which are counted again.
-    pub(super) fn cancelled(&mut self, detached: &Detached, left: usize, bytes: usize) {
-        let mut table = detached.table.lock();
-        table.set(self.number, 0, 0);
-        self.order.cancel.store(false, Ordering::Release);
-        drop(table);
-        detached.set(self, left, bytes);
     }
 }
 
@@ -191,17 +227,18 @@ mod tests {
         for (of, handlers) in all.iter_mut().zip([1, 6, 3]) {
             detached.set(of, handlers, 100);
         }
-        assert!(!all.iter().any(Detachment::is_cancelled));
+        assert!(all.iter().all(|of| detached.ordered(of).is_none()));
         detached.set(&mut all[0], 2, 100);
-        let cancelled: Vec<_> = all.iter().map(Detachment::is_cancelled).collect();
-        assert_eq!(cancelled, [false, true, false]);
+        let ordered: Vec<_> = all.iter().map(|of| detached.ordered(of)).collect();
+        assert_eq!(ordered, [None, Some(Limit::Handlers), None]);
         // The order is not given twice, and what is left counts again.
         detached.set(&mut all[1], 6, 100);
-        all[1].cancelled(&detached, 1, 0);
+        detached.cancelled(&mut all[1], 1, 0);
         assert_eq!(detached.table.lock().handlers, 6);
         all.iter().for_each(|of| detached.end(of));
         let table = detached.table.lock();
-        assert_eq!((table.handlers, table.entries.len()), (0, 0));
+        assert_eq!((table.handlers, table.ordered), (0, 0));
+        assert!(table.entries.is_empty());
     }
 
     #[test]
@@ -211,15 +248,34 @@ mod tests {
         detached.set(&mut small, 3, 100);
         detached.set(&mut large, 1, 300);
         detached.relieve(300);
-        assert!(!large.is_cancelled());
+        assert_eq!(detached.ordered(&large), None);
         detached.relieve(299);
-        assert!(large.is_cancelled() && !small.is_cancelled());
+        assert_eq!(detached.ordered(&large), Some(Limit::Bytes));
+        assert_eq!(detached.ordered(&small), None);
         detached.relieve(99);
-        assert!(!small.is_cancelled(), "the other one may be enough");
-        large.cancelled(&detached, 0, 0);
+        assert_eq!(detached.ordered(&small), None, "one may be enough");
+        detached.cancelled(&mut large, 0, 0);
         detached.relieve(100);
-        assert!(!small.is_cancelled());
+        assert_eq!(detached.ordered(&small), None);
         detached.relieve(99);
-        assert!(small.is_cancelled());
+        assert_eq!(detached.ordered(&small), Some(Limit::Bytes));
+        // Another one may be relieved when this one has ended instead of being cancelled.
+        detached.end(&small);
+        detached.set(&mut large, 1, 50);
+        detached.relieve(49);
+        assert_eq!(detached.ordered(&large), Some(Limit::Bytes));
+    }
+
+    #[test]
+    fn all_connections_are_searched_only_if_one_may_hold_more() {
+        let detached = Detached::new(10);
+        let mut of = detached.begin();
+        detached.set(&mut of, 1, 300);
+        detached.set(&mut of, 1, 200);
+        detached.relieve(250);
+        assert_eq!(detached.table.lock().most_bytes, 250);
+        detached.set(&mut of, 1, 260);
+        detached.relieve(250);
+        assert_eq!(detached.ordered(&of), Some(Limit::Bytes));
     }
 }

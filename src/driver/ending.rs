@@ -2,9 +2,11 @@
 
 use std::task::{Context, Poll};
 
+use super::detached::Limit;
 use super::dispatch::Dispatch;
 use super::task::yield_now;
 use crate::metrics::Counted;
+use crate::panics::let_go;
 
 impl Dispatch {
     /// Polls the handlers that are left when the connection is over. Ready when there are none.
@@ -15,70 +17,82 @@ impl Dispatch {
         self.share.rest();
         loop {
             self.begin_round();
-            // Nobody is left to be told of a violation.
+            // A violation cannot be answered any more.
             while self.poll_handlers(cx).is_err() {}
             self.publish();
-            if self.has_started_all() {
-                yield_now(cx);
-                return Poll::Pending;
-            }
-            if self.handlers.len() == 0 {
+            let more = self.has_started_all();
+            if self.handlers.len() == 0 && !more {
                 self.attach();
                 return Poll::Ready(());
             }
-            self.count_detached();
-            if let Some(detachment) = &self.detachment {
-                detachment.register(cx.waker());
-            }
+            self.count_detached(cx);
             if !self.cancel_if_ordered() {
+                if more {
+                    yield_now(cx);
+                }
                 return Poll::Pending;
             }
         }
     }
 
-    /// Counts the handlers that go on, if their number has changed.
-    fn count_detached(&mut self) {
-        let handlers = self.handlers.len();
+    /// Counts the handlers that go on and the bytes that are held, if either has changed.
+    fn count_detached(&mut self, cx: &Context<'_>) {
+        let (handlers, bytes) = (self.handlers.len(), self.share.published());
         let detached = &self.share.inbound.detached;
         let detachment = self.detachment.get_or_insert_with(|| detached.begin());
-        let before = detachment.handlers();
-        if handlers == before {
-            return;
+        let before = detachment.counted();
+        if before != (handlers, bytes) {
+            detached.set(detachment, handlers, bytes);
+            let counters = &self.server.counters;
+            counters.shift(Counted::DetachedHandlers, before.0, handlers);
         }
-        detached.set(detachment, handlers, self.share.published());
-        self.server
-            .counters
-            .shift(Counted::DetachedHandlers, before, handlers);
+        detachment.register(cx.waker());
     }
 
-    /// Cancels the handlers if they are those of the connection that has most. Returns whether it was so.
+    /// Cancels the handlers if they are those of the connection that has most. Returns true if it was so.
     fn cancel_if_ordered(&mut self) -> bool {
-        let Some(mut detachment) = self
-            .detachment
-            .take_if(|detachment| detachment.is_cancelled())
-        else {
+        let ordered = |of| self.share.inbound.detached.ordered(of);
+        let Some(limit) = self.detachment.as_ref().and_then(ordered) else {
             return false;
         };
+        // Values of users are dropped here. The connection stays counted, for the case that one of them panics.
         let cancelled = self.handlers.cancel();
-        self.lanes.clear();
+        self.lanes.empty(|_| true);
+        let_go(std::mem::take(&mut self.lanes));
         self.router.drop_all_events();
-        let (counters, detached) = (&self.server.counters, &self.share.inbound.detached);
-        counters.add(Counted::DetachedHandlersCancelled, cancelled);
-        if self.client.logs.allow() {
-            tracing::warn!(
+        self.publish();
+        self.warn_cancelled(limit, cancelled);
+        let (left, bytes) = (self.handlers.len(), self.share.published());
+        if let Some(detachment) = &mut self.detachment {
+            let counters = &self.server.counters;
+            counters.add(Counted::DetachedHandlersCancelled, cancelled);
+            let (before, _) = detachment.counted();
+            counters.shift(Counted::DetachedHandlers, before, left);
+            let detached = &self.share.inbound.detached;
+            detached.cancelled(detachment, left, bytes);
+        }
+        true
+    }
+
+    fn warn_cancelled(&self, limit: Limit, cancelled: usize) {
+        if !self.client.logs.allow() {
+            return;
+        }
+        let account = &self.share.inbound;
+        match limit {
+            Limit::Handlers => tracing::warn!(
                 cancelled,
                 option = "max_detached_handlers",
-                limit = detached.max(),
+                limit = account.detached.max(),
                 "too many handlers go on after their connections have closed"
-            );
+            ),
+            Limit::Bytes => tracing::warn!(
+                cancelled,
+                option = "max_inbound_bytes",
+                limit = account.max(),
+                "handlers that go on after their connection has closed hold too much"
+            ),
         }
-        let left = self.handlers.len();
-        counters.shift(Counted::DetachedHandlers, detachment.handlers(), left);
-        self.publish();
-        let held = self.share.published();
-        detachment.cancelled(&self.share.inbound.detached, left, held);
-        self.detachment = Some(detachment);
-        true
     }
 
     /// No handler is left.
@@ -87,7 +101,7 @@ impl Dispatch {
             self.share.inbound.detached.end(&detachment);
             self.server
                 .counters
-                .shift(Counted::DetachedHandlers, detachment.handlers(), 0);
+                .shift(Counted::DetachedHandlers, detachment.counted().0, 0);
         }
     }
 }

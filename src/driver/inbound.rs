@@ -66,6 +66,11 @@ impl Inbound {
         }
     }
 
+    /// Returns the most bytes that all connections may hold.
+    pub(super) const fn max(&self) -> usize {
+        self.max
+    }
+
     fn enqueue(&self, paused: &Arc<Paused>) {
         if !paused.queued.swap(true, Ordering::AcqRel) {
             let mut queue = self.paused.lock();

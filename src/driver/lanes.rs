@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::engine::give_back;
 use crate::hub::{AckBody, BoxHandler, Socket};
+use crate::panics::let_go;
 use crate::protocol::socket_io::Event;
 
 /// All events of a socket, or those of it for one handler.
@@ -100,36 +101,23 @@ impl Lanes {
 
     /// Drops the waiting events of a socket.
     pub(super) fn forget(&mut self, socket: &Socket) {
-        for busy in &mut self.busy {
-            if busy.lane.socket == *socket {
-                for task in std::mem::take(&mut busy.waiting) {
-                    self.len -= 1;
-                    self.bytes -= task.event.args().footprint();
-                    task.lane.socket.remove_pending();
-                }
-            }
-        }
+        self.empty(|lane| lane.socket == *socket);
     }
 
-    /// Drops all waiting events: their handlers have been cancelled.
-    pub(super) fn clear(&mut self) {
-        for busy in std::mem::take(&mut self.busy) {
-            for task in busy.waiting {
-                task.lane.socket.remove_pending();
-            }
-        }
-        *self = Self::default();
-    }
-
-    /// Drops all waiting events, and leaves the lanes to the handlers that run. Returns how many there were.
-    pub(super) fn drain(&mut self) -> usize {
-        for busy in &mut self.busy {
+    /// Drops the waiting events of some lanes, and leaves the lanes to the handlers that run. Returns the number of
+    /// events.
+    pub(super) fn empty(&mut self, of: impl Fn(&Lane) -> bool) -> usize {
+        let before = self.len;
+        for busy in self.busy.iter_mut().filter(|busy| of(&busy.lane)) {
             for task in std::mem::take(&mut busy.waiting) {
+                self.len -= 1;
+                self.bytes -= task.event.args().footprint();
                 task.lane.socket.remove_pending();
+                // It may be the last one to hold its handler, which has values of users.
+                let_go(task);
             }
         }
-        self.bytes = 0;
-        std::mem::take(&mut self.len)
+        before - self.len
     }
 
     /// Whether no handler runs in a lane and nothing waits for one.

@@ -159,7 +159,7 @@ families! {
     HandlersWaiting handlers_waiting: Gauge;
     /// Handlers that go on now though their connections have closed.
     DetachedHandlers detached_handlers: Gauge;
-    /// Handlers that were cancelled since too many went on after their connections had closed.
+    /// Handlers that were cancelled after their connections had closed, because a limit was reached.
     DetachedHandlersCancelled detached_handlers_cancelled: Counter;
     /// Bytes of clients' input that connections hold now: events that wait or run, and what is not complete.
     InboundBytes inbound_bytes: Gauge;

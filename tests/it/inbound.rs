@@ -759,6 +759,7 @@ async fn clients_cannot_log_without_end_by_handlers_that_are_cancelled_or_by_pau
 
 #[tokio::test]
 async fn a_connection_that_is_open_goes_before_handlers_that_outlived_theirs() {
+    let logs = Logs::collect("warn");
     let (namespace, _go, running) = waiting();
     let (server, io) = with(|io| {
         io.namespace("/", namespace)
@@ -782,6 +783,39 @@ async fn a_connection_that_is_open_goes_before_handlers_that_outlived_theirs() {
     .await;
     assert_eq!(io.metrics().detached_handlers_cancelled, 3);
     until("all of them run", || io.metrics().handlers_waiting == 6).await;
+    let warnings = logs.with("hold too much");
+    assert_eq!(warnings.len(), 1, "{:?}", logs.records());
+    let option = r#"option="max_inbound_bytes" limit=4000000"#;
+    assert!(warnings[0].contains(option), "{warnings:?}");
+}
+
+#[tokio::test]
+async fn handlers_that_outlived_their_connection_stay_if_they_hold_less_than_one_that_is_open() {
+    let (namespace, go, running) = waiting();
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace.max_pending(1))
+            .namespace("/open", waiting().0)
+            .max_inbound_bytes(4 * MEGABYTE)
+    })
+    .await;
+    let mut ws = Ws::joined(server.addr).await;
+    let event = format!(r#"42["wait","{}"]"#, "x".repeat(900_000));
+    ws.send_all(&[event.as_str(); 3]).await;
+    let all = 2_700_000;
+    until("all of them are held", || io.metrics().inbound_bytes > all).await;
+    drop(ws);
+    until("they are detached", || io.metrics().detached_handlers == 1).await;
+    // One of them runs all the time, but it holds less and less.
+    go.add_permits(2);
+    until("one is left", || io.metrics().inbound_bytes < 1_000_000).await;
+    let mut open = Ws::open(server.addr).await;
+    open.join("/open").await;
+    let event = format!(r#"42/open,["wait","{}"]"#, "x".repeat(400_000));
+    let _flooding = flood(open, event, 8);
+    is_paused_for(&io, "max_inbound_bytes").await;
+    until("it is full", || io.metrics().inbound_bytes > 3_000_000).await;
+    assert_eq!(io.metrics().detached_handlers_cancelled, 0);
+    assert_eq!(running.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

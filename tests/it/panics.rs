@@ -2,10 +2,10 @@
 //! is dropped. `tests/it/user_code.rs` has values that panic when they are dropped.
 
 use std::convert::Infallible;
-use std::future::{Future, Ready};
+use std::future::{Future, Ready, pending, ready};
 use std::panic::panic_any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use axum::http::Request;
 use axum::http::request::Parts;
 use axum::{Json, Router};
 use axum_socketio::handler::EventRequest;
-use axum_socketio::{Data, Namespace, Socket, SocketIo, SocketIoBuilder};
+use axum_socketio::{Data, Namespace, Order, Socket, SocketIo, SocketIoBuilder};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
@@ -498,4 +498,47 @@ async fn bytes_that_panic_when_they_have_been_sent_close_their_connection_alone(
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_event_that_is_cancelled_may_panic_when_its_handler_is_dropped() {
+    let left = Arc::new(AtomicUsize::new(0));
+    let leaving = Arc::clone(&left);
+    let namespace = Namespace::new()
+        .order(Order::Completed)
+        .on_connect(|socket: Socket| {
+            let bomb = Arc::new(Bomb);
+            // The event takes the handler along.
+            socket.once("once", move || {
+                let _bomb = &bomb;
+                ready(())
+            });
+            ready(())
+        })
+        .on("wait", pending::<()>)
+        .on_disconnect(move || {
+            leaving.fetch_add(1, Ordering::SeqCst);
+            ready(())
+        });
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .max_detached_handlers(0)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut ws = Ws::joined(server.addr).await;
+    ws.send_all(&[r#"42["wait"]"#, r#"42["once"]"#]).await;
+    within("both", async {
+        while io.metrics().events_received < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    drop(ws);
+    within("its end", async {
+        while left.load(Ordering::SeqCst) == 0 || io.metrics().detached_handlers > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(io.metrics().detached_handlers_cancelled, 1);
 }
