@@ -193,19 +193,10 @@ impl Dispatch {
 
     /// How long nothing may move before the connection is closed; `None` if that may take as long as it likes.
     fn patience(&self, full: Full) -> Option<Duration> {
-        let awaited = self
-            .router
-            .sockets()
-            .map(|socket| socket.member().awaited());
-        match (awaited.max().unwrap_or_default(), full) {
-            (Awaited::ByHandlers, Full::Queue) => Some(GRACE),
-            (Awaited::ByHandlers, Full::Server) => Some(CROWDED),
-            (Awaited::ByOthers, _) => Some(STUCK),
-            (Awaited::No, Full::Server) if self.queued_bytes() == 0 && self.handlers.len() == 0 => {
-                Some(CROWDED)
-            }
-            (Awaited::No, _) => None,
-        }
+        let sockets = self.router.sockets();
+        let awaited = sockets.map(|socket| socket.member().awaited()).max();
+        let holds_events = self.queued_bytes() > 0 || self.handlers.len() > 0;
+        patience(full, awaited.unwrap_or_default(), holds_events)
     }
 
     /// The option that stops the reading: the one for which events wait, if there is one.
@@ -249,11 +240,55 @@ impl Dispatch {
     }
 }
 
+/// How long nothing may move in a connection whose events wait or run, or that holds but an unfinished packet.
+fn patience(full: Full, awaited: Awaited, holds_events: bool) -> Option<Duration> {
+    match (awaited, full) {
+        (Awaited::ByHandlers, Full::Queue) => Some(GRACE),
+        (Awaited::ByHandlers, Full::Server) => Some(CROWDED),
+        (Awaited::ByOthers, _) => Some(STUCK),
+        (Awaited::No, Full::Server) if !holds_events => Some(CROWDED),
+        (Awaited::No, _) => None,
+    }
+}
+
 impl Pause {
     fn wait_until(&mut self, at: Instant, cx: &mut Context<'_>) {
         self.timer.as_mut().reset(at.into());
         if self.timer.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handlers_that_await_an_acknowledgement_end_a_pause_for_their_own_queue_first() {
+        for holds_events in [false, true] {
+            let patience = |full| patience(full, Awaited::ByHandlers, holds_events);
+            assert_eq!(patience(Full::Queue), Some(Duration::from_secs(1)));
+            assert_eq!(patience(Full::Server), Some(Duration::from_secs(10)));
+        }
+    }
+
+    #[test]
+    fn others_that_await_an_acknowledgement_end_a_pause_after_a_minute() {
+        for full in [Full::Queue, Full::Server] {
+            for holds_events in [false, true] {
+                let patience = patience(full, Awaited::ByOthers, holds_events);
+                assert_eq!(patience, Some(Duration::from_secs(60)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_pause_without_awaited_acknowledgements_ends_only_who_holds_no_event() {
+        let patience = |full, holds_events| patience(full, Awaited::No, holds_events);
+        assert_eq!(patience(Full::Server, false), Some(Duration::from_secs(10)));
+        assert_eq!(patience(Full::Server, true), None);
+        assert_eq!(patience(Full::Queue, true), None);
+        assert_eq!(patience(Full::Queue, false), None);
     }
 }
