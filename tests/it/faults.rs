@@ -282,7 +282,10 @@ async fn errors_of_layers_are_logged() {
         });
     let (server, io) = start(Namespace::new().on("x", async || {}).layer(layer)).await;
     let mut client = Ws::joined(server.addr).await;
-    client.ask("[\"x\"]").await;
+    assert_eq!(
+        client.ask("[\"x\"]").await,
+        r#"[{"error":"layer is broken"}]"#
+    );
     is_logged(&logs, &["event=\"x\"", "layer is broken"]);
     assert_eq!(faults(&io, "layer"), 1);
 }
