@@ -106,8 +106,8 @@ async fn bodies_are_in_spans(server: &Server, spans: &Spans) {
             let bodies = spans.events(|event| event.message == body);
             (bodies.len() == times).then_some(bodies)
         });
-        for spansged in bodies.await {
-            assert_eq!(spansged.spans, ["event", "connection"], "{body}");
+        for logged in bodies.await {
+            assert_eq!(logged.spans, ["event", "connection"], "{body}");
         }
     }
     let closed = spans.find("the end of the connection", |spans| {
@@ -135,7 +135,7 @@ async fn handlers_are_never_in_the_span_of_a_request() {
     client.expect(&["431[]"]).await;
     let bodies = spans.events(|event| event.message.ends_with("body"));
     assert_eq!(bodies.len(), 3);
-    for spansged in bodies {
-        assert_eq!(spansged.spans, [""; 0], "{spansged:?}");
+    for logged in bodies {
+        assert_eq!(logged.spans, [""; 0], "{logged:?}");
     }
 }

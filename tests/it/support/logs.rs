@@ -13,6 +13,18 @@ pub(crate) struct Logs {
     _default: tracing::subscriber::DefaultGuard,
 }
 
+/// Keeps records of all levels enabled for as long as the tests run, for the subscribers of single threads.
+///
+/// The most verbose level of all subscribers is global, and is computed anew whenever a subscriber is set: tests that run
+/// beside each other would lower it, were there not one that stays.
+pub(super) fn keep_levels() {
+    static STAYS: OnceLock<tracing::Dispatch> = OnceLock::new();
+    STAYS.get_or_init(|| {
+        let all = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+        tracing::Dispatch::new(all.finish())
+    });
+}
+
 /// The writer of the records, with one entry for each.
 #[derive(Clone, Default)]
 struct Records(Arc<Mutex<Vec<Vec<u8>>>>);
@@ -20,13 +32,7 @@ struct Records(Arc<Mutex<Vec<Vec<u8>>>>);
 impl Logs {
     /// Starts to collect the library's records of this level and those above it.
     pub(crate) fn collect(level: &str) -> Self {
-        // The maximum level of all subscribers is global, and determined anew for each new one. Concurrent tests would
-        // lower it without a subscriber that stays.
-        static STAYS: OnceLock<tracing::Dispatch> = OnceLock::new();
-        STAYS.get_or_init(|| {
-            let all = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
-            tracing::Dispatch::new(all.finish())
-        });
+        keep_levels();
         let records = Records::default();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)

@@ -62,6 +62,7 @@ impl Spans {
     /// Starts to record spans and events that are at least as severe as `level`. It is for tests whose runtime has one
     /// thread, as `#[tokio::test]` creates them.
     pub(crate) fn record(level: Level) -> Self {
+        super::logs::keep_levels();
         let record = Arc::<Mutex<Record>>::default();
         let (sender, changed) = watch::channel(());
         let recorder = Recorder {

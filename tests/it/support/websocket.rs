@@ -273,4 +273,18 @@ impl Ws {
         self.send(r#"42990["echo","alive"]"#).await;
         assert_eq!(self.text_but_pings().await, r#"43990["alive"]"#);
     }
+
+    /// Shows that a namespace with [`echo`](super::echo) serves the client, which has joined it.
+    pub(crate) async fn alive_in(&mut self, nsp: &str) {
+        self.send(&format!(r#"42{nsp},990["echo","alive"]"#)).await;
+        let answer = format!(r#"43{nsp},990["alive"]"#);
+        assert_eq!(self.text_but_pings().await, answer);
+    }
+
+    /// Sends bytes as long as the server reads them, and waits until it closes the connection. No time limits that.
+    pub(crate) async fn send_to_the_end(mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
+        let mut rest = Vec::new();
+        let _ = self.stream.read_to_end(&mut rest).await;
+    }
 }
