@@ -66,7 +66,8 @@ fn code(file: &Path) -> String {
     code.unwrap_or_default().to_owned()
 }
 
-fn sources(dir: &Path, found: &mut Vec<(String, String)>) {
+/// Adds the sources below a folder: their paths, and their text without tests.
+pub(crate) fn sources(dir: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
