@@ -2,15 +2,17 @@
 //! complete.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::{Json, Router};
 use axum_socketio::protocol::websocket::{Opcode, masked_frame};
 use axum_socketio::{Data, DisconnectReason, Namespace, Order, Socket, SocketIo, SocketIoBuilder};
+use bytes::Bytes;
 use serde::de::IgnoredAny;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
 
 use crate::support::{Clock, Logs, Polling, Server, Ws, echo, serve, within};
 
@@ -93,7 +95,7 @@ impl Drop for Running {
 }
 
 /// Sends events without waiting for the server to read them.
-fn flood(mut ws: Ws, text: String, times: usize) -> tokio::task::JoinHandle<Ws> {
+fn flood(mut ws: Ws, text: String, times: usize) -> JoinHandle<Ws> {
     tokio::spawn(async move {
         for _ in 0..times {
             ws.send(&text).await;
@@ -190,7 +192,7 @@ async fn a_full_queue_behind_handlers_that_ask_the_client_closes_the_connection(
 }
 
 #[tokio::test]
-async fn an_answer_in_time_keeps_the_connection() {
+async fn an_answer_that_is_read_before_the_queue_is_full_keeps_the_connection() {
     let (namespace, mut reasons) = asking();
     let (server, io) = with(|io| {
         io.namespace("/", namespace.max_pending(1))
@@ -209,6 +211,84 @@ async fn an_answer_in_time_keeps_the_connection() {
     clock.advance(3 * SECOND).await;
     assert!(reasons.try_recv().is_err());
     assert_eq!(pauses(&io), BTreeMap::new());
+}
+
+#[tokio::test]
+async fn a_full_queue_that_moves_keeps_a_client_whose_answer_lies_behind_it() {
+    let (namespace, mut reasons) = asking();
+    let (slow, go, running) = waiting();
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace)
+            .namespace("/slow", slow.max_pending(1))
+            .max_queued_bytes(10_000)
+    })
+    .await;
+    let clock = Clock::stop();
+    let mut ws = Ws::joined(server.addr).await;
+    ws.join("/slow").await;
+    ws.send(r#"421["ask",1]"#).await;
+    assert_eq!(ws.text().await, r#"420["q",1]"#);
+    let event = |size| format!(r#"42/slow,["wait","{}"]"#, "x".repeat(size));
+    // The last of them alone fills the queue, so the pause does not end before its turn.
+    let (small, large) = (event(1000), event(20_000));
+    let mut all = vec![small.as_str(); 8];
+    all.extend([large.as_str(), "430[5]"]);
+    ws.send_all(&all).await;
+    is_paused_for(&io, "max_pending").await;
+    for _ in 0..6 {
+        clock.advance(SECOND * 3 / 4).await;
+        let (before, started) = (go.available_permits(), io.metrics().events_received);
+        assert_eq!((before, running.load(Ordering::SeqCst)), (0, 1));
+        go.add_permits(1);
+        until("the next event starts", || {
+            io.metrics().events_received > started && go.available_permits() == 0
+        })
+        .await;
+    }
+    assert!(reasons.try_recv().is_err());
+    assert_eq!(pauses(&io), BTreeMap::from([("max_pending", 1)]));
+    go.add_permits(3);
+    assert_eq!(ws.text().await, "431[5]");
+}
+
+#[tokio::test]
+async fn a_full_queue_that_never_moves_closes_a_client_that_a_broadcast_asks() {
+    let (namespace, go, _running) = waiting();
+    let (sender, mut reasons) = mpsc::unbounded_channel();
+    let namespace = namespace
+        .max_pending(1)
+        .on_disconnect(move |reason: DisconnectReason| {
+            let _ = sender.send(reason);
+            std::future::ready(())
+        });
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace)
+            .namespace("/healthy", echo().0)
+            .max_queued_bytes(2000)
+            .ping_interval(3600 * SECOND)
+    })
+    .await;
+    let clock = Clock::stop();
+    let mut healthy = Ws::open(server.addr).await;
+    healthy.join("/healthy").await;
+    let mut ws = Ws::joined(server.addr).await;
+    let operator = io.of("/").timeout(3600 * SECOND);
+    let _asked = operator.emit_with_ack::<u32>("q", ());
+    let event = format!(r#"42["wait","{}"]"#, "x".repeat(500));
+    ws.send_all(&[event.as_str(); 20]).await;
+    is_paused_for(&io, "max_pending").await;
+    let closed = || io.metrics().connections_closed["queue full"];
+    for _ in 0..11 {
+        clock.advance(5 * SECOND).await;
+        healthy.alive_in("/healthy").await;
+    }
+    assert_eq!(closed(), 0);
+    clock.advance(6 * SECOND).await;
+    until("it is closed", || closed() == 1).await;
+    // The disconnect handler waits for its turn, behind the events that were read.
+    go.add_permits(20);
+    let reason = within("its end", reasons.recv()).await.unwrap();
+    assert_eq!(reason.to_string(), "queue full");
 }
 
 /// Runs a client that streams events to slow handlers and does not acknowledge a broadcast.
@@ -330,38 +410,9 @@ async fn a_pause_is_counted_by_the_option_that_causes_it() {
     }
 }
 
-/// The log records of this thread at `warn`, as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn lines(&self) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(str::to_owned).collect()
-    }
-}
-
 #[tokio::test]
 async fn a_lasting_pause_is_logged_once_with_the_option_that_causes_it() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::WARN)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _logged = tracing::subscriber::set_default(subscriber);
+    let logs = Logs::collect("warn");
     let (namespace, go, _running) = waiting();
     let (server, io) = with(|io| {
         io.namespace("/", namespace.max_pending(1))
@@ -374,15 +425,15 @@ async fn a_lasting_pause_is_logged_once_with_the_option_that_causes_it() {
     let _flooding = flood(ws, format!(r#"42["wait","{}"]"#, "x".repeat(500)), 20);
     is_paused_for(&io, "max_pending").await;
     clock.advance(SECOND / 2).await;
-    assert_eq!(log.lines(), [""; 0]);
+    assert_eq!(logs.records(), [""; 0]);
     for _ in 0..3 {
         clock.advance(2 * SECOND).await;
-        until("it is logged", || !log.lines().is_empty()).await;
+        until("it is logged", || !logs.records().is_empty()).await;
         let before = io.metrics().events_received;
         go.add_permits(1);
         until("the next event", || io.metrics().events_received > before).await;
     }
-    let lines = log.lines();
+    let lines = logs.records();
     assert_eq!(lines.len(), 1, "{lines:?}");
     for part in [
         "WARN",
@@ -490,7 +541,7 @@ async fn the_attachments_of_a_packet_are_limited_together() {
 const EACH: usize = 40;
 
 /// Starts attackers that fill the server's limit, each with one event that runs and as many waiting ones as are read.
-async fn attack(server: &Server, clients: usize) -> Vec<tokio::task::JoinHandle<Ws>> {
+async fn attack(server: &Server, clients: usize) -> Vec<JoinHandle<Ws>> {
     let mut attackers = Vec::new();
     for _ in 0..clients {
         let ws = Ws::joined(server.addr).await;
@@ -541,41 +592,47 @@ async fn a_healthy_client_is_served_while_attackers_sit_at_the_servers_bound() {
 
 #[tokio::test]
 async fn packets_that_are_never_finished_end_where_they_hold_what_others_need() {
+    const ATTACKERS: usize = 4;
+
     let (server, io) = with(|io| {
         io.namespace("/", echo().0)
             .max_inbound_bytes(3 * MEGABYTE)
             .connect_timeout(3600 * SECOND)
+            .ping_interval(3600 * SECOND)
     })
     .await;
     let clock = Clock::stop();
+    let mut healthy = Ws::joined(server.addr).await;
     let placeholder = r#"{"_placeholder":true,"num":0}"#;
+    let attachment = masked_frame(Opcode::Binary, &vec![0; 900_000], [1, 2, 3, 4]);
+    let attachments = Bytes::from(attachment.repeat(8));
     let mut attackers = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..ATTACKERS {
         let mut ws = Ws::joined(server.addr).await;
         ws.send(&format!(r#"459-["echo",{placeholder}]"#)).await;
-        attackers.push(tokio::spawn(async move {
-            for _ in 0..8 {
-                ws.send_binary(&[0; 900_000]).await;
-            }
-            ws
-        }));
+        let attachments = attachments.clone();
+        let attack = async move { ws.send_to_the_end(&attachments).await };
+        attackers.push(tokio::spawn(attack));
     }
     is_paused_for(&io, "max_inbound_bytes").await;
-    clock.advance(11 * SECOND).await;
-    until("some are closed", || {
-        io.metrics().connections_closed["queue full"] > 0
-    })
-    .await;
-    attackers.iter().for_each(tokio::task::JoinHandle::abort);
-    // Connections that are not read are closed one after another, as long as there is not enough room.
-    for _ in 0..10 {
-        clock.advance(11 * SECOND).await;
-        for _ in 0..1000 {
-            tokio::task::yield_now().await;
+    clock.advance(8 * SECOND).await;
+    healthy.alive().await;
+    assert_eq!(io.client_count(), ATTACKERS + 1);
+    // Connections that are not read are closed one after another: even one alone holds too much.
+    for _ in 0..1000 {
+        clock.advance(3 * SECOND).await;
+        healthy.alive().await;
+        if attackers.iter().all(JoinHandle::is_finished) {
+            break;
         }
     }
+    for attacker in attackers {
+        within("its end", attacker).await.unwrap();
+    }
+    let closed = io.metrics().connections_closed["queue full"];
+    assert_eq!(closed, ATTACKERS as u64);
     until("nothing is held", || io.metrics().inbound_bytes == 0).await;
-    Ws::joined(server.addr).await.alive().await;
+    healthy.alive().await;
 }
 
 #[tokio::test]
@@ -669,41 +726,52 @@ async fn handlers_that_outlive_their_connections_are_limited() {
         leaving.fetch_add(1, Ordering::SeqCst);
         std::future::ready(())
     });
+    let (innocent, release, spared) = waiting();
     let (server, io) = with(|io| {
         io.namespace("/", namespace)
+            .namespace("/innocent", innocent)
+            .namespace("/healthy", echo().0)
             .max_connections(2)
             .max_detached_handlers(100)
             .max_log_records(5)
     })
     .await;
+    let mut healthy = Ws::open(server.addr).await;
+    healthy.join("/healthy").await;
     // This connection must not lose its handler, because others hold more.
-    let mut innocent = Ws::joined(server.addr).await;
-    innocent.send(r#"42["wait",0]"#).await;
-    until("it runs", || running.load(Ordering::SeqCst) == 1).await;
+    let mut innocent = Ws::open(server.addr).await;
+    innocent.join("/innocent").await;
+    innocent.send(r#"42/innocent,["wait",0]"#).await;
+    until("it runs", || spared.load(Ordering::SeqCst) == 1).await;
     drop(innocent);
     until("it is detached", || io.metrics().detached_handlers == 1).await;
     for n in 1..=20 {
         let mut ws = Ws::joined(server.addr).await;
         ws.send_all(&[r#"42["wait",1]"#; 64]).await;
-        until("they run", || io.metrics().events_received == 1 + n * 64).await;
+        until("they run", || io.metrics().events_received == n + n * 64).await;
         drop(ws);
-        until("it has left", || {
-            left.load(Ordering::SeqCst) as u64 == 1 + n
-        })
-        .await;
+        until("it has left", || left.load(Ordering::SeqCst) as u64 == n).await;
         until("they are few", || io.metrics().detached_handlers <= 100).await;
+        healthy.alive_in("/healthy").await;
     }
     let metrics = io.metrics();
     assert!(metrics.detached_handlers_cancelled >= 64 * 19);
     assert_eq!(logs.with("too many handlers go on").len(), 5);
+    assert_eq!(spared.load(Ordering::SeqCst), 1);
     assert_eq!(
         metrics.detached_handlers,
-        running.load(Ordering::SeqCst) as u64
+        1 + running.load(Ordering::SeqCst) as u64
     );
     assert_eq!(metrics.detached_handlers, metrics.handlers_waiting);
     go.add_permits(100);
-    until("all have ended", || running.load(Ordering::SeqCst) == 0).await;
+    until("the others end", || running.load(Ordering::SeqCst) == 0).await;
+    until("one is left", || io.metrics().detached_handlers == 1).await;
+    let cancelled = metrics.detached_handlers_cancelled;
+    assert_eq!(spared.load(Ordering::SeqCst), 1);
+    release.add_permits(1);
+    until("it ends", || spared.load(Ordering::SeqCst) == 0).await;
     until("none is left", || io.metrics().detached_handlers == 0).await;
+    assert_eq!(io.metrics().detached_handlers_cancelled, cancelled);
 }
 
 #[tokio::test]
@@ -761,9 +829,10 @@ async fn clients_cannot_log_without_end_by_handlers_that_are_cancelled_or_by_pau
 async fn a_connection_that_is_open_goes_before_handlers_that_outlived_theirs() {
     let logs = Logs::collect("warn");
     let (namespace, _go, running) = waiting();
+    let (open, go, _running) = waiting();
     let (server, io) = with(|io| {
         io.namespace("/", namespace)
-            .namespace("/healthy", waiting().0)
+            .namespace("/healthy", open)
             .max_inbound_bytes(4 * MEGABYTE)
     })
     .await;
@@ -775,7 +844,7 @@ async fn a_connection_that_is_open_goes_before_handlers_that_outlived_theirs() {
     until("they are detached", || io.metrics().detached_handlers == 3).await;
     let mut healthy = Ws::open(server.addr).await;
     healthy.join("/healthy").await;
-    let event = format!(r#"42/healthy,["wait","{}"]"#, "x".repeat(400_000));
+    let event = format!(r#"42/healthy,1["wait","{}"]"#, "x".repeat(400_000));
     healthy.send_all(&[event.as_str(); 6]).await;
     until("the others are cancelled", || {
         running.load(Ordering::SeqCst) == 0
@@ -783,6 +852,10 @@ async fn a_connection_that_is_open_goes_before_handlers_that_outlived_theirs() {
     .await;
     assert_eq!(io.metrics().detached_handlers_cancelled, 3);
     until("all of them run", || io.metrics().handlers_waiting == 6).await;
+    go.add_permits(6);
+    for _ in 0..6 {
+        assert_eq!(healthy.text().await, "43/healthy,1[]");
+    }
     let warnings = logs.with("hold too much");
     assert_eq!(warnings.len(), 1, "{:?}", logs.records());
     let option = r#"option="max_inbound_bytes" limit=4000000"#;
@@ -848,7 +921,6 @@ async fn events_that_wait_are_not_handled_once_their_connection_is_cancelled_but
 #[cfg(feature = "compression")]
 mod compressed {
     use axum_socketio::Compression;
-    use bytes::Bytes;
     use flate2::{Compress, FlushCompress};
     use tokio::io::AsyncWriteExt;
 
