@@ -8,7 +8,7 @@ use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Logs, handshake, start, within};
+use crate::support::{Logs, Ws, handshake, start, within};
 
 const OFFER: &str = "permessage-deflate; client_max_window_bits";
 const AGREED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
@@ -177,6 +177,7 @@ async fn what_a_client_compresses_is_read() {
 async fn what_becomes_too_long_or_cannot_be_read_ends_the_connection() {
     let logs = Logs::collect("warn");
     let (server, io, mut reasons) = start(|io| on(io).max_payload(100_000)).await;
+    let mut other = Ws::joined(server.addr).await;
     let bomb = compressed(&vec![b'4'; 50_000_000]);
     assert!(bomb.len() < 100_000);
     let text = compressed(&[b'4', 0xff, 0xfe]);
@@ -191,6 +192,8 @@ async fn what_becomes_too_long_or_cannot_be_read_ends_the_connection() {
         assert_eq!(close.first, 0x88);
         assert_eq!(close.payload[..2], code.to_be_bytes());
         assert_eq!(reasons.next().await, "transport error");
+        other.alive().await;
+        reasons.none();
     }
     assert_eq!(logs.with("max_payload").len(), 1);
     let closed = io.metrics().connections_closed;
@@ -210,6 +213,7 @@ fn zeros(count: usize) -> Vec<u8> {
 async fn a_message_may_become_so_many_times_as_long_and_no_longer() {
     let logs = Logs::collect("warn");
     let (server, io, mut reasons) = start(on).await;
+    let mut other = Ws::joined(server.addr).await;
     let (mut client, _) = Client::join(server.addr, OFFER).await;
     // Small messages may have any ratio, and JSON as applications send it passes.
     let records: Vec<_> = (0..20_000)
@@ -225,6 +229,8 @@ async fn a_message_may_become_so_many_times_as_long_and_no_longer() {
     assert_eq!(close.first, 0x88);
     assert_eq!(close.payload[..2], 1009_u16.to_be_bytes());
     assert_eq!(reasons.next().await, "transport error");
+    other.alive().await;
+    reasons.none();
     assert_eq!(io.metrics().inflations_refused, 1);
     assert_eq!(logs.with("Compression::max_ratio").len(), 1);
 }

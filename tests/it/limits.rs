@@ -16,6 +16,7 @@ use crate::support::{Clock, Http, Logs, Polling, Reasons, Server, Ws, echo, serv
 #[tokio::test]
 async fn a_message_may_be_as_long_as_the_limit_and_no_longer() {
     let (server, _io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let mut other = Ws::joined(server.addr).await;
     let mut ws = Ws::joined(server.addr).await;
     let event = |length: usize| format!(r#"421["echo","{}"]"#, "x".repeat(length - 14));
     ws.send(&event(100)).await;
@@ -23,11 +24,14 @@ async fn a_message_may_be_as_long_as_the_limit_and_no_longer() {
     ws.send(&event(101)).await;
     assert_eq!(ws.ended().await.close, Some(Some(1009)));
     assert_eq!(reasons.next().await, "transport error");
+    other.alive().await;
+    reasons.none();
 }
 
 #[tokio::test]
 async fn a_message_in_fragments_has_the_same_limit() {
     let (server, _io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let mut other = Ws::joined(server.addr).await;
     let mut ws = Ws::joined(server.addr).await;
     let mut first = masked_frame(Opcode::Text, &[b'4'; 60], [0; 4]).to_vec();
     first[0] = 1;
@@ -35,16 +39,21 @@ async fn a_message_in_fragments_has_the_same_limit() {
     ws.send_raw(&[&first[..], &more[..]].concat()).await;
     assert_eq!(ws.ended().await.close, Some(Some(1009)));
     assert_eq!(reasons.next().await, "transport error");
+    other.alive().await;
+    reasons.none();
 }
 
 #[tokio::test]
 async fn a_length_is_not_believed_before_its_bytes_come() {
     let (server, _io, mut reasons) = start(|io| io).await;
+    let mut other = Ws::joined(server.addr).await;
     let mut ws = Ws::joined(server.addr).await;
     ws.send_raw(b"\x82\xff\x00\x00\x00\xff\xff\xff\xff\xff\0\0\0\0")
         .await;
     assert_eq!(ws.ended().await.close, Some(Some(1009)));
     assert_eq!(reasons.next().await, "transport error");
+    other.alive().await;
+    reasons.none();
 }
 
 /// Asserts that one record names the option and the size, that the metrics have labels of their own, and that handlers
@@ -67,10 +76,13 @@ fn is_too_large(logs: &Logs, io: &SocketIo, size: &str) {
 async fn a_message_over_the_limit_is_logged_with_the_option_and_counted() {
     let logs = Logs::collect("warn");
     let (server, io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let mut other = Ws::joined(server.addr).await;
     let mut ws = Ws::joined(server.addr).await;
     ws.send(&format!("42[{}]", "x".repeat(200))).await;
     assert_eq!(ws.ended().await.close, Some(Some(1009)));
     assert_eq!(reasons.next().await, "transport error");
+    other.alive().await;
+    reasons.none();
     is_too_large(&logs, &io, "size=204");
 }
 
@@ -78,9 +90,12 @@ async fn a_message_over_the_limit_is_logged_with_the_option_and_counted() {
 async fn a_body_over_the_limit_is_logged_with_the_option_and_counted() {
     let logs = Logs::collect("warn");
     let (server, io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let mut other = Ws::joined(server.addr).await;
     let mut client = Polling::joined(server.addr).await;
     assert_eq!(client.post("x".repeat(201)).await.status, 413);
     assert_eq!(reasons.next().await, "transport error");
+    other.alive().await;
+    reasons.none();
     is_too_large(&logs, &io, "size=201");
 }
 
@@ -88,11 +103,14 @@ async fn a_body_over_the_limit_is_logged_with_the_option_and_counted() {
 async fn a_body_whose_length_is_not_announced_is_logged_when_it_is_too_long() {
     let logs = Logs::collect("warn");
     let (server, io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let mut other = Ws::joined(server.addr).await;
     let mut client = Polling::joined(server.addr).await;
     let body = format!("c9\r\n{}\r\n0\r\n\r\n", "x".repeat(201));
     let chunked = [("Transfer-Encoding", "chunked")];
     assert_eq!(client.post_with(&chunked, body).await.status, 413);
     assert_eq!(reasons.next().await, "transport error");
+    other.alive().await;
+    reasons.none();
     is_too_large(&logs, &io, "");
 }
 
@@ -143,18 +161,24 @@ async fn packets_over_other_limits_are_logged_with_the_option_and_counted() {
             io.max_event_len(10).max_namespace_len(10).max_namespaces(2)
         })
         .await;
+        let mut other = Ws::joined(server.addr).await;
         let mut ws = Ws::joined(server.addr).await;
         ws.send_all(packets).await;
         assert_eq!(reasons.next().await, "forced close", "{option}");
+        other.alive().await;
+        reasons.none();
         assert_eq!(logs.with(option).len(), 1, "{option}: {:?}", logs.records());
         assert_eq!(io.metrics().input_refused[option], 1, "{option}");
     }
     let logs = Logs::collect("warn");
     let (server, io, mut reasons) = start(|io| io.max_packet_bytes(10)).await;
+    let mut other = Ws::joined(server.addr).await;
     let mut ws = Ws::joined(server.addr).await;
     ws.send(r#"451-["x",{"_placeholder":true,"num":0}]"#).await;
     ws.send_binary(&[0; 11]).await;
     assert_eq!(reasons.next().await, "forced close");
+    other.alive().await;
+    reasons.none();
     assert_eq!(logs.with("max_packet_bytes").len(), 1);
     assert_eq!(io.metrics().input_refused["max_packet_bytes"], 1);
     let logs = Logs::collect("warn");
@@ -164,6 +188,9 @@ async fn packets_over_other_limits_are_logged_with_the_option_and_counted() {
     assert!(ws.text().await.starts_with("44"));
     assert_eq!(logs.with("max_auth_len").len(), 1);
     assert_eq!(io.metrics().input_refused["max_auth_len"], 1);
+    // It may try again.
+    ws.join("/").await;
+    ws.alive().await;
 }
 
 /// Creates a namespace whose connect handler sends out the sockets.
@@ -696,8 +723,9 @@ async fn a_client_is_not_blamed_for_a_pong_that_was_not_read() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_not_read_is_missed_in_the_end() {
+async fn a_client_that_leaves_while_it_is_not_read_is_noticed() {
     let (_server, ws, _go, mut reasons) = unread().await;
+    reasons.none();
     drop(ws);
     assert_eq!(reasons.next().await, "transport close");
 }
@@ -737,6 +765,10 @@ async fn events_behind_connect_are_held_up_to_a_limit_and_none_is_lost() {
     let texts: Vec<_> = (0..50).map(|n| format!(r#"42{n}["echo",{n}]"#)).collect();
     let texts: Vec<_> = texts.iter().map(String::as_str).collect();
     ws.send_all(&texts).await;
+    until("reading is paused", || {
+        io.metrics().reading_paused["max_queued_bytes"] == 1
+    })
+    .await;
     go.add_permits(1);
     for n in 0..50 {
         assert_eq!(ws.text().await, format!("43{n}[{n}]"));

@@ -394,11 +394,15 @@ async fn connects_in_a_row_start_no_more_handlers_than_the_limit() {
     let (server, _io) = with(|io| {
         io.max_handlers(10)
             .namespace("/", Namespace::new().middleware(never))
+            .namespace("/healthy", echo().0)
     })
     .await;
+    let mut healthy = Ws::open(server.addr).await;
+    healthy.join("/healthy").await;
     let mut ws = Ws::open(server.addr).await;
     ws.send_all(&["40"; 1000]).await;
     ws.is_read().await;
     // Middleware of abandoned attempts still runs, and counts.
     assert_eq!(started.load(Ordering::SeqCst), 10);
+    healthy.alive_in("/healthy").await;
 }

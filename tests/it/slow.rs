@@ -8,7 +8,7 @@ use axum_socketio::protocol::websocket::{Event, Opcode, masked_frame};
 use axum_socketio::{DisconnectReason, Namespace, Socket, SocketIo, SocketIoBuilder};
 use tokio::sync::mpsc;
 
-use crate::support::{Clock, Http, Polling, Server, Ws, serve, start, within};
+use crate::support::{Clock, Http, Polling, Server, Ws, echo, serve, start, within};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MASK: [u8; 4] = [1, 2, 3, 4];
@@ -118,15 +118,17 @@ async fn a_message_that_never_ends_ends_its_connection() {
     for (case, (begin, more)) in cases.into_iter().enumerate() {
         let (server, io, mut reasons) = start(|io| io.ping_interval(3_600 * SECOND)).await;
         let clock = Clock::stop();
+        let mut other = Ws::joined(server.addr).await;
         let mut ws = Ws::joined(server.addr).await;
         ws.send_raw(begin).await;
         for _ in 0..6 {
             settle().await;
             clock.advance(10 * SECOND).await;
             ws.send_raw(more).await;
+            other.alive().await;
         }
         settle().await;
-        assert_eq!(io.client_count(), 1, "case {case}");
+        assert_eq!(io.client_count(), 2, "case {case}");
         clock.advance(3 * SECOND).await;
         let close = loop {
             match ws.event().await {
@@ -141,6 +143,8 @@ async fn a_message_that_never_ends_ends_its_connection() {
         assert_eq!(close.reason, "message takes too long");
         assert_eq!(reasons.next().await, "transport error");
         assert_eq!(io.metrics().input_timeouts["message"], 1);
+        other.alive().await;
+        reasons.none();
         tokio::time::resume();
     }
 }
@@ -240,7 +244,8 @@ async fn the_time_of_a_message_stands_still_while_the_server_does_not_read() {
     assert_eq!(ws.text().await, "432[]");
 }
 
-/// Starts a server with the options that `set` sets, which sends out its sockets and the reasons of their disconnects.
+/// Starts a server with the options that `set` sets and an echo in `/other`. It sends out the sockets of `/` and the
+/// reasons of their disconnects.
 async fn sockets(
     set: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder,
 ) -> (
@@ -260,9 +265,17 @@ async fn sockets(
             let _ = ends.send(reason);
             std::future::ready(())
         });
-    let io = set(SocketIo::builder().namespace("/", namespace)).build();
+    let builder = SocketIo::builder().namespace("/", namespace);
+    let io = set(builder.namespace("/other", echo().0)).build();
     let server = serve(Router::new().layer(io.layer())).await;
     (server, io, sockets, ended)
+}
+
+/// A client that reads and answers, and is served whatever others do.
+async fn other(server: &Server) -> Ws {
+    let mut other = Ws::open(server.addr).await;
+    other.join("/other").await;
+    other
 }
 
 async fn next<T>(queue: &mut mpsc::UnboundedReceiver<T>) -> T {
@@ -283,6 +296,7 @@ async fn fill(socket: &Socket) {
 async fn a_websocket_client_that_answers_pings_and_reads_nothing_is_closed() {
     let (server, io, mut opened, mut ended) = sockets(|io| io.max_outbox_bytes(64_000_000)).await;
     let clock = Clock::stop();
+    let mut other = other(&server).await;
     let mut ws = Ws::joined(server.addr).await;
     let socket = next(&mut opened).await;
     fill(&socket).await;
@@ -290,6 +304,7 @@ async fn a_websocket_client_that_answers_pings_and_reads_nothing_is_closed() {
         ws.send("3").await;
         settle().await;
         clock.advance(11 * SECOND).await;
+        other.alive_in("/other").await;
     }
     settle().await;
     assert!(ended.try_recv().is_err(), "not before 45 s");
@@ -299,12 +314,14 @@ async fn a_websocket_client_that_answers_pings_and_reads_nothing_is_closed() {
     clock.advance(2 * SECOND).await;
     assert_eq!(next(&mut ended).await.as_str(), "slow client");
     assert_eq!(io.metrics().connections_closed["slow client"], 1);
+    other.alive_in("/other").await;
 }
 
 #[tokio::test]
 async fn a_websocket_client_that_reads_a_little_now_and_then_is_not_closed() {
     let (server, _io, mut opened, mut ended) = sockets(|io| io.max_outbox_bytes(64_000_000)).await;
     let clock = Clock::stop();
+    let mut other = other(&server).await;
     let mut ws = Ws::joined_narrow(server.addr).await;
     let socket = next(&mut opened).await;
     fill(&socket).await;
@@ -315,6 +332,7 @@ async fn a_websocket_client_that_reads_a_little_now_and_then_is_not_closed() {
         for _ in 0..4 {
             settle().await;
             clock.advance(10 * SECOND).await;
+            other.alive_in("/other").await;
             ws.send("3").await;
         }
     }
@@ -326,6 +344,7 @@ async fn a_websocket_client_that_reads_a_little_now_and_then_is_not_closed() {
         ws.send("3").await;
         settle().await;
         clock.advance(10 * SECOND).await;
+        other.alive_in("/other").await;
         settle().await;
         reason = reason.or_else(|| ended.try_recv().ok());
         if reason.is_some() {
@@ -333,12 +352,14 @@ async fn a_websocket_client_that_reads_a_little_now_and_then_is_not_closed() {
         }
     }
     assert_eq!(reason, Some(DisconnectReason::SlowClient));
+    other.alive_in("/other").await;
 }
 
 #[tokio::test]
 async fn a_polling_client_that_answers_pings_and_does_not_poll_is_closed() {
     let (server, io, mut opened, mut ended) = sockets(|io| io).await;
     let clock = Clock::stop();
+    let mut other = other(&server).await;
     let mut client = Polling::joined(server.addr).await;
     let socket = next(&mut opened).await;
     // While the queue is empty, the client misses only pings, so an event is queued.
@@ -346,6 +367,7 @@ async fn a_polling_client_that_answers_pings_and_does_not_poll_is_closed() {
     for _ in 0..4 {
         client.send("3").await;
         clock.advance(11 * SECOND).await;
+        other.alive_in("/other").await;
     }
     client.send("3").await;
     assert!(ended.try_recv().is_err(), "not before 45 s");
@@ -353,6 +375,7 @@ async fn a_polling_client_that_answers_pings_and_does_not_poll_is_closed() {
     assert_eq!(next(&mut ended).await.as_str(), "slow client");
     assert_eq!(io.metrics().connections_closed["slow client"], 1);
     client.gone().await;
+    other.alive_in("/other").await;
 }
 
 #[tokio::test]
@@ -382,6 +405,7 @@ async fn the_time_to_take_something_is_an_option_and_each_poll_begins_it_anew() 
 async fn answers_to_polls_that_are_not_read_count_against_the_outbox() {
     let (server, _io, mut opened, mut ended) = sockets(|io| io).await;
     let clock = Clock::stop();
+    let mut other = other(&server).await;
     let mut client = Polling::joined(server.addr).await;
     let socket = next(&mut opened).await;
     let data = "x".repeat(1_000_000);
@@ -404,11 +428,13 @@ async fn answers_to_polls_that_are_not_read_count_against_the_outbox() {
     for _ in 0..4 {
         client.send("3").await;
         clock.advance(11 * SECOND).await;
+        other.alive_in("/other").await;
     }
     assert!(ended.try_recv().is_err());
     client.send("3").await;
     clock.advance(2 * SECOND).await;
     assert_eq!(next(&mut ended).await.as_str(), "slow client");
+    other.alive_in("/other").await;
 }
 
 #[tokio::test]
@@ -480,10 +506,12 @@ async fn loses_once(client: &mut impl Drain, socket: Socket, clock: &Clock) {
 async fn an_outbox_that_keeps_refusing_ends_its_client_also_if_it_drains_in_between() {
     let (server, _io, mut opened, mut ended) = sockets(|io| io.max_outbox_packets(10)).await;
     let clock = Clock::stop();
+    let mut other = other(&server).await;
     let mut client = Polling::joined(server.addr).await;
     keeps_losing(&mut client, next(&mut opened).await, &clock).await;
     let mut client = Ws::joined(server.addr).await;
     keeps_losing(&mut client, next(&mut opened).await, &clock).await;
+    other.alive_in("/other").await;
     for _ in 0..2 {
         assert_eq!(next(&mut ended).await.as_str(), "slow client");
     }
