@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytestring::ByteString;
 
-use crate::engine::give_back;
+use crate::protocol::buf::shrink_if_empty;
 use crate::protocol::socket_io::Event;
 
 /// The requests that have been received and wait, in order.
@@ -186,8 +186,8 @@ impl Backlog {
     /// Puts back a queue that was taken out, in its order, unless it is empty.
     fn put_back(&mut self, mut queue: Queue) {
         if queue.waiting.is_empty() {
-            give_back(&mut queue.waiting);
-            give_back(&mut self.queues);
+            shrink_if_empty(&mut queue.waiting);
+            shrink_if_empty(&mut self.queues);
             self.spare = queue.waiting;
             return;
         }

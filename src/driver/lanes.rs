@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::engine::give_back;
 use crate::hub::{AckBody, BoxHandler, Socket};
 use crate::panics::let_go;
+use crate::protocol::buf::shrink_if_empty;
 use crate::protocol::socket_io::Event;
 
 /// All events of a socket, or those of it for one handler.
@@ -85,7 +85,7 @@ impl Lanes {
             let queue = self.busy.get_mut(at).map(|busy| &mut busy.waiting);
             let next = queue.and_then(|queue| {
                 let next = queue.pop_front();
-                give_back(queue);
+                shrink_if_empty(queue);
                 next
             });
             if let Some(task) = next {

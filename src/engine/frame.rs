@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::deflated::{Deflated, Form};
-use crate::protocol::Written;
+use crate::protocol::buf::PacketBytes;
 use crate::protocol::engine_io::{Message, Packet, Revision, v3};
 use crate::protocol::socket_io::{Encoded, EncodedPacket};
 use crate::protocol::websocket::{Header, Opcode};
@@ -15,7 +15,7 @@ use crate::protocol::websocket::{Header, Opcode};
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
     /// The WebSocket header, followed by the Engine.IO text packet. Empty if another parser encoded the packet.
-    text: Written,
+    text: PacketBytes,
     /// The attachments, or all messages if another parser encoded the packet.
     attachments: Option<Arc<[Attachment]>>,
     /// The compressed form, if a connection may need it.
@@ -71,7 +71,7 @@ impl Frame {
             messages.push(Attachment::text(&Packet::Noop));
         }
         Self {
-            text: Written::default(),
+            text: PacketBytes::default(),
             attachments: Some(messages.into()),
             deflated: None,
         }

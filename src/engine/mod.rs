@@ -20,7 +20,7 @@ pub(crate) use config::Config;
 pub use config::Transport;
 pub(crate) use deflated::Form;
 pub(crate) use frame::{Frame, Part};
-pub(crate) use outbox::{Direct, Outbox, Pressure, Pushed, Written, give_back};
+pub(crate) use outbox::{Direct, Outbox, Pressure, Pushed, Written};
 pub use outbox::{EmitError, Queued};
 pub(crate) use poll_packets::PollPackets;
 pub use reason::DisconnectReason;

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::{EmitError, Frame, Outbox, give_back};
+use super::{EmitError, Frame, Outbox};
+use crate::protocol::buf::shrink_if_empty;
 
 /// A future that resolves once an outbox has queued a frame, or has been closed; see [`Outbox::send`]. If it is dropped
 /// before, the frame is not sent.
@@ -94,7 +95,7 @@ impl Line {
 
     pub(super) fn take_first(&mut self) -> Option<(Frame, Waker)> {
         let entry = self.waiting.pop_front()?;
-        give_back(&mut self.waiting);
+        shrink_if_empty(&mut self.waiting);
         Some((entry.frame, entry.waker))
     }
 

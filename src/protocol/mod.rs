@@ -13,17 +13,16 @@
 //! [Socket.IO protocol, revision 5]: https://socket.io/docs/v4/socket-io-protocol/
 
 pub mod args;
-mod copy;
+pub(crate) mod buf;
 pub mod engine_io;
 pub mod error;
-mod large;
 mod query;
 pub mod sid;
 pub mod socket_io;
 pub mod websocket;
 
+pub(crate) use args::without_place;
 pub use args::{Args, ArgsError, Binary, EncodedArgs, Rest};
-pub(crate) use args::{Written, without_place};
 pub use error::{DecodeError, EncodeError};
 pub(crate) use query::decode_query;
 pub use sid::Sid;

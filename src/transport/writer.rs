@@ -8,7 +8,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
-use crate::engine::{COALESCE, Form, Frame, Outbox, Pressure, Written, coalesce, give_back};
+use crate::engine::{COALESCE, Form, Frame, Outbox, Pressure, Written, coalesce};
+use crate::protocol::buf::shrink_if_empty;
 use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::{Agreed, Deflater};
 
@@ -246,7 +247,7 @@ impl Writer {
         while bytes > 0 && !self.queue.is_empty() {
             self.advance_frame(&mut bytes, written);
         }
-        give_back(&mut self.queue);
+        shrink_if_empty(&mut self.queue);
     }
 
     /// Advances the position in the first frame of the queue.

@@ -7,8 +7,9 @@ use std::io;
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::{Outbox, Pushed, State, Written, give_back};
+use super::{Outbox, Pushed, State, Written};
 use crate::engine::{COALESCE, Frame, coalesce};
+use crate::protocol::buf::shrink_if_empty;
 
 thread_local! {
     static GONE: Cell<VecDeque<Frame>> = const { Cell::new(VecDeque::new()) };
@@ -154,7 +155,7 @@ impl Outbox {
         drop(first);
         if rest.capacity() > 0 {
             rest.clear();
-            give_back(&mut rest);
+            shrink_if_empty(&mut rest);
             // The queue is dropped if the thread is shutting down.
             let _ = GONE.try_with(|gone| gone.set(rest));
         }

@@ -16,6 +16,7 @@ pub(crate) use outcome::{Pressure, Pushed, Written};
 use super::Frame;
 use super::flushed::Waiting;
 use super::sending::Line;
+use crate::protocol::buf::shrink_if_empty;
 use crate::sync::Lock;
 
 /// The queue between all senders and the one task that writes.
@@ -95,13 +96,10 @@ impl State {
 
     fn pop(&mut self) -> Option<Frame> {
         let frame = self.first.take().or_else(|| self.rest.pop_front());
-        give_back(&mut self.rest);
+        shrink_if_empty(&mut self.rest);
         frame
     }
 }
-
-/// The maximum capacity that an empty queue retains.
-const KEPT: usize = 32;
 
 impl Outbox {
     pub(crate) fn new(max_packets: usize, max_bytes: usize) -> Self {
@@ -256,7 +254,7 @@ impl Outbox {
         } else {
             into.append(&mut state.rest);
         }
-        give_back(&mut state.rest);
+        shrink_if_empty(&mut state.rest);
         std::mem::take(&mut state.begun)
     }
 
@@ -380,13 +378,6 @@ impl Outbox {
         let woken = before.waiting.take().chain(line.into_iter().flatten());
         woken.for_each(Waker::wake);
         before.begun > 0
-    }
-}
-
-/// Releases the memory of a queue that is empty after a burst.
-pub(crate) fn give_back<T>(queue: &mut VecDeque<T>) {
-    if queue.is_empty() && queue.capacity() > KEPT {
-        *queue = VecDeque::new();
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{
     de::{self, Visitor},
 };
 
-use crate::protocol::{copy, large};
+use crate::protocol::buf::{copy, pool};
 
 /// Binary data that is copied neither when it is received nor when it is sent.
 ///
@@ -91,9 +91,9 @@ pub(super) fn keep(slice: &[u8]) -> Bytes {
     let handed = exchange(None);
     let same = |data: &Bytes| data.as_ptr() == slice.as_ptr() && data.len() == slice.len();
     handed.filter(same).unwrap_or_else(|| {
-        let mut data = large::buffer(slice.len());
+        let mut data = pool::buffer(slice.len());
         copy::append(&mut data, slice);
-        large::share(data)
+        pool::share(data)
     })
 }
 

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer, ser};
 use serde_json::Error;
 
+use super::binary;
 use super::rest::REST;
 use super::strings::is_plain;
-use super::{binary, spare};
-use crate::protocol::{EncodeError, copy, socket_io};
+use crate::protocol::buf::{copy, scratch};
+use crate::protocol::{EncodeError, socket_io};
 
 /// The number of bytes left free in front of the JSON, for the headers of Socket.IO, Engine.IO and WebSocket.
 pub(in crate::protocol) const HEADROOM: usize = 64;
@@ -93,12 +94,12 @@ impl EncodedArgs {
     }
 
     /// Returns the buffer to this thread, for its next packet.
-    pub(in crate::protocol) fn give_back(self) {
-        spare::give_back(self.buf);
+    pub(in crate::protocol) fn recycle(self) {
+        scratch::recycle(self.buf);
     }
 
     fn open() -> Self {
-        let mut buf = spare::take(HEADROOM);
+        let mut buf = scratch::take(HEADROOM);
         buf.push(b'[');
         Self {
             buf,

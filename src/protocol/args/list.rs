@@ -12,7 +12,7 @@ use serde::{
 };
 
 use super::rest::REST;
-use crate::protocol::copy;
+use crate::protocol::buf::copy;
 
 /// The number of the argument that is being read, counted from 1, or 0 between arguments. It locates errors.
 pub(super) type Position = Cell<usize>;

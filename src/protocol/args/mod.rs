@@ -13,7 +13,6 @@ mod list;
 mod received;
 mod rest;
 pub(in crate::protocol) mod scan;
-pub(in crate::protocol) mod spare;
 mod strings;
 #[cfg(test)]
 mod tests;
@@ -27,4 +26,3 @@ pub(crate) use received::without_place;
 pub use received::{Args, ArgsError};
 pub use rest::Rest;
 pub(in crate::protocol) use scan::check_placeholders;
-pub(crate) use spare::Written;

@@ -16,7 +16,7 @@ use serde::{
 use serde_json::{Error, de::StrRead};
 
 use super::{binary, scan::Text};
-use crate::protocol::copy;
+use crate::protocol::buf::copy;
 
 /// The maximum depth of nesting. It is the limit of serde_json, which guards the stack.
 const MAX_DEPTH: usize = 127;

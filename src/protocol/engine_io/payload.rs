@@ -6,7 +6,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::Packet;
-use crate::protocol::{DecodeError, copy};
+use crate::protocol::DecodeError;
+use crate::protocol::buf::copy;
 
 const SEPARATOR: char = '\x1e';
 

@@ -4,8 +4,9 @@ use bytes::Bytes;
 
 use super::Kind;
 use crate::protocol::{
-    EncodedArgs, Written,
-    args::{HEADROOM, spare},
+    EncodedArgs,
+    args::HEADROOM,
+    buf::{PacketBytes, scratch},
 };
 
 /// The number of bytes that are always free in front of the packet: the longest frame header that a server sends.
@@ -45,7 +46,7 @@ impl EncodedPacket {
     pub fn plain(kind: Kind, nsp: &str, json: Option<&str>) -> Self {
         let json = json.unwrap_or_default();
         let room = FRAME_HEADER + header_len(0, nsp, None);
-        let mut buf = spare::take(room);
+        let mut buf = scratch::take(room);
         let start = write_header(&mut buf, kind, 0, nsp, None);
         buf.extend_from_slice(json.as_bytes());
         Self {
@@ -74,12 +75,12 @@ impl EncodedPacket {
     }
 
     /// Writes a frame header of at most 10 bytes in front of the text. Returns both, and the attachments.
-    pub(crate) fn finish(mut self, header: &[u8]) -> (Written, Vec<Bytes>) {
+    pub(crate) fn finish(mut self, header: &[u8]) -> (PacketBytes, Vec<Bytes>) {
         let at = self.start.saturating_sub(header.len());
         if let Some(room) = self.buf.get_mut(at..at + header.len()) {
             room.copy_from_slice(header);
         }
-        (Written::new(self.buf, at), self.attachments)
+        (PacketBytes::new(self.buf, at), self.attachments)
     }
 }
 

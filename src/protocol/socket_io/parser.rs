@@ -143,7 +143,7 @@ impl Codec {
             json: Some(args.json().into()),
             attachments: args.attachments().into(),
         });
-        args.give_back();
+        args.recycle();
         Encoded::Messages(messages)
     }
 

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use super::mask::append_unmasked;
 use super::utf8::Checked;
 use super::{Agreed, CloseFrame, Inflater, Opcode, ProtocolError};
-use crate::protocol::large;
+use crate::protocol::buf::pool;
 
 /// The maximum length of a header: two bytes, a length of eight, a mask of four.
 const MAX_HEADER: usize = 14;
@@ -271,12 +271,12 @@ impl Decoder {
 
     /// Decodes a message that is whole, directly from the input.
     fn whole(&mut self, head: Head, payload: &[u8]) -> Result<Event, ProtocolError> {
-        let mut data = large::buffer(payload.len());
+        let mut data = pool::buffer(payload.len());
         append_unmasked(&mut data, payload, head.mask, 0);
         match head.opcode {
             Opcode::Text => self.message(true, head.compressed, data),
             Opcode::Binary => self.message(false, head.compressed, data),
-            opcode => control(opcode, large::share(data)),
+            opcode => control(opcode, pool::share(data)),
         }
     }
 
@@ -293,7 +293,7 @@ impl Decoder {
         if compressed && let Some(inflater) = &mut self.inflater {
             data = inflater.inflate(&data, self.config.max_message)?;
         }
-        let data = large::share(data);
+        let data = pool::share(data);
         if is_text {
             text(data)
         } else {
@@ -323,7 +323,7 @@ impl Message {
         if data.capacity() - data.len() < take {
             let more = left.min(data.len().max(TRUST).max(take));
             if data.capacity() == 0 {
-                *data = large::buffer(more);
+                *data = pool::buffer(more);
             } else {
                 // Not exactly: a message may arrive in as many frames as it has bytes.
                 data.reserve(more);

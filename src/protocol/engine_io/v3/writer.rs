@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{END_OF_LENGTH, MESSAGE};
-use crate::protocol::copy;
+use crate::protocol::buf::copy;
 
 /// Writes a polling body: as text, or as bytes where something in it is binary and its client can read that.
 #[derive(Debug)]

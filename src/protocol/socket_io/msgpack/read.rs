@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::input::{Input, Value};
 use super::{date, malformed};
+use crate::protocol::DecodeError;
+use crate::protocol::buf::copy;
 use crate::protocol::socket_io::{Kind, Limits, Parts};
-use crate::protocol::{DecodeError, copy};
 
 /// The maximum depth of nested arguments. The limit of JavaScript is some thousands.
 const MAX_DEPTH: usize = 1024;

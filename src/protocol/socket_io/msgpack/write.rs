@@ -5,7 +5,7 @@ use std::io;
 use rmp::encode;
 
 use crate::protocol::args::scan::Text as Json;
-use crate::protocol::copy;
+use crate::protocol::buf::copy;
 use crate::protocol::socket_io::{Kind, Parts, text::unescape};
 
 /// Encodes a packet.

@@ -6,7 +6,7 @@ use std::fmt;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::{Agreed, TAIL};
-use crate::protocol::large;
+use crate::protocol::buf::pool;
 use crate::protocol::websocket::ProtocolError;
 
 thread_local! {
@@ -68,7 +68,7 @@ impl Inflater {
 }
 
 fn run(inflate: &mut Decompress, payload: &[u8], max: usize) -> Result<Vec<u8>, ProtocolError> {
-    let mut data = large::buffer(payload.len().saturating_mul(RATIO).clamp(64, max.max(64)));
+    let mut data = pool::buffer(payload.len().saturating_mul(RATIO).clamp(64, max.max(64)));
     if !feed(inflate, payload, &mut data, max)? {
         feed(inflate, &TAIL, &mut data, max)?;
     }

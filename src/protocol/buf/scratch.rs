@@ -38,7 +38,7 @@ pub(in crate::protocol) fn take(free: usize) -> Vec<u8> {
 }
 
 /// Returns a buffer to this thread, for its next packet.
-pub(super) fn give_back(buf: Vec<u8>) {
+pub(in crate::protocol) fn recycle(buf: Vec<u8>) {
     if buf.capacity() <= KEPT {
         let _ = SPARE.try_with(|spare| spare.set(Some(buf)));
     }
@@ -57,7 +57,7 @@ fn writes() -> bool {
 
 /// The bytes of an encoded packet, shared by all of its recipients.
 #[derive(Clone, Debug)]
-pub(crate) enum Written {
+pub(crate) enum PacketBytes {
     /// The bytes in an allocation of their exact size.
     Exact(Arc<[u8]>),
     /// The bytes in the buffer into which they were written.
@@ -71,7 +71,7 @@ pub(crate) struct Whole {
     start: usize,
 }
 
-impl Written {
+impl PacketBytes {
     /// Shares the content of a buffer from `start` on.
     pub(in crate::protocol) fn new(buf: Vec<u8>, start: usize) -> Self {
         let content = buf.get(start..).unwrap_or_default();
@@ -79,19 +79,19 @@ impl Written {
             return Self::Whole(Arc::new(Whole { buf, start }));
         }
         let exact = Self::Exact(Arc::from(content));
-        give_back(buf);
+        recycle(buf);
         exact
     }
 }
 
 /// The default is empty and does not allocate.
-impl Default for Written {
+impl Default for PacketBytes {
     fn default() -> Self {
         Self::Exact(Arc::default())
     }
 }
 
-impl Deref for Written {
+impl Deref for PacketBytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -105,7 +105,7 @@ impl Deref for Written {
 impl Drop for Whole {
     fn drop(&mut self) {
         if writes() {
-            give_back(std::mem::take(&mut self.buf));
+            recycle(std::mem::take(&mut self.buf));
         }
     }
 }
@@ -114,10 +114,10 @@ impl Drop for Whole {
 mod tests {
     use super::*;
 
-    fn written(len: usize) -> Written {
+    fn written(len: usize) -> PacketBytes {
         let mut buf = take(10);
         buf.resize(10 + len, 7);
-        Written::new(buf, 10)
+        PacketBytes::new(buf, 10)
     }
 
     fn kept() -> Option<usize> {
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_small_packet_is_copied_and_the_buffer_is_the_next_ones() {
         let packet = written(100);
-        assert!(matches!(&packet, Written::Exact(content) if **content == [7; 100]));
+        assert!(matches!(&packet, PacketBytes::Exact(content) if **content == [7; 100]));
         assert_eq!(kept(), Some(TYPICAL));
     }
 
@@ -138,13 +138,13 @@ mod tests {
     fn a_large_packet_takes_its_buffer_with_it_until_it_is_sent() {
         let packet = written(LARGE);
         let (copy, at) = (packet.clone(), packet.as_ptr());
-        assert!(matches!(packet, Written::Whole(_)));
+        assert!(matches!(packet, PacketBytes::Whole(_)));
         assert_eq!(*copy, [7; LARGE]);
         assert_eq!(kept(), Some(0));
         drop((packet, copy));
         assert_eq!(written(LARGE).as_ptr(), at);
         assert!(
-            matches!(written(100), Written::Exact(_)),
+            matches!(written(100), PacketBytes::Exact(_)),
             "in a buffer that is much larger"
         );
     }
