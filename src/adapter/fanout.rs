@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::Outbox;
 use crate::metrics::Counters;
-use crate::panics::guarded;
+use crate::panics::{guarded, log_panic};
 use crate::sync::Lock;
 
 /// The maximum number of connections that one task writes to. A broadcast to more has several tasks, which the threads
@@ -136,7 +136,7 @@ fn write(outboxes: &mut Vec<Arc<Outbox>>, counters: &Counters) {
                 packets += written.packets;
                 bytes += written.bytes;
             }
-            Err(panicked) => panicked.log("waker"),
+            Err(panicked) => log_panic("waker", &panicked),
         }
     }
     if packets > 0 {

@@ -18,7 +18,7 @@ use crate::connection::Violation;
 use crate::engine::{Action, Control, DisconnectReason, Input, Session, Transport};
 use crate::hub::{Client, Command, OverLimit, Server};
 use crate::panics::{Panicked, guarded};
-use crate::protocol::Sid;
+use crate::protocol::{DecodeError, Sid};
 use crate::rooms::Serving;
 use crate::transport::{End, WebSocket};
 
@@ -299,6 +299,11 @@ impl Connection {
         tracing::debug!(error = violation.to_string(), cause = ?violation, "protocol violation");
         if let Some(over) = over_limit(violation) {
             over.report(&self.dispatch.server, &self.client);
+        }
+        if let Violation::Malformed(DecodeError::ParserPanicked(message)) = violation {
+            self.dispatch
+                .server
+                .panicked("parser", &message.clone().into());
         }
         self.close(DisconnectReason::ForcedClose, cx);
     }

@@ -20,7 +20,7 @@ use super::{AckError, Emitted, Nsp};
 use crate::adapter::{self, BoxFuture, ServerSide};
 use crate::engine::EmitError;
 use crate::metrics::{Counted, Counters};
-use crate::panics::Panicked;
+use crate::panics::{Panicked, log_panic};
 use crate::protocol::{Args, ArgsError, EncodedArgs};
 
 /// An event of another server; see [`Namespace::on_server`](crate::Namespace::on_server).
@@ -106,7 +106,7 @@ impl ServerSide for Ears {
             let answer = AssertUnwindSafe(async { handler(event).await }).catch_unwind();
             answer.await.unwrap_or_else(|payload| {
                 counters.add_for(Counted::HookPanics, "on_server", 1);
-                Panicked::new(payload).log("on_server");
+                log_panic("on_server", &Panicked::new(payload));
                 None
             })
         };

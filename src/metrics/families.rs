@@ -175,7 +175,7 @@ families! {
     /// Other code of the application that has panicked.
     HookPanics hook_panics: Counter by hook [
         "allow_request", "max_connections_per_address", "on_initial_headers", "on_headers", "on_connection_error", "on_error",
-        "on_rejection", "on_any_outgoing", "on_server", "waker", "other",
+        "on_rejection", "on_any_outgoing", "on_server", "parser", "waker", "other",
     ];
     /// Faults of the application or its set-up, which have a status of 5xx.
     ServerErrors server_errors: Counter by cause ["extractor", "handler", "serialize", "layer", "allow_request"];

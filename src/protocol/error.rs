@@ -56,6 +56,9 @@ pub enum DecodeError {
     /// The message does not have the format of a [`Parser`](crate::parser::Parser). Holds the parser's message.
     #[error("malformed packet: {0}")]
     Malformed(String),
+    /// A [`Parser`](crate::parser::Parser) panicked. Holds the message of the panic.
+    #[error("the parser panicked: {0}")]
+    ParserPanicked(String),
     /// The event's name is neither a string nor a number.
     #[error("invalid event name")]
     EventName,

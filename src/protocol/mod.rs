@@ -16,6 +16,7 @@ pub mod args;
 pub(crate) mod buf;
 pub mod engine_io;
 pub mod error;
+pub(crate) mod panics;
 mod query;
 pub mod sid;
 pub mod socket_io;

@@ -7,7 +7,7 @@ use super::serving::serves;
 use super::{Room, Stay};
 use crate::connection::{Acks, Asker, Awaited};
 use crate::engine::{Frame, Outbox, Pushed};
-use crate::panics::guarded;
+use crate::panics::{guarded, log_panic};
 use crate::protocol::{Args, Sid};
 use crate::sync::Lock;
 
@@ -216,7 +216,7 @@ impl Member {
         for sink in sinks {
             // The waiting task may have a waker that panics, which must not affect the others.
             if let Err(panicked) = guarded(|| sink(None)) {
-                panicked.log("waker");
+                log_panic("waker", &panicked);
             }
         }
     }

@@ -283,6 +283,7 @@ async fn a_parser_that_panics_ends_the_connection_alone() {
         tokio::task::yield_now().await;
     }
     assert_eq!(io.metrics().connections_closed["forced close"], 1);
+    assert_eq!(io.metrics().hook_panics["parser"], 1);
 }
 
 /// A parser that panics when it writes an acknowledgement.

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{Assembler, EncodedPacket, Kind, Limits, Packet, text};
-use crate::panics::guarded;
 use crate::protocol::args::{check_json, check_placeholders};
 use crate::protocol::engine_io::Message;
+use crate::protocol::panics::guarded;
 use crate::protocol::{DecodeError, EncodedArgs};
 
 /// A format of packets: converts packets to messages, and messages to packets.
@@ -202,18 +202,15 @@ impl Decoding {
     }
 }
 
-/// Feeds a decoder other than the default, out of line to keep the common path short. A panic counts as a malformed
-/// message.
+/// Feeds a decoder other than the default, out of line to keep the common path short. A panic becomes an error.
 #[cold]
 fn feed_other(
     decoder: &mut dyn Decoder,
     message: Message,
     limits: &Limits,
 ) -> Result<Option<Packet>, DecodeError> {
-    let parts = guarded(|| decoder.feed(message, limits)).unwrap_or_else(|panicked| {
-        panicked.log("parser");
-        Err(DecodeError::Malformed("the parser panicked".to_owned()))
-    })?;
+    let parts = guarded(|| decoder.feed(message, limits))
+        .unwrap_or_else(|panicked| Err(DecodeError::ParserPanicked(panicked.into())))?;
     parts.map(|parts| parts.into_packet(limits)).transpose()
 }
 
