@@ -13,12 +13,12 @@ pub(super) fn check(settings: &Settings, hooks: &Hooks) {
     for (option, value, effect) in [
         (
             "ping_interval",
-            engine.ping_interval,
+            engine.session.ping_interval,
             "pings are sent without a pause",
         ),
         (
             "ping_timeout",
-            engine.ping_timeout,
+            engine.session.ping_timeout,
             "no client can answer a ping in time",
         ),
         (
@@ -28,7 +28,7 @@ pub(super) fn check(settings: &Settings, hooks: &Hooks) {
         ),
         (
             "upgrade_timeout",
-            engine.upgrade_timeout,
+            engine.session.upgrade_timeout,
             "no upgrade to WebSocket can succeed",
         ),
         (

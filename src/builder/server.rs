@@ -272,14 +272,9 @@ impl SocketIoBuilder {
             allow,
         } = self;
         settings.fill_limits();
-        let Config {
-            ping_interval,
-            ping_timeout,
-            ..
-        } = settings.engine;
         options.compressed_from = { settings.engine.compression }.map(|wanted| wanted.least());
         options.codec = settings.codec.clone();
-        options.detection = ping_interval.saturating_add(ping_timeout);
+        options.detection = settings.engine.session.silence();
         let nothing = Arc::new(());
         if let Some(allow) = allow {
             hooks.allow = Some(allow(&nothing));

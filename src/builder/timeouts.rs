@@ -15,7 +15,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// that arrives after its deadline is followed by a ping at once, since a client counts its own deadline from the
     /// last ping.
     pub fn ping_interval(mut self, interval: Duration) -> Self {
-        self.settings.engine.ping_interval = interval.min(FOREVER);
+        self.settings.engine.session.ping_interval = interval.min(FOREVER);
         self
     }
 
@@ -30,14 +30,14 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// it is disconnected with `slow client`. A client whose WebSocket accepts nothing, not even the ping, for
     /// [`stall_timeout`](Self::stall_timeout) is disconnected in the same way.
     pub fn ping_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.ping_timeout = timeout.min(FOREVER);
+        self.settings.engine.session.ping_timeout = timeout.min(FOREVER);
         self
     }
 
     /// Sets the time that an upgrade from polling to WebSocket may take. Default: 10 s. Node's `upgradeTimeout`. An
     /// upgrade that takes longer is abandoned, and the session continues over polling.
     pub fn upgrade_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.upgrade_timeout = timeout.min(FOREVER);
+        self.settings.engine.session.upgrade_timeout = timeout.min(FOREVER);
         self
     }
 
@@ -92,7 +92,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// Sets the time that a closing session waits for its client to fetch the packets that are still queued. Default:
     /// 30 s, as in Node. A shutdown waits for 5 s at most when the client does not poll.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.close_timeout = timeout.min(FOREVER);
+        self.settings.engine.session.close_timeout = timeout.min(FOREVER);
         self
     }
 

@@ -21,6 +21,7 @@ mod sessions;
 mod slowness;
 mod sockets;
 mod task;
+mod timed_session;
 mod timers;
 
 pub(crate) use inbox::{Inbound, PollAnswer, PostAnswer, Refused};

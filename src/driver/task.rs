@@ -13,9 +13,10 @@ use super::presence::Presence;
 use super::sessions::{Entry, Guard};
 use super::slowness::Slowness;
 use super::sockets::Sockets;
+use super::timed_session::TimedSession;
 use super::timers::{Timers, now};
 use crate::connection::Violation;
-use crate::engine::{Action, Control, DisconnectReason, Input, Session, Transport};
+use crate::engine::{Action, Control, DisconnectReason, Input, Transport};
 use crate::hub::{Client, Command, OverLimit, Server};
 use crate::panics::{Panicked, guarded};
 use crate::protocol::{DecodeError, Sid};
@@ -56,7 +57,7 @@ pub(crate) struct Connection {
     pub(super) client: Arc<Client>,
     pub(super) presence: Presence,
     pub(super) guard: Guard,
-    pub(super) session: Session,
+    pub(super) session: TimedSession,
     pub(super) dispatch: Dispatch,
     pub(super) polls: Polls,
     pub(super) sockets: Sockets,
@@ -88,7 +89,7 @@ impl Connection {
         let transport = client.transport();
         let entry = Arc::new(Entry::new(Arc::clone(&client)));
         let (config, now) = (&server.settings.engine, now());
-        let session = Session::open(transport, client.revision, config, now);
+        let session = TimedSession::open(transport, client.revision, &config.session, now);
         let at = session.poll_timeout().unwrap_or(now);
         let polling = transport == Transport::Polling;
         client.outbox.stall(polling);

@@ -1,47 +1,15 @@
 //! Intervals and limits of a session.
 
-use std::fmt;
 use std::time::Duration;
 
-use super::PollPackets;
+use super::{PollPackets, SessionConfig, Transport};
 use crate::protocol::websocket::Compression;
-
-/// The transport between a client and the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Transport {
-    /// HTTP long-polling.
-    Polling,
-    /// WebSocket (RFC 6455, or RFC 8441 over HTTP/2).
-    WebSocket,
-}
-
-impl Transport {
-    /// Returns the protocol's name of the transport: `polling` or `websocket`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Polling => "polling",
-            Self::WebSocket => "websocket",
-        }
-    }
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// The settings of all sessions; see the builder's methods for the meaning of each.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    pub(crate) ping_interval: Duration,
-    pub(crate) ping_timeout: Duration,
-    pub(crate) upgrade_timeout: Duration,
+    pub(crate) session: SessionConfig,
     pub(crate) connect_timeout: Duration,
-    /// The maximum time for a closing session to flush its outbox.
-    pub(crate) close_timeout: Duration,
     /// The maximum time for which an outbox may stay full before the client is disconnected.
     pub(crate) slow_client_timeout: Duration,
     /// The maximum time for which a client may accept no data while some is queued; see
@@ -65,11 +33,8 @@ pub(crate) struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            ping_interval: Duration::from_secs(25),
-            ping_timeout: Duration::from_secs(20),
-            upgrade_timeout: Duration::from_secs(10),
+            session: SessionConfig::default(),
             connect_timeout: Duration::from_secs(45),
-            close_timeout: Duration::from_secs(30),
             slow_client_timeout: Duration::from_secs(10),
             stall_timeout: None,
             body_timeout: Duration::from_secs(30),
@@ -104,8 +69,7 @@ impl Config {
 
     /// Returns the configured timeout, or the time after which a silent client is disconnected.
     pub(crate) fn stall_timeout(&self) -> Duration {
-        let silence = self.ping_interval.saturating_add(self.ping_timeout);
-        self.stall_timeout.unwrap_or(silence)
+        self.stall_timeout.unwrap_or_else(|| self.session.silence())
     }
 
     /// Returns the upgrades that the handshake offers to a client that connects over `transport`.

@@ -6,10 +6,12 @@
 //!   revision 3    the client pings, and is answered
 //!                 no ping before the deadline: ping timeout
 //! ```
+//!
+//! Times are counted from the start of the session.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::Config;
+use super::SessionConfig;
 use crate::protocol::engine_io::Revision;
 
 /// The lateness above which the deadline of a ping counts from the time at which it was sent instead of the time at
@@ -28,29 +30,29 @@ pub(super) struct Heartbeat {
 enum Side {
     /// Revision 4.
     Server {
-        ping_at: Instant,
+        ping_at: Duration,
         /// The oldest ping that has not been answered.
         oldest: Option<Unanswered>,
     },
     /// Revision 3.
     Client {
         /// The time by which the client has sent a ping that is unread if the server does not read.
-        pong_at: Instant,
-        close_at: Instant,
+        pong_at: Duration,
+        close_at: Duration,
     },
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Unanswered {
     /// The deadline of the pong. A later pong is late.
-    answer_by: Instant,
+    answer_by: Duration,
     /// The time at which the session times out: `answer_by`, or later if the client has sent something else.
-    close_at: Instant,
+    close_at: Duration,
     extended: bool,
     /// True once the ping has been handed to the network. An earlier pong cannot be the answer to it.
     sent: bool,
     /// The deadline for handing the newest ping to the network, if it has not been handed over.
-    take_by: Option<Instant>,
+    take_by: Option<Duration>,
 }
 
 /// The action that the session has to take.
@@ -67,7 +69,7 @@ pub(super) enum Beat {
 
 impl Side {
     /// The client that pings. Its deadline for the next ping is the interval plus the time it would have for a pong.
-    fn client(interval: Duration, timeout: Duration, now: Instant) -> Self {
+    fn client(interval: Duration, timeout: Duration, now: Duration) -> Self {
         let ping_at = now + interval;
         Self::Client {
             pong_at: ping_at + timeout / 2,
@@ -77,12 +79,12 @@ impl Side {
 }
 
 impl Heartbeat {
-    pub(super) fn new(revision: Revision, config: &Config, now: Instant) -> Self {
+    pub(super) fn new(revision: Revision, config: &SessionConfig) -> Self {
         let (interval, timeout) = (config.ping_interval, config.ping_timeout);
         let side = match revision {
-            Revision::Three { .. } => Side::client(interval, timeout, now),
+            Revision::Three { .. } => Side::client(interval, timeout, Duration::ZERO),
             Revision::Four => Side::Server {
-                ping_at: now + interval,
+                ping_at: interval,
                 oldest: None,
             },
         };
@@ -93,7 +95,7 @@ impl Heartbeat {
         }
     }
 
-    pub(super) fn poll_timeout(&self) -> Instant {
+    pub(super) fn poll_timeout(&self) -> Duration {
         match &self.side {
             Side::Server { ping_at, oldest } => {
                 oldest.map_or(*ping_at, |oldest| oldest.close_at.min(*ping_at))
@@ -102,7 +104,7 @@ impl Heartbeat {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) -> Beat {
+    pub(super) fn handle_timeout(&mut self, now: Duration) -> Beat {
         match &mut self.side {
             Side::Server { ping_at, oldest } => {
                 if oldest.is_some_and(|oldest| now >= oldest.close_at) {
@@ -173,13 +175,13 @@ impl Heartbeat {
     }
 
     /// Records a ping of the client.
-    pub(super) fn pinged(&mut self, now: Instant) -> Beat {
+    pub(super) fn pinged(&mut self, now: Duration) -> Beat {
         self.side = Side::client(self.interval, self.timeout, now);
         Beat::SendPong
     }
 
     /// Records a pong, which answers all pings sent before it.
-    pub(super) fn pong(&mut self, now: Instant) {
+    pub(super) fn pong(&mut self, now: Duration) {
         let Side::Server { ping_at, oldest } = &mut self.side else {
             return;
         };
@@ -194,7 +196,7 @@ impl Heartbeat {
 
     /// Extends the deadline by one `ping_timeout` for the first packet that arrives while a pong is awaited: the client
     /// is alive.
-    pub(super) fn extend(&mut self, now: Instant) {
+    pub(super) fn extend(&mut self, now: Duration) {
         let close_at = now + self.timeout;
         if let Some(oldest) = self.oldest()
             && !oldest.extended
@@ -206,7 +208,7 @@ impl Heartbeat {
 
     /// Handles a deadline while the server does not read and so cannot receive a pong. The client counts as alive as
     /// long as it accepts the pings; `sees_writes` is true if the driver checks that itself.
-    pub(super) fn paused(&mut self, now: Instant, sees_writes: bool) -> Beat {
+    pub(super) fn paused(&mut self, now: Duration, sees_writes: bool) -> Beat {
         let close_at = now + self.timeout;
         let Side::Server { oldest, .. } = &mut self.side else {
             return self.answer_unread(now);
@@ -230,7 +232,7 @@ impl Heartbeat {
 
     /// Extends the deadline while a message is arriving, which a pong cannot overtake, or before the ping has been
     /// sent.
-    pub(super) fn wait_longer(&mut self, now: Instant) -> Beat {
+    pub(super) fn wait_longer(&mut self, now: Duration) -> Beat {
         let close_at = now + self.timeout;
         if let Some(oldest) = self.oldest() {
             oldest.close_at = close_at;
@@ -240,7 +242,7 @@ impl Heartbeat {
 
     /// Answers the ping that a client of revision 3 must have sent by now and that cannot be read. The client would
     /// disconnect without an answer.
-    fn answer_unread(&mut self, now: Instant) -> Beat {
+    fn answer_unread(&mut self, now: Duration) -> Beat {
         match self.side {
             Side::Client { pong_at, .. } if now >= pong_at => self.pinged(now),
             Side::Client { .. } | Side::Server { .. } => Beat::Nothing,

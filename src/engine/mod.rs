@@ -14,10 +14,11 @@ mod poll_packets;
 mod reason;
 mod sending;
 mod session;
+mod session_config;
 
+pub use crate::protocol::engine_io::Transport;
 pub(crate) use coalesce::{COALESCE, coalesce};
 pub(crate) use config::Config;
-pub use config::Transport;
 pub(crate) use deflated::Form;
 pub(crate) use frame::{Frame, Part};
 pub(crate) use outbox::{Direct, Outbox, Pressure, Pushed, Written};
@@ -26,3 +27,4 @@ pub(crate) use poll_packets::PollPackets;
 pub use reason::DisconnectReason;
 pub(crate) use sending::Sending;
 pub(crate) use session::{Action, Control, Input, Session};
+pub(crate) use session_config::SessionConfig;

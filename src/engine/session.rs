@@ -14,10 +14,10 @@
 //! the driver passes it inputs and runs its actions.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::heartbeat::{Beat, Heartbeat};
-use super::{Config, DisconnectReason, Transport};
+use super::{DisconnectReason, SessionConfig, Transport};
 use crate::protocol::engine_io::{Message, Packet, Revision};
 
 /// The number of polls that open after the probe and are answered with a `noop` immediately. A client needs one such
@@ -66,6 +66,18 @@ pub(crate) enum Control {
     Noop,
 }
 
+impl Control {
+    /// Returns the packet as Engine.IO text.
+    pub(crate) const fn text(self) -> &'static [u8] {
+        match self {
+            Self::Close => b"1",
+            Self::Ping => b"2",
+            Self::Pong => b"3",
+            Self::Noop => b"6",
+        }
+    }
+}
+
 /// The actions that the driver runs, in order.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -90,11 +102,11 @@ enum Probe {
     None,
     /// The WebSocket is open. After `2probe`, polls are released so that the client can stop polling.
     Open {
-        close_at: Instant,
+        close_at: Duration,
         probed: bool,
         /// The number of remaining immediate releases, initially [`RELEASES`].
         releases: u8,
-        noop_at: Option<Instant>,
+        noop_at: Option<Duration>,
     },
 }
 
@@ -103,7 +115,7 @@ enum State {
     Open,
     Closing {
         reason: DisconnectReason,
-        close_at: Instant,
+        close_at: Duration,
     },
     Closed,
 }
@@ -120,16 +132,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn open(
-        transport: Transport,
-        revision: Revision,
-        config: &Config,
-        now: Instant,
-    ) -> Self {
+    /// Opens a session. All times that its methods take and return are counted from now.
+    pub(crate) fn open(transport: Transport, revision: Revision, config: &SessionConfig) -> Self {
         Self {
             transport,
             state: State::Open,
-            heartbeat: Heartbeat::new(revision, config, now),
+            heartbeat: Heartbeat::new(revision, config),
             probe: Probe::None,
             upgrade_timeout: config.upgrade_timeout,
             close_timeout: config.close_timeout,
@@ -138,7 +146,7 @@ impl Session {
     }
 
     /// Handles an input. Returns the message that it contains, for the layer above.
-    pub(crate) fn handle(&mut self, input: Input, now: Instant) -> Option<Message> {
+    pub(crate) fn handle(&mut self, input: Input, now: Duration) -> Option<Message> {
         match (&self.state, input) {
             (State::Open, Input::Packet(packet)) => return self.packet(packet, now),
             (State::Closed, _) => {}
@@ -187,7 +195,7 @@ impl Session {
         None
     }
 
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Duration) {
         if let State::Closing { reason, close_at } = self.state
             && now >= close_at
         {
@@ -225,7 +233,7 @@ impl Session {
         }
     }
 
-    fn wait_longer(&mut self, now: Instant) {
+    fn wait_longer(&mut self, now: Duration) {
         let beat = self.heartbeat.wait_longer(now);
         self.act(beat);
     }
@@ -234,7 +242,7 @@ impl Session {
         self.actions.pop_front()
     }
 
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
         let mut next = match &self.state {
             State::Closed => return None,
             State::Closing { close_at, .. } => *close_at,
@@ -271,7 +279,7 @@ impl Session {
         matches!(self.state, State::Open)
     }
 
-    fn packet(&mut self, packet: Packet, now: Instant) -> Option<Message> {
+    fn packet(&mut self, packet: Packet, now: Duration) -> Option<Message> {
         match packet {
             Packet::Message(message) => {
                 self.heartbeat.extend(now);
@@ -310,7 +318,7 @@ impl Session {
         }
     }
 
-    fn poll_opened(&mut self, now: Instant) {
+    fn poll_opened(&mut self, now: Duration) {
         let Probe::Open {
             probed: true,
             releases,
@@ -349,24 +357,19 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn t0() -> Instant {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "any instant will do; nothing sleeps"
-        )]
-        Instant::now()
-    }
+    /// The start of every session.
+    const START: Duration = Duration::ZERO;
 
-    fn polling(now: Instant) -> (Session, Config) {
-        let config = Config::default();
-        let session = Session::open(Transport::Polling, Revision::Four, &config, now);
+    fn polling() -> (Session, SessionConfig) {
+        let config = SessionConfig::default();
+        let session = Session::open(Transport::Polling, Revision::Four, &config);
         (session, config)
     }
 
     /// Opens a session of a client that pings.
-    fn listening(now: Instant) -> (Session, Config) {
-        let (config, revision) = (Config::default(), Revision::Three { base64: false });
-        let session = Session::open(Transport::Polling, revision, &config, now);
+    fn listening() -> (Session, SessionConfig) {
+        let (config, revision) = (SessionConfig::default(), Revision::Three { base64: false });
+        let session = Session::open(Transport::Polling, revision, &config);
         (session, config)
     }
 
@@ -380,8 +383,8 @@ mod tests {
 
     #[test]
     fn no_ping_is_sent_before_the_interval_has_passed() {
-        let start = t0();
-        let (mut session, config) = polling(start);
+        let start = START;
+        let (mut session, config) = polling();
         session.handle_timeout(start);
         assert_eq!(actions(&mut session), []);
         assert_eq!(session.poll_timeout(), Some(start + config.ping_interval));
@@ -389,8 +392,8 @@ mod tests {
 
     #[test]
     fn a_silent_client_is_closed_after_one_ping() {
-        let start = t0();
-        let (mut session, config) = polling(start);
+        let start = START;
+        let (mut session, config) = polling();
         session.handle_timeout(start + config.ping_interval);
         assert_eq!(actions(&mut session), [Action::Send(Control::Ping)]);
         session.handle_timeout(start + config.ping_interval + config.ping_timeout);
@@ -402,22 +405,22 @@ mod tests {
     }
 
     /// Opens a session that has sent its first ping when it was due. Returns that time as well.
-    fn pinged(start: Instant) -> (Session, Config, Instant) {
-        let (mut session, config) = polling(start);
-        let due = start + config.ping_interval;
+    fn pinged() -> (Session, SessionConfig, Duration) {
+        let (mut session, config) = polling();
+        let due = START + config.ping_interval;
         session.handle_timeout(due);
         session.handle(Input::PingSent, due);
         assert_eq!(actions(&mut session), [Action::Send(Control::Ping)]);
         (session, config, due)
     }
 
-    fn pong(session: &mut Session, now: Instant) {
+    fn pong(session: &mut Session, now: Duration) {
         session.handle(Input::Packet(text("3")), now);
     }
 
     #[test]
     fn a_ping_is_sent_every_interval() {
-        let (mut session, config, due) = pinged(t0());
+        let (mut session, config, due) = pinged();
         pong(&mut session, due + config.ping_timeout / 2);
         let next = due + config.ping_interval;
         assert_eq!(session.poll_timeout(), Some(next));
@@ -427,7 +430,7 @@ mod tests {
 
     #[test]
     fn pings_go_on_while_a_pong_is_awaited_and_one_pong_answers_all() {
-        let (mut session, config, due) = pinged(t0());
+        let (mut session, config, due) = pinged();
         let (interval, timeout) = (config.ping_interval, config.ping_timeout);
         let mut now = due;
         for _ in 0..3 {
@@ -451,9 +454,9 @@ mod tests {
 
     #[test]
     fn the_deadline_is_that_of_the_oldest_ping() {
-        let (start, mut config) = (t0(), Config::default());
+        let (start, mut config) = (START, SessionConfig::default());
         (config.ping_interval, config.ping_timeout) = (10 * SECOND, 25 * SECOND);
-        let mut session = Session::open(Transport::WebSocket, Revision::Four, &config, start);
+        let mut session = Session::open(Transport::WebSocket, Revision::Four, &config);
         for at in [10, 20, 30] {
             session.handle_timeout(start + at * SECOND);
             session.handle(Input::PingSent, start + at * SECOND);
@@ -470,8 +473,8 @@ mod tests {
     #[test]
     fn the_deadline_counts_from_when_the_ping_was_due_unless_that_is_long_ago() {
         for (late, counts_from) in [(LATE, Duration::ZERO), (LATE + SECOND, LATE + SECOND)] {
-            let start = t0();
-            let (mut session, config) = polling(start);
+            let start = START;
+            let (mut session, config) = polling();
             let due = start + config.ping_interval;
             session.handle_timeout(due + late);
             let deadline = due + counts_from + config.ping_timeout;
@@ -481,8 +484,8 @@ mod tests {
 
     #[test]
     fn a_pong_counts_only_if_a_ping_has_been_sent() {
-        let start = t0();
-        let (mut session, config) = polling(start);
+        let start = START;
+        let (mut session, config) = polling();
         let due = start + config.ping_interval;
         session.handle_timeout(due);
         pong(&mut session, due);
@@ -494,7 +497,7 @@ mod tests {
 
     #[test]
     fn a_client_that_is_not_read_is_alive_as_long_as_it_takes_the_pings() {
-        let (mut session, config, mut now) = pinged(t0());
+        let (mut session, config, mut now) = pinged();
         let end = now + 8 * config.ping_interval;
         while now < end {
             now = session.poll_timeout().unwrap();
@@ -516,7 +519,7 @@ mod tests {
 
     #[test]
     fn a_client_that_is_not_read_and_takes_no_second_ping_is_closed() {
-        let (mut session, config, due) = pinged(t0());
+        let (mut session, config, due) = pinged();
         let second = due + config.ping_interval;
         for now in [second, second + config.ping_timeout] {
             assert!(session.is_open());
@@ -529,8 +532,8 @@ mod tests {
 
     #[test]
     fn a_ping_that_has_not_been_sent_is_followed_by_no_other() {
-        let start = t0();
-        let (mut session, config) = polling(start);
+        let start = START;
+        let (mut session, config) = polling();
         let due = start + config.ping_interval;
         session.handle_timeout(due);
         session.handle(Input::Receiving, due + config.ping_timeout);
@@ -540,8 +543,8 @@ mod tests {
 
     #[test]
     fn a_ping_that_the_transport_cannot_take_has_no_deadline() {
-        let start = t0();
-        let (mut session, config) = polling(start);
+        let start = START;
+        let (mut session, config) = polling();
         let due = start + config.ping_interval;
         session.handle_timeout(due);
         let later = due + config.ping_timeout;
@@ -556,7 +559,7 @@ mod tests {
 
     #[test]
     fn traffic_extends_the_wait_for_a_pong_once() {
-        let (mut session, config, due) = pinged(t0());
+        let (mut session, config, due) = pinged();
         let late = due + config.ping_timeout / 2;
         session.handle(Input::Packet(text("4x")), late);
         let extended = late + config.ping_timeout;
@@ -567,8 +570,8 @@ mod tests {
 
     #[test]
     fn in_revision_3_the_client_pings_and_nothing_else_shows_life() {
-        let start = t0();
-        let (mut session, config) = listening(start);
+        let start = START;
+        let (mut session, config) = listening();
         let patience = config.ping_interval + config.ping_timeout;
         let later = start + config.ping_interval;
         session.handle(Input::Packet(text("2")), later);
@@ -585,8 +588,8 @@ mod tests {
 
     #[test]
     fn in_revision_3_a_pong_from_the_client_is_a_transport_error() {
-        let start = t0();
-        let (mut session, _) = listening(start);
+        let start = START;
+        let (mut session, _) = listening();
         session.handle(Input::Packet(text("3")), start);
         assert_eq!(
             actions(&mut session),
@@ -596,8 +599,8 @@ mod tests {
 
     #[test]
     fn in_revision_3_an_upgrade_keeps_the_deadline() {
-        let start = t0();
-        let (mut session, config) = listening(start);
+        let start = START;
+        let (mut session, config) = listening();
         session.handle(Input::ProbeOpened, start);
         session.handle(Input::ProbePacket(text("2probe")), start);
         session.handle(Input::ProbePacket(text("5")), start);
@@ -612,8 +615,8 @@ mod tests {
     #[test]
     fn in_revision_3_a_ping_that_cannot_be_read_is_answered_all_the_same() {
         for unread in [|| Input::Paused, || Input::Receiving] {
-            let (start, mut now) = (t0(), t0());
-            let (mut session, config) = listening(start);
+            let (start, mut now) = (START, START);
+            let (mut session, config) = listening();
             session.handle(unread(), now);
             assert_eq!(actions(&mut session), []);
             for _ in 0..5 {
@@ -633,8 +636,8 @@ mod tests {
 
     #[test]
     fn a_ping_from_the_client_is_a_transport_error() {
-        let start = t0();
-        let (mut session, _) = polling(start);
+        let start = START;
+        let (mut session, _) = polling();
         session.handle(Input::Packet(text("2probe")), start);
         assert_eq!(
             actions(&mut session),
@@ -644,8 +647,8 @@ mod tests {
 
     #[test]
     fn an_upgrade_releases_the_poll_and_keeps_the_pong_deadline() {
-        let start = t0();
-        let (mut session, config) = polling(start);
+        let start = START;
+        let (mut session, config) = polling();
         let pinged = start + config.ping_interval;
         session.handle_timeout(pinged);
         session.handle(Input::ProbeOpened, pinged);
@@ -670,8 +673,8 @@ mod tests {
 
     #[test]
     fn a_late_wrong_or_lost_probe_leaves_polling_alone() {
-        let start = t0();
-        let (mut session, config) = polling(start);
+        let start = START;
+        let (mut session, config) = polling();
         session.handle(Input::ProbeOpened, start);
         session.handle(Input::ProbePacket(text("4hello")), start);
         assert_eq!(actions(&mut session), [Action::CloseProbe]);
@@ -687,8 +690,8 @@ mod tests {
 
     #[test]
     fn polls_opened_after_the_probe_are_released_at_once_a_few_times_and_then_later() {
-        let start = t0();
-        let (mut session, config) = polling(start);
+        let start = START;
+        let (mut session, config) = polling();
         session.handle(Input::ProbeOpened, start);
         session.handle(Input::PollOpened, start);
         assert_eq!(actions(&mut session), [], "there is no `2probe` yet");
@@ -721,8 +724,8 @@ mod tests {
 
     #[test]
     fn a_new_upgrade_releases_polls_at_once_again() {
-        let start = t0();
-        let (mut session, _) = polling(start);
+        let start = START;
+        let (mut session, _) = polling();
         for _ in 0..2 {
             session.handle(Input::ProbeOpened, start);
             session.handle(Input::ProbePacket(text("2probe")), start);
@@ -735,8 +738,8 @@ mod tests {
 
     #[test]
     fn a_poll_is_released_during_an_upgrade_also_while_the_session_is_closing() {
-        let start = t0();
-        let (mut session, _) = polling(start);
+        let start = START;
+        let (mut session, _) = polling();
         session.handle(Input::ProbeOpened, start);
         session.handle(Input::ProbePacket(text("2probe")), start);
         session.handle(Input::Close(DisconnectReason::ForcedClose), start);
@@ -747,8 +750,8 @@ mod tests {
 
     #[test]
     fn closing_waits_for_the_flush_but_not_for_ever() {
-        let start = t0();
-        let (mut session, config) = polling(start);
+        let start = START;
+        let (mut session, config) = polling();
         session.handle(Input::Close(DisconnectReason::ForcedClose), start);
         session.handle(Input::Packet(text("4ignored")), start);
         assert_eq!(actions(&mut session), []);
@@ -758,7 +761,7 @@ mod tests {
             [Action::Closed(DisconnectReason::ForcedClose)]
         );
 
-        let (mut session, _) = polling(start);
+        let (mut session, _) = polling();
         session.handle(Input::Close(DisconnectReason::ForcedClose), start);
         session.handle_timeout(start + config.close_timeout);
         assert_eq!(
@@ -769,8 +772,8 @@ mod tests {
 
     #[test]
     fn an_upgrade_under_way_goes_on_while_the_session_is_closing() {
-        let start = t0();
-        let (mut session, config) = polling(start);
+        let start = START;
+        let (mut session, config) = polling();
         session.handle(Input::ProbeOpened, start);
         session.handle(Input::ProbePacket(text("2probe")), start);
         actions(&mut session);
@@ -783,7 +786,7 @@ mod tests {
             [Action::Closed(DisconnectReason::ForcedClose)]
         );
 
-        let (mut session, _) = polling(start);
+        let (mut session, _) = polling();
         session.handle(Input::ProbeOpened, start);
         session.handle(Input::Close(DisconnectReason::ForcedClose), start);
         session.handle_timeout(start + config.upgrade_timeout);

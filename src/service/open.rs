@@ -119,8 +119,8 @@ fn fresh(
     let packet = crate::protocol::engine_io::Handshake {
         sid,
         upgrades: config.upgrades(transport),
-        ping_interval: config.ping_interval,
-        ping_timeout: config.ping_timeout,
+        ping_interval: config.session.ping_interval,
+        ping_timeout: config.session.ping_timeout,
         max_payload: config.max_payload,
     };
     let outbox = Arc::new(Outbox::new(

@@ -202,15 +202,3 @@ impl Body {
         })
     }
 }
-
-impl Control {
-    /// Returns the packet as Engine.IO text.
-    pub(crate) const fn text(self) -> &'static [u8] {
-        match self {
-            Self::Close => b"1",
-            Self::Ping => b"2",
-            Self::Pong => b"3",
-            Self::Noop => b"6",
-        }
-    }
-}

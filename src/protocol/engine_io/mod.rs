@@ -7,6 +7,7 @@ mod packet;
 mod payload;
 mod revision;
 mod text;
+mod transport;
 pub mod v3;
 
 pub(crate) use body::Body;
@@ -16,3 +17,4 @@ pub use packet::{Message, Packet};
 pub use payload::{Payload, PayloadWriter};
 pub use revision::Revision;
 pub use text::Text;
+pub use transport::Transport;

@@ -1,0 +1,52 @@
+//! The session of a connection, on the clock of the runtime.
+
+use std::ops::Deref;
+use std::time::Instant;
+
+use crate::engine::{Action, Input, Session, SessionConfig, Transport};
+use crate::protocol::engine_io::{Message, Revision};
+
+/// A session, which counts time from its start.
+pub(super) struct TimedSession {
+    session: Session,
+    opened: Instant,
+}
+
+impl TimedSession {
+    pub(super) fn open(
+        transport: Transport,
+        revision: Revision,
+        config: &SessionConfig,
+        now: Instant,
+    ) -> Self {
+        Self {
+            session: Session::open(transport, revision, config),
+            opened: now,
+        }
+    }
+
+    /// Handles an input. Returns the message that it contains, for the layer above.
+    pub(super) fn handle(&mut self, input: Input, now: Instant) -> Option<Message> {
+        self.session.handle(input, now - self.opened)
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.session.handle_timeout(now - self.opened);
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        Some(self.opened + self.session.poll_timeout()?)
+    }
+
+    pub(super) fn poll_action(&mut self) -> Option<Action> {
+        self.session.poll_action()
+    }
+}
+
+impl Deref for TimedSession {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
