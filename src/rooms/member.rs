@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::{Arc, Weak};
 
 use super::serving::serves;
-use super::{Room, Stay};
+use super::{Log, Room, Stay};
 use crate::connection::{Acks, Asker, Awaited};
 use crate::engine::{Frame, Outbox, Pushed};
 use crate::panics::{guarded, log_panic};
@@ -89,10 +89,8 @@ impl Member {
 
     /// Restores the stays of a resumed socket, which is still in the rooms that it has not left.
     pub(crate) fn returning(self, stays: Vec<Stay>, known_after: u64) -> Self {
-        let here = stays.iter().filter(|stay| stay.until.is_none());
-        let rooms = here.map(|stay| Arc::clone(&stay.room)).collect();
         *self.joined.lock() = Joined {
-            rooms,
+            rooms: open_rooms(&stays),
             stays,
             known_after,
             presence: Presence::Expected,
@@ -100,33 +98,13 @@ impl Member {
         self
     }
 
-    /// Replaces the stays that were known when the member was made, `before`, by newer ones. The rooms that it has
-    /// joined and left since are preserved; `leave` ends the stay in a room, and returns the number of the event up to
-    /// which stays are no longer known.
-    pub(crate) fn rebase(
-        &self,
-        before: &[Stay],
-        mut stays: Vec<Stay>,
-        known_after: u64,
-        leave: impl Fn(&mut Vec<Stay>, &str) -> u64,
-    ) {
-        let open = |stays: &[Stay]| -> Vec<Room> {
-            let open = stays.iter().filter(|stay| stay.until.is_none());
-            open.map(|stay| Arc::clone(&stay.room)).collect()
-        };
-        let (before, mut joined) = (open(before), self.joined.lock());
-        let mut known_after = known_after.max(joined.known_after);
-        for room in before.iter().filter(|room| !joined.rooms.contains(room)) {
-            known_after = known_after.max(leave(&mut stays, room));
-        }
-        let known = open(&stays);
-        let own = joined.stays.iter().filter(|stay| stay.until.is_none());
-        let own = own.filter(|stay| !before.contains(&stay.room) && !known.contains(&stay.room));
-        let own: Vec<Stay> = own.cloned().collect();
-        stays.extend(own);
-        joined.rooms = open(&stays);
+    /// Merges the joins and leaves since the member was made, with the stays `before`, into the newest stays of its session.
+    pub(crate) fn rebase(&self, before: &[Stay], session: Vec<Stay>, known_after: u64, log: &Log) {
+        let mut joined = self.joined.lock();
+        let (stays, floor) = log.merge(before, &joined.stays, session);
+        joined.rooms = open_rooms(&stays);
         joined.stays = stays;
-        joined.known_after = known_after;
+        joined.known_after = joined.known_after.max(known_after).max(floor);
     }
 
     /// Returns the stays in rooms, and the number of the event after which they are known.
@@ -220,6 +198,12 @@ impl Member {
             }
         }
     }
+}
+
+/// Returns the rooms that have not been left.
+fn open_rooms(stays: &[Stay]) -> Vec<Room> {
+    let open = stays.iter().filter(|stay| stay.until.is_none());
+    open.map(|stay| Arc::clone(&stay.room)).collect()
 }
 
 impl std::fmt::Debug for Member {

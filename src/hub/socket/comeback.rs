@@ -203,10 +203,14 @@ impl Socket {
     ) -> Option<Vec<Frame>> {
         let away = kept.sessions.claim(pid, now(), &mut undone.forgotten)?;
         let missed = wish.after(kept, &away).and_then(|after| {
-            let leave = |stays: &mut Vec<Stay>, room: &str| kept.log.leave(stays, room);
             let (before, now) = (&wish.away.stays, away.stays.clone());
-            self.0.member.rebase(before, now, away.known_after, leave);
-            let stays = &self.0.member.stays().0;
+            self.0
+                .member
+                .rebase(before, now, away.known_after, &kept.log);
+            let (stays, known_after) = &self.0.member.stays();
+            if after < *known_after {
+                return None;
+            }
             let id = self.id();
             kept.log.since(after, Asker { id, stays })
         });

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use std::time::{Duration, Instant};
 
-use super::Forgotten;
+use super::{Forgotten, stays};
 use crate::engine::Frame;
 use crate::protocol::Sid;
 use crate::rooms::{Room, Target};
@@ -203,16 +203,38 @@ impl Log {
         if let Some(stay) = stays.iter_mut().find(here) {
             stay.until = Some(self.last);
         }
-        // Stays that no stored event falls into are removed.
+        self.prune(stays)
+    }
+
+    /// Merges the changes that two sockets of one session have made to its stays since `before`: see [`stays::merge`].
+    /// Returns the stays, and the number of the event up to which they are no longer known.
+    pub(crate) fn merge(
+        &self,
+        before: &[Stay],
+        own: &[Stay],
+        session: Vec<Stay>,
+    ) -> (Vec<Stay>, u64) {
+        let mut stays = stays::merge(before, own, session);
+        let known_after = self.prune(&mut stays);
+        (stays, known_after)
+    }
+
+    /// Removes the stays that no stored event falls into, and the oldest of too many that have ended. Returns the
+    /// number of the event up to which the stays are no longer known.
+    fn prune(&self, stays: &mut Vec<Stay>) -> u64 {
         let lost = self.lost();
         stays.retain(|stay| stay.until.is_none_or(|until| until > lost.max(stay.after)));
         let ended = stays.iter().filter(|stay| stay.until.is_some()).count();
-        if ended <= MAX_ENDED {
-            return 0;
+        let (mut excess, mut known_after) = (ended.saturating_sub(MAX_ENDED), 0);
+        if excess > 0 {
+            stays.retain(|stay| {
+                let until = stay.until.filter(|_| excess > 0);
+                excess -= usize::from(until.is_some());
+                known_after = until.map_or(known_after, |until| until.max(known_after));
+                until.is_none()
+            });
         }
-        let oldest = stays.iter().position(|stay| stay.until.is_some());
-        let oldest = oldest.map(|oldest| stays.remove(oldest));
-        oldest.and_then(|oldest| oldest.until).unwrap_or(0)
+        known_after
     }
 }
 

@@ -6,6 +6,7 @@
 mod log;
 mod options;
 mod sessions;
+mod stays;
 
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};

@@ -207,6 +207,52 @@ async fn what_happens_to_the_owner_while_middleware_decide_is_not_lost() {
     assert_eq!(numbers(&again, &io).await, [3, 4]);
 }
 
+/// The middleware changes rooms before others emit to them.
+#[tokio::test(start_paused = true)]
+async fn a_room_that_middleware_left_is_left_from_that_event_on() {
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (begins, goes_on) = (Arc::clone(&begun), Arc::clone(&go_on));
+    let namespace = Namespace::new().middleware(
+        async move |Auth(Token { token }): Auth<Token>, socket: Socket| {
+            if token == "slow" {
+                socket.leave(["left", "left for a while", "joined again by the owner"]);
+                begins.notify_one();
+                goes_on.notified().await;
+                socket.join("left for a while");
+                begins.notify_one();
+                goes_on.notified().await;
+            }
+        },
+    );
+    let (app, io) = app(SocketIo::builder()
+        .recovery(Recovery::new())
+        .namespace("/", namespace));
+    let owner = app.connect("/").auth(token("quick")).await.unwrap();
+    let socket = io.socket(owner.id()).unwrap();
+    socket.join(["left", "left for a while", "joined again by the owner"]);
+    io.to("left").emit("n", 1);
+    let coming = app.connect("/").coming_back_as(&owner).auth(token("slow"));
+    let coming = tokio::spawn(coming.into_future());
+    begun.notified().await;
+    io.to("left").emit("n", 0);
+    io.to("left for a while").emit("n", 0);
+    socket.leave("joined again by the owner");
+    io.to("joined again by the owner").emit("n", 0);
+    socket.join("joined again by the owner");
+    io.to("joined again by the owner").emit("n", 0);
+    go_on.notify_one();
+    begun.notified().await;
+    io.to("left for a while").emit("n", 2);
+    go_on.notify_one();
+    let again = coming.await.unwrap().unwrap();
+    assert!(again.recovered());
+    assert_eq!(numbers(&again, &io).await, [1, 2]);
+    let rooms = io.socket(again.id()).unwrap().rooms();
+    let rooms: Vec<_> = rooms.iter().skip(1).map(|room| &**room).collect();
+    assert_eq!(rooms, ["left for a while"]);
+    assert_eq!(io.local().rooms().await.unwrap().len(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_newcomer_whose_middleware_waits_does_not_keep_the_owner_out() {
     let (app, io, begun, go_on) = slow();
