@@ -125,7 +125,8 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         let event = event.into();
         report_reserved(&event);
         self.register(move |state, handlers| {
-            let handler = handler.into_boxed(state);
+            let mut handler = handler.into_boxed(state);
+            handler.options.by_name = true;
             let replaced = handlers.events.insert(event.as_str().into(), handler);
             only_one(&event, replaced.is_some());
         })

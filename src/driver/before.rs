@@ -34,7 +34,7 @@ async fn ask_before(
     // Later events are not to overtake this one while it is decided about.
     let hold = socket.hold();
     for before in all {
-        let mut asked = EventCall::new(event.event.clone(), None);
+        let mut asked = EventCall::new(event.event.clone(), event.name.clone(), None);
         asked.checked = event.checked;
         let context = EventContext::new(socket.clone(), Call::Event(asked));
         let answer = before.call(context).await;

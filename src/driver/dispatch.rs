@@ -11,12 +11,12 @@ use super::failures::{failed, refused};
 use super::inbound::{LITTLE, Share};
 use super::lanes::{Lane, Lanes, Task};
 use super::pressure::Pause;
-use super::running::{Finished, Handlers, Running, Work};
+use super::running::{Finished, Handlers, Running, Work, span};
 use crate::connection::{Route, Router, Violation, handshake_auth};
 use crate::engine::DisconnectReason;
 use crate::hub::{
-    AckBody, Answer, Asked, BoxHandler, Call, Client, EventCall, EventContext, Failure, Order,
-    Server, Socket, Unhandled, reply,
+    AckBody, Answer, Asked, BoxHandler, Call, Client, EventCall, EventContext, EventName, Failure,
+    Order, Server, Socket, Unhandled, reply,
 };
 use crate::metrics::{Counted, Counters};
 use crate::panics::{guarded, let_go};
@@ -230,12 +230,12 @@ impl Dispatch {
         tracing::trace!(socket = %socket.id(), event = event.name(), ack = id, "event");
         let own = socket.own_any();
         for handler in nsp.handlers.any.iter().chain(&own) {
-            let call = EventCall::new(event.clone(), None);
+            let name = EventName::copied(event.name());
+            let call = EventCall::new(event.clone(), name.clone(), None);
             let context = EventContext::new(socket.clone(), Call::Event(call));
             let size = event.args().footprint();
-            let work = Work::event(socket, event.name(), handler, (None, None, size), || {
-                handler.call(context)
-            });
+            let named = (name, span(socket, event.name()));
+            let work = Work::event(socket, named, (None, None, size), || handler.call(context));
             self.run(socket, work, cx)?;
         }
         let seen = !(nsp.handlers.any.is_empty() && own.is_empty());
@@ -306,13 +306,11 @@ impl Dispatch {
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         let ack = ack.map(|id| self.asked(id));
-        let wanted = tracing::enabled!(tracing::Level::DEBUG)
-            || socket.namespace().handlers.on_error.is_some();
-        let name = wanted.then(|| event.name().to_owned());
+        let name = EventName::new(event.name(), handler);
+        let named = (name.clone(), span(socket, event.name()));
         let size = event.args().footprint();
-        let call = EventCall::new(event, ack);
-        let name = name.as_deref().unwrap_or_default();
-        let work = Work::event(socket, name, handler, (ack, lane, size), || {
+        let call = EventCall::new(event, name, ack);
+        let work = Work::event(socket, named, (ack, lane, size), || {
             before(socket, call, handler)
         });
         self.run(socket, work, cx)
@@ -368,13 +366,12 @@ impl Dispatch {
             }
             Finished::Event {
                 name,
-                handler,
                 ack,
                 lane,
                 answer,
             } => {
                 if let AckBody(Answer::Error(error, failure)) = &answer {
-                    failed(socket, &name, handler, error, failure);
+                    failed(socket, &name, error, failure);
                 }
                 let taken = ack.and_then(|asked| socket.end_ack(asked));
                 lane.into_iter().for_each(|lane| self.lanes.free(lane));

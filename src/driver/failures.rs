@@ -2,47 +2,28 @@
 
 use http::StatusCode;
 
-use crate::hub::{Cause, Failed, Failure, Fault, Refusal, Socket, Stop, TypeName, words};
+use crate::hub::{
+    Cause, EventName, Failed, Failure, Fault, Refusal, Socket, Stop, TypeName, words,
+};
 use crate::metrics::Counted;
 use crate::panics::guarded;
 use crate::protocol::EncodedArgs;
 
-/// The handler of an event has answered with an error. `handler` is the id of its registration; the event's name is there if
-/// somebody wants to hear of failures.
-pub(super) fn failed(
-    socket: &Socket,
-    event: &str,
-    handler: usize,
-    error: &EncodedArgs,
-    failure: &Failure,
-) {
+/// Reports that the handler of an event has answered with an error.
+pub(super) fn failed(socket: &Socket, event: &EventName, error: &EncodedArgs, failure: &Failure) {
     let counters = socket.counters();
     let mut panicked = false;
     let status = match failure {
         Failure::Handler(status, name) => {
             if status.is_server_error() {
                 let words = words_of(error).unwrap_or_default();
-                report(
-                    socket,
-                    event,
-                    handler,
-                    (Cause::Handler, *name),
-                    *status,
-                    &words,
-                );
+                report(socket, event, (Cause::Handler, *name), *status, &words);
             }
             *status
         }
         Failure::Serialize(error, name) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
-            report(
-                socket,
-                event,
-                handler,
-                (Cause::Serialize, *name),
-                status,
-                error,
-            );
+            report(socket, event, (Cause::Serialize, *name), status, error);
             status
         }
         Failure::Panic => {
@@ -54,12 +35,13 @@ pub(super) fn failed(
             if *cause == Stop::Other {
                 let words = words_of(error).unwrap_or_default();
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
-                report(socket, event, handler, (Cause::Layer, None), status, &words);
+                report(socket, event, (Cause::Layer, None), status, &words);
             }
             return counters.add_for(Counted::EventsStopped, cause.as_str(), 1);
         }
         Failure::Unhandled => return,
     };
+    let event = || event.find(socket);
     tell(socket, event, status, panicked, || words_of(error));
 }
 
@@ -71,21 +53,14 @@ fn words_of(error: &EncodedArgs) -> Option<String> {
 
 fn report(
     socket: &Socket,
-    event: &str,
-    handler: usize,
+    event: &EventName,
     (cause, name): (Cause, Option<TypeName>),
     status: StatusCode,
     error: &str,
 ) {
-    let registered = socket.event_of(handler);
-    let event = if event.is_empty() {
-        registered.as_deref().unwrap_or_default()
-    } else {
-        event
-    };
     let fault = Fault {
         cause,
-        event,
+        event: event.find(socket),
         handler: name,
         argument: None,
         status,
@@ -112,7 +87,7 @@ pub(super) fn refused(socket: &Socket, event: &str, refusal: &Refusal) {
         tracing::warn!(socket = %socket.id(), nsp, event, handler, error, "{event} handler failed");
     }
     let (status, message) = (StatusCode::INTERNAL_SERVER_ERROR, refusal.message.clone());
-    tell(socket, event, status, refusal.panicked, || Some(message));
+    tell(socket, || event, status, refusal.panicked, || Some(message));
 }
 
 fn report_refusal(socket: &Socket, event: &str, refusal: &Refusal) {
@@ -130,9 +105,9 @@ fn report_refusal(socket: &Socket, event: &str, refusal: &Refusal) {
     fault.report(socket);
 }
 
-fn tell(
+fn tell<'a>(
     socket: &Socket,
-    event: &str,
+    event: impl FnOnce() -> &'a str,
     status: StatusCode,
     panicked: bool,
     message: impl FnOnce() -> Option<String>,
@@ -149,7 +124,7 @@ fn tell(
     let message = message().unwrap_or_else(|| status.to_string());
     let failed = Failed {
         socket,
-        event,
+        event: event(),
         status,
         message: &message,
         panicked,

@@ -12,7 +12,9 @@ use tracing::Span;
 use super::lanes::Lane;
 use crate::adapter::BoxFuture;
 use crate::engine::DisconnectReason;
-use crate::hub::{AckBody, Asked, BoxHandler, Call, Done, EventContext, Refusal, Socket};
+use crate::hub::{
+    AckBody, Asked, BoxHandler, Call, Done, EventContext, EventName, Refusal, Socket,
+};
 use crate::metrics::Counted;
 use crate::panics::{Panicked, guarded, let_go};
 
@@ -44,10 +46,7 @@ enum Pending {
     Connect(BoxFuture<Done>),
     Event {
         future: BoxFuture<AckBody>,
-        /// Of the event, if somebody wants to hear of its failure.
-        name: Box<str>,
-        /// The id of its registration.
-        handler: usize,
+        name: EventName,
         ack: Option<Asked>,
         lane: Option<Lane>,
     },
@@ -59,9 +58,7 @@ pub(super) enum Finished {
     Admitted(Result<(), Refusal>),
     Connected(Result<(), Refusal>),
     Event {
-        name: Box<str>,
-        /// The id of its registration.
-        handler: usize,
+        name: EventName,
         ack: Option<Asked>,
         lane: Option<Lane>,
         answer: AckBody,
@@ -96,24 +93,15 @@ impl Work {
     /// `call` makes its future; what users have written may panic in it.
     pub(super) fn event(
         socket: &Socket,
-        name: &str,
-        handler: &BoxHandler<AckBody>,
+        (name, span): (EventName, Span),
         (ack, lane, size): (Option<Asked>, Option<Lane>, usize),
         call: impl FnOnce() -> BoxFuture<AckBody>,
     ) -> Self {
-        let span = span(socket, name);
-        let future = in_span(&span, socket, name, call)
+        let future = in_span(&span, socket, || name.find(socket), call)
             .unwrap_or_else(|_| Box::pin(ready(AckBody::panicked())));
-        let observed = socket.namespace().handlers.on_error.is_some()
-            || tracing::enabled!(tracing::Level::DEBUG);
         let future = Pending::Event {
             future,
-            name: if observed {
-                name.into()
-            } else {
-                Box::default()
-            },
-            handler: handler.id(),
+            name,
             ack,
             lane,
         };
@@ -129,7 +117,7 @@ impl Work {
         let Self { future, span, .. } = self;
         let _in_span = span.enter();
         guarded(|| future.poll(cx)).unwrap_or_else(|panicked| {
-            socket.handler_panicked(future.name(), &panicked);
+            socket.handler_panicked(|| future.name(socket), &panicked);
             Poll::Ready(future.panicked())
         })
     }
@@ -146,12 +134,10 @@ impl Pending {
             Self::Event {
                 future,
                 name,
-                handler,
                 ack,
                 lane,
             } => future.as_mut().poll(cx).map(|answer| Finished::Event {
-                name: std::mem::take(name),
-                handler: *handler,
+                name: name.clone(),
                 ack: *ack,
                 lane: lane.take(),
                 answer,
@@ -163,12 +149,12 @@ impl Pending {
         }
     }
 
-    /// For the log. Of an event, only what somebody else wants to know too.
-    fn name(&self) -> &str {
+    /// Returns the name of the event, or the kind of the handler, for the log.
+    fn name<'a>(&'a self, socket: &'a Socket) -> &'a str {
         match self {
             Self::Admit(_) => "middleware",
             Self::Connect(_) => "connect",
-            Self::Event { name, .. } => name,
+            Self::Event { name, .. } => name.find(socket),
             Self::Disconnect(_) => "disconnect",
         }
     }
@@ -178,14 +164,9 @@ impl Pending {
             Self::Admit(_) => Finished::Admitted(Err(Refusal::panicked())),
             Self::Connect(_) => Finished::Connected(Err(Refusal::panicked())),
             Self::Event {
-                name,
-                handler,
-                ack,
-                lane,
-                ..
+                name, ack, lane, ..
             } => Finished::Event {
-                name: std::mem::take(name),
-                handler: *handler,
+                name: name.clone(),
                 ack: *ack,
                 lane: lane.take(),
                 answer: AckBody::panicked(),
@@ -293,10 +274,10 @@ impl Handlers {
     }
 }
 
-fn in_span<T>(
+fn in_span<'a, T>(
     span: &Span,
     socket: &Socket,
-    handler: &str,
+    handler: impl FnOnce() -> &'a str,
     work: impl FnOnce() -> T,
 ) -> Result<T, Panicked> {
     let _in_span = span.enter();
@@ -314,7 +295,7 @@ fn call(socket: &Socket, span: &Span, handler: &BoxHandler<Done>, call: Call) ->
         _ => "connect",
     };
     let context = EventContext::new(socket.clone(), call);
-    in_span(span, socket, name, || handler.call(context))
+    in_span(span, socket, || name, || handler.call(context))
         .unwrap_or_else(|_| Box::pin(ready(Done(Err(Refusal::panicked())))))
 }
 
@@ -330,6 +311,6 @@ async fn admit(socket: Socket) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn span(socket: &Socket, event: &str) -> Span {
+pub(super) fn span(socket: &Socket, event: &str) -> Span {
     tracing::debug_span!("event", socket = %socket.id(), nsp = socket.nsp(), event)
 }

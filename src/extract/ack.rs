@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::{EventContext, FromEvent, phase, via};
-use crate::hub::{AckBody, Answer, Answered, Cause, Failure, Fault, Socket, reply};
+use crate::hub::{AckBody, Answer, Answered, Cause, EventName, Failure, Fault, Socket, reply};
 
 /// The client's acknowledgement, sent by the handler itself. The handler's return value is then not sent, unless it is
 /// an error and no answer was sent before.
@@ -27,8 +27,16 @@ use crate::hub::{AckBody, Answer, Answered, Cause, Failure, Fault, Socket, reply
 /// An `Ack` that is dropped unsent by a handler without an error sends no answer: the client's own timeout decides.
 pub struct Ack<T> {
     socket: Socket,
-    wanted: Option<(u64, Answered)>,
+    wanted: Option<Wanted>,
     answer: PhantomData<fn(T)>,
+}
+
+/// An acknowledgement that the client waits for.
+struct Wanted {
+    id: u64,
+    answered: Answered,
+    /// The event's name.
+    event: EventName,
 }
 
 impl<T: Serialize> Ack<T> {
@@ -47,21 +55,21 @@ impl<T> Ack<T> {
     }
 
     fn answer(&self, body: impl FnOnce() -> AckBody) {
-        if let Some((id, answered)) = &self.wanted
-            && answered.claim()
+        if let Some(wanted) = &self.wanted
+            && wanted.answered.claim()
         {
             let body = body();
             if let Answer::Error(_, Failure::Serialize(error, _)) = &body.0 {
-                self.report(error);
+                self.report(&wanted.event, error);
             }
-            reply(&self.socket, *id, body);
+            reply(&self.socket, wanted.id, body);
         }
     }
 
-    fn report(&self, error: &str) {
+    fn report(&self, event: &EventName, error: &str) {
         let fault = Fault {
             cause: Cause::Serialize,
-            event: "",
+            event: event.find(&self.socket),
             handler: None,
             argument: Some(std::any::type_name::<Self>),
             status: StatusCode::INTERNAL_SERVER_ERROR,
@@ -90,9 +98,11 @@ impl<S: Sync, T> FromEvent<S, phase::Event, via::Event> for Ack<T> {
 
     async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, Infallible> {
         let socket = cx.socket().clone();
-        let wanted = cx
-            .take_ack()
-            .map(|asked| (asked.id, socket.take_ack(asked)));
+        let wanted = cx.take_ack().map(|(asked, event)| Wanted {
+            id: asked.id,
+            answered: socket.take_ack(asked),
+            event,
+        });
         Ok(Self {
             socket,
             wanted,

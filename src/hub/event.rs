@@ -8,7 +8,7 @@ use http::request::Parts;
 use serde::Serialize;
 use serde_json::value::{RawValue, Value};
 
-use super::{Asked, Grant, Socket, TypeName, reason};
+use super::{Asked, EventName, Grant, Socket, TypeName, reason};
 use crate::adapter::BoxFuture;
 use crate::engine::DisconnectReason;
 use crate::protocol::socket_io::Event;
@@ -30,6 +30,8 @@ pub struct BoxHandler<Out> {
 pub(crate) struct HandlerOptions {
     /// True if the next event of this socket for this handler waits until the handler has returned.
     pub(crate) one_at_a_time: bool,
+    /// True if a namespace has registered the handler for one event.
+    pub(crate) by_name: bool,
 }
 
 impl<Out> BoxHandler<Out> {
@@ -98,6 +100,7 @@ pub(crate) enum Call {
 #[derive(Debug)]
 pub(crate) struct EventCall {
     pub(crate) event: Event,
+    pub(crate) name: EventName,
     /// The acknowledgement, if the client has requested one.
     pub(crate) ack: Option<Asked>,
     /// True if an argument has taken the acknowledgement over.
@@ -107,9 +110,10 @@ pub(crate) struct EventCall {
 }
 
 impl EventCall {
-    pub(crate) fn new(event: Event, ack: Option<Asked>) -> Self {
+    pub(crate) fn new(event: Event, name: EventName, ack: Option<Asked>) -> Self {
         Self {
             event,
+            name,
             ack,
             ack_taken: false,
             checked: false,
@@ -202,12 +206,13 @@ impl EventContext {
         }
     }
 
-    /// Takes the acknowledgement over for an argument. Returns `None` if the client has not requested one, or another
-    /// argument has it.
-    pub(crate) fn take_ack(&mut self) -> Option<Asked> {
+    /// Takes the acknowledgement over for an argument, with the event's name. Returns `None` if the client has not
+    /// requested one, or another argument has it.
+    pub(crate) fn take_ack(&mut self) -> Option<(Asked, EventName)> {
         let call = self.event_call()?;
         let taken = std::mem::replace(&mut call.ack_taken, true);
-        call.ack.filter(|_| !taken)
+        let asked = call.ack.filter(|_| !taken)?;
+        Some((asked, call.name.clone()))
     }
 
     pub(crate) fn call(&self) -> &Call {

@@ -54,7 +54,7 @@ pub(crate) struct Fault<'a> {
     pub(crate) event: &'a str,
     /// The type of the handler's function, if it is known.
     pub(crate) handler: Option<TypeName>,
-    /// The type of the argument that could not be extracted.
+    /// The type of the argument that could not be extracted, or that could not send its answer.
     pub(crate) argument: Option<TypeName>,
     pub(crate) status: StatusCode,
     pub(crate) error: &'a str,

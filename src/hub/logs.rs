@@ -164,9 +164,13 @@ impl Socket {
     }
 
     /// Logs a panic in a handler, which is counted elsewhere.
-    pub(crate) fn handler_panicked(&self, handler: &str, panicked: &Panicked) {
+    pub(crate) fn handler_panicked<'a>(
+        &self,
+        handler: impl FnOnce() -> &'a str,
+        panicked: &Panicked,
+    ) {
         if self.client().logs.allow() {
-            let (socket, nsp) = (self.id(), self.nsp());
+            let (socket, nsp, handler) = (self.id(), self.nsp(), handler());
             tracing::error!(%socket, nsp, handler, panic = panicked.message(), "handler panicked");
         }
     }

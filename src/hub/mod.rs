@@ -6,6 +6,7 @@ mod client_files;
 mod content;
 mod emit;
 mod event;
+mod event_name;
 mod faults;
 mod handshake;
 mod hooks;
@@ -43,6 +44,7 @@ pub use event::{AckBody, Admission, BoxHandler, Done, EventContext};
 pub(crate) use event::{
     Answer, Call, ErasedHandler, EventCall, Failure, INTERNAL_ERROR, Refusal, Stop,
 };
+pub(crate) use event_name::EventName;
 pub(crate) use faults::{Cause, Fault, TypeName, report_not_allowed};
 pub(crate) use handshake::Handshake;
 pub(crate) use hooks::{AllowRequest, Hooks, normalized};

@@ -131,15 +131,6 @@ impl OwnHandlers {
         })
     }
 
-    /// Returns the event of a registration.
-    pub(super) fn event_of(&self, handler: usize) -> Option<String> {
-        self.look(|table| {
-            let mut events = table.events.iter();
-            let found = events.find(|(_, own)| own.handler.id() == handler);
-            found.map(|(event, _)| event.to_string())
-        })
-    }
-
     /// Returns the handlers that are called for every event.
     pub(super) fn any(&self) -> Vec<BoxHandler<AckBody>> {
         self.look(|table| table.any.clone())

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use axum::http::Request;
 use axum::http::request::Parts;
+use axum::http::{Request, StatusCode};
 use axum::{Json, Router};
 use axum_socketio::handler::EventRequest;
-use axum_socketio::{Data, Namespace, Order, Socket, SocketIo, SocketIoBuilder};
+use axum_socketio::{Data, Handler, Namespace, Order, Socket, SocketIo, SocketIoBuilder};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
@@ -280,6 +280,66 @@ async fn a_handler_may_panic_with_a_payload_that_panics_and_its_disconnect_handl
     assert_eq!(logs.with("handler panicked").len(), events.len());
     ws.close().await;
     assert_eq!(reasons.next().await, "transport close");
+}
+
+async fn panics_later() {
+    tokio::task::yield_now().await;
+    panic!("on purpose");
+}
+
+async fn fails() -> Result<(), StatusCode> {
+    Err(StatusCode::BAD_GATEWAY)
+}
+
+#[tokio::test]
+async fn the_log_names_the_event_of_a_handler_that_fails() {
+    let logs = Logs::collect("warn");
+    let namespace = Namespace::new()
+        .on_connect(async |socket: Socket| {
+            socket.on("own", panics_later);
+            socket.once("once", panics_later);
+            socket.once("once fails", fails);
+            socket.on("leaves", async |socket: Socket| {
+                socket.disconnect();
+                panics_later().await;
+            });
+        })
+        .on("shared", panics_later)
+        .on(
+            "layered",
+            panics_later.layer(tower::layer::util::Identity::new()),
+        )
+        .fallback(panics_later);
+    let any = Namespace::new()
+        .on_any(panics_later)
+        .on("seen", async || {});
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .namespace("/any", any)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut ws = Ws::joined(server.addr).await;
+    for event in ["shared", "layered", "own", "once", "other", "once fails"] {
+        ws.ask(&format!("[{event:?}]")).await;
+        let named = [format!("handler={event:?}"), format!("event={event:?}")];
+        let named = |record: &String| named.iter().any(|name| record.contains(name));
+        assert!(
+            logs.records().iter().any(named),
+            "{event} in {:?}",
+            logs.records()
+        );
+    }
+    ws.join("/any").await;
+    ws.send(r#"42/any,0["seen"]"#).await;
+    ws.text().await;
+    ws.send(r#"42["leaves"]"#).await;
+    ws.text().await;
+    ws.send(r#"42/any,1["seen"]"#).await;
+    ws.text().await;
+    for event in ["seen", "leaves"] {
+        let named = format!("handler={event:?}");
+        assert!(!logs.with(&named).is_empty(), "{:?}", logs.records());
+    }
 }
 
 /// A value that panics when it is serialized or deserialized.

@@ -8,21 +8,6 @@ impl Socket {
         self.0.handlers.find(event)
     }
 
-    /// Returns the name of the event that a handler is registered for, by the id of the registration. It searches all
-    /// registrations, and is meant for errors only.
-    pub(crate) fn event_of(&self, handler: usize) -> Option<String> {
-        let registered = &self.0.nsp.handlers;
-        let mut events = registered.events.iter();
-        if let Some((event, _)) = events.find(|(_, registered)| registered.id() == handler) {
-            return Some(event.to_string());
-        }
-        let fallback = registered.fallback.as_ref();
-        if fallback.is_some_and(|fallback| fallback.id() == handler) {
-            return Some("(fallback)".to_owned());
-        }
-        self.0.handlers.event_of(handler)
-    }
-
     pub(crate) fn own_any(&self) -> Vec<BoxHandler<AckBody>> {
         self.0.handlers.any()
     }
