@@ -1,6 +1,9 @@
 //! Panics in code of users that belong to no connection.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::FutureExt;
 
 pub(crate) use crate::protocol::panics::{Panicked, guarded};
 
@@ -15,6 +18,14 @@ pub(crate) fn log_panic(what: &'static str, panicked: &Panicked) {
     if count <= LOGGED || count.is_power_of_two() {
         tracing::error!(what, panic = panicked.message(), count, "panicked");
     }
+}
+
+/// Awaits a future of users, which `work` makes, and catches a panic of either.
+pub(crate) async fn guarded_future<F: Future>(
+    work: impl FnOnce() -> F,
+) -> Result<F::Output, Panicked> {
+    let result = AssertUnwindSafe(async { work().await }).catch_unwind();
+    result.await.map_err(Panicked::new)
 }
 
 /// Drops a value of users, whose `Drop` may be theirs.
@@ -35,6 +46,18 @@ mod tests {
         fn drop(&mut self) {
             panic!("on purpose");
         }
+    }
+
+    #[test]
+    fn a_future_may_panic_when_it_is_made_and_when_it_is_polled() {
+        let made = guarded_future(|| -> std::future::Ready<()> { panic!("made") });
+        let made = made.now_or_never().unwrap();
+        assert_eq!(made.unwrap_err().message(), "made");
+        let polled = guarded_future(async || panic!("polled"));
+        let polled: Result<(), _> = polled.now_or_never().unwrap();
+        assert_eq!(polled.unwrap_err().message(), "polled");
+        let fine = guarded_future(async || 1).now_or_never();
+        assert_eq!(fine.unwrap().ok(), Some(1));
     }
 
     #[test]

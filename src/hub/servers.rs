@@ -2,13 +2,11 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytestring::ByteString;
-use futures_util::FutureExt;
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,7 +18,7 @@ use super::{AckError, Emitted, Nsp};
 use crate::adapter::{self, BoxFuture, ServerSide};
 use crate::engine::EmitError;
 use crate::metrics::{Counted, Counters};
-use crate::panics::{Panicked, log_panic};
+use crate::panics::{guarded_future, log_panic};
 use crate::protocol::{Args, ArgsError, EncodedArgs};
 
 /// An event of another server; see [`Namespace::on_server`](crate::Namespace::on_server).
@@ -103,10 +101,10 @@ impl ServerSide for Ears {
             args,
         };
         let answer = async move {
-            let answer = AssertUnwindSafe(async { handler(event).await }).catch_unwind();
-            answer.await.unwrap_or_else(|payload| {
+            let answer = guarded_future(|| handler(event));
+            answer.await.unwrap_or_else(|panicked| {
                 counters.add_for(Counted::HookPanics, "on_server", 1);
-                log_panic("on_server", &Panicked::new(payload));
+                log_panic("on_server", &panicked);
                 None
             })
         };

@@ -1,9 +1,6 @@
 //! Whether the application lets a client open a connection.
 
-use std::panic::AssertUnwindSafe;
-
 use axum_core::body::Body;
-use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
@@ -15,7 +12,7 @@ use crate::hub::{
     AllowRequest, ConnectionError, Content, INTERNAL_ERROR, Server, TypeName, reason,
     report_not_allowed, words,
 };
-use crate::panics::Panicked;
+use crate::panics::guarded_future;
 
 /// Asks the application. Gives the request with what the answer's extensions add to it, or the answer that refuses it.
 pub(super) async fn admit(
@@ -26,11 +23,9 @@ pub(super) async fn admit(
     let mut request = Request::from_parts(parts.clone(), Body::empty());
     request.extensions_mut().remove::<OnUpgrade>();
     request.extensions_mut().insert(context.io.clone());
-    let asked = AssertUnwindSafe(async { (allow.call)(request).await }).catch_unwind();
-    let answer = match asked.await {
+    let answer = match guarded_future(|| (allow.call)(request)).await {
         Ok(answer) => answer,
-        Err(payload) => {
-            let panicked = Panicked::new(payload);
+        Err(panicked) => {
             context.server.panicked("allow_request", &panicked);
             return Err(refuse_request(
                 Refusal::Internal,

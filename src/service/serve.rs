@@ -1,7 +1,6 @@
 //! What each kind of request does.
 
 use std::error::Error;
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,7 +8,6 @@ use std::sync::atomic::Ordering;
 use axum_core::body::Body;
 use bytes::Bytes;
 use bytestring::ByteString;
-use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
@@ -28,7 +26,7 @@ use crate::driver::{Entry, Inbound, PollAnswer, PostAnswer, Refused, Sessions, t
 use crate::engine::DisconnectReason;
 use crate::hub::{Client, OverLimit, Server, SocketIo, log_no_server};
 use crate::metrics::Counted;
-use crate::panics::Panicked;
+use crate::panics::guarded_future;
 use crate::protocol::engine_io::{self, Payload, Revision, v3};
 use crate::transport::WebSocket;
 
@@ -54,9 +52,8 @@ where
         return Refusal::Unavailable.response();
     };
     // Hooks are guarded one by one. Values of the request, and its body, are code of others too.
-    let answer = AssertUnwindSafe(answer(&context, request)).catch_unwind();
-    answer.await.unwrap_or_else(|payload| {
-        let panicked = Panicked::new(payload);
+    let answer = guarded_future(|| answer(&context, request));
+    answer.await.unwrap_or_else(|panicked| {
         context.server.panicked("request", &panicked);
         Refusal::Internal.response()
     })
