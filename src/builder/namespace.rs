@@ -14,7 +14,7 @@ use crate::handler::{
 };
 use crate::hub::{
     Failed, Handlers, NspOptions, Order, Outgoing, Rejected, ServerEvent, ServerHandler, Unhandled,
-    may_log, server_args,
+    server_args,
 };
 use crate::rooms::Recovery;
 
@@ -161,10 +161,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
             let state = Arc::clone(state);
             let handler: ServerHandler = Arc::new(move |event| {
                 let answer = handler(event, S::clone(&state));
-                Box::pin(async move {
-                    let answer = server_args(&(answer.await,));
-                    answer.map_err(log_unserializable).ok()
-                })
+                Box::pin(async move { server_args(&(answer.await,)) })
             });
             let replaced = handlers.servers.insert(event.as_str().into(), handler);
             only_one(&event, replaced.is_some());
@@ -401,16 +398,6 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         options.recovery = self.recovery.unwrap_or(options.recovery);
         options.ordered_broadcasts = self.ordered_broadcasts;
         (handlers, options)
-    }
-}
-
-/// Logs that the return value of an `on_server` handler cannot be serialized.
-fn log_unserializable(error: impl std::fmt::Display) {
-    if may_log() {
-        tracing::warn!(
-            error = error.to_string(),
-            "cannot serialize the answer to another server"
-        );
     }
 }
 

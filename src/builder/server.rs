@@ -282,6 +282,11 @@ impl SocketIoBuilder {
         check(&settings, &hooks);
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
         let counters = Arc::new(Counters::new(threads));
+        let logs = Arc::new(ServerLogs::new(
+            Arc::clone(&counters),
+            settings.max_log_records_per_connection,
+            settings.max_log_records,
+        ));
         let mut nsps = Nsps::default();
         let root = ("/".to_owned(), Namespace::new());
         let declared = namespaces.iter().any(|(name, _)| name == "/");
@@ -289,17 +294,16 @@ impl SocketIoBuilder {
             let (handlers, options) = namespace.finish(&nothing, options.clone());
             check_namespace(&name, &handlers, &settings);
             let (name, handlers): (Arc<str>, _) = (name.into(), Arc::new(handlers));
-            let counters = Arc::clone(&counters);
             let first = if Pattern::is(&name) {
                 let (pattern, max) = (Pattern::new(&name), settings.max_dynamic_namespaces);
-                let name = Arc::clone(&name);
-                nsps.add_family(Family::new(name, pattern, handlers, options, max, counters))
+                let (name, logs) = (Arc::clone(&name), Arc::clone(&logs));
+                nsps.add_family(Family::new(name, pattern, handlers, options, max, logs))
             } else {
                 nsps.add(Nsp::new(
                     Arc::clone(&name),
                     handlers,
                     options,
-                    counters,
+                    &logs,
                     Origin::Registered,
                 ))
             };
@@ -311,17 +315,12 @@ impl SocketIoBuilder {
             }
         }
         let connections = Arc::new(Sessions::new(&settings));
-        let logs = ServerLogs::new(
-            Arc::clone(&counters),
-            settings.max_log_records_per_connection,
-            settings.max_log_records,
-        );
         SocketIo::new(Server {
             settings,
             hooks,
             nsps,
             counters,
-            logs: Arc::new(logs),
+            logs,
             connections,
         })
     }

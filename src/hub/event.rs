@@ -478,7 +478,7 @@ impl Refusal {
 pub struct Done(pub(crate) Result<(), Refusal>);
 
 /// Formats an error and its sources in one line.
-fn in_full(error: &dyn std::error::Error) -> String {
+pub(super) fn in_full(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(error.source(), |error| error.source());
     sources.fold(error.to_string(), |all, source| format!("{all}: {source}"))
 }

@@ -13,7 +13,9 @@
 
 use std::sync::Arc;
 
-use super::{Server, Socket};
+use super::event::in_full;
+use super::{Cause, Server, Socket};
+use crate::engine::EmitError;
 use crate::log_limit::{LogLimit, Verdict};
 use crate::metrics::{Counted, Counters};
 use crate::panics::Panicked;
@@ -44,6 +46,10 @@ impl ServerLogs {
             refusals: LogLimit::new(per_connection),
             per_connection,
         }
+    }
+
+    pub(super) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
     }
 
     /// Returns true if one more record that belongs to no connection may be written.
@@ -149,6 +155,38 @@ impl Server {
         self.counters.add_for(Counted::HookPanics, hook, 1);
         if self.logs.allow() {
             tracing::error!(hook, panic = panicked.message(), "hook panicked");
+        }
+    }
+}
+
+impl ServerLogs {
+    /// Counts and logs a panic in a handler for events of other servers.
+    pub(super) fn server_handler_panicked(&self, nsp: &str, event: &str, panicked: &Panicked) {
+        let hook = "on_server";
+        self.counters.add_for(Counted::HookPanics, hook, 1);
+        if self.allow() {
+            tracing::error!(
+                hook,
+                nsp,
+                event,
+                panic = panicked.message(),
+                "hook panicked"
+            );
+        }
+    }
+
+    /// Counts and logs an answer to another server that cannot be serialized.
+    pub(super) fn server_answer_failed(&self, nsp: &str, event: &str, error: &EmitError) {
+        let cause = Cause::Serialize.as_str();
+        self.counters.add_for(Counted::ServerErrors, cause, 1);
+        if self.allow() {
+            let error = in_full(error);
+            tracing::warn!(
+                nsp,
+                event,
+                error,
+                "cannot serialize the answer to another server"
+            );
         }
     }
 }

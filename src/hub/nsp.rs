@@ -13,7 +13,9 @@ use tokio::time::{Instant, sleep_until};
 use super::emit::{frame_at, packet_frame};
 use super::nsps::Family;
 use super::servers::{Ears, ServerHandler};
-use super::{AckBody, Admission, BoxHandler, Done, EventContext, OutgoingHooks, Socket, new_sid};
+use super::{
+    AckBody, Admission, BoxHandler, Done, EventContext, OutgoingHooks, ServerLogs, Socket, new_sid,
+};
 use crate::adapter::BoxFuture;
 use crate::adapter::{Adapter, Answers, LocalCluster, Memory};
 use crate::engine::{EmitError, Frame, Pushed};
@@ -173,9 +175,10 @@ impl Nsp {
         name: Arc<str>,
         handlers: Arc<Handlers>,
         options: NspOptions,
-        counters: Arc<Counters>,
+        logs: &Arc<ServerLogs>,
         origin: Origin<'_>,
     ) -> Self {
+        let counters = logs.counters();
         let observed = !handlers.outgoing.is_empty();
         let history = options
             .recovery
@@ -184,7 +187,7 @@ impl Nsp {
         let memory = Memory::new(
             Arc::clone(&members),
             options.max_rooms,
-            Arc::clone(&counters),
+            Arc::clone(counters),
         );
         let (adapter, ack_id): (Arc<dyn Adapter>, _) = match &options.cluster {
             None => (Arc::new(memory), Arc::default()),
@@ -192,7 +195,7 @@ impl Nsp {
                 let ears = Ears {
                     nsp: Arc::clone(&name),
                     handlers: Arc::clone(&handlers),
-                    counters: Arc::clone(&counters),
+                    logs: Arc::clone(logs),
                 };
                 let server = Box::new(ears);
                 match origin {
@@ -214,7 +217,7 @@ impl Nsp {
             options,
             members,
             adapter,
-            counters,
+            counters: Arc::clone(counters),
             ack_id,
             family,
             // A namespace of other servers holds no sessions, so it needs no sweeper.

@@ -7,9 +7,9 @@ use std::sync::{Arc, Weak};
 
 use http::Extensions;
 
+use super::ServerLogs;
 use super::nsp::{Handlers, Nsp, NspOptions, Origin};
 use super::pattern::Pattern;
-use crate::metrics::Counters;
 use crate::sync::Lock;
 
 #[derive(Debug, Default)]
@@ -126,7 +126,7 @@ pub(crate) struct Family {
     handlers: Arc<Handlers>,
     options: NspOptions,
     max: usize,
-    pub(super) counters: Arc<Counters>,
+    pub(super) logs: Arc<ServerLogs>,
     children: Lock<HashMap<Arc<str>, Weak<Nsp>>>,
 }
 
@@ -137,7 +137,7 @@ impl Family {
         handlers: Arc<Handlers>,
         options: NspOptions,
         max: usize,
-        counters: Arc<Counters>,
+        logs: Arc<ServerLogs>,
     ) -> Self {
         Self {
             name,
@@ -145,7 +145,7 @@ impl Family {
             handlers,
             options,
             max,
-            counters,
+            logs,
             children: Lock::default(),
         }
     }
@@ -210,9 +210,8 @@ impl Family {
     }
 
     fn make(&self, name: Arc<str>, origin: Origin<'_>) -> Arc<Nsp> {
-        let (handlers, counters) = (Arc::clone(&self.handlers), Arc::clone(&self.counters));
-        let options = self.options.clone();
-        Arc::new(Nsp::new(name, handlers, options, counters, origin))
+        let (handlers, options) = (Arc::clone(&self.handlers), self.options.clone());
+        Arc::new(Nsp::new(name, handlers, options, &self.logs, origin))
     }
 
     /// Drops namespaces that only hold sessions of disconnected sockets, until one more fits. Returns false if none

@@ -90,7 +90,7 @@ impl Place {
         match self {
             Self::Nowhere => None,
             Self::Nsp(nsp) => Some(&nsp.counters),
-            Self::Family(family) | Self::Child(family, _) => Some(&family.counters),
+            Self::Family(family) | Self::Child(family, _) => Some(family.logs.counters()),
         }
     }
 

@@ -14,11 +14,11 @@ use tracing::Instrument;
 
 use super::nsp::Handlers;
 use super::operators::Wait;
-use super::{AckError, Emitted, Nsp};
+use super::{AckError, Emitted, Nsp, ServerLogs};
 use crate::adapter::{self, BoxFuture, ServerSide};
 use crate::engine::EmitError;
-use crate::metrics::{Counted, Counters};
-use crate::panics::{guarded_future, log_panic};
+use crate::metrics::Counters;
+use crate::panics::guarded_future;
 use crate::protocol::{Args, ArgsError, EncodedArgs};
 
 /// An event of another server; see [`Namespace::on_server`](crate::Namespace::on_server).
@@ -53,7 +53,8 @@ impl ServerEvent {
 }
 
 /// A handler of events of other servers, with its answer.
-pub(crate) type ServerHandler = Arc<dyn Fn(ServerEvent) -> BoxFuture<Option<Args>> + Send + Sync>;
+pub(crate) type ServerHandler =
+    Arc<dyn Fn(ServerEvent) -> BoxFuture<Result<Args, EmitError>> + Send + Sync>;
 
 /// Encodes the arguments of an event between servers, or of its answer, without the event's name.
 pub(crate) fn server_args<T: Serialize + ?Sized>(args: &T) -> Result<Args, EmitError> {
@@ -79,7 +80,7 @@ pub struct ServerAnswers<R> {
 pub(super) struct Ears {
     pub(super) nsp: Arc<str>,
     pub(super) handlers: Arc<Handlers>,
-    pub(super) counters: Arc<Counters>,
+    pub(super) logs: Arc<ServerLogs>,
 }
 
 impl ServerSide for Ears {
@@ -92,21 +93,26 @@ impl ServerSide for Ears {
             );
             return Box::pin(std::future::ready(None));
         };
-        let (handler, counters) = (Arc::clone(handler), Arc::clone(&self.counters));
+        let (handler, logs, nsp) = (
+            Arc::clone(handler),
+            Arc::clone(&self.logs),
+            Arc::clone(&self.nsp),
+        );
+        let name: Box<str> = event.into();
         // The span has no parent, since the event may come from another process.
         let span = tracing::debug_span!(parent: None, "server event", nsp = &*self.nsp, event);
         let event = ServerEvent {
             nsp: Arc::clone(&self.nsp),
-            event: event.into(),
+            event: name.clone(),
             args,
         };
         let answer = async move {
-            let answer = guarded_future(|| handler(event));
-            answer.await.unwrap_or_else(|panicked| {
-                counters.add_for(Counted::HookPanics, "on_server", 1);
-                log_panic("on_server", &panicked);
-                None
-            })
+            match guarded_future(|| handler(event)).await {
+                Ok(Ok(answer)) => return Some(answer),
+                Ok(Err(error)) => logs.server_answer_failed(&nsp, &name, &error),
+                Err(panicked) => logs.server_handler_panicked(&nsp, &name, &panicked),
+            }
+            None
         };
         Box::pin(answer.instrument(span))
     }

@@ -36,11 +36,12 @@ fn connected_in(cluster: Option<crate::adapter::LocalCluster>) -> (Socket, Arc<C
         cluster,
         detection: Duration::ZERO,
     };
+    let logs = Arc::new(ServerLogs::new(Arc::new(Counters::new(1)), 10, 10));
     let nsp = Arc::new(Nsp::new(
         "/".into(),
         Arc::default(),
         options,
-        Arc::new(Counters::new(1)),
+        &logs,
         Origin::Registered,
     ));
     let client = Arc::new(Client::new(
@@ -49,7 +50,7 @@ fn connected_in(cluster: Option<crate::adapter::LocalCluster>) -> (Socket, Arc<C
         Arc::new(Outbox::new(10, 1000)),
         Handshake::new(Request::new(()).into_parts().0),
         Transport::WebSocket,
-        Arc::new(ServerLogs::new(Arc::new(Counters::new(1)), 10, 10)),
+        logs,
     ));
     let socket = Socket::new(
         new_sid().unwrap(),

@@ -1,5 +1,6 @@
 //! Several servers that act as one, and the messages between them.
 
+use std::collections::HashMap;
 use std::future::{pending, ready};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use axum_socketio::{
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+
+use crate::support::Logs;
 
 /// The messages that the servers of a test have received, each with the number of the server.
 type Heard = mpsc::UnboundedReceiver<(usize, Value)>;
@@ -171,6 +174,36 @@ async fn a_server_that_does_not_answer_is_missing() {
     assert_eq!(parts(asked.await.unwrap()), (vec![], 2));
     let asked = one.server_side_emit_with_ack::<String>("sum", ());
     assert!(matches!(asked.await, Err(AckError::Decode(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_of_handlers_for_other_servers_are_logged_up_to_the_limit_of_their_server() {
+    let logs = Logs::collect("warn");
+    let cluster = LocalCluster::new();
+    let [one, two] = [5, 100].map(|max| {
+        let namespace = Namespace::new()
+            .on_server("panic", async |_, ()| -> u8 { panic!("on purpose") })
+            .on_server("unanswerable", async |_, ()| HashMap::from([((1, 2), 3)]));
+        let io = SocketIo::builder().cluster(&cluster).max_log_records(max);
+        io.namespace("/news", namespace).build()
+    });
+    let ask = async |io: &SocketIo, event| {
+        let asked = io.of("/news").server_side_emit_with_ack::<u8>(event, ());
+        assert_eq!(asked.await.unwrap().missing, 1);
+    };
+    for _ in 0..10 {
+        ask(&two, "panic").await;
+    }
+    let named = |event: &str| {
+        let mut records = logs.with(&format!("event={event:?}"));
+        records.retain(|record| record.contains("nsp=\"/news\""));
+        records.len()
+    };
+    assert_eq!(named("panic"), 5, "{:?}", logs.records());
+    assert_eq!(one.metrics().hook_panics["on_server"], 10);
+    ask(&one, "unanswerable").await;
+    assert_eq!(named("unanswerable"), 1, "{:?}", logs.records());
+    assert_eq!(two.metrics().server_errors["serialize"], 1);
 }
 
 #[tokio::test(start_paused = true)]
