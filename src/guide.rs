@@ -29,6 +29,7 @@ macro_rules! page {
         /// [shutdown and deploys]: crate::guide::operations#shutdown-and-deploys
         /// [stolen private id]: crate::guide::security#a-stolen-private-id
         /// [troubleshooting]: crate::guide::troubleshooting
+        /// [why requests are refused]: crate::guide::operations#why-requests-are-refused
         ///
         #[doc = include_str!(concat!("../docs/", $file))]
         pub mod $name {}

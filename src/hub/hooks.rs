@@ -52,7 +52,10 @@ pub struct ConnectionError<'a> {
     /// The protocol's error code that the client receives: 0 transport unknown, 1 session id unknown, 2 bad handshake
     /// method, 3 bad request, 4 forbidden, 5 unsupported protocol version.
     pub code: u8,
-    /// The error message that the client receives.
+    /// The error message of the protocol or, if `allow_request` has refused the request, of its response. The client
+    /// receives it, with two exceptions: the response to `UNAVAILABLE`, `OVERLAP`, `BAD_METHOD`, `BAD_BODY` and
+    /// `BODY_LIMIT` has no body, and in place of a text of `allow_request` with the status 500 the client receives
+    /// `internal error`.
     pub message: &'a str,
     /// The status of the response.
     pub status: StatusCode,
@@ -146,9 +149,11 @@ impl Hooks {
         }
     }
 
-    /// Returns true if a hook needs the request in addition to the response.
-    pub(crate) fn see_requests(&self) -> bool {
-        self.initial_headers.is_some() || self.headers.is_some() || self.refused.is_some()
+    /// Returns true if a hook needs the request in addition to the response. `opens` is true for a request that opens a
+    /// session.
+    pub(crate) fn see_requests(&self, opens: bool) -> bool {
+        let initial = self.initial_headers.is_some() && opens;
+        initial || self.headers.is_some() || self.refused.is_some()
     }
 }
 

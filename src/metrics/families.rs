@@ -115,12 +115,13 @@ families! {
         "max_payload", "max_attachments", "max_packet_bytes", "max_namespaces", "max_namespace_len", "max_event_len",
         "max_auth_len",
     ];
-    /// Requests that were refused; the reasons are those of `on_connection_error`.
+    /// Requests that were refused; the reasons are the contexts of `on_connection_error`, and `UPGRADED_ALREADY`.
     RequestsRefused requests_refused: Counter by reason [
         "TRANSPORT_UNKNOWN", "SESSION_UNKNOWN", "BAD_HANDSHAKE_METHOD", "FORBIDDEN", "INVALID_ORIGIN", "UNAVAILABLE",
         "TOO_MANY_CONNECTIONS", "TOO_MANY_CONNECTIONS_OF_ADDRESS", "UNSUPPORTED_PROTOCOL_VERSION", "WEBSOCKET_VERSION",
         "PROTOCOL_MISMATCH", "UPGRADE_REFUSED", "TRANSPORT_MISMATCH", "TRANSPORT_HANDSHAKE_ERROR", "BAD_WEBSOCKET_KEY",
-        "BAD_WEBSOCKET_PROTOCOL", "NO_UPGRADE", "UPGRADED_ALREADY", "INTERNAL_ERROR", "OTHER",
+        "BAD_WEBSOCKET_PROTOCOL", "NO_UPGRADE", "UPGRADED_ALREADY", "OVERLAP", "BAD_METHOD", "BAD_BODY", "BODY_LIMIT",
+        "INTERNAL_ERROR", "OTHER",
     ];
     /// Connections that tried to move from polling to WebSocket.
     Upgrades upgrades: Counter by outcome ["done", "failed"];

@@ -5,6 +5,7 @@ mod client_file;
 mod future;
 mod layer;
 mod open;
+mod post;
 mod refusal;
 mod request;
 mod response;
@@ -15,6 +16,7 @@ mod serve;
 )]
 mod service;
 mod switch;
+mod upgrade;
 
 pub use future::ResponseFuture;
 pub use layer::{SocketIoLayer, SocketIoMiddleware};

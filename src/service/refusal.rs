@@ -65,6 +65,14 @@ refusals! {
     Unavailable: "UNAVAILABLE", SERVICE_UNAVAILABLE, FORBIDDEN, "Server unavailable";
     TooMany: "TOO_MANY_CONNECTIONS", SERVICE_UNAVAILABLE, FORBIDDEN, "Too many connections";
     TooManyOfAddress: "TOO_MANY_CONNECTIONS_OF_ADDRESS", TOO_MANY_REQUESTS, FORBIDDEN, "Too many connections";
+    /// A poll or a POST that arrives while the session has another one, or while too many requests of it wait.
+    Overlap: "OVERLAP", BAD_REQUEST, 3, "Bad request";
+    /// A method of a session over polling other than GET and POST.
+    BadMethod: "BAD_METHOD", INTERNAL_SERVER_ERROR, 3, "Bad request";
+    /// The body of a POST that holds something other than packets, or that cannot be read.
+    BadBody: "BAD_BODY", BAD_REQUEST, 3, "Bad request";
+    /// The body of a POST that is larger than a layer around the server allows.
+    BodyLimit: "BODY_LIMIT", PAYLOAD_TOO_LARGE, 3, "Bad request";
     /// A hook of the application has panicked.
     Internal: "INTERNAL_ERROR", INTERNAL_SERVER_ERROR, FORBIDDEN, "Internal server error";
 }
@@ -74,7 +82,11 @@ impl Refusal {
     pub(super) fn response(self) -> Response<Body> {
         let (code, message) = (self.code(), self.message());
         let mut response = match self {
-            Self::Unavailable => empty(self.status()),
+            Self::Unavailable
+            | Self::Overlap
+            | Self::BadMethod
+            | Self::BadBody
+            | Self::BodyLimit => empty(self.status()),
             _ => {
                 let body = format!(r#"{{"code":{code},"message":"{message}"}}"#);
                 answer(self.status(), "application/json", Bytes::from(body))
@@ -168,6 +180,15 @@ mod tests {
                 .filter(|other| other.context() == context);
             assert_eq!(same.count(), 1, "{context}");
             assert!(labels.contains(&context), "{context}");
+        }
+    }
+
+    #[test]
+    fn the_documents_explain_each_label() {
+        let table = include_str!("../../docs/operations.md");
+        let labels = Counted::RequestsRefused.family().unwrap().values;
+        for label in labels.iter().filter(|label| **label != "OTHER") {
+            assert!(table.contains(&format!("`{label}`")), "{label}");
         }
     }
 }

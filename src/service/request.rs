@@ -13,19 +13,27 @@ use crate::engine::{Config, Transport};
 use crate::protocol::engine_io::Revision;
 use crate::protocol::{Sid, decode_query};
 
-/// A request that makes sense.
+/// The meaning of a request that breaks no rule.
 #[derive(Debug)]
 pub(super) enum Asked {
     /// A new session.
     Open(Transport, Revision),
-    /// What is there for the client?
+    /// A poll for the packets that are queued for the client.
     Poll(Arc<Entry>),
     /// Packets from the client.
     Post(Arc<Entry>),
-    /// A WebSocket wants to take a session over.
+    /// A WebSocket that is to take over a session.
     Upgrade(Arc<Entry>),
-    /// A method that a session does not know.
-    OtherMethod,
+}
+
+impl Asked {
+    /// Returns the session over polling whose packets the request or its response has.
+    pub(super) fn session(&self) -> Option<Arc<Entry>> {
+        match self {
+            Self::Poll(entry) | Self::Post(entry) => Some(Arc::clone(entry)),
+            Self::Open(..) | Self::Upgrade(_) => None,
+        }
+    }
 }
 
 /// Checks in the order of Node's server, so that a request with two faults gets the same answer.
@@ -66,11 +74,11 @@ pub(super) fn parse(
     if transport != entry.client.transport() || transport != Transport::Polling {
         return Err(Refusal::TransportMismatch);
     }
-    Ok(match parts.method {
-        Method::GET => Asked::Poll(entry),
-        Method::POST => Asked::Post(entry),
-        _ => Asked::OtherMethod,
-    })
+    match parts.method {
+        Method::GET => Ok(Asked::Poll(entry)),
+        Method::POST => Ok(Asked::Post(entry)),
+        _ => Err(Refusal::BadMethod),
+    }
 }
 
 fn open(

@@ -142,6 +142,7 @@ async fn a_layer_that_limits_bodies_to_less_is_reported() {
     assert_eq!(client.post("x".repeat(201)).await.status, 413);
     assert_eq!(reasons.next().await, "transport error");
     assert_eq!(logs.with("a layer around this server").len(), 1);
+    assert_eq!(io.metrics().requests_refused["BODY_LIMIT"], 1);
     assert_eq!(io.metrics().connections_closed["payload too large"], 1);
 }
 

@@ -4,16 +4,21 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use axum_socketio::handler::{Handler, RateLimit};
 use axum_socketio::{
     AckError, ByLabel, Data, EmitError, Failed, Namespace, Refused, Socket, SocketIo,
 };
+use http_body_util::BodyExt;
 use serde::ser::{Error as _, Serialize, Serializer};
 use tokio::sync::{Notify, mpsc};
+use tower::ServiceExt;
 use tower::timeout::TimeoutLayer;
 
-use crate::support::{Clock, Http, Polling, Server, Ws, serve, start, within};
+use crate::support::{Clock, Http, Polling, Server, Ws, serve, sid_in, start, within};
+
+const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 
 async fn with(namespace: Namespace) -> (Server, SocketIo) {
     let io = SocketIo::builder().namespace("/", namespace).build();
@@ -146,6 +151,86 @@ async fn requests_that_are_refused_are_counted_by_their_reason() {
         ("UNSUPPORTED_PROTOCOL_VERSION", 1),
     ];
     assert_eq!(moved(&io.metrics().requests_refused), refused);
+}
+
+#[tokio::test]
+async fn requests_that_break_the_rules_of_polling_are_counted_and_shown_to_the_hook() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sees = Arc::clone(&seen);
+    let (server, io, _reasons) = start(|io| {
+        io.on_connection_error(move |error| {
+            let refusal = (error.context, error.status.as_u16(), error.code);
+            sees.lock().unwrap().push(refusal);
+        })
+    })
+    .await;
+    let mut client = Polling::joined(server.addr).await;
+    client.begin_poll(&server).await;
+    assert_eq!(
+        Http::once(server.addr, "GET", &client.target())
+            .await
+            .brief(),
+        (400, "")
+    );
+
+    let mut client = Polling::joined(server.addr).await;
+    client.begin_post(&server, 100, b"42[").await;
+    let mut other = Http::open(server.addr).await;
+    let second = other.ask("POST", &client.target(), &[], b"40").await;
+    assert_eq!(second.brief(), (400, ""));
+    assert_eq!(client.end_post().await.status, 400);
+
+    let client = Polling::joined(server.addr).await;
+    let put = Http::once(server.addr, "PUT", &client.target()).await;
+    assert_eq!(put.brief(), (500, ""));
+
+    for body in [&b"\xff"[..], b"not a packet"] {
+        let mut client = Polling::joined(server.addr).await;
+        assert_eq!(client.post(body).await.brief(), (400, ""));
+    }
+    let mut client = Polling::joined(server.addr).await;
+    let binary = [("Content-Type", "application/octet-stream")];
+    assert_eq!(client.post_with(&binary, "40").await.brief(), (400, ""));
+
+    let expected = [
+        ("BAD_BODY", 3),
+        ("BAD_METHOD", 1),
+        ("OVERLAP", 2),
+        ("SESSION_UNKNOWN", 1),
+    ];
+    assert_eq!(moved(&io.metrics().requests_refused), expected);
+    let mut seen = std::mem::take(&mut *seen.lock().unwrap());
+    seen.sort_unstable();
+    seen.dedup();
+    let expected = [
+        ("BAD_BODY", 400, 3),
+        ("BAD_METHOD", 500, 3),
+        ("OVERLAP", 400, 3),
+        ("SESSION_UNKNOWN", 400, 1),
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_counted() {
+    let (_, io, _reasons) = start(|io| io).await;
+    let service = io.service();
+    let opened = service
+        .clone()
+        .oneshot(Request::get(POLLING).body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    let body = opened.into_body().collect().await.unwrap().to_bytes();
+    let target = format!(
+        "{POLLING}&sid={}",
+        sid_in(std::str::from_utf8(&body[1..]).unwrap())
+    );
+    let parts = [Ok("42["), Err(std::io::Error::other("reset"))];
+    let body = Body::from_stream(futures_util::stream::iter(parts));
+    let request = Request::post(target).body(body).unwrap();
+    let answer = service.oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(moved(&io.metrics().requests_refused), [("BAD_BODY", 1)]);
 }
 
 #[tokio::test]

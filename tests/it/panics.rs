@@ -252,6 +252,7 @@ async fn a_value_of_the_request_may_panic_when_it_is_cloned() {
     // A hook receives a clone of the request.
     let answer = Http::once(server.addr, "GET", POLLING).await;
     assert_eq!(answer.brief(), (500, INTERNAL));
+    assert_eq!(io.metrics().requests_refused["INTERNAL_ERROR"], 1);
 }
 
 #[tokio::test]

@@ -1,0 +1,255 @@
+//! POST requests of a session over polling: the body is read, and its packets are handed to the connection's task.
+
+use std::error::Error;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum_core::body::Body;
+use bytes::Bytes;
+use bytestring::ByteString;
+use futures_util::future::{Either, select};
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode, Version, header};
+use http_body_util::{BodyExt, LengthLimitError};
+use tokio::sync::oneshot;
+use tower::BoxError;
+
+use super::refusal::Refusal;
+use super::response::{accepted, empty};
+use super::serve::{Answer, Context};
+use crate::driver::{Entry, Inbound, PostAnswer};
+use crate::engine::DisconnectReason;
+use crate::hub::{Client, OverLimit};
+use crate::metrics::Counted;
+use crate::protocol::engine_io::{self, Payload, Revision, v3};
+
+/// The properties of a POST that its answer depends on.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    /// The body is binary, as clients of revision 3 send it.
+    binary: bool,
+    http1: bool,
+}
+
+impl Kind {
+    fn of(parts: &Parts) -> Self {
+        let kind = parts.headers.get(header::CONTENT_TYPE);
+        Self {
+            binary: kind.is_some_and(|kind| kind == "application/octet-stream"),
+            http1: parts.version < Version::HTTP_2,
+        }
+    }
+}
+
+/// Answers a POST. The parts are dropped first: they keep the server's read buffer alive, and the body may take long.
+pub(super) async fn post<B>(context: &Context, entry: &Arc<Entry>, parts: Parts, body: B) -> Answer
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+{
+    let kind = Kind::of(&parts);
+    drop(parts);
+    let Some(posting) = Posting::begin(entry) else {
+        entry.broken(DisconnectReason::TransportError);
+        return Err(Refusal::Overlap);
+    };
+    let revision = entry.client.revision;
+    if kind.binary && revision.is_four() {
+        return posting.fail(DisconnectReason::TransportError, Err(Refusal::BadBody));
+    }
+    let config = &context.server.settings.engine;
+    let body = read(body, config.max_payload, entry);
+    let body = tokio::time::timeout(config.body_timeout, body);
+    let body = match select(pin!(body), pin!(entry.closed())).await {
+        Either::Left((body, _)) => body.unwrap_or(Err(BodyError::Late)),
+        // A body that never ends is not waited for longer than its session lives.
+        Either::Right(_) => {
+            posting.end();
+            return Err(Refusal::SessionUnknown);
+        }
+    };
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => return posting.without_body(error, context, kind),
+    };
+    let counters = &context.server.counters;
+    counters.add(Counted::ReceivedBytes, body.len());
+    match packets(body, kind.binary, revision) {
+        Some(packets) => posting.deliver(packets).await,
+        None => posting.fail(DisconnectReason::ParseError, Err(Refusal::BadBody)),
+    }
+}
+
+/// Returns the packets of a body, or `None` if it should be text and is not.
+fn packets(body: Vec<u8>, binary: bool, revision: Revision) -> Option<engine_io::Body> {
+    if binary {
+        return Some(engine_io::Body::Three(v3::Payload::binary(body.into())));
+    }
+    let text = ByteString::try_from(body).ok()?;
+    Some(match revision {
+        Revision::Three { .. } => engine_io::Body::Three(v3::Payload::text(text)),
+        Revision::Four => engine_io::Body::Four(Payload::decode(text)),
+    })
+}
+
+/// The reason why the body of a POST was not taken.
+#[derive(Debug, thiserror::Error)]
+enum BodyError {
+    /// The body is larger than `max_payload`. Holds the length that the client has announced.
+    #[error("larger than `max_payload`")]
+    TooLarge(Option<u64>),
+    /// The body is larger than a layer around this server allows.
+    #[error("larger than a layer allows")]
+    Limited,
+    /// The body has not arrived within `body_timeout`.
+    #[error("slower than `body_timeout`")]
+    Late,
+    /// The body cannot be read, since the client has closed the connection, for example.
+    #[error("{0}")]
+    Lost(BoxError),
+}
+
+impl BodyError {
+    fn new(error: BoxError) -> Self {
+        let first: &dyn Error = &*error;
+        let mut sources = std::iter::successors(Some(first), |&error| error.source());
+        if sources.any(|error| error.is::<LengthLimitError>()) {
+            Self::Limited
+        } else {
+            Self::Lost(error)
+        }
+    }
+}
+
+/// Logs that a layer limits bodies. A client can cause it, and only the application can change it.
+fn log_limited(client: &Client, max_payload: usize) {
+    if client.logs.allow() {
+        tracing::warn!(
+            sid = %client.sid, max_payload,
+            "the body of a POST is refused: a layer around this server limits bodies to less than max_payload"
+        );
+    }
+}
+
+/// Reads a body into one buffer. Its pieces are not kept: each of them would keep the server's whole read buffer alive.
+async fn read<B>(body: B, limit: usize, entry: &Entry) -> Result<Vec<u8>, BodyError>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    let mut body = pin!(body);
+    let expected = body.size_hint().lower();
+    if expected > limit as u64 {
+        return Err(BodyError::TooLarge(Some(expected)));
+    }
+    let mut all = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| BodyError::new(error.into()))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if data.len() > limit - all.len() {
+            return Err(BodyError::TooLarge(None));
+        }
+        all.extend_from_slice(&data);
+        entry.progress(true);
+    }
+    entry.progress(false);
+    Ok(all)
+}
+
+/// A POST that is being taken. If it is dropped before its end, the client has given it up, and the session closes.
+struct Posting {
+    entry: Arc<Entry>,
+    ended: bool,
+}
+
+impl Posting {
+    /// Returns `None` if the session has another one.
+    fn begin(entry: &Arc<Entry>) -> Option<Self> {
+        let free = !entry.posting.swap(true, Ordering::AcqRel);
+        free.then(|| Self {
+            entry: Arc::clone(entry),
+            ended: false,
+        })
+    }
+
+    fn end(mut self) {
+        self.ended = true;
+    }
+
+    /// Hands the packets to the connection's task, and waits until it has taken them.
+    async fn deliver(self, packets: engine_io::Body) -> Answer {
+        let (done, taken) = oneshot::channel();
+        let handed = self.entry.hand(Inbound::Post(packets, done));
+        let taken = match handed {
+            Ok(()) => taken.await.map_err(|_| Refusal::SessionUnknown),
+            Err(refused) => Err(refused.into()),
+        };
+        self.end();
+        match taken? {
+            PostAnswer::Taken => Ok(accepted()),
+            PostAnswer::Undecodable => Err(Refusal::BadBody),
+        }
+    }
+
+    /// Closes the session of a POST whose body was not taken.
+    fn without_body(self, error: BodyError, context: &Context, kind: Kind) -> Answer {
+        let (server, client) = (&context.server, &self.entry.client);
+        let config = &server.settings.engine;
+        let limit = config.max_payload;
+        match error {
+            BodyError::TooLarge(size) => {
+                OverLimit::payload(limit, size).report(server, client);
+                self.too_large(Ok(empty(StatusCode::PAYLOAD_TOO_LARGE)))
+            }
+            BodyError::Limited => {
+                log_limited(client, limit);
+                self.too_large(Err(Refusal::BodyLimit))
+            }
+            BodyError::Late => {
+                let timeout = config.body_timeout;
+                tracing::debug!(?timeout, "request body is slower than `body_timeout`");
+                server.counters.add_for(Counted::InputTimeouts, "body", 1);
+                self.fail(DisconnectReason::TransportError, Ok(late(kind)))
+            }
+            BodyError::Lost(error) => {
+                tracing::debug!(error = error.to_string(), "request body cannot be taken");
+                self.fail(DisconnectReason::TransportError, Err(Refusal::BadBody))
+            }
+        }
+    }
+
+    /// Closes the session since the body is too large.
+    fn too_large(self, answer: Answer) -> Answer {
+        // A full inbox closes the session too.
+        let _ = self.entry.hand(Inbound::TooLarge);
+        self.end();
+        answer
+    }
+
+    fn fail(self, reason: DisconnectReason, answer: Answer) -> Answer {
+        self.entry.broken(reason);
+        self.end();
+        answer
+    }
+}
+
+impl Drop for Posting {
+    fn drop(&mut self) {
+        self.entry.posting.store(false, Ordering::Release);
+        if !self.ended {
+            self.entry.broken(DisconnectReason::TransportError);
+        }
+    }
+}
+
+/// Returns the answer to a body that is late. The rest of it may follow on the connection, which is closed therefore;
+/// HTTP/2 has no such header.
+fn late(kind: Kind) -> Response<Body> {
+    let mut response = empty(StatusCode::REQUEST_TIMEOUT);
+    if kind.http1 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
+}

@@ -1,0 +1,89 @@
+//! WebSockets that take over a session from polling.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::request::Parts;
+
+use super::serve::{Context, Opening};
+use super::switch::switch_protocols;
+use crate::driver::{Entry, Inbound, turn_away};
+use crate::metrics::Counted;
+use crate::transport::WebSocket;
+
+/// Answers the upgrade of a session. A session has one WebSocket at a time, and is taken over once.
+pub(super) fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) -> Opening {
+    let config = &context.server.settings.engine;
+    let revision = entry.client.revision;
+    let switch = switch_protocols(&mut parts, revision, config)?;
+    let (response, socket) = switch.socket(revision, config);
+    let Some(upgrading) = Upgrading::begin(&entry) else {
+        let task = refuse_another(context, &entry, socket);
+        return Ok((response, Box::pin(task)));
+    };
+    let task = async move {
+        let inbound = match socket.await {
+            Ok(socket) => Inbound::Probe(Box::new(socket)),
+            Err(error) => {
+                tracing::debug!(sid = %entry.client.sid, error = error.to_string(), "upgrade failed");
+                Inbound::ProbeFailed
+            }
+        };
+        // A WebSocket that the session does not take is dropped.
+        if entry.hand(inbound).is_ok() {
+            upgrading.hand_over();
+        }
+    };
+    Ok((response, Box::pin(task)))
+}
+
+/// An upgrade that has begun. If it is dropped before the connection's task has it, the session may begin another one.
+struct Upgrading {
+    entry: Arc<Entry>,
+    handed_over: bool,
+}
+
+impl Upgrading {
+    /// Returns `None` if a WebSocket is taking over the session, or has.
+    fn begin(entry: &Arc<Entry>) -> Option<Self> {
+        let free = !entry.upgrading.swap(true, Ordering::AcqRel);
+        free.then(|| Self {
+            entry: Arc::clone(entry),
+            handed_over: false,
+        })
+    }
+
+    /// The connection's task has the WebSocket, and decides whether there may be another one.
+    fn hand_over(mut self) {
+        self.handed_over = true;
+    }
+}
+
+impl Drop for Upgrading {
+    fn drop(&mut self) {
+        if !self.handed_over {
+            self.entry.upgrading.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// Closes the second WebSocket of a session, after it was accepted, as Node's server does: applications that use the `ws`
+/// package directly do not catch the error that an answer with another status would be.
+fn refuse_another<F>(
+    context: &Context,
+    entry: &Entry,
+    socket: F,
+) -> impl Future<Output = ()> + Send + use<F>
+where
+    F: Future<Output = hyper::Result<WebSocket>> + Send + 'static,
+{
+    let counters = &context.server.counters;
+    counters.add_for(Counted::RequestsRefused, "UPGRADED_ALREADY", 1);
+    tracing::debug!(sid = %entry.client.sid, "second websocket of a session closed");
+    async move {
+        if let Ok(socket) = socket.await {
+            turn_away(socket).await;
+        }
+    }
+}
