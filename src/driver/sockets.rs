@@ -119,7 +119,6 @@ impl Connection {
                     // The answers to what came before the violation.
                     self.write_socket(cx);
                 }
-                self.report(&end);
                 let reason = match &end {
                     End::Closed(_) | End::Lost(_) | End::Ours(_) => {
                         DisconnectReason::TransportClose
@@ -175,20 +174,6 @@ impl Connection {
             over.report(&self.dispatch.server, &self.client);
         }
         over.is_some()
-    }
-
-    /// An operator may want to raise the limit that a message has reached.
-    fn report(&self, end: &End) {
-        let End::Violation(ProtocolError::Ratio(limit)) = end else {
-            return;
-        };
-        self.dispatch.counters().add(Counted::InflationsRefused, 1);
-        if self.client.logs.allow() {
-            tracing::warn!(
-                limit,
-                "connection closed: compressed message inflates too much; see Compression::max_ratio"
-            );
-        }
     }
 
     /// What has been read at once is counted at once.

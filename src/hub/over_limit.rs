@@ -74,6 +74,7 @@ impl OverLimit {
     pub(crate) fn of_frame(error: ProtocolError) -> Option<Self> {
         match error {
             ProtocolError::TooBig { limit, size } => Some(Self::payload(limit, size)),
+            ProtocolError::Ratio(limit) => Some(Self::new("Compression::max_ratio", limit)),
             _ => None,
         }
     }

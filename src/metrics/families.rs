@@ -113,7 +113,7 @@ families! {
     /// Input of clients that was refused since it is over a limit, by the option of the builder.
     InputRefused input_refused: Counter by limit [
         "max_payload", "max_attachments", "max_packet_bytes", "max_namespaces", "max_namespace_len", "max_event_len",
-        "max_auth_len",
+        "max_auth_len", "Compression::max_ratio",
     ];
     /// Requests that were refused; the reasons are the contexts of `on_connection_error`, and `UPGRADED_ALREADY`.
     RequestsRefused requests_refused: Counter by reason [
@@ -146,8 +146,6 @@ families! {
     SentPackets sent_packets: Counter;
     /// Bytes of the packets that were written.
     SentBytes sent_bytes: Counter;
-    /// Compressed messages that were refused since they would have become too many times as long.
-    InflationsRefused inflations_refused: Counter;
     /// Events that clients have sent.
     EventsReceived events_received: Counter;
     /// Events of clients that no handler is for.

@@ -8,7 +8,7 @@ use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Logs, Ws, handshake, start, within};
+use crate::support::{Logs, Polling, Ws, handshake, start, within};
 
 const OFFER: &str = "permessage-deflate; client_max_window_bits";
 const AGREED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
@@ -231,8 +231,28 @@ async fn a_message_may_become_so_many_times_as_long_and_no_longer() {
     assert_eq!(reasons.next().await, "transport error");
     other.alive().await;
     reasons.none();
-    assert_eq!(io.metrics().inflations_refused, 1);
-    assert_eq!(logs.with("Compression::max_ratio").len(), 1);
+    let metrics = io.metrics();
+    assert_eq!(metrics.input_refused["Compression::max_ratio"], 1);
+    assert_eq!(metrics.connections_closed["payload too large"], 1);
+    assert_eq!(logs.with("over Compression::max_ratio").len(), 1);
+}
+
+#[tokio::test]
+async fn the_ratio_of_a_probing_websocket_is_limited_too() {
+    let (server, io, mut reasons) = start(on).await;
+    let mut client = Polling::joined(server.addr).await;
+    let target = format!("{TARGET}&sid={}", client.sid);
+    let more = [("Sec-WebSocket-Extensions", OFFER)];
+    let (answer, http) = handshake(server.addr, &target, &more).await;
+    assert_eq!(answer.status, 101);
+    let mut probe = Client(http.into_stream().0);
+    probe.send_marked(&compressed(&zeros(400_000))).await;
+    assert_eq!(probe.frame().await.first, 0x88);
+    let metrics = io.metrics();
+    assert_eq!(metrics.input_refused["Compression::max_ratio"], 1);
+    client.send(r#"421["echo"]"#).await;
+    client.expect(&["431[]"]).await;
+    reasons.none();
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ impl Compression {
 
     /// Sets the maximum ratio of a client's message to its compressed form, for messages that become longer than 4 KiB.
     /// Default: 200. A message that becomes longer closes the connection with 1009; a log record reports it, and
-    /// [`Metrics::inflations_refused`](crate::Metrics::inflations_refused) counts it. Node has no limit.
+    /// [`Metrics::input_refused`](crate::Metrics::input_refused) counts it. Node has no limit.
     ///
     /// The JSON of applications reaches 10 to 50, the format itself about 1,030, with lists and bitmaps of zeros. To
     /// receive such attachments, set it to `u32::MAX`; [`max_payload`](crate::SocketIoBuilder::max_payload) is the
