@@ -34,7 +34,8 @@ fn auth(query: &str, without: &[&str]) -> ByteString {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let key = decode_query(key);
         if !without.contains(&&*key) {
-            object.insert(key, Value::String(decode_query(value)));
+            let value = decode_query(value).into_owned();
+            object.insert(key.into_owned(), Value::String(value));
         }
     }
     Value::Object(object).to_string().into()

@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2;
 use percent_encoding::percent_decode_str;
 
 /// Decodes a key or a value of a query, escaped as in forms. An invalid escape stays as it is; invalid UTF-8 is
 /// replaced.
-pub(crate) fn decode_query(text: &str) -> String {
-    let text = if text.contains('+') {
-        Cow::Owned(text.replace('+', " "))
-    } else {
-        Cow::Borrowed(text)
-    };
-    percent_decode_str(&text).decode_utf8_lossy().into_owned()
+pub(crate) fn decode_query(text: &str) -> Cow<'_, str> {
+    if memchr2(b'%', b'+', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let spaced = text.replace('+', " ");
+    Cow::Owned(percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Version, header};
-use memchr::memchr2;
 
 use super::refusal::Refusal;
 use crate::driver::Entry;
@@ -116,39 +115,20 @@ struct Query<'a> {
 
 impl<'a> Query<'a> {
     fn parse(query: &'a str) -> Self {
-        let escaped = memchr2(b'%', b'+', query.as_bytes()).is_some();
         let mut parsed = Self::default();
         for pair in split(query, b'&') {
-            if escaped {
-                parsed.take_escaped(pair);
-            } else {
-                parsed.take(pair);
-            }
+            parsed.take(pair);
         }
         parsed
     }
 
     fn take(&mut self, pair: &'a str) {
-        if let Some(value) = value(pair, "EIO") {
-            self.version = Some(value.into());
-        } else if let Some(value) = value(pair, "transport") {
-            self.transport = Some(value.into());
-        } else if let Some(value) = value(pair, "sid") {
-            self.sid = Some(value.into());
-        } else if let Some(value) = value(pair, "b64") {
-            self.base64 = !value.is_empty();
-        }
-    }
-
-    /// The same where keys or values may be escaped, as in a form. Clients escape only what they add themselves.
-    fn take_escaped(&mut self, pair: &str) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = || Some(decode_query(value).into());
         match &*decode_query(key) {
-            "EIO" => self.version = value(),
-            "transport" => self.transport = value(),
-            "sid" => self.sid = value(),
-            "b64" => self.base64 = value().is_some_and(|value: Cow<'_, str>| !value.is_empty()),
+            "EIO" => self.version = Some(decode_query(value)),
+            "transport" => self.transport = Some(decode_query(value)),
+            "sid" => self.sid = Some(decode_query(value)),
+            "b64" => self.base64 = !value.is_empty(),
             _ => {}
         }
     }
@@ -161,16 +141,6 @@ impl<'a> Query<'a> {
                 base64: self.base64,
             },
         }
-    }
-}
-
-/// The value in `key=value`, and none in a lone `key`.
-fn value<'a>(pair: &'a str, key: &str) -> Option<&'a str> {
-    let rest = pair.strip_prefix(key)?;
-    if rest.is_empty() {
-        Some(rest)
-    } else {
-        rest.strip_prefix("=")
     }
 }
 
