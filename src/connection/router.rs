@@ -308,7 +308,7 @@ impl<T: Clone + PartialEq> Router<T> {
         self.backlog.namespaces() > 2 * self.max_namespaces
     }
 
-    /// Returns the size of the attachments of a packet that is not complete, in bytes.
+    /// Returns the memory that a packet that is not complete holds, in bytes.
     pub(crate) fn unfinished(&self) -> usize {
         self.decoding.unfinished()
     }

@@ -13,7 +13,7 @@ use super::{
 use crate::protocol::DecodeError;
 
 /// The cost of an attachment in addition to its bytes: the handle, and the allocation behind it.
-const ATTACHMENT: usize = 96;
+pub(in crate::protocol) const ATTACHMENT: usize = 96;
 
 /// The arguments of an event or an acknowledgement: the received text and its attachments.
 ///

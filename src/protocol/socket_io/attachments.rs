@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{Limits, Packet, text};
 use crate::protocol::{
     DecodeError,
+    args::ATTACHMENT,
     engine_io::{Message, Text},
 };
 
@@ -22,6 +23,8 @@ struct Pending {
     missing: usize,
     /// The size of the packet's text, in bytes.
     text: usize,
+    /// The number of the attachments received so far.
+    received: usize,
     /// The total size of the attachments received so far, in bytes.
     size: usize,
 }
@@ -68,16 +71,17 @@ impl Assembler {
             packet,
             missing,
             text: len,
+            received: 0,
             size: 0,
         }));
         Ok(None)
     }
 
-    /// Returns the memory that an incomplete packet holds, in bytes.
+    /// Returns the memory that an incomplete packet holds, in bytes: as `Args::footprint` does for a complete one.
     pub(crate) fn unfinished(&self) -> usize {
-        self.pending
-            .as_ref()
-            .map_or(0, |pending| pending.text + pending.size)
+        self.pending.as_ref().map_or(0, |pending| {
+            pending.text + pending.size + pending.received * ATTACHMENT
+        })
     }
 
     fn attach(
@@ -93,6 +97,7 @@ impl Assembler {
         if let Some(args) = pending.packet.args_mut() {
             args.attach(data);
         }
+        pending.received += 1;
         pending.missing -= 1;
         if pending.missing == 0 {
             return Ok(Some(pending.packet));
@@ -128,6 +133,17 @@ mod tests {
             .unwrap();
         assert_eq!(packet.nsp(), "/a");
         assert!(!assembler.is_waiting());
+    }
+
+    #[test]
+    fn an_incomplete_packet_counts_the_handles_of_its_attachments() {
+        let mut assembler = Assembler::new();
+        assert!(feed(&mut assembler, text(TWO)).unwrap().is_none());
+        assert_eq!(assembler.unfinished(), TWO.len());
+        assert!(feed(&mut assembler, binary("zero")).unwrap().is_none());
+        assert_eq!(assembler.unfinished(), TWO.len() + 4 + ATTACHMENT);
+        assert!(feed(&mut assembler, binary("one")).unwrap().is_some());
+        assert_eq!(assembler.unfinished(), 0);
     }
 
     #[test]
