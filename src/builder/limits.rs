@@ -45,7 +45,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// Sets the maximum number of bytes in one client's outbox. Default: 16 MiB. Node has no limit. A single packet of
     /// any size is accepted.
     ///
-    /// A response to a poll of 16 KiB or more counts until it has been written to the client's connection.
+    /// A response to a poll of 16 KiB or more counts until the HTTP server has taken it, piece by piece as the client
+    /// reads.
     pub fn max_outbox_bytes(mut self, bytes: usize) -> Self {
         self.settings.engine.max_outbox_bytes = bytes;
         self

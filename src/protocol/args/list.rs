@@ -217,7 +217,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for &mut Arguments<'_, A> {
     }
 }
 
-/// The elements of a [`Rest`].
+/// The elements of a [`Rest`](super::Rest).
 struct Remaining<'r, 'p, A>(&'r mut Arguments<'p, A>);
 
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Remaining<'_, '_, A> {

@@ -190,9 +190,7 @@ impl Decoding {
             Self::Other(decoder) => feed_other(&mut **decoder, message, limits),
         }
     }
-}
 
-impl Decoding {
     /// Returns the memory that an incomplete packet holds, in bytes. For other parsers it is unknown and counted as 0.
     pub(crate) fn unfinished(&self) -> usize {
         match self {

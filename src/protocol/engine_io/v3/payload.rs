@@ -46,7 +46,8 @@ impl Payload {
         }
     }
 
-    /// Returns the memory that the body holds, in bytes.
+    /// Returns the size of the packets that have not been taken, in bytes. The body stays in memory until the last one
+    /// has been taken.
     pub(crate) fn size(&self) -> usize {
         match &self.rest {
             Rest::Text(rest) => rest.len(),
