@@ -59,12 +59,9 @@ async fn main() -> std::io::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
     page::fetch_client().await;
-    let port = std::env::var("PORT")
-        .ok()
-        .and_then(|port| port.parse().ok())
-        .unwrap_or(3000);
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
     let (app, io) = app();
-    let listener = tokio::net::TcpListener::bind(("0.0.0.0", port)).await?;
+    let listener = tokio::net::TcpListener::bind(format!("0.0.0.0:{port}")).await?;
     let port = listener.local_addr()?.port();
     println!("listening on {port}");
     println!("open http://127.0.0.1:{port} in two windows");
