@@ -2,85 +2,15 @@
 
 use std::time::Duration;
 
+use crate::engine::Config;
 use crate::hub::{Handlers, Hooks, Settings};
 
 /// Checks the options of the server.
 pub(super) fn check(settings: &Settings, hooks: &Hooks) {
-    let engine = &settings.engine;
-    if engine.transports.is_empty() {
+    check_timeouts(&settings.engine);
+    check_limits(settings);
+    if settings.engine.transports.is_empty() {
         tracing::warn!("transports is empty: every request will be refused");
-    }
-    for (option, value, effect) in [
-        (
-            "ping_interval",
-            engine.session.ping_interval,
-            "pings are sent without a pause",
-        ),
-        (
-            "ping_timeout",
-            engine.session.ping_timeout,
-            "no client can answer a ping in time",
-        ),
-        (
-            "connect_timeout",
-            engine.connect_timeout,
-            "no client can join a namespace in time",
-        ),
-        (
-            "upgrade_timeout",
-            engine.session.upgrade_timeout,
-            "no upgrade to WebSocket can succeed",
-        ),
-        (
-            "body_timeout",
-            engine.body_timeout,
-            "a POST whose body does not arrive at once is refused",
-        ),
-        (
-            "message_timeout",
-            engine.message_timeout.unwrap_or(Duration::MAX),
-            "a message that does not arrive at once closes its connection",
-        ),
-        (
-            "stall_timeout",
-            engine.stall_timeout.unwrap_or(Duration::MAX),
-            "a client that is not read from at once is disconnected",
-        ),
-    ] {
-        if value == Duration::ZERO {
-            tracing::warn!("{option} is zero: {effect}");
-        }
-    }
-    for (option, value, effect) in [
-        (
-            "max_payload",
-            engine.max_payload,
-            "no client can send anything",
-        ),
-        (
-            "max_namespace_len",
-            settings.limits.max_nsp_len,
-            "no client can join a namespace other than /",
-        ),
-        (
-            "max_event_len",
-            settings.limits.max_event_len,
-            "no client can send an event",
-        ),
-        (
-            "max_connections",
-            settings.max_connections,
-            "every client is refused",
-        ),
-        (
-            "max_connections_per_address",
-            settings.max_connections_per_address,
-            "every client is refused",
-        ),
-    ] {
-        if value == 0 {
-            tracing::warn!("{option} is 0: {effect}");
-        }
     }
     if settings.drain_window > settings.drain_limit {
         let (window, limit) = (settings.drain_window, settings.drain_limit);
@@ -93,13 +23,86 @@ pub(super) fn check(settings: &Settings, hooks: &Hooks) {
     if settings.path.contains(['?', '#', ' ']) {
         tracing::warn!(path = settings.path, "no request can have this path");
     }
-    if hooks
-        .origins
-        .as_ref()
-        .is_some_and(|origins| origins.is_empty())
-    {
+    let origins = hooks.origins.as_ref();
+    if origins.is_some_and(|origins| origins.is_empty()) {
         tracing::warn!("origins is an empty list: only pages of the server's own host may connect");
     }
+}
+
+/// Reports times of zero.
+fn check_timeouts(engine: &Config) {
+    let report = |option, value: Option<Duration>, effect| {
+        if value == Some(Duration::ZERO) {
+            tracing::warn!("{option} is zero: {effect}");
+        }
+    };
+    report(
+        "ping_interval",
+        Some(engine.session.ping_interval),
+        "pings are sent without a pause",
+    );
+    report(
+        "ping_timeout",
+        Some(engine.session.ping_timeout),
+        "no client can answer a ping in time",
+    );
+    report(
+        "connect_timeout",
+        Some(engine.connect_timeout),
+        "no client can join a namespace in time",
+    );
+    report(
+        "upgrade_timeout",
+        Some(engine.session.upgrade_timeout),
+        "no upgrade to WebSocket can succeed",
+    );
+    report(
+        "body_timeout",
+        Some(engine.body_timeout),
+        "a POST whose body does not arrive at once is refused",
+    );
+    report(
+        "message_timeout",
+        engine.message_timeout,
+        "a message that does not arrive at once closes its connection",
+    );
+    report(
+        "stall_timeout",
+        engine.stall_timeout,
+        "a client that is not read from at once is disconnected",
+    );
+}
+
+/// Reports limits of 0.
+fn check_limits(settings: &Settings) {
+    let report = |option, limit, effect| {
+        if limit == 0 {
+            tracing::warn!("{option} is 0: {effect}");
+        }
+    };
+    let limits = &settings.limits;
+    report(
+        "max_payload",
+        settings.engine.max_payload,
+        "no client can send anything",
+    );
+    report(
+        "max_namespace_len",
+        limits.max_nsp_len,
+        "no client can join a namespace other than /",
+    );
+    report(
+        "max_event_len",
+        limits.max_event_len,
+        "no client can send an event",
+    );
+    let effect = "every client is refused";
+    report("max_connections", settings.max_connections, effect);
+    report(
+        "max_connections_per_address",
+        settings.max_connections_per_address,
+        effect,
+    );
 }
 
 /// Checks a namespace.

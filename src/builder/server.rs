@@ -11,8 +11,8 @@ use crate::adapter::LocalCluster;
 use crate::driver::Sessions;
 use crate::engine::{Config, Transport};
 use crate::hub::{
-    AckFormat, AllowRequest, Family, Hooks, Nsp, NspOptions, Nsps, Order, Origin, Pattern, Server,
-    ServerLogs, Settings, SocketIo, Unhandled,
+    AckFormat, AllowRequest, Family, Handlers, Hooks, Nsp, NspOptions, Nsps, Order, Origin,
+    Pattern, Server, ServerLogs, Settings, SocketIo, Unhandled,
 };
 use crate::metrics::Counters;
 use crate::protocol::socket_io::{Codec, Limits, Parser};
@@ -293,26 +293,8 @@ impl SocketIoBuilder {
         for (name, namespace) in namespaces.into_iter().chain((!declared).then_some(root)) {
             let (handlers, options) = namespace.finish(&nothing, options.clone());
             check_namespace(&name, &handlers, &settings);
-            let (name, handlers): (Arc<str>, _) = (name.into(), Arc::new(handlers));
-            let first = if Pattern::is(&name) {
-                let (pattern, max) = (Pattern::new(&name), settings.max_dynamic_namespaces);
-                let (name, logs) = (Arc::clone(&name), Arc::clone(&logs));
-                nsps.add_family(Family::new(name, pattern, handlers, options, max, logs))
-            } else {
-                nsps.add(Nsp::new(
-                    Arc::clone(&name),
-                    handlers,
-                    options,
-                    &logs,
-                    Origin::Registered,
-                ))
-            };
-            if !first {
-                tracing::warn!(
-                    nsp = &*name,
-                    "two namespaces of one name: the second replaces the first"
-                );
-            }
+            let max = settings.max_dynamic_namespaces;
+            add(&mut nsps, &name.into(), handlers, options, max, &logs);
         }
         let connections = Arc::new(Sessions::new(&settings));
         SocketIo::new(Server {
@@ -323,6 +305,31 @@ impl SocketIoBuilder {
             logs,
             connections,
         })
+    }
+}
+
+/// Adds a namespace or, if the name is a pattern, a family of at most `max` dynamic namespaces.
+fn add(
+    nsps: &mut Nsps,
+    name: &Arc<str>,
+    handlers: Handlers,
+    options: NspOptions,
+    max: usize,
+    logs: &Arc<ServerLogs>,
+) {
+    let (id, handlers) = (Arc::clone(name), Arc::new(handlers));
+    let first = if Pattern::is(name) {
+        let pattern = Pattern::new(name);
+        let logs = Arc::clone(logs);
+        nsps.add_family(Family::new(id, pattern, handlers, options, max, logs))
+    } else {
+        nsps.add(Nsp::new(id, handlers, options, logs, Origin::Registered))
+    };
+    if !first {
+        tracing::warn!(
+            nsp = &**name,
+            "two namespaces of one name: the second replaces the first"
+        );
     }
 }
 
