@@ -1,4 +1,4 @@
-//! From HTTP to WebSocket.
+//! The switch of a connection from HTTP to WebSocket.
 
 use std::collections::BTreeSet;
 
@@ -14,15 +14,15 @@ use crate::protocol::engine_io::Revision;
 use crate::protocol::websocket::{Agreed, accept_key, is_key, negotiate};
 use crate::transport::WebSocket;
 
-/// A connection that becomes a WebSocket when the response is sent.
+/// A connection that becomes a WebSocket when the response has been sent.
 pub(super) struct Switch {
-    pub(super) response: Response<Body>,
-    pub(super) on_upgrade: OnUpgrade,
+    response: Response<Body>,
+    on_upgrade: OnUpgrade,
     compression: Option<Agreed>,
 }
 
 impl Switch {
-    /// The WebSocket, when the connection has become one; and the answer that is to be sent before.
+    /// Returns the response, and a future of the WebSocket.
     pub(super) fn socket(
         self,
         revision: Revision,
@@ -41,64 +41,38 @@ impl Switch {
     }
 }
 
-/// The answer that turns the connection into a WebSocket, and what becomes one once it is sent.
+/// Checks a handshake of WebSocket, by RFC 6455 or, over HTTP/2, by RFC 8441. Takes the connection out of `parts`.
 pub(super) fn switch_protocols(
     parts: &mut Parts,
     revision: Revision,
     config: &Config,
 ) -> Result<Switch, Refusal> {
-    let http2 = parts.version == Version::HTTP_2;
-    if parts
-        .headers
-        .get(header::SEC_WEBSOCKET_VERSION)
-        .is_none_or(|version| version != "13")
-    {
+    let version = parts.headers.get(header::SEC_WEBSOCKET_VERSION);
+    if version.is_none_or(|version| version != "13") {
         return Err(Refusal::WebSocketVersion);
     }
-    let key = parts
-        .headers
-        .get(header::SEC_WEBSOCKET_KEY)
+    let key = parts.headers.get(header::SEC_WEBSOCKET_KEY);
+    let accept = key
         .filter(|key| is_key(key.as_bytes()))
         .map(|key| accept_key(key.as_bytes()));
-    if key.is_none() && !http2 {
+    let http2 = parts.version == Version::HTTP_2;
+    if accept.is_none() && !http2 {
         return Err(Refusal::WebSocketKey);
     }
     let subprotocol = first_subprotocol(&parts.headers)?;
     let Some(on_upgrade) = parts.extensions.remove::<OnUpgrade>() else {
         return Err(Refusal::NoUpgrade);
     };
-    let mut response = empty(if http2 {
-        StatusCode::OK
-    } else {
-        StatusCode::SWITCHING_PROTOCOLS
-    });
+    let mut response = switching(accept.filter(|_| !http2));
     let headers = response.headers_mut();
-    if !http2 {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        if let Some(Ok(key)) = key.map(HeaderValue::try_from) {
-            headers.insert(header::SEC_WEBSOCKET_ACCEPT, key);
-        }
-    }
     if let Some(first) = subprotocol {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, first);
     }
-    // Clients of revision 3 get frames of their own, which nobody shares.
-    let wanted = config.compression.filter(|_| revision.is_four());
-    let agreed = wanted.and_then(|wanted| {
-        let offers = parts.headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS);
-        negotiate(
-            offers.iter().filter_map(|offer| offer.to_str().ok()),
-            &wanted,
-        )
+    let agreed = agree(&parts.headers, revision, config);
+    let compression = agreed.map(|(agreed, extension)| {
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extension);
+        agreed
     });
-    let mut compression = None;
-    if let Some((agreed, answer)) = agreed
-        && let Ok(answer) = HeaderValue::try_from(answer)
-    {
-        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, answer);
-        compression = Some(agreed);
-    }
     Ok(Switch {
         response,
         on_upgrade,
@@ -106,7 +80,37 @@ pub(super) fn switch_protocols(
     })
 }
 
-/// The first of the subprotocols that are offered. A list that RFC 6455 (section 4.1) does not allow is refused, as in Node.
+/// Returns the response with the key that accepts the handshake or, over HTTP/2, without one.
+fn switching(accept: Option<String>) -> Response<Body> {
+    let Some(accept) = accept else {
+        return empty(StatusCode::OK);
+    };
+    let mut response = empty(StatusCode::SWITCHING_PROTOCOLS);
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::try_from(accept) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    response
+}
+
+/// Negotiates compression. Returns the extension for the response too. Clients of revision 3 are not offered any, since
+/// their frames are not shared with other clients.
+fn agree(
+    headers: &HeaderMap,
+    revision: Revision,
+    config: &Config,
+) -> Option<(Agreed, HeaderValue)> {
+    let wanted = config.compression.filter(|_| revision.is_four())?;
+    let offers = headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS).iter();
+    let offers = offers.filter_map(|offer| offer.to_str().ok());
+    let (agreed, extension) = negotiate(offers, &wanted)?;
+    Some((agreed, HeaderValue::try_from(extension).ok()?))
+}
+
+/// Returns the first of the subprotocols that are offered. A list that RFC 6455 (section 4.1) does not allow is refused,
+/// as in Node.
 fn first_subprotocol(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
     const BAD: Refusal = Refusal::WebSocketProtocol;
     let (mut first, mut names) = (None, BTreeSet::new());
@@ -123,7 +127,7 @@ fn first_subprotocol(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal
     first.transpose().map_err(|_| BAD)
 }
 
-/// A token of RFC 9110.
+/// Returns true for a token of RFC 9110.
 fn is_token(text: &str) -> bool {
     let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(valid)
