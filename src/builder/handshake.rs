@@ -203,8 +203,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
 
     /// Sets a hook that is called for every refused request, with the reason. Node's `connection_error` event.
     ///
-    /// The reasons are listed in [operations](crate::guide::operations#why-requests-are-refused). A POST whose body is over
-    /// [`max_payload`](Self::max_payload), or later than [`body_timeout`](Self::body_timeout), is only counted.
+    /// The reasons are listed in [operations](crate::guide::operations#why-requests-are-refused). A POST whose body is
+    /// over [`max_payload`](Self::max_payload), or later than [`body_timeout`](Self::body_timeout), is only counted.
     ///
     /// If the hook panics, the answer is 500.
     pub fn on_connection_error(

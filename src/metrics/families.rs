@@ -130,7 +130,9 @@ families! {
     /// Sockets that were let into a namespace.
     SocketsConnected sockets_connected: Counter;
     /// Sockets that were not let into a namespace.
-    SocketsRefused sockets_refused: Counter by reason ["middleware", "no namespace", "too many namespaces", "auth too long", "internal error"];
+    SocketsRefused sockets_refused: Counter by reason [
+        "middleware", "no namespace", "too many namespaces", "auth too long", "internal error",
+    ];
     /// Sockets that have left their namespace.
     SocketsDisconnected sockets_disconnected: Counter by reason [
         "client namespace disconnect", "server namespace disconnect", "server shutting down", "ping timeout",
@@ -164,8 +166,8 @@ families! {
     InboundBytes inbound_bytes: Gauge;
     /// Times that the reading of a connection was paused, by the option whose limit was reached.
     ReadingPaused reading_paused: Counter by option [
-        "max_queued_bytes", "max_pending", "max_handlers", "max_running_bytes", "max_outbox_packets", "max_outbox_bytes",
-        "max_inbound_bytes",
+        "max_queued_bytes", "max_pending", "max_handlers", "max_running_bytes", "max_outbox_packets",
+        "max_outbox_bytes", "max_inbound_bytes",
     ];
     /// Handlers that have returned an error, those of connect and disconnect among them.
     HandlerErrors handler_errors: Counter;
@@ -173,8 +175,8 @@ families! {
     HandlerPanics handler_panics: Counter;
     /// Other code of the application that has panicked.
     HookPanics hook_panics: Counter by hook [
-        "allow_request", "max_connections_per_address", "on_initial_headers", "on_headers", "on_connection_error", "on_error",
-        "on_rejection", "on_any_outgoing", "on_server", "parser", "waker", "other",
+        "allow_request", "max_connections_per_address", "on_initial_headers", "on_headers", "on_connection_error",
+        "on_error", "on_rejection", "on_any_outgoing", "on_server", "parser", "waker", "other",
     ];
     /// Faults of the application or its set-up, which have a status of 5xx.
     ServerErrors server_errors: Counter by cause ["extractor", "handler", "serialize", "layer", "allow_request"];

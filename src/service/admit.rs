@@ -1,4 +1,4 @@
-//! Whether the application lets a client open a connection.
+//! The question to the application if a client may open a connection.
 
 use axum_core::body::Body;
 use http::request::Parts;
@@ -14,7 +14,7 @@ use crate::hub::{
 };
 use crate::panics::guarded_future;
 
-/// Asks the application. Gives the request with what the answer's extensions add to it, or the answer that refuses it.
+/// Asks the application. Returns the request with the extensions of the answer, or the response that refuses it.
 pub(super) async fn admit(
     allow: &AllowRequest,
     context: &Context,
@@ -41,7 +41,7 @@ pub(super) async fn admit(
     Err(refuse(&context.server, allow.handler, &parts, answer).await)
 }
 
-/// The application's own answer; what is no JSON becomes the protocol's.
+/// Returns the application's own answer. An answer other than JSON is put into the JSON of the protocol.
 async fn refuse(
     server: &Server,
     handler: TypeName,
@@ -49,7 +49,7 @@ async fn refuse(
     answer: Response<Body>,
 ) -> Response<Body> {
     let mut headers = answer.headers().clone();
-    // It is compressed, so nobody knows what it says. Its status tells.
+    // A compressed body cannot be read, so the status stands for it.
     let unread = headers.remove(header::CONTENT_ENCODING).is_some();
     let (status, content) = Content::of(answer).await;
     let (message, body) = match content {
@@ -58,7 +58,7 @@ async fn refuse(
             let message = words(&json).unwrap_or_else(|| reason(status));
             (message, json.get().to_owned())
         }
-        // The words of an extractor, as a rule.
+        // Usually the text is the rejection of an extractor.
         Content::Text(error) if status == StatusCode::INTERNAL_SERVER_ERROR => {
             let (_, body) = with_code(INTERNAL_ERROR.to_owned());
             (error, body)

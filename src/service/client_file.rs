@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use super::response::empty;
 use crate::hub::{ClientFile, ClientFiles};
 
-/// The file that a request asks for, if it is one of the client's.
+/// Returns the file that a request asks for, if it is one of the client's.
 pub(super) fn asked<'f>(files: &'f ClientFiles, parts: &Parts) -> Option<&'f ClientFile> {
     let (_, name) = parts.uri.path().rsplit_once('/')?;
     files.get(name)
@@ -47,7 +47,7 @@ pub(super) fn answer(files: &ClientFiles, file: &ClientFile, parts: &Parts) -> R
     response
 }
 
-/// What a cache is told, whether it has the file or not.
+/// Adds the headers for caches, which a response without the file has too.
 fn for_caches(headers: &mut HeaderMap, files: &ClientFiles, file: &ClientFile) {
     headers.insert(header::ETAG, files.etag().clone());
     headers.insert(header::CACHE_CONTROL, CACHE);
@@ -56,12 +56,12 @@ fn for_caches(headers: &mut HeaderMap, files: &ClientFiles, file: &ClientFile) {
     }
 }
 
-// As Node's server has them.
+// The values are those of Node's server.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=0");
 const SCRIPT: HeaderValue = HeaderValue::from_static("application/javascript; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-/// Whether `If-None-Match` names this version, or any.
+/// Returns true if `If-None-Match` names this version, or any.
 fn names(tags: &HeaderValue, etag: &HeaderValue) -> bool {
     let (tags, etag) = (
         tags.to_str().unwrap_or_default(),
@@ -71,7 +71,7 @@ fn names(tags: &HeaderValue, etag: &HeaderValue) -> bool {
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
-/// The smallest form of a file that the client takes.
+/// Returns the smallest form of a file that the client accepts, and its coding.
 fn choose<'f>(file: &'f ClientFile, headers: &HeaderMap) -> (Option<&'static str>, &'f Bytes) {
     let forms = [("br", &file.brotli), ("gzip", &file.gzip)];
     let mut forms = forms
@@ -83,7 +83,7 @@ fn choose<'f>(file: &'f ClientFile, headers: &HeaderMap) -> (Option<&'static str
     }
 }
 
-/// Whether `Accept-Encoding` names this coding, and not with a weight of nothing.
+/// Returns true if `Accept-Encoding` names this coding with a weight above 0.
 fn accepts(headers: &HeaderMap, coding: &str) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
     let items = values

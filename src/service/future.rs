@@ -1,4 +1,4 @@
-//! The answer, ours or the inner service's.
+//! The future of the response, which is the server's or the inner service's.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! The layer: takes the Socket.IO path of an application, passes all else on.
+//! The layer that answers the Socket.IO path of an application, and passes other requests on.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
@@ -15,8 +15,8 @@ use super::{ResponseFuture, SocketIoService};
 use crate::hub::{ClientFiles, SocketIo};
 
 impl SocketIo {
-    /// A layer for an axum router (or any tower stack): answers the Socket.IO path, hands everything else on, and lets
-    /// handlers take [`SocketIo`] as an argument.
+    /// Returns a layer for an axum router, or any tower stack. It answers the Socket.IO path, passes other requests on,
+    /// and lets their handlers take [`SocketIo`] as an argument.
     ///
     /// In axum, `.layer` covers what was added to the router *before* it, and answers only if some route or fallback of
     /// that router, or the lack of one, is reached. Beside a fallback that is added later, in a nested router and with
@@ -33,7 +33,7 @@ impl SocketIo {
         SocketIoLayer { io: self.clone() }
     }
 
-    /// A router to `.merge` or `.nest`: independent of order, fallbacks and nesting.
+    /// Returns a router to `.merge` or `.nest`, which is independent of order, fallbacks and nesting.
     ///
     /// HTTP handlers that take [`SocketIo`] as an argument need `.layer(Extension(io.clone()))`; those that take
     /// `State<SocketIo>` need it in the state.
@@ -63,7 +63,8 @@ impl SocketIo {
         self.server()?.hooks.client_files.clone()
     }
 
-    /// The service itself, for hyper and other frameworks. It does not look at the path: whatever reaches it is its own.
+    /// Returns the service itself, for hyper and other frameworks. It does not look at the path, and answers every
+    /// request that it receives.
     #[must_use]
     pub fn service(&self) -> SocketIoService {
         SocketIoService::new(self.clone())
@@ -77,13 +78,13 @@ impl SocketIo {
     }
 }
 
-/// See [`SocketIo::layer`].
+/// The layer of [`SocketIo::layer`].
 #[derive(Clone, Debug)]
 pub struct SocketIoLayer {
     io: SocketIo,
 }
 
-/// What [`SocketIoLayer`] makes of a service.
+/// The service that [`SocketIoLayer`] makes of an inner one.
 #[derive(Clone, Debug)]
 pub struct SocketIoMiddleware<S> {
     path: String,

@@ -1,4 +1,4 @@
-//! The tower side: which request is ours, and what the HTTP answer is.
+//! The tower service: it recognizes the requests of the protocol, and answers them.
 
 mod admit;
 mod client_file;

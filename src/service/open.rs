@@ -1,4 +1,4 @@
-//! New sessions.
+//! The opening of sessions.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::panics::guarded;
 use crate::protocol::engine_io::Revision;
 use crate::transport::Body;
 
-/// A handshake begins: it has a session's id, and counts as a connection.
+/// Begins a handshake, which has the session's id and counts as a connection from now on.
 pub(super) fn begin(context: &Context, parts: &Parts) -> Result<Guard, Refusal> {
     let sid = new_sid().ok_or(Refusal::Unavailable)?;
     let address = context.server.hooks.address(parts).map_err(|panicked| {
@@ -72,14 +72,14 @@ fn open_websocket(
     let (client, packet) = fresh(context, &guard, parts, Transport::WebSocket, revision);
     let server = Arc::clone(&context.server);
     let (response, socket) = switch.socket(revision, config);
-    // Made before the request is answered: afterwards the request's span may be closed.
+    // The span is created before the request is answered, since the span that it follows may be closed afterwards.
     let span = span(client.sid);
     let task = async move {
         let mut socket = match socket.await {
             Ok(socket) => socket,
             Err(error) => return tracing::debug!(error = error.to_string(), "upgrade failed"),
         };
-        // There is room: these are the first.
+        // There is room for the first packets.
         let _ = socket.push_packet(packet.as_bytes());
         if let Some(initial) = &server.hooks.initial_packet {
             let _ = socket.push_packet(initial.as_bytes());
@@ -106,7 +106,7 @@ impl From<TurnedAway> for Refusal {
     }
 }
 
-/// A client whose session is about to open, and the packet that opens it.
+/// Creates a client, and the packet that opens its session.
 fn fresh(
     context: &Context,
     guard: &Guard,

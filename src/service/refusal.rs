@@ -1,4 +1,4 @@
-//! Requests that are refused: the rules, and what becomes of a request that breaks one.
+//! The rules that a request can break, and the refusal of a request that breaks one.
 
 use axum_core::body::Body;
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use crate::metrics::Counted;
 
 macro_rules! refusals {
     ($($(#[doc = $doc:literal])* $rule:ident: $context:literal, $status:ident, $code:expr, $message:literal;)+) => {
-        /// Why a request is refused.
+        /// A rule that a request breaks.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Refusal { $($(#[doc = $doc])* $rule),+ }
 
@@ -19,7 +19,7 @@ macro_rules! refusals {
             #[cfg(test)]
             const ALL: &[Self] = &[$(Self::$rule),+];
 
-            /// The name of the rule: Node's, if Node has one.
+            /// Returns the name of the rule, which is that of Node if Node has the rule.
             pub(super) const fn context(self) -> &'static str {
                 match self { $(Self::$rule => $context),+ }
             }
@@ -28,12 +28,12 @@ macro_rules! refusals {
                 match self { $(Self::$rule => StatusCode::$status),+ }
             }
 
-            /// The code of the protocol.
+            /// Returns the error code of the protocol.
             const fn code(self) -> u8 {
                 match self { $(Self::$rule => $code),+ }
             }
 
-            /// The message of the protocol.
+            /// Returns the error message of the protocol.
             const fn message(self) -> &'static str {
                 match self { $(Self::$rule => $message),+ }
             }
@@ -41,7 +41,7 @@ macro_rules! refusals {
     };
 }
 
-/// The code of what the application does not allow.
+/// The error code of a request that the application does not allow.
 pub(super) const FORBIDDEN: u8 = 4;
 
 refusals! {
@@ -56,12 +56,12 @@ refusals! {
     WebSocketVersion: "WEBSOCKET_VERSION", BAD_REQUEST, 3, "Bad request";
     WebSocketKey: "BAD_WEBSOCKET_KEY", BAD_REQUEST, 3, "Bad request";
     WebSocketProtocol: "BAD_WEBSOCKET_PROTOCOL", BAD_REQUEST, 3, "Bad request";
-    /// The HTTP server, or a layer, has left no connection to upgrade.
+    /// A connection that the HTTP server, or a layer, does not let be upgraded.
     NoUpgrade: "NO_UPGRADE", BAD_REQUEST, 3, "Bad request";
     /// A page of another origin.
     Origin: "INVALID_ORIGIN", FORBIDDEN, FORBIDDEN, "Forbidden";
     UnsupportedVersion: "UNSUPPORTED_PROTOCOL_VERSION", BAD_REQUEST, 5, "Unsupported protocol version";
-    /// The server is shutting down, or gone: a client that tries again may reach another one.
+    /// A server that is shutting down or was dropped. A client that tries again may reach another one.
     Unavailable: "UNAVAILABLE", SERVICE_UNAVAILABLE, FORBIDDEN, "Server unavailable";
     TooMany: "TOO_MANY_CONNECTIONS", SERVICE_UNAVAILABLE, FORBIDDEN, "Too many connections";
     TooManyOfAddress: "TOO_MANY_CONNECTIONS_OF_ADDRESS", TOO_MANY_REQUESTS, FORBIDDEN, "Too many connections";
@@ -73,12 +73,12 @@ refusals! {
     BadBody: "BAD_BODY", BAD_REQUEST, 3, "Bad request";
     /// The body of a POST that is larger than a layer around the server allows.
     BodyLimit: "BODY_LIMIT", PAYLOAD_TOO_LARGE, 3, "Bad request";
-    /// A hook of the application has panicked.
+    /// A panic in a hook of the application.
     Internal: "INTERNAL_ERROR", INTERNAL_SERVER_ERROR, FORBIDDEN, "Internal server error";
 }
 
 impl Refusal {
-    /// `400 {"code":1,"message":"Session ID unknown"}`
+    /// Returns the response, such as `400 {"code":1,"message":"Session ID unknown"}`.
     pub(super) fn response(self) -> Response<Body> {
         let (code, message) = (self.code(), self.message());
         let mut response = match self {
@@ -106,7 +106,7 @@ impl Refusal {
         response
     }
 
-    /// Logs it; at `warn` if the operator can change it.
+    /// Logs the refusal, at `warn` as well if the operator can change its cause.
     fn log(self, server: &Server) {
         let (message, context) = (self.message(), self.context());
         tracing::debug!(refusal = message, context, "request refused");
@@ -132,7 +132,7 @@ impl Refusal {
     }
 }
 
-/// Counts and logs a request that is refused, shows it to the application if `request` is known, and answers it.
+/// Refuses a request: counts and logs it, and shows it to the application if `request` is known. Returns the response.
 pub(super) fn refuse(refusal: Refusal, server: &Server, request: Option<&Parts>) -> Response<Body> {
     refusal.log(server);
     let error = request.map(|request| ConnectionError {
@@ -146,7 +146,7 @@ pub(super) fn refuse(refusal: Refusal, server: &Server, request: Option<&Parts>)
     finish(refusal.context(), error.as_ref(), response, server)
 }
 
-/// Counts a request that is refused, and shows it to the application. Gives the answer: `response`, unless the hook panics.
+/// Counts a request that is refused, and shows it to the application. Returns `response`, unless the hook panics.
 pub(super) fn finish(
     context: &str,
     error: Option<&ConnectionError<'_>>,

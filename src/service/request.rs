@@ -1,4 +1,4 @@
-//! What is asked, or the protocol's error.
+//! The meaning of a request, or the rule that it breaks.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -35,7 +35,8 @@ impl Asked {
     }
 }
 
-/// Checks in the order of Node's server, so that a request with two faults gets the same answer.
+/// Parses a request. The rules are checked in the order of Node's server, so that a request which breaks two of them
+/// gets the same answer.
 pub(super) fn parse(
     parts: &Parts,
     config: &Config,
@@ -104,7 +105,7 @@ fn open(
     }
 }
 
-/// The parameters that matter. Of repeated ones the last counts, as in Node.
+/// The parameters of the protocol. The last one counts if a parameter is repeated, as in Node.
 #[derive(Debug, Default)]
 struct Query<'a> {
     version: Option<Cow<'a, str>>,
@@ -133,7 +134,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Whatever is not 4 counts as 3, as in Node.
+    /// Returns the revision. Every version other than 4 counts as 3, as in Node.
     fn revision(&self) -> Revision {
         match self.version.as_deref() {
             Some("4") => Revision::Four,
@@ -144,7 +145,7 @@ impl<'a> Query<'a> {
     }
 }
 
-/// What lies between the separators, of one ASCII character each. For short texts `str::split` costs five times as much.
+/// Splits a text at separators of one ASCII character. For short texts `str::split` costs five times as much.
 fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -155,10 +156,10 @@ fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether the request asks for a WebSocket: by RFC 6455 over HTTP/1.1, by RFC 8441 over HTTP/2.
+/// Returns true if the request asks for a WebSocket, by RFC 6455 over HTTP/1.1 or by RFC 8441 over HTTP/2.
 fn is_websocket(parts: &Parts) -> bool {
     if parts.version == Version::HTTP_2 {
-        // Only the extended CONNECT has a path, by which it came here; the version of WebSocket is checked later.
+        // A CONNECT with a path, which it needs to arrive here, is an extended one. Its version is checked later.
         return parts.method == Method::CONNECT;
     }
     parts.method == Method::GET

@@ -1,4 +1,4 @@
-//! Every HTTP answer: status, headers, body.
+//! The HTTP responses: status, headers, body.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ static PAYLOAD: LazyLock<HeaderMap> = LazyLock::new(|| headers("text/plain; char
 static BINARY_PAYLOAD: LazyLock<HeaderMap> = LazyLock::new(|| headers("application/octet-stream"));
 static ACCEPTED: LazyLock<HeaderMap> = LazyLock::new(|| headers("text/html"));
 
-/// What a poll takes along.
+/// Returns the response to a poll.
 pub(super) fn payload(body: transport::Body) -> Response<Body> {
     let headers = if body.binary {
         &BINARY_PAYLOAD
@@ -30,7 +30,7 @@ pub(super) fn payload(body: transport::Body) -> Response<Body> {
     )
 }
 
-/// A POST has been taken.
+/// Returns the response to a POST whose packets have been taken.
 pub(super) fn accepted() -> Response<Body> {
     unstored(&ACCEPTED, Body::from("ok"))
 }
@@ -41,21 +41,21 @@ fn unstored(headers: &HeaderMap, body: Body) -> Response<Body> {
     response
 }
 
-/// Of an answer that no cache may keep.
+/// Returns the headers of a response that no cache may keep.
 fn headers(kind: &'static str) -> HeaderMap {
     let kind = (header::CONTENT_TYPE, HeaderValue::from_static(kind));
     let cache = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     [kind, cache].into_iter().collect()
 }
 
-/// A rule of the transport is broken, which has no code.
+/// Returns a response without a body.
 pub(super) fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
 }
 
-/// An answer with a body.
+/// Returns a response with a body.
 pub(super) fn answer(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;

@@ -1,4 +1,4 @@
-//! The answer to each kind of request.
+//! The service of each kind of request.
 
 use std::sync::Arc;
 
@@ -34,8 +34,8 @@ pub(super) struct Context {
 /// A response, or the rule that the request breaks. A body over a limit, or a late one, has a response.
 pub(super) type Answer = Result<Response<Body>, Refusal>;
 
-/// A response, and a task that is spawned once no hook refuses the request any more. If the task is dropped before that,
-/// the session or the upgrade that it was for does not begin.
+/// A response, and a task that is spawned once no hook can refuse the request. If the task is dropped instead, its
+/// session or upgrade does not begin.
 pub(super) type Opening = Result<(Response<Body>, BoxFuture<'static, ()>), Refusal>;
 
 /// A request that is not served.
@@ -60,7 +60,7 @@ where
         log_no_server();
         return Refusal::Unavailable.response();
     };
-    // Hooks are guarded one by one. Values of the request, and its body, are code of others too.
+    // Hooks are guarded one by one. The values of the request, and its body, can run foreign code that panics too.
     let answer = guarded_future(|| answer(&context, request));
     answer.await.unwrap_or_else(|panicked| {
         context.server.panicked("request", &panicked);

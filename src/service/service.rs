@@ -1,4 +1,4 @@
-//! The service: one request in, one answer out.
+//! The service without a layer around it.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -109,8 +109,8 @@ fn agree(
     Some((agreed, HeaderValue::try_from(extension).ok()?))
 }
 
-/// Returns the first of the subprotocols that are offered. A list that RFC 6455 (section 4.1) does not allow is refused,
-/// as in Node.
+/// Returns the first of the subprotocols that are offered. A list that RFC 6455 (section 4.1) does not allow is
+/// refused, as in Node.
 fn first_subprotocol(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
     const BAD: Refusal = Refusal::WebSocketProtocol;
     let (mut first, mut names) = (None, BTreeSet::new());

@@ -68,8 +68,8 @@ impl Drop for Upgrading {
     }
 }
 
-/// Closes the second WebSocket of a session, after it was accepted, as Node's server does: applications that use the `ws`
-/// package directly do not catch the error that an answer with another status would be.
+/// Closes the second WebSocket of a session after it was accepted, as Node's server does. Applications that use the
+/// `ws` package directly do not catch the error that a response with another status causes.
 fn refuse_another<F>(
     context: &Context,
     entry: &Entry,
