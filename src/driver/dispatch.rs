@@ -5,10 +5,10 @@ use std::task::{Context, Poll};
 
 use bytestring::ByteString;
 
+use super::account::{LITTLE, Share};
 use super::before::before;
 use super::detached::Detachment;
 use super::failures::{failed, refused};
-use super::inbound::{LITTLE, Share};
 use super::lanes::{Lane, Lanes, Task};
 use super::pressure::Pause;
 use super::running::{Finished, Handlers, Running, Work, span};

@@ -38,7 +38,7 @@ impl Dispatch {
     /// Counts the handlers that go on and the bytes that are held, if either has changed.
     fn count_detached(&mut self, cx: &Context<'_>) {
         let (handlers, bytes) = (self.handlers.len(), self.share.published());
-        let detached = &self.share.inbound.detached;
+        let detached = &self.share.account.detached;
         let detachment = self.detachment.get_or_insert_with(|| detached.begin());
         let before = detachment.counted();
         if before != (handlers, bytes) {
@@ -51,7 +51,7 @@ impl Dispatch {
 
     /// Cancels the handlers if they are those of the connection that has most. Returns true if it was so.
     fn cancel_if_ordered(&mut self) -> bool {
-        let ordered = |of| self.share.inbound.detached.ordered(of);
+        let ordered = |of| self.share.account.detached.ordered(of);
         let Some(limit) = self.detachment.as_ref().and_then(ordered) else {
             return false;
         };
@@ -68,7 +68,7 @@ impl Dispatch {
             counters.add(Counted::DetachedHandlersCancelled, cancelled);
             let (before, _) = detachment.counted();
             counters.shift(Counted::DetachedHandlers, before, left);
-            let detached = &self.share.inbound.detached;
+            let detached = &self.share.account.detached;
             detached.cancelled(detachment, left, bytes);
         }
         true
@@ -78,7 +78,7 @@ impl Dispatch {
         if !self.client.logs.allow() {
             return;
         }
-        let account = &self.share.inbound;
+        let account = &self.share.account;
         match limit {
             Limit::Handlers => tracing::warn!(
                 cancelled,
@@ -98,7 +98,7 @@ impl Dispatch {
     /// No handler is left.
     pub(super) fn attach(&mut self) {
         if let Some(detachment) = self.detachment.take() {
-            self.share.inbound.detached.end(&detachment);
+            self.share.account.detached.end(&detachment);
             self.server
                 .counters
                 .shift(Counted::DetachedHandlers, detachment.counted().0, 0);

@@ -1,5 +1,6 @@
 //! The one task of each connection: it reads, writes, keeps the time and polls the handlers.
 
+mod account;
 mod admission;
 mod before;
 mod deadlines;
@@ -8,7 +9,6 @@ mod dispatch;
 mod drain;
 mod ending;
 mod failures;
-mod inbound;
 mod inbox;
 mod lanes;
 mod leaving;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
+use super::account::LITTLE;
 use super::dispatch::Dispatch;
-use super::inbound::LITTLE;
 use super::task::Connection;
 use crate::connection::Awaited;
 use crate::engine::DisconnectReason;
@@ -142,7 +142,7 @@ impl Dispatch {
         let mut full = self.full();
         if full == Some(Full::Server) {
             let held = self.queued_bytes() + self.held_besides();
-            self.share.inbound.detached.relieve(held);
+            self.share.account.detached.relieve(held);
             self.share.wake(held, cx.waker());
             // It may have fallen meanwhile.
             full = self.full();

@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::inbound;
+use super::account::{Account, Share};
 use super::inbox::{Inbound, Inbox, Refused};
 use super::quota::{Quota, TurnedAway};
 use super::timers::now;
@@ -78,7 +78,7 @@ pub(crate) struct Sessions(Arc<Shared>);
 struct Shared {
     quota: Quota,
     /// What all connections hold of their clients' input.
-    inbound: Arc<inbound::Inbound>,
+    account: Arc<Account>,
     /// Only we add to it, so its hasher need not withstand chosen keys.
     entries: Lock<FxHashMap<Sid, Arc<Entry>>>,
     /// Of a shutdown that has begun.
@@ -126,10 +126,10 @@ impl Sessions {
             max_detached_handlers,
             ..
         } = *settings;
-        let inbound = inbound::Inbound::new(max_inbound_bytes, max_detached_handlers);
+        let account = Account::new(max_inbound_bytes, max_detached_handlers);
         Self(Arc::new(Shared {
             quota: Quota::new(max_connections, max_connections_per_address),
-            inbound: Arc::new(inbound),
+            account: Arc::new(account),
             entries: Lock::default(),
             shut: OnceLock::new(),
             cut_off: AtomicUsize::new(0),
@@ -173,8 +173,8 @@ impl Guard {
     }
 
     /// What the connection is going to hold of the server's account.
-    pub(super) fn share(&self, counters: &Arc<Counters>) -> inbound::Share {
-        inbound::Share::new(Arc::clone(&self.shared.inbound), Arc::clone(counters))
+    pub(super) fn share(&self, counters: &Arc<Counters>) -> Share {
+        Share::new(Arc::clone(&self.shared.account), Arc::clone(counters))
     }
 
     /// The session is open.

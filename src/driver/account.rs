@@ -36,7 +36,7 @@ const PASSED: usize = 4 * WOKEN;
 
 /// The account of a server.
 #[derive(Debug)]
-pub(super) struct Inbound {
+pub(super) struct Account {
     max: usize,
     total: AtomicUsize,
     paused: Lock<VecDeque<Arc<Paused>>>,
@@ -54,7 +54,7 @@ struct Paused {
     queued: AtomicBool,
 }
 
-impl Inbound {
+impl Account {
     /// At most so many bytes of all connections, and so many handlers whose connections have closed.
     pub(super) fn new(max: usize, max_detached: usize) -> Self {
         Self {
@@ -114,16 +114,16 @@ impl Inbound {
 /// What one connection holds.
 #[derive(Debug)]
 pub(super) struct Share {
-    pub(super) inbound: Arc<Inbound>,
+    pub(super) account: Arc<Account>,
     counters: Arc<Counters>,
     published: usize,
     paused: Option<Arc<Paused>>,
 }
 
 impl Share {
-    pub(super) fn new(inbound: Arc<Inbound>, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(account: Arc<Account>, counters: Arc<Counters>) -> Self {
         Self {
-            inbound,
+            account,
             counters,
             published: 0,
             paused: None,
@@ -150,13 +150,13 @@ impl Share {
         let before = std::mem::replace(&mut self.published, held);
         if held > before {
             let more = held - before;
-            self.inbound.total.fetch_add(more, Ordering::SeqCst);
+            self.account.total.fetch_add(more, Ordering::SeqCst);
             self.counters.add(Counted::InboundBytes, more);
         } else {
             let less = before - held;
-            self.inbound.total.fetch_sub(less, Ordering::SeqCst);
+            self.account.total.fetch_sub(less, Ordering::SeqCst);
             self.counters.sub_many(Counted::InboundBytes, less);
-            self.inbound.wake_some();
+            self.account.wake_some();
         }
     }
 
@@ -165,12 +165,12 @@ impl Share {
         if held <= FLOOR {
             return false;
         }
-        self.inbound.total.load(Ordering::SeqCst) > self.enough(held)
+        self.account.total.load(Ordering::SeqCst) > self.enough(held)
     }
 
     /// The highest total at which a connection that holds so much may read.
     fn enough(&self, held: usize) -> usize {
-        let max = self.inbound.max.saturating_add(self.published);
+        let max = self.account.max.saturating_add(self.published);
         max.saturating_sub(held + held.div_ceil(TIMES_FREE))
     }
 
@@ -181,7 +181,7 @@ impl Share {
         let paused = self.paused.get_or_insert_default();
         paused.enough.store(enough, Ordering::SeqCst);
         paused.waker.register(waker);
-        self.inbound.enqueue(paused);
+        self.account.enqueue(paused);
     }
 
     /// The task need not be woken any more when the total falls.
@@ -209,38 +209,38 @@ mod tests {
 
     const MEGABYTE: usize = 1_000_000;
 
-    fn inbound(max: usize) -> Arc<Inbound> {
-        Arc::new(Inbound::new(max, 1))
+    fn account(max: usize) -> Arc<Account> {
+        Arc::new(Account::new(max, 1))
     }
 
-    fn share(inbound: &Arc<Inbound>) -> Share {
-        Share::new(Arc::clone(inbound), Arc::new(Counters::new(1)))
+    fn share(account: &Arc<Account>) -> Share {
+        Share::new(Arc::clone(account), Arc::new(Counters::new(1)))
     }
 
-    fn total(inbound: &Inbound) -> usize {
-        inbound.total.load(Ordering::SeqCst)
+    fn total(account: &Account) -> usize {
+        account.total.load(Ordering::SeqCst)
     }
 
     #[test]
     fn small_changes_are_not_published_and_an_empty_connection_holds_nothing() {
-        let inbound = inbound(MEGABYTE);
-        let mut share = share(&inbound);
+        let account = account(MEGABYTE);
+        let mut share = share(&account);
         share.set(STEP - 1);
-        assert_eq!(total(&inbound), 0);
+        assert_eq!(total(&account), 0);
         share.set(STEP);
         share.set(2 * STEP - 1);
-        assert_eq!(total(&inbound), STEP);
+        assert_eq!(total(&account), STEP);
         share.set(0);
-        assert_eq!(total(&inbound), 0);
+        assert_eq!(total(&account), 0);
         share.set(STEP);
         drop(share);
-        assert_eq!(total(&inbound), 0);
+        assert_eq!(total(&account), 0);
     }
 
     #[test]
     fn whoever_fills_the_account_stops_and_leaves_room_for_others() {
-        let inbound = inbound(10 * MEGABYTE);
-        let mut attackers: Vec<_> = (0..10).map(|_| (share(&inbound), 0)).collect();
+        let account = account(10 * MEGABYTE);
+        let mut attackers: Vec<_> = (0..10).map(|_| (share(&account), 0)).collect();
         let mut went_on = true;
         while went_on {
             went_on = false;
@@ -252,12 +252,12 @@ mod tests {
                 }
             }
         }
-        let all = total(&inbound);
+        let all = total(&account);
         assert!((9 * MEGABYTE..11 * MEGABYTE).contains(&all), "{all}");
-        assert!(!share(&inbound).is_too_much(FLOOR));
+        assert!(!share(&account).is_too_much(FLOOR));
         // What one of them gives back is there for a newcomer.
         attackers[0].0.set(0);
-        assert!(!share(&inbound).is_too_much(500_000));
+        assert!(!share(&account).is_too_much(500_000));
     }
 
     #[derive(Default)]
@@ -277,8 +277,8 @@ mod tests {
 
     #[test]
     fn paused_connections_are_woken_when_the_total_falls() {
-        let inbound = inbound(MEGABYTE);
-        let (mut holder, mut waiter) = (share(&inbound), share(&inbound));
+        let account = account(MEGABYTE);
+        let (mut holder, mut waiter) = (share(&account), share(&account));
         holder.set(MEGABYTE);
         let count = Arc::new(Count::default());
         for _ in 0..3 {
@@ -295,15 +295,15 @@ mod tests {
 
     #[test]
     fn connections_that_wait_no_longer_are_not_woken_in_place_of_others() {
-        let inbound = inbound(MEGABYTE);
-        let mut holder = share(&inbound);
+        let account = account(MEGABYTE);
+        let mut holder = share(&account);
         holder.set(MEGABYTE);
         let (gone, count) = (Arc::new(Count::default()), Arc::new(Count::default()));
-        let mut resting: Vec<_> = (0..3 * PASSED).map(|_| share(&inbound)).collect();
+        let mut resting: Vec<_> = (0..3 * PASSED).map(|_| share(&account)).collect();
         for share in &mut resting {
             share.wake(100_000, &Arc::clone(&gone).into());
         }
-        let mut waiter = share(&inbound);
+        let mut waiter = share(&account);
         waiter.wake(100_000, &Arc::clone(&count).into());
         resting.iter().skip(PASSED).for_each(Share::rest);
         resting.truncate(2 * PASSED);
@@ -311,7 +311,7 @@ mod tests {
         resting.iter().take(PASSED - 1).for_each(Share::rest);
         holder.set(0);
         assert_eq!((gone.woken(), count.woken()), (1, 1));
-        assert!(!inbound.any_paused.load(Ordering::SeqCst));
+        assert!(!account.any_paused.load(Ordering::SeqCst));
         assert_eq!(Arc::strong_count(&gone), 1);
         // One that has rested may wait again.
         holder.set(MEGABYTE);
@@ -324,16 +324,16 @@ mod tests {
     fn those_that_hold_too_much_still_are_not_woken_in_place_of_one_that_holds_less() {
         const LARGE: usize = 400_000;
         const SMALL: usize = 100_000;
-        let inbound = inbound(20 * MEGABYTE);
+        let account = account(20 * MEGABYTE);
         let (large_count, small_count) = (Arc::new(Count::default()), Arc::new(Count::default()));
-        let mut holder = share(&inbound);
+        let mut holder = share(&account);
         holder.set(20 * MEGABYTE);
-        let mut large: Vec<_> = (0..2 * WOKEN).map(|_| share(&inbound)).collect();
+        let mut large: Vec<_> = (0..2 * WOKEN).map(|_| share(&account)).collect();
         for share in &mut large {
             share.set(LARGE);
             share.wake(LARGE, &Arc::clone(&large_count).into());
         }
-        let mut small = share(&inbound);
+        let mut small = share(&account);
         small.set(SMALL);
         small.wake(SMALL, &Arc::clone(&small_count).into());
         let others = large.len() * LARGE + SMALL;
