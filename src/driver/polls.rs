@@ -28,13 +28,6 @@ pub(super) struct Polls {
     post: Option<Post>,
 }
 
-impl Polls {
-    /// The size of the packets of a POST that have not been taken, in bytes.
-    pub(super) fn unread(&self) -> usize {
-        self.post.as_ref().map_or(0, |post| post.packets.size())
-    }
-}
-
 /// A POST whose packets are being taken.
 #[derive(Debug)]
 struct Post {
@@ -57,9 +50,14 @@ impl Polls {
         self.poll.is_some()
     }
 
-    /// Whether packets of a POST are left to be taken.
+    /// Returns true if packets of a POST are left to be taken.
     pub(super) fn has_post(&self) -> bool {
         self.post.is_some()
+    }
+
+    /// Returns the size of the body of a POST whose packets are being taken, in bytes.
+    pub(super) fn post_bytes(&self) -> usize {
+        self.post.as_ref().map_or(0, |post| post.packets.size())
     }
 }
 
@@ -143,11 +141,11 @@ impl Connection {
             if !self.session.is_open() {
                 self.answer_post(PostAnswer::Taken);
             }
-            let held = self.is_held();
+            let paused = self.check_paused();
             let Some(post) = &mut self.polls.post else {
                 return false;
             };
-            if held && !post.packets.is_done() {
+            if paused && !post.packets.is_done() {
                 return false;
             }
             match post.packets.next() {

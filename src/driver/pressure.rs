@@ -50,7 +50,7 @@ enum Full {
 impl Connection {
     /// Publishes what the connection holds, and looks after a pause.
     pub(super) fn watch_inbound(&mut self, cx: &mut Context<'_>) {
-        let unfinished = self.sockets.unfinished() + self.polls.unread();
+        let unfinished = self.sockets.unfinished() + self.polls.post_bytes();
         if unfinished > 0 || !self.dispatch.holds_little {
             self.dispatch.unfinished = unfinished;
             self.dispatch.publish();
@@ -98,8 +98,7 @@ impl Dispatch {
         if queued >= self.server.settings.max_queued_bytes || self.router.is_spread() {
             return Some(Full::Queue);
         }
-        let held = queued + self.held_besides();
-        self.share.is_too_much(held).then_some(Full::Server)
+        self.share.is_too_much(self.held()).then_some(Full::Server)
     }
 
     /// The size of the events that wait, in bytes.
@@ -108,17 +107,17 @@ impl Dispatch {
         bytes + self.lanes.bytes() + (requests + self.lanes.len()) * OVERHEAD
     }
 
-    /// The size of all else that is held: events whose handlers run, packets that are not complete, and the auth of all
-    /// sockets that the router or a handler holds.
-    fn held_besides(&self) -> usize {
+    /// Returns the size of all input that is held, in bytes: events that wait or whose handlers run, packets that are not
+    /// complete, and the auth of all sockets that the router or a handler holds.
+    fn held(&self) -> usize {
         let running = self.handlers.bytes() + self.handlers.len() * OVERHEAD;
-        running + self.unfinished + self.router.unfinished() + self.client.auth_bytes()
+        let unfinished = self.unfinished + self.router.unfinished();
+        self.queued_bytes() + running + unfinished + self.client.auth_bytes()
     }
 
     /// Publishes what is held, which may have become more or less.
     pub(super) fn publish(&mut self) {
-        let queued = self.queued_bytes();
-        let held = queued + self.held_besides();
+        let (queued, held) = (self.queued_bytes(), self.held());
         self.share.set(held);
         self.holds_little = held < LITTLE
             && queued < self.server.settings.max_queued_bytes
@@ -141,7 +140,7 @@ impl Dispatch {
     fn watch(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
         let mut full = self.full();
         if full == Some(Full::Server) {
-            let held = self.queued_bytes() + self.held_besides();
+            let held = self.held();
             self.share.account.detached.relieve(held);
             self.share.wake(held, cx.waker());
             // It may have fallen meanwhile.
@@ -233,7 +232,7 @@ impl Dispatch {
             max_queued_bytes = self.server.settings.max_queued_bytes,
             queued_events = requests + self.lanes.len(),
             queued_bytes = self.queued_bytes(),
-            held_bytes = self.queued_bytes() + self.held_besides(),
+            held_bytes = self.held(),
             running_handlers = self.handlers.len(),
             "reading is paused until handlers have caught up"
         );

@@ -82,7 +82,7 @@ impl Sockets {
 impl Connection {
     /// Reads the WebSocket. Returns whether it should be read again at once.
     pub(super) fn read(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.session.is_closed() || self.is_held() {
+        if self.session.is_closed() || self.check_paused() {
             // What is left of a message may have come already.
             self.timers.message_by = None;
             return false;
@@ -112,7 +112,7 @@ impl Connection {
         self.count_received(taken, bytes);
         match read {
             Poll::Pending => false,
-            Poll::Ready(Ok(())) => !self.is_held(),
+            Poll::Ready(Ok(())) => !self.check_paused(),
             Poll::Ready(Err(end)) => {
                 tracing::debug!(end = end.to_string(), "websocket ended");
                 if matches!(end, End::Violation(_)) {

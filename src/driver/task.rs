@@ -328,8 +328,8 @@ impl Connection {
         self.end_polls(reason);
     }
 
-    /// Whether nothing is read, since too much waits to be handled.
-    pub(super) fn is_held(&mut self) -> bool {
+    /// Pauses the reading if too much is held, or resumes it. Returns true if it is paused.
+    pub(super) fn check_paused(&mut self) -> bool {
         let held = self.dispatch.holds_back();
         if self.paused && !held {
             self.tell_paused();
