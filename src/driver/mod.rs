@@ -18,6 +18,7 @@ mod pressure;
 mod quota;
 mod running;
 mod sessions;
+mod shutdown;
 mod slowness;
 mod sockets;
 mod task;

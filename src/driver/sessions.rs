@@ -3,18 +3,18 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use rustc_hash::FxHashMap;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::account::{Account, Share};
 use super::inbox::{Inbound, Inbox, Refused};
 use super::quota::{Quota, TurnedAway};
+use super::shutdown::{Begun, SOON, Shutdown};
 use super::timers::now;
 use crate::adapter::BoxFuture;
 use crate::engine::Transport;
@@ -81,30 +81,8 @@ struct Shared {
     account: Arc<Account>,
     /// Only we add to it, so its hasher need not withstand chosen keys.
     entries: Lock<FxHashMap<Sid, Arc<Entry>>>,
-    /// Of a shutdown that has begun.
-    shut: OnceLock<Shutdown>,
-    /// Connections that a shutdown has not waited for any longer.
-    cut_off: AtomicUsize,
-    /// The end of the shutdown has been logged.
-    reported: AtomicBool,
-    /// Connections whose handshake, task or handlers are still running.
-    running: AtomicUsize,
-    /// A shutdown has begun, or the last connection is done.
-    changed: Notify,
+    shutdown: Shutdown,
 }
-
-/// A shutdown that has begun.
-#[derive(Clone, Copy, Debug)]
-struct Shutdown {
-    begun: Instant,
-    /// When handlers that are still under way are dropped.
-    limit: Instant,
-    /// How many connections were running when it began.
-    connections: usize,
-}
-
-/// How long what is left of a connection that was cut off may take after the limit.
-const SOON: Duration = Duration::from_millis(500);
 
 /// Counts a connection as running while it lives, from its handshake on.
 #[derive(Debug)]
@@ -131,11 +109,7 @@ impl Sessions {
             quota: Quota::new(max_connections, max_connections_per_address),
             account: Arc::new(account),
             entries: Lock::default(),
-            shut: OnceLock::new(),
-            cut_off: AtomicUsize::new(0),
-            reported: AtomicBool::new(false),
-            running: AtomicUsize::new(0),
-            changed: Notify::new(),
+            shutdown: Shutdown::default(),
         }))
     }
 
@@ -150,7 +124,7 @@ impl Sessions {
             return Err(TurnedAway::ShuttingDown);
         }
         self.0.quota.take(address)?;
-        self.0.running.fetch_add(1, Ordering::AcqRel);
+        let open = self.0.shutdown.enter();
         let guard = Guard {
             shared: Arc::clone(&self.0),
             sid,
@@ -158,8 +132,7 @@ impl Sessions {
             left: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
         };
-        agree();
-        if self.is_open() {
+        if open {
             Ok(guard)
         } else {
             Err(TurnedAway::ShuttingDown)
@@ -182,23 +155,23 @@ impl Guard {
         let entries = &self.shared.entries;
         entries.lock().insert(self.sid, Arc::clone(entry));
         // A shutdown that began since the handshake has not seen it, or both tell it, which does no harm.
-        if let Some(shutdown) = self.shared.shut.get() {
-            shutdown.drain(entry);
+        if let Some(begun) = self.shared.shutdown.get() {
+            drain(entry, begun);
         }
     }
 
     /// A shutdown does not wait any longer for what this connection has under way.
     pub(super) fn cut_off(&self) {
         if !self.cut_off.swap(true, Ordering::AcqRel) {
-            self.shared.cut_off.fetch_add(1, Ordering::Relaxed);
+            self.shared.shutdown.count_cut_off();
         }
     }
 
     /// Waits for `work` until soon after the limit of a shutdown. Returns false if that came first.
     async fn within_limit(&self, work: impl Future) -> bool {
         let limit = async {
-            let shutdown = self.shared.begun().await;
-            tokio::time::sleep_until(shutdown.limit + SOON).await;
+            let begun = self.shared.shutdown.begun().await;
+            tokio::time::sleep_until(begun.limit + SOON).await;
         };
         matches!(select(pin!(work), pin!(limit)).await, Either::Left(_))
     }
@@ -231,40 +204,21 @@ impl Drop for Guard {
         // Its task was dropped with the runtime, or has panicked.
         let open = !self.left.load(Ordering::Acquire)
             && self.shared.entries.lock().contains_key(&self.sid);
-        if open && self.shared.shut.get().is_some() {
+        if open && self.shared.shutdown.get().is_some() {
             self.cut_off();
         }
         self.leave();
-        if self.shared.running.fetch_sub(1, Ordering::AcqRel) == 1 {
-            agree();
-            if let Some(shutdown) = self.shared.shut.get() {
-                self.shared.report(shutdown);
-            }
-            self.shared.changed.notify_waiters();
-        }
-    }
-}
-
-/// Stands between what a thread tells and what it asks. A handshake says that it runs and asks for a shutdown; who waits for
-/// the end knows of the shutdown and asks what runs. Without an order of all threads both could see nothing: the handshake
-/// would be let in, and not be waited for.
-fn agree() {
-    fence(Ordering::SeqCst);
-}
-
-impl Shutdown {
-    fn drain(&self, entry: &Entry) {
-        entry.client.drain(self.limit.into_std());
+        self.shared.shutdown.leave();
     }
 }
 
 impl Connections for Sessions {
     fn shut_down(&self, window: Duration, limit: Duration) {
         let window = window.min(limit);
-        let shutdown = self.0.shut(window, limit);
+        let begun = self.0.shutdown.begin(window, limit);
         let entries: Vec<_> = self.0.entries.lock().values().cloned().collect();
         if window.is_zero() || entries.len() < 2 {
-            entries.iter().for_each(|entry| shutdown.drain(entry));
+            entries.iter().for_each(|entry| drain(entry, begun));
             return;
         }
         // The table's order is random, so the neighbours of one moment have nothing in common.
@@ -272,7 +226,7 @@ impl Connections for Sessions {
         let mut next = Instant::now();
         tokio::spawn(async move {
             for entry in entries {
-                shutdown.drain(&entry);
+                drain(&entry, begun);
                 next += pause;
                 tokio::time::sleep_until(next).await;
             }
@@ -280,7 +234,7 @@ impl Connections for Sessions {
     }
 
     fn is_open(&self) -> bool {
-        self.0.shut.get().is_none()
+        self.0.shutdown.get().is_none()
     }
 
     fn count(&self) -> usize {
@@ -290,98 +244,19 @@ impl Connections for Sessions {
     fn shutting_down(&self) -> BoxFuture<()> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
-            shared.begun().await;
+            shared.shutdown.begun().await;
         })
     }
 
     fn closed(&self) -> BoxFuture<()> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
-            let shutdown = shared.begun().await;
-            agree();
-            let done = shared.until(|| (shared.running.load(Ordering::Acquire) == 0).then_some(()));
-            // A handler that blocks its thread cannot be dropped.
-            if tokio::time::timeout_at(shutdown.limit + 2 * SOON, done)
-                .await
-                .is_err()
-            {
-                let running = shared.running.load(Ordering::Relaxed);
-                shared.cut_off.fetch_add(running, Ordering::Relaxed);
-            }
-            shared.report(&shutdown);
+            shared.shutdown.ended().await;
         })
     }
 }
 
-impl Shared {
-    /// A shutdown begins, unless one has.
-    fn shut(&self, window: Duration, limit: Duration) -> Shutdown {
-        let mut first = false;
-        let shutdown = *self.shut.get_or_init(|| {
-            first = true;
-            let begun = Instant::now();
-            Shutdown {
-                begun,
-                limit: begun + limit,
-                connections: self.running.load(Ordering::Relaxed),
-            }
-        });
-        if first {
-            let connections = shutdown.connections;
-            tracing::info!(
-                connections,
-                ?window,
-                ?limit,
-                "shutting down: draining connections"
-            );
-            agree();
-            if self.running.load(Ordering::Acquire) == 0 {
-                self.report(&shutdown);
-            }
-            self.changed.notify_waiters();
-        }
-        shutdown
-    }
-
-    /// Logs the end of a shutdown, once.
-    fn report(&self, shutdown: &Shutdown) {
-        if self.reported.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let cut_off = self.cut_off.load(Ordering::Relaxed);
-        let closed = shutdown.connections.saturating_sub(cut_off);
-        let took = shutdown.begun.elapsed();
-        if cut_off == 0 {
-            tracing::info!(
-                closed,
-                cut_off,
-                ?took,
-                "shut down: all connections are closed"
-            );
-        } else {
-            tracing::warn!(
-                closed,
-                cut_off,
-                ?took,
-                "shut down: connections were cut off; see drain_limit"
-            );
-        }
-    }
-
-    /// Resolves when a shutdown begins.
-    async fn begun(&self) -> Shutdown {
-        self.until(|| self.shut.get().copied()).await
-    }
-
-    async fn until<T>(&self, condition: impl Fn() -> Option<T>) -> T {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if let Some(found) = condition() {
-                return found;
-            }
-            changed.await;
-        }
-    }
+/// Closes a connection when its handlers have finished, or at the limit of the shutdown.
+fn drain(entry: &Entry, begun: Begun) {
+    entry.client.drain(begun.limit.into_std());
 }
