@@ -7,7 +7,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::slowness::Slow;
 use super::task::Connection;
-use super::timers::now;
+use super::timers::{Deadline, now};
 use crate::engine::{DisconnectReason, Input, Queued};
 
 /// How often a deadline that passed while the threads were busy is put off, since the task of an HTTP connection may hold a
@@ -40,7 +40,7 @@ impl Connection {
             self.session
                 .handle(Input::Lost(DisconnectReason::SlowClient), self.now);
         }
-        self.timers.read_by = self.slowness.deadline();
+        self.timers.set(Deadline::Read, self.slowness.deadline());
     }
 
     pub(super) fn check_time(&mut self, cx: &mut Context<'_>) {
@@ -79,7 +79,7 @@ impl Connection {
 
     fn check_deadlines(&mut self, cx: &mut Context<'_>) {
         if self.dispatch.joined {
-            self.timers.connect_by = None;
+            self.timers.set(Deadline::Connect, None);
         }
         if self.sockets.main.is_some() {
             // Whether it takes anything is for `slowness` to say.
@@ -93,20 +93,20 @@ impl Connection {
             self.session.handle(Input::Receiving, self.now);
         }
         self.session.handle_timeout(self.now);
-        if self.timers.connect_by.is_some_and(|by| self.now >= by) {
-            self.timers.connect_by = None;
+        if self.timers.has_passed(Deadline::Connect, self.now) {
+            self.timers.set(Deadline::Connect, None);
             tracing::debug!("no namespace joined in time");
             // Also for who is just being admitted.
             self.close(DisconnectReason::ForcedClose, cx);
         }
-        if self.timers.is_late(self.now) && self.timers.read_by.is_some() {
+        if self.timers.is_late(self.now) && self.timers.get(Deadline::Read).is_some() {
             // The client may have read much meanwhile, so that there is room.
             self.write(cx);
         }
-        if self.timers.read_by.is_some_and(|by| self.now >= by) {
+        if self.timers.has_passed(Deadline::Read, self.now) {
             self.check_slowness();
         }
-        if self.timers.message_by.is_some_and(|by| self.now >= by) {
+        if self.timers.has_passed(Deadline::Message, self.now) {
             self.check_message();
         }
         self.run_actions(cx);

@@ -13,6 +13,7 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 
 use super::task::Connection;
+use super::timers::Deadline;
 use crate::engine::{DisconnectReason, Input};
 
 /// How long a healthy client may take between two polls. One that has not polled for longer is not waited for when nothing
@@ -28,7 +29,7 @@ impl Connection {
         if self.dispatch.is_draining() {
             return;
         }
-        self.timers.drain_by = Some(limit);
+        self.timers.set(Deadline::Drain, Some(limit));
         self.drained_from = Some(self.now);
         self.dispatch.drain(cx);
     }
@@ -42,7 +43,7 @@ impl Connection {
             self.drained_from = Some(self.now);
             self.close(DisconnectReason::ServerShuttingDown, cx);
         }
-        if self.timers.drain_by.is_some_and(|by| self.now >= by) {
+        if self.timers.has_passed(Deadline::Drain, self.now) {
             let handlers = self.dispatch.cut_off();
             if self.session.is_open() {
                 self.close(DisconnectReason::ServerShuttingDown, cx);
@@ -51,8 +52,8 @@ impl Connection {
             self.write(cx);
             self.end_drain(handlers);
         } else if self.session.is_closing() {
-            self.timers.fetch_by = self.fetch_by();
-            if self.timers.fetch_by.is_some_and(|by| self.now >= by) {
+            self.timers.set(Deadline::Fetch, self.fetch_by());
+            if self.timers.has_passed(Deadline::Fetch, self.now) {
                 self.end_drain(0);
             }
         }

@@ -1,16 +1,13 @@
 //! When a connection is not read, since too much of its input is held: backpressure, and its end where it can never end by
 //! itself.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::task::Context;
 use std::time::{Duration, Instant};
-
-use tokio::time::Sleep;
 
 use super::account::LITTLE;
 use super::dispatch::Dispatch;
 use super::task::Connection;
+use super::timers::Deadline;
 use crate::connection::Awaited;
 use crate::engine::DisconnectReason;
 use crate::hub::Socket;
@@ -32,10 +29,10 @@ const STUCK: Duration = Duration::from_secs(60);
 /// The reading of a connection is paused.
 #[derive(Debug)]
 pub(super) struct Pause {
-    began: Instant,
     /// When an event last started or ended, or an acknowledgement came.
     moved: Instant,
-    timer: Pin<Box<Sleep>>,
+    /// When it is examined next.
+    next: Instant,
 }
 
 /// What is full.
@@ -64,6 +61,8 @@ impl Connection {
     #[cold]
     fn watch_pause(&mut self, cx: &mut Context<'_>) {
         let stuck = self.dispatch.watch(self.now, cx);
+        let next = self.dispatch.pause.as_ref().map(|pause| pause.next);
+        self.timers.set(Deadline::Pause, next);
         if stuck && self.session.is_open() {
             self.close(DisconnectReason::QueueFull, cx);
         }
@@ -156,38 +155,33 @@ impl Dispatch {
             cx.waker().wake_by_ref();
             return false;
         };
-        let Some(mut pause) = self.pause.take() else {
-            self.begin_pause(full, now, cx);
+        let Some(pause) = &mut self.pause else {
+            self.begin_pause(full, now);
             return false;
         };
         if moved {
             pause.moved = now;
         }
-        let mut stuck = false;
-        if pause.timer.as_mut().poll(cx).is_ready() {
-            if now >= pause.began + GRACE {
-                self.warn(full);
-            }
-            let limit = self.patience(full).map(|limit| pause.moved + limit);
-            stuck = limit.is_some_and(|limit| now >= limit);
-            let next = limit.filter(|limit| *limit > now);
-            let next = next.map_or(now + GRACE, |limit| limit.min(now + GRACE));
-            pause.wait_until(next, cx);
+        if now < pause.next {
+            return false;
         }
-        self.pause = Some(pause);
-        stuck
+        let moved = pause.moved;
+        self.warn(full);
+        let limit = self.patience(full).map(|limit| moved + limit);
+        let next = limit.filter(|limit| *limit > now);
+        if let Some(pause) = &mut self.pause {
+            pause.next = next.map_or(now + GRACE, |limit| limit.min(now + GRACE));
+        }
+        limit.is_some_and(|limit| now >= limit)
     }
 
-    fn begin_pause(&mut self, full: Full, now: Instant, cx: &mut Context<'_>) {
+    fn begin_pause(&mut self, full: Full, now: Instant) {
         let option = self.option(full);
         self.counters().add_for(Counted::ReadingPaused, option, 1);
-        let mut pause = Box::new(Pause {
-            began: now,
+        self.pause = Some(Box::new(Pause {
             moved: now,
-            timer: Box::pin(tokio::time::sleep_until((now + GRACE).into())),
-        });
-        pause.wait_until(now + GRACE, cx);
-        self.pause = Some(pause);
+            next: now + GRACE,
+        }));
     }
 
     /// How long nothing may move before the connection is closed; `None` if that may take as long as it likes.
@@ -247,15 +241,6 @@ fn patience(full: Full, awaited: Awaited, holds_events: bool) -> Option<Duration
         (Awaited::ByOthers, _) => Some(STUCK),
         (Awaited::No, Full::Server) if !holds_events => Some(CROWDED),
         (Awaited::No, _) => None,
-    }
-}
-
-impl Pause {
-    fn wait_until(&mut self, at: Instant, cx: &mut Context<'_>) {
-        self.timer.as_mut().reset(at.into());
-        if self.timer.as_mut().poll(cx).is_ready() {
-            cx.waker().wake_by_ref();
-        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use super::task::{CLOSE_HANDSHAKE, Connection};
+use super::timers::Deadline;
 use crate::engine::{Control, DisconnectReason, Input, Outbox, Pressure, Transport, Written};
 use crate::hub::OverLimit;
 use crate::metrics::{Counted, Place};
@@ -84,16 +85,16 @@ impl Connection {
     pub(super) fn read(&mut self, cx: &mut Context<'_>) -> bool {
         if self.session.is_closed() || self.check_paused() {
             // What is left of a message may have come already.
-            self.timers.message_by = None;
+            self.timers.set(Deadline::Message, None);
             return false;
         }
         let Some(mut socket) = self.sockets.main.take() else {
             return false;
         };
-        let (waker, revision) = (cx.waker().clone(), self.client.revision);
+        let (waker, revision) = (cx.waker(), self.client.revision);
         let (mut taken, mut bytes) = (0, 0);
         let read = socket.poll_read(cx, &mut |event| {
-            let cx = &mut Context::from_waker(&waker);
+            let cx = &mut Context::from_waker(waker);
             bytes += size(&event);
             match decode(event, revision) {
                 Ok(packet) => self.input(Input::Packet(packet), cx),
@@ -137,14 +138,13 @@ impl Connection {
 
     /// Sees to it that a message does not take too long.
     fn time_message(&mut self, unfinished: Unfinished) {
-        let by = self.now + self.message_timeout;
         match unfinished {
-            Unfinished::Nothing => self.timers.message_by = None,
-            Unfinished::New => self.timers.message_by = Some(by),
-            Unfinished::Same => {
-                self.timers.message_by.get_or_insert(by);
-            }
+            Unfinished::Nothing => return self.timers.set(Deadline::Message, None),
+            Unfinished::Same if self.timers.get(Deadline::Message).is_some() => return,
+            Unfinished::Same | Unfinished::New => {}
         }
+        let by = self.now + self.message_timeout;
+        self.timers.set(Deadline::Message, Some(by));
     }
 
     /// Gives a client up whose message takes too long, unless the rest of it may have been received, but not read.
@@ -152,7 +152,7 @@ impl Connection {
         if self.sockets.more {
             return;
         }
-        self.timers.message_by = None;
+        self.timers.set(Deadline::Message, None);
         let timeout = self.message_timeout;
         tracing::debug!(?timeout, "message takes longer than `message_timeout`");
         let counters = self.dispatch.counters();

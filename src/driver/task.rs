@@ -14,7 +14,7 @@ use super::sessions::{Entry, Guard};
 use super::slowness::Slowness;
 use super::sockets::Sockets;
 use super::timed_session::TimedSession;
-use super::timers::{Timers, now};
+use super::timers::{Deadline, Timers, now};
 use crate::connection::Violation;
 use crate::engine::{Action, Control, DisconnectReason, Input, Transport};
 use crate::hub::{Client, Command, OverLimit, Server};
@@ -365,7 +365,7 @@ impl Connection {
             return;
         }
         self.slowness.note(pressure, self.now);
-        self.timers.read_by = self.slowness.deadline();
+        self.timers.set(Deadline::Read, self.slowness.deadline());
     }
 }
 

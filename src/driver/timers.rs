@@ -1,4 +1,4 @@
-//! When a connection must act though nothing has happened.
+//! The deadlines of a connection and the timer that wakes its task for them.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -7,12 +7,35 @@ use std::time::{Duration, Instant};
 use tokio::task::coop::has_budget_remaining;
 use tokio::time::Sleep;
 
-/// How far off a deadline is when there is none.
+/// The time until the timer fires if there is no deadline.
 const FAR: Duration = Duration::from_secs(3600);
-/// A task that runs later than this after its timer has fired was kept from running.
+/// If a task runs later than this after its timer has fired, something has kept it from running.
 const LATE: Duration = Duration::from_millis(50);
 /// A timer may fire so much earlier than the clock says.
 const EARLY: Duration = Duration::from_millis(5);
+
+/// A deadline of a connection that is not the session's.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Deadline {
+    /// A namespace must have been joined.
+    Connect,
+    /// The client must have read some of what is sent to it.
+    Read,
+    /// A message that has begun must be complete.
+    Message,
+    // Those from here on are seldom set.
+    /// The pause of the reading must be examined.
+    Pause,
+    /// The handlers of a connection that is draining must have finished.
+    Drain,
+    /// The client of a connection that is draining must have polled.
+    Fetch,
+}
+
+/// The number of deadlines that are often set.
+const OFTEN: usize = Deadline::Pause as usize;
+/// The number of deadlines that are seldom set. They take memory of those connections only that have had one.
+const SELDOM: usize = Deadline::Fetch as usize + 1 - OFTEN;
 
 /// One timer for all deadlines of a connection. It is left alone when a deadline moves away: then it fires too early, which
 /// costs less than setting it anew for each packet.
@@ -21,39 +44,64 @@ pub(super) struct Timers {
     at: Instant,
     /// It has fired late, and been set for later than the next deadline.
     put_off: bool,
-    /// Whom it wakes.
+    /// The waker of the task that it wakes.
     wakes: Option<Waker>,
-    /// Until when a namespace must have been joined.
-    pub(super) connect_by: Option<Instant>,
-    /// Until when the client must have read some of what is sent to it.
-    pub(super) read_by: Option<Instant>,
-    /// Until when a message that has begun must be complete.
-    pub(super) message_by: Option<Instant>,
-    /// Until when the handlers of a connection that is draining must have finished.
-    pub(super) drain_by: Option<Instant>,
-    /// Until when a client must have polled, of a connection that is draining.
-    pub(super) fetch_by: Option<Instant>,
+    often: [Option<Instant>; OFTEN],
+    seldom: Option<Box<[Option<Instant>; SELDOM]>>,
+    /// The first of the deadlines.
+    first: Option<Instant>,
 }
 
 impl Timers {
     pub(super) fn new(at: Instant, connect_by: Instant) -> Self {
         let at = at.min(connect_by);
         let sleep = Box::pin(tokio::time::sleep_until(at.into()));
-        Self {
+        let mut timers = Self {
             sleep,
             at,
             put_off: false,
             wakes: None,
-            connect_by: Some(connect_by),
-            read_by: None,
-            message_by: None,
-            drain_by: None,
-            fetch_by: None,
-        }
+            often: [None; OFTEN],
+            seldom: None,
+            first: None,
+        };
+        timers.set(Deadline::Connect, Some(connect_by));
+        timers
     }
 
-    /// Ready when it is time to look at the deadlines. The timer itself is asked only when it may have fired: it is set
-    /// already, and most wake-ups are for something else.
+    /// Sets or removes a deadline. The timer follows when it is [armed](Self::arm).
+    pub(super) fn set(&mut self, deadline: Deadline, at: Option<Instant>) {
+        if self.get(deadline) == at {
+            return;
+        }
+        let index = deadline as usize;
+        let slot = match index.checked_sub(OFTEN) {
+            None => self.often.get_mut(index),
+            Some(index) => self.seldom.get_or_insert_default().get_mut(index),
+        };
+        if let Some(slot) = slot {
+            *slot = at;
+        }
+        let seldom = self.seldom.iter().flat_map(|seldom| seldom.iter());
+        self.first = self.often.iter().chain(seldom).flatten().min().copied();
+    }
+
+    pub(super) fn get(&self, deadline: Deadline) -> Option<Instant> {
+        let index = deadline as usize;
+        let slot = match index.checked_sub(OFTEN) {
+            None => self.often.get(index),
+            Some(index) => self.seldom.as_ref()?.get(index),
+        };
+        slot.copied().flatten()
+    }
+
+    /// Returns true if the deadline is set and has passed.
+    pub(super) fn has_passed(&self, deadline: Deadline, now: Instant) -> bool {
+        self.get(deadline).is_some_and(|at| now >= at)
+    }
+
+    /// Ready when it is time to examine the deadlines. The timer itself is polled only when it may have fired: most
+    /// wake-ups are for something else.
     pub(super) fn poll(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let set = self
             .wakes
@@ -66,20 +114,21 @@ impl Timers {
     }
 
     fn poll_sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // A task that has used up its share of the thread is not listened to.
+        // The timer registers no waker of a task that has used up its share of the thread.
         self.wakes = has_budget_remaining().then(|| cx.waker().clone());
         self.sleep.as_mut().poll(cx)
     }
 
-    /// Sees to it that it is not later than the next deadline, `session`'s included. Returns whether it is time already.
+    /// Sets the timer to the next deadline, `session`'s included, if it is set to a later time. Returns true if that
+    /// deadline has passed.
     pub(super) fn arm(&mut self, session: Option<Instant>, cx: &mut Context<'_>) -> bool {
         match self.next(session) {
-            Some(next) if next < self.at && !self.put_off => self.set(next, cx),
+            Some(next) if next < self.at && !self.put_off => self.reset(next, cx),
             _ => false,
         }
     }
 
-    /// It has fired: sets it for the next deadline. Returns whether it is time already.
+    /// Sets the timer, which has fired, to the next deadline. Returns true if that deadline has passed.
     pub(super) fn rearm(
         &mut self,
         session: Option<Instant>,
@@ -88,13 +137,13 @@ impl Timers {
     ) -> bool {
         self.put_off = false;
         let next = self.next(session).unwrap_or(now + FAR);
-        self.set(next, cx)
+        self.reset(next, cx)
     }
 
-    /// It has fired, but no deadline takes effect before this.
+    /// Sets the timer, which has fired, so that no deadline takes effect before `until`.
     pub(super) fn put_off(&mut self, until: Instant, cx: &mut Context<'_>) {
         self.put_off = true;
-        if self.set(until, cx) {
+        if self.reset(until, cx) {
             cx.waker().wake_by_ref();
         }
     }
@@ -104,34 +153,22 @@ impl Timers {
         self.put_off || now > self.at + LATE
     }
 
-    /// The next deadline, `session`'s included.
+    /// Returns the next deadline, `session`'s included.
     pub(super) fn next(&self, session: Option<Instant>) -> Option<Instant> {
-        let mut next = session;
-        for by in [
-            self.connect_by,
-            self.read_by,
-            self.message_by,
-            self.drain_by,
-            self.fetch_by,
-        ] {
-            // Most are not set.
-            if let Some(by) = by
-                && next.is_none_or(|next| by < next)
-            {
-                next = Some(by);
-            }
+        match (session, self.first) {
+            (Some(session), Some(first)) => Some(session.min(first)),
+            (session, first) => session.or(first),
         }
-        next
     }
 
-    fn set(&mut self, at: Instant, cx: &mut Context<'_>) -> bool {
+    fn reset(&mut self, at: Instant, cx: &mut Context<'_>) -> bool {
         self.at = at;
         self.sleep.as_mut().reset(at.into());
         self.poll_sleep(cx).is_ready()
     }
 }
 
-/// The clock of the runtime, which tests may stop.
+/// Returns the time of the runtime's clock, which tests may stop.
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
@@ -161,5 +198,21 @@ mod tests {
         let fired = poll_fn(|cx| timers.poll(now(), cx));
         tokio::time::timeout(10 * SECOND, fired).await.unwrap();
         assert!(now() >= at);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn the_first_deadline_is_the_next_one_until_it_is_removed() {
+        let start = now();
+        let mut timers = Timers::new(start + 9 * SECOND, start + 5 * SECOND);
+        timers.set(Deadline::Fetch, Some(start + 2 * SECOND));
+        timers.set(Deadline::Read, Some(start + 3 * SECOND));
+        assert_eq!(timers.next(None), Some(start + 2 * SECOND));
+        assert_eq!(timers.next(Some(start + SECOND)), Some(start + SECOND));
+        assert!(timers.has_passed(Deadline::Fetch, start + 2 * SECOND));
+        timers.set(Deadline::Fetch, None);
+        assert!(!timers.has_passed(Deadline::Fetch, start + 2 * SECOND));
+        assert_eq!(timers.next(None), Some(start + 3 * SECOND));
+        timers.set(Deadline::Read, None);
+        timers.set(Deadline::Connect, None);
+        assert_eq!(timers.next(None), None);
     }
 }
