@@ -7,6 +7,9 @@ use futures_util::FutureExt;
 
 pub(crate) use crate::protocol::panics::{Panicked, guarded};
 
+/// The operation in the log when the drop of a value panics.
+pub(crate) const DROP: &str = "drop of a value";
+
 /// The number of panics without a connection that are logged one by one.
 const LOGGED: u64 = 8;
 
@@ -31,7 +34,7 @@ pub(crate) async fn guarded_future<F: Future>(
 /// Drops a value of users, whose `Drop` may be theirs.
 pub(crate) fn let_go<T>(value: T) {
     if let Err(panicked) = guarded(|| drop(value)) {
-        log_panic("drop of a value", &panicked);
+        log_panic(DROP, &panicked);
     }
 }
 

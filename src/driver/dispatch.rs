@@ -19,7 +19,7 @@ use crate::hub::{
     Order, Server, Socket, Unhandled, reply,
 };
 use crate::metrics::{Counted, Counters};
-use crate::panics::{guarded, let_go};
+use crate::panics::guarded;
 use crate::protocol::engine_io::Message;
 use crate::protocol::socket_io::Event;
 
@@ -182,9 +182,9 @@ impl Dispatch {
         Ok(())
     }
 
-    /// Whether anything waits for a handler to go on: seldom, so it is asked first.
+    /// Returns true if anything waits that may be able to go on. This is rare, and is checked first.
     fn has_waiting(&self) -> bool {
-        !self.lanes.is_idle() || self.router.backlog().0 > 0 || !self.ended.is_empty()
+        self.lanes.any_freed() || self.router.backlog().0 > 0 || !self.ended.is_empty()
     }
 
     fn go(&mut self, route: Route<Socket>, cx: &mut Context<'_>) -> Result<(), Violation> {
@@ -331,10 +331,7 @@ impl Dispatch {
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         match work.poll(socket, cx) {
-            Poll::Ready(finished) => {
-                let_go(work);
-                self.finished(socket, finished, cx)
-            }
+            Poll::Ready(finished) => self.finished(socket, finished, cx),
             Poll::Pending => {
                 self.holds_little = false;
                 self.handlers.push(Running::new(socket.clone(), work));

@@ -120,9 +120,9 @@ impl Lanes {
         before - self.len
     }
 
-    /// Whether no handler runs in a lane and nothing waits for one.
-    pub(super) fn is_idle(&self) -> bool {
-        self.busy.is_empty()
+    /// Returns true if the handler of a lane has ended and [`next`](Self::next) has not been called since.
+    pub(super) fn any_freed(&self) -> bool {
+        !self.freed.is_empty()
     }
 
     /// Whether events of this socket wait.

@@ -16,7 +16,7 @@ use crate::hub::{
     AckBody, Asked, BoxHandler, Call, Done, EventContext, EventName, Refusal, Socket,
 };
 use crate::metrics::Counted;
-use crate::panics::{Panicked, guarded, let_go};
+use crate::panics::{DROP, Panicked, guarded, log_panic};
 
 /// The handlers of one connection.
 #[derive(Default)]
@@ -31,6 +31,7 @@ pub(super) struct Handlers {
 pub(super) struct Running {
     socket: Socket,
     work: Work,
+    is_event: bool,
 }
 
 /// One handler's future, and what to do when it ends.
@@ -90,7 +91,7 @@ impl Work {
         Self::new(future, span, 0)
     }
 
-    /// `call` makes its future; what users have written may panic in it.
+    /// Calls the handler of an event. `call` makes its future, and may panic.
     pub(super) fn event(
         socket: &Socket,
         (name, span): (EventName, Span),
@@ -112,18 +113,47 @@ impl Work {
         Self { future, span, size }
     }
 
-    /// Polls it; a panic is its end, and nobody else's.
+    /// Polls the future, and drops it when it is ready. A panic ends this handler and no other one.
     pub(super) fn poll(&mut self, socket: &Socket, cx: &mut Context<'_>) -> Poll<Finished> {
         let Self { future, span, .. } = self;
         let _in_span = span.enter();
-        guarded(|| future.poll(cx)).unwrap_or_else(|panicked| {
-            socket.handler_panicked(|| future.name(socket), &panicked);
-            Poll::Ready(future.panicked())
-        })
+        let mut finished = None;
+        let polled = guarded(|| {
+            if let Poll::Ready(result) = future.poll(cx) {
+                finished = Some(result);
+                *future = Pending::nothing();
+            }
+        });
+        match (polled, finished) {
+            (Ok(()), None) => Poll::Pending,
+            (Ok(()), Some(finished)) => Poll::Ready(finished),
+            (Err(panicked), Some(finished)) => {
+                log_panic(DROP, &panicked);
+                Poll::Ready(finished)
+            }
+            (Err(panicked), None) => {
+                socket.handler_panicked(|| future.name(socket), &panicked);
+                let finished = future.panicked();
+                future.let_go();
+                Poll::Ready(finished)
+            }
+        }
     }
 }
 
 impl Pending {
+    /// Stands for a future that has been dropped. Makes no allocation.
+    fn nothing() -> Self {
+        Self::Disconnect(Box::pin(pending()))
+    }
+
+    /// Drops the future, which owns values of users.
+    fn let_go(&mut self) {
+        if let Err(panicked) = guarded(|| *self = Self::nothing()) {
+            log_panic(DROP, &panicked);
+        }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Finished> {
         match self {
             Self::Admit(future) => future.as_mut().poll(cx).map(Finished::Admitted),
@@ -178,11 +208,16 @@ impl Pending {
 
 impl Running {
     pub(super) fn new(socket: Socket, work: Work) -> Self {
-        if matches!(work.future, Pending::Event { .. }) {
+        let is_event = matches!(work.future, Pending::Event { .. });
+        if is_event {
             socket.add_pending();
             socket.counters().add(Counted::HandlersWaiting, 1);
         }
-        Self { socket, work }
+        Self {
+            socket,
+            work,
+            is_event,
+        }
     }
 }
 
@@ -190,7 +225,7 @@ impl Future for Running {
     type Output = (Socket, Finished, usize);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { socket, work } = &mut *self;
+        let Self { socket, work, .. } = &mut *self;
         let finished = work.poll(socket, cx);
         finished.map(|finished| (socket.clone(), finished, work.size))
     }
@@ -198,15 +233,13 @@ impl Future for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if matches!(self.work.future, Pending::Event { .. }) {
+        if self.is_event {
             self.socket.remove_pending();
             self.socket.counters().sub(Counted::HandlersWaiting);
         }
-        // One that has not ended owns values of users, and is among others that must be dropped too.
-        let nothing = Pending::Disconnect(Box::pin(pending()));
-        let future = std::mem::replace(&mut self.work.future, nothing);
+        // One that has not ended is among others that must be dropped too.
         let _in_span = self.work.span.enter();
-        let_go(future);
+        self.work.future.let_go();
     }
 }
 
