@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::task::{CLOSE_HANDSHAKE, Connection};
 use super::timers::Deadline;
@@ -143,8 +144,12 @@ impl Connection {
             Unfinished::Same if self.timers.get(Deadline::Message).is_some() => return,
             Unfinished::Same | Unfinished::New => {}
         }
-        let by = self.now + self.message_timeout;
+        let by = self.now + self.message_timeout();
         self.timers.set(Deadline::Message, Some(by));
+    }
+
+    fn message_timeout(&self) -> Duration {
+        self.dispatch.server.settings.engine.message_timeout()
     }
 
     /// Gives a client up whose message takes too long, unless the rest of it may have been received, but not read.
@@ -153,7 +158,7 @@ impl Connection {
             return;
         }
         self.timers.set(Deadline::Message, None);
-        let timeout = self.message_timeout;
+        let timeout = self.message_timeout();
         tracing::debug!(?timeout, "message takes longer than `message_timeout`");
         let counters = self.dispatch.counters();
         counters.add_for(Counted::InputTimeouts, "message", 1);

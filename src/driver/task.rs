@@ -73,7 +73,6 @@ pub(crate) struct Connection {
     /// How often the deadlines have been left alone since the thread was busy when they passed.
     pub(super) late_turns: u8,
     pub(super) slowness: Slowness,
-    pub(super) message_timeout: Duration,
     /// Since when the connection has been draining; then, since when its handlers have finished.
     pub(super) drained_from: Option<Instant>,
 }
@@ -119,7 +118,6 @@ impl Connection {
             paused: false,
             late_turns: 0,
             slowness: Slowness::new(config.slow_client_timeout, config.stall_timeout()),
-            message_timeout: config.message_timeout(),
             drained_from: None,
         })
     }
