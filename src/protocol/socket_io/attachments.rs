@@ -198,7 +198,7 @@ mod tests {
             let mut assembler = Assembler::new();
             assembler.feed(text(TWO), &limits).unwrap();
             assembler.feed(binary("zero"), &limits).unwrap();
-            assert_eq!(assembler.unfinished(), TWO.len() + 4);
+            assert_eq!(assembler.unfinished(), TWO.len() + 4 + ATTACHMENT);
             let fed = assembler.feed(binary(second), &limits);
             if fits {
                 assert!(fed.unwrap().is_some());
