@@ -6,8 +6,8 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use serde_json::json;
 
+use super::context::Context;
 use super::refusal::{FORBIDDEN, Refusal, finish, refuse as refuse_request};
-use super::serve::Context;
 use crate::hub::{
     AllowRequest, ConnectionError, Content, INTERNAL_ERROR, Server, TypeName, reason,
     report_not_allowed, words,

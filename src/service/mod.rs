@@ -2,6 +2,7 @@
 
 mod admit;
 mod client_file;
+mod context;
 mod future;
 mod layer;
 mod open;

@@ -6,9 +6,9 @@ use http::header;
 use http::request::Parts;
 use tracing::Instrument;
 
+use super::context::{Context, Opening};
 use super::refusal::Refusal;
 use super::response::payload;
-use super::serve::{Context, Opening};
 use super::switch::switch_protocols;
 use crate::driver::{Connection, Guard, TurnedAway, span};
 use crate::engine::{Outbox, Transport};

@@ -15,9 +15,9 @@ use http_body_util::{BodyExt, LengthLimitError};
 use tokio::sync::oneshot;
 use tower::BoxError;
 
+use super::context::{Context, Served};
 use super::refusal::Refusal;
 use super::response::{accepted, empty};
-use super::serve::{Answer, Context};
 use crate::driver::{Entry, Inbound, PostAnswer};
 use crate::engine::DisconnectReason;
 use crate::hub::{Client, OverLimit};
@@ -43,7 +43,7 @@ impl Kind {
 }
 
 /// Answers a POST. The parts are dropped first: they keep the server's read buffer alive, and the body may take long.
-pub(super) async fn post<B>(context: &Context, entry: &Arc<Entry>, parts: Parts, body: B) -> Answer
+pub(super) async fn post<B>(context: &Context, entry: &Arc<Entry>, parts: Parts, body: B) -> Served
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
@@ -178,7 +178,7 @@ impl Posting {
     }
 
     /// Hands the packets to the connection's task, and waits until it has taken them.
-    async fn deliver(self, packets: engine_io::Body) -> Answer {
+    async fn deliver(self, packets: engine_io::Body) -> Served {
         let (done, taken) = oneshot::channel();
         let handed = self.entry.hand(Inbound::Post(packets, done));
         let taken = match handed {
@@ -193,7 +193,7 @@ impl Posting {
     }
 
     /// Closes the session of a POST whose body was not taken.
-    fn without_body(self, error: BodyError, context: &Context, kind: Kind) -> Answer {
+    fn without_body(self, error: BodyError, context: &Context, kind: Kind) -> Served {
         let (server, client) = (&context.server, &self.entry.client);
         let config = &server.settings.engine;
         let limit = config.max_payload;
@@ -220,14 +220,14 @@ impl Posting {
     }
 
     /// Closes the session since the body is too large.
-    fn too_large(self, answer: Answer) -> Answer {
+    fn too_large(self, answer: Served) -> Served {
         // A full inbox closes the session too.
         let _ = self.entry.hand(Inbound::TooLarge);
         self.end();
         answer
     }
 
-    fn fail(self, reason: DisconnectReason, answer: Answer) -> Answer {
+    fn fail(self, reason: DisconnectReason, answer: Served) -> Served {
         self.entry.broken(reason);
         self.end();
         answer

@@ -1,7 +1,5 @@
 //! The service of each kind of request.
 
-use std::sync::Arc;
-
 use axum_core::body::Body;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -12,31 +10,18 @@ use tower::BoxError;
 
 use super::admit::admit;
 use super::client_file;
+use super::context::{Context, Served};
 use super::open::{begin, open};
 use super::post::post;
 use super::refusal::{Refusal, refuse};
 use super::request::{Asked, parse};
 use super::response::payload;
 use super::upgrade::upgrade;
-use crate::driver::{Entry, Inbound, PollAnswer, Refused, Sessions};
+use crate::driver::{Entry, Inbound, PollAnswer, Refused};
 use crate::engine::{DisconnectReason, Transport};
-use crate::hub::{Server, SocketIo, log_no_server};
+use crate::hub::log_no_server;
 use crate::panics::guarded_future;
 use crate::protocol::engine_io::Revision;
-
-/// The server, during one request.
-pub(super) struct Context {
-    pub(super) io: SocketIo,
-    pub(super) server: Arc<Server>,
-    pub(super) sessions: Arc<Sessions>,
-}
-
-/// A response, or the rule that the request breaks. A body over a limit, or a late one, has a response.
-pub(super) type Answer = Result<Response<Body>, Refusal>;
-
-/// A response, and a task that is spawned once no hook can refuse the request. If the task is dropped instead, its
-/// session or upgrade does not begin.
-pub(super) type Opening = Result<(Response<Body>, BoxFuture<'static, ()>), Refusal>;
 
 /// A request that is not served.
 enum Declined {
@@ -163,7 +148,7 @@ async fn admit_and_open(
     Ok(open(context, guard, transport, revision, parts)?)
 }
 
-async fn poll(entry: &Entry) -> Answer {
+async fn poll(entry: &Entry) -> Served {
     let (sender, receiver) = oneshot::channel();
     entry.hand(Inbound::Poll(sender))?;
     match receiver.await {

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower::BoxError;
 
-use super::serve::{self, Context};
+use super::context::Context;
+use super::serve;
 use crate::hub::SocketIo;
 
 /// See [`SocketIo::service`].

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use http::request::Parts;
 
-use super::serve::{Context, Opening};
+use super::context::{Context, Opening};
 use super::switch::switch_protocols;
 use crate::driver::{Entry, Inbound, turn_away};
 use crate::metrics::Counted;
