@@ -1,9 +1,10 @@
-//! How many bytes of their clients' input all connections of a server hold.
+//! The number of bytes of their clients' input that all connections of a server hold.
 //!
-//! Each connection publishes its own figure through a [`Share`], in steps, so that small holders touch no shared memory. At
-//! the bound a connection may hold a multiple of what is free, as switches share their packet buffers (Choudhury and Hahne,
-//! "Dynamic queue length thresholds for shared-memory packet switches"): the largest holders stop reading first, and some
-//! room is always left for the others. A connection that holds no more than [`FLOOR`] never stops for it.
+//! Each connection publishes its own figure through a [`Share`], in steps, so that connections that hold little touch
+//! no shared memory. Near the limit a connection may hold a multiple of the free bytes, as switches share their packet
+//! buffers (Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet switches"). The largest
+//! holders stop reading first, and some room is always left for the others. A connection that holds no more than
+//! [`FLOOR`] is never paused for the limit.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,46 +17,48 @@ use super::detached::Detached;
 use crate::metrics::{Counted, Counters};
 use crate::sync::Lock;
 
-/// A figure is published when it has changed by so many bytes, or is little again.
+/// The number of bytes by which a figure must change to be published. A figure that has fallen below [`LITTLE`] is
+/// always published.
 const STEP: usize = 16 * 1024;
 
-/// A connection that holds less, in bytes, counts as one that holds nothing, and needs no looking after.
+/// A connection that holds less than this number of bytes counts as one that holds nothing.
 pub(super) const LITTLE: usize = 4 * 1024;
 
-/// Every connection may hold so many bytes, whatever the others hold.
+/// The number of bytes that every connection may hold, however much the others hold.
 const FLOOR: usize = 64 * 1024;
 
-/// A connection may hold so many times what is free.
+/// The number of times the free bytes that a connection may hold.
 const TIMES_FREE: usize = 4;
 
-/// How many paused connections are woken when the total falls. Each connection that finds room makes the next release.
+/// The number of paused connections that are woken when the total falls. Each of them that can go on releases bytes in
+/// turn, which wakes others.
 const WOKEN: usize = 16;
 
-/// At most so many paused connections that still hold too much are passed over at a time.
+/// The number of paused connections that still hold too much and are skipped to find others that can be woken.
 const PASSED: usize = 4 * WOKEN;
 
-/// The account of a server.
+/// The account of the bytes that all connections of a server hold.
 #[derive(Debug)]
 pub(super) struct Account {
     max: usize,
     total: AtomicUsize,
     paused: Lock<VecDeque<Arc<Paused>>>,
-    /// Whether any connection is paused: asked with each release.
+    /// True if any connection is paused. It is read at each release, without the lock.
     any_paused: AtomicBool,
     pub(super) detached: Detached,
 }
 
-/// A connection that waits for the total to fall. Without a waker it waits no longer.
+/// A connection that waits for the total to fall. One without a waker does not wait any more.
 #[derive(Debug, Default)]
 struct Paused {
     waker: AtomicWaker,
-    /// The highest total at which it may read again.
+    /// The highest total at which the connection may read again.
     enough: AtomicUsize,
     queued: AtomicBool,
 }
 
 impl Account {
-    /// At most so many bytes of all connections, and so many handlers whose connections have closed.
+    /// Takes the most bytes of all connections, and the most handlers whose connections have closed.
     pub(super) fn new(max: usize, max_detached: usize) -> Self {
         Self {
             max,
@@ -98,7 +101,8 @@ impl Account {
                 passed += 1;
                 continue;
             }
-            // Before the waker is taken: a connection that registers one afterwards is queued again.
+            // The flag is cleared before the waker is taken: a connection that registers one afterwards is queued
+            // again.
             paused.queued.swap(false, Ordering::AcqRel);
             woken.extend(paused.waker.take());
         }
@@ -111,7 +115,7 @@ impl Account {
     }
 }
 
-/// What one connection holds.
+/// The part of the account that one connection holds.
 #[derive(Debug)]
 pub(super) struct Share {
     pub(super) account: Arc<Account>,
@@ -130,14 +134,15 @@ impl Share {
         }
     }
 
-    /// How much the connection was last said to hold.
+    /// Returns the number of bytes that was published last.
     pub(super) const fn published(&self) -> usize {
         self.published
     }
 
-    /// The connection holds so much now.
+    /// Sets the number of bytes that the connection holds.
     pub(super) fn set(&mut self, held: usize) {
-        // Little counts as nothing: else a few bytes that stay, such as an auth, would keep a burst in the account.
+        // A few bytes count as nothing. Otherwise bytes that stay, such as an auth, would keep a whole step in the
+        // account.
         let held = if held < LITTLE { 0 } else { held };
         let done = held == 0 && self.published > 0;
         if done || held.abs_diff(self.published) >= STEP {
@@ -160,7 +165,8 @@ impl Share {
         }
     }
 
-    /// Whether a connection that holds so much must stop reading, since all connections together hold too much.
+    /// Returns true if a connection that holds this much must stop reading, because all connections together hold too
+    /// much.
     pub(super) fn is_too_much(&self, held: usize) -> bool {
         if held <= FLOOR {
             return false;
@@ -168,14 +174,14 @@ impl Share {
         self.account.total.load(Ordering::SeqCst) > self.enough(held)
     }
 
-    /// The highest total at which a connection that holds so much may read.
+    /// Returns the highest total at which a connection that holds this much may read.
     fn enough(&self, held: usize) -> usize {
         let max = self.account.max.saturating_add(self.published);
         max.saturating_sub(held + held.div_ceil(TIMES_FREE))
     }
 
-    /// Wakes the task when the total has fallen so far that a connection which holds so much may read. The caller looks at
-    /// the total again afterwards.
+    /// Wakes the task when the total has fallen so far that a connection that holds this much may read. The caller must
+    /// check the total again after this call, since it may have fallen before.
     pub(super) fn wake(&mut self, held: usize, waker: &Waker) {
         let enough = self.enough(held);
         let paused = self.paused.get_or_insert_default();
@@ -184,7 +190,7 @@ impl Share {
         self.account.enqueue(paused);
     }
 
-    /// The task need not be woken any more when the total falls.
+    /// Cancels [`wake`](Self::wake).
     pub(super) fn rest(&self) {
         if let Some(paused) = &self.paused {
             paused.enough.store(usize::MAX, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! From a CONNECT to a socket in its namespace, or a refusal.
+//! The admission of a client to a namespace: a CONNECT leads to a socket or to a refusal.
 
 use std::sync::Arc;
 use std::task::Context;
@@ -25,7 +25,7 @@ impl Dispatch {
         self.connect_as(nsp, auth, true, cx)
     }
 
-    /// Whether it `may_come_back` to the socket that its auth names.
+    /// Connects a client to a namespace. If it `may_come_back`, it may resume the socket that its auth names.
     fn connect_as(
         &mut self,
         nsp: &ByteString,
@@ -43,7 +43,7 @@ impl Dispatch {
             return Ok(());
         }
         let handshake = self.client.handshake.extensions();
-        // Values of the request may panic when they are cloned for a dynamic namespace.
+        // Values of the request are cloned for a dynamic namespace, and may panic.
         let found = guarded(|| self.server.nsps.find(nsp, handshake)).unwrap_or_else(|panicked| {
             self.server.panicked("clone of an extension", &panicked);
             Found::Failed
@@ -77,7 +77,7 @@ impl Dispatch {
         let comeback = history
             .map(|history| Comeback::new(history, auth.as_deref().filter(|_| may_come_back)));
         let id = match &comeback {
-            // Clients of revision 3 are not told an id: they take the session's for it.
+            // Clients of revision 3 do not receive an id, and use that of the session.
             _ if !self.client.revision.is_four() => Some(self.client.sid),
             Some(Some(comeback)) => comeback.id().or_else(new_sid),
             Some(None) => None,
@@ -108,14 +108,14 @@ impl Dispatch {
         result: Result<(), Refusal>,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
-        // Its client may have left meanwhile, and be joining anew: that attempt is another socket's.
+        // The client may have left meanwhile. If it joins again, that is another socket.
         if socket.ended().is_some() {
             return Ok(());
         }
         if let Err(refusal) = result {
             let (nsp, error) = (socket.nsp(), &*refusal.message);
             tracing::debug!(nsp, error, "connection refused");
-            // Undoes what the middleware joined.
+            // This leaves the rooms that middleware have joined.
             socket.end(DisconnectReason::ForcedClose);
             self.forget(socket);
             not_admitted(socket, &refusal);
@@ -130,7 +130,8 @@ impl Dispatch {
             Connected::Yes => {}
             Connected::Over => return Ok(()),
             Connected::Outdated => {
-                // All begins anew, with the same CONNECT: what waits behind it is for the new socket.
+                // The admission begins again with the same CONNECT. The events that wait behind it are for the new
+                // socket.
                 socket.end(DisconnectReason::ForcedClose);
                 self.lanes.forget(socket);
                 socket.release();

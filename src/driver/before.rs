@@ -1,9 +1,9 @@
-//! What may refuse an event before its handler is called.
+//! The functions that may refuse an event before its handler is called.
 
 use crate::adapter::BoxFuture;
 use crate::hub::{AckBody, BoxHandler, Call, EventCall, EventContext, Socket};
 
-/// Calls the handler of an event, or what comes before it and then the handler, or not.
+/// Calls the functions that may refuse an event, and then its handler if none of them does.
 pub(super) fn before(
     socket: &Socket,
     event: EventCall,
@@ -31,7 +31,7 @@ async fn ask_before(
     all: Vec<BoxHandler<AckBody>>,
     handler: BoxHandler<AckBody>,
 ) -> AckBody {
-    // Later events are not to overtake this one while it is decided about.
+    // Later events must not overtake this one while it may still be refused.
     let hold = socket.hold();
     for before in all {
         let mut asked = EventCall::new(event.event.clone(), event.name.clone(), None);
@@ -46,7 +46,7 @@ async fn ask_before(
         }
         event.checked = true;
     }
-    // Its arguments are being taken from here on.
+    // The handler has begun to take its arguments, and holds back later events itself.
     let answer = call(&socket, event, &handler);
     drop(hold);
     answer.await

@@ -1,4 +1,5 @@
-//! The deadlines of a connection, and what is still looked at before one takes effect.
+//! The checks at the deadlines of a connection. Input that has been received in time counts, even if it has not been
+//! read.
 
 use std::task::Context;
 use std::time::{Duration, Instant};
@@ -10,11 +11,11 @@ use super::task::Connection;
 use super::timers::{Deadline, now};
 use crate::engine::{DisconnectReason, Input, Queued};
 
-/// How often a deadline that passed while the threads were busy is put off, since the task of an HTTP connection may hold a
-/// pong, and run on another thread. A runtime of one thread runs that task first anyway.
+/// The number of times that a passed deadline is put off because the threads were busy: the task of an HTTP connection
+/// may hold a pong and run on another thread. On a runtime with one thread that task runs first anyway.
 const LATE_TURNS: u8 = 2;
 
-/// The other threads have so long for that, each time.
+/// The time that the other threads get each time.
 const LATE_TURN: Duration = Duration::from_millis(10);
 
 impl Connection {
@@ -58,8 +59,8 @@ impl Connection {
         }
     }
 
-    /// Before a request is taken: one that has arrived after a deadline comes too late, while what has arrived earlier is
-    /// read before.
+    /// Checks the deadlines before a request is taken, if the request has arrived after one of them. Input that has
+    /// arrived earlier is read first.
     pub(super) fn check_arrival(&mut self, at: Instant, cx: &mut Context<'_>) {
         let next = self.timers.next(self.session.poll_timeout());
         if next.is_none_or(|next| at < next) || self.timers.is_late(self.now) {
@@ -72,7 +73,7 @@ impl Connection {
         self.check_deadlines(cx);
     }
 
-    /// Whether a pong may have been received that has not been looked at, since there is much before it.
+    /// Returns true if a pong may have been received and not been read, because there is much before it.
     fn has_unread(&self) -> bool {
         !self.paused && (self.sockets.may_have_more() || self.polls.has_post())
     }
@@ -82,7 +83,7 @@ impl Connection {
             self.timers.set(Deadline::Connect, None);
         }
         if self.sockets.main.is_some() {
-            // Whether it takes anything is for `slowness` to say.
+            // `slowness` detects clients that read nothing.
             self.session.handle(Input::PingStuck, self.now);
         }
         if self.paused {
@@ -96,11 +97,11 @@ impl Connection {
         if self.timers.has_passed(Deadline::Connect, self.now) {
             self.timers.set(Deadline::Connect, None);
             tracing::debug!("no namespace joined in time");
-            // Also for who is just being admitted.
+            // This includes sockets that are being admitted.
             self.close(DisconnectReason::ForcedClose, cx);
         }
         if self.timers.is_late(self.now) && self.timers.get(Deadline::Read).is_some() {
-            // The client may have read much meanwhile, so that there is room.
+            // The client may have read much meanwhile, so that the outbox has room again.
             self.write(cx);
         }
         if self.timers.has_passed(Deadline::Read, self.now) {

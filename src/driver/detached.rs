@@ -1,8 +1,8 @@
 //! The handlers that go on after their connections have closed.
 //!
-//! No connection is refused because of them. If there are too many, those of the closed connection with most of them are
-//! cancelled. If an open connection cannot be read because all connections together hold too much, those of the closed
-//! connection that holds most bytes are cancelled, if that is more than the open connection holds.
+//! No connection is refused because of them. If there are too many, those of the closed connection with most of them
+//! are cancelled. If an open connection cannot be read because all connections together hold too much, those of the
+//! closed connection that holds most bytes are cancelled, if that is more than the open connection holds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

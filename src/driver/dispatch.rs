@@ -1,4 +1,4 @@
-//! From a packet to its handler, and from a handler's end to what follows.
+//! The way from a packet to its handler, and from the end of a handler to its effects.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,43 +23,44 @@ use crate::panics::guarded;
 use crate::protocol::engine_io::Message;
 use crate::protocol::socket_io::Event;
 
-/// How many waiting requests start in a round of the loop. There may be thousands whose handlers return at once, and these may
-/// compute: the loop looks at the clock after each round.
+/// The number of waiting requests that start in one round of the loop. There may be thousands whose handlers return at
+/// once and compute, and the loop reads the clock after each round.
 const STARTS: usize = 16;
 
-/// The Socket.IO side of a connection: its namespaces, and the handlers that are under way.
+/// The Socket.IO side of a connection: its namespaces and its running handlers.
 pub(super) struct Dispatch {
     pub(super) server: Arc<Server>,
     pub(super) client: Arc<Client>,
     pub(super) router: Router<Socket>,
     pub(super) lanes: Lanes,
     pub(super) handlers: Handlers,
-    /// Sockets that have ended; their disconnect handlers start when all that came before has started.
+    /// The sockets that have ended. Their disconnect handlers start when all earlier events have started.
     pub(super) ended: Vec<Socket>,
-    /// How many events have been handed to a handler that is to acknowledge them.
+    /// The number of events that have been passed to a handler that must acknowledge them.
     asked: u64,
-    /// A namespace has been joined at some time.
+    /// True if a namespace has ever been joined.
     pub(super) joined: bool,
-    /// The server is shutting down: no event starts any more.
+    /// True if the server is shutting down, so that no event starts any more.
     pub(super) draining: bool,
-    /// How many waiting requests may still start in this round of the loop.
+    /// The number of waiting requests that may still start in this round of the loop.
     starts: usize,
-    /// What the connection holds of the server's account.
+    /// The part of the server's account that the connection holds.
     pub(super) share: Share,
-    /// The size of the messages and bodies that have not been taken in whole, in bytes.
+    /// The size of messages and bodies that are incomplete or not taken yet, in bytes.
     pub(super) unfinished: usize,
-    /// No more is held than needs to be looked at: asked several times for each packet. It is false from when something more
-    /// is held until that has been measured.
+    /// True if the connection holds too little to be measured. It is read several times for each packet. It becomes
+    /// false when more input is held, until that has been measured.
     pub(super) holds_little: bool,
-    /// Something was not read in this round of the loop, since too much was held.
+    /// True if something was not read in this round of the loop, because too much was held.
     pub(super) held_back: bool,
-    /// The reading is paused.
+    /// The pause, while the reading is paused.
     pub(super) pause: Option<Box<Pause>>,
-    /// A pause has been logged.
+    /// True if a pause has been logged.
     pub(super) warned: bool,
-    /// A waiting event has started, a handler has ended or an acknowledgement has come.
+    /// True if, since the last check, a waiting event has started, a handler has ended or an acknowledgement has
+    /// arrived.
     pub(super) moved: bool,
-    /// The connection has closed, and handlers go on.
+    /// The entry among the closed connections whose handlers still run.
     pub(super) detachment: Option<Detachment>,
 }
 
@@ -95,25 +96,25 @@ impl Dispatch {
         &self.server.counters
     }
 
-    /// Whether nothing may start that makes more work: the client has much to read, or the running handlers are too many or
-    /// hold too much.
+    /// Returns true if no event may start, because the client has much to read, or because the running handlers are too
+    /// many or hold too much.
     fn is_held(&self) -> bool {
         self.client.outbox.is_crowded()
             || self.handlers.len() >= self.server.settings.max_handlers
             || self.runs_much()
     }
 
-    /// Whether something waits that need not wait any longer.
+    /// Returns true if something waits that can go on.
     pub(super) fn may_go_on(&self) -> bool {
         self.has_started_all() || (self.router.was_held() && !self.is_held())
     }
 
-    /// A round of the loop begins.
+    /// Begins a round of the loop.
     pub(super) fn begin_round(&mut self) {
         self.starts = STARTS;
     }
 
-    /// Whether requests wait only because enough have started in this round.
+    /// Returns true if requests wait only because enough have started in this round.
     pub(super) fn has_started_all(&self) -> bool {
         self.starts == 0 && self.has_waiting()
     }
@@ -126,7 +127,7 @@ impl Dispatch {
         let held = self.is_held();
         match self.router.feed(message, held, Socket::is_ready)? {
             Some(route) => self.go(route, cx)?,
-            // It waits, or is a part of a packet.
+            // The message waits, or is a part of a packet.
             None => {
                 let little = self.router.backlog().0 == 0 && self.router.unfinished() < LITTLE;
                 self.holds_little &= little;
@@ -135,13 +136,13 @@ impl Dispatch {
         self.go_on(cx)
     }
 
-    /// The client joins `/` by connecting, as those of revision 3 do.
+    /// Joins `/` for a client that joins it by connecting, as those of revision 3 do.
     pub(super) fn join_root(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
         let auth = handshake_auth(self.client.handshake.query());
         self.connect(&ByteString::from_static("/"), Some(auth), cx)
     }
 
-    /// Polls the handlers that are under way, and lets go ahead what has waited for them.
+    /// Polls the running handlers, and starts the events that have waited for them.
     pub(super) fn poll_handlers(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
         while let Poll::Ready(Some((socket, finished))) = self.handlers.poll(cx) {
             self.moved = true;
@@ -151,7 +152,7 @@ impl Dispatch {
         self.go_on(cx)
     }
 
-    /// Starts whatever need not wait any longer.
+    /// Starts everything that can go on.
     pub(super) fn go_on(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
         while self.starts > 0 && self.has_waiting() {
             self.starts -= 1;
@@ -195,7 +196,7 @@ impl Dispatch {
                 args.check()?;
                 self.server.counters.add(Counted::AcksReceived, 1);
                 self.moved = true;
-                // Whoever awaits it may have a waker that panics.
+                // The code that awaits it may have a waker that panics.
                 if let Err(panicked) = guarded(|| socket.member().answer(id, args)) {
                     socket.hook_panicked("waker", &panicked);
                 }
@@ -203,7 +204,7 @@ impl Dispatch {
             }
             Route::Leave { socket } => {
                 if !socket.end(DisconnectReason::ClientNamespaceDisconnect) {
-                    // The server was first, and its order is still on the way here.
+                    // The server has disconnected the socket first, and its command has not arrived yet.
                     Self::tell_disconnected(&socket);
                 }
                 self.finish(&socket);
@@ -221,7 +222,7 @@ impl Dispatch {
         event: Event,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
-        // A handler before may have disconnected it.
+        // An earlier handler may have disconnected the socket.
         if socket.ended_by_server() {
             return Ok(());
         }
@@ -316,14 +317,14 @@ impl Dispatch {
         self.run(socket, work, cx)
     }
 
-    /// Tells one call of a handler from others, whatever ids the client chooses.
+    /// Identifies one call of a handler, whatever ids the client chooses.
     fn asked(&mut self, id: u64) -> Asked {
         self.asked = self.asked.wrapping_add(1);
         let call = self.asked;
         Asked { id, call }
     }
 
-    /// Polls a handler for the first time, here and now.
+    /// Polls a handler for the first time, at once.
     pub(super) fn run(
         &mut self,
         socket: &Socket,
@@ -355,9 +356,9 @@ impl Dispatch {
             Finished::Connected(Err(refusal)) => {
                 refused(socket, "connect", &refusal);
                 socket.end(DisconnectReason::ServerNamespaceDisconnect);
-                // Its client may have left meanwhile.
+                // The client may have left meanwhile.
                 self.router.drop_events(socket);
-                // Who called goes on with what waits: to do so here would go as deep as much waits.
+                // The caller starts the waiting events. A call from here would recurse once for each of them.
                 self.leave_by_server(socket);
                 Ok(())
             }
@@ -375,7 +376,7 @@ impl Dispatch {
                 if let AckBody(Answer::Malformed(error)) = answer {
                     return Err(Violation::Malformed(error));
                 }
-                // Who took the acknowledgement over answers, unless the handler failed before it could.
+                // Code that has taken the acknowledgement over sends it, unless the handler has failed before it could.
                 if let Some(Asked { id, .. }) = ack
                     && taken.is_none_or(|answered| answer.is_error() && answered.claim())
                 {

@@ -1,4 +1,4 @@
-//! How a connection ends when the server shuts down.
+//! The end of a connection when the server shuts down.
 //!
 //! ```text
 //!          no event starts; handlers finish       handlers have finished        flushed, or nobody polls
@@ -6,8 +6,8 @@
 //!                                            └──────────── drain_limit: handlers are dropped ────────────────┘
 //! ```
 //!
-//! Acknowledgements and upgrades still pass while a connection is draining, and heartbeats go on. Its sockets are connected
-//! until it is closing.
+//! Acknowledgements and upgrades still pass while a connection is draining, and heartbeats continue. Its sockets remain
+//! connected until it is closing.
 
 use std::task::Context;
 use std::time::{Duration, Instant};
@@ -16,15 +16,15 @@ use super::task::Connection;
 use super::timers::Deadline;
 use crate::engine::{DisconnectReason, Input};
 
-/// How long a healthy client may take between two polls. One that has not polled for longer is not waited for when nothing
-/// is queued for it.
+/// The longest time between two polls of a healthy client. If nothing is queued for a client that has not polled for
+/// longer, the shutdown does not wait for it.
 const BETWEEN_POLLS: Duration = Duration::from_millis(500);
 
-/// How long a client may take to poll for what is queued for it.
+/// The longest time that a client may take to poll for queued packets.
 const FETCH: Duration = Duration::from_secs(5);
 
 impl Connection {
-    /// The server is shutting down, and waits for this connection until `limit`.
+    /// Begins to drain the connection, since the server is shutting down. The server waits for it until `limit`.
     pub(super) fn drain(&mut self, limit: Instant, cx: &mut Context<'_>) {
         if self.dispatch.is_draining() {
             return;
@@ -34,7 +34,7 @@ impl Connection {
         self.dispatch.drain(cx);
     }
 
-    /// Closes the connection once its handlers have finished, and ends it when its time is over.
+    /// Closes the connection when its handlers have finished, and ends it at its limit.
     pub(super) fn check_drain(&mut self, cx: &mut Context<'_>) {
         if !self.dispatch.is_draining() || self.session.is_closed() {
             return;
@@ -48,7 +48,7 @@ impl Connection {
             if self.session.is_open() {
                 self.close(DisconnectReason::ServerShuttingDown, cx);
             }
-            // What the transport takes at once is not lost.
+            // The packets that the transport takes at once are not lost.
             self.write(cx);
             self.end_drain(handlers);
         } else if self.session.is_closing() {
@@ -59,7 +59,7 @@ impl Connection {
         }
     }
 
-    /// Until when the client must have polled; `None` while it does, and over WebSocket.
+    /// Returns the time by which the client must poll. There is none over WebSocket and while a poll is pending.
     fn fetch_by(&self) -> Option<Instant> {
         if self.sockets.main.is_some() || self.polls.is_pending() {
             return None;
@@ -69,7 +69,7 @@ impl Connection {
             let from = self.drained_from.unwrap_or(answered);
             return Some(answered.max(from) + FETCH);
         }
-        // One that has joined nothing loses nothing.
+        // A client that has joined no namespace loses nothing.
         Some(if self.dispatch.joined {
             answered + BETWEEN_POLLS
         } else {
@@ -77,7 +77,7 @@ impl Connection {
         })
     }
 
-    /// Nothing more is sent. So many `handlers` have been dropped.
+    /// Ends the session without sending anything more. `handlers` is the number of handlers that have been dropped.
     fn end_drain(&mut self, handlers: usize) {
         let queued = self.client.outbox.queued().packets;
         if handlers > 0 || queued > 0 {

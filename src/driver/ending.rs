@@ -95,7 +95,7 @@ impl Dispatch {
         }
     }
 
-    /// No handler is left.
+    /// Removes the connection from those whose handlers still run.
     pub(super) fn attach(&mut self) {
         if let Some(detachment) = self.detachment.take() {
             self.share.account.detached.end(&detachment);

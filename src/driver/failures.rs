@@ -1,4 +1,4 @@
-//! Handlers that have failed: counts them, and tells who wants to hear of them.
+//! The failures of handlers. They are counted, logged and passed to `on_error`.
 
 use http::StatusCode;
 
@@ -45,7 +45,7 @@ pub(super) fn failed(socket: &Socket, event: &EventName, error: &EncodedArgs, fa
     tell(socket, event, status, panicked, || words_of(error));
 }
 
-/// What people are to read of an error that is sent to a client.
+/// Returns the text of an error for the log and the hooks.
 fn words_of(error: &EncodedArgs) -> Option<String> {
     let [error]: [&serde_json::value::RawValue; 1] = serde_json::from_str(error.json()).ok()?;
     words(error).or_else(|| Some(error.get().to_owned()))
@@ -69,7 +69,7 @@ fn report(
     fault.report(socket);
 }
 
-/// A middleware has failed: its client is refused.
+/// Reports that a middleware has failed, so that its client is refused.
 pub(super) fn not_admitted(socket: &Socket, refusal: &Refusal) {
     if refusal.panicked {
         socket.counters().add(Counted::HandlerPanics, 1);
@@ -77,7 +77,7 @@ pub(super) fn not_admitted(socket: &Socket, refusal: &Refusal) {
     report_refusal(socket, "middleware", refusal);
 }
 
-/// The handler of a connect or a disconnect has failed.
+/// Reports that the handler of a connect or a disconnect has failed.
 pub(super) fn refused(socket: &Socket, event: &str, refusal: &Refusal) {
     if refusal.server_error().is_some() {
         report_refusal(socket, event, refusal);
@@ -129,7 +129,7 @@ fn tell<'a>(
         message: &message,
         panicked,
     };
-    // The client gets the first error all the same.
+    // The client receives the first error, even if the hook panics.
     if let Err(panicked) = guarded(|| hook(&failed)) {
         socket.hook_panicked("on_error", &panicked);
     }

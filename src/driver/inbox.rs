@@ -1,4 +1,4 @@
-//! What requests hand to the task of their connection.
+//! The queue from HTTP requests to the task of their connection.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -11,10 +11,11 @@ use crate::protocol::engine_io;
 use crate::sync::Lock;
 use crate::transport::{Body, WebSocket};
 
-/// Requests that may wait for the task. A client that keeps the rules has three at most: a poll, a POST and an upgrade.
+/// The number of requests that may wait for the task. A client that follows the protocol has at most three: a poll, a
+/// POST and an upgrade.
 const LIMIT: usize = 8;
 
-/// What a request wants.
+/// A request, or the result of one.
 #[derive(Debug)]
 pub(crate) enum Inbound {
     /// A poll. The answer's receiver is dropped when the client gives up.
@@ -25,13 +26,13 @@ pub(crate) enum Inbound {
     Broken(DisconnectReason),
     /// The body of a POST is longer than the limit.
     TooLarge,
-    /// A WebSocket that wants to take over.
+    /// A WebSocket that asks to become the transport.
     Probe(Box<WebSocket>),
-    /// It did not come to it.
+    /// The upgrade to WebSocket failed before the handshake was complete.
     ProbeFailed,
 }
 
-/// How a poll ends.
+/// The answer to a poll.
 #[derive(Debug)]
 pub(crate) enum PollAnswer {
     Payload(Body),
@@ -41,25 +42,25 @@ pub(crate) enum PollAnswer {
     Upgraded,
 }
 
-/// How a POST ends.
+/// The answer to a POST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PostAnswer {
     /// All its packets have been taken, or the session ended while they were.
     Taken,
-    /// It holds something that is no packet.
+    /// The body contains something that is not a packet.
     Undecodable,
 }
 
-/// Why a request was not handed over.
+/// The reason for which a request was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// The session is over.
     Closed,
-    /// Too many wait: its client breaks the rules.
+    /// Too many requests wait, so the client breaks the protocol.
     Full,
 }
 
-/// A bounded queue. It has no waker: who puts something in nudges the task.
+/// A bounded queue. It has no waker: the code that adds a request nudges the task.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     state: Lock<State>,
@@ -68,7 +69,7 @@ pub(super) struct Inbox {
 
 #[derive(Debug, Default)]
 struct State {
-    /// With the time at which each has arrived.
+    /// The requests, each with the time of its arrival.
     waiting: VecDeque<(Inbound, Instant)>,
     closed: bool,
 }
@@ -90,12 +91,12 @@ impl Inbox {
         self.state.lock().waiting.pop_front()
     }
 
-    /// Frees the memory of the queue: a connection over WebSocket gets no more requests.
+    /// Frees the memory of the queue. A connection over WebSocket receives no more requests.
     pub(super) fn shrink(&self) {
         self.state.lock().waiting.shrink_to_fit();
     }
 
-    /// Takes nothing any more. Whoever waits for an answer hears that the session is gone.
+    /// Closes the queue and drops its requests, which ends their waiting for an answer.
     pub(super) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
@@ -105,7 +106,7 @@ impl Inbox {
         drop(waiting);
     }
 
-    /// Resolves when it takes nothing any more.
+    /// Resolves when the queue is closed.
     pub(super) fn closed(&self) -> impl Future<Output = ()> + Send {
         let closed = self.closed.notified();
         async move {

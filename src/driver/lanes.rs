@@ -1,4 +1,4 @@
-//! Where only one handler runs at a time.
+//! The lanes of a connection: in each of them one handler runs at a time.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use crate::panics::let_go;
 use crate::protocol::buf::shrink_if_empty;
 use crate::protocol::socket_io::Event;
 
-/// All events of a socket, or those of it for one handler.
+/// All events of a socket, or those of a socket for one handler.
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
     pub(super) socket: Socket,
@@ -41,13 +41,13 @@ pub(super) struct Lanes {
     busy: Vec<Busy>,
     /// The lanes whose handler has just ended.
     freed: Vec<Lane>,
-    /// How many events wait, in all lanes.
+    /// The number of events that wait, in all lanes.
     len: usize,
     bytes: usize,
 }
 
-/// A lane in which a handler runs. Each lane has a queue of its own, so that finding its next event does not depend on how
-/// many events wait for other lanes.
+/// A lane in which a handler runs. Each lane has a queue of its own, so that finding its next event does not depend on
+/// how many events wait for other lanes.
 #[derive(Debug)]
 struct Busy {
     lane: Lane,
@@ -55,7 +55,7 @@ struct Busy {
 }
 
 impl Lanes {
-    /// Gives the task back if it may start now; keeps it otherwise.
+    /// Returns the task if it may start now, and queues it otherwise.
     pub(super) fn enter(&mut self, task: Task) -> Option<Task> {
         let Some(busy) = self.busy.iter_mut().find(|busy| busy.lane == task.lane) else {
             self.busy.push(Busy {
@@ -71,12 +71,12 @@ impl Lanes {
         None
     }
 
-    /// The handler that ran in a lane has ended.
+    /// Frees a lane whose handler has ended.
     pub(super) fn free(&mut self, lane: Lane) {
         self.freed.push(lane);
     }
 
-    /// The next task whose lane has become free.
+    /// Returns the next task whose lane has become free.
     pub(super) fn next(&mut self) -> Option<Task> {
         while let Some(lane) = self.freed.pop() {
             let Some(at) = self.busy.iter().position(|busy| busy.lane == lane) else {
@@ -113,7 +113,7 @@ impl Lanes {
                 self.len -= 1;
                 self.bytes -= task.event.args().footprint();
                 task.lane.socket.remove_pending();
-                // It may be the last one to hold its handler, which has values of users.
+                // The task may hold the last reference to its handler, which has values of users.
                 let_go(task);
             }
         }
@@ -125,18 +125,18 @@ impl Lanes {
         !self.freed.is_empty()
     }
 
-    /// Whether events of this socket wait.
+    /// Returns true if events of this socket wait.
     pub(super) fn keep_events_of(&self, socket: &Socket) -> bool {
         let mut busy = self.busy.iter();
         busy.any(|busy| busy.lane.socket == *socket && !busy.waiting.is_empty())
     }
 
-    /// How many events wait.
+    /// Returns the number of events that wait.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// The size of the waiting events, in bytes.
+    /// Returns the size of the waiting events, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

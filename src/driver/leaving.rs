@@ -1,4 +1,4 @@
-//! How sockets leave: by their clients, by the server, with their connection, or in a shutdown.
+//! The ways in which sockets leave: by their clients, by the server, with their connection, or in a shutdown.
 
 use std::task::Context;
 
@@ -10,7 +10,7 @@ use crate::hub::{Ended, Socket};
 use crate::protocol::socket_io::Kind;
 
 impl Dispatch {
-    /// Starts no more events, and refuses who has not been admitted yet; handlers that are under way go on.
+    /// Starts no more events, and refuses clients that have not been admitted yet. Running handlers continue.
     pub(super) fn drain(&mut self, cx: &mut Context<'_>) {
         if std::mem::replace(&mut self.draining, true) {
             return;
@@ -21,12 +21,12 @@ impl Dispatch {
         }
         let sockets: Vec<_> = self.router.sockets().cloned().collect();
         for socket in sockets.iter().filter(|socket| !socket.connected()) {
-            // One that has ended has its disconnect on the way here.
+            // The DISCONNECT of a socket that has ended is on its way to this task.
             if socket.end(DisconnectReason::ServerShuttingDown) {
                 self.finish(socket);
             }
         }
-        // What goes wrong now concerns nobody: the connection is closed next.
+        // Violations have no effect any more, since the connection is closed next.
         while self.go_on(cx).is_err() {}
     }
 
@@ -34,19 +34,19 @@ impl Dispatch {
         self.draining
     }
 
-    /// Whether the connection is draining, and nothing is under way that its client may be answered by.
+    /// Returns true if the connection is draining and no handler that may answer its client is running.
     pub(super) fn is_drained(&self) -> bool {
         self.draining
             && !self.handlers.any_may_answer()
             && !self.router.sockets().any(Socket::has_open_acks)
     }
 
-    /// Drops the handlers that are under way. Returns how many there were.
+    /// Drops all running handlers. Returns the number of them.
     pub(super) fn cut_off(&mut self) -> usize {
         self.handlers.cut_off()
     }
 
-    /// The server has disconnected the socket, unless its client left before.
+    /// Handles a disconnect by the server, unless the client has left before.
     pub(super) fn left_by_server(
         &mut self,
         socket: &Socket,
@@ -68,28 +68,29 @@ impl Dispatch {
         socket.push_owed(codec.plain(Kind::Disconnect, socket.nsp(), None));
     }
 
-    /// The server disconnects all sockets of the connection.
+    /// Disconnects all sockets of the connection in the name of the server.
     pub(super) fn disconnect_all(&mut self, cx: &mut Context<'_>) {
         let sockets: Vec<_> = self.router.sockets().cloned().collect();
         for socket in sockets.iter().filter(|socket| socket.connected()) {
             socket.end(DisconnectReason::ServerNamespaceDisconnect);
-            // What goes wrong now concerns nobody: the connection is closed next.
+            // Violations have no effect any more, since the connection is closed next.
             let _ = self.left_by_server(socket, cx);
         }
     }
 
-    /// The connection is over, for all its sockets. What they sent before is still handled, unless it is the server that
-    /// ends it.
+    /// Ends all sockets of the connection. The events that they sent before are still handled, unless the server ends
+    /// the connection.
     pub(super) fn close(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) {
         for socket in self.router.close() {
             socket.end(reason);
             self.finish(&socket);
         }
-        // What goes wrong now concerns nobody: the client is gone.
+        // Violations have no effect any more, since the client is gone.
         while self.go_on(cx).is_err() {}
     }
 
-    /// A socket has ended, and its entry says so: this is reached once for each.
+    /// Handles the end of a socket. This is called once for each socket, when its entry in the router says that it has
+    /// ended.
     pub(super) fn finish(&mut self, socket: &Socket) {
         let Some(ended) = socket.ended() else { return };
         if ended.reason.is_by_server() || !ended.was_connected {
@@ -103,14 +104,14 @@ impl Dispatch {
         }
     }
 
-    /// Nothing of the socket is left to be handled.
+    /// Removes a socket of which nothing is left to be handled.
     pub(super) fn forget(&mut self, socket: &Socket) {
         self.router.gone(socket);
         self.lanes.forget(socket);
         socket.release();
     }
 
-    /// A socket that has ended, all of whose events have started.
+    /// Returns a socket that has ended and whose events have all started.
     pub(super) fn next_ended(&mut self) -> Option<Socket> {
         let (router, lanes) = (&self.router, &self.lanes);
         let at = self.ended.iter().position(|socket| {
@@ -128,13 +129,13 @@ impl Dispatch {
         tracing::debug!(socket = %socket.id(), nsp = socket.nsp(), %reason, "disconnected");
         if let Some(handler) = &socket.namespace().handlers.disconnect {
             let work = Work::disconnect(socket, handler, reason);
-            // A disconnect handler breaks no rule of the protocol.
+            // The result of a disconnect handler cannot be a violation of the protocol.
             let _ = self.run(socket, work, cx);
         }
     }
 }
 
-/// Its task has been dropped in the middle: nobody must think that its sockets are still there.
+/// The task may be dropped at any time. Its sockets must not remain in their namespaces.
 impl Drop for Dispatch {
     fn drop(&mut self) {
         self.attach();
@@ -142,7 +143,7 @@ impl Drop for Dispatch {
             socket.end(DisconnectReason::TransportClose);
             socket.release();
         }
-        // These had ended, and waited for their last handlers.
+        // These sockets have ended, and were waiting for their last handlers.
         for socket in &self.ended {
             socket.release();
         }

@@ -1,4 +1,4 @@
-//! The one task of each connection: it reads, writes, keeps the time and polls the handlers.
+//! The task of each connection. It reads, writes, watches the deadlines and polls the handlers.
 
 mod account;
 mod admission;

@@ -1,4 +1,4 @@
-//! A connection over polling: the GET that waits for packets, the POST that brings some.
+//! A connection over polling: the GET that waits for packets and the POST that brings some.
 
 use std::task::Context;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::engine::{Control, DisconnectReason, Input, Pressure, Written};
 use crate::protocol::engine_io;
 use crate::transport::{Body, collect};
 
-/// How many packets of a POST are taken before what they caused is written.
+/// The number of packets of a POST that are taken before the answers to them are written.
 const BATCH: usize = 128;
 
 /// The requests that are pending.
@@ -21,9 +21,9 @@ pub(super) struct Polls {
     poll: Option<oneshot::Sender<PollAnswer>>,
     /// The most packets that an answer carries.
     max_packets: Option<usize>,
-    /// When the last poll was answered, or the session opened.
+    /// The time at which the last poll was answered or the session opened.
     pub(super) answered: Instant,
-    /// The poll that is pending came when the session was closing.
+    /// True if the pending poll arrived while the session was closing.
     late: bool,
     post: Option<Post>,
 }
@@ -63,7 +63,7 @@ impl Polls {
 
 impl Connection {
     pub(super) fn take_requests(&mut self, cx: &mut Context<'_>) {
-        // Polls are taken also while a POST waits for its handlers: what these emit must get out.
+        // Polls are taken even while a POST waits for its handlers, so that the packets that these emit can be sent.
         while let Some((inbound, at)) = self.presence.entry.inbox.pop() {
             self.check_arrival(at, cx);
             if self.session.is_closed() {
@@ -71,14 +71,14 @@ impl Connection {
             }
             match inbound {
                 Inbound::Poll(poll) => {
-                    // What the client sent before: at most `2probe` and `5`.
+                    // The WebSocket is read first, since the client may have sent `2probe` and `5` before this poll.
                     let _ = self.read_probe(cx) && self.read_probe(cx);
                     self.open_poll(poll, cx);
                 }
                 Inbound::Post(packets, done) => {
                     self.polls.post = Some(Post { packets, done });
                 }
-                // Of a transport that is used no more.
+                // The transport of this request is not used any more.
                 Inbound::Broken(_) | Inbound::TooLarge if self.sockets.main.is_some() => {}
                 Inbound::Broken(reason) => self.input(Input::Lost(reason), cx),
                 Inbound::TooLarge => {
@@ -94,7 +94,7 @@ impl Connection {
         }
     }
 
-    /// Sees whether the client has given up the poll that is pending.
+    /// Checks whether the client has cancelled the pending poll.
     pub(super) fn check_poll(&mut self, cx: &mut Context<'_>) {
         let poll = self.polls.poll.as_mut();
         if poll.is_some_and(|poll| poll.poll_closed(cx).is_ready()) {
@@ -127,11 +127,11 @@ impl Connection {
         self.input(Input::Lost(DisconnectReason::TransportError), cx);
     }
 
-    /// Takes packets of a POST, as long as more can be taken in. Returns whether there are more that can.
+    /// Takes packets of a POST while input is accepted. Returns true if there are more to be taken at once.
     pub(super) fn take_post(&mut self, cx: &mut Context<'_>) -> bool {
         let mut taken = 0;
         let more = self.take_packets(&mut taken, cx);
-        // The bytes were counted when they came.
+        // The bytes were counted when the body arrived.
         self.count_received(taken, 0);
         more
     }
@@ -167,7 +167,7 @@ impl Connection {
         true
     }
 
-    /// Gives a pending poll what is queued. Returns whether the client keeps up.
+    /// Answers a pending poll with the queued packets. Returns whether the client keeps up.
     pub(super) fn write_poll(&mut self, cx: &mut Context<'_>) -> Pressure {
         let outbox = &self.client.outbox;
         let (closing, owed) = (self.session.is_closing(), self.owed);
@@ -176,7 +176,7 @@ impl Connection {
             return outbox.settle(Written::default(), self.polls.poll.is_none());
         }
         if closing && outbox.is_empty() {
-            // By itself: official clients forget what comes in one payload with it.
+            // A close packet is sent alone: official clients ignore the packets in one payload with it.
             self.session.handle(Input::Flushed, self.now);
             return Pressure::default();
         }
@@ -197,9 +197,9 @@ impl Connection {
         pressure
     }
 
-    /// Answers what is pending: the session is closed.
+    /// Answers the pending requests, since the session is closed.
     pub(super) fn end_polls(&mut self, reason: DisconnectReason) {
-        // A client that closes by itself needs not be told.
+        // A client that has closed the session itself needs no close packet.
         self.answer_poll(match reason {
             DisconnectReason::TransportClose => &[Control::Noop],
             _ if self.polls.late => &[Control::Noop, Control::Close],
@@ -230,7 +230,7 @@ impl Connection {
     }
 }
 
-/// The session has just closed. A request finds out by itself.
+/// Drops a request, since the session has just closed. The request notices that.
 fn refuse(inbound: Inbound) {
     if let Inbound::Probe(socket) = inbound {
         close_in_background(socket);

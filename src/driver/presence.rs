@@ -1,4 +1,4 @@
-//! An open connection, as the counters and its requests see it.
+//! An open connection, as seen by the counters and its requests.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use super::sessions::Entry;
 use crate::engine::DisconnectReason;
 use crate::metrics::{Counted, Counters};
 
-/// That the connection is open, as the counters and its requests see it.
+/// An open connection, as seen by the counters and its requests.
 pub(super) struct Presence {
     counters: Arc<Counters>,
     pub(super) entry: Arc<Entry>,
     over: bool,
-    /// It ends since its client has sent more than `max_payload`.
+    /// True if the connection ends because its client has sent more than `max_payload`.
     pub(super) too_large: bool,
 }
 
@@ -32,7 +32,7 @@ impl Presence {
         if !std::mem::replace(&mut self.over, true) {
             let transport = self.entry.client.transport().as_str();
             let counters = &self.counters;
-            // Clients, and handlers, get Node's reason.
+            // Clients and handlers receive Node's reason.
             let reason = match reason {
                 DisconnectReason::TransportError if self.too_large => "payload too large",
                 reason => reason.as_str(),
@@ -43,7 +43,7 @@ impl Presence {
     }
 }
 
-/// Also if its task is dropped in the middle, nobody must wait for it.
+/// The task may be dropped at any time. Requests must not wait for it.
 impl Drop for Presence {
     fn drop(&mut self) {
         self.end(DisconnectReason::TransportClose);

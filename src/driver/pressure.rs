@@ -1,5 +1,5 @@
-//! When a connection is not read, since too much of its input is held: backpressure, and its end where it can never end by
-//! itself.
+//! The pauses of the reading when a connection holds too much input, and the end of connections whose pause could never
+//! end by itself.
 
 use std::task::Context;
 use std::time::{Duration, Instant};
@@ -13,29 +13,31 @@ use crate::engine::DisconnectReason;
 use crate::hub::Socket;
 use crate::metrics::Counted;
 
-/// What an event that waits or runs costs beside its arguments.
+/// The memory that an event needs beside its arguments while it waits or its handler runs, in bytes.
 const OVERHEAD: usize = 256;
 
-/// After so long a pause is logged, and ends the connection if its handlers wait for acknowledgements that may lie unread.
+/// The time after which a pause is logged. It also ends the connection if handlers wait for acknowledgements that may
+/// be unread.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// After so long a pause for others' input ends a connection that holds nothing but an unfinished packet, or whose handlers
-/// wait for acknowledgements.
+/// The time after which a pause that the input of other connections causes ends the connection, if it holds nothing but
+/// an unfinished packet or if its handlers wait for acknowledgements.
 const CROWDED: Duration = Duration::from_secs(10);
 
-/// After so long a pause ends a connection of which others than its handlers await acknowledgements: handlers may await these.
+/// The time after which a pause ends the connection if other code than its handlers awaits acknowledgements. Handlers
+/// may be waiting for that code.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// The reading of a connection is paused.
+/// A pause of the reading of a connection.
 #[derive(Debug)]
 pub(super) struct Pause {
-    /// When an event last started or ended, or an acknowledgement came.
+    /// The time at which an event last started or ended, or an acknowledgement arrived.
     moved: Instant,
-    /// When it is examined next.
+    /// The time of the next check.
     next: Instant,
 }
 
-/// What is full.
+/// The limit that has been reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Full {
     /// The queue of events that wait.
@@ -45,7 +47,7 @@ enum Full {
 }
 
 impl Connection {
-    /// Publishes what the connection holds, and looks after a pause.
+    /// Publishes the bytes that the connection holds, and checks a pause.
     pub(super) fn watch_inbound(&mut self, cx: &mut Context<'_>) {
         let unfinished = self.sockets.unfinished() + self.polls.post_bytes();
         if unfinished > 0 || !self.dispatch.holds_little {
@@ -70,7 +72,8 @@ impl Connection {
 }
 
 impl Dispatch {
-    /// Whether so much is held that nothing more may be read; if so, [`watch`](Self::watch) sees to it that the task goes on.
+    /// Returns true if too much is held to read more. In this case, [`watch`](Self::watch) is called in this round and
+    /// wakes the task when it can go on.
     #[inline]
     pub(super) fn holds_back(&mut self) -> bool {
         let full = self.is_full();
@@ -78,7 +81,7 @@ impl Dispatch {
         full
     }
 
-    /// Whether so much is held that nothing more may be read.
+    /// Returns true if too much is held to read more.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.full().is_some()
@@ -100,21 +103,21 @@ impl Dispatch {
         self.share.is_too_much(self.held()).then_some(Full::Server)
     }
 
-    /// The size of the events that wait, in bytes.
+    /// Returns the size of the events that wait, in bytes.
     pub(super) fn queued_bytes(&self) -> usize {
         let (requests, bytes) = self.router.backlog();
         bytes + self.lanes.bytes() + (requests + self.lanes.len()) * OVERHEAD
     }
 
-    /// Returns the size of all input that is held, in bytes: events that wait or whose handlers run, packets that are not
-    /// complete, and the auth of all sockets that the router or a handler holds.
+    /// Returns the size of all input that is held, in bytes: events that wait or whose handlers run, packets that are
+    /// not complete, and the auth of all sockets that the router or a handler holds.
     fn held(&self) -> usize {
         let running = self.handlers.bytes() + self.handlers.len() * OVERHEAD;
         let unfinished = self.unfinished + self.router.unfinished();
         self.queued_bytes() + running + unfinished + self.client.auth_bytes()
     }
 
-    /// Publishes what is held, which may have become more or less.
+    /// Publishes the bytes that are held.
     pub(super) fn publish(&mut self) {
         let (queued, held) = (self.queued_bytes(), self.held());
         self.share.set(held);
@@ -123,7 +126,7 @@ impl Dispatch {
             && !self.router.is_spread();
     }
 
-    /// Whether the events that run hold so much that no other may start.
+    /// Returns true if the events whose handlers run hold so much that no other event may start.
     #[inline]
     pub(super) fn runs_much(&self) -> bool {
         let max = self.server.settings.max_running_bytes;
@@ -135,14 +138,14 @@ impl Dispatch {
         self.pause.is_some()
     }
 
-    /// Begins, watches and ends a pause. Returns whether it can never end by itself.
+    /// Begins, checks and ends a pause. Returns true if the pause can never end by itself.
     fn watch(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
         let mut full = self.full();
         if full == Some(Full::Server) {
             let held = self.held();
             self.share.account.detached.relieve(held);
             self.share.wake(held, cx.waker());
-            // It may have fallen meanwhile.
+            // The total may have fallen before the waker was registered.
             full = self.full();
         }
         if full != Some(Full::Server) {
@@ -150,7 +153,7 @@ impl Dispatch {
         }
         let moved = std::mem::take(&mut self.moved);
         let Some(full) = full else {
-            // It was not read meanwhile.
+            // The connection was not read before in this round.
             self.pause = None;
             cx.waker().wake_by_ref();
             return false;
@@ -184,7 +187,8 @@ impl Dispatch {
         }));
     }
 
-    /// How long nothing may move before the connection is closed; `None` if that may take as long as it likes.
+    /// Returns the time after which a pause without any progress ends the connection. There is none if the pause may
+    /// last.
     fn patience(&self, full: Full) -> Option<Duration> {
         let sockets = self.router.sockets();
         let awaited = sockets.map(|socket| socket.member().awaited()).max();
@@ -192,7 +196,7 @@ impl Dispatch {
         patience(full, awaited.unwrap_or_default(), holds_events)
     }
 
-    /// The option that stops the reading: the one for which events wait, if there is one.
+    /// Returns the option that stops the reading. If events wait, it is the option for which they wait.
     fn option(&self, full: Full) -> &'static str {
         let settings = &self.server.settings;
         let outbox = self.client.outbox.queued();
@@ -233,7 +237,8 @@ impl Dispatch {
     }
 }
 
-/// How long nothing may move in a connection whose events wait or run, or that holds but an unfinished packet.
+/// Returns the time after which a pause without any progress ends a connection. `holds_events` is false if the
+/// connection holds nothing but an unfinished packet.
 fn patience(full: Full, awaited: Awaited, holds_events: bool) -> Option<Duration> {
     match (awaited, full) {
         (Awaited::ByHandlers, Full::Queue) => Some(GRACE),

@@ -1,17 +1,17 @@
-//! How many connections there may be.
+//! The limits on the number of connections.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::sync::Lock;
 
-/// Why one more connection is not opened.
+/// The reason for which a connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TurnedAway {
     ShuttingDown,
-    /// There are as many as may be.
+    /// The server has the maximum number of connections.
     TooMany,
-    /// There are as many as may be of this address.
+    /// The address has the maximum number of connections.
     TooManyOfAddress,
 }
 
@@ -37,7 +37,7 @@ impl Quota {
         }
     }
 
-    /// Counts one more.
+    /// Counts a connection.
     pub(super) fn take(&self, address: Option<IpAddr>) -> Result<(), TurnedAway> {
         let mut counts = self.counts.lock();
         if counts.all >= self.max {
@@ -54,7 +54,7 @@ impl Quota {
         Ok(())
     }
 
-    /// One of those that were taken is over.
+    /// Removes a connection that was counted.
     pub(super) fn give_back(&self, address: Option<IpAddr>) {
         let mut counts = self.counts.lock();
         counts.all -= 1;
@@ -70,7 +70,8 @@ impl Quota {
     }
 }
 
-/// What counts as one address: a customer of a provider of IPv6 has 2^64 of them, and one of IPv4 written as IPv6 is that one.
+/// Returns the address that is counted. Those of one IPv6 network are one: a customer of a provider has 2^64 of them.
+/// An IPv4 address that is written as IPv6 is counted as IPv4.
 fn site(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -1,6 +1,6 @@
-//! Handlers that are under way.
+//! The running handlers of a connection.
 //!
-//! A handler is polled at once, on its connection's task; only one that has to wait is kept here.
+//! A handler is polled at once, on the task of its connection. It is stored here only if it has to wait.
 
 use std::future::{Future, pending, ready};
 use std::pin::Pin;
@@ -21,20 +21,20 @@ use crate::panics::{DROP, Panicked, guarded, log_panic};
 /// The handlers of one connection.
 #[derive(Default)]
 pub(super) struct Handlers {
-    /// Made when the first handler has to wait, and gone when none does.
+    /// Made when the first handler has to wait, and dropped when none is left.
     pending: Option<FuturesUnordered<Running>>,
-    /// The size of the events that they have been given, in bytes.
+    /// The size of the events whose handlers run, in bytes.
     bytes: usize,
 }
 
-/// One handler's future that had to wait, and whose it is.
+/// The future of a handler that had to wait, and its socket.
 pub(super) struct Running {
     socket: Socket,
     work: Work,
     is_event: bool,
 }
 
-/// One handler's future, and what to do when it ends.
+/// The future of a handler, and its effects when it ends.
 pub(super) struct Work {
     future: Pending,
     span: Span,
@@ -54,7 +54,7 @@ enum Pending {
     Disconnect(BoxFuture<Done>),
 }
 
-/// A handler has ended.
+/// The result of a handler that has ended.
 pub(super) enum Finished {
     Admitted(Result<(), Refusal>),
     Connected(Result<(), Refusal>),
@@ -68,7 +68,7 @@ pub(super) enum Finished {
 }
 
 impl Work {
-    /// All middleware of the namespace, one after another.
+    /// Calls all middleware of the namespace, one after another.
     pub(super) fn admit(socket: &Socket) -> Self {
         let future = Pending::Admit(Box::pin(admit(socket.clone())));
         let span = span(socket, "middleware");
@@ -237,7 +237,7 @@ impl Drop for Running {
             self.socket.remove_pending();
             self.socket.counters().sub(Counted::HandlersWaiting);
         }
-        // One that has not ended is among others that must be dropped too.
+        // Others must be dropped as well, even if the drop of this one panics.
         let _in_span = self.work.span.enter();
         self.work.future.let_go();
     }
@@ -249,12 +249,13 @@ impl Handlers {
         self.pending.get_or_insert_default().push(running);
     }
 
-    /// The size of the events that they have been given, in bytes.
+    /// Returns the size of the events whose handlers run, in bytes.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Drops all of them, but disconnect handlers only if there are no others. Returns how many were dropped.
+    /// Drops all handlers. Disconnect handlers are dropped only if there are no others. Returns the number of handlers
+    /// that were dropped.
     pub(super) fn cancel(&mut self) -> usize {
         let pending = self.pending.take().unwrap_or_default();
         let (last, others): (Vec<_>, Vec<_>) = pending
@@ -272,7 +273,7 @@ impl Handlers {
         self.pending.as_ref().map_or(0, FuturesUnordered::len)
     }
 
-    /// Whether any handler of an event or of a new socket is under way: one that may still answer its client.
+    /// Returns true if any handler of an event or of a new socket is running, which may still answer its client.
     pub(super) fn any_may_answer(&self) -> bool {
         self.pending.iter().flatten().any(|running| {
             matches!(
@@ -282,14 +283,14 @@ impl Handlers {
         })
     }
 
-    /// Drops all handlers that are under way. Returns how many there were.
+    /// Drops all running handlers. Returns the number of them.
     pub(super) fn cut_off(&mut self) -> usize {
         self.bytes = 0;
         let pending = self.pending.take();
         pending.map_or(0, |pending| pending.len())
     }
 
-    /// The next handler that has ended.
+    /// Returns the next handler that has ended.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Socket, Finished)>> {
         let Some(pending) = &mut self.pending else {
             return Poll::Ready(None);

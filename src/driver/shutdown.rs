@@ -71,8 +71,8 @@ impl Shutdown {
         self.begun.get().copied()
     }
 
-    /// Counts a connection as running until [`leave`](Self::leave) is called. Returns false if it came after the beginning
-    /// of the shutdown.
+    /// Counts a connection as running until [`leave`](Self::leave) is called. Returns false if it came after the
+    /// beginning of the shutdown.
     pub(super) fn enter(&self) -> bool {
         self.running.fetch_add(1, Ordering::AcqRel);
         agree();
@@ -155,8 +155,8 @@ impl Shutdown {
 /// Orders the write of a thread before its next read, among all threads.
 ///
 /// A handshake counts its connection and then checks for a shutdown. A shutdown begins and then reads the number of
-/// connections. Without this order neither might see the other: the handshake would be let in, and the shutdown would not
-/// wait for it.
+/// connections. Without this order neither might see the other: the handshake would be let in, and the shutdown would
+/// not wait for it.
 fn agree() {
     fence(Ordering::SeqCst);
 }

@@ -1,38 +1,38 @@
-//! Whether a client reads what is sent to it.
+//! The detection of clients that do not read what is sent to them.
 //!
-//! There are two ways to be too slow. An outbox that is full, or keeps refusing frames, for `slow_client_timeout`; and
-//! something to write of which the client takes nothing at all for `stall_timeout`, however little it is.
+//! A client is too slow in two cases: its outbox is full or keeps refusing frames for `slow_client_timeout`, or it
+//! takes none of the bytes that wait for `stall_timeout`, however few they are.
 
 use std::time::{Duration, Instant};
 
 use crate::engine::Pressure;
 
-/// After this part of the time to take something, the connection is tried again.
+/// The fraction of the stall timeout after which another write is tried.
 const EARLY: u32 = 16;
 
 #[derive(Debug)]
 pub(super) struct Slowness {
-    /// How long frames may be refused.
+    /// The time for which frames may be refused.
     limit: Duration,
-    /// How long nothing may be taken.
+    /// The time for which the client may take nothing.
     stall: Duration,
-    /// When the outbox became full or refused a frame, if it has not recovered since.
+    /// The time at which the outbox became full or refused a frame, if it has not recovered since.
     since: Option<Instant>,
-    /// When it last refused a frame.
+    /// The time at which the outbox last refused a frame.
     refused_at: Option<Instant>,
     full: bool,
-    /// When the client last took something, while there is more.
+    /// The time at which the client last took something, while there is more.
     stalled_since: Option<Instant>,
-    /// When to try again for the first time.
+    /// The time of the first new attempt to write.
     early: Option<Instant>,
 }
 
-/// In which way a client is too slow.
+/// The way in which a client is too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Slow {
-    /// Its outbox is full, or refuses frames again and again.
+    /// The outbox is full, or refuses frames again and again.
     Full,
-    /// It takes nothing.
+    /// The client takes nothing.
     Stalled,
 }
 
@@ -49,13 +49,13 @@ impl Slowness {
         }
     }
 
-    /// Whether the client keeps up, so that there is nothing to watch.
+    /// Returns true if the client keeps up, so that there is nothing to watch.
     #[inline]
     pub(super) const fn is_idle(&self) -> bool {
         self.since.is_none() && self.stalled_since.is_none()
     }
 
-    /// Takes what the outbox reports.
+    /// Handles a report of the outbox.
     pub(super) fn note(&mut self, pressure: Pressure, now: Instant) {
         if pressure.waiting {
             if pressure.moved || self.stalled_since.is_none() {
@@ -81,7 +81,7 @@ impl Slowness {
         }
     }
 
-    /// Forgets the past if there is room, and no frame has been refused for half of the limit.
+    /// Resets the state if there is room and no frame has been refused for half of the limit.
     fn recover(&mut self, now: Instant) {
         let quiet = |at: Instant| now >= at + self.limit / 2;
         if !self.full && self.refused_at.is_none_or(quiet) {
@@ -90,15 +90,15 @@ impl Slowness {
         }
     }
 
-    /// When to look at it again, if nothing changes.
+    /// Returns the time of the next check, if nothing changes until then.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let full = self.since.map(|since| since + self.limit);
         let all = [full, self.stalls_at(), self.early];
         all.into_iter().flatten().min()
     }
 
-    /// Whether the connection should be tried again for the first time since it took nothing. What it takes then does not count:
-    /// the system makes some room by itself in the first moments, too little to report.
+    /// Returns true if another write should be tried for the first time since the client took nothing. The bytes that
+    /// it takes do not count: the system makes some room by itself in the first moments, too little to report.
     pub(super) fn is_early(&mut self, now: Instant) -> bool {
         self.early.take_if(|early| now >= *early).is_some()
     }
@@ -107,7 +107,7 @@ impl Slowness {
         self.stalled_since.map(|since| since + self.stall)
     }
 
-    /// Whether the client is too slow by now.
+    /// Returns the way in which the client is too slow now, if it is.
     pub(super) fn verdict(&mut self, now: Instant) -> Option<Slow> {
         self.recover(now);
         if self.since.is_some_and(|since| now >= since + self.limit) {
@@ -119,7 +119,7 @@ impl Slowness {
 }
 
 impl Slow {
-    /// The option that sets how long it may be so.
+    /// Returns the option that sets the time for this.
     pub(super) const fn option(self) -> &'static str {
         match self {
             Self::Full => "slow_client_timeout",

@@ -1,4 +1,4 @@
-//! A connection over WebSocket: the one in use, and the one that wants to take over from polling.
+//! A connection over WebSocket: the WebSocket in use, and one that probes in order to replace polling.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
@@ -20,12 +20,12 @@ const RECEIVED_BYTES: Place = Place::of(Counted::ReceivedBytes);
 /// The WebSockets of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
-    /// The transport in use, unless that is polling.
+    /// The WebSocket in use, unless the transport is polling.
     pub(super) main: Option<Box<WebSocket>>,
     pub(super) probe: Option<Box<WebSocket>>,
-    /// More may have been received by it than has been read.
+    /// True if more may have been received by it than has been read.
     more: bool,
-    /// Why it ended, for its closing handshake.
+    /// The reason of its end, for the closing handshake.
     pub(super) end: Option<End>,
 }
 
@@ -37,40 +37,40 @@ impl Sockets {
         }
     }
 
-    /// Whether some of an unfinished message has come since this was last asked.
+    /// Returns true if a part of an unfinished message has arrived since the last call.
     pub(super) fn more_of_a_message(&mut self) -> bool {
         self.main.as_mut().is_some_and(|main| main.take_progress())
     }
 
-    /// Whether more may have been received than has been read.
+    /// Returns true if more may have been received than has been read.
     pub(super) const fn may_have_more(&self) -> bool {
         self.more
     }
 
-    /// Writes what the connection takes; see [`WebSocket::try_write`].
+    /// Writes as much as the connection takes; see [`WebSocket::try_write`].
     pub(super) fn try_write(&mut self, outbox: &Outbox) -> Option<Pressure> {
         self.main.as_mut()?.try_write(outbox)
     }
 
-    /// The size of what both have received and not taken in, in bytes.
+    /// Returns the size of the input that both have received and not passed on, in bytes.
     pub(super) fn unfinished(&self) -> usize {
         let both = [&self.main, &self.probe].into_iter().flatten();
         both.map(|socket| socket.unfinished()).sum()
     }
 
-    /// Also writes the answer, as far as that can be done at once: the poll is released next, and the client should read
-    /// this first.
+    /// Answers the probe, and writes the answer as far as possible at once: the poll is released next, and the client
+    /// should read the answer first.
     pub(super) fn answer_probe(&mut self, cx: &mut Context<'_>) {
         if let Some(probe) = &mut self.probe {
             if !probe.push_packet(Packet::PONG_PROBE.as_bytes()) {
                 tracing::debug!("too many probes of a client that does not read the answers");
             }
-            // An error comes again when the probe is written next, which is in this round.
+            // The next write of the probe, which is in this round, returns the error again.
             let _ = probe.poll_write(cx);
         }
     }
 
-    /// The closing handshakes of what is left.
+    /// Performs the closing handshakes of the remaining WebSockets.
     pub(super) async fn farewell(self) {
         if let Some(probe) = self.probe {
             close_in_background(probe);
@@ -82,10 +82,10 @@ impl Sockets {
 }
 
 impl Connection {
-    /// Reads the WebSocket. Returns whether it should be read again at once.
+    /// Reads the WebSocket. Returns true if it should be read again at once.
     pub(super) fn read(&mut self, cx: &mut Context<'_>) -> bool {
         if self.session.is_closed() || self.check_paused() {
-            // What is left of a message may have come already.
+            // The rest of a message may have arrived already.
             self.timers.set(Deadline::Message, None);
             return false;
         }
@@ -118,7 +118,7 @@ impl Connection {
             Poll::Ready(Err(end)) => {
                 tracing::debug!(end = end.to_string(), "websocket ended");
                 if matches!(end, End::Violation(_)) {
-                    // The answers to what came before the violation.
+                    // The packets before the violation are answered.
                     self.write_socket(cx);
                 }
                 let reason = match &end {
@@ -137,7 +137,7 @@ impl Connection {
         }
     }
 
-    /// Sees to it that a message does not take too long.
+    /// Sets the deadline of a message that has begun.
     fn time_message(&mut self, unfinished: Unfinished) {
         match unfinished {
             Unfinished::Nothing => return self.timers.set(Deadline::Message, None),
@@ -152,7 +152,8 @@ impl Connection {
         self.dispatch.server.settings.engine.message_timeout()
     }
 
-    /// Gives a client up whose message takes too long, unless the rest of it may have been received, but not read.
+    /// Closes the connection if a message takes too long, unless the rest of it may have been received and not been
+    /// read.
     pub(super) fn check_message(&mut self) {
         if self.sockets.more {
             return;
@@ -172,7 +173,7 @@ impl Connection {
         self.session.handle(lost, self.now);
     }
 
-    /// Whether a message is over the limit: then that is reported.
+    /// Returns true if the error is that a message is over a limit, and reports that.
     fn is_too_big(&self, error: ProtocolError) -> bool {
         let over = OverLimit::of_frame(error);
         if let Some(over) = &over {
@@ -181,7 +182,7 @@ impl Connection {
         over.is_some()
     }
 
-    /// What has been read at once is counted at once.
+    /// Counts the packets and bytes of one read.
     pub(super) fn count_received(&self, packets: usize, bytes: usize) {
         if packets > 0 {
             let counters = self.dispatch.counters();
@@ -197,19 +198,19 @@ impl Connection {
         }
     }
 
-    /// Reads and writes the WebSocket that wants to take over. Returns whether it should be looked at again at once.
+    /// Reads and writes the WebSocket that probes. Returns true if it should be read again at once.
     pub(super) fn read_probe(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(probe) = &mut self.sockets.probe else {
             return false;
         };
         let revision = self.client.revision;
-        // One packet at a time: what follows the upgrade belongs to the session.
+        // One packet is read at a time: the packets after the upgrade belong to the session.
         let mut packet = None;
         let read = probe.poll_read(cx, &mut |event| {
             packet = Some(decode(event, revision));
             ControlFlow::Break(())
         });
-        // It may also have read a lot that is no packet.
+        // The read may have ended after many frames that are not packets.
         let any = matches!(read, Poll::Ready(Ok(())));
         if let Some(packet) = packet {
             let packet = packet.unwrap_or(Packet::Close);
@@ -262,7 +263,7 @@ impl Connection {
         }
     }
 
-    /// Writes what is queued. Returns whether the client keeps up.
+    /// Writes the queued packets. Returns whether the client keeps up.
     pub(super) fn write_socket(&mut self, cx: &mut Context<'_>) -> Pressure {
         let Some(socket) = &mut self.sockets.main else {
             return Pressure::default();
@@ -313,7 +314,7 @@ fn decode(event: Event, revision: Revision) -> Result<Packet, ()> {
     let packet = match event {
         Event::Text(text) => revision.decode_text(text),
         Event::Binary(data) => revision.decode_binary(data),
-        // The transport keeps these to itself.
+        // The transport does not pass these on.
         Event::Ping(_) | Event::Pong(_) | Event::Close(_) => return Err(()),
     };
     packet.map_err(|error| tracing::debug!(error = error.to_string(), "undecodable packet"))

@@ -1,4 +1,4 @@
-//! The loop of a connection: inputs in, actions out.
+//! The loop of a connection, from inputs to actions.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -23,27 +23,27 @@ use crate::protocol::{DecodeError, Sid};
 use crate::rooms::Serving;
 use crate::transport::{End, WebSocket};
 
-/// How long a closing handshake may take.
+/// The longest time of a closing handshake.
 pub(super) const CLOSE_HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// How often the loop goes round before it lets other tasks of the thread go ahead.
+/// The number of rounds of the loop before other tasks of the thread run.
 const ROUNDS: usize = 8;
 
-/// After this long they go ahead too. What is read at once may start many handlers, and these may compute.
+/// The time after which other tasks run as well. One read may start many handlers, and these may compute.
 const SHARE: Duration = Duration::from_millis(1);
 
-/// How many packets are taken between two looks at the clock.
+/// The number of packets that are taken before the clock is read again.
 const UNTIMED: usize = 16;
 
-/// The span of a connection, made while its first request is handled. It is a root that follows from the request's span: as its
-/// child it would keep the request's trace open for as long as the client stays.
+/// Makes the span of a connection. It is made while the first request is handled. It is a root that follows from the
+/// span of the request: a child would keep the trace of the request open until the client leaves.
 pub(crate) fn span(sid: Sid) -> Span {
     let span = tracing::debug_span!(parent: None, "connection", %sid);
     span.follows_from(Span::current());
     span
 }
 
-/// The limit that a violation is over, if it is one of that kind.
+/// Returns the limit that a violation exceeds, if it is of that kind.
 fn over_limit(violation: &Violation) -> Option<OverLimit> {
     match violation {
         Violation::Malformed(error) => OverLimit::of_packet(error),
@@ -52,7 +52,7 @@ fn over_limit(violation: &Violation) -> Option<OverLimit> {
     }
 }
 
-/// One client: its session, its transports, its namespaces.
+/// A client: its session, its transports and its namespaces.
 pub(crate) struct Connection {
     pub(super) client: Arc<Client>,
     pub(super) presence: Presence,
@@ -61,24 +61,24 @@ pub(crate) struct Connection {
     pub(super) dispatch: Dispatch,
     pub(super) polls: Polls,
     pub(super) sockets: Sockets,
-    /// What the session has to say next, by whichever transport.
+    /// The next packet of the session itself, for either transport.
     pub(super) owed: Option<Control>,
     pub(super) timers: Timers,
-    /// When this round of the loop began.
+    /// The time at which this round of the loop began.
     pub(super) now: Instant,
-    /// When the first round since other tasks ran began.
+    /// The time at which the first round since other tasks ran began.
     began: Instant,
-    /// Nothing is read, since too much waits to be handled.
+    /// True if nothing is read, because too much input is held.
     pub(super) paused: bool,
-    /// How often the deadlines have been left alone since the thread was busy when they passed.
+    /// The number of times that passed deadlines have been put off because the thread was busy.
     pub(super) late_turns: u8,
     pub(super) slowness: Slowness,
-    /// Since when the connection has been draining; then, since when its handlers have finished.
+    /// The time at which the connection began to drain; later, the time at which its handlers had finished.
     pub(super) drained_from: Option<Instant>,
 }
 
 impl Connection {
-    /// Opens a session and gives its task.
+    /// Opens a session and returns its connection.
     pub(crate) fn open(
         server: &Arc<Server>,
         guard: Guard,
@@ -98,7 +98,7 @@ impl Connection {
         guard.enter(&entry);
         let max_packets = config.max_poll_packets.limit(client.handshake.user_agent());
         let presence = Presence::begin(&server.counters, entry);
-        // In a box, since a future is as large as all that it ever holds at once, several times over.
+        // The connection is boxed, since a future needs space for all values that it holds at once, several times over.
         Box::new(Self {
             session,
             dispatch: Dispatch::new(
@@ -122,7 +122,7 @@ impl Connection {
         })
     }
 
-    /// Runs the connection to its end, and the end of its handlers. The caller puts it into its [`span`].
+    /// Runs the connection until it and its handlers have ended. The caller puts it into its [`span`].
     pub(crate) async fn run(mut self: Box<Self>) {
         if !self.client.revision.is_four() {
             let root = std::future::poll_fn(|cx| {
@@ -137,8 +137,8 @@ impl Connection {
         Box::pin(self.end()).await;
     }
 
-    /// The session is closed: nobody reaches it any more. Ends what is left of it, of which only that lives on, since
-    /// handlers may take their time.
+    /// Ends the parts of the connection, whose session is closed. The future holds only the parts that are still
+    /// needed, since handlers may take long.
     fn end(self: Box<Self>) -> impl Future<Output = ()> + Send {
         let Self {
             presence,
@@ -166,8 +166,8 @@ impl Connection {
         }
     }
 
-    /// Polls it, and closes the connection if that panics: code of users may run where nothing else catches its panics, such as
-    /// a parser that writes, or the drop of bytes that have been sent.
+    /// Polls a part of the connection, and closes the connection if that panics. Code of users may run where nothing
+    /// else catches its panics, such as a parser that writes, or the drop of bytes that have been sent.
     fn poll_guarded(
         &mut self,
         cx: &mut Context<'_>,
@@ -182,7 +182,7 @@ impl Connection {
     #[cold]
     fn panicked(&mut self, panicked: &Panicked, cx: &mut Context<'_>) {
         self.dispatch.server.panicked("connection", panicked);
-        // Disconnect handlers run. Nothing that panics again is more than lost.
+        // The disconnect handlers run. A second panic is caught as well.
         let closed = guarded(|| {
             let lost = Input::Lost(DisconnectReason::ForcedClose);
             self.session.handle(lost, self.now);
@@ -193,7 +193,7 @@ impl Connection {
         }
     }
 
-    /// Polls everything there is, until nothing moves any more. Ready when the session is closed.
+    /// Polls everything until there is no more progress. Ready when the session is closed.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.client.outbox.awake();
         let _serving = Serving::begin(&self.client.outbox);
@@ -234,7 +234,7 @@ impl Connection {
         Poll::Pending
     }
 
-    /// Whether the connection has kept its thread for long, after so many packets of one batch.
+    /// Returns true if the connection has used its share of the thread, after this number of packets of one batch.
     pub(super) fn has_used_share(&self, taken: usize) -> bool {
         taken.is_multiple_of(UNTIMED) && now() - self.began >= SHARE
     }
@@ -283,7 +283,7 @@ impl Connection {
                 Action::Send(control) => self.owed = Some(control),
                 Action::AnswerProbe => self.sockets.answer_probe(cx),
                 Action::ReleasePoll => {
-                    // It may take along what is queued; if nothing is, a noop.
+                    // The answer contains the queued packets, or a noop if there are none.
                     self.write_poll(cx);
                     self.answer_poll(&[Control::Noop]);
                 }
@@ -307,7 +307,8 @@ impl Connection {
         self.close(DisconnectReason::ForcedClose, cx);
     }
 
-    /// Its sockets have left at once; the transport ends when what is queued has been written.
+    /// Closes the connection. Its sockets leave at once, and the transport ends when the queued packets have been
+    /// written.
     pub(super) fn close(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) {
         self.session.handle(Input::Close(reason), self.now);
         self.dispatch.close(reason, cx);
@@ -320,7 +321,8 @@ impl Connection {
         self.guard.leave();
         self.dispatch.close(reason, cx);
         if self.client.outbox.close() || reason == DisconnectReason::SlowClient {
-            // No close frame goes into the middle of another, and none to a client that reads nothing.
+            // A close frame must not be written into the middle of another frame. A client that reads nothing gets
+            // none.
             self.sockets.end = Some(End::Lost(std::io::ErrorKind::WriteZero.into()));
         }
         self.end_polls(reason);
@@ -336,13 +338,13 @@ impl Connection {
         held
     }
 
-    /// A pong may be behind what has been left unread.
+    /// Tells the session about a pause, since a pong may be among the unread input.
     pub(super) fn tell_paused(&mut self) {
         let input = if self.polls.is_pending() {
-            // It takes the ping in this round, however late that is.
+            // The poll takes the ping in this round, however late that is.
             Input::Receiving
         } else if self.owed == Some(Control::Pong) && self.sockets.main.is_none() {
-            // No poll has fetched the last answer to a ping that lies unread.
+            // No poll has fetched the answer to the last ping, which is not read yet.
             return;
         } else {
             Input::Paused
@@ -367,7 +369,7 @@ impl Connection {
     }
 }
 
-/// Wakes the task again when the runtime has looked for input of all connections and run the tasks that are ready.
+/// Wakes the task again when the runtime has polled the input of all connections and run the tasks that are ready.
 pub(super) fn yield_now(cx: &mut Context<'_>) {
     let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
 }

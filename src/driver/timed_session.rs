@@ -1,4 +1,4 @@
-//! The session of a connection, on the clock of the runtime.
+//! The session of a connection, with the times of the runtime's clock.
 
 use std::ops::Deref;
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::engine::{Action, Input, Session, SessionConfig, Transport};
 use crate::protocol::engine_io::{Message, Revision};
 
-/// A session, which counts time from its start.
+/// A session that counts time from its start.
 pub(super) struct TimedSession {
     session: Session,
     opened: Instant,

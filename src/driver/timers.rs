@@ -23,7 +23,7 @@ pub(super) enum Deadline {
     Read,
     /// A message that has begun must be complete.
     Message,
-    // Those from here on are seldom set.
+    // The deadlines from here on are seldom set.
     /// The pause of the reading must be examined.
     Pause,
     /// The handlers of a connection that is draining must have finished.
@@ -34,15 +34,15 @@ pub(super) enum Deadline {
 
 /// The number of deadlines that are often set.
 const OFTEN: usize = Deadline::Pause as usize;
-/// The number of deadlines that are seldom set. They take memory of those connections only that have had one.
+/// The number of deadlines that are seldom set. They need memory only in connections that have had one.
 const SELDOM: usize = Deadline::Fetch as usize + 1 - OFTEN;
 
-/// One timer for all deadlines of a connection. It is left alone when a deadline moves away: then it fires too early, which
-/// costs less than setting it anew for each packet.
+/// One timer for all deadlines of a connection. It is not changed when a deadline moves away: then it fires too early,
+/// which costs less than a change for each packet.
 pub(super) struct Timers {
     sleep: Pin<Box<Sleep>>,
     at: Instant,
-    /// It has fired late, and been set for later than the next deadline.
+    /// True if it has fired late, and been set to a later time than the next deadline.
     put_off: bool,
     /// The waker of the task that it wakes.
     wakes: Option<Waker>,
@@ -148,7 +148,7 @@ impl Timers {
         }
     }
 
-    /// Returns true if the task runs long after it was to be woken, and until that has been [seen to](Self::rearm).
+    /// Returns true if the task runs long after its timer was to fire, until the timer is [set again](Self::rearm).
     pub(super) fn is_late(&self, now: Instant) -> bool {
         self.put_off || now > self.at + LATE
     }
