@@ -256,6 +256,31 @@ async fn a_value_of_the_request_may_panic_when_it_is_cloned() {
 }
 
 #[tokio::test]
+async fn a_request_is_cloned_only_for_hooks_that_see_it() {
+    let (namespace, mut reasons) = echo();
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .on_initial_headers(|_, _| {})
+        .build();
+    let armed = Arc::new(AtomicBool::new(false));
+    let value = Arc::clone(&armed);
+    let add = move |mut request: Request<axum::body::Body>| {
+        let value = Uncloned(Arc::clone(&value));
+        request.extensions_mut().insert(value);
+        request
+    };
+    let app = Router::new()
+        .layer(io.layer())
+        .layer(tower::util::MapRequestLayer::new(add));
+    let server = serve(app).await;
+    let mut client = Polling::joined(server.addr).await;
+    armed.store(true, Ordering::Relaxed);
+    client.send(r#"421["echo"]"#).await;
+    client.expect(&["431[]"]).await;
+    reasons.none();
+}
+
+#[tokio::test]
 async fn a_handler_may_panic_with_a_payload_that_panics_and_its_disconnect_handler_runs() {
     let logs = Logs::collect("error");
     let with = |namespace: Namespace| {
