@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use crate::hub::{
-    Cause, EventName, Failed, Failure, Fault, Refusal, Socket, Stop, TypeName, words,
+    Cause, EventName, Failed, Failure, Fault, Refusal, Socket, Stop, TypeName, in_full, words,
 };
 use crate::metrics::Counted;
 use crate::panics::guarded;
@@ -12,17 +12,18 @@ use crate::protocol::EncodedArgs;
 /// Reports that the handler of an event has answered with an error.
 pub(super) fn failed(socket: &Socket, event: &EventName, error: &EncodedArgs, failure: &Failure) {
     let counters = socket.counters();
+    let words = || words_of(error).unwrap_or_default();
     let mut panicked = false;
     let status = match failure {
         Failure::Handler(status, name) => {
             if status.is_server_error() {
-                let words = words_of(error).unwrap_or_default();
-                report(socket, event, (Cause::Handler, *name), *status, &words);
+                report(socket, event, (Cause::Handler, *name), *status, words);
             }
             *status
         }
         Failure::Serialize(error, name) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
+            let error = || in_full(&**error);
             report(socket, event, (Cause::Serialize, *name), status, error);
             status
         }
@@ -33,9 +34,8 @@ pub(super) fn failed(socket: &Socket, event: &EventName, error: &EncodedArgs, fa
         Failure::Rejection => return counters.add(Counted::EventsRejected, 1),
         Failure::Stopped(cause) => {
             if *cause == Stop::Other {
-                let words = words_of(error).unwrap_or_default();
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
-                report(socket, event, (Cause::Layer, None), status, &words);
+                report(socket, event, (Cause::Layer, None), status, words);
             }
             return counters.add_for(Counted::EventsStopped, cause.as_str(), 1);
         }
@@ -56,17 +56,15 @@ fn report(
     event: &EventName,
     (cause, name): (Cause, Option<TypeName>),
     status: StatusCode,
-    error: &str,
+    error: impl FnOnce() -> String,
 ) {
-    let fault = Fault {
-        cause,
+    cause.report(socket, || Fault {
         event: event.find(socket),
         handler: name,
         argument: None,
         status,
-        error,
-    };
-    fault.report(socket);
+        error: error().into(),
+    });
 }
 
 /// Reports that a middleware has failed, so that its client is refused.
@@ -86,23 +84,22 @@ pub(super) fn refused(socket: &Socket, event: &str, refusal: &Refusal) {
         let handler = refusal.handler.map(|name| name());
         tracing::warn!(socket = %socket.id(), nsp, event, handler, error, "{event} handler failed");
     }
-    let (status, message) = (StatusCode::INTERNAL_SERVER_ERROR, refusal.message.clone());
-    tell(socket, || event, status, refusal.panicked, || Some(message));
+    let message = || Some(refusal.message.clone());
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    tell(socket, || event, status, refusal.panicked, message);
 }
 
 fn report_refusal(socket: &Socket, event: &str, refusal: &Refusal) {
     let Some(status) = refusal.server_error() else {
         return;
     };
-    let fault = Fault {
-        cause: Cause::Handler,
+    Cause::Handler.report(socket, || Fault {
         event,
         handler: refusal.handler,
         argument: None,
         status,
-        error: &refusal.message,
-    };
-    fault.report(socket);
+        error: (&*refusal.message).into(),
+    });
 }
 
 fn tell<'a>(

@@ -8,7 +8,10 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::{EventContext, FromEvent, phase, via};
-use crate::hub::{AckBody, Answer, Answered, Cause, EventName, Failure, Fault, Socket, reply};
+use crate::hub::{
+    AckBody, Answer, Answered, Cause, EventName, Failure, Fault, Socket, in_full, reply,
+};
+use crate::protocol::EncodeError;
 
 /// The client's acknowledgement, sent by the handler itself. The handler's return value is then not sent, unless it is
 /// an error and no answer was sent before.
@@ -66,16 +69,14 @@ impl<T> Ack<T> {
         }
     }
 
-    fn report(&self, event: &EventName, error: &str) {
-        let fault = Fault {
-            cause: Cause::Serialize,
+    fn report(&self, event: &EventName, error: &EncodeError) {
+        Cause::Serialize.report(&self.socket, || Fault {
             event: event.find(&self.socket),
             handler: None,
             argument: Some(std::any::type_name::<Self>),
             status: StatusCode::INTERNAL_SERVER_ERROR,
-            error,
-        };
-        fault.report(&self.socket);
+            error: in_full(error).into(),
+        });
     }
 
     /// Returns true if the client asked for an acknowledgement.

@@ -49,22 +49,16 @@ pub struct Names {
 }
 
 impl Names {
-    /// Logs and counts that the argument could not be extracted, unless this is the client's fault. The client does not
-    /// get the error's text in this case, since it names types of the application.
-    fn report(self, cx: &EventContext, status: StatusCode, error: &str) -> bool {
-        let is_fault = status.is_server_error();
-        if is_fault {
-            let fault = Fault {
-                cause: Cause::Extractor,
-                event: cx.place(),
-                handler: Some(self.handler),
-                argument: Some(self.argument),
-                status,
-                error,
-            };
-            fault.report(cx.socket());
-        }
-        is_fault
+    /// Logs and counts that the argument could not be extracted through no fault of the client, which does not get the
+    /// error's text: it names types of the application.
+    fn report(self, cx: &EventContext, status: StatusCode, error: impl FnOnce() -> String) {
+        Cause::Extractor.report(cx.socket(), || Fault {
+            event: cx.place(),
+            handler: Some(self.handler),
+            argument: Some(self.argument),
+            status,
+            error: error().into(),
+        });
     }
 
     /// Returns the refusal that the client of a middleware or a connect handler gets.
@@ -73,9 +67,9 @@ impl Names {
             return Refusal::from_response(rejection).await;
         }
         let (status, content) = Content::of(rejection).await;
-        let error = content.into_words(status);
+        self.report(&cx, status, || content.into_words(status));
         Refusal {
-            reported: self.report(&cx, status, &error),
+            reported: true,
             ..Refusal::internal()
         }
     }
@@ -108,7 +102,10 @@ impl Phase for phase::Event {
             .and_then(words)
             .unwrap_or_else(|| reason(status));
         let event = cx.event().unwrap_or_default();
-        let is_fault = names.report(&cx, status, &message);
+        let is_fault = status.is_server_error();
+        if is_fault {
+            names.report(&cx, status, || message.clone());
+        }
         tracing::debug!(socket = %cx.socket().id(), event, %status, error = message, "event rejected");
         if let Some(hook) = &cx.socket().namespace().handlers.on_rejection {
             let rejected = Rejected {

@@ -12,7 +12,7 @@ use super::{Asked, EventName, Grant, Socket, TypeName, reason};
 use crate::adapter::BoxFuture;
 use crate::engine::DisconnectReason;
 use crate::protocol::socket_io::Event;
-use crate::protocol::{DecodeError, EncodedArgs};
+use crate::protocol::{DecodeError, EncodeError, EncodedArgs};
 
 /// A handler with its state.
 pub(crate) trait ErasedHandler<Out>: Send + Sync {
@@ -300,12 +300,12 @@ pub(crate) enum Answer {
 }
 
 /// The origin of an error answer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Failure {
     /// The handler has returned an error. Holds its status over HTTP, and the name of the handler.
     Handler(StatusCode, Option<TypeName>),
     /// The handler's answer cannot be serialized. Holds the error, and the name of the handler.
-    Serialize(Box<str>, Option<TypeName>),
+    Serialize(Box<EncodeError>, Option<TypeName>),
     /// The handler has panicked.
     Panic,
     /// An extractor has rejected the arguments.
@@ -345,7 +345,7 @@ impl AckBody {
         match EncodedArgs::ack(value) {
             Ok(args) => Self(Answer::Ok(args)),
             Err(error) => {
-                let failure = Failure::Serialize(in_full(&error).into(), None);
+                let failure = Failure::Serialize(Box::new(error), None);
                 Self::error(INTERNAL_ERROR, failure)
             }
         }
@@ -478,7 +478,7 @@ impl Refusal {
 pub struct Done(pub(crate) Result<(), Refusal>);
 
 /// Formats an error and its sources in one line.
-pub(super) fn in_full(error: &dyn std::error::Error) -> String {
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(error.source(), |error| error.source());
     sources.fold(error.to_string(), |all, source| format!("{all}: {source}"))
 }

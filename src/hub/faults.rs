@@ -1,6 +1,8 @@
 //! Faults of the application or of its setup: errors with a status of 5xx. They are counted by their cause, and logged
 //! with the names of the handler and the event. Clients can cause them, so the log is limited; the counters are not.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 
 use super::{Server, Socket};
@@ -46,10 +48,9 @@ impl Cause {
     }
 }
 
-/// A fault of one handler.
+/// The details of a fault of one handler, for the log.
 #[derive(Debug)]
 pub(crate) struct Fault<'a> {
-    pub(crate) cause: Cause,
     /// The event's name, or `middleware`, `connect` or `disconnect` for these handlers.
     pub(crate) event: &'a str,
     /// The type of the handler's function, if it is known.
@@ -57,30 +58,33 @@ pub(crate) struct Fault<'a> {
     /// The type of the argument that could not be extracted, or that could not send its answer.
     pub(crate) argument: Option<TypeName>,
     pub(crate) status: StatusCode,
-    pub(crate) error: &'a str,
+    pub(crate) error: Cow<'a, str>,
 }
 
-impl Fault<'_> {
-    pub(crate) fn report(&self, socket: &Socket) {
-        let cause = self.cause.as_str();
+impl Cause {
+    /// Counts a fault, and logs it unless the connection has reached its limit of records. `fault` is called only for
+    /// the log.
+    pub(crate) fn report<'a>(self, socket: &Socket, fault: impl FnOnce() -> Fault<'a>) {
+        let cause = self.as_str();
         socket.counters().add_for(Counted::ServerErrors, cause, 1);
-        if !socket.client().logs.allow() {
-            return;
+        if socket.client().logs.allow() {
+            self.log(socket, &fault());
         }
-        let (handler, argument) = (
-            self.handler.map(|name| name()),
-            self.argument.map(|name| name()),
-        );
+    }
+
+    fn log(self, socket: &Socket, fault: &Fault<'_>) {
+        let handler = fault.handler.map(|name| name());
+        let argument = fault.argument.map(|name| name());
         tracing::warn!(
             socket = %socket.id(),
             nsp = socket.nsp(),
-            event = self.event,
+            event = fault.event,
             handler,
             argument,
-            status = self.status.as_u16(),
-            error = self.error,
+            status = fault.status.as_u16(),
+            error = &*fault.error,
             "{}",
-            self.cause.words()
+            self.words()
         );
     }
 }

@@ -13,8 +13,7 @@
 
 use std::sync::Arc;
 
-use super::event::in_full;
-use super::{Cause, Server, Socket};
+use super::{Cause, Server, Socket, in_full};
 use crate::engine::EmitError;
 use crate::log_limit::{LogLimit, Verdict};
 use crate::metrics::{Counted, Counters};

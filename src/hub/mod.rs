@@ -42,7 +42,7 @@ pub(crate) use content::{Content, reason, words};
 pub use emit::Emitted;
 pub use event::{AckBody, Admission, BoxHandler, Done, EventContext};
 pub(crate) use event::{
-    Answer, Call, ErasedHandler, EventCall, Failure, INTERNAL_ERROR, Refusal, Stop,
+    Answer, Call, ErasedHandler, EventCall, Failure, INTERNAL_ERROR, Refusal, Stop, in_full,
 };
 pub(crate) use event_name::EventName;
 pub(crate) use faults::{Cause, Fault, TypeName, report_not_allowed};
