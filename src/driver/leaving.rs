@@ -15,6 +15,7 @@ impl Dispatch {
         if std::mem::replace(&mut self.draining, true) {
             return;
         }
+        self.client.begin_drain();
         let dropped = self.router.drain() + self.lanes.empty(|_| true);
         if dropped > 0 {
             tracing::debug!(dropped, "events that waited are not handled: shutting down");

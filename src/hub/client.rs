@@ -1,7 +1,7 @@
 //! One connection, as seen by its sockets.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::{Handshake, Logs, Pace, ServerLogs, Socket};
@@ -41,6 +41,8 @@ pub(crate) struct Client {
     commands: Lock<Commands>,
     /// The size of the auth of all sockets that exist, in bytes. A handler may hold a socket that has left.
     auth_bytes: AtomicUsize,
+    /// True if the server is shutting down, and the connection ends when its handlers have.
+    draining: AtomicBool,
     /// The pace of the client at each rate-limiting layer.
     paces: Lock<Vec<(Arc<()>, Paces)>>,
 }
@@ -73,6 +75,7 @@ impl Client {
             transport: Lock::new(transport),
             commands: Lock::default(),
             auth_bytes: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
             paces: Lock::default(),
         }
     }
@@ -119,6 +122,19 @@ impl Client {
     /// Closes the connection when its handlers have finished, or at `limit`.
     pub(crate) fn drain(&self, limit: Instant) {
         self.command(Command::Drain(limit));
+    }
+
+    /// Records that the connection drains. From then on its task is woken for each acknowledgement that a handler has
+    /// taken over and lets go.
+    ///
+    /// The order with [`Socket::let_ack_go`] is sequentially consistent: either the task sees that nothing is held any
+    /// more, or the other thread sees that the connection drains.
+    pub(crate) fn begin_drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
     }
 
     /// Queues a command for the task. The command is dropped if the connection has ended.

@@ -48,12 +48,12 @@ impl Taken {
 
     /// Records that an `Ack` was sent or dropped.
     pub(super) fn let_go(&self) {
-        self.open.fetch_sub(1, Ordering::Release);
+        self.open.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Returns true if an `Ack` exists that may still be sent.
     pub(super) fn any_open(&self) -> bool {
-        self.open.load(Ordering::Acquire) > 0
+        self.open.load(Ordering::SeqCst) > 0
     }
 
     /// Removes and returns the acknowledgement of a handler that has ended, if it was taken over.

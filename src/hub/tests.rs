@@ -98,3 +98,19 @@ async fn a_question_to_the_sockets_of_other_servers_leaves_nothing_behind() {
     assert!(forgotten(&one) && forgotten(&other));
     assert_eq!(other.member().awaited(), Awaited::No);
 }
+
+#[tokio::test]
+async fn an_acknowledgement_that_is_let_go_wakes_the_connection_only_if_it_drains() {
+    let (socket, client) = connected();
+    let let_go = |call| {
+        let asked = Asked { id: 0, call };
+        let _ = socket.take_ack(asked);
+        socket.let_ack_go();
+    };
+    client.outbox.take_nudge();
+    let_go(1);
+    assert!(!client.outbox.take_nudge());
+    client.begin_drain();
+    let_go(2);
+    assert!(client.outbox.take_nudge());
+}

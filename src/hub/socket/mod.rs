@@ -331,8 +331,10 @@ impl Socket {
     /// Records that an `Ack` was sent or dropped.
     pub(crate) fn let_ack_go(&self) {
         self.0.taken.let_go();
-        // A connection that is draining may wait for it.
-        self.go_on();
+        // A connection that drains may wait for it.
+        if self.0.client.is_draining() {
+            self.go_on();
+        }
     }
 
     /// Returns true if an `Ack` of this socket may still be sent.
