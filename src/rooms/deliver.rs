@@ -58,11 +58,14 @@ impl Table {
             self.for_each(target, |member, _| member.observe(frame));
         }
         let mut delivered = Delivered::default();
+        let is_logged = tracing::enabled!(tracing::Level::DEBUG);
         let turn = self.turn();
         let mut full = Vec::new();
         self.for_each(target, |member, many| {
             let pushed = member.queue(frame.clone(), target.volatile, many, promise);
-            if let Pushed::Full(bytes) = pushed {
+            if let Pushed::Full(bytes) = pushed
+                && is_logged
+            {
                 full.push((member.id, bytes));
             }
             delivered.met(pushed);
