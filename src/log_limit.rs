@@ -59,20 +59,8 @@ impl LogLimit {
     /// Decides about one record.
     pub(crate) fn next(&self, now: Instant) -> Verdict {
         let mut window = self.window.lock();
-        let mut left_out = 0;
-        if window.began.is_none_or(|began| now >= began + PERIOD) {
-            left_out = window.left_out;
-            *window = Window {
-                began: Some(now),
-                ..Window::default()
-            };
-        }
-        if window.written < self.max {
-            window.written += 1;
-            return match left_out {
-                0 => Verdict::Write,
-                left_out => Verdict::WriteAfter(left_out),
-            };
+        if let Some(verdict) = window.write(self.max, now) {
+            return verdict;
         }
         window.left_out += 1;
         match window.left_out {
@@ -81,9 +69,41 @@ impl LogLimit {
         }
     }
 
+    /// Decides about a notice that records of another limit were left out. Such a notice is not counted if it is left
+    /// out itself.
+    pub(crate) fn next_notice(&self, now: Instant) -> Verdict {
+        let written = self.window.lock().write(self.max, now);
+        written.unwrap_or(Verdict::LeaveOut)
+    }
+
     /// Returns the number of records that were left out and not reported yet, and resets it.
     pub(crate) fn take_left_out(&self) -> u64 {
         std::mem::take(&mut self.window.lock().left_out)
+    }
+}
+
+impl Window {
+    /// Counts one more record, and begins a new minute if the last one is over. Returns `None` if the minute has had
+    /// its records.
+    fn write(&mut self, max: u32, now: Instant) -> Option<Verdict> {
+        let is_over = self.began.is_none_or(|began| now >= began + PERIOD);
+        if is_over && max > 0 {
+            let left_out = self.left_out;
+            *self = Self {
+                began: Some(now),
+                written: 1,
+                left_out: 0,
+            };
+            return Some(match left_out {
+                0 => Verdict::Write,
+                left_out => Verdict::WriteAfter(left_out),
+            });
+        }
+        if self.written >= max {
+            return None;
+        }
+        self.written += 1;
+        Some(Verdict::Write)
     }
 }
 
@@ -112,6 +132,17 @@ mod tests {
         assert_eq!(limit.next(start + PERIOD), Verdict::WriteAfter(4));
         assert_eq!(limit.next(start + PERIOD), Verdict::Write);
         assert_eq!(limit.next(start + PERIOD), Verdict::LeaveOutFirst);
+    }
+
+    #[test]
+    fn a_notice_takes_the_place_of_a_record_and_is_not_counted() {
+        let (limit, start) = (LogLimit::new(2), now());
+        assert_eq!(limit.next_notice(start), Verdict::Write);
+        assert_eq!(limit.next(start), Verdict::Write);
+        assert_eq!(limit.next_notice(start), Verdict::LeaveOut);
+        assert_eq!(limit.next(start), Verdict::LeaveOutFirst);
+        assert_eq!(limit.next_notice(start), Verdict::LeaveOut);
+        assert_eq!(limit.next_notice(start + PERIOD), Verdict::WriteAfter(1));
     }
 
     #[test]

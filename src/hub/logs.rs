@@ -53,37 +53,42 @@ impl ServerLogs {
 
     /// Returns true if one more record that belongs to no connection may be written.
     pub(crate) fn allow(&self) -> bool {
-        match self.limit.next(now()) {
-            Verdict::Write => true,
-            Verdict::WriteAfter(left_out) => {
-                tracing::warn!(left_out, "log records of this server were left out");
-                true
-            }
-            verdict => {
-                self.counters.add(Counted::LogsLeftOut, 1);
-                if verdict == Verdict::LeaveOutFirst {
-                    let limit = self.limit.max();
-                    tracing::warn!(
-                        limit,
-                        "further records of this server are left out for a minute; see max_log_records"
-                    );
-                }
-                false
-            }
-        }
+        self.counted(is_allowed(self.limit.next(now()), |notice| {
+            self.log_notice(notice);
+        }))
     }
-}
 
-impl ServerLogs {
     /// Returns true if one more record of a refused request may be written. All refusals together have the limit of one
     /// connection, since they cost a client nothing and would leave no room for other records.
     pub(crate) fn allow_refusal(&self) -> bool {
-        match self.refusals.next(now()) {
-            Verdict::Write | Verdict::WriteAfter(_) => self.allow(),
-            Verdict::LeaveOutFirst | Verdict::LeaveOut => {
-                self.counters.add(Counted::LogsLeftOut, 1);
-                false
+        self.counted(is_allowed(self.refusals.next(now()), |_| {})) && self.allow()
+    }
+
+    /// Returns true if one more notice about the records of a connection may be written.
+    fn allow_notice(&self) -> bool {
+        is_allowed(self.limit.next_notice(now()), |notice| {
+            self.log_notice(notice);
+        })
+    }
+
+    /// Counts a record that is left out.
+    fn counted(&self, is_allowed: bool) -> bool {
+        if !is_allowed {
+            self.counters.add(Counted::LogsLeftOut, 1);
+        }
+        is_allowed
+    }
+
+    fn log_notice(&self, notice: Notice) {
+        let limit = self.limit.max();
+        match notice {
+            Notice::LeftOut(left_out) => {
+                tracing::warn!(left_out, "log records of this server were left out");
             }
+            Notice::LeavesOut => tracing::warn!(
+                limit,
+                "further records of this server are left out for a minute; see max_log_records"
+            ),
         }
     }
 }
@@ -96,56 +101,70 @@ impl Logs {
 
     /// Returns true if one more record of this connection may be written.
     pub(crate) fn allow(&self) -> bool {
-        match self.limit.next(now()) {
-            Verdict::Write => self.server.allow(),
-            Verdict::WriteAfter(left_out) => {
-                self.report(left_out);
-                self.server.allow()
-            }
-            verdict => {
-                self.server.counters.add(Counted::LogsLeftOut, 1);
-                if verdict == Verdict::LeaveOutFirst && self.server.allow() {
-                    let limit = self.limit.max();
-                    tracing::warn!(
-                        limit,
-                        "further records of this connection are left out for a minute; see max_log_records_per_connection"
-                    );
-                }
-                false
-            }
-        }
+        let is_allowed = is_allowed(self.limit.next(now()), |notice| self.log_notice(notice));
+        self.server.counted(is_allowed) && self.server.allow()
     }
 
     /// Reports the records that were left out and not reported yet, when the connection has ended.
     pub(crate) fn end(&self) {
         match self.limit.take_left_out() {
             0 => {}
-            left_out => self.report(left_out),
+            left_out => self.log_notice(Notice::LeftOut(left_out)),
         }
     }
 
-    fn report(&self, left_out: u64) {
-        if self.server.allow() {
-            tracing::warn!(left_out, "log records of this connection were left out");
+    fn log_notice(&self, notice: Notice) {
+        if !self.server.allow_notice() {
+            return;
+        }
+        let limit = self.limit.max();
+        match notice {
+            Notice::LeftOut(left_out) => {
+                tracing::warn!(left_out, "log records of this connection were left out");
+            }
+            Notice::LeavesOut => tracing::warn!(
+                limit,
+                "further records of this connection are left out for a minute; see max_log_records_per_connection"
+            ),
         }
     }
+}
+
+/// A notice about records that are not in the log.
+#[derive(Clone, Copy)]
+enum Notice {
+    /// This number of records was left out.
+    LeftOut(u64),
+    /// Records are left out from now on.
+    LeavesOut,
+}
+
+/// Returns true if a record may be written by the decision of a limit. Calls `notify` first if there is a notice to
+/// write.
+fn is_allowed(verdict: Verdict, notify: impl FnOnce(Notice)) -> bool {
+    match verdict {
+        Verdict::Write => return true,
+        Verdict::WriteAfter(left_out) => {
+            notify(Notice::LeftOut(left_out));
+            return true;
+        }
+        Verdict::LeaveOutFirst => notify(Notice::LeavesOut),
+        Verdict::LeaveOut => {}
+    }
+    false
 }
 
 /// Returns true if one more record that belongs to no server may be written. The limit is shared by the whole process.
 pub(crate) fn allow() -> bool {
     static LIMIT: LogLimit = LogLimit::new(600);
-    match LIMIT.next(now()) {
-        Verdict::Write => true,
-        Verdict::WriteAfter(left_out) => {
+    is_allowed(LIMIT.next(now()), |notice| match notice {
+        Notice::LeftOut(left_out) => {
             tracing::warn!(left_out, "log records of this process were left out");
-            true
         }
-        Verdict::LeaveOutFirst => {
+        Notice::LeavesOut => {
             tracing::warn!("further records of this process are left out for a minute");
-            false
         }
-        Verdict::LeaveOut => false,
-    }
+    })
 }
 
 impl Server {
@@ -216,7 +235,7 @@ impl Socket {
 /// Logs a request through a handle that was never passed to `build_into`, or has outlived its server.
 pub(crate) fn log_no_server() {
     static LIMIT: LogLimit = LogLimit::new(10);
-    if matches!(LIMIT.next(now()), Verdict::Write | Verdict::WriteAfter(_)) {
+    if is_allowed(LIMIT.next(now()), |_| {}) {
         tracing::warn!(
             "a request is refused with 503: its `SocketIo` has no server; give the handle to `build_into` and keep the result"
         );
