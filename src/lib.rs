@@ -37,7 +37,6 @@
 
 mod adapter;
 mod builder;
-mod connection;
 mod driver;
 mod engine;
 pub mod extract;
@@ -61,7 +60,7 @@ mod transport;
 
 pub use adapter::{AdapterError, LocalCluster};
 pub use builder::{Namespace, SocketIoBuilder};
-pub use engine::{DisconnectReason, EmitError, Queued, Transport};
+pub use engine::{EmitError, Queued};
 pub use extract::{Ack, Auth, Data, Event, RawArgs, Recovered};
 pub use handler::{Handler, Refused, Reply};
 pub use hub::{
@@ -70,8 +69,9 @@ pub use hub::{
     ServerAnswers, ServerEvent, Socket, SocketIo, ToSocket, Unhandled,
 };
 pub use metrics::{ByLabel, Metrics};
-pub use protocol::Sid;
+pub use proto::engine_io::Transport;
 #[cfg(feature = "compression")]
-pub use protocol::websocket::Compression;
+pub use proto::websocket::Compression;
+pub use proto::{DisconnectReason, Sid};
 pub use rooms::{Recovery, Room, RoomEvent, RoomEvents, Rooms};
 pub use signal::shutdown_signal;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::FutureExt;
 
-pub(crate) use crate::protocol::panics::{Panicked, guarded};
+pub(crate) use proto::panics::{Panicked, guarded};
 
 /// The operation in the log when the drop of a value panics.
 pub(crate) const DROP: &str = "drop of a value";

@@ -73,8 +73,8 @@
 //! let io = SocketIo::builder::<()>().parser(Lists).build();
 //! ```
 
-pub use crate::protocol::DecodeError;
-pub use crate::protocol::engine_io::{Message, Text};
+pub use proto::DecodeError;
+pub use proto::engine_io::{Message, Text};
 #[cfg(feature = "msgpack")]
-pub use crate::protocol::socket_io::Msgpack;
-pub use crate::protocol::socket_io::{Decoder, Kind, Limits, Parser, Parts};
+pub use proto::socket_io::Msgpack;
+pub use proto::socket_io::{Decoder, Kind, Limits, Parser, Parts};

@@ -6,8 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use axum::{Json, Router};
-use axum_socketio::protocol::websocket::{Opcode, masked_frame};
 use axum_socketio::{Data, Namespace, Socket, SocketIo};
+use proto::websocket::{Opcode, masked_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;

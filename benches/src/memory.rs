@@ -4,7 +4,7 @@
 
 use std::io;
 
-use axum_socketio::protocol::websocket::{Opcode, frame, masked_frame};
+use axum_socketio_proto::websocket::{Opcode, frame, masked_frame};
 use axum_socketio::{Sid, SocketIo};
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};

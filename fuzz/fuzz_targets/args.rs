@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use axum_socketio::protocol::{Args, ArgsError, EncodedArgs, Rest};
+use axum_socketio_proto::{Args, ArgsError, EncodedArgs, Rest};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

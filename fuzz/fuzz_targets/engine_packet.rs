@@ -1,7 +1,7 @@
 //! A packet that can be read means the same when it is written and read again.
 #![no_main]
 
-use axum_socketio::protocol::engine_io::Packet;
+use axum_socketio_proto::engine_io::Packet;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

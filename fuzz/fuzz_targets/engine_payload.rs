@@ -1,7 +1,7 @@
 //! A polling body has at least one packet, an error at most at its end, and means the same when it is written and read again.
 #![no_main]
 
-use axum_socketio::protocol::engine_io::{Payload, PayloadWriter};
+use axum_socketio_proto::engine_io::{Payload, PayloadWriter};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &str| {

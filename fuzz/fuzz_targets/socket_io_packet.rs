@@ -1,7 +1,7 @@
 //! Messages of one connection, as a polling body, become packets with all their attachments.
 #![no_main]
 
-use axum_socketio::protocol::{
+use axum_socketio_proto::{
     Args,
     engine_io::{Packet as EnginePacket, Payload},
     socket_io::{Assembler, Limits, Packet},

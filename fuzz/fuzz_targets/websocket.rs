@@ -1,7 +1,7 @@
 //! Where the input is cut changes nothing of what a decoder makes of it.
 #![no_main]
 
-use axum_socketio::protocol::websocket::{Config, Decoder, Event, ProtocolError};
+use axum_socketio_proto::websocket::{Config, Decoder, Event, ProtocolError};
 use libfuzzer_sys::fuzz_target;
 
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Event>, Option<ProtocolError>) {

@@ -14,9 +14,9 @@ use tokio::time::timeout;
 
 use super::{Adapter, AdapterError, Answers, BoxFuture, Facts, Memory, ServerAnswers, ServerSide};
 use crate::engine::Frame;
-use crate::protocol::{Args, Sid};
 use crate::rooms::{Delivered, History, Room, Scope, Target};
 use crate::sync::Lock;
+use proto::{Args, Sid};
 
 /// Servers of one process that act as one. An event that one of them emits reaches the clients of all, and they can
 /// send events to each other with [`Broadcast::server_side_emit`](crate::Broadcast::server_side_emit).

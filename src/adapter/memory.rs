@@ -10,8 +10,8 @@ use super::fanout::Fanout;
 use super::{Adapter, AdapterError, Answers, BoxFuture, Facts, ServerAnswers};
 use crate::engine::{Frame, Pushed};
 use crate::metrics::Counters;
-use crate::protocol::{Args, Sid};
 use crate::rooms::{Delivered, History, Room, Scope, Table, Target};
+use proto::{Args, Sid};
 
 /// An adapter that delivers to the members on this server, at once.
 pub(crate) struct Memory {

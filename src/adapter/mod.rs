@@ -13,8 +13,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::engine::Frame;
-use crate::protocol::{Args, Sid};
 use crate::rooms::{Delivered, History, Room, Scope, Target};
+use proto::{Args, Sid};
 
 pub use local::LocalCluster;
 pub(crate) use memory::Memory;

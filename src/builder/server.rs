@@ -9,14 +9,15 @@ use super::Namespace;
 use super::check::{check, check_namespace};
 use crate::adapter::LocalCluster;
 use crate::driver::Sessions;
-use crate::engine::{Config, Transport};
+use crate::engine::Config;
 use crate::hub::{
     AckFormat, AllowRequest, Family, Handlers, Hooks, Nsp, NspOptions, Nsps, Order, Origin,
     Pattern, Server, ServerLogs, Settings, SocketIo, Unhandled,
 };
 use crate::metrics::Counters;
-use crate::protocol::socket_io::{Codec, Limits, Parser};
 use crate::rooms::Recovery;
+use proto::engine_io::Transport;
+use proto::socket_io::{Codec, Limits, Parser};
 
 /// Builds a [`SocketIo`]: namespaces and options. Every option has a default that suits most.
 ///

@@ -8,12 +8,13 @@ use bytestring::ByteString;
 use super::dispatch::Dispatch;
 use super::failures::not_admitted;
 use super::running::Work;
-use crate::connection::Violation;
-use crate::engine::{DisconnectReason, Frame};
+use crate::engine::Frame;
 use crate::hub::{Comeback, Connected, Found, OverLimit, Refusal, Socket, new_sid};
 use crate::metrics::Counted;
 use crate::panics::guarded;
-use crate::protocol::socket_io::Kind;
+use proto::DisconnectReason;
+use proto::connection::Violation;
+use proto::socket_io::Kind;
 
 impl Dispatch {
     pub(super) fn connect(

@@ -9,7 +9,9 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::slowness::Slow;
 use super::task::Connection;
 use super::timers::{Deadline, now};
-use crate::engine::{DisconnectReason, Input, Queued};
+use crate::engine::Queued;
+use proto::DisconnectReason;
+use proto::session::Input;
 
 /// The number of times that a passed deadline is put off because the threads were busy: the task of an HTTP connection
 /// may hold a pong and run on another thread. On a runtime with one thread that task runs first anyway.

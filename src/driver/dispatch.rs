@@ -12,16 +12,16 @@ use super::failures::{failed, refused};
 use super::lanes::{Lane, Lanes, Task};
 use super::pressure::Pause;
 use super::running::{Finished, Handlers, Running, Work, span};
-use crate::connection::{Route, Router, Violation, handshake_auth};
-use crate::engine::DisconnectReason;
 use crate::hub::{
     AckBody, Answer, Asked, BoxHandler, Call, Client, EventCall, EventContext, EventName, Failure,
     Order, Server, Socket, Unhandled, reply,
 };
 use crate::metrics::{Counted, Counters};
 use crate::panics::guarded;
-use crate::protocol::engine_io::Message;
-use crate::protocol::socket_io::Event;
+use proto::DisconnectReason;
+use proto::connection::{Route, Router, Violation, handshake_auth};
+use proto::engine_io::Message;
+use proto::socket_io::Event;
 
 /// The number of waiting requests that start in one round of the loop. There may be thousands whose handlers return at
 /// once and compute, and the loop reads the clock after each round.

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use super::task::Connection;
 use super::timers::Deadline;
-use crate::engine::{DisconnectReason, Input};
+use proto::DisconnectReason;
+use proto::session::Input;
 
 /// The longest time between two polls of a healthy client. If nothing is queued for a client that has not polled for
 /// longer, the shutdown does not wait for it.

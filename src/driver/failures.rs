@@ -7,7 +7,7 @@ use crate::hub::{
 };
 use crate::metrics::Counted;
 use crate::panics::guarded;
-use crate::protocol::EncodedArgs;
+use proto::EncodedArgs;
 
 /// Reports that the handler of an event has answered with an error.
 pub(super) fn failed(socket: &Socket, event: &EventName, error: &EncodedArgs, failure: &Failure) {

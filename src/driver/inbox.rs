@@ -6,10 +6,9 @@ use std::time::Instant;
 
 use tokio::sync::{Notify, oneshot};
 
-use crate::engine::DisconnectReason;
-use crate::protocol::engine_io;
 use crate::sync::Lock;
 use crate::transport::{Body, WebSocket};
+use proto::{DisconnectReason, engine_io};
 
 /// The number of requests that may wait for the task. A client that follows the protocol has at most three: a poll, a
 /// POST and an upgrade.

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use crate::hub::{AckBody, BoxHandler, Socket};
 use crate::panics::let_go;
-use crate::protocol::buf::shrink_if_empty;
-use crate::protocol::socket_io::Event;
+use proto::buf::shrink_if_empty;
+use proto::socket_io::Event;
 
 /// All events of a socket, or those of a socket for one handler.
 #[derive(Clone, Debug)]

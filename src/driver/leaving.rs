@@ -4,10 +4,10 @@ use std::task::Context;
 
 use super::dispatch::Dispatch;
 use super::running::Work;
-use crate::connection::Violation;
-use crate::engine::DisconnectReason;
 use crate::hub::{Ended, Socket};
-use crate::protocol::socket_io::Kind;
+use proto::DisconnectReason;
+use proto::connection::Violation;
+use proto::socket_io::Kind;
 
 impl Dispatch {
     /// Starts no more events, and refuses clients that have not been admitted yet. Running handlers continue.

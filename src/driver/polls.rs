@@ -8,9 +8,10 @@ use tokio::sync::oneshot;
 use super::inbox::{Inbound, PollAnswer, PostAnswer};
 use super::sockets::close_in_background;
 use super::task::Connection;
-use crate::engine::{Control, DisconnectReason, Input, Pressure, Written};
-use crate::protocol::engine_io;
+use crate::engine::{Pressure, Written};
 use crate::transport::{Body, collect};
+use proto::session::{Control, Input};
+use proto::{DisconnectReason, engine_io};
 
 /// The number of packets of a POST that are taken before the answers to them are written.
 const BATCH: usize = 128;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::sessions::Entry;
-use crate::engine::DisconnectReason;
 use crate::metrics::{Counted, Counters};
+use proto::DisconnectReason;
 
 /// An open connection, as seen by the counters and its requests.
 pub(super) struct Presence {

@@ -8,10 +8,10 @@ use super::account::LITTLE;
 use super::dispatch::Dispatch;
 use super::task::Connection;
 use super::timers::Deadline;
-use crate::connection::Awaited;
-use crate::engine::DisconnectReason;
 use crate::hub::Socket;
 use crate::metrics::Counted;
+use crate::rooms::Awaited;
+use proto::DisconnectReason;
 
 /// The memory that an event needs beside its arguments while it waits or its handler runs, in bytes.
 const OVERHEAD: usize = 256;

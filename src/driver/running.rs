@@ -11,12 +11,12 @@ use tracing::Span;
 
 use super::lanes::Lane;
 use crate::adapter::BoxFuture;
-use crate::engine::DisconnectReason;
 use crate::hub::{
     AckBody, Asked, BoxHandler, Call, Done, EventContext, EventName, Refusal, Socket,
 };
 use crate::metrics::Counted;
 use crate::panics::{DROP, Panicked, guarded, log_panic};
+use proto::DisconnectReason;
 
 /// The handlers of one connection.
 #[derive(Default)]

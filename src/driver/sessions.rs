@@ -17,11 +17,11 @@ use super::quota::{Quota, TurnedAway};
 use super::shutdown::{Begun, SOON, Shutdown};
 use super::timers::now;
 use crate::adapter::BoxFuture;
-use crate::engine::Transport;
 use crate::hub::{Client, Connections, Settings};
 use crate::metrics::Counters;
-use crate::protocol::Sid;
 use crate::sync::Lock;
+use proto::Sid;
+use proto::engine_io::Transport;
 
 /// A connection, as seen by its requests.
 #[derive(Debug)]

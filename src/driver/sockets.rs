@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use super::task::{CLOSE_HANDSHAKE, Connection};
 use super::timers::Deadline;
-use crate::engine::{Control, DisconnectReason, Input, Outbox, Pressure, Transport, Written};
+use crate::engine::{Outbox, Pressure, Written};
 use crate::hub::OverLimit;
 use crate::metrics::{Counted, Place};
-use crate::protocol::engine_io::{Packet, Revision};
-use crate::protocol::websocket::{CloseCode, CloseFrame, Event, ProtocolError};
 use crate::transport::{End, Unfinished, WebSocket};
+use proto::DisconnectReason;
+use proto::engine_io::{Packet, Revision, Transport};
+use proto::session::{Control, Input};
+use proto::websocket::{CloseCode, CloseFrame, Event, ProtocolError};
 
 const RECEIVED_PACKETS: Place = Place::of(Counted::ReceivedPackets);
 const RECEIVED_BYTES: Place = Place::of(Counted::ReceivedBytes);

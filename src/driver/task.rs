@@ -15,13 +15,14 @@ use super::slowness::Slowness;
 use super::sockets::Sockets;
 use super::timed_session::TimedSession;
 use super::timers::{Deadline, Timers, now};
-use crate::connection::Violation;
-use crate::engine::{Action, Control, DisconnectReason, Input, Transport};
 use crate::hub::{Client, Command, OverLimit, Server};
 use crate::panics::{Panicked, guarded};
-use crate::protocol::{DecodeError, Sid};
 use crate::rooms::Serving;
 use crate::transport::{End, WebSocket};
+use proto::connection::Violation;
+use proto::engine_io::Transport;
+use proto::session::{Action, Control, Input};
+use proto::{DecodeError, DisconnectReason, Sid};
 
 /// The longest time of a closing handshake.
 pub(super) const CLOSE_HANDSHAKE: Duration = Duration::from_secs(5);

@@ -3,8 +3,8 @@
 use std::ops::Deref;
 use std::time::Instant;
 
-use crate::engine::{Action, Input, Session, SessionConfig, Transport};
-use crate::protocol::engine_io::{Message, Revision};
+use proto::engine_io::{Message, Revision, Transport};
+use proto::session::{Action, Input, Session, SessionConfig};
 
 /// A session that counts time from its start.
 pub(super) struct TimedSession {

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::{PollPackets, SessionConfig, Transport};
-use crate::protocol::websocket::Compression;
+use super::PollPackets;
+use proto::engine_io::Transport;
+use proto::session::SessionConfig;
+use proto::websocket::Compression;
 
 /// The settings of all sessions; see the builder's methods for the meaning of each.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use super::{Frame, Part};
-use crate::protocol::engine_io::Revision;
-use crate::protocol::websocket::{Deflater, Header, Opcode};
+use proto::engine_io::Revision;
+use proto::websocket::{Deflater, Header, Opcode};
 
 /// The form in which a connection writes its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,8 +141,8 @@ impl Part<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::socket_io::{EncodedPacket, Kind};
-    use crate::protocol::websocket::{Compression, negotiate};
+    use proto::socket_io::{EncodedPacket, Kind};
+    use proto::websocket::{Compression, negotiate};
 
     fn deflater(offer: &str) -> Deflater {
         let wanted = Compression::new()

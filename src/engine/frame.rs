@@ -6,10 +6,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::deflated::{Deflated, Form};
-use crate::protocol::buf::PacketBytes;
-use crate::protocol::engine_io::{Message, Packet, Revision, v3};
-use crate::protocol::socket_io::{Encoded, EncodedPacket};
-use crate::protocol::websocket::{Header, Opcode};
+use proto::buf::PacketBytes;
+use proto::engine_io::{Message, Packet, Revision, v3};
+use proto::socket_io::{Encoded, EncodedPacket};
+use proto::websocket::{Header, Opcode};
 
 /// An encoded Socket.IO packet. Clones share the bytes.
 #[derive(Clone, Debug)]

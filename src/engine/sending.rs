@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::{EmitError, Frame, Outbox};
-use crate::protocol::buf::shrink_if_empty;
+use proto::buf::shrink_if_empty;
 
 /// A future that resolves once an outbox has queued a frame, or has been closed; see [`Outbox::send`]. If it is dropped
 /// before, the frame is not sent.

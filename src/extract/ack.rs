@@ -11,7 +11,7 @@ use super::{EventContext, FromEvent, phase, via};
 use crate::hub::{
     AckBody, Answer, Answered, Cause, EventName, Failure, Fault, Socket, in_full, reply,
 };
-use crate::protocol::EncodeError;
+use proto::EncodeError;
 
 /// The client's acknowledgement, sent by the handler itself. The handler's return value is then not sent, unless it is
 /// an error and no answer was sent before.

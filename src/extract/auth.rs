@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::de::DeserializeOwned;
 
 use super::{EventContext, FromEvent, via};
-use crate::protocol::without_place;
+use proto::without_place;
 
 /// The payload of the client's CONNECT: `io(url, { auth: { token: "…" } })`. Node: `socket.handshake.auth`.
 ///

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use super::{EventContext, FromEvent, phase, via};
-use crate::engine::DisconnectReason;
 use crate::hub::{Call, Socket};
+use proto::DisconnectReason;
 
 /// The name of the event, for fallbacks and `on_any`.
 ///

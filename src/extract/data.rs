@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::{DataRejection, EventContext, FromEvent, phase, via};
-use crate::protocol::{Args, ArgsError};
+use proto::{Args, ArgsError};
 
 /// The arguments of an event, as the type `T`.
 ///

@@ -37,7 +37,7 @@ pub use handshake::SocketIoRejection;
 pub use rejection::DataRejection;
 
 pub use crate::hub::EventContext;
-pub use crate::protocol::{Binary, Rest};
+pub use proto::{Binary, Rest};
 
 /// The kinds of handlers, as type parameters.
 pub mod phase {

@@ -3,7 +3,7 @@
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use crate::protocol::{ArgsError, DecodeError};
+use proto::{ArgsError, DecodeError};
 
 /// The rejection of a [`Data`](super::Data): the arguments of an event do not fit its handler.
 #[derive(Debug, thiserror::Error)]

@@ -38,7 +38,7 @@ use crate::extract::phase;
 use crate::hub::Socket;
 use crate::hub::may_log;
 pub use crate::hub::{AckBody, Admission, BoxHandler, Done};
-use crate::protocol::socket_io::reserved;
+use proto::args::reserved;
 
 /// An async function that can handle events in a namespace with the state `S`.
 ///

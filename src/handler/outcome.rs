@@ -18,7 +18,7 @@ use crate::hub::{
     Refusal, Rejected, TypeName, reason, words,
 };
 use crate::panics::guarded;
-use crate::protocol::DecodeError;
+use proto::DecodeError;
 
 /// A kind of handler, and the outcome of such a handler.
 pub trait Phase: Send + Sync + Sized + 'static {

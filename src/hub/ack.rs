@@ -22,9 +22,9 @@ use super::{Nsp, Socket};
 use crate::adapter::Answers;
 use crate::engine::EmitError;
 use crate::metrics::{Counted, Counters};
-use crate::protocol::{Args, ArgsError, EncodedArgs, Sid};
 use crate::rooms::{Answer, Member, Target};
 use crate::sync::Lock;
+use proto::{Args, ArgsError, EncodedArgs, Sid};
 
 /// The reason why an acknowledgement was not received.
 #[derive(Debug, thiserror::Error)]

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::{Handshake, Logs, Pace, ServerLogs, Socket};
-use crate::engine::{DisconnectReason, Outbox, Transport};
-use crate::protocol::Sid;
-use crate::protocol::engine_io::Revision;
-use crate::protocol::websocket::CloseFrame;
+use crate::engine::Outbox;
 use crate::sync::Lock;
+use proto::engine_io::{Revision, Transport};
+use proto::websocket::CloseFrame;
+use proto::{DisconnectReason, Sid};
 
 /// A command of a connection's sockets, or of the server, to the task that runs the connection.
 #[derive(Debug)]

@@ -6,8 +6,9 @@ use http::StatusCode;
 use super::Nsp;
 use crate::engine::{EmitError, Frame};
 use crate::metrics::{Counted, Counters};
-use crate::protocol::EncodedArgs;
-use crate::protocol::socket_io::{Kind, reserved};
+use proto::EncodedArgs;
+use proto::args::reserved;
+use proto::socket_io::Kind;
 
 /// The result of an emit. It may be ignored: every failure is counted and traced in any case.
 ///

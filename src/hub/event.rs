@@ -10,9 +10,8 @@ use serde_json::value::{RawValue, Value};
 
 use super::{Asked, EventName, Grant, Socket, TypeName, reason};
 use crate::adapter::BoxFuture;
-use crate::engine::DisconnectReason;
-use crate::protocol::socket_io::Event;
-use crate::protocol::{DecodeError, EncodeError, EncodedArgs};
+use proto::socket_io::Event;
+use proto::{DecodeError, DisconnectReason, EncodeError, EncodedArgs};
 
 /// A handler with its state.
 pub(crate) trait ErasedHandler<Out>: Send + Sync {

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use super::{ClientFiles, TypeName};
 use crate::adapter::BoxFuture;
 use crate::panics::{Panicked, guarded};
-use crate::protocol::Sid;
+use proto::Sid;
 
 /// The handler that decides whether a client may open a connection.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::may_log;
-use crate::protocol::Sid;
+use proto::Sid;
 
 /// The number of ids for which random bytes are requested from the operating system at once: the call is the main cost.
 const AT_ONCE: usize = 32;

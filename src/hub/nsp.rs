@@ -20,9 +20,9 @@ use crate::adapter::BoxFuture;
 use crate::adapter::{Adapter, Answers, LocalCluster, Memory};
 use crate::engine::{EmitError, Frame, Pushed};
 use crate::metrics::{Counted, Counters, Place};
-use crate::protocol::socket_io::Codec;
-use crate::protocol::{EncodedArgs, Sid};
 use crate::rooms::{Delivered, History, Log, Recovery, Table, Target};
+use proto::socket_io::Codec;
+use proto::{EncodedArgs, Sid};
 
 /// The handlers that are registered for a namespace.
 #[derive(Default)]

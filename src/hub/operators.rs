@@ -13,8 +13,8 @@ use super::may_log;
 use super::{AckStream, Emitted, Family, Nsp, RemoteSocket, ServerAckFuture, Socket, servers};
 use crate::adapter::AdapterError;
 use crate::metrics::{Counters, EMITS_TO_MANY};
-use crate::protocol::EncodedArgs;
 use crate::rooms::{Room, RoomEvents, Rooms, Scope, Target};
+use proto::EncodedArgs;
 
 /// The time limit for acknowledgements.
 #[derive(Clone, Copy, Debug, Default)]
@@ -372,7 +372,7 @@ impl Broadcast {
 
     /// Returns the socket of this id, if this server holds it and it is connected to the namespace.
     #[must_use]
-    pub fn socket(&self, id: crate::protocol::Sid) -> Option<Socket> {
+    pub fn socket(&self, id: proto::Sid) -> Option<Socket> {
         self.place.here().iter().find_map(|nsp| nsp.socket(id))
     }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use super::Socket;
 use crate::engine::Frame;
 use crate::panics::guarded;
-use crate::protocol::socket_io::{Codec, Decoding, Event, Limits, Packet, Parser};
+use proto::socket_io::{Codec, Decoding, Event, Limits, Packet, Parser};
 
 /// An event that is emitted to one socket.
 ///
@@ -124,8 +124,8 @@ fn name(json: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::EncodedArgs;
-    use crate::protocol::socket_io::{EncodedPacket, Kind};
+    use proto::EncodedArgs;
+    use proto::socket_io::{EncodedPacket, Kind};
 
     #[test]
     fn an_event_is_found_in_its_packet() {
@@ -138,7 +138,7 @@ mod tests {
             ] {
                 for id in [None, Some(17)] {
                     let image = bytes::Bytes::from_static(b"x");
-                    let args = (1, crate::protocol::Binary::from(image));
+                    let args = (1, proto::Binary::from(image));
                     let args = EncodedArgs::event(event, &args).unwrap();
                     let packet = EncodedPacket::from_args(args, Kind::Event, nsp, id);
                     let frame = Frame::new(packet);

@@ -2,8 +2,8 @@
 
 use super::{Client, Server};
 use crate::metrics::Counted;
-use crate::protocol::DecodeError;
-use crate::protocol::websocket::ProtocolError;
+use proto::DecodeError;
+use proto::websocket::ProtocolError;
 
 /// A piece of input that exceeds a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use super::{Broadcast, Socket};
 use crate::adapter::Facts;
-use crate::protocol::Sid;
 use crate::rooms::{Room, Rooms};
+use proto::Sid;
 
 /// A snapshot of a socket that may be held by another server. Node's `RemoteSocket`.
 #[derive(Clone, Debug)]

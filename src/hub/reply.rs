@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::{AckBody, AckFormat, Answer, Socket};
-use crate::protocol::socket_io::Kind;
+use proto::socket_io::Kind;
 
 /// Sends the answer of a handler, in the server's format.
 pub(crate) fn reply(socket: &Socket, id: u64, body: AckBody) {

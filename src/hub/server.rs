@@ -15,9 +15,9 @@ use super::{
 use crate::adapter::{AdapterError, BoxFuture};
 use crate::engine::Config;
 use crate::metrics::{Counters, Metrics};
-use crate::protocol::Sid;
-use crate::protocol::socket_io::{Codec, Limits};
 use crate::rooms::{Rooms, Target};
+use proto::Sid;
+use proto::socket_io::{Codec, Limits};
 
 /// A Socket.IO server, and the handle to it. It can be cloned cheaply and stored anywhere.
 ///

@@ -19,7 +19,7 @@ use crate::adapter::{self, BoxFuture, ServerSide};
 use crate::engine::EmitError;
 use crate::metrics::Counters;
 use crate::panics::guarded_future;
-use crate::protocol::{Args, ArgsError, EncodedArgs};
+use proto::{Args, ArgsError, EncodedArgs};
 
 /// An event of another server; see [`Namespace::on_server`](crate::Namespace::on_server).
 #[derive(Clone, Debug)]

@@ -6,13 +6,13 @@ use std::time::Duration;
 use http::Request;
 
 use super::*;
-use crate::connection::Awaited;
-use crate::engine::{Outbox, Transport};
+use crate::engine::Outbox;
 use crate::metrics::Counters;
-use crate::protocol::Sid;
-use crate::protocol::engine_io::Revision;
-use crate::protocol::socket_io::Codec;
+use crate::rooms::Awaited;
 use crate::rooms::Target;
+use proto::Sid;
+use proto::engine_io::{Revision, Transport};
+use proto::socket_io::Codec;
 
 /// Creates a connected socket whose client reads nothing.
 fn connected() -> (Socket, Arc<Client>) {

@@ -197,7 +197,7 @@ mod tests {
 
     use super::super::Metrics;
     use super::*;
-    use crate::engine::DisconnectReason;
+    use proto::DisconnectReason;
 
     fn read(counters: &Counters) -> Metrics {
         Metrics::read(counters, BTreeMap::new())

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::{Audience, Forgotten, History, Member, Table, Target};
 use crate::engine::{Frame, Outbox, Pushed};
-use crate::protocol::Sid;
+use proto::Sid;
 
 /// From this number of members on, writing to them in turn is cheaper than waking the task of each.
 const MANY: usize = 8;

@@ -11,7 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{Receiver, Sender, channel};
 
 use super::Room;
-use crate::protocol::Sid;
+use proto::Sid;
 
 /// The number of events that are buffered for a stream.
 const CAPACITY: usize = 1024;

@@ -3,13 +3,13 @@
 use std::any::Any;
 use std::sync::{Arc, Weak};
 
+use super::acks::{Acks, Asker, Awaited};
 use super::serving::serves;
 use super::{Log, Room, Stay};
-use crate::connection::{Acks, Asker, Awaited};
 use crate::engine::{Frame, Outbox, Pushed};
 use crate::panics::{guarded, log_panic};
-use crate::protocol::{Args, Sid};
 use crate::sync::Lock;
+use proto::{Args, Sid};
 
 /// A client's answer, or `None` if it disconnected without one.
 pub(crate) type Answer = Option<Args>;

@@ -3,6 +3,7 @@
 //! A member is an outbox with the facts that other code may ask for, not a socket, so an adapter delivers without
 //! knowing what a namespace is.
 
+mod acks;
 mod deliver;
 mod events;
 mod member;
@@ -11,6 +12,7 @@ mod serving;
 mod table;
 mod target;
 
+pub(crate) use acks::Awaited;
 pub(crate) use deliver::Delivered;
 pub use events::{RoomEvent, RoomEvents};
 pub(crate) use member::{Answer, Link, Member, Scope};

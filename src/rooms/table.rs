@@ -15,8 +15,8 @@ use rustc_hash::FxHashMap;
 use super::events::Watchers;
 use super::member::Presence;
 use super::{History, Member, Room, RoomEvent, RoomEvents, Stay};
-use crate::protocol::Sid;
 use crate::sync::Lock;
+use proto::Sid;
 
 const SHARDS: usize = 16;
 

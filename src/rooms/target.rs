@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use crate::protocol::Sid;
+use proto::Sid;
 
 /// The name of a room. Clones share it.
 pub type Room = Arc<str>;

@@ -11,11 +11,11 @@ use super::refusal::Refusal;
 use super::response::payload;
 use super::switch::switch_protocols;
 use crate::driver::{Connection, Guard, TurnedAway, span};
-use crate::engine::{Outbox, Transport};
+use crate::engine::Outbox;
 use crate::hub::{Client, Handshake, new_sid};
 use crate::panics::guarded;
-use crate::protocol::engine_io::Revision;
 use crate::transport::Body;
+use proto::engine_io::{Revision, Transport};
 
 /// Begins a handshake, which has the session's id and counts as a connection from now on.
 pub(super) fn begin(context: &Context, parts: &Parts) -> Result<Guard, Refusal> {
@@ -35,9 +35,10 @@ pub(super) fn open(
     revision: Revision,
     parts: Parts,
 ) -> Opening {
-    match transport {
-        Transport::Polling => open_polling(context, guard, revision, parts),
-        Transport::WebSocket => open_websocket(context, guard, revision, parts),
+    if transport == Transport::Polling {
+        open_polling(context, guard, revision, parts)
+    } else {
+        open_websocket(context, guard, revision, parts)
     }
 }
 
@@ -116,7 +117,7 @@ fn fresh(
 ) -> (Arc<Client>, String) {
     let (config, sid) = (&context.server.settings.engine, guard.sid());
     parts.extensions.insert(context.io.clone());
-    let packet = crate::protocol::engine_io::Handshake {
+    let packet = proto::engine_io::Handshake {
         sid,
         upgrades: config.upgrades(transport),
         ping_interval: config.session.ping_interval,

@@ -19,10 +19,10 @@ use super::context::{Context, Served};
 use super::refusal::Refusal;
 use super::response::{accepted, empty};
 use crate::driver::{Entry, Inbound, PostAnswer};
-use crate::engine::DisconnectReason;
 use crate::hub::{Client, OverLimit};
 use crate::metrics::Counted;
-use crate::protocol::engine_io::{self, Payload, Revision, v3};
+use proto::DisconnectReason;
+use proto::engine_io::{self, Payload, Revision, v3};
 
 /// The properties of a POST that its answer depends on.
 #[derive(Clone, Copy, Debug)]

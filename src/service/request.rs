@@ -8,9 +8,9 @@ use http::{HeaderMap, HeaderName, Method, Version, header};
 
 use super::refusal::Refusal;
 use crate::driver::Entry;
-use crate::engine::{Config, Transport};
-use crate::protocol::engine_io::Revision;
-use crate::protocol::{Sid, decode_query};
+use crate::engine::Config;
+use proto::engine_io::{Revision, Transport};
+use proto::{Sid, decode_query};
 
 /// The meaning of a request that breaks no rule.
 #[derive(Debug)]
@@ -91,11 +91,8 @@ fn open(
     if method != Method::GET && !upgrade {
         return Err(Refusal::BadHandshakeMethod);
     }
-    match (transport, upgrade) {
-        (Transport::Polling, false) | (Transport::WebSocket, true) => {}
-        (Transport::WebSocket, false) | (Transport::Polling, true) => {
-            return Err(Refusal::TransportHandshake);
-        }
+    if (transport == Transport::WebSocket) != upgrade {
+        return Err(Refusal::TransportHandshake);
     }
     let revision = query.revision();
     if revision.is_four() || config.allow_eio3 {

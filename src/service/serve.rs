@@ -18,10 +18,10 @@ use super::request::{Asked, parse};
 use super::response::payload;
 use super::upgrade::upgrade;
 use crate::driver::{Entry, Inbound, PollAnswer, Refused};
-use crate::engine::{DisconnectReason, Transport};
 use crate::hub::log_no_server;
 use crate::panics::guarded_future;
-use crate::protocol::engine_io::Revision;
+use proto::DisconnectReason;
+use proto::engine_io::{Revision, Transport};
 
 /// A request that is not served.
 enum Declined {

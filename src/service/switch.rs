@@ -10,9 +10,9 @@ use hyper::upgrade::OnUpgrade;
 use super::refusal::Refusal;
 use super::response::empty;
 use crate::engine::Config;
-use crate::protocol::engine_io::Revision;
-use crate::protocol::websocket::{Agreed, accept_key, is_key, negotiate};
 use crate::transport::WebSocket;
+use proto::engine_io::Revision;
+use proto::websocket::{Agreed, accept_key, is_key, negotiate};
 
 /// A connection that becomes a WebSocket when the response has been sent.
 pub(super) struct Switch {

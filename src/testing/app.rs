@@ -17,7 +17,7 @@ use tower::util::{BoxCloneSyncService, ServiceExt};
 use tower::{BoxError, Service};
 
 use super::{Connect, TestRequest};
-use crate::protocol::socket_io::{Codec, Parser};
+use proto::socket_io::{Codec, Parser};
 
 /// The size of the buffer between client and server in each direction, in bytes.
 const BUFFER: usize = 64 * 1024;

@@ -13,9 +13,9 @@ use super::connection::Connection;
 use super::expect::{Expect, fail};
 use super::state::{Back, Socket};
 use super::{Disconnected, Join, TestApp};
-use crate::protocol::engine_io::Packet;
-use crate::protocol::socket_io::Kind;
-use crate::protocol::{Args, EncodeError, EncodedArgs, Sid};
+use proto::engine_io::Packet;
+use proto::socket_io::Kind;
+use proto::{Args, EncodeError, EncodedArgs, Sid};
 
 /// A boxed future of this module. It borrows the client only, not the arguments of the call.
 pub type Waiting<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;

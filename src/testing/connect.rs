@@ -15,9 +15,9 @@ use super::expect::Expect;
 use super::http1::{add_cookie, add_header, text};
 use super::state::Back;
 use super::{Disconnected, TestApp, TestClient, Waiting, polling, websocket};
-use crate::engine::Transport;
-use crate::protocol::Sid;
-use crate::protocol::socket_io::Kind;
+use proto::Sid;
+use proto::engine_io::Transport;
+use proto::socket_io::Kind;
 
 /// The error returned if a client could not connect.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -217,9 +217,10 @@ impl Connect {
             join,
         } = self;
         let opening = async {
-            match transport {
-                Transport::WebSocket => websocket::open(&app, &handshake).await,
-                Transport::Polling => polling::open(&app, handshake).await,
+            if transport == Transport::Polling {
+                polling::open(&app, handshake).await
+            } else {
+                websocket::open(&app, &handshake).await
             }
         };
         let nothing = || "nothing came".to_owned();

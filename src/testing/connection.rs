@@ -6,9 +6,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::state::{Disconnected, State};
-use crate::protocol::engine_io::Packet;
-use crate::protocol::socket_io::{Codec, Encoded};
 use crate::sync::Lock;
+use proto::engine_io::Packet;
+use proto::socket_io::{Codec, Encoded};
 
 /// The state shared by a connection's task and its clients.
 #[derive(Debug)]

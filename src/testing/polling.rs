@@ -15,9 +15,8 @@ use super::connect::{ConnectError, Handshake};
 use super::connection::{Connection, Outgoing, Shared};
 use super::http1::Http;
 use super::state::Disconnected;
-use crate::engine::Transport;
-use crate::protocol::Sid;
-use crate::protocol::engine_io::{Packet, Payload, PayloadWriter};
+use proto::Sid;
+use proto::engine_io::{Packet, Payload, PayloadWriter, Transport};
 
 /// The part of the server's handshake that a client needs.
 #[derive(Deserialize)]

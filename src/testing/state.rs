@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ConnectError;
-use crate::protocol::engine_io::{Message, Packet as EnginePacket};
-use crate::protocol::socket_io::{Decoding, Limits, Packet};
-use crate::protocol::{Args, DecodeError, Sid};
+use proto::engine_io::{Message, Packet as EnginePacket};
+use proto::socket_io::{Decoding, Limits, Packet};
+use proto::{Args, DecodeError, Sid};
 
 /// The reason for which a client was disconnected. Its text is that of the JavaScript client's `disconnect` event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -16,9 +16,8 @@ use super::connection::{Connection, Outgoing, Shared};
 use super::http1::Http;
 use super::state::Disconnected;
 use super::{TestApp, http1};
-use crate::engine::Transport;
-use crate::protocol::engine_io::{Message, Packet};
-use crate::protocol::websocket::{Config, Decoder, Event, Opcode, masked_frame};
+use proto::engine_io::{Message, Packet, Transport};
+use proto::websocket::{Config, Decoder, Event, Opcode, masked_frame};
 
 /// The key and the mask are fixed: in memory, there is no proxy to protect.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -72,7 +71,6 @@ async fn read(mut from_server: ReadHalf<Io>, shared: &Shared) -> Disconnected {
     let mut decoder = Decoder::new(Config {
         max_message: MAX_MESSAGE,
         require_mask: false,
-        ..Config::default()
     });
     let mut buffer = vec![0; 64 * 1024];
     loop {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Flight;
-use crate::engine::{Control, Frame, Outbox, Part, Written};
-use crate::protocol::engine_io::{PayloadWriter, Revision, v3};
+use crate::engine::{Frame, Outbox, Part, Written};
+use proto::engine_io::{PayloadWriter, Revision, v3};
+use proto::session::Control;
 
 /// The size from which a body counts against the outbox until it has been written, in bytes.
 const LARGE: usize = 16 * 1024;

@@ -17,8 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::stream::Stream;
 use super::writer::Writer;
 use crate::engine::{Outbox, Pressure, Written};
-use crate::protocol::engine_io::Revision;
-use crate::protocol::websocket::{
+use proto::engine_io::Revision;
+use proto::websocket::{
     Agreed, CloseFrame, Config, Decoder, Event, Frame, Opcode, ProtocolError, close_frame, frame,
 };
 

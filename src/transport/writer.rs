@@ -9,9 +9,9 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
 use crate::engine::{COALESCE, Form, Frame, Outbox, Pressure, Written, coalesce};
-use crate::protocol::buf::shrink_if_empty;
-use crate::protocol::engine_io::Revision;
-use crate::protocol::websocket::{Agreed, Deflater};
+use proto::buf::shrink_if_empty;
+use proto::engine_io::Revision;
+use proto::websocket::{Agreed, Deflater};
 
 /// The maximum number of chunks in one vectored write.
 const GATHER: usize = 64;
@@ -308,8 +308,8 @@ mod tests {
 
     use super::*;
     use crate::engine::Direct;
-    use crate::protocol::EncodedArgs;
-    use crate::protocol::socket_io::{EncodedPacket, Kind};
+    use proto::EncodedArgs;
+    use proto::socket_io::{EncodedPacket, Kind};
 
     /// A connection that accepts the given number of bytes in each call. 0 is pending; after the last number it accepts
     /// everything.

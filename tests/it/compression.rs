@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use axum_socketio::protocol::websocket::{Opcode, masked_frame};
 use axum_socketio::{Compression, Socket, SocketIoBuilder};
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
+use proto::websocket::{Opcode, masked_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

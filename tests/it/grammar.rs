@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use axum::{Json, Router};
-use axum_socketio::protocol::websocket::{Opcode, masked_frame};
 use axum_socketio::{
     Ack, Data, Event, Namespace, Order, RawArgs, Reply, Socket, SocketIo, Unhandled,
 };
 use bytes::Bytes;
+use proto::websocket::{Opcode, masked_frame};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -327,7 +327,7 @@ async fn heartbeats_between_attachments_do_no_harm() {
     ws.send_binary(b"").await;
     assert!(matches!(
         ws.event().await,
-        Some(axum_socketio::protocol::websocket::Event::Pong(data)) if data == "ping"
+        Some(proto::websocket::Event::Pong(data)) if data == "ping"
     ));
     assert_eq!(ws.text().await, r#"461-1[{"_placeholder":true,"num":0}]"#);
     assert_eq!(ws.binary().await, "");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum_socketio::protocol::websocket::{Event, Opcode, masked_frame};
 use axum_socketio::{Data, Namespace, Reply, SocketIo, SocketIoBuilder};
+use proto::websocket::{Event, Opcode, masked_frame};
 use tokio::sync::Semaphore;
 
 use crate::support::{Clock, Http, Polling, Reasons, Server, Ws, echo, serve, start};

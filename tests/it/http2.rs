@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum_socketio::protocol::websocket::{Config, Decoder, Event, Opcode, masked_frame};
 use axum_socketio::{Namespace, SocketIo};
 use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
 use http::{Method, Request, Response};
+use proto::websocket::{Config, Decoder, Event, Opcode, masked_frame};
 use tokio::net::TcpStream;
 
 use crate::support::{Clock, Reasons, Server, echo, serve, serve_http2, sid_in, within};
@@ -111,8 +111,10 @@ impl Client {
         if response.status() != 200 {
             return Err(response);
         }
-        let mut config = Config::default();
-        config.require_mask = false;
+        let config = Config {
+            require_mask: false,
+            ..Config::default()
+        };
         Ok(Ws {
             sender,
             protocol: response

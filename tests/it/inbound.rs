@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::{Json, Router};
-use axum_socketio::protocol::websocket::{Opcode, masked_frame};
 use axum_socketio::{Data, DisconnectReason, Namespace, Order, Socket, SocketIo, SocketIoBuilder};
 use bytes::Bytes;
+use proto::websocket::{Opcode, masked_frame};
 use serde::de::IgnoredAny;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;

@@ -1,72 +1,104 @@
-//! A test that no module imports one above it.
+//! No module imports one above it, in any crate of the workspace.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-/// The layers from the bottom to the top. A module may use itself and any module before it.
-const LAYERS: [&str; 18] = [
-    "sync",
-    "log_limit",
-    "panics",
-    "signal",
-    "protocol",
-    "engine",
-    "connection",
-    "metrics",
-    "rooms",
-    "adapter",
-    "hub",
-    "extract",
-    "handler",
-    "transport",
-    "driver",
-    "service",
-    "builder",
-    "testing",
-];
+/// A package of the workspace.
+struct Package {
+    sources: &'static str,
+    /// The modules from the bottom to the top. A module may use itself and whatever stands before it.
+    layers: &'static [&'static str],
+    /// The crate's root, and modules that only re-export.
+    outside: &'static [&'static str],
+    /// The modules that use no runtime, no clock and no random numbers.
+    pure: &'static [&'static str],
+    /// What makes a module impure.
+    impure: &'static [&'static str],
+    /// The modules that a module may use, where these are fewer than all below it.
+    narrow: &'static [(&'static str, &'static [&'static str])],
+}
 
-/// The root of the crate, and pages of documentation.
-const OUTSIDE: [&str; 3] = ["lib", "guide", "parser"];
-
-/// The modules that may use less than all below them, and what they may use.
-const NARROW: [(&str, &[&str]); 3] = [
-    ("transport", &["sync", "protocol", "engine"]),
-    (
-        "service",
-        &[
+const PACKAGES: [Package; 2] = [
+    Package {
+        sources: "crates/proto/src",
+        layers: PROTO,
+        outside: &["lib"],
+        pure: PROTO,
+        impure: &[
+            "tokio::",
+            "tracing::",
+            "getrandom",
+            "Instant",
+            "SystemTime",
+            "std::net",
+            "std::thread",
+            "std::fs",
+        ],
+        narrow: &[],
+    },
+    Package {
+        sources: "src",
+        layers: &[
+            "sync",
+            "log_limit",
             "panics",
-            "protocol",
+            "signal",
             "engine",
             "metrics",
+            "rooms",
+            "adapter",
             "hub",
-            "driver",
+            "extract",
+            "handler",
             "transport",
+            "driver",
+            "service",
+            "builder",
+            "testing",
         ],
-    ),
-    // A client, which shares only the names of the transports with the server.
-    ("testing", &["sync", "protocol", "engine"]),
+        outside: &["lib", "guide", "parser", "protocol"],
+        pure: &["sync", "log_limit", "panics", "engine", "metrics"],
+        impure: &["tokio::", "getrandom", "Instant::now", "hyper"],
+        narrow: &[
+            ("transport", &["sync", "engine"]),
+            (
+                "service",
+                &["panics", "engine", "metrics", "hub", "driver", "transport"],
+            ),
+            // A client, which knows nothing of the server.
+            ("testing", &["sync"]),
+        ],
+    },
 ];
 
-/// The pure layers: no runtime, no clock, no random numbers.
-const PURE: [&str; 7] = [
-    "sync",
-    "log_limit",
+const PROTO: &[&str] = &[
     "panics",
-    "protocol",
-    "engine",
+    "buf",
+    "error",
+    "query",
+    "sid",
+    "reason",
+    "args",
+    "websocket",
+    "engine_io",
+    "socket_io",
+    "session",
     "connection",
-    "metrics",
 ];
-const IMPURE: [&str; 4] = ["tokio::", "getrandom", "Instant::now", "hyper"];
 
-/// Returns the text of a file without the tests at its end, which may use any module.
+/// Returns the code of a file: without the tests at its end, which may use what they like, and without comments.
 fn code(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
     let code = text.split("#[cfg(test)]\nmod tests").next();
-    code.unwrap_or_default().to_owned()
+    let lines = code.unwrap_or_default().lines();
+    let code: Vec<_> = lines
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect();
+    code.join("\n")
 }
 
-/// Adds the sources below a folder: their paths, and their text without tests.
+/// Collects the paths and the code of the files in a directory, those in its subdirectories included.
 pub(crate) fn sources(dir: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -78,84 +110,162 @@ pub(crate) fn sources(dir: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// Returns the modules that `crate::` paths name in code, without comments.
-fn imports(code: &str) -> Vec<&str> {
-    let lines = code
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
-    let after = lines.flat_map(|line| line.split("crate::").skip(1));
-    after
-        .filter_map(|rest| {
-            rest.split(|c: char| !c.is_alphanumeric() && c != '_')
-                .next()
-        })
-        .collect()
+/// Returns the first segments of the paths that follow `prefix`: of one path, or of those of a group in braces.
+fn paths_after<'c>(code: &'c str, prefix: &str) -> Vec<&'c str> {
+    let mut found = Vec::new();
+    let mut rest = code;
+    while let Some(at) = rest.find(prefix) {
+        let is_path = rest[..at].ends_with(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
+        rest = &rest[at + prefix.len()..];
+        if !is_path {
+            continue;
+        }
+        match rest.strip_prefix('{') {
+            Some(group) => {
+                let mut depth = 0;
+                let mut start = 0;
+                for (at, c) in group.char_indices() {
+                    match c {
+                        '{' => depth += 1,
+                        ',' | '}' if depth == 0 => {
+                            found.push(first_segment(&group[start..at]));
+                            start = at + 1;
+                        }
+                        _ => {}
+                    }
+                    if c == '}' {
+                        if depth == 0 {
+                            break;
+                        }
+                        depth -= 1;
+                    }
+                }
+            }
+            None => found.push(first_segment(rest)),
+        }
+    }
+    found.retain(|segment| !segment.is_empty());
+    found
 }
 
-/// Returns files in `src` that are in no layer, and imports in a form that [`imports`] does not read.
-fn unknown(root: &Path) -> Vec<String> {
-    let mut files = Vec::new();
-    sources(root, &mut files);
-    let grouped = files
-        .iter()
-        .filter(|(_, code)| code.contains("crate::{") || code.contains("super::super::"))
-        .map(|(file, _)| format!("{file} imports in a way that this test does not read"));
-    let modules = fs::read_dir(root)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let modules = modules.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
-    grouped
-        .chain(
-            modules
-                .filter(|module| !LAYERS.contains(&module.as_str()))
-                .filter(|module| !OUTSIDE.contains(&module.as_str()))
-                .map(|module| format!("{module} is in no layer")),
-        )
-        .collect()
+fn first_segment(path: &str) -> &str {
+    let end = |c: char| !c.is_alphanumeric() && c != '_';
+    path.trim_start().split(end).next().unwrap_or_default()
+}
+
+/// Returns the modules whose items the crate's root re-exports, by the name of the item.
+fn re_exports(root: &str) -> HashMap<String, String> {
+    let mut found = HashMap::new();
+    for statement in root.split(';') {
+        let Some((_, path)) = statement.split_once("pub use ") else {
+            continue;
+        };
+        let Some((module, items)) = path.split_once("::") else {
+            continue;
+        };
+        let names = items.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let names = names.filter(|name| name.starts_with(char::is_uppercase) || name.contains('_'));
+        found.extend(names.map(|name| (name.to_owned(), module.trim().to_owned())));
+    }
+    found
+}
+
+impl Package {
+    fn rank(&self, module: &str) -> Option<usize> {
+        self.layers.iter().position(|layer| *layer == module)
+    }
+
+    /// Returns true if `module` may use `import`.
+    fn allows(&self, module: &str, import: &str) -> bool {
+        let Some(rank) = self.rank(import) else {
+            return true;
+        };
+        let narrow = self.narrow.iter().find(|(layer, _)| *layer == module);
+        match narrow {
+            Some((_, may)) => import == module || may.contains(&import),
+            None => Some(rank) <= self.rank(module),
+        }
+    }
+
+    /// Returns the faults of the package, and the number of imports that were looked at.
+    fn check(&self, workspace: &Path) -> (Vec<String>, usize) {
+        let root = workspace.join(self.sources);
+        let re_exports = re_exports(&code(&root.join("lib.rs")));
+        let (mut wrong, mut checked) = (self.strangers(&root), 0);
+        for module in self.layers {
+            let mut files = Vec::new();
+            let dir = root.join(module);
+            let top = if dir.is_dir() {
+                sources(&dir, &mut files);
+                dir.join("mod.rs")
+            } else {
+                let file = dir.with_extension("rs");
+                files.push((file.to_string_lossy().into_owned(), code(&file)));
+                file
+            };
+            for (file, code) in files {
+                let mut imports = paths_after(&code, "crate::");
+                if Path::new(&file) == top {
+                    imports.extend(paths_after(&code, "super::"));
+                }
+                for import in imports {
+                    checked += 1;
+                    let import = re_exports.get(import).map_or(import, String::as_str);
+                    if !self.allows(module, import) {
+                        wrong.push(format!("{file} imports {import}"));
+                    }
+                }
+                if code.contains("super::super::") {
+                    wrong.push(format!("{file} imports in a way that is not checked"));
+                }
+                if self.pure.contains(module) {
+                    let impure = self.impure.iter().filter(|word| code.contains(**word));
+                    wrong.extend(impure.map(|word| format!("{file}: {word}")));
+                }
+            }
+        }
+        (wrong, checked)
+    }
+
+    /// Returns the modules that belong to no layer.
+    fn strangers(&self, root: &Path) -> Vec<String> {
+        let entries = fs::read_dir(root).unwrap();
+        let modules = entries.map(|entry| entry.unwrap().path());
+        let modules = modules.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
+        modules
+            .filter(|module| self.rank(module).is_none())
+            .filter(|module| !self.outside.contains(&module.as_str()))
+            .map(|module| format!("{module} is in no layer"))
+            .collect()
+    }
 }
 
 #[test]
 fn no_module_imports_one_above_it() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let rank = |module: &str| LAYERS.iter().position(|layer| *layer == module);
-    let mut wrong = Vec::new();
-    let mut checked = 0;
-    for module in LAYERS {
-        let mut files = Vec::new();
-        match root.join(module) {
-            dir if dir.is_dir() => sources(&dir, &mut files),
-            dir => files.push((module.to_owned(), code(&dir.with_extension("rs")))),
-        }
-        for (file, code) in files {
-            let narrow = NARROW
-                .iter()
-                .find(|(layer, _)| *layer == module)
-                .map(|(_, may)| *may);
-            for import in imports(&code) {
-                checked += 1;
-                let fits = match narrow {
-                    Some(may) => import == module || may.contains(&import),
-                    None => rank(import).is_none() || rank(import) <= rank(module),
-                };
-                if !fits && rank(import).is_some() {
-                    wrong.push(format!("{file} imports crate::{import}"));
-                }
-            }
-            if PURE.contains(&module) {
-                let code: String = code
-                    .lines()
-                    .filter(|line| !line.trim_start().starts_with("//"))
-                    .collect();
-                wrong.extend(
-                    IMPURE
-                        .iter()
-                        .filter(|word| code.contains(**word))
-                        .map(|word| format!("{file}: {word}")),
-                );
-            }
-        }
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for package in &PACKAGES {
+        let (wrong, checked) = package.check(workspace);
+        assert!(checked > 50, "{}: {checked} imports", package.sources);
+        assert!(wrong.is_empty(), "{wrong:#?}");
     }
-    assert!(checked > 100, "the test has read the sources: {checked}");
-    wrong.extend(unknown(&root));
-    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_package_of_the_workspace_is_checked() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
+    for package in fs::read_dir(crates).unwrap() {
+        let sources = format!("crates/{}/src", package.unwrap().file_name().display());
+        assert!(PACKAGES.iter().any(|package| package.sources == sources));
+    }
+}
+
+#[test]
+fn imports_are_found_in_every_form() {
+    let code = "use crate::Name;\nuse crate::{a::{B, C}, self as d, e::F};\nlet x = crate::g::h(); metacrate::no";
+    assert_eq!(
+        paths_after(code, "crate::"),
+        ["Name", "a", "self", "e", "g"]
+    );
+    let root = re_exports("pub use a::{Name, Other as Third};\npub use b::c_d;");
+    assert_eq!((&*root["Name"], &*root["c_d"]), ("a", "b"));
 }

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::{Json, Router};
-use axum_socketio::protocol::websocket::{Event, Opcode, masked_frame};
 use axum_socketio::{AckError, Data, EmitError, Namespace, Order, Socket, SocketIo};
 use bytes::Bytes;
 use futures_util::future::poll_immediate;
+use proto::websocket::{Event, Opcode, masked_frame};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::support::{Clock, Http, Logs, Polling, Reasons, Server, Ws, echo, serve, start, within};

@@ -52,5 +52,4 @@ mod support;
 mod testing;
 mod upgrade;
 mod user_code;
-mod vectors;
 mod ws_differential;

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use axum::Router;
-use axum_socketio::protocol::websocket::{Event, Opcode, masked_frame};
 use axum_socketio::{DisconnectReason, Namespace, Socket, SocketIo, SocketIoBuilder};
+use proto::websocket::{Event, Opcode, masked_frame};
 use tokio::sync::mpsc;
 
 use crate::support::{Clock, Http, Polling, Server, Ws, echo, serve, start, within};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_socketio::SocketIo;
-use axum_socketio::protocol::websocket::{Event, Opcode, masked_frame};
+use proto::websocket::{Event, Opcode, masked_frame};
 use tokio::sync::{Notify, mpsc};
 
 use crate::support::{Clock, Http, Polling, Server, Ws, echo, serve, start, within};

@@ -9,12 +9,10 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 
-use axum_socketio::protocol::websocket::{
-    Config, Decoder, Event, Opcode, ProtocolError, masked_frame,
-};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proto::websocket::{Config, Decoder, Event, Opcode, ProtocolError, masked_frame};
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Message, WebSocket};
 
@@ -37,8 +35,10 @@ enum Seen {
 }
 
 fn ours(chunks: &[&[u8]]) -> Outcome<ProtocolError> {
-    let mut config = Config::default();
-    config.max_message = MAX_MESSAGE;
+    let config = Config {
+        max_message: MAX_MESSAGE,
+        ..Config::default()
+    };
     let mut decoder = Decoder::new(config);
     let mut seen = Vec::new();
     for mut input in chunks.iter().copied() {

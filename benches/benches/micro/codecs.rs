@@ -2,10 +2,10 @@
 
 use std::hint::black_box;
 
-use axum_socketio::protocol::engine_io::{Message, Packet, Payload, PayloadWriter};
-use axum_socketio::protocol::socket_io::{Assembler, EncodedPacket, Kind, Limits};
-use axum_socketio::protocol::websocket::{Config, Decoder};
-use axum_socketio::protocol::{EncodeError, EncodedArgs};
+use axum_socketio_proto::engine_io::{Message, Packet, Payload, PayloadWriter};
+use axum_socketio_proto::socket_io::{Assembler, EncodedPacket, Kind, Limits};
+use axum_socketio_proto::websocket::{Config, Decoder};
+use axum_socketio_proto::{EncodeError, EncodedArgs};
 use axum_socketio_benches::memory;
 use bytes::Bytes;
 use bytestring::ByteString;

@@ -128,7 +128,7 @@ async fn count(State(handled): State<Handled>, Data(_text): Data<String>) {
 }
 
 fn binary_answer(data: &[u8]) -> Vec<u8> {
-    use axum_socketio::protocol::websocket::{Opcode, frame};
+    use axum_socketio_proto::websocket::{Opcode, frame};
 
     frame(Opcode::Binary, data).to_vec()
 }

@@ -9,7 +9,7 @@ use std::task::Waker;
 
 use super::{Outbox, Pushed, State, Written};
 use crate::engine::{COALESCE, Frame, coalesce};
-use crate::protocol::buf::shrink_if_empty;
+use proto::buf::shrink_if_empty;
 
 thread_local! {
     static GONE: Cell<VecDeque<Frame>> = const { Cell::new(VecDeque::new()) };

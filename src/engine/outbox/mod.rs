@@ -16,8 +16,8 @@ pub(crate) use outcome::{Pressure, Pushed, Written};
 use super::Frame;
 use super::flushed::Waiting;
 use super::sending::Line;
-use crate::protocol::buf::shrink_if_empty;
 use crate::sync::Lock;
+use proto::buf::shrink_if_empty;
 
 /// The queue between all senders and the one task that writes.
 ///

@@ -1,6 +1,6 @@
 //! The results of queueing a frame, and the size of a queue.
 
-use crate::protocol::EncodeError;
+use proto::EncodeError;
 
 /// The reason for which an event was not queued for a client.
 #[derive(Debug, thiserror::Error)]

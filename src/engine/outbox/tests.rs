@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Wake};
 
 use super::*;
-use crate::protocol::socket_io::{EncodedPacket, Kind};
+use proto::socket_io::{EncodedPacket, Kind};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -379,7 +379,7 @@ fn who_is_awake_writes_by_itself() {
 
 #[test]
 fn what_has_attachments_or_is_too_much_is_left_to_the_writer() {
-    use crate::protocol::{Binary, EncodedArgs};
+    use proto::{Binary, EncodedArgs};
 
     let args = |data: usize| {
         let data = Binary::from(bytes::Bytes::from(vec![0; data]));

@@ -15,8 +15,8 @@ use crate::engine::{Frame, Outbox};
 use crate::hub::{Grant, Kept as Value, Nsp, new_sid};
 use crate::metrics::Counted;
 use crate::panics::let_go;
-use crate::protocol::Sid;
 use crate::rooms::{Asker, Away, Forgotten, History, Kept, Link, Scope, Stay};
+use proto::Sid;
 
 /// The recovery state of a socket.
 #[derive(Debug)]

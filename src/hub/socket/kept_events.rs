@@ -10,8 +10,8 @@ use super::Socket;
 use super::comeback::now;
 use crate::engine::{EmitError, Pushed, Sending};
 use crate::hub::emit::{How, frame_at};
-use crate::protocol::EncodedArgs;
 use crate::rooms::{Audience, Forgotten, History};
+use proto::EncodedArgs;
 
 impl Socket {
     /// Queues an event, or stores it until the client resumes the session.

@@ -3,14 +3,14 @@
 use std::sync::atomic::Ordering;
 
 use super::Socket;
-use crate::engine::{DisconnectReason, Frame};
+use crate::engine::Frame;
 use crate::hub::Command;
 use crate::metrics::Counted;
 use crate::panics::guarded;
-use crate::protocol::Sid;
-use crate::protocol::socket_io::Kind;
-use crate::protocol::websocket::{CloseCode, CloseFrame};
 use crate::rooms::{Forgotten, History, Scope};
+use proto::socket_io::Kind;
+use proto::websocket::{CloseCode, CloseFrame};
+use proto::{DisconnectReason, Sid};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {

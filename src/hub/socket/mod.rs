@@ -22,11 +22,12 @@ use super::own_handlers::OwnHandlers;
 use super::request::SocketRequest;
 use super::taken::Taken;
 use super::{Answered, Asked, Client, Command, Grant, Handshake, Kept, Nsp};
-use crate::engine::{DisconnectReason, Frame, Queued, Transport};
+use crate::engine::{Frame, Queued};
 use crate::metrics::Counters;
-use crate::protocol::Sid;
 use crate::rooms::{Link, Member, Room, Rooms, Scope};
 use crate::sync::Lock;
+use proto::engine_io::Transport;
+use proto::{DisconnectReason, Sid};
 
 pub(crate) use comeback::Comeback;
 use life::State;

@@ -14,9 +14,9 @@ use crate::engine::{EmitError, Frame, Pushed};
 use crate::hub::emit::{How, event_args, event_frame, packet_frame};
 use crate::hub::{AckFuture, Broadcast, Emitted, ToSocket};
 use crate::metrics::EMITS_TO_SOCKET;
-use crate::protocol::EncodedArgs;
-use crate::protocol::socket_io::Encoded;
 use crate::rooms::{Rooms, Target};
+use proto::EncodedArgs;
+use proto::socket_io::Encoded;
 
 impl Socket {
     /// Sends an event to this client.

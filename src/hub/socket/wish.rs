@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::Socket;
 use super::comeback::now;
-use crate::protocol::Sid;
 use crate::rooms::{Away, Claim, History, Kept, Offset};
+use proto::Sid;
 
 #[derive(Debug)]
 pub(super) struct Wish {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::{Forgotten, stays};
 use crate::engine::Frame;
-use crate::protocol::Sid;
 use crate::rooms::{Room, Target};
+use proto::Sid;
 
 /// The size that a stored event counts in addition to its bytes.
 const OVERHEAD: usize = 128;
@@ -301,7 +301,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::protocol::socket_io::{EncodedPacket, Kind};
+    use proto::socket_io::{EncodedPacket, Kind};
 
     /// Makes a frame that can be distinguished from others.
     fn frame(number: u64) -> Frame {

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use super::{Forgotten, Stay};
-use crate::protocol::Sid;
 use crate::rooms::Link;
+use proto::Sid;
 
 /// The stored state of a socket.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ import { WebSocket } from "ws";
 import { collect, inEachMode, next, refusal, root, Server, within } from "./support.mjs";
 
 const parser = { parser: msgpack };
-const { packets } = JSON.parse(readFileSync(join(root, "tests/vectors/msgpack.json"), "utf8"));
+const { packets } = JSON.parse(readFileSync(join(root, "crates/proto/tests/vectors/msgpack.json"), "utf8"));
 
 describe("the vectors", () => {
   const types = ["connect", "disconnect", "event", "ack", "connect_error"];

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum_socketio::protocol::websocket::Event;
 use axum_socketio::{Data, DisconnectReason, Namespace, Socket, SocketIo};
+use proto::websocket::Event;
 use tokio::sync::mpsc;
 
 use super::with;

@@ -4,11 +4,11 @@
 //! thousand messages in each case, this test a few.
 
 use axum_socketio::Compression;
-use axum_socketio::protocol::websocket::{
+use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
+use proto::websocket::{
     Config, Decoder, Deflater, Event, Header, Opcode, accept_key, close_frame, frame, masked_frame,
     negotiate,
 };
-use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -148,8 +148,10 @@ async fn serve(mut tcp: TcpStream, wanted: Compression) -> std::io::Result<()> {
         "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Extensions: {answer}\r\n\r\n"
     );
     tcp.write_all(response.as_bytes()).await?;
-    let mut config = Config::default();
-    config.max_message = MAX;
+    let config = Config {
+        max_message: MAX,
+        ..Config::default()
+    };
     let (mut decoder, mut deflater) =
         (Decoder::compressed(config, &agreed), Deflater::new(&agreed));
     let mut buffer = vec![0; 64 * 1024];

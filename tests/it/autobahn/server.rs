@@ -1,8 +1,6 @@
 //! An echo server: the codec in a minimal loop.
 
-use axum_socketio::protocol::websocket::{
-    Config, Decoder, Event, Opcode, accept_key, close_frame, frame,
-};
+use proto::websocket::{Config, Decoder, Event, Opcode, accept_key, close_frame, frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -12,8 +10,10 @@ const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 /// Serves one connection, reading at most `chop` bytes at a time.
 pub(super) async fn serve(mut tcp: TcpStream, chop: usize) -> std::io::Result<()> {
     shake_hands(&mut tcp).await?;
-    let mut config = Config::default();
-    config.max_message = MAX_MESSAGE;
+    let config = Config {
+        max_message: MAX_MESSAGE,
+        ..Config::default()
+    };
     let mut decoder = Decoder::new(config);
     let mut buffer = vec![0; chop];
     loop {

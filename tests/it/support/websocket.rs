@@ -3,10 +3,8 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use axum_socketio::protocol::websocket::{
-    Config, Decoder, Event, Opcode, accept_key, close_frame, masked_frame,
-};
 use bytes::Bytes;
+use proto::websocket::{Config, Decoder, Event, Opcode, accept_key, close_frame, masked_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -71,9 +69,10 @@ impl Ws {
             Some(accept_key(KEY.as_bytes()).as_str())
         );
         let (stream, rest) = http.into_stream();
-        let mut config = Config::default();
-        config.require_mask = false;
-        config.max_message = 64 * 1024 * 1024;
+        let config = Config {
+            require_mask: false,
+            max_message: 64 * 1024 * 1024,
+        };
         let mut ws = Self {
             stream,
             decoder: Decoder::new(config),

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use axum_socketio::protocol::websocket::{Config, Decoder, Event};
+use axum_socketio_proto::websocket::{Config, Decoder, Event};
 use axum_socketio_benches::contract::Report;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;

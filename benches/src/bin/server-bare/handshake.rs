@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum_socketio::protocol::Sid;
-use axum_socketio::protocol::engine_io::Handshake;
-use axum_socketio::protocol::websocket::{Opcode, accept_key, frame};
+use axum_socketio_proto::Sid;
+use axum_socketio_proto::engine_io::Handshake;
+use axum_socketio_proto::websocket::{Opcode, accept_key, frame};
 use axum_socketio_benches::contract::PING_INTERVAL;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use axum_socketio::protocol::engine_io::{Message, Packet};
-use axum_socketio::protocol::socket_io::{self, Assembler, Event, Limits};
-use axum_socketio::protocol::websocket::{self, Config, Decoder, Header, Opcode};
+use axum_socketio_proto::engine_io::{Message, Packet};
+use axum_socketio_proto::socket_io::{self, Assembler, Event, Limits};
+use axum_socketio_proto::websocket::{self, Config, Decoder, Header, Opcode};
 use bytes::Bytes;
 
 use crate::connection::Protocol;

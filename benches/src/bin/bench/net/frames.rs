@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use axum_socketio::protocol::websocket::{Opcode, frame, masked_frame};
+use axum_socketio_proto::websocket::{Opcode, frame, masked_frame};
 use serde::Serialize;
 
 /// The mask of all frames. A mask of zero would spare the server some work.

@@ -163,7 +163,7 @@ fn bad(what: &str, bytes: &[u8]) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use axum_socketio::protocol::websocket::{Opcode, frame};
+    use axum_socketio_proto::websocket::{Opcode, frame};
 
     use super::*;
 

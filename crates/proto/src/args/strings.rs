@@ -1,0 +1,386 @@
+//! The deserializer of arguments that are all strings without escapes: most events are a name and one or two texts.
+//!
+//! Such strings are found many bytes at a time and borrowed from the text. If an argument is anything else, or does not
+//! fit the requested type, serde_json deserializes the list from its beginning, and its error is reported.
+
+use std::cell::Cell;
+use std::fmt;
+
+use memchr::memchr2;
+use serde::de::{
+    self, DeserializeSeed, Deserializer, SeqAccess, Visitor, value::BorrowedStrDeserializer,
+};
+use serde::forward_to_deserialize_any;
+
+thread_local! {
+    /// The number of errors so far. A type may handle an error and still return a value.
+    static ERRORS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The error of a text that this deserializer does not read, or that does not fit the type.
+#[derive(Debug)]
+pub(super) struct NotPlain(());
+
+impl NotPlain {
+    fn new() -> Self {
+        ERRORS.set(ERRORS.get().wrapping_add(1));
+        Self(())
+    }
+}
+
+/// A JSON array.
+pub(super) struct Strings<'de, 'e> {
+    /// The text after the opening bracket or the last element.
+    rest: &'de str,
+    first: bool,
+    /// True once the end of the array has been reached.
+    ended: &'e Cell<bool>,
+}
+
+/// Reads a list of plain strings, after the name of an event if it is `named`. Returns `None` if the list is anything
+/// else, or if `read` fails.
+pub(super) fn read_strings<'de, T>(
+    array: &'de str,
+    named: bool,
+    read: impl FnOnce(Strings<'de, '_>) -> Result<T, NotPlain>,
+) -> Option<T> {
+    let ended = Cell::new(false);
+    let strings = Strings::of(array, named, &ended)?;
+    let errors = ERRORS.get();
+    let value = read(strings).ok()?;
+    // A type that has not read all elements, or has handled an error, would get a different value from serde_json.
+    (ended.get() && ERRORS.get() == errors).then_some(value)
+}
+
+impl<'de, 'e> Strings<'de, 'e> {
+    /// Returns `None` if either end of the array shows that an element is not a string.
+    fn of(array: &'de str, named: bool, ended: &'e Cell<bool>) -> Option<Self> {
+        let rest = array.strip_prefix('[')?;
+        if !rest.ends_with("\"]") {
+            return None;
+        }
+        let mut strings = Self {
+            rest,
+            first: true,
+            ended,
+        };
+        if named {
+            strings.next().ok()??;
+        }
+        (strings.rest.starts_with(",\"") || !named).then_some(strings)
+    }
+
+    fn next(&mut self) -> Result<Option<&'de str>, NotPlain> {
+        let rest = match self.rest.strip_prefix(',') {
+            Some(rest) if !self.first => rest,
+            None if self.first => self.rest,
+            None if self.rest == "]" => {
+                self.ended.set(true);
+                return Ok(None);
+            }
+            _ => return Err(NotPlain::new()),
+        };
+        let text = rest.strip_prefix('"').ok_or_else(NotPlain::new)?;
+        let (string, rest) = plain(text)
+            .and_then(|len| text.split_at_checked(len))
+            .ok_or_else(NotPlain::new)?;
+        self.rest = rest.strip_prefix('"').ok_or_else(NotPlain::new)?;
+        self.first = false;
+        Ok(Some(string))
+    }
+}
+
+/// Returns true if a string needs no escapes in JSON and can be copied unchanged.
+pub(super) fn is_plain(text: &str) -> bool {
+    plain(text) == Some(text.len())
+}
+
+/// Returns the length of the text before its first quote or backslash, or `None` if that contains a control character.
+fn plain(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let len = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+    // The fold has no early exit, so that it compiles to a few wide instructions.
+    let least = bytes.get(..len)?.iter().copied().fold(u8::MAX, u8::min);
+    (least >= b' ').then_some(len)
+}
+
+impl<'de> Deserializer<'de> for Strings<'de, '_> {
+    type Error = NotPlain;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        visitor.visit_seq(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de> SeqAccess<'de> for Strings<'de, '_> {
+    type Error = NotPlain;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, NotPlain> {
+        let Some(text) = self.next()? else {
+            return Ok(None);
+        };
+        let read = &Cell::new(false);
+        let value = seed.deserialize(One { text, read })?;
+        read.get().then_some(Some(value)).ok_or_else(NotPlain::new)
+    }
+}
+
+macro_rules! nothing {
+    ($($method:ident($(_: $arg:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(self, $(_: $arg,)* _: V) -> Result<V::Value, NotPlain> {
+            Err(NotPlain::new())
+        }
+    )*};
+}
+
+/// The deserializer of one string.
+struct One<'de, 'r> {
+    text: &'de str,
+    /// True once the type has read the string.
+    read: &'r Cell<bool>,
+}
+
+impl<'de> One<'de, '_> {
+    fn take(&self) -> &'de str {
+        self.read.set(true);
+        self.text
+    }
+}
+
+impl<'de> Deserializer<'de> for One<'de, '_> {
+    type Error = NotPlain;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        visitor.visit_borrowed_str(self.take())
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        self.take();
+        visitor.visit_unit()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, NotPlain> {
+        // Such names request more than serde's data model offers: raw JSON, attachments.
+        if name.starts_with('$') {
+            return Err(NotPlain::new());
+        }
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, NotPlain> {
+        visitor.visit_enum(BorrowedStrDeserializer::new(self.take()))
+    }
+
+    // All other types are left to serde_json, which reads or refuses the text.
+    nothing! {
+        deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64() deserialize_i128()
+        deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128() deserialize_f32()
+        deserialize_f64() deserialize_bytes() deserialize_byte_buf() deserialize_unit() deserialize_seq() deserialize_map()
+        deserialize_unit_struct(_: &'static str) deserialize_tuple(_: usize)
+        deserialize_tuple_struct(_: &'static str, _: usize)
+        deserialize_struct(_: &'static str, _: &'static [&'static str])
+    }
+
+    forward_to_deserialize_any! {
+        char str string identifier
+    }
+}
+
+impl de::Error for NotPlain {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self::new()
+    }
+}
+
+impl std::error::Error for NotPlain {}
+
+impl fmt::Display for NotPlain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no plain string")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use bytestring::ByteString;
+    use proptest::prelude::*;
+    use serde::Deserialize;
+    use serde::de::DeserializeOwned;
+    use serde_json::Value;
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::{Args, Binary, Rest};
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    enum Choice {
+        #[serde(rename = "a")]
+        A,
+        B(u8),
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Newtype(String);
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(untagged)]
+    enum Untagged {
+        Number(u8),
+        Text(String),
+    }
+
+    /// A type that accepts any value and any error.
+    #[derive(Debug)]
+    struct Lenient<T>(#[allow(dead_code, reason = "for its Debug")] Result<T, String>);
+
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lenient<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            Ok(Self(
+                T::deserialize(deserializer).map_err(|error| error.to_string()),
+            ))
+        }
+    }
+
+    /// A type that requests a number and accepts a text.
+    #[derive(Debug)]
+    struct Picky;
+
+    impl<'de> Deserialize<'de> for Picky {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Any;
+
+            impl Visitor<'_> for Any {
+                type Value = Picky;
+
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("anything")
+                }
+
+                fn visit_str<E>(self, _: &str) -> Result<Picky, E> {
+                    Ok(Picky)
+                }
+            }
+
+            deserializer.deserialize_u64(Any)
+        }
+    }
+
+    /// A type that reads nothing.
+    #[derive(Debug)]
+    struct Blind;
+
+    impl<'de> Deserialize<'de> for Blind {
+        fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            Ok(Self)
+        }
+    }
+
+    /// Reads a list twice: here and, after a space is added to it, by serde_json.
+    fn both<T: DeserializeOwned + Debug>(array: &str, named: bool) -> [String; 2] {
+        [array.to_owned(), array.replacen('[', "[ ", 1)].map(|json| {
+            let args = Args::in_packet(ByteString::from(json), 0, named);
+            let one = args
+                .deserialize_one::<T>()
+                .map_err(|error| error.to_string());
+            let all = args.deserialize::<T>().map_err(|error| error.to_string());
+            // The errors of invalid JSON contain a position, which the space shifts.
+            format!("{one:?} {all:?}").replace(char::is_numeric, "")
+        })
+    }
+
+    macro_rules! assert_same {
+        ($array:expr, $($ty:ty),*) => {$(
+            for named in [false, true] {
+                let [here, there] = both::<$ty>($array, named);
+                assert_eq!(here, there, "{} as {}", $array, stringify!($ty));
+            }
+        )*};
+    }
+
+    fn assert_same(array: &str) {
+        assert_same!(
+            array, String, Box<str>, (String,), (String, String), (String, Option<String>),
+            Option<String>, Value, Vec<Value>, Rest<String>, (String, Rest<Value>), Choice,
+            Newtype, Untagged, (Newtype, Choice), char, u8, (), bool, Vec<u8>, Binary,
+            bytes::Bytes, Box<RawValue>, std::collections::HashMap<String, u8>, Rest<Option<Choice>>,
+            Lenient<String>, (String, Lenient<bytes::Bytes>), Lenient<Box<RawValue>>, Lenient<Choice>, Picky, (Picky, Picky), Blind,
+            (Blind, Blind)
+        );
+    }
+
+    #[test]
+    fn lists_are_read_as_serde_json_reads_them() {
+        for array in [
+            r#"["a"]"#,
+            r#"["e","a"]"#,
+            r#"["e","a","b"]"#,
+            r#"["e","é😀 '/"]"#,
+            r#"["e",""]"#,
+            r#"["e","a\"b"]"#,
+            r#"["e\\","a"]"#,
+            r#"["e","\ud83d\ude00","\ud800"]"#,
+            r#"["e",1,"a"]"#,
+            r#"["e","a",{"b":"c"},"d"]"#,
+            r#"["e","a" ,"b"]"#,
+            r#"["e","a"]]"#,
+            r#"["e","a"x"b"]"#,
+            r#"["e","a",]"#,
+            r#"["e",,"a"]"#,
+            r#"["e","a""b"]"#,
+            r#"[,"a"]"#,
+            r#"["]"#,
+            r#"[""]"#,
+            "[]",
+            "[\"e\",\"a\nb\"]",
+            "[\"e\",\"a\u{7f}\u{0}b\"]",
+        ] {
+            assert_same(array);
+        }
+    }
+
+    #[test]
+    fn what_is_plain_is_read_here() {
+        let strings = |array, named| Strings::of(array, named, &Cell::new(false)).is_some();
+        assert!(strings(r#"["e","a"]"#, true) && strings(r#"["a"]"#, false));
+        assert!(!strings(r#"["e"]"#, true) && !strings(r#"["e",{"a":"b"}]"#, true));
+    }
+
+    proptest! {
+        #[test]
+        fn any_strings_are_read_as_serde_json_reads_them(
+            strings in prop::collection::vec("[ -~é\u{1F600}\\\\\"\u{0}-\u{1f}]{0,40}", 0..4),
+            cut in 0_usize..200,
+            byte in prop::sample::select(vec!["", "\"", "\\", ",", "]", "x", " "]),
+        ) {
+            let array = serde_json::to_string(&strings).unwrap();
+            assert_same(&array);
+            // A damaged list has to fail alike.
+            if let Some((before, after)) = array.split_at_checked(cut.min(array.len())) {
+                assert_same(&[before, byte, after].concat());
+            }
+        }
+    }
+}

@@ -1,0 +1,762 @@
+//! The namespaces that a connection has joined, and the routing of its packets.
+//!
+//! ```text
+//!            CONNECT              admitted, connect handler returned
+//!   absent ───────────▶ Joining ───────────────────────────────────▶ Joined
+//!     ▲                    │ refused                                   │
+//!     ├────────────────────┤                                           │
+//!     │                    │ DISCONNECT                                │ DISCONNECT, connection closed
+//!     │ all handled        ▼                                           │
+//!     └──────────────── Leaving ◀──────────────────────────────────────┤
+//!     CONNECT: joins anew                                              │ the server disconnects
+//!   Left ◀─────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! A CONNECT for a namespace that is joined, or about to be, is a DISCONNECT followed by a CONNECT.
+//!
+//! Requests that cannot be handled yet wait in the backlog: an event whose socket is still joining, or accepts no more
+//! events at the moment, and everything that its client has sent to the same namespace after it. Acknowledgements never
+//! wait. A packet for a namespace that is absent breaks the protocol. A packet for a namespace that the server has
+//! `Left` is dropped: the client may have sent it before it received the DISCONNECT.
+
+use bytestring::ByteString;
+
+use super::backlog::{Backlog, Request};
+use super::query;
+use super::state::{State, may_go};
+use crate::engine_io::{Message, Revision};
+use crate::socket_io::{Assembler, Decoding, Event, Limits, Packet};
+use crate::{Args, DecodeError};
+
+/// The maximum length of the query after a namespace of revision 3, in bytes.
+const MAX_QUERY: usize = 4096;
+
+/// The router. `T` is the handle of a socket; two handles are equal if they are of one socket.
+#[derive(Debug)]
+pub struct Router<T> {
+    entries: Vec<Entry<T>>,
+    decoding: Decoding,
+    revision: Revision,
+    limits: Limits,
+    max_namespaces: usize,
+    backlog: Backlog,
+    /// True if requests wait only because everything is held.
+    was_held: bool,
+    /// True if events and CONNECTs are dropped.
+    draining: bool,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    nsp: ByteString,
+    state: State<T>,
+}
+
+/// The destination of a packet.
+#[derive(Debug)]
+pub enum Route<T> {
+    /// The client asks to join; the answer is [`Router::join`] or nothing.
+    Connect {
+        /// The name of the namespace.
+        nsp: ByteString,
+        /// The client's auth, as JSON.
+        auth: Option<ByteString>,
+    },
+    /// An event for a socket that takes it now.
+    Event {
+        /// The socket.
+        socket: T,
+        /// The id of the acknowledgement that the client requests.
+        id: Option<u64>,
+        /// The name and the arguments.
+        event: Event,
+    },
+    /// An acknowledgement of an event that the server has sent.
+    Ack {
+        /// The socket.
+        socket: T,
+        /// The id that the server sent with the event.
+        id: u64,
+        /// The arguments of the acknowledgement.
+        args: Args,
+    },
+    /// The client leaves. Its events may still wait: [`Router::gone`] removes the entry.
+    Leave {
+        /// The socket.
+        socket: T,
+    },
+}
+
+/// A broken rule: the connection is closed.
+#[derive(Debug, thiserror::Error)]
+pub enum Violation {
+    /// A message is not a packet.
+    #[error("malformed packet")]
+    Malformed(#[from] DecodeError),
+    /// A packet is for a namespace that the client has not joined.
+    #[error("namespace is not joined")]
+    NotJoined,
+    /// The client joins more namespaces than the limit, which this holds.
+    #[error("more than {0} namespaces")]
+    TooManyNamespaces(usize),
+    /// The packet is one that only servers send.
+    #[error("a client does not send CONNECT_ERROR")]
+    ConnectError,
+}
+
+impl<T: Clone + PartialEq> Router<T> {
+    /// Creates the router of a connection that has joined no namespace.
+    #[must_use]
+    pub fn new(
+        decoding: Decoding,
+        revision: Revision,
+        limits: Limits,
+        max_namespaces: usize,
+    ) -> Self {
+        Self {
+            entries: Vec::new(),
+            decoding,
+            revision,
+            limits,
+            max_namespaces,
+            backlog: Backlog::default(),
+            was_held: false,
+            draining: false,
+        }
+    }
+
+    /// Takes in one message. `None` means that there is nothing to do now. `held` is true if nothing may start that
+    /// makes more work; `ready` returns true if a socket accepts an event.
+    pub fn feed(
+        &mut self,
+        message: Message,
+        held: bool,
+        ready: impl Fn(&T) -> bool,
+    ) -> Result<Option<Route<T>>, Violation> {
+        let Some(packet) = self.assemble(message)? else {
+            return Ok(None);
+        };
+        if self.draining {
+            return self.feed_draining(packet);
+        }
+        let (nsp, request) = match packet {
+            Packet::Connect { nsp, auth } => (nsp, Request::Connect(auth)),
+            Packet::Event { nsp, id, event } => (nsp, Request::Event(id, event)),
+            Packet::Disconnect { nsp } => (nsp, Request::Disconnect),
+            Packet::Ack { nsp, id, args } => return self.ack(&nsp, id, args),
+            Packet::ConnectError { .. } => return Err(Violation::ConnectError),
+        };
+        if matches!(request, Request::Connect(_)) {
+            // It replaces one that has not started.
+            self.backlog.supersede_connect(&nsp);
+        }
+        let state = self.state(&nsp);
+        let waits = match &request {
+            // The current socket leaves at once, whatever its client has sent before.
+            Request::Connect(_) if state.is_some_and(State::is_here) => self.backlog.moves(&nsp),
+            // No request that waits can join the namespace, so this event need not wait to be refused.
+            Request::Event(..) if state.is_none() && !self.backlog.has(&nsp) => false,
+            // It concerns the current socket, unless another one is about to replace it.
+            Request::Disconnect => self.backlog.rejoins(&nsp),
+            Request::Event(..) if matches!(state, Some(State::Leaving { .. })) => {
+                if !self.backlog.rejoins(&nsp) {
+                    return Err(Violation::NotJoined);
+                }
+                true
+            }
+            _ => held || self.backlog.has(&nsp) || !may_go(&request, state, &ready),
+        };
+        if waits {
+            self.was_held |= held;
+            self.backlog.push(nsp, request);
+            return Ok(None);
+        }
+        self.go(nsp, request)
+    }
+
+    /// Drops all requests that wait, and from now on every event and CONNECT that arrives. Acknowledgements and
+    /// DISCONNECTs are still routed. Returns the number of dropped requests.
+    pub fn drain(&mut self) -> usize {
+        self.draining = true;
+        std::mem::take(&mut self.backlog).len()
+    }
+
+    /// Takes in a packet while the connection is drained. The client does not know that yet, so no packet is a
+    /// violation for its namespace.
+    fn feed_draining(&mut self, packet: Packet) -> Result<Option<Route<T>>, Violation> {
+        match packet {
+            Packet::Ack { nsp, id, args } => Ok(self.ack(&nsp, id, args).unwrap_or_default()),
+            Packet::Disconnect { nsp } => Ok(self.disconnect(&nsp).unwrap_or_default()),
+            Packet::Connect { .. } | Packet::Event { .. } => Ok(None),
+            Packet::ConnectError { .. } => Err(Violation::ConnectError),
+        }
+    }
+
+    #[inline]
+    fn assemble(&mut self, message: Message) -> Result<Option<Packet>, DecodeError> {
+        if self.revision.is_four() {
+            return self.decoding.feed(message, &self.limits);
+        }
+        let limits = Limits {
+            max_nsp_len: self.limits.max_nsp_len + MAX_QUERY,
+            ..self.limits
+        };
+        let Some(mut packet) = self.decoding.feed(message, &limits)? else {
+            return Ok(None);
+        };
+        query::split(&mut packet);
+        if packet.nsp().len() > self.limits.max_nsp_len {
+            return Err(DecodeError::NamespaceTooLong(self.limits.max_nsp_len));
+        }
+        Ok(Some(packet))
+    }
+
+    /// Returns the first request in the backlog that need not wait any longer.
+    pub fn next(
+        &mut self,
+        held: bool,
+        ready: impl Fn(&T) -> bool,
+    ) -> Result<Option<Route<T>>, Violation> {
+        self.was_held = held;
+        if held {
+            return Ok(None);
+        }
+        while let Some((nsp, request)) = self
+            .backlog
+            .take(|nsp, request| may_go(request, state_of(&self.entries, nsp), &ready))
+        {
+            if let Some(route) = self.go(nsp, request)? {
+                return Ok(Some(route));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Adds a socket whose admission is under way.
+    pub fn join(&mut self, nsp: ByteString, socket: T) {
+        self.entries.retain(|entry| entry.nsp != nsp);
+        if self.entries.len() >= self.max_namespaces {
+            self.forget_a_left_one();
+        }
+        let state = State::Joining(socket);
+        // Most clients join one namespace.
+        if self.entries.is_empty() {
+            self.entries.reserve_exact(1);
+        }
+        self.entries.push(Entry { nsp, state });
+    }
+
+    /// Marks a socket as joined, when its connect handler has returned: the events that have waited for it may go.
+    pub fn joined(&mut self, socket: &T) {
+        let Some(entry) = self.entry_of(socket) else {
+            return;
+        };
+        match &mut entry.state {
+            State::Leaving { joined, .. } => *joined = true,
+            state => *state = State::Joined(socket.clone()),
+        }
+    }
+
+    /// Marks a socket as disconnected by the server, and drops the events that its client has sent meanwhile. Returns
+    /// false if the client had left before.
+    pub fn left(&mut self, socket: &T) -> bool {
+        let Some(entry) = self.entry_of(socket) else {
+            return false;
+        };
+        if matches!(entry.state, State::Leaving { .. }) {
+            return false;
+        }
+        entry.state = State::Left;
+        let nsp = entry.nsp.clone();
+        self.backlog.drop_events(&nsp);
+        true
+    }
+
+    /// Removes the entry of a socket whose events have all been handled, or which was refused, and drops the events
+    /// that still wait for it.
+    pub fn gone(&mut self, socket: &T) {
+        if let Some(entry) = self.entry_of(socket) {
+            let nsp = entry.nsp.clone();
+            self.backlog.drop_events(&nsp);
+            self.entries.retain(|entry| entry.nsp != nsp);
+        }
+    }
+
+    /// Drops the events that wait for the socket.
+    pub fn drop_events(&mut self, socket: &T) {
+        if let Some(entry) = self.entry_of(socket) {
+            let nsp = entry.nsp.clone();
+            self.backlog.drop_events(&nsp);
+        }
+    }
+
+    /// Closes the router, as the connection has ended. Returns all its sockets; the events that were received before
+    /// may still be taken with [`next`](Self::next).
+    pub fn close(&mut self) -> Vec<T> {
+        self.backlog.close();
+        let mut sockets = Vec::new();
+        for Entry { state, .. } in &mut self.entries {
+            sockets.extend(state.leave());
+        }
+        sockets
+    }
+
+    /// Returns all sockets whose clients have not left.
+    pub fn sockets(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().filter_map(|entry| match &entry.state {
+            State::Joining(socket) | State::Joined(socket) => Some(socket),
+            State::Leaving { .. } | State::Left => None,
+        })
+    }
+
+    /// Returns true if requests wait and everything was held at the last check.
+    #[must_use]
+    pub fn was_held(&self) -> bool {
+        self.was_held && self.backlog.len() > 0
+    }
+
+    /// Returns the number of requests that wait, and the size of their arguments in bytes.
+    #[must_use]
+    pub fn backlog(&self) -> (usize, usize) {
+        (self.backlog.len(), self.backlog.bytes())
+    }
+
+    /// Returns true if requests wait for so many namespaces that no more should be read: the search for the next one
+    /// takes time for each of them.
+    #[must_use]
+    pub fn is_spread(&self) -> bool {
+        self.backlog.namespaces() > 2 * self.max_namespaces
+    }
+
+    /// Returns the memory that a packet that is not complete holds, in bytes.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.decoding.unfinished()
+    }
+
+    /// Drops a packet that is not complete, as the rest of it will not arrive.
+    pub fn drop_unfinished(&mut self) {
+        self.decoding = Decoding::Default(Assembler::new());
+    }
+
+    /// Drops all events that wait for current sockets.
+    pub fn drop_all_events(&mut self) {
+        for entry in &self.entries {
+            self.backlog.drop_events(&entry.nsp);
+        }
+    }
+
+    /// Returns true if events of this socket wait.
+    pub fn keeps_events_of(&self, socket: &T) -> bool {
+        let mut entries = self.entries.iter();
+        entries
+            .find(|entry| entry.state.socket() == Some(socket))
+            .is_some_and(|entry| self.backlog.has_events(&entry.nsp))
+    }
+
+    /// Routes a request that need not wait.
+    fn go(&mut self, nsp: ByteString, request: Request) -> Result<Option<Route<T>>, Violation> {
+        match request {
+            Request::Connect(auth) => self.connect(nsp, auth).map(Some),
+            Request::Disconnect => self.disconnect(&nsp),
+            Request::Event(id, event) => match self.state(&nsp) {
+                Some(State::Joined(socket) | State::Leaving { socket, .. }) => {
+                    let socket = socket.clone();
+                    Ok(Some(Route::Event { socket, id, event }))
+                }
+                Some(State::Joining(_) | State::Left) => Ok(None),
+                None => Err(Violation::NotJoined),
+            },
+        }
+    }
+
+    fn connect(
+        &mut self,
+        nsp: ByteString,
+        auth: Option<ByteString>,
+    ) -> Result<Route<T>, Violation> {
+        let mut entries = self.entries.iter_mut();
+        let entry = entries.find(|entry| entry.nsp == nsp);
+        match entry.and_then(|entry| entry.state.leave()) {
+            Some(socket) => {
+                self.backlog.push(nsp, Request::Connect(auth));
+                Ok(Route::Leave { socket })
+            }
+            None if self.state(&nsp).is_none() && self.occupied() >= self.max_namespaces => {
+                Err(Violation::TooManyNamespaces(self.max_namespaces))
+            }
+            None => Ok(Route::Connect { nsp, auth }),
+        }
+    }
+
+    fn occupied(&self) -> usize {
+        let entries = self.entries.iter();
+        entries
+            .filter(|entry| !matches!(entry.state, State::Left))
+            .count()
+    }
+
+    fn disconnect(&mut self, nsp: &ByteString) -> Result<Option<Route<T>>, Violation> {
+        let mut entries = self.entries.iter_mut();
+        let entry = entries.find(|entry| entry.nsp == *nsp);
+        let Some(Entry { state, .. }) = entry else {
+            return Err(Violation::NotJoined);
+        };
+        if matches!(state, State::Left) {
+            self.entries.retain(|entry| entry.nsp != *nsp);
+            return Ok(None);
+        }
+        let socket = state.leave().ok_or(Violation::NotJoined)?;
+        Ok(Some(Route::Leave { socket }))
+    }
+
+    fn ack(
+        &self,
+        nsp: &ByteString,
+        id: Option<u64>,
+        args: Args,
+    ) -> Result<Option<Route<T>>, Violation> {
+        match (self.state(nsp), id) {
+            (None, _) => Err(Violation::NotJoined),
+            (Some(State::Joined(socket) | State::Joining(socket)), Some(id)) => {
+                let socket = socket.clone();
+                Ok(Some(Route::Ack { socket, id, args }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Removes the oldest entry that the server has left: no other is less likely to get a packet that was sent before
+    /// the client received the DISCONNECT.
+    fn forget_a_left_one(&mut self) {
+        let mut entries = self.entries.iter();
+        if let Some(left) = entries.position(|entry| matches!(entry.state, State::Left)) {
+            self.entries.remove(left);
+        }
+    }
+
+    fn state(&self, nsp: &ByteString) -> Option<&State<T>> {
+        state_of(&self.entries, nsp)
+    }
+
+    fn entry_of(&mut self, socket: &T) -> Option<&mut Entry<T>> {
+        let mut entries = self.entries.iter_mut();
+        entries.find(|entry| entry.state.socket() == Some(socket))
+    }
+}
+
+fn state_of<'a, T>(entries: &'a [Entry<T>], nsp: &ByteString) -> Option<&'a State<T>> {
+    let entry = entries.iter().find(|entry| entry.nsp == *nsp);
+    entry.map(|entry| &entry.state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socket_io::Codec;
+
+    type Fed = Result<Option<Route<u8>>, Violation>;
+
+    fn router() -> Router<u8> {
+        let decoding = Codec::Default.decoding();
+        Router::new(decoding, Revision::Four, Limits::default(), 2)
+    }
+
+    /// A router whose namespace `/` is joined by socket 1.
+    fn joined() -> Router<u8> {
+        let mut router = router();
+        router.join("/".into(), 1);
+        router.joined(&1);
+        router
+    }
+
+    fn feed(router: &mut Router<u8>, text: &'static str) -> Fed {
+        router.feed(Message::Text(text.into()), false, |_| true)
+    }
+
+    /// Feeds a message while no socket accepts events.
+    fn hold(router: &mut Router<u8>, text: &'static str) -> Fed {
+        router.feed(Message::Text(text.into()), false, |_| false)
+    }
+
+    /// Takes all that the backlog releases, and describes it.
+    fn released(router: &mut Router<u8>) -> Vec<String> {
+        let mut all = Vec::new();
+        while let Some(route) = router.next(false, |_| true).unwrap() {
+            all.push(match route {
+                Route::Connect { nsp, .. } => format!("connect {nsp}"),
+                Route::Event { socket, id, event } => format!("{socket} {id:?} {}", event.name()),
+                Route::Ack { .. } => "ack".to_owned(),
+                Route::Leave { socket } => format!("{socket} leaves"),
+            });
+        }
+        all
+    }
+
+    #[test]
+    fn events_behind_connect_wait_in_order_for_the_handler() {
+        let mut router = router();
+        assert!(matches!(
+            feed(&mut router, "0"),
+            Ok(Some(Route::Connect { .. }))
+        ));
+        router.join("/".into(), 1);
+        assert!(matches!(feed(&mut router, r#"2["a"]"#), Ok(None)));
+        assert!(matches!(feed(&mut router, r#"21["b"]"#), Ok(None)));
+        assert_eq!(router.backlog().0, 2);
+        assert!(released(&mut router).is_empty());
+        router.joined(&1);
+        assert_eq!(released(&mut router), ["1 None a", "1 Some(1) b"]);
+        assert_eq!(router.backlog(), (0, 0));
+        assert!(matches!(
+            feed(&mut router, r#"2["c"]"#),
+            Ok(Some(Route::Event { socket: 1, .. }))
+        ));
+    }
+
+    #[test]
+    fn what_is_held_waits_until_nothing_holds_it() {
+        let mut router = joined();
+        let event = Message::Text(r#"2["a"]"#.into());
+        assert!(matches!(router.feed(event, true, |_| true), Ok(None)));
+        assert!(router.was_held());
+        assert!(matches!(router.next(true, |_| true), Ok(None)));
+        assert!(router.was_held());
+        assert_eq!(released(&mut router), ["1 None a"]);
+        assert!(!router.was_held());
+
+        let event = Message::Text(r#"2["a"]"#.into());
+        assert!(matches!(router.feed(event, true, |_| true), Ok(None)));
+        router.left(&1);
+        assert!(!router.was_held(), "nothing waits any more");
+    }
+
+    #[test]
+    fn what_waits_is_measured() {
+        let mut router = joined();
+        hold(&mut router, r#"2["a","0123456789"]"#).unwrap();
+        assert_eq!(router.backlog(), (1, 19));
+        released(&mut router);
+        assert_eq!(router.backlog(), (0, 0));
+    }
+
+    #[test]
+    fn no_event_overtakes_one_that_waits_but_acknowledgements_do() {
+        let mut router = joined();
+        assert!(matches!(hold(&mut router, r#"2["a"]"#), Ok(None)));
+        assert!(matches!(feed(&mut router, r#"2["b"]"#), Ok(None)));
+        assert!(matches!(
+            feed(&mut router, "37[]"),
+            Ok(Some(Route::Ack { id: 7, .. }))
+        ));
+        assert_eq!(released(&mut router), ["1 None a", "1 None b"]);
+    }
+
+    #[test]
+    fn a_namespace_does_not_wait_for_another() {
+        let mut router = joined();
+        router.join("/b".into(), 2);
+        router.joined(&2);
+        hold(&mut router, r#"2["a"]"#).unwrap();
+        assert!(matches!(
+            feed(&mut router, r#"2/b,["b"]"#),
+            Ok(Some(Route::Event { socket: 2, .. }))
+        ));
+        hold(&mut router, r#"2/b,["c"]"#).unwrap();
+        let next = router.next(false, |socket| *socket == 2).unwrap();
+        assert!(matches!(next, Some(Route::Event { socket: 2, .. })));
+        assert_eq!(released(&mut router), ["1 None a"]);
+    }
+
+    #[test]
+    fn who_leaves_has_left_at_once_and_what_it_sent_before_is_kept() {
+        let mut router = joined();
+        hold(&mut router, r#"2["a"]"#).unwrap();
+        assert!(matches!(
+            feed(&mut router, "1"),
+            Ok(Some(Route::Leave { socket: 1 }))
+        ));
+        assert!(router.keeps_events_of(&1));
+        assert!(matches!(
+            feed(&mut router, r#"2["b"]"#),
+            Err(Violation::NotJoined)
+        ));
+        assert_eq!(released(&mut router), ["1 None a"]);
+        assert!(!router.keeps_events_of(&1));
+    }
+
+    #[test]
+    fn who_joins_again_waits_until_the_one_before_is_gone() {
+        let mut router = joined();
+        hold(&mut router, r#"2["a"]"#).unwrap();
+        feed(&mut router, "1").unwrap();
+        for text in ["0", r#"2["b"]"#, "1"] {
+            assert!(matches!(feed(&mut router, text), Ok(None)), "{text}");
+        }
+        assert_eq!(released(&mut router), ["1 None a"]);
+        router.gone(&1);
+        let next = router.next(false, |_| true).unwrap();
+        assert!(matches!(next, Some(Route::Connect { .. })));
+        router.join("/".into(), 2);
+        assert!(released(&mut router).is_empty());
+        router.joined(&2);
+        assert_eq!(released(&mut router), ["2 None b", "2 leaves"]);
+    }
+
+    #[test]
+    fn when_the_connection_closes_events_stay_and_nobody_joins() {
+        let mut router = joined();
+        hold(&mut router, r#"2["a"]"#).unwrap();
+        feed(&mut router, "1").unwrap();
+        feed(&mut router, "0").unwrap();
+        feed(&mut router, r#"2["b"]"#).unwrap();
+        assert!(router.close().is_empty());
+        assert_eq!(released(&mut router), ["1 None a"]);
+        router.gone(&1);
+        assert!(released(&mut router).is_empty());
+    }
+
+    #[test]
+    fn what_waits_for_a_connect_handler_survives_the_client() {
+        let mut router = router();
+        router.join("/".into(), 1);
+        feed(&mut router, r#"2["a"]"#).unwrap();
+        assert_eq!(router.close(), [1]);
+        assert!(released(&mut router).is_empty());
+        router.joined(&1);
+        assert_eq!(released(&mut router), ["1 None a"]);
+    }
+
+    #[test]
+    fn a_namespace_may_be_joined_again_after_leaving() {
+        let mut router = joined();
+        assert!(matches!(
+            feed(&mut router, "1"),
+            Ok(Some(Route::Leave { socket: 1 }))
+        ));
+        router.gone(&1);
+        assert!(matches!(
+            feed(&mut router, r#"2["a"]"#),
+            Err(Violation::NotJoined)
+        ));
+        assert!(matches!(
+            feed(&mut router, "0"),
+            Ok(Some(Route::Connect { .. }))
+        ));
+    }
+
+    #[test]
+    fn a_connect_to_a_joined_namespace_leaves_it_and_joins_anew() {
+        let mut router = joined();
+        hold(&mut router, r#"2["a"]"#).unwrap();
+        assert!(matches!(
+            feed(&mut router, r#"0{"n":2}"#),
+            Ok(Some(Route::Leave { socket: 1 }))
+        ));
+        assert!(matches!(feed(&mut router, r#"2["b"]"#), Ok(None)));
+        assert_eq!(released(&mut router), ["1 None a"]);
+        router.gone(&1);
+        let next = router.next(false, |_| true).unwrap();
+        assert!(matches!(next, Some(Route::Connect { auth: Some(_), .. })));
+        router.join("/".into(), 2);
+        router.joined(&2);
+        assert_eq!(released(&mut router), ["2 None b"]);
+    }
+
+    #[test]
+    fn a_connect_replaces_one_that_has_not_started_and_what_was_sent_to_it() {
+        let mut router = joined();
+        feed(&mut router, "0").unwrap();
+        for text in [r#"2["a"]"#, r#"0{"n":3}"#, r#"2["b"]"#] {
+            assert!(matches!(feed(&mut router, text), Ok(None)), "{text}");
+        }
+        router.gone(&1);
+        let next = router.next(false, |_| true).unwrap();
+        assert!(
+            matches!(next, Some(Route::Connect { auth: Some(auth), .. }) if auth == r#"{"n":3}"#)
+        );
+        router.join("/".into(), 2);
+        router.joined(&2);
+        assert_eq!(released(&mut router), ["2 None b"]);
+        assert_eq!(router.backlog(), (0, 0));
+    }
+
+    #[test]
+    fn a_connect_behind_a_disconnect_that_waits_keeps_its_place() {
+        let mut router = joined();
+        feed(&mut router, "1").unwrap();
+        for text in ["0", r#"2["a"]"#, "1"] {
+            feed(&mut router, text).unwrap();
+        }
+        router.gone(&1);
+        let next = router.next(false, |_| true).unwrap();
+        assert!(matches!(next, Some(Route::Connect { .. })));
+        router.join("/".into(), 2);
+        assert!(matches!(feed(&mut router, "0"), Ok(None)));
+        router.joined(&2);
+        assert_eq!(released(&mut router), ["2 None a", "2 leaves"]);
+        router.gone(&2);
+        assert_eq!(released(&mut router), ["connect /"]);
+    }
+
+    #[test]
+    fn a_connect_at_the_limit_of_namespaces_may_be_repeated() {
+        let mut router = joined();
+        router.join("/a".into(), 2);
+        assert!(matches!(
+            feed(&mut router, "0/a,"),
+            Ok(Some(Route::Leave { socket: 2 }))
+        ));
+        router.gone(&2);
+        assert_eq!(released(&mut router), ["connect /a"]);
+    }
+
+    #[test]
+    fn an_event_for_a_namespace_that_is_not_joined_does_not_wait_to_be_refused() {
+        let mut router = joined();
+        let event = Message::Text(r#"2/nowhere,["a"]"#.into());
+        let fed = router.feed(event, true, |_| true);
+        assert!(matches!(fed, Err(Violation::NotJoined)));
+    }
+
+    #[test]
+    fn requests_for_too_many_namespaces_stop_the_reading() {
+        let mut router = joined();
+        for n in 0..5 {
+            assert!(!router.is_spread());
+            let connect = Message::Text(format!("0/{n},").into());
+            router.feed(connect, true, |_| true).unwrap();
+        }
+        assert!(router.is_spread());
+    }
+
+    #[test]
+    fn what_crosses_a_disconnect_by_the_server_is_dropped() {
+        let mut router = joined();
+        hold(&mut router, r#"2["waits"]"#).unwrap();
+        router.left(&1);
+        assert_eq!(router.backlog(), (0, 0));
+        assert!(matches!(feed(&mut router, r#"2["a"]"#), Ok(None)));
+        assert!(matches!(feed(&mut router, "1"), Ok(None)));
+    }
+
+    #[test]
+    fn namespaces_are_limited() {
+        let mut router = router();
+        router.join("/".into(), 1);
+        router.join("/a".into(), 2);
+        assert!(matches!(
+            feed(&mut router, "0/b,"),
+            Err(Violation::TooManyNamespaces(2))
+        ));
+    }
+
+    #[test]
+    fn a_refused_socket_leaves_nothing_behind() {
+        let mut router = router();
+        router.join("/".into(), 1);
+        feed(&mut router, r#"2["a"]"#).unwrap();
+        router.gone(&1);
+        assert_eq!((router.backlog(), router.close()), ((0, 0), vec![]));
+    }
+}

@@ -1,0 +1,19 @@
+//! Socket.IO, revision 5: namespaces, events and acknowledgements, in messages of Engine.IO.
+//!
+//! The default format is that of the specification, which the rest of this module implements. A [`Parser`] replaces it.
+
+mod attachments;
+mod encode;
+#[cfg(feature = "msgpack")]
+mod msgpack;
+mod packet;
+mod parser;
+mod text;
+
+pub use attachments::Assembler;
+pub use encode::EncodedPacket;
+#[cfg(feature = "msgpack")]
+pub use msgpack::Msgpack;
+pub use packet::{Event, Kind, Limits, Packet};
+pub use parser::{Codec, Decoding, Encoded};
+pub use parser::{Decoder, Parser, Parts};
