@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
-use axum_socketio::{Socket, SocketIo, SocketIoBuilder};
+use axum_socketio::{Socket, SocketIo};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -12,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::support::{Http, Polling, Server, echo, serve, sid_in, start, within};
+use crate::support::{Http, POLLING, Polling, Server, sid_in, start, within};
 
 /// The latency in one direction.
 const DELAY: Duration = Duration::from_millis(100);
@@ -66,8 +65,21 @@ fn numbers(body: &str) -> Vec<usize> {
     events.collect()
 }
 
+/// Stops the clock of the runtime, so that it leaps to the next deadline when there is nothing to do.
+///
+/// It leaps by a millisecond, and so does not overtake bytes that the system has yet to deliver.
+fn leap() {
+    tokio::time::pause();
+    tokio::spawn(async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+}
+
 #[tokio::test]
 async fn a_burst_takes_one_round_trip_or_two() {
+    leap();
     let (server, io, _) = start(|io| io).await;
     let mut client = Polling::joined(far(server.addr).await).await;
     for n in 0..1_000 {
@@ -84,6 +96,7 @@ async fn a_burst_takes_one_round_trip_or_two() {
 
 #[tokio::test]
 async fn a_stream_of_events_does_not_fall_behind() {
+    leap();
     for rate in [120, 600] {
         // The outbox has room for two seconds: a client that falls further behind loses events.
         let (server, io, _) = start(|io| io.max_outbox_packets(2 * rate)).await;
@@ -122,9 +135,8 @@ async fn paced(socket: Socket, rate: usize, total: usize) -> usize {
 async fn packets_of_each_poll(server: &Server, io: &SocketIo, agent: &str) -> Vec<usize> {
     let mut http = Http::open(server.addr).await;
     let headers = [("User-Agent", agent)];
-    let target = "/socket.io/?EIO=4&transport=polling";
-    let open = http.ask("GET", target, &headers, b"").await;
-    let target = format!("{target}&sid={}", sid_in(&open.text()[1..]));
+    let open = http.ask("GET", POLLING, &headers, b"").await;
+    let target = format!("{POLLING}&sid={}", sid_in(&open.text()[1..]));
     http.ask("POST", &target, &headers, b"40").await;
     let joined = http.ask("GET", &target, &headers, b"").await;
     assert!(joined.text().starts_with("40"));
@@ -144,14 +156,9 @@ async fn packets_of_each_poll(server: &Server, io: &SocketIo, agent: &str) -> Ve
 
 const PYTHON: [&str; 2] = ["python-requests/2.34.2", "Python/3.11 aiohttp/3.14.5"];
 
-async fn with(set: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder) -> (Server, SocketIo) {
-    let io = set(SocketIo::builder().namespace("/", echo().0)).build();
-    (serve(Router::new().layer(io.layer())).await, io)
-}
-
 #[tokio::test]
 async fn clients_in_python_get_sixteen_packets_at_a_time_and_all_others_what_there_is() {
-    let (server, io) = with(|io| io).await;
+    let (server, io, _) = start(|io| io).await;
     for agent in PYTHON {
         let polls = packets_of_each_poll(&server, &io, agent).await;
         assert_eq!(polls, [16, 16, 16, 2], "{agent}");
@@ -164,12 +171,12 @@ async fn clients_in_python_get_sixteen_packets_at_a_time_and_all_others_what_the
 
 #[tokio::test]
 async fn an_option_sets_how_many_packets_a_poll_carries_for_all_clients() {
-    let (server, io) = with(|io| io.max_poll_packets(20)).await;
+    let (server, io, _) = start(|io| io.max_poll_packets(20)).await;
     for agent in [PYTHON[0], "Mozilla/5.0"] {
         let polls = packets_of_each_poll(&server, &io, agent).await;
         assert_eq!(polls, [20, 20, 10], "{agent}");
     }
-    let (server, io) = with(|io| io.max_poll_packets(None)).await;
+    let (server, io, _) = start(|io| io.max_poll_packets(None)).await;
     for agent in PYTHON {
         assert_eq!(packets_of_each_poll(&server, &io, agent).await, [50]);
     }
@@ -177,7 +184,7 @@ async fn an_option_sets_how_many_packets_a_poll_carries_for_all_clients() {
 
 #[tokio::test]
 async fn attachments_are_packets_and_stay_with_their_event() {
-    let (server, io) = with(|io| io.max_poll_packets(4)).await;
+    let (server, io, _) = start(|io| io.max_poll_packets(4)).await;
     let mut client = Polling::joined(server.addr).await;
     let binary = |count| vec![Bytes::from_static(b"x"); count];
     for attachments in [2, 1, 5, 0, 0] {
@@ -195,7 +202,7 @@ async fn attachments_are_packets_and_stay_with_their_event() {
 #[cfg(feature = "v3")]
 #[tokio::test]
 async fn a_client_of_engine_io_3_gets_all_at_once_too() {
-    let (server, io) = with(|io| io.allow_eio3(true)).await;
+    let (server, io, _) = start(|io| io.allow_eio3(true)).await;
     let mut http = Http::open(server.addr).await;
     let target = "/socket.io/?EIO=3&transport=polling";
     let open = http.ask("GET", target, &[], b"").await;

@@ -8,11 +8,10 @@ use proto::websocket::{Opcode, masked_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Logs, Polling, Ws, handshake, start, within};
+use crate::support::{Logs, Polling, WEBSOCKET, Ws, handshake, start, within};
 
 const OFFER: &str = "permessage-deflate; client_max_window_bits";
 const AGREED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
-const TARGET: &str = "/socket.io/?EIO=4&transport=websocket";
 
 /// A frame of the server.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,7 +45,7 @@ impl Client {
     /// Connects a client that joins `/`. Returns the negotiated extensions as well.
     async fn join(addr: SocketAddr, offer: &str) -> (Self, Option<String>) {
         let more = [("Sec-WebSocket-Extensions", offer)];
-        let (answer, http) = handshake(addr, TARGET, &more).await;
+        let (answer, http) = handshake(addr, WEBSOCKET, &more).await;
         assert_eq!(answer.status, 101);
         let agreed = answer.header("sec-websocket-extensions").map(str::to_owned);
         let (stream, rest) = http.into_stream();
@@ -241,7 +240,7 @@ async fn a_message_may_become_so_many_times_as_long_and_no_longer() {
 async fn the_ratio_of_a_probing_websocket_is_limited_too() {
     let (server, io, mut reasons) = start(on).await;
     let mut client = Polling::joined(server.addr).await;
-    let target = format!("{TARGET}&sid={}", client.sid);
+    let target = format!("{WEBSOCKET}&sid={}", client.sid);
     let more = [("Sec-WebSocket-Extensions", OFFER)];
     let (answer, http) = handshake(server.addr, &target, &more).await;
     assert_eq!(answer.status, 101);
@@ -295,7 +294,7 @@ async fn with_takeover_what_is_said_again_takes_less() {
 async fn clients_of_revision_3_are_not_compressed_for() {
     let (server, ..) = start(|io| on(io).allow_eio3(true)).await;
     let more = [("Sec-WebSocket-Extensions", OFFER)];
-    let target = TARGET.replace("EIO=4", "EIO=3");
+    let target = WEBSOCKET.replace("EIO=4", "EIO=3");
     let (answer, _) = handshake(server.addr, &target, &more).await;
     assert_eq!(
         (answer.status, answer.header("sec-websocket-extensions")),

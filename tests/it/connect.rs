@@ -10,11 +10,10 @@ use axum_socketio::{Namespace, SocketIo, Transport};
 use tokio::sync::Notify;
 
 use crate::support::{
-    Answer, Clock, Http, Polling, Ws, echo, handshake, serve, sid_in, start, within,
+    Answer, Clock, Http, POLLING, Polling, WEBSOCKET, Ws, echo, handshake, serve, sid_in, start,
+    within,
 };
 
-const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
-const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 const UNKNOWN_TRANSPORT: &str = r#"{"code":0,"message":"Transport unknown"}"#;
 const UNKNOWN_SESSION: &str = r#"{"code":1,"message":"Session ID unknown"}"#;
 const BAD_METHOD: &str = r#"{"code":2,"message":"Bad handshake method"}"#;
@@ -302,10 +301,7 @@ async fn other_paths_reach_the_application_untouched() {
         assert_eq!(answer.brief(), (200, shown.as_str()));
     }
     // The path belongs to the server with and without the slash at the end.
-    for target in [
-        "/socket.io?EIO=4&transport=polling",
-        "/socket.io/?EIO=4&transport=polling",
-    ] {
+    for target in ["/socket.io?EIO=4&transport=polling", POLLING] {
         let answer = Http::once(server.addr, "GET", target).await;
         assert!(answer.text().starts_with('0'));
     }

@@ -9,9 +9,11 @@ use axum_socketio::{
 };
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::support::{Answer, Clock, Ended, Http, Logs, Polling, Server, Ws, serve, start, within};
+use crate::support::{
+    Answer, Clock, Ended, Http, Logs, POLLING, Polling, Server, Ws, current_thread, serve, start,
+    within,
+};
 
-const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 const UNKNOWN: (u16, &str) = (400, r#"{"code":1,"message":"Session ID unknown"}"#);
 
 /// A server whose handlers wait for a permit.
@@ -549,10 +551,7 @@ async fn a_server_that_is_full_refuses_with_503_while_it_shuts_down() {
 #[test]
 fn connections_that_are_dropped_with_the_runtime_are_logged_as_cut_off() {
     let logs = Logs::collect("info");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = current_thread();
     let (mut held, clients) = runtime.block_on(async {
         let held = plain().await;
         let mut busy = Ws::joined(held.server.addr).await;

@@ -2,7 +2,7 @@
 
 use tokio::net::TcpListener;
 
-use crate::support::{Ended, Http, Server, Ws, handshake, serve};
+use crate::support::{Ended, Http, Server, WEBSOCKET, Ws, handshake, serve};
 
 /// A program as a module: its `main` is not called.
 macro_rules! example {
@@ -21,8 +21,6 @@ example!(hyper_only, "../../examples/hyper-only.rs");
 example!(metrics_page, "../../examples/metrics/main.rs");
 example!(todo, "../../examples/todo-shared-handlers.rs");
 example!(tower_layers, "../../examples/tower-layers.rs");
-
-const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 
 impl Server {
     async fn post(&self, target: &str, json: &str) -> (u16, String) {

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tower::BoxError;
 use tower::ServiceBuilder;
 
-use crate::support::{Http, Logs, Server, Ws, serve, within};
+use crate::support::{Http, Logs, POLLING, Server, Ws, serve, within};
 
 #[derive(Clone)]
 struct Db;
@@ -293,8 +293,7 @@ async fn errors_of_layers_are_logged() {
 
 async fn handshake(io: &SocketIo) -> (u16, String) {
     let server = serve(Router::new().layer(io.layer())).await;
-    let target = "/socket.io/?EIO=4&transport=polling";
-    let answer = Http::once(server.addr, "GET", target).await;
+    let answer = Http::once(server.addr, "GET", POLLING).await;
     (answer.status, answer.text().to_owned())
 }
 

@@ -11,10 +11,9 @@ use axum::{Extension, Json, Router};
 use axum_socketio::{Namespace, SocketIo, SocketIoBuilder, Transport};
 use serde_json::json;
 
-use crate::support::{Answer, Http, Logs, Polling, Server, Ws, handshake, serve};
-
-const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
-const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
+use crate::support::{
+    Answer, Http, Logs, POLLING, Polling, Server, WEBSOCKET, Ws, handshake, serve,
+};
 
 async fn start(builder: SocketIoBuilder) -> (Server, SocketIo) {
     let io = builder.build();

@@ -8,7 +8,10 @@ use axum_socketio::{Data, Namespace, Reply, SocketIo, SocketIoBuilder};
 use proto::websocket::{Event, Opcode, masked_frame};
 use tokio::sync::Semaphore;
 
-use crate::support::{Clock, Http, Polling, Reasons, Server, Ws, echo, serve, start};
+use crate::support::{
+    Clock, Http, Polling, Reasons, Server, Ws, block, current_thread, echo, serve, settle, start,
+    threads,
+};
 
 const INTERVAL: Duration = Duration::from_secs(25);
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -192,9 +195,7 @@ async fn a_body_that_comes_slowly_shows_life_too() {
     post.begin("POST", &client.target(), &headers, b"").await;
     for piece in event.as_bytes().chunks(5_000) {
         post.send(piece).await;
-        for _ in 0..500 {
-            tokio::task::yield_now().await;
-        }
+        settle().await;
         clock.advance(TIMEOUT * 3 / 4).await;
     }
     assert_eq!(post.answer(false).await.text(), "ok");
@@ -342,9 +343,7 @@ async fn a_client_that_takes_no_ping_while_reading_is_paused_is_slow() {
         .await;
     clock.advance(INTERVAL).await;
     // The connection's task reaches the time for a ping.
-    for _ in 0..10 {
-        tokio::task::yield_now().await;
-    }
+    settle().await;
     reasons.none();
     clock.advance(TIMEOUT).await;
     assert_eq!(reasons.next().await, "slow client");
@@ -409,34 +408,31 @@ async fn a_request_that_arrives_just_before_the_deadline_is_taken() {
     reasons.none();
 }
 
+/// Pings soon. A busy machine has a second to answer, and a blocked server is late for it.
+fn in_real_time(io: SocketIoBuilder) -> SocketIoBuilder {
+    io.ping_interval(Duration::from_millis(300))
+        .ping_timeout(Duration::from_secs(1))
+}
+
+/// Longer than the interval and the timeout of [`in_real_time`] together.
+const BLOCKED: Duration = Duration::from_millis(1600);
+
 /// A blocked server has not read what its clients have sent: it is still in the kernel, and in the tasks of their HTTP
 /// connections.
 #[test]
 fn a_server_whose_threads_were_blocked_keeps_its_clients() {
-    for threads in [1, 2] {
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime
-            .worker_threads(threads)
-            .enable_all()
-            .build()
-            .unwrap();
+    for count in [1, 2] {
+        let runtime = threads(count);
         let (server, _io, mut reasons) = runtime
-            .block_on(runtime.spawn(start(|io| {
-                io.ping_interval(Duration::from_millis(300))
-                    .ping_timeout(Duration::from_millis(200))
-            })))
+            .block_on(runtime.spawn(start(in_real_time)))
             .unwrap();
-        let client = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        client.block_on(async {
+        current_thread().block_on(async {
             let mut polling = Polling::joined(server.addr).await;
             let mut ws = Ws::joined(server.addr).await;
             assert_eq!(polling.poll().await, "2");
             assert_eq!(ws.text().await, "2");
-            for _ in 0..threads {
-                runtime.spawn(async { std::thread::sleep(Duration::from_millis(600)) });
+            for _ in 0..count {
+                block(runtime.handle(), BLOCKED);
             }
             ws.send("3").await;
             polling.send("3").await;
@@ -454,32 +450,16 @@ fn a_server_whose_threads_were_blocked_keeps_its_clients() {
 fn a_pong_behind_much_else_that_a_blocked_server_has_not_read_is_in_time() {
     const EVENTS: usize = 5000;
 
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = threads(1);
     let (server, _io, mut reasons) = runtime
-        .block_on(runtime.spawn(start(|io| {
-            io.ping_interval(Duration::from_millis(300))
-                .ping_timeout(Duration::from_millis(250))
-        })))
+        .block_on(runtime.spawn(start(in_real_time)))
         .unwrap();
-    let client = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    client.block_on(async {
+    current_thread().block_on(async {
         let mut ws = Ws::joined(server.addr).await;
         assert_eq!(ws.text().await, "2");
         // The event extends the wait for the pong, once.
         ws.alive().await;
-        let (begun, blocked) = std::sync::mpsc::channel();
-        runtime.spawn(async move {
-            begun.send(()).unwrap();
-            std::thread::sleep(Duration::from_millis(600));
-        });
-        blocked.recv().unwrap();
+        block(runtime.handle(), BLOCKED);
         ws.send_all(&[r#"42["unheard"]"#; EVENTS]).await;
         ws.send("3").await;
         assert_eq!(ws.text().await, "2");

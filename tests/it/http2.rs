@@ -12,10 +12,9 @@ use http::{Method, Request, Response};
 use proto::websocket::{Config, Decoder, Event, Opcode, masked_frame};
 use tokio::net::TcpStream;
 
-use crate::support::{Clock, Reasons, Server, echo, serve, serve_http2, sid_in, within};
-
-const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
-const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
+use crate::support::{
+    Clock, POLLING, Reasons, Server, WEBSOCKET, echo, serve, serve_http2, settle, sid_in, within,
+};
 
 fn app() -> (Router, SocketIo, Reasons) {
     let (namespace, reasons) = echo();
@@ -379,9 +378,7 @@ async fn a_message_that_never_ends_ends_its_connection() {
     assert!(ws.text().await.starts_with("40"));
     let part = masked_frame(Opcode::Text, b"42[", [1, 2, 3, 4]).slice(..8);
     ws.sender.send_data(part, false).unwrap();
-    for _ in 0..500 {
-        tokio::task::yield_now().await;
-    }
+    settle().await;
     clock.advance(Duration::from_secs(63)).await;
     assert_eq!(reasons.next().await, "transport error");
 }

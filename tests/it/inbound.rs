@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::{Json, Router};
+use axum::Json;
 use axum_socketio::{Data, DisconnectReason, Namespace, Order, Socket, SocketIo, SocketIoBuilder};
 use bytes::Bytes;
 use proto::websocket::{Opcode, masked_frame};
@@ -14,28 +14,12 @@ use serde::de::IgnoredAny;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::support::{Clock, Logs, Polling, Server, Ws, echo, serve, within};
+use crate::support::{
+    Clock, Logs, Polling, Server, WEBSOCKET, Ws, echo, settle, until, with, within,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MEGABYTE: usize = 1_000_000;
-
-async fn with(build: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder) -> (Server, SocketIo) {
-    let io = build(SocketIo::builder()).build();
-    (serve(Router::new().layer(io.layer())).await, io)
-}
-
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    // The limit also works while the clock of the runtime is stopped.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a limit that only a failure reaches"
-    )]
-    let begun = std::time::Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < 20 * SECOND, "{what}: did not happen");
-        tokio::task::yield_now().await;
-    }
-}
 
 /// Returns the options for which reading was paused, each with the number of times.
 fn pauses(io: &SocketIo) -> BTreeMap<&'static str, u64> {
@@ -319,9 +303,7 @@ async fn streaming(clock: &Clock, step: Duration, steps: usize) {
     is_paused_for(&io, "max_pending").await;
     for _ in 0..steps {
         clock.advance(step).await;
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
+        settle().await;
     }
     assert!(reasons.try_recv().is_err());
     assert_eq!(io.client_count(), 1);
@@ -954,8 +936,7 @@ mod compressed {
             "Sec-WebSocket-Extensions",
             "permessage-deflate; client_max_window_bits",
         )];
-        let target = "/socket.io/?EIO=4&transport=websocket";
-        let (answer, http) = handshake(server.addr, target, &offer).await;
+        let (answer, http) = handshake(server.addr, WEBSOCKET, &offer).await;
         assert_eq!(answer.status, 101);
         let (stream, _) = http.into_stream();
         let (_reading, mut writing) = stream.into_split();

@@ -11,7 +11,9 @@ use futures_util::future::poll_immediate;
 use proto::websocket::{Event, Opcode, masked_frame};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::support::{Clock, Http, Logs, Polling, Reasons, Server, Ws, echo, serve, start, within};
+use crate::support::{
+    Clock, Http, Logs, POLLING, Polling, Reasons, Server, Ws, echo, serve, start, until, within,
+};
 
 #[tokio::test]
 async fn a_message_may_be_as_long_as_the_limit_and_no_longer() {
@@ -357,7 +359,7 @@ async fn a_client_that_does_not_close_its_side_is_waited_for_but_not_for_ever() 
     let closed = tokio::spawn(async move { io.closed().await });
     clock.advance(Duration::from_secs(4)).await;
     // A request and its response leave time for all that is due.
-    let refused = Http::once(server.addr, "GET", "/socket.io/?EIO=4&transport=polling").await;
+    let refused = Http::once(server.addr, "GET", POLLING).await;
     assert_eq!(refused.status, 503);
     assert!(!closed.is_finished());
     clock.advance(Duration::from_secs(1)).await;
@@ -525,15 +527,6 @@ fn waiting() -> (Namespace, Arc<Semaphore>, Arc<AtomicUsize>) {
         },
     );
     (namespace, go, running)
-}
-
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    within(what, async {
-        while !condition() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
 }
 
 #[tokio::test]

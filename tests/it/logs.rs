@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::{Json, Router};
 use axum_socketio::{Auth, Data, Namespace, Refused, Socket, SocketIo};
 
-use crate::support::{Http, Logs, Ws, echo, serve};
+use crate::support::{Http, Logs, POLLING, Ws, echo, serve};
 
 /// Creates a namespace in which a client joins the rooms that it names.
 fn rooms() -> Namespace {
@@ -192,8 +192,7 @@ async fn no_text_of_a_client_begins_a_line_of_the_log() {
     }
     // A tab is the only control character that a header may contain.
     let origin = [("Origin", "https://x\t2026 ERROR forged")];
-    let target = "/socket.io/?EIO=4&transport=polling";
-    let answer = http.ask("GET", target, &origin, b"").await;
+    let answer = http.ask("GET", POLLING, &origin, b"").await;
     assert_eq!(answer.status, 403);
 
     let records = logs.records();

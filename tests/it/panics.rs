@@ -17,7 +17,9 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
 
-use crate::support::{Http, Logs, Polling, Reasons, Server, Ws, echo, handshake, serve, within};
+use crate::support::{
+    Http, Logs, POLLING, Polling, Reasons, Server, WEBSOCKET, Ws, echo, handshake, serve, within,
+};
 
 /// A value that panics when it is dropped.
 struct Bomb;
@@ -46,8 +48,6 @@ fn boom() -> ! {
 }
 
 const INTERNAL: &str = r#"{"code":4,"message":"Internal server error"}"#;
-const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
-const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 
 async fn start(
     set: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder,
@@ -582,7 +582,7 @@ async fn bytes_that_panic_when_they_have_been_sent_end_no_connection() {
             std::future::ready(())
         })
     };
-    let (server, _io, mut reasons) = start(|io| io, with).await;
+    let (server, io, mut reasons) = start(|io| io, with).await;
     let event = r#"451-["binary",{"_placeholder":true,"num":0}]"#;
     let mut ws = Ws::joined(server.addr).await;
     ws.send(r#"42["send"]"#).await;
@@ -595,6 +595,8 @@ async fn bytes_that_panic_when_they_have_been_sent_end_no_connection() {
     client.send(r#"421["echo",1]"#).await;
     client.expect(&["431[1]"]).await;
     assert_eq!(dropped.load(Ordering::Relaxed), 2);
+    // The handlers that have emitted them fail.
+    assert_eq!(io.metrics().handler_panics, 2);
     reasons.none();
 }
 

@@ -15,7 +15,10 @@ use axum_socketio::{
 use serde_json::Value;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
-use crate::support::{Ended, Http, Polling, Reasons, Server, Ws, echo, serve, within};
+use crate::support::{
+    Ended, Http, POLLING, Polling, Reasons, Server, WEBSOCKET, Ws, current_thread, echo, serve,
+    within,
+};
 
 async fn with(
     namespace: Namespace,
@@ -45,7 +48,7 @@ async fn a_handshake_that_a_shutdown_overtakes_is_closed_and_waited_for() {
             }));
     let server = serve(app).await;
     let addr = server.addr;
-    let client = tokio::spawn(Ws::raw(addr, "/socket.io/?EIO=4&transport=websocket"));
+    let client = tokio::spawn(Ws::raw(addr, WEBSOCKET));
     within("a handshake", arrived.notified()).await;
     io.close();
     let closed = tokio::spawn({
@@ -440,11 +443,7 @@ fn a_value_that_is_replaced_may_look_at_its_socket_when_it_is_dropped() {
     // The test runs on a thread of its own, which a deadlock would block for ever.
     let (done, wait) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
+        current_thread().block_on(async {
             let namespace = Namespace::new().on("twice", async |socket: Socket| {
                 for _ in 0..2 {
                     socket.insert(Arc::new(Looks(socket.clone())));
@@ -467,24 +466,19 @@ fn a_post_whose_connection_is_gone_with_its_runtime_is_answered() {
     use axum::http::StatusCode;
     use tower::ServiceExt;
 
-    let runtime = || {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        builder.enable_all().build().unwrap()
-    };
-    let (one, other) = (runtime(), runtime());
+    let (one, other) = (current_thread(), current_thread());
     let io = SocketIo::builder().namespace("/", echo().0).build();
     let ask = |method: &str, target: &str, body: Body| {
         let request = Request::builder().method(method).uri(target);
         io.service().oneshot(request.body(body).unwrap())
     };
     let open = one.block_on(async {
-        let target = "/socket.io/?EIO=4&transport=polling";
-        let open = ask("GET", target, Body::empty()).await.unwrap();
+        let open = ask("GET", POLLING, Body::empty()).await.unwrap();
         let open = axum::body::to_bytes(open.into_body(), 1000).await.unwrap();
         String::from_utf8(open.to_vec()).unwrap()
     });
     let sid = open.split('"').nth(3).unwrap();
-    let target = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+    let target = format!("{POLLING}&sid={sid}");
     other.block_on(async {
         let (rest, body) = tokio::sync::oneshot::channel::<Result<&str, Infallible>>();
         let body = futures_util::stream::once(async { body.await.unwrap() });

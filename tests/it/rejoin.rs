@@ -4,14 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::{Json, Router};
-use axum_socketio::{
-    Auth, Data, DisconnectReason, Namespace, Recovery, Socket, SocketIo, SocketIoBuilder,
-};
+use axum::Json;
+use axum_socketio::{Auth, Data, DisconnectReason, Namespace, Recovery, Socket};
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::support::{Polling, Server, Ws, echo, serve, sid_in, within};
+use crate::support::{Polling, Ws, echo, next, sid_in, with, within};
 
 /// The log of the sockets' events in a namespace, in order.
 type Log = mpsc::UnboundedReceiver<String>;
@@ -36,15 +34,6 @@ fn logged() -> (Namespace, Log) {
 
 fn sid(answer: &str) -> String {
     sid_in(&answer[answer.find('{').unwrap()..])
-}
-
-async fn next(log: &mut Log) -> String {
-    within("something", log.recv()).await.unwrap()
-}
-
-async fn with(build: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder) -> (Server, SocketIo) {
-    let io = build(SocketIo::builder()).build();
-    (serve(Router::new().layer(io.layer())).await, io)
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use axum_socketio::{Auth, Data, Namespace, Recovery, Reply, Socket, SocketIo};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::support::{Clock, Http, Logs, Server, Ws, serve, sid_in, start};
+use crate::support::{Clock, Http, Logs, Server, Ws, serve, settle, sid_in, start};
 
 const WEBSOCKET: &str = "/socket.io/?EIO=3&transport=websocket";
 
@@ -272,9 +272,7 @@ async fn who_fetches_no_answer_while_the_server_does_not_read_is_given_up() {
     server.arrived(before).await;
     for open in [1, 1, 0] {
         // The connection's task reaches the new time.
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
+        settle().await;
         assert_eq!(io.client_count(), open);
         for _ in 0..45 {
             clock.advance(Duration::from_secs(1)).await;

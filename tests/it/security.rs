@@ -5,7 +5,7 @@ use std::path::Path;
 use axum::Json;
 use axum_socketio::{Event as Name, Namespace, SocketIo};
 
-use crate::support::{Http, Polling, Ws, serve, start};
+use crate::support::{Http, Polling, WEBSOCKET, Ws, serve, start};
 
 #[tokio::test]
 async fn names_of_javascript_are_names_like_any_other() {
@@ -61,10 +61,9 @@ async fn a_request_with_very_many_headers_is_refused() {
     let mut healthy = Ws::joined(server.addr).await;
     let names: Vec<_> = (0..3000).map(|n| format!("x-{n}")).collect();
     let headers: Vec<_> = names.iter().map(|name| (name.as_str(), "1")).collect();
-    let target = "/socket.io/?EIO=4&transport=websocket";
     let answer = Http::open(server.addr)
         .await
-        .ask("GET", target, &headers, b"")
+        .ask("GET", WEBSOCKET, &headers, b"")
         .await;
     assert_eq!(answer.status, 431);
     healthy.alive().await;

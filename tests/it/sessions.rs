@@ -8,7 +8,7 @@ use tower_sessions::MemoryStore;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Result, SessionStore};
 
-use crate::support::{Http, Server, Ws, handshake, serve, within};
+use crate::support::{Http, Server, WEBSOCKET, Ws, handshake, serve, within};
 
 #[allow(dead_code, reason = "the program's main")]
 #[path = "../../examples/sessions.rs"]
@@ -44,14 +44,6 @@ async fn counted(counter: &watch::Sender<usize>, wanted: usize) {
 }
 
 impl SessionStore for Gate {
-    fn create<'a, 'b, 'c>(&'a self, record: &'b mut Record) -> Pending<'c, ()>
-    where
-        'a: 'c,
-        'b: 'c,
-    {
-        self.store.create(record)
-    }
-
     fn save<'a, 'b, 'c>(&'a self, record: &'b Record) -> Pending<'c, ()>
     where
         'a: 'c,
@@ -101,8 +93,7 @@ async fn login(server: &Server) -> String {
 
 /// Connects a socket with this cookie. Returns the server's answer to its CONNECT as well.
 async fn connect(server: &Server, cookie: &str) -> (Ws, String) {
-    let path = "/socket.io/?EIO=4&transport=websocket";
-    let (answer, http) = handshake(server.addr, path, &[("Cookie", cookie)]).await;
+    let (answer, http) = handshake(server.addr, WEBSOCKET, &[("Cookie", cookie)]).await;
     let mut client = Ws::on(answer, http).unwrap();
     assert!(client.text().await.starts_with('0'));
     client.send("40").await;

@@ -8,17 +8,13 @@ use axum_socketio::{DisconnectReason, Namespace, Socket, SocketIo, SocketIoBuild
 use proto::websocket::{Event, Opcode, masked_frame};
 use tokio::sync::mpsc;
 
-use crate::support::{Clock, Http, Polling, Server, Ws, echo, serve, start, within};
+use crate::support::{
+    Clock, Http, Polling, Server, Ws, block, current_thread, echo, next, serve, settle, start,
+    within,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MASK: [u8; 4] = [1, 2, 3, 4];
-
-/// Lets the server do everything that it can do now.
-async fn settle() {
-    for _ in 0..2_000 {
-        tokio::task::yield_now().await;
-    }
-}
 
 #[tokio::test]
 async fn a_body_that_takes_too_long_is_answered_408_and_ends_its_session() {
@@ -276,10 +272,6 @@ async fn other(server: &Server) -> Ws {
     let mut other = Ws::open(server.addr).await;
     other.join("/other").await;
     other
-}
-
-async fn next<T>(queue: &mut mpsc::UnboundedReceiver<T>) -> T {
-    within("something", queue.recv()).await.unwrap()
 }
 
 /// Emits until the system accepts no more bytes, and some megabytes remain in the outbox.
@@ -558,15 +550,11 @@ async fn a_sender_that_waits_for_room_makes_nobody_slow_whose_client_reads() {
 fn a_client_is_not_slow_because_the_only_thread_of_the_server_was_blocked() {
     let (told, tell) = std::sync::mpsc::channel();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let current_thread = || {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        builder.enable_all().build().unwrap()
-    };
     let thread = std::thread::spawn(move || {
         current_thread().block_on(async move {
             let limits = |io: SocketIoBuilder| {
                 io.max_outbox_bytes(1_000_000)
-                    .slow_client_timeout(Duration::from_millis(300))
+                    .slow_client_timeout(Duration::from_millis(1500))
             };
             let (server, _io, opened, ended) = sockets(limits).await;
             let runtime = tokio::runtime::Handle::current();
@@ -586,12 +574,7 @@ fn a_client_is_not_slow_because_the_only_thread_of_the_server_was_blocked() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
-        let (begun, blocked) = std::sync::mpsc::channel();
-        runtime.spawn(async move {
-            begun.send(()).unwrap();
-            std::thread::sleep(Duration::from_millis(600));
-        });
-        blocked.recv().unwrap();
+        block(&runtime, Duration::from_secs(2));
         for _ in 0..emitted {
             assert!(ws.text().await.starts_with(r#"42["data","x"#));
         }

@@ -8,7 +8,9 @@ use axum_socketio::SocketIo;
 use proto::websocket::{Event, Opcode, masked_frame};
 use tokio::sync::{Notify, mpsc};
 
-use crate::support::{Clock, Http, Polling, Server, Ws, echo, serve, start, within};
+use crate::support::{
+    Clock, Http, POLLING, Polling, Server, WEBSOCKET, Ws, echo, serve, start, within,
+};
 
 const CODE_3: &str = r#"{"code":3,"message":"Bad request"}"#;
 
@@ -434,9 +436,7 @@ async fn a_second_websocket_that_never_closes_is_given_up() {
 #[tokio::test]
 async fn a_session_over_websocket_is_not_taken_over() {
     let (server, ..) = start(|io| io).await;
-    let mut first = Ws::raw(server.addr, "/socket.io/?EIO=4&transport=websocket")
-        .await
-        .unwrap();
+    let mut first = Ws::raw(server.addr, WEBSOCKET).await.unwrap();
     let sid = crate::support::sid_in(first.text().await.trim_start_matches('0'));
     first.join("/").await;
     turned_away(&server, &sid).await;
@@ -446,8 +446,7 @@ async fn a_session_over_websocket_is_not_taken_over() {
 #[tokio::test]
 async fn upgrades_can_be_forbidden_and_websocket_from_the_start_stays_possible() {
     let (server, ..) = start(|io| io.allow_upgrades(false)).await;
-    let target = "/socket.io/?EIO=4&transport=polling";
-    let answer = Http::once(server.addr, "GET", target).await;
+    let answer = Http::once(server.addr, "GET", POLLING).await;
     assert!(answer.text().contains(r#""upgrades":[],"#));
     let mut client = Polling::joined(server.addr).await;
     let refusal = Ws::upgrade(server.addr, &client.sid).await.err().unwrap();

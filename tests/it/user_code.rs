@@ -6,17 +6,9 @@ use std::time::Duration;
 
 use axum::{Extension, Json, Router};
 use axum_socketio::{Data, Namespace, Socket, SocketIo};
-use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::support::{Reasons, Server, Ws, echo, serve};
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
+use crate::support::{Reasons, Server, Ws, current_thread, echo, serve};
 
 /// A value that panics when it is dropped, unless it is dropped because of a panic.
 struct Bomb;
@@ -97,7 +89,7 @@ fn handlers_that_are_under_way_may_panic_when_their_runtime_is_shut_down() {
     }
 
     let (told, mut dropped) = mpsc::unbounded_channel();
-    let runtime = runtime();
+    let runtime = current_thread();
     let client = runtime.block_on(async {
         let (server, _) = with(|namespace| {
             namespace.on("wait", move || {
@@ -137,7 +129,7 @@ fn a_value_may_look_at_its_socket_when_it_is_cloned() {
     // The test runs on a thread of its own, which a deadlock would block for ever.
     let (done, wait) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        runtime().block_on(async {
+        current_thread().block_on(async {
             let (server, _) = with(|namespace| {
                 namespace
                     .on("get", async |socket: Socket| {

@@ -8,7 +8,7 @@ use axum::Router;
 use axum_socketio::{DisconnectReason, Namespace, Order, Socket, SocketIo};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::support::{Clock, Http, Ws, serve, within};
+use crate::support::{Clock, Http, POLLING, Ws, current_thread, serve, within};
 
 #[tokio::test]
 async fn a_graceful_shutdown_refuses_closes_and_waits() {
@@ -40,7 +40,7 @@ async fn a_graceful_shutdown_refuses_closes_and_waits() {
     let shutting_down = Some(DisconnectReason::ServerShuttingDown);
     assert_eq!(within("an end", left.recv()).await, shutting_down);
     assert!(!io.ready());
-    let refused = Http::once(server.addr, "GET", "/socket.io/?EIO=4&transport=polling").await;
+    let refused = Http::once(server.addr, "GET", POLLING).await;
     assert_eq!(
         (refused.status, refused.header("retry-after")),
         (503, Some("1"))
@@ -125,7 +125,7 @@ async fn clients_are_closed_one_after_another_over_the_drain_window() {
     let graceful = tokio::spawn(io.graceful(async {}));
     for left in [2, 1, 0] {
         // A request and its answer leave time for whatever is due.
-        let refused = Http::once(server.addr, "GET", "/socket.io/?EIO=4&transport=polling").await;
+        let refused = Http::once(server.addr, "GET", POLLING).await;
         assert_eq!(refused.status, 503);
         assert_eq!(io.client_count(), left);
         clock.advance(Duration::from_secs(3)).await;
@@ -151,10 +151,7 @@ fn a_runtime_that_is_dropped_keeps_no_handler_of_a_socket_that_was_leaving() {
             });
         })
         .on("hang", std::future::pending::<()>);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = current_thread();
     let client = runtime.block_on(async {
         let io = SocketIo::builder().namespace("/", namespace).build();
         let server = serve(Router::new().layer(io.layer())).await;

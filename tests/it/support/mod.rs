@@ -23,6 +23,7 @@ use axum_socketio::{Data, DisconnectReason, Namespace, Reply, SocketIo, SocketIo
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -31,6 +32,11 @@ pub(crate) use logs::Logs;
 pub(crate) use polling::Polling;
 pub(crate) use spans::Spans;
 pub(crate) use websocket::{Ended, Ws, handshake};
+
+/// The target of a handshake over polling.
+pub(crate) const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
+/// The target of a handshake over WebSocket.
+pub(crate) const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 
 /// The limit for an event: long enough for a slow machine, short enough to wait for a failing test.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -68,6 +74,53 @@ impl Clock {
     pub(crate) async fn advance(&self, time: Duration) {
         tokio::time::advance(time + Duration::from_millis(1)).await;
     }
+}
+
+/// Lets a server on the thread of the test do all that it can do now, for tests in which nothing shows that it has.
+pub(crate) async fn settle() {
+    for _ in 0..2_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until a condition holds that no event announces. The clock of the runtime may stand still.
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a limit that only a failure reaches"
+    )]
+    let begun = std::time::Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < LIMIT, "{what}: did not happen");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The next item of a queue.
+pub(crate) async fn next<T>(queue: &mut mpsc::UnboundedReceiver<T>) -> T {
+    within("something", queue.recv()).await.unwrap()
+}
+
+/// A runtime of one thread, which is that of its caller.
+pub(crate) fn current_thread() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().unwrap()
+}
+
+/// A runtime with so many threads of its own.
+pub(crate) fn threads(count: usize) -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(count).enable_all().build().unwrap()
+}
+
+/// Blocks a thread of a runtime, and returns as soon as it is blocked.
+pub(crate) fn block(runtime: &Handle, time: Duration) {
+    let (begun, blocked) = std::sync::mpsc::channel();
+    runtime.spawn(async move {
+        begun.send(()).unwrap();
+        std::thread::sleep(time);
+    });
+    blocked.recv().unwrap();
 }
 
 /// An application on its own port, until the end of the test.
@@ -193,13 +246,20 @@ pub(crate) fn echo() -> (Namespace, Reasons) {
     (namespace, Reasons(reasons))
 }
 
+/// A server with the options that `set` sets.
+pub(crate) async fn with(
+    set: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder,
+) -> (Server, SocketIo) {
+    let io = set(SocketIo::builder()).build();
+    (serve(Router::new().layer(io.layer())).await, io)
+}
+
 /// Starts a server with [`echo`] in `/` and with the options that `set` sets.
 pub(crate) async fn start(
     set: impl FnOnce(SocketIoBuilder) -> SocketIoBuilder,
 ) -> (Server, SocketIo, Reasons) {
     let (namespace, reasons) = echo();
-    let io = set(SocketIo::builder().namespace("/", namespace)).build();
-    let server = serve(Router::new().layer(io.layer())).await;
+    let (server, io) = with(|io| set(io.namespace("/", namespace))).await;
     (server, io, reasons)
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::http::{Answer, Http};
-use super::{Server, sid_in};
+use super::{POLLING, Server, sid_in};
 
 /// A session over polling, with one connection for GET and one for POST.
 pub(crate) struct Polling {
@@ -16,9 +16,7 @@ pub(crate) struct Polling {
 impl Polling {
     pub(crate) async fn open(addr: SocketAddr) -> Self {
         let mut get = Http::open(addr).await;
-        let answer = get
-            .ask("GET", "/socket.io/?EIO=4&transport=polling", &[], b"")
-            .await;
+        let answer = get.ask("GET", POLLING, &[], b"").await;
         assert_eq!(answer.status, 200);
         let sid = sid_in(answer.text().strip_prefix('0').unwrap());
         let post = Http::open(addr).await;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::http::{Answer, Http};
-use super::{sid_in, within};
+use super::{WEBSOCKET, sid_in, within};
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const MASK: [u8; 4] = [0x11, 0x52, 0xa3, 0xf4];
@@ -85,9 +85,7 @@ impl Ws {
 
     /// Opens a session over WebSocket.
     pub(crate) async fn open(addr: SocketAddr) -> Self {
-        let mut ws = Self::raw(addr, "/socket.io/?EIO=4&transport=websocket")
-            .await
-            .unwrap();
+        let mut ws = Self::raw(addr, WEBSOCKET).await.unwrap();
         let open = ws.text().await;
         assert!(open.starts_with(r#"0{"sid":""#), "{open}");
         ws
@@ -95,9 +93,8 @@ impl Ws {
 
     /// Opens a session that has joined `/`, on a connection with a small receive buffer.
     pub(crate) async fn joined_narrow(addr: SocketAddr) -> Self {
-        let target = "/socket.io/?EIO=4&transport=websocket";
         let http = Http::open_narrow(addr).await;
-        let (answer, http) = handshake_on(http, target, &[]).await;
+        let (answer, http) = handshake_on(http, WEBSOCKET, &[]).await;
         let mut ws = Self::on(answer, http).unwrap();
         ws.text().await;
         ws.join("/").await;
