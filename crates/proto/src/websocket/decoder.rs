@@ -3,15 +3,12 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use super::head::{Expected, Head, MAX_HEADER};
 use super::mask::append_unmasked;
 use super::utf8::Checked;
 use super::{Agreed, CloseFrame, Inflater, Opcode, ProtocolError};
 use crate::buf::pool;
 
-/// The maximum length of a header: two bytes, a length of eight, a mask of four.
-const MAX_HEADER: usize = 14;
-/// The bit that marks a compressed message.
-const RSV1: u8 = 0x40;
 /// The maximum number of bytes that are reserved because a header announces them.
 const TRUST: usize = 64 * 1024;
 
@@ -88,15 +85,6 @@ struct Message {
     compressed: bool,
     data: Vec<u8>,
     checked: Checked,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Head {
-    fin: bool,
-    compressed: bool,
-    opcode: Opcode,
-    mask: [u8; 4],
-    len: usize,
 }
 
 impl Decoder {
@@ -195,19 +183,21 @@ impl Decoder {
             .as_ref()
             .and_then(|partial| partial.message.as_ref())
             .map(|m| m.data.len());
+        let expected = Expected {
+            max_message: self.config.max_message,
+            masked: self.config.require_mask,
+            compressed: self.inflater.is_some(),
+            in_message,
+        };
         let at_start = self
             .partial
             .as_ref()
             .is_none_or(|partial| partial.header_len == 0);
-        if at_start
-            && let Some((head, len)) =
-                parse(input, &self.config, self.inflater.is_some(), in_message)?
-        {
+        if at_start && let Some((head, len)) = expected.parse(input)? {
             *input = input.get(len..).unwrap_or_default();
             return Ok(Some((head, 0)));
         }
         // The header is split: collect it byte by byte.
-        let may_compress = self.inflater.is_some();
         let partial = self.partial.get_or_insert_default();
         while let Some((&byte, rest)) = input.split_first() {
             *input = rest;
@@ -216,7 +206,7 @@ impl Decoder {
             }
             partial.header_len += 1;
             let header = partial.header.get(..partial.header_len).unwrap_or_default();
-            if let Some((head, _)) = parse(header, &self.config, may_compress, in_message)? {
+            if let Some((head, _)) = expected.parse(header)? {
                 partial.header_len = 0;
                 partial.frame = Some((head, 0));
                 return Ok(Some((head, 0)));
@@ -344,110 +334,10 @@ fn control(opcode: Opcode, payload: Bytes) -> Result<Event, ProtocolError> {
         Opcode::Ping => Ok(Event::Ping(payload)),
         Opcode::Pong => Ok(Event::Pong(payload)),
         Opcode::Close => CloseFrame::decode(payload).map(Event::Close),
-        // `parse` refuses a whole message with one of these opcodes.
+        // `Expected::parse` refuses a whole message with one of these opcodes.
         Opcode::Continuation | Opcode::Text | Opcode::Binary => {
             Err(ProtocolError::UnexpectedContinuation)
         }
-    }
-}
-
-/// Parses a header, as soon as it is complete, and checks all that can be known of the frame. `in_message` is the
-/// number of bytes that have arrived of an incomplete message. Returns the length of the header as well.
-fn parse(
-    input: &[u8],
-    config: &Config,
-    may_compress: bool,
-    in_message: Option<usize>,
-) -> Result<Option<(Head, usize)>, ProtocolError> {
-    let Some((&[first, second], rest)) = input.split_first_chunk() else {
-        // An error in the first byte alone is reported before the second arrives.
-        return input
-            .first()
-            .map_or(Ok(()), |&first| {
-                check_first(first, may_compress, in_message).map(drop)
-            })
-            .map(|()| None);
-    };
-    let (fin, opcode) = check_first(first, may_compress, in_message)?;
-    let masked = second & 0x80 != 0;
-    if config.require_mask && !masked {
-        return Err(ProtocolError::Unmasked);
-    }
-    let short = second & 0x7f;
-    if opcode.is_control() && short > 125 {
-        return Err(ProtocolError::BadControl);
-    }
-    let (len, rest, mut header_len) = match short {
-        126 => {
-            let Some((&long, rest)) = rest.split_first_chunk() else {
-                return Ok(None);
-            };
-            let len = u64::from(u16::from_be_bytes(long));
-            if len < 126 {
-                return Err(ProtocolError::BadLength);
-            }
-            (len, rest, 4)
-        }
-        127 => {
-            let Some((&long, rest)) = rest.split_first_chunk() else {
-                return Ok(None);
-            };
-            let len = u64::from_be_bytes(long);
-            if len <= 0xffff || len > i64::MAX as u64 {
-                return Err(ProtocolError::BadLength);
-            }
-            (len, rest, 10)
-        }
-        len => (u64::from(len), rest, 2),
-    };
-    let max = config.max_message;
-    let before = in_message.unwrap_or_default();
-    let too_big = ProtocolError::TooBig {
-        limit: max,
-        size: Some(len.saturating_add(before as u64)),
-    };
-    let len = usize::try_from(len).map_err(|_| too_big)?;
-    if !opcode.is_control() && len > max.saturating_sub(before) {
-        return Err(too_big);
-    }
-    let mut mask = [0; 4];
-    if masked {
-        let Some((&bytes, _)) = rest.split_first_chunk() else {
-            return Ok(None);
-        };
-        mask = bytes;
-        header_len += 4;
-    }
-    Ok(Some((
-        Head {
-            fin,
-            compressed: first & RSV1 != 0,
-            opcode,
-            mask,
-            len,
-        },
-        header_len,
-    )))
-}
-
-fn check_first(
-    first: u8,
-    may_compress: bool,
-    in_message: Option<usize>,
-) -> Result<(bool, Opcode), ProtocolError> {
-    let fin = first & 0x80 != 0;
-    let bits = first & 0x0f;
-    let opcode = Opcode::from_bits(bits).ok_or(ProtocolError::UnknownOpcode(bits))?;
-    // Only the first frame of a compressed message has the bit.
-    let may_rsv1 = may_compress && matches!(opcode, Opcode::Text | Opcode::Binary);
-    if first & 0x30 != 0 || (first & RSV1 != 0 && !may_rsv1) {
-        return Err(ProtocolError::ReservedBit);
-    }
-    match (opcode, in_message) {
-        (Opcode::Continuation, None) => Err(ProtocolError::UnexpectedContinuation),
-        (Opcode::Text | Opcode::Binary, Some(_)) => Err(ProtocolError::ContinuationExpected),
-        _ if opcode.is_control() && !fin => Err(ProtocolError::BadControl),
-        _ => Ok((fin, opcode)),
     }
 }
 

@@ -14,6 +14,7 @@ mod deflate;
 mod deflate;
 mod encode;
 mod error;
+mod head;
 mod mask;
 #[cfg(test)]
 mod properties;
