@@ -4,9 +4,9 @@ use std::task::{Context, Poll};
 
 use super::detached::Limit;
 use super::dispatch::Dispatch;
+use super::lanes::Lanes;
 use super::task::yield_now;
 use crate::metrics::Counted;
-use crate::panics::let_go;
 
 impl Dispatch {
     /// Polls the handlers that are left when the connection is over. Ready when there are none.
@@ -58,7 +58,7 @@ impl Dispatch {
         // Values of users are dropped here. The connection stays counted, for the case that one of them panics.
         let cancelled = self.handlers.cancel();
         self.lanes.empty(|_| true);
-        let_go(std::mem::take(&mut self.lanes));
+        self.lanes = Lanes::default();
         self.router.drop_all_events();
         self.publish();
         self.warn_cancelled(limit, cancelled);

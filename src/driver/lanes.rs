@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use crate::hub::{AckBody, BoxHandler, Socket};
-use crate::panics::let_go;
 use proto::buf::shrink_if_empty;
 use proto::socket_io::Event;
 
@@ -113,8 +112,6 @@ impl Lanes {
                 self.len -= 1;
                 self.bytes -= task.event.args().footprint();
                 task.lane.socket.remove_pending();
-                // The task may hold the last reference to its handler, which has values of users.
-                let_go(task);
             }
         }
         before - self.len
