@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::task::Context;
 
 use bytestring::ByteString;
+use http::Extensions;
 
 use super::dispatch::Dispatch;
 use super::failures::not_admitted;
 use super::running::Work;
 use crate::engine::Frame;
-use crate::hub::{Comeback, Connected, Found, OverLimit, Refusal, Socket, new_sid};
+use crate::hub::{Comeback, Connected, Found, Nsp, OverLimit, Refusal, Socket, new_sid};
 use crate::metrics::Counted;
 use crate::panics::guarded;
 use proto::DisconnectReason;
@@ -34,44 +35,11 @@ impl Dispatch {
         may_come_back: bool,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
-        if auth.as_deref().map_or(0, str::len) > self.server.settings.max_auth_len {
-            let (limit, size) = (
-                self.server.settings.max_auth_len,
-                auth.map_or(0, |auth| auth.len()),
-            );
-            OverLimit::auth(limit, size).report(&self.server, &self.client);
-            self.refuse(nsp, &Refusal::new("auth is too long"), "auth too long");
+        if !self.takes_auth(nsp, auth.as_deref()) {
             return Ok(());
         }
-        let handshake = self.client.handshake.extensions();
-        // Values of the request are cloned for a dynamic namespace, and may panic.
-        let found = guarded(|| self.server.nsps.find(nsp, handshake)).unwrap_or_else(|panicked| {
-            self.server.panicked("clone of an extension", &panicked);
-            Found::Failed
-        });
-        let (found, extensions) = match found {
-            Found::Failed => {
-                self.refuse(nsp, &Refusal::internal(), "internal error");
-                return Ok(());
-            }
-            Found::Nsp { nsp, extensions } => (nsp, extensions),
-            Found::Nothing => {
-                self.refuse(nsp, &Refusal::invalid_namespace(), "no namespace");
-                return Ok(());
-            }
-            Found::TooMany => {
-                if self.client.logs.allow() {
-                    let limit = self.server.settings.max_dynamic_namespaces;
-                    tracing::warn!(
-                        sid = %self.client.sid,
-                        limit,
-                        "a client is refused: too many namespaces of a pattern; see max_dynamic_namespaces"
-                    );
-                }
-                let refusal = Refusal::new("Too many namespaces");
-                self.refuse(nsp, &refusal, "too many namespaces");
-                return Ok(());
-            }
+        let Some((found, extensions)) = self.find(nsp) else {
+            return Ok(());
         };
         let history = found.members.history();
         let may_come_back = may_come_back && self.client.revision.is_four();
@@ -101,6 +69,45 @@ impl Dispatch {
             return self.admitted(&socket, Ok(()), cx);
         }
         self.run(&socket, Work::admit(&socket), cx)
+    }
+
+    /// Refuses the client if its auth is too long. Returns false if it is.
+    fn takes_auth(&self, nsp: &str, auth: Option<&str>) -> bool {
+        let (limit, size) = (self.server.settings.max_auth_len, auth.map_or(0, str::len));
+        if size > limit {
+            OverLimit::auth(limit, size).report(&self.server, &self.client);
+            self.refuse(nsp, &Refusal::new("auth is too long"), "auth too long");
+        }
+        size <= limit
+    }
+
+    /// Returns a namespace, and the extensions of the handshake if they differ for it. Refuses the client if there is no
+    /// such namespace.
+    fn find(&self, nsp: &ByteString) -> Option<(Arc<Nsp>, Option<Box<Extensions>>)> {
+        let handshake = self.client.handshake.extensions();
+        // Values of the request are cloned for a dynamic namespace, and may panic.
+        let found = guarded(|| self.server.nsps.find(nsp, handshake)).unwrap_or_else(|panicked| {
+            self.server.panicked("clone of an extension", &panicked);
+            Found::Failed
+        });
+        match found {
+            Found::Nsp { nsp, extensions } => return Some((nsp, extensions)),
+            Found::Failed => self.refuse(nsp, &Refusal::internal(), "internal error"),
+            Found::Nothing => self.refuse(nsp, &Refusal::invalid_namespace(), "no namespace"),
+            Found::TooMany => {
+                if self.client.logs.allow() {
+                    let limit = self.server.settings.max_dynamic_namespaces;
+                    tracing::warn!(
+                        sid = %self.client.sid,
+                        limit,
+                        "a client is refused: too many namespaces of a pattern; see max_dynamic_namespaces"
+                    );
+                }
+                let refusal = Refusal::new("Too many namespaces");
+                self.refuse(nsp, &refusal, "too many namespaces");
+            }
+        }
+        None
     }
 
     pub(super) fn admitted(

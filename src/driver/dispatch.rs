@@ -229,8 +229,29 @@ impl Dispatch {
         self.server.counters.add(Counted::EventsReceived, 1);
         let nsp = socket.namespace();
         tracing::trace!(socket = %socket.id(), event = event.name(), ack = id, "event");
-        let own = socket.own_any();
-        for handler in nsp.handlers.any.iter().chain(&own) {
+        if self.call_any(socket, &event, cx)? && socket.ended_by_server() {
+            return Ok(());
+        }
+        let own = socket.own_handler(event.name());
+        let handler = own
+            .as_ref()
+            .or_else(|| nsp.handlers.events.get(event.name()))
+            .or(nsp.handlers.fallback.as_ref());
+        match handler {
+            Some(handler) => self.handle(socket, id, event, handler, cx),
+            None => self.unhandled(socket, id, &event),
+        }
+    }
+
+    /// Calls the handlers that are called for every event. Returns true if there are any.
+    fn call_any(
+        &mut self,
+        socket: &Socket,
+        event: &Event,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Violation> {
+        let (shared, own) = (&socket.namespace().handlers.any, socket.own_any());
+        for handler in shared.iter().chain(&own) {
             let name = EventName::copied(event.name());
             let call = EventCall::new(event.clone(), name.clone(), None);
             let context = EventContext::new(socket.clone(), Call::Event(call));
@@ -239,40 +260,42 @@ impl Dispatch {
             let work = Work::event(socket, named, (None, None, size), || handler.call(context));
             self.run(socket, work, cx)?;
         }
-        let seen = !(nsp.handlers.any.is_empty() && own.is_empty());
-        if seen && socket.ended_by_server() {
-            return Ok(());
+        Ok(!(shared.is_empty() && own.is_empty()))
+    }
+
+    fn unhandled(&self, socket: &Socket, id: Option<u64>, event: &Event) -> Result<(), Violation> {
+        event.args().check()?;
+        self.server.counters.add(Counted::EventsUnhandled, 1);
+        tracing::debug!(socket = %socket.id(), event = event.name(), "no handler for this event");
+        if socket.namespace().options.unhandled == Unhandled::Error
+            && let Some(id) = id
+        {
+            let error = format!("no handler for {:?}", event.name());
+            reply(socket, id, AckBody::error(&error, Failure::Unhandled));
         }
-        let own = socket.own_handler(event.name());
-        let handler = own
-            .as_ref()
-            .or_else(|| nsp.handlers.events.get(event.name()))
-            .or(nsp.handlers.fallback.as_ref());
-        let Some(handler) = handler else {
-            event.args().check()?;
-            self.server.counters.add(Counted::EventsUnhandled, 1);
-            tracing::debug!(socket = %socket.id(), event = event.name(), "no handler for this event");
-            if nsp.options.unhandled == Unhandled::Error
-                && let Some(id) = id
-            {
-                let error = format!("no handler for {:?}", event.name());
-                reply(socket, id, AckBody::error(&error, Failure::Unhandled));
-            }
-            return Ok(());
+        Ok(())
+    }
+
+    /// Starts the handler of an event, or queues the event in the lane of the handler.
+    fn handle(
+        &mut self,
+        socket: &Socket,
+        ack: Option<u64>,
+        event: Event,
+        handler: &BoxHandler<AckBody>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Violation> {
+        let lane_of = match socket.namespace().options.order {
+            Order::Completed => None,
+            Order::Started if handler.options.one_at_a_time => Some(handler.clone()),
+            Order::Started => return self.start(socket, ack, event, handler, None, cx),
         };
-        let lane = match nsp.options.order {
-            Order::Completed => Lane {
-                socket: socket.clone(),
-                handler: None,
-            },
-            Order::Started if handler.options.one_at_a_time => Lane {
-                socket: socket.clone(),
-                handler: Some(handler.clone()),
-            },
-            Order::Started => return self.start(socket, id, event, handler, None, cx),
+        let lane = Lane {
+            socket: socket.clone(),
+            handler: lane_of,
         };
         let task = Task {
-            ack: id,
+            ack,
             event,
             handler: handler.clone(),
             lane,
