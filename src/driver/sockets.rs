@@ -118,25 +118,28 @@ impl Connection {
             Poll::Pending => false,
             Poll::Ready(Ok(())) => !self.check_paused(),
             Poll::Ready(Err(end)) => {
-                tracing::debug!(end = end.to_string(), "websocket ended");
-                if matches!(end, End::Violation(_)) {
-                    // The packets before the violation are answered.
-                    self.write_socket(cx);
-                }
-                let reason = match &end {
-                    End::Closed(_) | End::Lost(_) | End::Ours(_) => {
-                        DisconnectReason::TransportClose
-                    }
-                    End::Violation(error) => {
-                        self.presence.too_large = self.is_too_big(*error);
-                        DisconnectReason::TransportError
-                    }
-                };
-                self.sockets.end = Some(end);
-                self.input(Input::Lost(reason), cx);
+                self.ended(end, cx);
                 false
             }
         }
+    }
+
+    /// Handles the end of the WebSocket.
+    fn ended(&mut self, end: End, cx: &mut Context<'_>) {
+        tracing::debug!(end = end.to_string(), "websocket ended");
+        if matches!(end, End::Violation(_)) {
+            // The packets before the violation are answered.
+            self.write_socket(cx);
+        }
+        let reason = match &end {
+            End::Closed(_) | End::Lost(_) | End::Ours(_) => DisconnectReason::TransportClose,
+            End::Violation(error) => {
+                self.presence.too_large = self.is_too_big(*error);
+                DisconnectReason::TransportError
+            }
+        };
+        self.sockets.end = Some(end);
+        self.input(Input::Lost(reason), cx);
     }
 
     /// Sets the deadline of a message that has begun.
