@@ -14,8 +14,8 @@ use super::refused::Refused;
 use super::reply::IntoAck;
 use crate::extract::{EventContext, phase};
 use crate::hub::{
-    AckBody, Admission, Answer, Cause, Content, Done, Failure, Fault, Grant, INTERNAL_ERROR, Kept,
-    Refusal, Rejected, TypeName, reason, words,
+    AckBody, Admission, Answer, Cause, Content, Done, Failure, Fault, Grant, INTERNAL_ERROR,
+    Refusal, Rejected, Stored, TypeName, reason, words,
 };
 use crate::panics::guarded;
 use proto::DecodeError;
@@ -175,7 +175,7 @@ impl IntoGrant for () {
 
 impl<T: Clone + Send + Sync + 'static> IntoGrant for Extension<T> {
     fn into_grant(self) -> Grant {
-        vec![Kept::new(self.0)]
+        vec![Stored::new(self.0)]
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::Extensions;
 use http::request::Parts;
 
-use super::{Grant, Handshake, Kept};
+use super::{Grant, Handshake, Stored};
 use crate::panics::let_go;
 use crate::sync::Lock;
 
@@ -19,7 +19,7 @@ pub(super) struct SocketRequest {
     /// The extensions that replace those of the handshake, with the parameters of the namespace's name.
     extensions: Option<Box<Extensions>>,
     /// The values that middleware have returned and handlers have inserted, one of each type.
-    added: Lock<Vec<Kept>>,
+    added: Lock<Vec<Stored>>,
 }
 
 /// The parts while no handler has borrowed them.
@@ -93,8 +93,8 @@ impl SocketRequest {
 
     /// Adds values to the extensions, which later handlers see.
     pub(super) fn grant(&self, grant: Grant) {
-        for kept in grant {
-            self.add(kept);
+        for stored in grant {
+            self.add(stored);
         }
         let mut slot = self.slot.lock();
         slot.stale = slot.lent > 0;
@@ -108,12 +108,12 @@ impl SocketRequest {
         self.added.lock().clone()
     }
 
-    fn add(&self, kept: Kept) {
+    fn add(&self, stored: Stored) {
         let mut added = self.added.lock();
-        let replaced = match added.iter_mut().find(|other| other.is_like(&kept)) {
-            Some(other) => Some(std::mem::replace(other, kept)),
+        let replaced = match added.iter_mut().find(|other| other.is_like(&stored)) {
+            Some(other) => Some(std::mem::replace(other, stored)),
             None => {
-                added.push(kept);
+                added.push(stored);
                 None
             }
         };
@@ -123,9 +123,10 @@ impl SocketRequest {
 
     pub(super) fn get<T: Clone + Send + Sync + 'static>(&self, handshake: &Handshake) -> Option<T> {
         let added = self.added.lock();
-        let kept = added.iter().find(|kept| kept.is::<T>()).cloned();
+        let stored = added.iter().find(|stored| stored.is::<T>()).cloned();
         drop(added);
-        kept.and_then(|kept| kept.get())
+        stored
+            .and_then(|stored| stored.get())
             .or_else(|| self.given(handshake).get().cloned())
     }
 
@@ -137,8 +138,8 @@ impl SocketRequest {
     fn extensions(&self, handshake: &Handshake) -> Extensions {
         let mut extensions = self.given(handshake).clone();
         let added = self.added.lock().clone();
-        for kept in &added {
-            kept.put_into(&mut extensions);
+        for stored in &added {
+            stored.put_into(&mut extensions);
         }
         extensions
     }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 /// leaves.
 #[derive(Debug)]
 pub(crate) struct Acks<W> {
-    waiting: HashMap<u64, (Asker, W)>,
+    waiting: HashMap<u64, (AskedBy, W)>,
     /// The number of those that handlers of the same client have asked for.
     by_handlers: usize,
     closed: bool,
@@ -14,7 +14,7 @@ pub(crate) struct Acks<W> {
 
 /// The caller that asks a client for an acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asker {
+pub(crate) enum AskedBy {
     /// A handler of an event that the same client has sent: it may wait for the answer before it ends.
     Handler,
     Other,
@@ -39,13 +39,13 @@ impl<W> Acks<W> {
     }
 
     /// Registers a waiter for the answer to `id`, or returns it if the client has left already.
-    pub(crate) fn expect(&mut self, id: u64, asker: Asker, waiter: W) -> Result<(), W> {
+    pub(crate) fn expect(&mut self, id: u64, by: AskedBy, waiter: W) -> Result<(), W> {
         if self.closed {
             return Err(waiter);
         }
-        self.by_handlers += usize::from(asker == Asker::Handler);
-        if let Some((asker, _)) = self.waiting.insert(id, (asker, waiter)) {
-            self.by_handlers -= usize::from(asker == Asker::Handler);
+        self.by_handlers += usize::from(by == AskedBy::Handler);
+        if let Some((by, _)) = self.waiting.insert(id, (by, waiter)) {
+            self.by_handlers -= usize::from(by == AskedBy::Handler);
         }
         Ok(())
     }
@@ -53,8 +53,8 @@ impl<W> Acks<W> {
     /// Removes the waiter of an answer that has arrived or is no longer wanted. Returns `None` if the id is unknown or
     /// was answered before.
     pub(crate) fn take(&mut self, id: u64) -> Option<W> {
-        let (asker, waiter) = self.waiting.remove(&id)?;
-        self.by_handlers -= usize::from(asker == Asker::Handler);
+        let (by, waiter) = self.waiting.remove(&id)?;
+        self.by_handlers -= usize::from(by == AskedBy::Handler);
         if self.waiting.is_empty() {
             self.waiting = HashMap::new();
         }
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn an_answer_reaches_its_waiter_once() {
         let mut acks = Acks::new();
-        acks.expect(7, Asker::Other, "seven").unwrap();
+        acks.expect(7, AskedBy::Other, "seven").unwrap();
         assert_eq!(acks.take(8), None);
         assert_eq!(acks.take(7), Some("seven"));
         assert_eq!(acks.take(7), None);
@@ -97,23 +97,23 @@ mod tests {
     #[test]
     fn who_leaves_fails_what_waits_and_what_comes_later() {
         let mut acks = Acks::new();
-        acks.expect(1, Asker::Other, "one").unwrap();
+        acks.expect(1, AskedBy::Other, "one").unwrap();
         assert_eq!(acks.close(), ["one"]);
-        assert_eq!(acks.expect(2, Asker::Other, "two"), Err("two"));
+        assert_eq!(acks.expect(2, AskedBy::Other, "two"), Err("two"));
     }
 
     #[test]
     fn what_handlers_of_the_client_await_is_told_from_what_others_await() {
         let mut acks = Acks::new();
         assert_eq!(acks.awaited(), Awaited::No);
-        acks.expect(1, Asker::Other, ()).unwrap();
+        acks.expect(1, AskedBy::Other, ()).unwrap();
         assert_eq!(acks.awaited(), Awaited::ByOthers);
-        acks.expect(2, Asker::Handler, ()).unwrap();
-        acks.expect(2, Asker::Handler, ()).unwrap();
+        acks.expect(2, AskedBy::Handler, ()).unwrap();
+        acks.expect(2, AskedBy::Handler, ()).unwrap();
         assert_eq!(acks.awaited(), Awaited::ByHandlers);
         acks.take(2);
         assert_eq!(acks.awaited(), Awaited::ByOthers);
-        acks.expect(3, Asker::Handler, ()).unwrap();
+        acks.expect(3, AskedBy::Handler, ()).unwrap();
         acks.close();
         assert_eq!(acks.awaited(), Awaited::No);
     }

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::{Arc, Weak};
 
-use super::acks::{Acks, Asker, Awaited};
+use super::acks::{Acks, AskedBy, Awaited};
 use super::serving::serves;
 use super::{Log, Room, Stay};
 use crate::engine::{Frame, Outbox, Pushed};
@@ -165,12 +165,12 @@ impl Member {
 
     /// Registers `sink` for the answer to an event; calls it at once if the client has already left.
     pub(crate) fn expect_ack(&self, id: u64, sink: AckSink) {
-        let asker = if serves(&self.outbox) {
-            Asker::Handler
+        let by = if serves(&self.outbox) {
+            AskedBy::Handler
         } else {
-            Asker::Other
+            AskedBy::Other
         };
-        let refused = self.acks.lock().expect(id, asker, sink);
+        let refused = self.acks.lock().expect(id, by, sink);
         if let Err(sink) = refused {
             sink(None);
         }

@@ -12,7 +12,7 @@ use super::Socket;
 use super::life::{Connected, Ended};
 use super::wish::{Wanted, Wish};
 use crate::engine::{Frame, Outbox};
-use crate::hub::{Grant, Kept as Value, Nsp, new_sid};
+use crate::hub::{Grant, Nsp, Stored, new_sid};
 use crate::metrics::Counted;
 use crate::panics::let_go;
 use crate::rooms::{Asker, Away, Forgotten, History, Kept, Link, Scope, Stay};
@@ -229,9 +229,9 @@ impl Socket {
             return;
         };
         let (Data { grant: before, .. }, Data { grant: now, .. }) = (before, now);
-        let was_kept = |kept: &Value| before.iter().any(|other| other.is_same(kept));
+        let was_kept = |kept: &Stored| before.iter().any(|other| other.is_same(kept));
         let own = self.0.request.added();
-        let is_unchanged = |kept: &Value| {
+        let is_unchanged = |kept: &Stored| {
             let own = own.iter().find(|other| other.is_like(kept));
             own.is_none_or(was_kept)
         };

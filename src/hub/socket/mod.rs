@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use super::own_handlers::OwnHandlers;
 use super::request::SocketRequest;
 use super::taken::Taken;
-use super::{Answered, Asked, Client, Command, Grant, Handshake, Kept, Nsp};
+use super::{Answered, Asked, Client, Command, Grant, Handshake, Nsp, Stored};
 use crate::engine::{Frame, Queued};
 use crate::metrics::Counters;
 use crate::rooms::{Link, Member, Room, Rooms, Scope};
@@ -195,7 +195,7 @@ impl Socket {
     /// The value lives as long as the socket: a value that holds the socket keeps both alive forever. Store the
     /// [`id`](Self::id) instead.
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) {
-        self.grant(vec![Kept::new(value)]);
+        self.grant(vec![Stored::new(value)]);
     }
 
     /// Returns a value that was stored with [`insert`](Self::insert), returned by a middleware as `Extension<T>`, or

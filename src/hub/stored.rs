@@ -7,12 +7,12 @@ use std::sync::Arc;
 use http::Extensions;
 
 /// The values that a middleware stores with a socket.
-pub(crate) type Grant = Vec<Kept>;
+pub(crate) type Grant = Vec<Stored>;
 
 /// A type-erased value that is stored with a socket. It is shared, so that it can be taken out of a lock without being
 /// cloned there: `Clone` and `Drop` of the application's types may use the socket that the lock belongs to.
 #[derive(Clone)]
-pub struct Kept(Arc<dyn Value>);
+pub struct Stored(Arc<dyn Value>);
 
 trait Value: Any + Send + Sync {
     fn put_into(&self, extensions: &mut Extensions);
@@ -24,7 +24,7 @@ impl<T: Clone + Send + Sync + 'static> Value for T {
     }
 }
 
-impl Kept {
+impl Stored {
     pub(crate) fn new<T: Clone + Send + Sync + 'static>(value: T) -> Self {
         Self(Arc::new(value))
     }
@@ -59,8 +59,8 @@ impl Kept {
     }
 }
 
-impl fmt::Debug for Kept {
+impl fmt::Debug for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Kept").finish_non_exhaustive()
+        f.debug_tuple("Stored").finish_non_exhaustive()
     }
 }
