@@ -80,12 +80,10 @@ impl Adapter for Memory {
         id: u64,
         answers: Arc<dyn Answers>,
     ) -> Delivered {
+        self.members.observe(target, || frame.clone());
         let mut delivered = Delivered::default();
         let members = self.members.select(target);
         answers.asked(members.iter().map(|member| member.id).collect());
-        if self.members.observed {
-            members.iter().for_each(|member| member.observe(frame));
-        }
         let _turn = self.members.turn();
         for member in members {
             let (sid, sink) = (member.id, Arc::clone(&answers));

@@ -54,9 +54,7 @@ impl Table {
         promise: &mut impl FnMut(u64, &Arc<Outbox>),
     ) -> Delivered {
         // This comes before any promise: hooks of users may take their time.
-        if self.observed {
-            self.for_each(target, |member, _| member.observe(frame));
-        }
+        self.observe(target, || frame.clone());
         let mut delivered = Delivered::default();
         let is_logged = tracing::enabled!(tracing::Level::DEBUG);
         let turn = self.turn();
@@ -88,10 +86,7 @@ impl Table {
         make: &dyn Fn(Option<&str>) -> Frame,
         promise: &mut impl FnMut(u64, &Arc<Outbox>),
     ) -> Delivered {
-        if self.observed {
-            let frame = make(None);
-            self.for_each(target, |member, _| member.observe(&frame));
-        }
+        self.observe(target, || make(None));
         let mut delivered = Delivered::default();
         let mut forgotten = Forgotten::default();
         let turn = self.turn();
@@ -112,6 +107,14 @@ impl Table {
         drop(turn);
         drop(forgotten);
         delivered
+    }
+
+    /// Calls the hooks for an outgoing event, for each member of the target. `frame` is called only if there are hooks.
+    pub(crate) fn observe(&self, target: &Target, frame: impl FnOnce() -> Frame) {
+        if self.observed {
+            let frame = frame();
+            self.for_each(target, |member, _| member.observe(&frame));
+        }
     }
 
     /// Returns the members of the target, each once.
