@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::may_log;
+use super::{INTERNAL_ERROR, may_log};
 
 /// The largest body of a response that is sent to a client.
 const MAX_BODY: usize = 1024 * 1024;
@@ -34,7 +34,7 @@ impl Content {
                 }
                 return (
                     StatusCode::INTERNAL_SERVER_ERROR,
-                    Self::Text("internal error".to_owned()),
+                    Self::Text(INTERNAL_ERROR.to_owned()),
                 );
             }
         };

@@ -290,8 +290,7 @@ impl Socket {
 
     /// Returns true if the next event of the socket may start.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.is_extracting()
-            && self.0.pending.load(Ordering::Relaxed) < self.0.nsp.options.max_pending
+        !self.is_extracting() && !self.has_max_pending()
     }
 
     /// Returns true if the maximum number of the socket's handlers is running.
