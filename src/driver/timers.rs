@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::task::coop::has_budget_remaining;
 use tokio::time::Sleep;
 
+pub(super) use crate::hub::now;
+
 /// The time until the timer fires if there is no deadline.
 const FAR: Duration = Duration::from_secs(3600);
 /// If a task runs later than this after its timer has fired, something has kept it from running.
@@ -166,11 +168,6 @@ impl Timers {
         self.sleep.as_mut().reset(at.into());
         self.poll_sleep(cx).is_ready()
     }
-}
-
-/// Returns the time of the runtime's clock, which tests may stop.
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::EventRequest;
-use crate::hub::{AckBody, Rate};
+use crate::hub::{AckBody, Rate, now};
 
 /// A layer that limits the number of events, or of bytes, that each connection may send to the handlers behind it.
 /// Events over the limit do not reach the handlers; the client's callback gets `{"error":"too many events"}`.
@@ -79,7 +79,7 @@ impl RateLimit {
 
     fn allows(&self, event: &EventRequest) -> bool {
         let socket = event.context().socket();
-        let now = tokio::time::Instant::now().into_std();
+        let now = now();
         let size = u32::try_from(event.context().size()).unwrap_or(u32::MAX);
         let allowed = socket.client().pace(&self.id, |[events, bytes]| {
             let events = events.with(1.0, self.events, now)?;

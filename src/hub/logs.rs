@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use super::{Cause, Server, Socket, in_full};
+use super::{Cause, Server, Socket, in_full, now};
 use crate::engine::EmitError;
 use crate::log_limit::{LogLimit, Verdict};
 use crate::metrics::{Counted, Counters};
@@ -240,10 +240,6 @@ pub(crate) fn log_no_server() {
             "a request is refused with 503: its `SocketIo` has no server; give the handle to `build_into` and keep the result"
         );
     }
-}
-
-fn now() -> std::time::Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 #[cfg(test)]

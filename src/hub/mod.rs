@@ -3,6 +3,7 @@
 mod ack;
 mod client;
 mod client_files;
+mod clock;
 mod content;
 mod emit;
 mod event;
@@ -39,6 +40,7 @@ pub use ack::{AckError, AckFuture, AckStream, AckSummary};
 pub(crate) use client::{Client, Command};
 pub(crate) use client_files::ClientFile;
 pub use client_files::ClientFiles;
+pub(crate) use clock::now;
 pub(crate) use content::{Content, reason, words};
 pub use emit::Emitted;
 pub use event::{AckBody, Admission, BoxHandler, Done, EventContext};

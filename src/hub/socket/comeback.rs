@@ -6,13 +6,12 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::future::select;
-use tokio::time::Instant;
 
 use super::Socket;
 use super::life::{Connected, Ended};
 use super::wish::{Wanted, Wish};
 use crate::engine::{Frame, Outbox};
-use crate::hub::{Grant, Nsp, Stored, new_sid};
+use crate::hub::{Grant, Nsp, Stored, new_sid, now};
 use crate::metrics::Counted;
 use crate::panics::let_go;
 use crate::rooms::{Asker, Away, Forgotten, History, Kept, Link, Scope, Stay};
@@ -387,10 +386,6 @@ impl Socket {
     fn is_behind(&self, link: &Arc<dyn Link>) -> bool {
         Self::from_link(Arc::clone(link)).is_some_and(|socket| socket == *self)
     }
-}
-
-pub(super) fn now() -> std::time::Instant {
-    Instant::now().into_std()
 }
 
 impl fmt::Debug for Data {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::Socket;
-use super::comeback::now;
+use crate::hub::now;
 use crate::rooms::{Away, Claim, History, Kept, Offset};
 use proto::Sid;
 
