@@ -2,6 +2,28 @@
 
 use super::SocketIoBuilder;
 use crate::engine::PollPackets;
+use crate::hub::Settings;
+
+/// The minimum of the default of `max_running_bytes`.
+pub(super) const MAX_RUNNING_BYTES: usize = 16 * 1024 * 1024;
+
+/// The limits whose defaults depend on other options, as far as they were set.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ChosenLimits {
+    max_running_bytes: Option<usize>,
+    max_packet_bytes: Option<usize>,
+}
+
+impl ChosenLimits {
+    /// Completes the settings, when all options are known.
+    pub(super) fn fill(self, settings: &mut Settings) {
+        let largest = settings.engine.max_payload;
+        let packet = settings.limits.max_attachments.saturating_mul(largest);
+        settings.limits.max_packet_bytes = self.max_packet_bytes.unwrap_or(packet);
+        let running = packet.max(MAX_RUNNING_BYTES);
+        settings.max_running_bytes = self.max_running_bytes.unwrap_or(running);
+    }
+}
 
 impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// Sets the maximum size of a WebSocket message and of the body of a polling request, in bytes. Default: 1,000,000.
@@ -136,7 +158,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// At the limit, the next events wait until handlers have ended. One event may always run. An event counts as many
     /// bytes as were received for it, from the first time that its handler has to wait until the handler has ended.
     pub fn max_running_bytes(mut self, bytes: usize) -> Self {
-        self.settings.max_running_bytes = Some(bytes.max(1));
+        self.chosen.max_running_bytes = Some(bytes.max(1));
         self
     }
 
@@ -144,7 +166,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// with `forced close`. Default: [`max_attachments`](Self::max_attachments) × [`max_payload`](Self::max_payload),
     /// as in Node.
     pub fn max_packet_bytes(mut self, bytes: usize) -> Self {
-        self.settings.max_packet_bytes = Some(bytes);
+        self.chosen.max_packet_bytes = Some(bytes);
         self
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Namespace;
 use super::check::{check, check_namespace};
+use super::limits::{ChosenLimits, MAX_RUNNING_BYTES};
 use crate::adapter::LocalCluster;
 use crate::driver::Sessions;
 use crate::engine::Config;
@@ -34,6 +35,7 @@ use proto::socket_io::{Codec, Limits, Parser};
 pub struct SocketIoBuilder<S = ()> {
     namespaces: Vec<(String, Namespace<S>)>,
     pub(super) settings: Settings,
+    pub(super) chosen: ChosenLimits,
     pub(super) options: NspOptions,
     pub(super) hooks: Hooks,
     pub(super) allow: Option<MakeAllow<S>>,
@@ -56,8 +58,7 @@ impl SocketIo {
                 max_auth_len: 64 * 1024,
                 max_dynamic_namespaces: 10_000,
                 max_queued_bytes: 8 * 1024 * 1024,
-                max_running_bytes: None,
-                max_packet_bytes: None,
+                max_running_bytes: MAX_RUNNING_BYTES,
                 max_inbound_bytes: 512 * 1024 * 1024,
                 max_detached_handlers: 10_000,
                 max_handlers: 1024,
@@ -68,6 +69,7 @@ impl SocketIo {
                 drain_window: Duration::from_secs(5),
                 drain_limit: Duration::from_secs(30),
             },
+            chosen: ChosenLimits::default(),
             options: NspOptions {
                 codec: Codec::Default,
                 order: Order::Started,
@@ -128,6 +130,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         let Self {
             namespaces,
             settings,
+            chosen,
             options,
             mut hooks,
             allow,
@@ -143,6 +146,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         SocketIoBuilder {
             namespaces,
             settings,
+            chosen,
             options,
             hooks,
             allow: None,
@@ -268,11 +272,12 @@ impl SocketIoBuilder {
         let Self {
             namespaces,
             mut settings,
+            chosen,
             mut options,
             mut hooks,
             allow,
         } = self;
-        settings.fill_limits();
+        chosen.fill(&mut settings);
         options.compressed_from = { settings.engine.compression }.map(|wanted| wanted.least());
         options.codec = settings.codec.clone();
         options.detection = settings.engine.session.silence();

@@ -129,8 +129,7 @@ impl Dispatch {
     /// Returns true if the events whose handlers run hold so much that no other event may start.
     #[inline]
     pub(super) fn runs_much(&self) -> bool {
-        let max = self.server.settings.max_running_bytes;
-        max.is_some_and(|max| self.handlers.bytes() >= max)
+        self.handlers.bytes() >= self.server.settings.max_running_bytes
     }
 
     #[inline]

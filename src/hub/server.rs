@@ -60,10 +60,8 @@ pub(crate) struct Settings {
     pub(crate) max_dynamic_namespaces: usize,
     /// The maximum size of the events of a connection that wait for handlers, in bytes.
     pub(crate) max_queued_bytes: usize,
-    /// The maximum size of the events of a connection whose handlers run, in bytes; set when the server is built.
-    pub(crate) max_running_bytes: Option<usize>,
-    /// The maximum size of the attachments of a packet, in bytes; moved into `limits` when the server is built.
-    pub(crate) max_packet_bytes: Option<usize>,
+    /// The maximum size of the events of a connection whose handlers run, in bytes.
+    pub(crate) max_running_bytes: usize,
     /// The maximum size of the input that all connections hold, in bytes.
     pub(crate) max_inbound_bytes: usize,
     /// The maximum number of handlers, of all connections, that go on after their connections have closed.
@@ -77,20 +75,6 @@ pub(crate) struct Settings {
     pub(crate) max_log_records_per_connection: u32,
     pub(crate) drain_window: Duration,
     pub(crate) drain_limit: Duration,
-}
-
-/// The minimum of the default of `max_running_bytes`.
-const MAX_RUNNING_BYTES: usize = 16 * 1024 * 1024;
-
-impl Settings {
-    /// Sets the defaults of the limits that depend on others.
-    pub(crate) fn fill_limits(&mut self) {
-        let largest = self.engine.max_payload;
-        let packet = self.limits.max_attachments.saturating_mul(largest);
-        self.limits.max_packet_bytes = self.max_packet_bytes.unwrap_or(packet);
-        let running = packet.max(MAX_RUNNING_BYTES);
-        self.max_running_bytes.get_or_insert(running);
-    }
 }
 
 pub(crate) struct Server {
