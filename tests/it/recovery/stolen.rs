@@ -270,10 +270,12 @@ async fn a_newcomer_whose_middleware_waits_does_not_keep_the_owner_out() {
         .unwrap();
     assert!(again.recovered());
     assert_eq!(numbers(&again, &io).await, [1]);
-    thief.abort();
-    let _ = thief.await;
+    // The connection of the earlier attempt is closed, and the owner stays connected.
     go_on.notify_one();
+    assert!(thief.await.unwrap().is_err());
     assert!(io.socket(again.id()).unwrap().connected());
+    io.emit("n", 2);
+    assert_eq!(numbers(&again, &io).await, [2]);
 }
 
 #[tokio::test(start_paused = true)]
