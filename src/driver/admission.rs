@@ -81,8 +81,8 @@ impl Dispatch {
         size <= limit
     }
 
-    /// Returns a namespace, and the extensions of the handshake if they differ for it. Refuses the client if there is no
-    /// such namespace.
+    /// Returns a namespace, and the extensions of the handshake if they differ for it. Refuses the client if there is
+    /// no such namespace.
     fn find(&self, nsp: &ByteString) -> Option<(Arc<Nsp>, Option<Box<Extensions>>)> {
         let handshake = self.client.handshake.extensions();
         // Values of the request are cloned for a dynamic namespace, and may panic.
