@@ -1,7 +1,6 @@
-//! A client's Engine.IO session, without IO: open, heartbeat, upgrade, close, and the outbox.
+//! The outbox of a client, the frames in it, and the options of Engine.IO.
 //!
-//! Nothing here reads a clock or a socket: time and packets are arguments, and the results are [`session::Action`]s for
-//! the driver to run.
+//! Nothing here reads a clock. The state of a client's session is in the crate `axum-socketio-proto`.
 
 mod coalesce;
 mod config;
