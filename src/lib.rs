@@ -38,7 +38,6 @@
 mod adapter;
 mod builder;
 mod driver;
-mod engine;
 pub mod extract;
 // `tests/it/documents` compiles the code of its pages, with the dependencies that each page shows.
 #[cfg(not(doctest))]
@@ -47,6 +46,7 @@ pub mod handler;
 mod hub;
 mod log_limit;
 mod metrics;
+mod outbox;
 mod panics;
 pub mod parser;
 pub mod protocol;
@@ -60,7 +60,6 @@ mod transport;
 
 pub use adapter::{AdapterError, LocalCluster};
 pub use builder::{Namespace, SocketIoBuilder};
-pub use engine::{EmitError, Queued};
 pub use extract::{Ack, Auth, Data, Event, RawArgs, Recovered};
 pub use handler::{Handler, Refused, Reply};
 pub use hub::{
@@ -69,6 +68,7 @@ pub use hub::{
     ServerAnswers, ServerEvent, Socket, SocketIo, ToSocket, Unhandled,
 };
 pub use metrics::{ByLabel, Metrics};
+pub use outbox::{EmitError, Queued};
 pub use proto::engine_io::Transport;
 #[cfg(feature = "compression")]
 pub use proto::websocket::Compression;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::engine::Outbox;
 use crate::metrics::Counters;
+use crate::outbox::Outbox;
 use crate::panics::{guarded, log_panic};
 use crate::sync::Lock;
 
@@ -15,7 +15,7 @@ const PART: usize = 64;
 const KEPT: usize = 16 * PART;
 
 /// The outboxes of a namespace that have to be written to their connections, by the
-/// [place](crate::engine::Direct::place) that serves these.
+/// [place](crate::outbox::Direct::place) that serves these.
 ///
 /// They are written there, and not where the broadcast was made: that may be a thread without a runtime, or one whose
 /// runtime does not run at the moment.

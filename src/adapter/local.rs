@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{Adapter, AdapterError, Answers, BoxFuture, Facts, Memory, ServerAnswers, ServerSide};
-use crate::engine::Frame;
+use crate::outbox::Frame;
 use crate::rooms::{Delivered, History, Room, Scope, Target};
 use crate::sync::Lock;
 use proto::{Args, Sid};

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::fanout::Fanout;
 use super::{Adapter, AdapterError, Answers, BoxFuture, Facts, ServerAnswers};
-use crate::engine::{Frame, Pushed};
 use crate::metrics::Counters;
+use crate::outbox::{Frame, Pushed};
 use crate::rooms::{Delivered, History, Room, Scope, Table, Target};
 use proto::{Args, Sid};
 

@@ -12,7 +12,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::engine::Frame;
+use crate::outbox::Frame;
 use crate::rooms::{Delivered, History, Room, Scope, Target};
 use proto::{Args, Sid};
 

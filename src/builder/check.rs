@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::Config;
-use crate::hub::{Handlers, Hooks, Settings};
+use crate::hub::{Config, Handlers, Hooks, Settings};
 
 /// Checks the options of the server.
 pub(super) fn check(settings: &Settings, hooks: &Hooks) {

@@ -1,8 +1,7 @@
 //! The options that limit the memory and the work that a client can cost the server.
 
 use super::SocketIoBuilder;
-use crate::engine::PollPackets;
-use crate::hub::Settings;
+use crate::hub::{PollPackets, Settings};
 
 /// The minimum of the default of `max_running_bytes`.
 pub(super) const MAX_RUNNING_BYTES: usize = 16 * 1024 * 1024;

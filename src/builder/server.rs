@@ -10,7 +10,7 @@ use super::check::{check, check_namespace};
 use super::limits::{ChosenLimits, MAX_RUNNING_BYTES};
 use crate::adapter::LocalCluster;
 use crate::driver::Sessions;
-use crate::engine::Config;
+use crate::hub::Config;
 use crate::hub::{
     AckFormat, AllowRequest, Family, Handlers, Hooks, Nsp, NspOptions, Nsps, Order, Origin,
     Pattern, Server, ServerLogs, Settings, SocketIo, Unhandled,

@@ -9,7 +9,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::slowness::Slow;
 use super::task::Connection;
 use super::timers::{Deadline, now};
-use crate::engine::Queued;
+use crate::outbox::Queued;
 use proto::DisconnectReason;
 use proto::session::Input;
 

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::inbox::{Inbound, PollAnswer, PostAnswer};
 use super::sockets::close_in_background;
 use super::task::Connection;
-use crate::engine::{Pressure, Written};
+use crate::outbox::{Pressure, Written};
 use crate::transport::{Body, collect};
 use proto::session::{Control, Input};
 use proto::{DisconnectReason, engine_io};

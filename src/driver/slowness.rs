@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::Pressure;
+use crate::outbox::Pressure;
 
 /// The fraction of the stall timeout after which another write is tried.
 const EARLY: u32 = 16;

@@ -35,9 +35,8 @@ pub use refused::Refused;
 pub use reply::{IntoAck, Reply};
 
 use crate::extract::phase;
-use crate::hub::Socket;
-use crate::hub::may_log;
 pub use crate::hub::{AckBody, Admission, BoxHandler, Done};
+use crate::hub::{Socket, may_log};
 use proto::args::reserved;
 
 /// An async function that can handle events in a namespace with the state `S`.

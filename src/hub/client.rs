@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::{Handshake, Logs, Pace, ServerLogs, Socket};
-use crate::engine::Outbox;
+use crate::outbox::Outbox;
 use crate::sync::Lock;
 use proto::engine_io::{Revision, Transport};
 use proto::websocket::CloseFrame;

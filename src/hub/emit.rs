@@ -4,8 +4,8 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use super::Nsp;
-use crate::engine::{EmitError, Frame};
 use crate::metrics::{Counted, Counters};
+use crate::outbox::{EmitError, Frame};
 use proto::EncodedArgs;
 use proto::args::reserved;
 use proto::socket_io::Kind;

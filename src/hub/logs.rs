@@ -14,9 +14,9 @@
 use std::sync::Arc;
 
 use super::{Cause, Server, Socket, in_full, now};
-use crate::engine::EmitError;
 use crate::log_limit::{LogLimit, Verdict};
 use crate::metrics::{Counted, Counters};
+use crate::outbox::EmitError;
 use crate::panics::Panicked;
 
 /// The limit of a server.

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::adapter::BoxFuture;
 use crate::adapter::{Adapter, Answers, LocalCluster, Memory};
-use crate::engine::{EmitError, Frame, Pushed};
 use crate::metrics::{Counted, Counters, Place};
+use crate::outbox::{EmitError, Frame, Pushed};
 use crate::rooms::{Delivered, History, Log, Recovery, Table, Target};
 use proto::socket_io::Codec;
 use proto::{EncodedArgs, Sid};

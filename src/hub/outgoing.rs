@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::Socket;
-use crate::engine::Frame;
+use crate::outbox::Frame;
 use crate::panics::guarded;
 use proto::socket_io::{Codec, Decoding, Event, Limits, Packet, Parser};
 

@@ -13,7 +13,7 @@ use super::{
     AckStream, Broadcast, Emitted, Hooks, Nsps, RemoteSocket, ServerAckFuture, ServerLogs, Socket,
 };
 use crate::adapter::{AdapterError, BoxFuture};
-use crate::engine::Config;
+use crate::hub::Config;
 use crate::metrics::{Counters, Metrics};
 use crate::rooms::{Rooms, Target};
 use proto::Sid;

@@ -16,8 +16,8 @@ use super::nsp::Handlers;
 use super::operators::Wait;
 use super::{AckError, Emitted, Nsp, ServerLogs};
 use crate::adapter::{self, BoxFuture, ServerSide};
-use crate::engine::EmitError;
 use crate::metrics::Counters;
+use crate::outbox::EmitError;
 use crate::panics::guarded_future;
 use proto::{Args, ArgsError, EncodedArgs};
 

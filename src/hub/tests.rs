@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::Request;
 
 use super::*;
-use crate::engine::Outbox;
 use crate::metrics::Counters;
+use crate::outbox::Outbox;
 use crate::rooms::Awaited;
 use crate::rooms::Target;
 use proto::Sid;

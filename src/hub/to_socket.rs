@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use super::emit::{How, event_args};
 use super::operators::Wait;
 use super::{AckFuture, Broadcast, Emitted, Socket};
-use crate::engine::EmitError;
 use crate::metrics::EMITS_TO_SOCKET;
+use crate::outbox::EmitError;
 use crate::rooms::Rooms;
 
 /// A socket with options for the next emit, to it or to the others; returned by [`Socket::timeout`] and

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Audience, Forgotten, History, Member, Table, Target};
-use crate::engine::{Frame, Outbox, Pushed};
+use crate::outbox::{Frame, Outbox, Pushed};
 use proto::Sid;
 
 /// From this number of members on, writing to them in turn is cheaper than waking the task of each.
@@ -188,7 +188,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Outbox;
+    use crate::outbox::Outbox;
     use crate::rooms::{Link, Room, Scope};
 
     struct Nobody;

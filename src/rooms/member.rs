@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use super::acks::{Acks, AskedBy, Awaited};
 use super::serving::serves;
 use super::{Log, Room, Stay};
-use crate::engine::{Frame, Outbox, Pushed};
+use crate::outbox::{Frame, Outbox, Pushed};
 use crate::panics::{guarded, log_panic};
 use crate::sync::Lock;
 use proto::{Args, Sid};
@@ -125,7 +125,7 @@ impl Member {
     }
 
     /// Queues an event. If it goes to `many`, the sleeping tasks of connections are not woken: their outboxes are
-    /// handed to `promise`, with the [place](crate::engine::Direct::place) that serves them, and it has to ensure that
+    /// handed to `promise`, with the [place](crate::outbox::Direct::place) that serves them, and it has to ensure that
     /// they are written.
     pub(super) fn queue(
         &self,

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use crate::engine::Outbox;
+use crate::outbox::Outbox;
 
 thread_local! {
     /// The address of the connection's outbox, or 0 if the thread serves none.

@@ -9,7 +9,7 @@ use memchr::memchr2;
 
 use super::refusal::Refusal;
 use crate::driver::Entry;
-use crate::engine::Config;
+use crate::hub::Config;
 use proto::engine_io::{Revision, Transport};
 use proto::{Sid, decode_query};
 

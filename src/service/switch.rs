@@ -9,7 +9,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::refusal::Refusal;
 use super::response::empty;
-use crate::engine::Config;
+use crate::hub::Config;
 use crate::transport::WebSocket;
 use proto::engine_io::Revision;
 use proto::websocket::{Agreed, accept_key, is_key, negotiate};

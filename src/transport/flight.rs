@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::engine::{Outbox, Written};
+use crate::outbox::{Outbox, Written};
 
 /// The size of the pieces that the HTTP server takes, in bytes.
 const PIECE: usize = 64 * 1024;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Flight;
-use crate::engine::{Frame, Outbox, Part, Written};
+use crate::outbox::{Frame, Outbox, Part, Written};
 use proto::engine_io::{PayloadWriter, Revision, v3};
 use proto::session::Control;
 

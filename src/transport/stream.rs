@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::engine::Direct;
+use crate::outbox::Direct;
 
 pub(super) enum Stream {
     Tcp {

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::stream::Stream;
 use super::writer::Writer;
-use crate::engine::{Outbox, Pressure, Written};
+use crate::outbox::{Outbox, Pressure, Written};
 use proto::engine_io::Revision;
 use proto::websocket::{
     Agreed, CloseFrame, Config, Decoder, Event, Frame, Opcode, ProtocolError, close_frame, frame,

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
-use crate::engine::{COALESCE, Form, Frame, Outbox, Pressure, Written, coalesce};
+use crate::outbox::{COALESCE, Form, Frame, Outbox, Pressure, Written, coalesce};
 use proto::buf::shrink_if_empty;
 use proto::engine_io::Revision;
 use proto::websocket::{Agreed, Deflater};
@@ -307,7 +307,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::Direct;
+    use crate::outbox::Direct;
     use proto::EncodedArgs;
     use proto::socket_io::{EncodedPacket, Kind};
 
@@ -478,7 +478,7 @@ mod tests {
             }
             assert_interleaved(&io.written, &frames, &urgent);
             prop_assert_eq!(io.flushed, io.written.len());
-            prop_assert!(outbox.push(event(0, 0), true) == crate::engine::Pushed::Queued, "all is settled");
+            prop_assert!(outbox.push(event(0, 0), true) == crate::outbox::Pushed::Queued, "all is settled");
         }
     }
 

@@ -44,7 +44,7 @@ const PACKAGES: [Package; 2] = [
             "log_limit",
             "panics",
             "signal",
-            "engine",
+            "outbox",
             "metrics",
             "rooms",
             "adapter",
@@ -58,13 +58,13 @@ const PACKAGES: [Package; 2] = [
             "testing",
         ],
         outside: &["lib", "guide", "parser", "protocol"],
-        pure: &["sync", "log_limit", "panics", "engine", "metrics"],
+        pure: &["sync", "log_limit", "panics", "outbox", "metrics"],
         impure: &["tokio::", "getrandom", "Instant::now", "hyper"],
         narrow: &[
-            ("transport", &["sync", "engine"]),
+            ("transport", &["sync", "outbox"]),
             (
                 "service",
-                &["panics", "engine", "metrics", "hub", "driver", "transport"],
+                &["panics", "outbox", "metrics", "hub", "driver", "transport"],
             ),
             // A client, which knows nothing of the server.
             ("testing", &["sync"]),

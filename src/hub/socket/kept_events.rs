@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 use futures_util::future::{Either, select};
 
 use super::Socket;
-use crate::engine::{EmitError, Pushed, Sending};
 use crate::hub::emit::{How, frame_at};
 use crate::hub::now;
+use crate::outbox::{EmitError, Pushed, Sending};
 use crate::rooms::{Audience, Forgotten, History};
 use proto::EncodedArgs;
 

@@ -3,9 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use super::Socket;
-use crate::engine::Frame;
 use crate::hub::Command;
 use crate::metrics::Counted;
+use crate::outbox::Frame;
 use crate::panics::guarded;
 use crate::rooms::{Forgotten, History, Scope};
 use proto::socket_io::Kind;

@@ -10,10 +10,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Socket;
-use crate::engine::{EmitError, Frame, Pushed};
 use crate::hub::emit::{How, event_args, event_frame, packet_frame};
 use crate::hub::{AckFuture, Broadcast, Emitted, ToSocket};
 use crate::metrics::EMITS_TO_SOCKET;
+use crate::outbox::{EmitError, Frame, Pushed};
 use crate::rooms::{Rooms, Target};
 use proto::EncodedArgs;
 use proto::socket_io::Encoded;

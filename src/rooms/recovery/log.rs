@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::{Forgotten, stays};
-use crate::engine::Frame;
+use crate::outbox::Frame;
 use crate::rooms::{Room, Target};
 use proto::Sid;
 

@@ -11,7 +11,7 @@ mod stays;
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
-use crate::engine::Frame;
+use crate::outbox::Frame;
 use crate::panics::let_go;
 use crate::sync::Lock;
 

@@ -246,7 +246,7 @@ impl fmt::Debug for Away {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Frame;
+    use crate::outbox::Frame;
     use crate::rooms::Scope;
 
     /// A link that is not zero-sized: two zero-sized values may share an address.

@@ -7,8 +7,8 @@ use std::io;
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::{Outbox, Pushed, State, Written};
-use crate::engine::{COALESCE, Frame, coalesce};
+use super::{Outbox, State};
+use crate::outbox::{COALESCE, Frame, Pushed, Written, coalesce};
 use proto::buf::shrink_if_empty;
 
 thread_local! {

@@ -1,11 +1,85 @@
 //! Senders that wait for room in an outbox, and tasks that wait until most of it has been written.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::{EmitError, Outbox, State};
-use crate::engine::Frame;
-use crate::engine::flushed::Flushed;
-use crate::engine::sending::{Sending, Stage};
+use super::{Outbox, State};
+use crate::outbox::{EmitError, Frame};
+
+/// A future that resolves once an outbox has queued a frame, or has been closed; see [`Outbox::send`]. If it is dropped
+/// before, the frame is not sent.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Sending<'a> {
+    outbox: &'a Outbox,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    New(Frame),
+    /// Waiting in the line under this number.
+    Waiting(u64),
+    Over,
+}
+
+impl<'a> Sending<'a> {
+    fn new(outbox: &'a Outbox, frame: Frame) -> Self {
+        let stage = Stage::New(frame);
+        Self { outbox, stage }
+    }
+}
+
+impl Future for Sending<'_> {
+    type Output = Result<(), EmitError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outbox = self.outbox;
+        outbox.poll_send(&mut self.stage, cx)
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if let Stage::Waiting(number) = self.stage {
+            self.outbox.withdraw(number);
+        }
+    }
+}
+
+/// A future that resolves once an outbox has room again; see [`Outbox::flushed`]. Dropping it removes its waker.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Flushed<'a> {
+    outbox: &'a Outbox,
+    /// The number under which its waker is registered.
+    number: Option<u64>,
+}
+
+impl<'a> Flushed<'a> {
+    fn new(outbox: &'a Outbox) -> Self {
+        let number = None;
+        Self { outbox, number }
+    }
+}
+
+impl Future for Flushed<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let outbox = self.outbox;
+        outbox.poll_flushed(&mut self.number, cx)
+    }
+}
+
+impl Drop for Flushed<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.outbox.forget_waiting(number);
+        }
+    }
+}
 
 impl Outbox {
     /// Queues a frame once there is room, behind those that have waited longer.
@@ -13,11 +87,7 @@ impl Outbox {
         Sending::new(self, frame)
     }
 
-    pub(in crate::engine) fn poll_send(
-        &self,
-        stage: &mut Stage,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), EmitError>> {
+    fn poll_send(&self, stage: &mut Stage, cx: &mut Context<'_>) -> Poll<Result<(), EmitError>> {
         // Frames contain users' bytes, and wakers refer to users' tasks: both must not be dropped while the lock is
         // held.
         let before = std::mem::replace(stage, Stage::Over);
@@ -51,7 +121,7 @@ impl Outbox {
     }
 
     /// Removes a waiting frame that is no longer to be sent. Frames behind it may fit now.
-    pub(in crate::engine) fn withdraw(&self, number: u64) {
+    fn withdraw(&self, number: u64) {
         let mut state = self.state.lock();
         let line = state.line.as_mut();
         let withdrawn = line.and_then(|line| line.leave(number));
@@ -95,11 +165,7 @@ impl Outbox {
 
     /// Polls for [`flushed`](Self::flushed). A waiting caller is assigned a number, which it must pass to
     /// [`forget_waiting`](Self::forget_waiting) when it stops waiting.
-    pub(in crate::engine) fn poll_flushed(
-        &self,
-        number: &mut Option<u64>,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    fn poll_flushed(&self, number: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         if state.closed || self.is_low(&state) {
             return Poll::Ready(());
@@ -111,7 +177,7 @@ impl Outbox {
         Poll::Pending
     }
 
-    pub(in crate::engine) fn forget_waiting(&self, number: u64) {
+    fn forget_waiting(&self, number: u64) {
         let waker = self.state.lock().waiting.remove(number);
         drop(waker);
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Wake};
 
 use super::*;
+use crate::outbox::EmitError;
 use proto::socket_io::{EncodedPacket, Kind};
 
 #[derive(Default)]

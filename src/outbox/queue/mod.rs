@@ -1,7 +1,6 @@
 //! The outbox of a client: a bounded queue of frames with a waker.
 
 mod direct;
-mod outcome;
 mod waiters;
 
 use std::collections::VecDeque;
@@ -10,12 +9,11 @@ use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
 pub(crate) use direct::Direct;
-pub use outcome::{EmitError, Queued};
-pub(crate) use outcome::{Pressure, Pushed, Written};
+pub(crate) use waiters::Sending;
 
 use super::Frame;
-use super::flushed::Waiting;
-use super::sending::Line;
+use super::outcome::{Pressure, Pushed, Queued, Written};
+use super::waiting::{WaitingFrames, Wakers};
 use crate::sync::Lock;
 use proto::buf::shrink_if_empty;
 
@@ -41,7 +39,7 @@ pub(crate) struct Outbox {
 #[repr(C)]
 struct State {
     /// The wakers of tasks that wait until most of the queue has been written.
-    waiting: Waiting,
+    waiting: Wakers,
     /// The number of bytes of the first frame that [`write_direct`](Outbox::write_direct) has written.
     begun: usize,
     /// The transport for direct writes while the writer is asleep.
@@ -54,7 +52,7 @@ struct State {
     first: Option<Frame>,
     rest: VecDeque<Frame>,
     /// The frames that wait for room; allocated when the first has to wait.
-    line: Option<Box<Line>>,
+    line: Option<Box<WaitingFrames>>,
     /// The part of the queue that is exempt from the limits: events that the client missed before it resumed.
     excused: Queued,
     /// The number of packets that are queued, or taken but not yet written.

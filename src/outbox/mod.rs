@@ -1,0 +1,18 @@
+//! The outbox of a client: what is queued for one connection, encoded once for all that get it.
+//!
+//! Nothing here reads a clock. The task of the connection writes an outbox; a broadcast to many writes directly to those
+//! whose tasks are asleep, through [`Direct`].
+
+mod coalesce;
+mod deflated;
+mod frame;
+mod outcome;
+mod queue;
+mod waiting;
+
+pub(crate) use coalesce::{COALESCE, coalesce};
+pub(crate) use deflated::Form;
+pub(crate) use frame::{Frame, Part};
+pub use outcome::{EmitError, Queued};
+pub(crate) use outcome::{Pressure, Pushed, Written};
+pub(crate) use queue::{Direct, Outbox, Sending};
