@@ -36,6 +36,7 @@ pub struct ParseSidError;
 impl Sid {
     /// Writes 15 random bytes as 20 characters.
     #[must_use]
+    #[inline]
     pub fn from_random(bytes: [u8; 15]) -> Self {
         let mut text = [b'A'; LEN];
         let _ = URL_SAFE_NO_PAD.encode(&bytes, text.as_mut_slice().as_out());
@@ -44,6 +45,7 @@ impl Sid {
 
     /// The id as text.
     #[must_use]
+    #[inline]
     pub fn as_str(&self) -> &str {
         // The text is always ASCII, so the default is never returned.
         str::from_utf8(&self.0).unwrap_or_default()

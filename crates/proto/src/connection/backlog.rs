@@ -50,16 +50,19 @@ pub(super) enum Request {
 
 impl Backlog {
     /// Returns the number of requests that wait.
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
     /// Returns the size of their arguments, in bytes.
+    #[inline]
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Returns the number of namespaces that they are for.
+    #[inline]
     pub(super) fn namespaces(&self) -> usize {
         self.queues.len()
     }
@@ -133,6 +136,7 @@ impl Backlog {
     }
 
     /// Returns true if events wait for the current socket.
+    #[inline]
     pub(super) fn has_events(&self, nsp: &ByteString) -> bool {
         let first = self.queue(nsp).and_then(|queue| queue.waiting.front());
         first.is_some_and(Waiting::is_event)

@@ -14,6 +14,7 @@ pub enum Body {
 
 impl Body {
     /// Returns the memory that the body holds, in bytes.
+    #[inline]
     pub fn size(&self) -> usize {
         match self {
             Self::Three(payload) => payload.size(),
@@ -22,6 +23,7 @@ impl Body {
     }
 
     /// Returns true if all packets have been returned.
+    #[inline]
     pub fn is_done(&self) -> bool {
         match self {
             Self::Three(payload) => payload.is_done(),
@@ -33,6 +35,7 @@ impl Body {
 impl Iterator for Body {
     type Item = Result<Packet, DecodeError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         match self {
             Self::Three(payload) => payload.next(),

@@ -39,6 +39,7 @@ impl Payload {
 
     /// Returns true if all packets have been returned.
     #[must_use]
+    #[inline]
     pub const fn is_done(&self) -> bool {
         self.next.is_none()
     }
@@ -97,6 +98,7 @@ impl PayloadWriter {
     }
 
     /// Appends a packet that is already encoded as text, including its digit.
+    #[inline]
     pub fn push_text(&mut self, packet: &[u8]) {
         self.separate(packet.len());
         copy::append(&mut self.body, packet);
@@ -118,18 +120,21 @@ impl PayloadWriter {
 
     /// Returns true if nothing has been appended.
     #[must_use]
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         self.body.is_empty()
     }
 
     /// Returns the current length of the body, in bytes.
     #[must_use]
+    #[inline]
     pub const fn len(&self) -> usize {
         self.body.len()
     }
 
     /// Returns the body.
     #[must_use]
+    #[inline]
     pub fn finish(self) -> Bytes {
         self.body.into()
     }

@@ -20,6 +20,7 @@ pub enum Revision {
 impl Revision {
     /// Returns the number of the revision, which the client sends as `EIO`.
     #[must_use]
+    #[inline]
     pub const fn number(self) -> u8 {
         match self {
             Self::Three { .. } => 3,
@@ -29,6 +30,7 @@ impl Revision {
 
     /// Returns true if this is revision 4, the current one.
     #[must_use]
+    #[inline]
     pub const fn is_four(self) -> bool {
         matches!(self, Self::Four)
     }
@@ -38,6 +40,7 @@ impl Revision {
     /// # Errors
     ///
     /// The errors of [`Packet::decode_text`].
+    #[inline]
     pub fn decode_text(self, text: ByteString) -> Result<Packet, DecodeError> {
         match self {
             Self::Three { .. } => v3::decode_text(text),
@@ -50,6 +53,7 @@ impl Revision {
     /// # Errors
     ///
     /// The errors of [`v3::decode_binary`]. Revision 4 has none.
+    #[inline]
     pub fn decode_binary(self, data: Bytes) -> Result<Packet, DecodeError> {
         match self {
             Self::Three { .. } => v3::decode_binary(data),

@@ -95,6 +95,7 @@ impl Heartbeat {
         }
     }
 
+    #[inline]
     pub(super) fn poll_timeout(&self) -> Duration {
         match &self.side {
             Side::Server { ping_at, oldest } => {
@@ -144,6 +145,7 @@ impl Heartbeat {
     }
 
     /// Returns true if a ping is due that has not been handed to the network.
+    #[inline]
     pub(super) const fn owes_ping(&self) -> bool {
         matches!(
             self.side,

@@ -78,6 +78,7 @@ pub enum Control {
 impl Control {
     /// Returns the packet as Engine.IO text.
     #[must_use]
+    #[inline]
     pub const fn text(self) -> &'static [u8] {
         match self {
             Self::Close => b"1",
@@ -158,6 +159,7 @@ impl Session {
     }
 
     /// Handles an input. Returns the message that it contains, for the layer above.
+    #[inline]
     pub fn handle(&mut self, input: Input, now: Duration) -> Option<Message> {
         match (&self.state, input) {
             (State::Open, Input::Packet(packet)) => return self.packet(packet, now),
@@ -252,12 +254,14 @@ impl Session {
     }
 
     /// Takes the next action, until there is none.
+    #[inline]
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
     /// Returns the time at which [`handle_timeout`](Self::handle_timeout) is due next.
     #[must_use]
+    #[inline]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let mut next = match &self.state {
             State::Closed => return None,
@@ -280,24 +284,28 @@ impl Session {
 
     /// Returns true if a ping is due that has not been handed to the network.
     #[must_use]
+    #[inline]
     pub const fn owes_ping(&self) -> bool {
         self.heartbeat.owes_ping()
     }
 
     /// Returns true if the session has ended.
     #[must_use]
+    #[inline]
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
     }
 
     /// Returns true if the session ends when its queue has been flushed.
     #[must_use]
+    #[inline]
     pub fn is_closing(&self) -> bool {
         matches!(self.state, State::Closing { .. })
     }
 
     /// Returns true if the session is neither closed nor closing.
     #[must_use]
+    #[inline]
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
     }

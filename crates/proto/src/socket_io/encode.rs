@@ -58,6 +58,7 @@ impl EncodedPacket {
 
     /// Returns the packet as an Engine.IO text: `4`, then the Socket.IO packet.
     #[must_use]
+    #[inline]
     pub fn text(&self) -> &str {
         let text = self.buf.get(self.start..).unwrap_or_default();
         str::from_utf8(text).unwrap_or_default()
@@ -65,18 +66,21 @@ impl EncodedPacket {
 
     /// Returns the binary messages that must follow the text.
     #[must_use]
+    #[inline]
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments
     }
 
     /// Returns the length of the text, in bytes.
     #[must_use]
+    #[inline]
     pub fn text_len(&self) -> usize {
         self.buf.len().saturating_sub(self.start)
     }
 
     /// Writes a frame header of at most 10 bytes in front of the text. Returns both, and the attachments.
     #[must_use]
+    #[inline]
     pub fn finish(mut self, header: &[u8]) -> (PacketBytes, Vec<Bytes>) {
         let at = self.start.saturating_sub(header.len());
         if let Some(room) = self.buf.get_mut(at..at + header.len()) {

@@ -66,6 +66,7 @@ pub enum Packet {
 impl Packet {
     /// Returns the namespace.
     #[must_use]
+    #[inline]
     pub const fn nsp(&self) -> &ByteString {
         match self {
             Self::Connect { nsp, .. }
@@ -115,6 +116,7 @@ pub(super) enum Name {
 impl Event {
     /// Returns the name of the event. A number (`[5,"x"]`) is returned as text.
     #[must_use]
+    #[inline]
     pub fn name(&self) -> &str {
         match &self.name {
             Name::Plain(range) => self.args.packet().get(range.clone()).unwrap_or_default(),
@@ -124,12 +126,14 @@ impl Event {
 
     /// Returns the arguments.
     #[must_use]
+    #[inline]
     pub const fn args(&self) -> &Args {
         &self.args
     }
 
     /// Converts the event into its arguments.
     #[must_use]
+    #[inline]
     pub fn into_args(self) -> Args {
         self.args
     }

@@ -130,6 +130,7 @@ impl From<EncodedPacket> for Encoded {
 impl Codec {
     /// Encodes an event or an acknowledgement.
     #[must_use]
+    #[inline]
     pub fn packet(&self, args: EncodedArgs, kind: Kind, nsp: &str, id: Option<u64>) -> Encoded {
         let Self::Other(parser) = self else {
             return EncodedPacket::from_args(args, kind, nsp, id).into();
@@ -161,6 +162,7 @@ impl Codec {
 
     /// Creates the decoder of a connection.
     #[must_use]
+    #[inline]
     pub fn decoding(&self) -> Decoding {
         match self {
             Self::Default => Decoding::Default(Assembler::new()),
@@ -194,6 +196,7 @@ impl Decoding {
 
     /// Returns the memory that an incomplete packet holds, in bytes. For other parsers it is unknown and counted as 0.
     #[must_use]
+    #[inline]
     pub fn unfinished(&self) -> usize {
         match self {
             Self::Default(assembler) => assembler.unfinished(),

@@ -54,6 +54,7 @@ impl Header {
 
     /// Creates the header of a payload of `len` bytes.
     #[must_use]
+    #[inline]
     pub const fn new(opcode: Opcode, len: usize) -> Self {
         let first = 0x80 | opcode as u8;
         let long = (len as u64).to_be_bytes();
@@ -88,6 +89,7 @@ impl Header {
 
     /// Returns the length of the header at the start of an unmasked frame.
     #[must_use]
+    #[inline]
     pub fn len_of(frame: &[u8]) -> usize {
         match frame.get(1).map(|short| short & 0x7f) {
             Some(127) => 10,
@@ -98,6 +100,7 @@ impl Header {
 
     /// Returns the bytes to send.
     #[must_use]
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
