@@ -1,0 +1,261 @@
+//! Arguments as they were received.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Error, value::RawValue};
+
+use super::{
+    list::{List, Position},
+    strings::{NotPlain, Strings, read_strings},
+    with_attachments::{WithAttachments, read_plain},
+};
+use crate::DecodeError;
+
+/// The cost of an attachment in addition to its bytes: the handle, and the allocation behind it.
+pub(crate) const ATTACHMENT: usize = 96;
+
+/// The arguments of an event or an acknowledgement: the received text and its attachments.
+///
+/// The text of an event without attachments has been parsed only up to the end of the event's name. If it is not read
+/// by [`deserialize`](Self::deserialize), it should be validated by [`check`](Self::check).
+#[derive(Clone, Debug)]
+pub struct Args {
+    /// The text of the whole packet. It is not sliced, because slicing allocates.
+    packet: ByteString,
+    /// The offset of the JSON array in the packet.
+    start: usize,
+    /// True if the array starts with the name of an event.
+    named: bool,
+    attachments: Vec<Bytes>,
+}
+
+/// An error of reading arguments into a type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArgsError {
+    /// The text is not JSON, which is a violation of the protocol.
+    #[error(transparent)]
+    Malformed(DecodeError),
+    /// The text is JSON of another type, or there are too few or too many arguments.
+    #[error("{message}{}", Place(*argument))]
+    Mismatch {
+        /// The argument that does not fit, counted from 1.
+        argument: Option<usize>,
+        /// The description of the mismatch.
+        message: String,
+    },
+}
+
+/// The position of an error, as a suffix of its message.
+struct Place(Option<usize>);
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0
+            .map_or(Ok(()), |argument| write!(f, " at argument {argument}"))
+    }
+}
+
+impl Args {
+    /// Creates arguments from the text of a JSON array.
+    #[must_use]
+    pub const fn new(array: ByteString, attachments: Vec<Bytes>) -> Self {
+        Self {
+            packet: array,
+            start: 0,
+            named: false,
+            attachments,
+        }
+    }
+
+    /// Creates an empty list of arguments.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self::new(ByteString::from_static("[]"), Vec::new())
+    }
+
+    /// Creates the arguments of a packet whose JSON array begins at `start`.
+    pub(crate) const fn in_packet(packet: ByteString, start: usize, named: bool) -> Self {
+        Self {
+            packet,
+            start,
+            named,
+            attachments: Vec::new(),
+        }
+    }
+
+    pub(crate) fn attach(&mut self, attachment: Bytes) {
+        self.attachments.push(attachment);
+    }
+
+    pub(crate) fn attach_all(&mut self, attachments: Vec<Bytes>) {
+        self.attachments = attachments;
+    }
+
+    pub(crate) fn packet(&self) -> &str {
+        &self.packet
+    }
+
+    /// Deserializes all arguments into one type.
+    ///
+    /// A tuple, a tuple struct or an array of fixed size takes one argument for each of its elements, `()` takes none,
+    /// and any other type takes the only argument. An `Option` may be missing at the end. [`Rest`](super::Rest) as the
+    /// last element takes all that remain.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgsError::Malformed`] if the text is not JSON, [`ArgsError::Mismatch`] if the arguments do not fit.
+    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        if let Some(value) = self.strings(|list| T::deserialize(list)) {
+            return Ok(value);
+        }
+        let position = Position::default();
+        let value = if self.attachments.is_empty() {
+            read_plain(self.json(), |json| {
+                T::deserialize(self.list(json, &position))
+            })
+        } else {
+            WithAttachments::read(self.json(), &self.attachments, |json| {
+                T::deserialize(self.list(json, &position))
+            })
+        };
+        value.map_err(|error| self.explain(&error, &position))
+    }
+
+    /// Deserializes exactly one argument, even if the type is a tuple.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`deserialize`](Self::deserialize).
+    pub fn deserialize_one<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        if let Some(value) = self.strings(|list| list.one()) {
+            return Ok(value);
+        }
+        let position = Position::default();
+        let value = if self.attachments.is_empty() {
+            read_plain(self.json(), |json| self.list(json, &position).one())
+        } else {
+            WithAttachments::read(self.json(), &self.attachments, |json| {
+                self.list(json, &position).one()
+            })
+        };
+        value.map_err(|error| self.explain(&error, &position))
+    }
+
+    /// Reads the arguments if all are strings without escapes and the type is made of strings.
+    fn strings<'a, T>(
+        &'a self,
+        read: impl FnOnce(List<'_, Strings<'a, '_>>) -> Result<T, NotPlain>,
+    ) -> Option<T> {
+        if !self.attachments.is_empty() {
+            return None;
+        }
+        read_strings(self.json(), self.named, |array| {
+            let position = &Position::default();
+            read(List {
+                array,
+                named: false,
+                position,
+            })
+        })
+    }
+
+    /// Checks that the text is JSON, whatever its types, depth and numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Json`].
+    pub fn check(&self) -> Result<(), DecodeError> {
+        check_json(self.json())
+    }
+
+    /// Returns the text of each argument, without the event's name. Attachments are placeholders in it.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgsError::Malformed`] if the text is not JSON.
+    pub fn raw(&self) -> Result<Vec<&RawValue>, ArgsError> {
+        let position = Position::default();
+        let mut all: Vec<&RawValue> =
+            serde_json::from_str(self.json()).map_err(|error| self.explain(&error, &position))?;
+        if self.named && !all.is_empty() {
+            all.remove(0);
+        }
+        Ok(all)
+    }
+
+    /// Returns the number of arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgsError::Malformed`] if the text is not JSON.
+    pub fn count(&self) -> Result<usize, ArgsError> {
+        let position = Position::default();
+        let all: Vec<IgnoredAny> =
+            serde_json::from_str(self.json()).map_err(|error| self.explain(&error, &position))?;
+        Ok(all.len() - usize::from(self.named && !all.is_empty()))
+    }
+
+    /// Returns the JSON array as it was received. The array of an event starts with the event's name.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        self.packet.get(self.start..).unwrap_or_default()
+    }
+
+    /// Returns the attachments, in the order of their numbers.
+    #[must_use]
+    pub fn attachments(&self) -> &[Bytes] {
+        &self.attachments
+    }
+
+    /// Returns the number of bytes received for these arguments.
+    #[doc(hidden)]
+    pub fn size(&self) -> usize {
+        self.packet.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// Returns the memory that these arguments use, in bytes: their size and the handles of their attachments.
+    #[doc(hidden)]
+    pub fn footprint(&self) -> usize {
+        self.size() + self.attachments.len() * ATTACHMENT
+    }
+
+    const fn list<'p, D>(&self, array: D, position: &'p Position) -> List<'p, D> {
+        List {
+            array,
+            named: self.named,
+            position,
+        }
+    }
+
+    fn explain(&self, error: &Error, position: &Position) -> ArgsError {
+        if let Err(malformed) = self.check() {
+            return ArgsError::Malformed(malformed);
+        }
+        let message = without_place(error);
+        let argument = Some(position.get()).filter(|&argument| argument > 0);
+        ArgsError::Mismatch { argument, message }
+    }
+}
+
+/// Returns the message of an error without its line and column, which mean nothing without the text.
+#[must_use]
+pub fn without_place(error: &Error) -> String {
+    let mut message = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    if message.ends_with(&place) {
+        message.truncate(message.len() - place.len());
+    }
+    message
+}
+
+/// Checks that a text is JSON. Nesting has no limit and numbers have no range, as in a browser.
+pub(crate) fn check_json(text: &str) -> Result<(), DecodeError> {
+    serde_json::from_str::<IgnoredAny>(text)
+        .map(|_| ())
+        .map_err(|error| DecodeError::Json(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,305 @@
+use super::*;
+use crate::socket_io::Codec;
+
+type Fed = Result<Option<Route<u8>>, Violation>;
+
+fn router() -> Router<u8> {
+    let decoding = Codec::Default.decoding();
+    Router::new(decoding, Revision::Four, Limits::default(), 2)
+}
+
+/// A router whose namespace `/` is joined by socket 1.
+fn joined() -> Router<u8> {
+    let mut router = router();
+    router.join("/".into(), 1);
+    router.joined(&1);
+    router
+}
+
+fn feed(router: &mut Router<u8>, text: &'static str) -> Fed {
+    router.feed(Message::Text(text.into()), false, |_| true)
+}
+
+/// Feeds a message while no socket accepts events.
+fn hold(router: &mut Router<u8>, text: &'static str) -> Fed {
+    router.feed(Message::Text(text.into()), false, |_| false)
+}
+
+/// Takes all that the backlog releases, and describes it.
+fn released(router: &mut Router<u8>) -> Vec<String> {
+    let mut all = Vec::new();
+    while let Some(route) = router.next(false, |_| true).unwrap() {
+        all.push(match route {
+            Route::Connect { nsp, .. } => format!("connect {nsp}"),
+            Route::Event { socket, id, event } => format!("{socket} {id:?} {}", event.name()),
+            Route::Ack { .. } => "ack".to_owned(),
+            Route::Leave { socket } => format!("{socket} leaves"),
+        });
+    }
+    all
+}
+
+#[test]
+fn events_behind_connect_wait_in_order_for_the_handler() {
+    let mut router = router();
+    assert!(matches!(
+        feed(&mut router, "0"),
+        Ok(Some(Route::Connect { .. }))
+    ));
+    router.join("/".into(), 1);
+    assert!(matches!(feed(&mut router, r#"2["a"]"#), Ok(None)));
+    assert!(matches!(feed(&mut router, r#"21["b"]"#), Ok(None)));
+    assert_eq!(router.backlog().0, 2);
+    assert!(released(&mut router).is_empty());
+    router.joined(&1);
+    assert_eq!(released(&mut router), ["1 None a", "1 Some(1) b"]);
+    assert_eq!(router.backlog(), (0, 0));
+    assert!(matches!(
+        feed(&mut router, r#"2["c"]"#),
+        Ok(Some(Route::Event { socket: 1, .. }))
+    ));
+}
+
+#[test]
+fn what_is_held_waits_until_nothing_holds_it() {
+    let mut router = joined();
+    let event = Message::Text(r#"2["a"]"#.into());
+    assert!(matches!(router.feed(event, true, |_| true), Ok(None)));
+    assert!(router.was_held());
+    assert!(matches!(router.next(true, |_| true), Ok(None)));
+    assert!(router.was_held());
+    assert_eq!(released(&mut router), ["1 None a"]);
+    assert!(!router.was_held());
+
+    let event = Message::Text(r#"2["a"]"#.into());
+    assert!(matches!(router.feed(event, true, |_| true), Ok(None)));
+    router.left(&1);
+    assert!(!router.was_held(), "nothing waits any more");
+}
+
+#[test]
+fn what_waits_is_measured() {
+    let mut router = joined();
+    hold(&mut router, r#"2["a","0123456789"]"#).unwrap();
+    assert_eq!(router.backlog(), (1, 19));
+    released(&mut router);
+    assert_eq!(router.backlog(), (0, 0));
+}
+
+#[test]
+fn no_event_overtakes_one_that_waits_but_acknowledgements_do() {
+    let mut router = joined();
+    assert!(matches!(hold(&mut router, r#"2["a"]"#), Ok(None)));
+    assert!(matches!(feed(&mut router, r#"2["b"]"#), Ok(None)));
+    assert!(matches!(
+        feed(&mut router, "37[]"),
+        Ok(Some(Route::Ack { id: 7, .. }))
+    ));
+    assert_eq!(released(&mut router), ["1 None a", "1 None b"]);
+}
+
+#[test]
+fn a_namespace_does_not_wait_for_another() {
+    let mut router = joined();
+    router.join("/b".into(), 2);
+    router.joined(&2);
+    hold(&mut router, r#"2["a"]"#).unwrap();
+    assert!(matches!(
+        feed(&mut router, r#"2/b,["b"]"#),
+        Ok(Some(Route::Event { socket: 2, .. }))
+    ));
+    hold(&mut router, r#"2/b,["c"]"#).unwrap();
+    let next = router.next(false, |socket| *socket == 2).unwrap();
+    assert!(matches!(next, Some(Route::Event { socket: 2, .. })));
+    assert_eq!(released(&mut router), ["1 None a"]);
+}
+
+#[test]
+fn who_leaves_has_left_at_once_and_what_it_sent_before_is_kept() {
+    let mut router = joined();
+    hold(&mut router, r#"2["a"]"#).unwrap();
+    assert!(matches!(
+        feed(&mut router, "1"),
+        Ok(Some(Route::Leave { socket: 1 }))
+    ));
+    assert!(router.keeps_events_of(&1));
+    assert!(matches!(
+        feed(&mut router, r#"2["b"]"#),
+        Err(Violation::NotJoined)
+    ));
+    assert_eq!(released(&mut router), ["1 None a"]);
+    assert!(!router.keeps_events_of(&1));
+}
+
+#[test]
+fn who_joins_again_waits_until_the_one_before_is_gone() {
+    let mut router = joined();
+    hold(&mut router, r#"2["a"]"#).unwrap();
+    feed(&mut router, "1").unwrap();
+    for text in ["0", r#"2["b"]"#, "1"] {
+        assert!(matches!(feed(&mut router, text), Ok(None)), "{text}");
+    }
+    assert_eq!(released(&mut router), ["1 None a"]);
+    router.gone(&1);
+    let next = router.next(false, |_| true).unwrap();
+    assert!(matches!(next, Some(Route::Connect { .. })));
+    router.join("/".into(), 2);
+    assert!(released(&mut router).is_empty());
+    router.joined(&2);
+    assert_eq!(released(&mut router), ["2 None b", "2 leaves"]);
+}
+
+#[test]
+fn when_the_connection_closes_events_stay_and_nobody_joins() {
+    let mut router = joined();
+    hold(&mut router, r#"2["a"]"#).unwrap();
+    feed(&mut router, "1").unwrap();
+    feed(&mut router, "0").unwrap();
+    feed(&mut router, r#"2["b"]"#).unwrap();
+    assert!(router.close().is_empty());
+    assert_eq!(released(&mut router), ["1 None a"]);
+    router.gone(&1);
+    assert!(released(&mut router).is_empty());
+}
+
+#[test]
+fn what_waits_for_a_connect_handler_survives_the_client() {
+    let mut router = router();
+    router.join("/".into(), 1);
+    feed(&mut router, r#"2["a"]"#).unwrap();
+    assert_eq!(router.close(), [1]);
+    assert!(released(&mut router).is_empty());
+    router.joined(&1);
+    assert_eq!(released(&mut router), ["1 None a"]);
+}
+
+#[test]
+fn a_namespace_may_be_joined_again_after_leaving() {
+    let mut router = joined();
+    assert!(matches!(
+        feed(&mut router, "1"),
+        Ok(Some(Route::Leave { socket: 1 }))
+    ));
+    router.gone(&1);
+    assert!(matches!(
+        feed(&mut router, r#"2["a"]"#),
+        Err(Violation::NotJoined)
+    ));
+    assert!(matches!(
+        feed(&mut router, "0"),
+        Ok(Some(Route::Connect { .. }))
+    ));
+}
+
+#[test]
+fn a_connect_to_a_joined_namespace_leaves_it_and_joins_anew() {
+    let mut router = joined();
+    hold(&mut router, r#"2["a"]"#).unwrap();
+    assert!(matches!(
+        feed(&mut router, r#"0{"n":2}"#),
+        Ok(Some(Route::Leave { socket: 1 }))
+    ));
+    assert!(matches!(feed(&mut router, r#"2["b"]"#), Ok(None)));
+    assert_eq!(released(&mut router), ["1 None a"]);
+    router.gone(&1);
+    let next = router.next(false, |_| true).unwrap();
+    assert!(matches!(next, Some(Route::Connect { auth: Some(_), .. })));
+    router.join("/".into(), 2);
+    router.joined(&2);
+    assert_eq!(released(&mut router), ["2 None b"]);
+}
+
+#[test]
+fn a_connect_replaces_one_that_has_not_started_and_what_was_sent_to_it() {
+    let mut router = joined();
+    feed(&mut router, "0").unwrap();
+    for text in [r#"2["a"]"#, r#"0{"n":3}"#, r#"2["b"]"#] {
+        assert!(matches!(feed(&mut router, text), Ok(None)), "{text}");
+    }
+    router.gone(&1);
+    let next = router.next(false, |_| true).unwrap();
+    assert!(matches!(next, Some(Route::Connect { auth: Some(auth), .. }) if auth == r#"{"n":3}"#));
+    router.join("/".into(), 2);
+    router.joined(&2);
+    assert_eq!(released(&mut router), ["2 None b"]);
+    assert_eq!(router.backlog(), (0, 0));
+}
+
+#[test]
+fn a_connect_behind_a_disconnect_that_waits_keeps_its_place() {
+    let mut router = joined();
+    feed(&mut router, "1").unwrap();
+    for text in ["0", r#"2["a"]"#, "1"] {
+        feed(&mut router, text).unwrap();
+    }
+    router.gone(&1);
+    let next = router.next(false, |_| true).unwrap();
+    assert!(matches!(next, Some(Route::Connect { .. })));
+    router.join("/".into(), 2);
+    assert!(matches!(feed(&mut router, "0"), Ok(None)));
+    router.joined(&2);
+    assert_eq!(released(&mut router), ["2 None a", "2 leaves"]);
+    router.gone(&2);
+    assert_eq!(released(&mut router), ["connect /"]);
+}
+
+#[test]
+fn a_connect_at_the_limit_of_namespaces_may_be_repeated() {
+    let mut router = joined();
+    router.join("/a".into(), 2);
+    assert!(matches!(
+        feed(&mut router, "0/a,"),
+        Ok(Some(Route::Leave { socket: 2 }))
+    ));
+    router.gone(&2);
+    assert_eq!(released(&mut router), ["connect /a"]);
+}
+
+#[test]
+fn an_event_for_a_namespace_that_is_not_joined_does_not_wait_to_be_refused() {
+    let mut router = joined();
+    let event = Message::Text(r#"2/nowhere,["a"]"#.into());
+    let fed = router.feed(event, true, |_| true);
+    assert!(matches!(fed, Err(Violation::NotJoined)));
+}
+
+#[test]
+fn requests_for_too_many_namespaces_stop_the_reading() {
+    let mut router = joined();
+    for n in 0..5 {
+        assert!(!router.is_spread());
+        let connect = Message::Text(format!("0/{n},").into());
+        router.feed(connect, true, |_| true).unwrap();
+    }
+    assert!(router.is_spread());
+}
+
+#[test]
+fn what_crosses_a_disconnect_by_the_server_is_dropped() {
+    let mut router = joined();
+    hold(&mut router, r#"2["waits"]"#).unwrap();
+    router.left(&1);
+    assert_eq!(router.backlog(), (0, 0));
+    assert!(matches!(feed(&mut router, r#"2["a"]"#), Ok(None)));
+    assert!(matches!(feed(&mut router, "1"), Ok(None)));
+}
+
+#[test]
+fn namespaces_are_limited() {
+    let mut router = router();
+    router.join("/".into(), 1);
+    router.join("/a".into(), 2);
+    assert!(matches!(
+        feed(&mut router, "0/b,"),
+        Err(Violation::TooManyNamespaces(2))
+    ));
+}
+
+#[test]
+fn a_refused_socket_leaves_nothing_behind() {
+    let mut router = router();
+    router.join("/".into(), 1);
+    feed(&mut router, r#"2["a"]"#).unwrap();
+    router.gone(&1);
+    assert_eq!((router.backlog(), router.close()), ((0, 0), vec![]));
+}
