@@ -37,14 +37,18 @@
 
 mod adapter;
 mod builder;
+mod clock;
 mod driver;
 pub mod extract;
 // `tests/it/documents` compiles the code of its pages, with the dependencies that each page shows.
 #[cfg(not(doctest))]
 pub mod guide;
 pub mod handler;
+mod http;
 mod hub;
+mod ids;
 mod log_limit;
+mod logs;
 mod metrics;
 mod outbox;
 mod panics;
@@ -58,14 +62,16 @@ mod sync;
 pub mod testing;
 mod transport;
 
+// The crate `http` has the name of the module.
+pub use self::http::{ClientFiles, ConnectionError, OwnScheme};
 pub use adapter::{AdapterError, LocalCluster};
 pub use builder::{Namespace, SocketIoBuilder};
 pub use extract::{Ack, Auth, Data, Event, RawArgs, Recovered};
 pub use handler::{Handler, Refused, Reply};
 pub use hub::{
-    AckError, AckFormat, AckFuture, AckStream, AckSummary, Broadcast, ClientFiles, ConnectionError,
-    Emitted, Failed, Order, Outgoing, OwnScheme, Rejected, RemoteSocket, ServerAckFuture,
-    ServerAnswers, ServerEvent, Socket, SocketIo, ToSocket, Unhandled,
+    AckError, AckFormat, AckFuture, AckStream, AckSummary, Broadcast, Emitted, Failed, Order,
+    Outgoing, Rejected, RemoteSocket, ServerAckFuture, ServerAnswers, ServerEvent, Socket,
+    SocketIo, ToSocket, Unhandled,
 };
 pub use metrics::{ByLabel, Metrics};
 pub use outbox::{EmitError, Queued};

@@ -22,8 +22,8 @@ pub(super) fn check(settings: &Settings, hooks: &Hooks) {
     if settings.path.contains(['?', '#', ' ']) {
         tracing::warn!(path = settings.path, "no request can have this path");
     }
-    let origins = hooks.origins.as_ref();
-    if origins.is_some_and(|origins| origins.is_empty()) {
+    let listed = hooks.origins.listed.as_ref();
+    if listed.is_some_and(|listed| listed.is_empty()) {
         tracing::warn!("origins is an empty list: only pages of the server's own host may connect");
     }
 }

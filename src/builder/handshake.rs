@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
 use super::SocketIoBuilder;
-use crate::hub::{AllowRequest, ClientFiles, ConnectionError, OwnScheme, normalized};
+use crate::http::{AllowRequest, ClientFiles, ConnectionError, OwnScheme, normalized};
 
 impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// Sets a handler that admits or refuses each new connection, over either transport. It is an axum handler, with
@@ -82,7 +82,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// no origin; leave this option out to admit all.
     pub fn origins<O: AsRef<str>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
         let origins = origins.into_iter();
-        self.hooks.origins = Some(origins.map(|of| origin(of.as_ref())).collect());
+        self.hooks.origins.listed = Some(origins.map(|of| origin(of.as_ref())).collect());
         self
     }
 
@@ -98,7 +98,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     ///     .own_scheme(OwnScheme::Https);
     /// ```
     pub const fn own_scheme(mut self, scheme: OwnScheme) -> Self {
-        self.hooks.own_scheme = scheme;
+        self.hooks.origins.own_scheme = scheme;
         self
     }
 

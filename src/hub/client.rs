@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::{Handshake, Logs, Pace, ServerLogs, Socket};
+use super::{HandshakeRequest, Logs, Pace, ServerLogs, Socket};
 use crate::outbox::Outbox;
 use crate::sync::Lock;
 use proto::engine_io::{Revision, Transport};
@@ -34,7 +34,7 @@ pub(crate) struct Client {
     pub(crate) sid: Sid,
     pub(crate) revision: Revision,
     pub(crate) outbox: Arc<Outbox>,
-    pub(crate) handshake: Handshake,
+    pub(crate) handshake: HandshakeRequest,
     /// The limit of the warnings that this connection may log.
     pub(crate) logs: Logs,
     transport: Lock<Transport>,
@@ -62,7 +62,7 @@ impl Client {
         sid: Sid,
         revision: Revision,
         outbox: Arc<Outbox>,
-        handshake: Handshake,
+        handshake: HandshakeRequest,
         transport: Transport,
         logs: Arc<ServerLogs>,
     ) -> Self {
@@ -183,7 +183,7 @@ mod tests {
             Sid::from_random([1; 15]),
             Revision::Four,
             Arc::new(Outbox::new(10, 1000)),
-            Handshake::new(Request::new(()).into_parts().0),
+            HandshakeRequest::new(Request::new(()).into_parts().0),
             Transport::WebSocket,
             Arc::new(ServerLogs::new(Arc::new(Counters::new(1)), 10, 10)),
         );

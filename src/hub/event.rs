@@ -8,7 +8,7 @@ use http::request::Parts;
 use serde::Serialize;
 use serde_json::value::{RawValue, Value};
 
-use super::{Asked, EventName, Grant, Socket, TypeName, reason};
+use super::{Asked, EventName, Grant, INTERNAL_ERROR, Socket, TypeName, reason};
 use crate::adapter::BoxFuture;
 use proto::socket_io::Event;
 use proto::{DecodeError, DisconnectReason, EncodeError, EncodedArgs};
@@ -280,9 +280,6 @@ impl Drop for EventContext {
     }
 }
 
-/// The text that a client receives for an error of the server; the details are only logged.
-pub(crate) const INTERNAL_ERROR: &str = "internal error";
-
 /// The answer of an event handler.
 #[derive(Debug)]
 pub struct AckBody(pub(crate) Answer);
@@ -475,9 +472,3 @@ impl Refusal {
 /// The result of a connect or disconnect handler.
 #[derive(Debug)]
 pub struct Done(pub(crate) Result<(), Refusal>);
-
-/// Formats an error and its sources in one line.
-pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |error| error.source());
-    sources.fold(error.to_string(), |all, source| format!("{all}: {source}"))
-}

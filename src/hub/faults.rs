@@ -1,52 +1,13 @@
-//! Faults of the application or of its setup: errors with a status of 5xx. They are counted by their cause, and logged
-//! with the names of the handler and the event. Clients can cause them, so the log is limited; the counters are not.
+//! Reports of faults and panics of the application's code. They are counted, and logged with the names of the handler and
+//! the event. Clients can cause them, so the log is limited; the counters are not.
 
 use std::borrow::Cow;
 
 use http::StatusCode;
 
-use super::{Server, Socket};
+use super::{Cause, Server, Socket, TypeName};
 use crate::metrics::Counted;
-
-/// A function that returns the name of a type.
-pub(crate) type TypeName = fn() -> &'static str;
-
-/// The cause of a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// An extractor has failed through no fault of the client.
-    Extractor,
-    /// A handler has returned a status of 5xx.
-    Handler,
-    /// An acknowledgement cannot be serialized.
-    Serialize,
-    /// A tower layer has failed with an error that the library does not know.
-    Layer,
-    /// `allow_request`, or one of its extractors, has returned a status of 5xx.
-    AllowRequest,
-}
-
-impl Cause {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Extractor => "extractor",
-            Self::Handler => "handler",
-            Self::Serialize => "serialize",
-            Self::Layer => "layer",
-            Self::AllowRequest => "allow_request",
-        }
-    }
-
-    const fn words(self) -> &'static str {
-        match self {
-            Self::Extractor => "cannot take an argument of a handler",
-            Self::Handler => "handler failed",
-            Self::Serialize => "cannot serialize the acknowledgement of a handler",
-            Self::Layer => "a layer failed",
-            Self::AllowRequest => "allow_request failed",
-        }
-    }
-}
+use crate::panics::Panicked;
 
 /// The details of a fault of one handler, for the log.
 #[derive(Debug)]
@@ -86,6 +47,39 @@ impl Cause {
             "{}",
             self.words()
         );
+    }
+}
+
+impl Socket {
+    /// Counts and logs a panic in a hook of the application.
+    pub(crate) fn hook_panicked(&self, hook: &'static str, panicked: &Panicked) {
+        self.counters().add_for(Counted::HookPanics, hook, 1);
+        if self.client().logs.allow() {
+            let (socket, nsp) = (self.id(), self.nsp());
+            tracing::error!(%socket, nsp, hook, panic = panicked.message(), "hook panicked");
+        }
+    }
+
+    /// Logs a panic in a handler, which is counted elsewhere.
+    pub(crate) fn handler_panicked<'a>(
+        &self,
+        handler: impl FnOnce() -> &'a str,
+        panicked: &Panicked,
+    ) {
+        if self.client().logs.allow() {
+            let (socket, nsp, handler) = (self.id(), self.nsp(), handler());
+            tracing::error!(%socket, nsp, handler, panic = panicked.message(), "handler panicked");
+        }
+    }
+}
+
+impl Server {
+    /// Counts and logs a panic in a hook of the application.
+    pub(crate) fn panicked(&self, hook: &'static str, panicked: &Panicked) {
+        self.counters.add_for(Counted::HookPanics, hook, 1);
+        if self.logs.allow() {
+            tracing::error!(hook, panic = panicked.message(), "hook panicked");
+        }
     }
 }
 

@@ -2,22 +2,14 @@
 
 mod ack;
 mod client;
-mod client_files;
-mod clock;
 mod config;
-mod content;
 mod emit;
 mod event;
 mod event_name;
 mod faults;
-mod handshake;
-mod hooks;
-mod id;
-mod logs;
 mod nsp;
 mod nsps;
 mod operators;
-mod origin;
 mod outgoing;
 mod over_limit;
 mod own_handlers;
@@ -40,29 +32,16 @@ mod to_socket;
 
 pub use ack::{AckError, AckFuture, AckStream, AckSummary};
 pub(crate) use client::{Client, Command};
-pub(crate) use client_files::ClientFile;
-pub use client_files::ClientFiles;
-pub(crate) use clock::now;
 pub(crate) use config::Config;
-pub(crate) use content::{Content, reason, words};
 pub use emit::Emitted;
 pub use event::{AckBody, Admission, BoxHandler, Done, EventContext};
-pub(crate) use event::{
-    Answer, Call, ErasedHandler, EventCall, Failure, INTERNAL_ERROR, Refusal, Stop, in_full,
-};
+pub(crate) use event::{Answer, Call, ErasedHandler, EventCall, Failure, Refusal, Stop};
 pub(crate) use event_name::EventName;
-pub(crate) use faults::{Cause, Fault, TypeName, report_not_allowed};
-pub(crate) use handshake::Handshake;
-pub use hooks::ConnectionError;
-pub(crate) use hooks::{AllowRequest, Hooks};
-pub(crate) use id::new_sid;
-pub(crate) use logs::{Logs, ServerLogs, allow as may_log, log_no_server};
+pub(crate) use faults::{Fault, report_not_allowed};
 pub use nsp::{AckFormat, Failed, Order, Rejected, Unhandled};
 pub(crate) use nsp::{Dispatch, Handlers, Nsp, NspOptions, Origin};
 pub(crate) use nsps::{Family, Found, Nsps};
 pub use operators::Broadcast;
-pub use origin::OwnScheme;
-pub(crate) use origin::normalized;
 pub use outgoing::Outgoing;
 pub(crate) use outgoing::OutgoingHooks;
 pub(crate) use over_limit::OverLimit;
@@ -81,3 +60,10 @@ pub(crate) use socket::{Comeback, Connected};
 pub(crate) use stored::{Grant, Stored};
 pub(crate) use taken::{Answered, Asked};
 pub use to_socket::ToSocket;
+
+pub(crate) use crate::clock::now;
+pub(crate) use crate::http::{
+    AllowRequest, Content, HandshakeRequest, Hooks, INTERNAL_ERROR, reason, words,
+};
+pub(crate) use crate::ids::new_sid;
+pub(crate) use crate::logs::{Cause, Logs, ServerLogs, TypeName, in_full, log_no_server, may_log};

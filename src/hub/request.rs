@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::Extensions;
 use http::request::Parts;
 
-use super::{Grant, Handshake, Stored};
+use super::{Grant, HandshakeRequest, Stored};
 use crate::panics::let_go;
 use crate::sync::Lock;
 
@@ -60,7 +60,7 @@ impl SocketRequest {
     }
 
     /// Borrows the parts; see [`give_back`](Self::give_back).
-    pub(super) fn borrow(&self, handshake: &Handshake) -> Box<Parts> {
+    pub(super) fn borrow(&self, handshake: &HandshakeRequest) -> Box<Parts> {
         let mut slot = self.slot.lock();
         slot.lent += 1;
         let parts = slot.parts.take();
@@ -85,7 +85,7 @@ impl SocketRequest {
     }
 
     /// Builds new parts, with all added values.
-    pub(super) fn make(&self, handshake: &Handshake) -> Parts {
+    pub(super) fn make(&self, handshake: &HandshakeRequest) -> Parts {
         let mut parts = handshake.parts();
         parts.extensions = self.extensions(handshake);
         parts
@@ -121,7 +121,10 @@ impl SocketRequest {
         drop(replaced);
     }
 
-    pub(super) fn get<T: Clone + Send + Sync + 'static>(&self, handshake: &Handshake) -> Option<T> {
+    pub(super) fn get<T: Clone + Send + Sync + 'static>(
+        &self,
+        handshake: &HandshakeRequest,
+    ) -> Option<T> {
         let added = self.added.lock();
         let stored = added.iter().find(|stored| stored.is::<T>()).cloned();
         drop(added);
@@ -131,11 +134,11 @@ impl SocketRequest {
     }
 
     /// Returns the extensions without the values that this socket has added.
-    fn given<'a>(&'a self, handshake: &'a Handshake) -> &'a Extensions {
+    fn given<'a>(&'a self, handshake: &'a HandshakeRequest) -> &'a Extensions {
         self.extensions.as_deref().unwrap_or(handshake.extensions())
     }
 
-    fn extensions(&self, handshake: &Handshake) -> Extensions {
+    fn extensions(&self, handshake: &HandshakeRequest) -> Extensions {
         let mut extensions = self.given(handshake).clone();
         let added = self.added.lock().clone();
         for stored in &added {

@@ -14,11 +14,11 @@ use tracing::Instrument;
 
 use super::nsp::Handlers;
 use super::operators::Wait;
-use super::{AckError, Emitted, Nsp, ServerLogs};
+use super::{AckError, Cause, Emitted, Nsp, ServerLogs, in_full};
 use crate::adapter::{self, BoxFuture, ServerSide};
-use crate::metrics::Counters;
+use crate::metrics::{Counted, Counters};
 use crate::outbox::EmitError;
-use crate::panics::guarded_future;
+use crate::panics::{Panicked, guarded_future};
 use proto::{Args, ArgsError, EncodedArgs};
 
 /// An event of another server; see [`Namespace::on_server`](crate::Namespace::on_server).
@@ -115,6 +115,38 @@ impl ServerSide for Ears {
             None
         };
         Box::pin(answer.instrument(span))
+    }
+}
+
+impl ServerLogs {
+    /// Counts and logs a panic in a handler for events of other servers.
+    pub(super) fn server_handler_panicked(&self, nsp: &str, event: &str, panicked: &Panicked) {
+        let hook = "on_server";
+        self.counters().add_for(Counted::HookPanics, hook, 1);
+        if self.allow() {
+            tracing::error!(
+                hook,
+                nsp,
+                event,
+                panic = panicked.message(),
+                "hook panicked"
+            );
+        }
+    }
+
+    /// Counts and logs an answer to another server that cannot be serialized.
+    pub(super) fn server_answer_failed(&self, nsp: &str, event: &str, error: &EmitError) {
+        let cause = Cause::Serialize.as_str();
+        self.counters().add_for(Counted::ServerErrors, cause, 1);
+        if self.allow() {
+            let error = in_full(error);
+            tracing::warn!(
+                nsp,
+                event,
+                error,
+                "cannot serialize the answer to another server"
+            );
+        }
     }
 }
 

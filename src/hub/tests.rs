@@ -48,7 +48,7 @@ fn connected_in(cluster: Option<crate::adapter::LocalCluster>) -> (Socket, Arc<C
         Sid::from_random([1; 15]),
         Revision::Four,
         Arc::new(Outbox::new(10, 1000)),
-        Handshake::new(Request::new(()).into_parts().0),
+        HandshakeRequest::new(Request::new(()).into_parts().0),
         Transport::WebSocket,
         logs,
     ));

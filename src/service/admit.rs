@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::context::Context;
 use super::refusal::{FORBIDDEN, Refusal, finish, refuse as refuse_request};
+use crate::http::ConnectionError;
 use crate::hub::{
-    AllowRequest, ConnectionError, Content, INTERNAL_ERROR, Server, TypeName, reason,
-    report_not_allowed, words,
+    AllowRequest, Content, INTERNAL_ERROR, Server, TypeName, reason, report_not_allowed, words,
 };
 use crate::panics::guarded_future;
 

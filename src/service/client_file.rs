@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::response::empty;
-use crate::hub::{ClientFile, ClientFiles};
+use crate::http::{ClientFile, ClientFiles};
 
 /// Returns the file that a request asks for, if it is one of the client's.
 pub(super) fn asked<'f>(files: &'f ClientFiles, parts: &Parts) -> Option<&'f ClientFile> {

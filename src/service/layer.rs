@@ -12,7 +12,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{ResponseFuture, SocketIoService};
-use crate::hub::{ClientFiles, SocketIo};
+use crate::http::ClientFiles;
+use crate::hub::SocketIo;
 
 impl SocketIo {
     /// Returns a layer for an axum router, or any tower stack. It answers the Socket.IO path, passes other requests on,

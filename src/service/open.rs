@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::response::payload;
 use super::switch::switch_protocols;
 use crate::driver::{Connection, Guard, TurnedAway, span};
-use crate::hub::{Client, Handshake, new_sid};
+use crate::hub::{Client, HandshakeRequest, new_sid};
 use crate::outbox::Outbox;
 use crate::panics::guarded;
 use crate::transport::Body;
@@ -133,7 +133,7 @@ fn fresh(
         sid,
         revision,
         outbox,
-        Handshake::new(parts),
+        HandshakeRequest::new(parts),
         transport,
         logs,
     );

@@ -6,7 +6,8 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, header};
 
 use super::response::{answer, empty};
-use crate::hub::{ConnectionError, Server};
+use crate::http::ConnectionError;
+use crate::hub::Server;
 use crate::metrics::Counted;
 
 macro_rules! refusals {

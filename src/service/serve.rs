@@ -99,7 +99,7 @@ where
 fn ask(context: &Context, parts: &Parts) -> Result<Asked, Refusal> {
     let find = |sid| context.sessions.get(sid);
     let asked = parse(parts, &context.server.settings.engine, find)?;
-    if context.server.hooks.allows_origin(parts) {
+    if context.server.hooks.origins.allow(parts) {
         Ok(asked)
     } else {
         Err(Refusal::Origin)

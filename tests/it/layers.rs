@@ -43,11 +43,15 @@ const PACKAGES: [Package; 2] = [
             "sync",
             "log_limit",
             "panics",
+            "clock",
             "signal",
             "outbox",
             "metrics",
             "rooms",
             "adapter",
+            "logs",
+            "ids",
+            "http",
             "hub",
             "extract",
             "handler",
@@ -64,7 +68,15 @@ const PACKAGES: [Package; 2] = [
             ("transport", &["sync", "outbox"]),
             (
                 "service",
-                &["panics", "outbox", "metrics", "hub", "driver", "transport"],
+                &[
+                    "panics",
+                    "outbox",
+                    "metrics",
+                    "http",
+                    "hub",
+                    "driver",
+                    "transport",
+                ],
             ),
             // A client, which knows nothing of the server.
             ("testing", &["sync"]),
@@ -160,6 +172,7 @@ fn re_exports(root: &str) -> HashMap<String, String> {
         let Some((_, path)) = statement.split_once("pub use ") else {
             continue;
         };
+        let path = path.trim_start_matches("self::");
         let Some((module, items)) = path.split_once("::") else {
             continue;
         };
@@ -266,6 +279,6 @@ fn imports_are_found_in_every_form() {
         paths_after(code, "crate::"),
         ["Name", "a", "self", "e", "g"]
     );
-    let root = re_exports("pub use a::{Name, Other as Third};\npub use b::c_d;");
+    let root = re_exports("pub use a::{Name, Other as Third};\npub use self::b::c_d;");
     assert_eq!((&*root["Name"], &*root["c_d"]), ("a", "b"));
 }

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use super::own_handlers::OwnHandlers;
 use super::request::SocketRequest;
 use super::taken::Taken;
-use super::{Answered, Asked, Client, Command, Grant, Handshake, Nsp, Stored};
+use super::{Answered, Asked, Client, Command, Grant, HandshakeRequest, Nsp, Stored};
 use crate::metrics::Counters;
 use crate::outbox::{Frame, Queued};
 use crate::rooms::{Link, Member, Room, Rooms, Scope};
@@ -314,7 +314,7 @@ impl Socket {
         &self.0.request
     }
 
-    pub(super) fn handshake(&self) -> &Handshake {
+    pub(super) fn handshake(&self) -> &HandshakeRequest {
         &self.0.client.handshake
     }
 

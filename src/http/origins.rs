@@ -1,15 +1,23 @@
 //! The origins of pages, and the host that the server is reached by.
 
-use http::header;
+use std::sync::Arc;
+
 use http::request::Parts;
+use http::{HeaderValue, header};
 
-use super::Hooks;
+/// The origins whose pages may connect.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origins {
+    /// The list in the builder's options; all may connect if there is none.
+    pub(crate) listed: Option<Arc<[HeaderValue]>>,
+    pub(crate) own_scheme: OwnScheme,
+}
 
-impl Hooks {
+impl Origins {
     /// Returns true if a page of the request's origin may connect. A request without an origin does not come from a
     /// page, and may.
-    pub(crate) fn allows_origin(&self, request: &Parts) -> bool {
-        let Some(origins) = &self.origins else {
+    pub(crate) fn allow(&self, request: &Parts) -> bool {
+        let Some(listed) = &self.listed else {
             return true;
         };
         let mut of_pages = request.headers.get_all(header::ORIGIN).iter();
@@ -19,7 +27,7 @@ impl Hooks {
         if of_pages.next().is_some() {
             return false;
         }
-        if origins.contains(origin) {
+        if listed.contains(origin) {
             return true;
         }
         let Some(page) = origin.to_str().ok().and_then(Page::parse) else {
@@ -27,7 +35,7 @@ impl Hooks {
         };
         let text = format!("{}://{}", page.scheme, page.authority);
         let allowed =
-            origins.iter().any(|listed| *listed == text) || page.is_of(request, self.own_scheme);
+            listed.iter().any(|listed| *listed == text) || page.is_of(request, self.own_scheme);
         if !allowed {
             let (host, origin) = (host(request), origin.to_str().ok());
             tracing::debug!(
@@ -147,26 +155,26 @@ fn forwarded_https(request: &Parts) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderValue, Request};
+    use http::Request;
 
     use super::*;
 
     fn allowed(origin: Option<&str>, host: &str) -> bool {
         let listed = HeaderValue::from_static("https://app.example.com");
-        let hooks = Hooks {
-            origins: Some([listed].into()),
-            ..Hooks::default()
+        let origins = Origins {
+            listed: Some([listed].into()),
+            ..Origins::default()
         };
         let mut request = Request::builder().header(header::HOST, host);
         if let Some(origin) = origin {
             request = request.header(header::ORIGIN, origin);
         }
-        let own = hooks.allows_origin(&request.body(()).unwrap().into_parts().0);
+        let own = origins.allow(&request.body(()).unwrap().into_parts().0);
         let mut request = Request::get(format!("https://{host}/"));
         if let Some(origin) = origin {
             request = request.header(header::ORIGIN, origin);
         }
-        let http2 = hooks.allows_origin(&request.body(()).unwrap().into_parts().0);
+        let http2 = origins.allow(&request.body(()).unwrap().into_parts().0);
         assert_eq!(own, http2);
         own
     }
@@ -191,13 +199,12 @@ mod tests {
     }
 
     fn own(origin: &str, own_scheme: OwnScheme, request: axum::http::request::Builder) -> bool {
-        let hooks = Hooks {
-            origins: Some([].into()),
+        let origins = Origins {
+            listed: Some([].into()),
             own_scheme,
-            ..Hooks::default()
         };
         let request = request.header(header::ORIGIN, origin).body(()).unwrap();
-        hooks.allows_origin(&request.into_parts().0)
+        origins.allow(&request.into_parts().0)
     }
 
     #[test]

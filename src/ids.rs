@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::may_log;
+use crate::logs::may_log;
 use proto::Sid;
 
 /// The number of ids for which random bytes are requested from the operating system at once: the call is the main cost.

@@ -6,7 +6,10 @@ use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{INTERNAL_ERROR, may_log};
+use crate::logs::may_log;
+
+/// The text that a client receives for an error of the server; the details are only logged.
+pub(crate) const INTERNAL_ERROR: &str = "internal error";
 
 /// The largest body of a response that is sent to a client.
 const MAX_BODY: usize = 1024 * 1024;

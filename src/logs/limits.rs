@@ -13,11 +13,9 @@
 
 use std::sync::Arc;
 
-use super::{Cause, Server, Socket, in_full, now};
+use crate::clock::now;
 use crate::log_limit::{LogLimit, Verdict};
 use crate::metrics::{Counted, Counters};
-use crate::outbox::EmitError;
-use crate::panics::Panicked;
 
 /// The limit of a server.
 #[derive(Debug)]
@@ -47,7 +45,7 @@ impl ServerLogs {
         }
     }
 
-    pub(super) fn counters(&self) -> &Arc<Counters> {
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
 
@@ -155,7 +153,7 @@ fn is_allowed(verdict: Verdict, notify: impl FnOnce(Notice)) -> bool {
 }
 
 /// Returns true if one more record that belongs to no server may be written. The limit is shared by the whole process.
-pub(crate) fn allow() -> bool {
+pub(crate) fn may_log() -> bool {
     static LIMIT: LogLimit = LogLimit::new(600);
     is_allowed(LIMIT.next(now()), |notice| match notice {
         Notice::LeftOut(left_out) => {
@@ -165,71 +163,6 @@ pub(crate) fn allow() -> bool {
             tracing::warn!("further records of this process are left out for a minute");
         }
     })
-}
-
-impl Server {
-    /// Counts and logs a panic in a hook of the application.
-    pub(crate) fn panicked(&self, hook: &'static str, panicked: &Panicked) {
-        self.counters.add_for(Counted::HookPanics, hook, 1);
-        if self.logs.allow() {
-            tracing::error!(hook, panic = panicked.message(), "hook panicked");
-        }
-    }
-}
-
-impl ServerLogs {
-    /// Counts and logs a panic in a handler for events of other servers.
-    pub(super) fn server_handler_panicked(&self, nsp: &str, event: &str, panicked: &Panicked) {
-        let hook = "on_server";
-        self.counters.add_for(Counted::HookPanics, hook, 1);
-        if self.allow() {
-            tracing::error!(
-                hook,
-                nsp,
-                event,
-                panic = panicked.message(),
-                "hook panicked"
-            );
-        }
-    }
-
-    /// Counts and logs an answer to another server that cannot be serialized.
-    pub(super) fn server_answer_failed(&self, nsp: &str, event: &str, error: &EmitError) {
-        let cause = Cause::Serialize.as_str();
-        self.counters.add_for(Counted::ServerErrors, cause, 1);
-        if self.allow() {
-            let error = in_full(error);
-            tracing::warn!(
-                nsp,
-                event,
-                error,
-                "cannot serialize the answer to another server"
-            );
-        }
-    }
-}
-
-impl Socket {
-    /// Counts and logs a panic in a hook of the application.
-    pub(crate) fn hook_panicked(&self, hook: &'static str, panicked: &Panicked) {
-        self.counters().add_for(Counted::HookPanics, hook, 1);
-        if self.client().logs.allow() {
-            let (socket, nsp) = (self.id(), self.nsp());
-            tracing::error!(%socket, nsp, hook, panic = panicked.message(), "hook panicked");
-        }
-    }
-
-    /// Logs a panic in a handler, which is counted elsewhere.
-    pub(crate) fn handler_panicked<'a>(
-        &self,
-        handler: impl FnOnce() -> &'a str,
-        panicked: &Panicked,
-    ) {
-        if self.client().logs.allow() {
-            let (socket, nsp, handler) = (self.id(), self.nsp(), handler());
-            tracing::error!(%socket, nsp, handler, panic = panicked.message(), "handler panicked");
-        }
-    }
 }
 
 /// Logs a request through a handle that was never passed to `build_into`, or has outlived its server.

@@ -8,8 +8,9 @@ use axum_core::body::Body;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 
-use super::{ClientFiles, OwnScheme, TypeName};
+use super::{ClientFiles, Origins};
 use crate::adapter::BoxFuture;
+use crate::logs::TypeName;
 use crate::panics::{Panicked, guarded};
 use proto::Sid;
 
@@ -33,9 +34,8 @@ pub(crate) struct Hooks {
     pub(crate) refused: Option<Arc<dyn Fn(&ConnectionError<'_>) + Send + Sync>>,
     /// Returns the address of a client, if it is known.
     pub(crate) address: Option<Arc<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>>,
-    /// The origins whose pages may connect; all may if there is no list.
-    pub(crate) origins: Option<Arc<[HeaderValue]>>,
-    pub(crate) own_scheme: OwnScheme,
+    /// The origins whose pages may connect.
+    pub(crate) origins: Origins,
     /// The name and the attributes of the cookie with the session's id.
     pub(crate) cookie: Option<(String, String)>,
     /// The browser client's files, if they are served.

@@ -1,0 +1,16 @@
+//! The requests that open connections: the handshake, hooks, origins of pages, content of responses, client files.
+
+mod client_files;
+mod content;
+mod handshake;
+mod hooks;
+mod origins;
+
+pub(crate) use client_files::ClientFile;
+pub use client_files::ClientFiles;
+pub(crate) use content::{Content, INTERNAL_ERROR, reason, words};
+pub(crate) use handshake::HandshakeRequest;
+pub use hooks::ConnectionError;
+pub(crate) use hooks::{AllowRequest, Hooks};
+pub use origins::OwnScheme;
+pub(crate) use origins::{Origins, normalized};

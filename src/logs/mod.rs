@@ -1,0 +1,7 @@
+//! Log records that clients can cause: their limits, and the causes of faults that they name.
+
+mod cause;
+mod limits;
+
+pub(crate) use cause::{Cause, TypeName, in_full};
+pub(crate) use limits::{Logs, ServerLogs, log_no_server, may_log};
