@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use axum_socketio::{DisconnectReason, Namespace, Socket, SocketIo, shutdown_signal};
+use axum_socketio::{DisconnectReason, Namespace, Socket, SocketIo, Timeouts, shutdown_signal};
 use tracing_subscriber::EnvFilter;
 
 /// Saves. The client receives the acknowledgement even if the shutdown begins meanwhile.
@@ -34,8 +34,11 @@ async fn readyz(io: SocketIo) -> StatusCode {
 
 pub(crate) fn app() -> (Router, SocketIo) {
     let io = SocketIo::builder()
-        .drain_window(Duration::from_secs(2))
-        .drain_limit(Duration::from_secs(20))
+        .timeouts(
+            Timeouts::new()
+                .drain_window(Duration::from_secs(2))
+                .drain_limit(Duration::from_secs(20)),
+        )
         .namespace("/", Namespace::new().on("save", save).on_disconnect(left))
         .build();
     let app = Router::new()

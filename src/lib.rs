@@ -65,7 +65,7 @@ mod transport;
 // The crate `http` has the name of the module.
 pub use self::http::{ClientFiles, ConnectionError, OwnScheme};
 pub use adapter::{AdapterError, LocalCluster};
-pub use builder::{Namespace, SocketIoBuilder};
+pub use builder::{Limits, Namespace, SocketIoBuilder, Timeouts};
 pub use extract::{Ack, Auth, Data, Event, RawArgs, Recovered};
 pub use handler::{Handler, Refused, Reply};
 pub use hub::{

@@ -4,8 +4,8 @@
 
 use std::io;
 
-use axum_socketio_proto::websocket::{Opcode, frame, masked_frame};
 use axum_socketio::{Sid, SocketIo};
+use axum_socketio_proto::websocket::{Opcode, frame, masked_frame};
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};

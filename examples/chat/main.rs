@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use axum_socketio::{Namespace, SocketIo, shutdown_signal};
+use axum_socketio::{Namespace, SocketIo, Timeouts, shutdown_signal};
 use tracing_subscriber::EnvFilter;
 
 use state::{AppState, Chat};
@@ -39,8 +39,11 @@ fn app() -> (Router, SocketIo) {
         .on_disconnect(events::left);
     let io = SocketIo::builder()
         .namespace("/", chat)
-        .drain_window(Duration::from_millis(500))
-        .drain_limit(Duration::from_secs(3))
+        .timeouts(
+            Timeouts::new()
+                .drain_window(Duration::from_millis(500))
+                .drain_limit(Duration::from_secs(3)),
+        )
         .with_state(state.clone())
         .build_into(io);
     let app = Router::new()

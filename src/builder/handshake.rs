@@ -102,13 +102,6 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Sets the maximum number of connections. Default: no limit. One more is refused with 503 and `Retry-After`,
-    /// `{"code":4,"message":"Too many connections"}`.
-    pub fn max_connections(mut self, connections: usize) -> Self {
-        self.settings.max_connections = connections;
-        self
-    }
-
     /// Sets the maximum number of connections of one client address. Default: no limit. One more is refused with 429
     /// and `Retry-After`, `{"code":4,"message":"Too many connections"}`.
     ///
@@ -204,7 +197,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// Sets a hook that is called for every refused request, with the reason. Node's `connection_error` event.
     ///
     /// The reasons are listed in [operations](crate::guide::operations#why-requests-are-refused). A POST whose body is
-    /// over [`max_payload`](Self::max_payload), or later than [`body_timeout`](Self::body_timeout), is only counted.
+    /// over [`max_payload`](crate::Limits::max_payload), or later than
+    /// [`body_timeout`](crate::Timeouts::body_timeout), is only counted.
     ///
     /// If the hook panics, the answer is 500.
     pub fn on_connection_error(

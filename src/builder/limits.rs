@@ -1,7 +1,6 @@
-//! The options that limit the memory and the work that a client can cost the server.
+//! The limits on the memory and the work that clients can cost the server.
 
-use super::SocketIoBuilder;
-use crate::hub::{PollPackets, Settings};
+use crate::hub::{NspOptions, PollPackets, Settings};
 
 /// The minimum of the default of `max_running_bytes`.
 pub(super) const MAX_RUNNING_BYTES: usize = 16 * 1024 * 1024;
@@ -24,11 +23,137 @@ impl ChosenLimits {
     }
 }
 
-impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
+/// Limits of the memory and the work that clients can cost the server; see [`SocketIoBuilder::limits`](crate::SocketIoBuilder::limits).
+///
+/// A limit that is not set has its default:
+///
+/// | limit | default |
+/// |---|---|
+/// | [`max_payload`](Self::max_payload) | 1,000,000 bytes |
+/// | [`max_poll_packets`](Self::max_poll_packets) | none; 16 for clients in Python |
+/// | [`max_outbox_packets`](Self::max_outbox_packets) | 10,000 |
+/// | [`max_outbox_bytes`](Self::max_outbox_bytes) | 16 MiB |
+/// | [`max_auth_len`](Self::max_auth_len) | 64 KiB |
+/// | [`max_attachments`](Self::max_attachments) | 10 |
+/// | [`max_namespace_len`](Self::max_namespace_len) | 256 bytes |
+/// | [`max_event_len`](Self::max_event_len) | 256 bytes |
+/// | [`max_namespaces`](Self::max_namespaces) | 64 |
+/// | [`max_dynamic_namespaces`](Self::max_dynamic_namespaces) | 10,000 |
+/// | [`max_rooms`](Self::max_rooms) | 1,024 |
+/// | [`max_room_len`](Self::max_room_len) | 1,024 bytes |
+/// | [`max_pending`](Self::max_pending) | 64 |
+/// | [`max_queued_bytes`](Self::max_queued_bytes) | 8 MiB |
+/// | [`max_running_bytes`](Self::max_running_bytes) | 16 MiB, or `max_attachments` × `max_payload` if that is more |
+/// | [`max_packet_bytes`](Self::max_packet_bytes) | `max_attachments` × `max_payload` |
+/// | [`max_inbound_bytes`](Self::max_inbound_bytes) | 512 MiB |
+/// | [`max_detached_handlers`](Self::max_detached_handlers) | 10,000 |
+/// | [`max_handlers`](Self::max_handlers) | 1,024 |
+/// | [`max_log_records`](Self::max_log_records) | 600 |
+/// | [`max_log_records_per_connection`](Self::max_log_records_per_connection) | 10 |
+/// | [`max_connections`](Self::max_connections) | none |
+///
+/// ```
+/// use axum_socketio::{Limits, SocketIo};
+///
+/// let io = SocketIo::builder::<()>()
+///     .limits(Limits::new().max_payload(10_000_000).max_connections(50_000))
+///     .build();
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "pass it to `SocketIoBuilder::limits`"]
+pub struct Limits {
+    max_payload: Option<usize>,
+    max_poll_packets: Option<PollPackets>,
+    max_outbox_packets: Option<usize>,
+    max_outbox_bytes: Option<usize>,
+    max_auth_len: Option<usize>,
+    max_attachments: Option<usize>,
+    max_namespace_len: Option<usize>,
+    max_event_len: Option<usize>,
+    max_namespaces: Option<usize>,
+    max_dynamic_namespaces: Option<usize>,
+    max_rooms: Option<usize>,
+    max_room_len: Option<usize>,
+    max_pending: Option<usize>,
+    max_queued_bytes: Option<usize>,
+    max_running_bytes: Option<usize>,
+    max_packet_bytes: Option<usize>,
+    max_inbound_bytes: Option<usize>,
+    max_detached_handlers: Option<usize>,
+    max_handlers: Option<usize>,
+    max_log_records: Option<u32>,
+    max_log_records_per_connection: Option<u32>,
+    max_connections: Option<usize>,
+}
+
+impl Limits {
+    /// Creates limits of which none is set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Applies the limits that are set.
+    pub(super) fn apply(
+        self,
+        settings: &mut Settings,
+        options: &mut NspOptions,
+        chosen: &mut ChosenLimits,
+    ) {
+        let Self {
+            max_payload,
+            max_poll_packets,
+            max_outbox_packets,
+            max_outbox_bytes,
+            max_auth_len,
+            max_attachments,
+            max_namespace_len,
+            max_event_len,
+            max_namespaces,
+            max_dynamic_namespaces,
+            max_rooms,
+            max_room_len,
+            max_pending,
+            max_queued_bytes,
+            max_running_bytes,
+            max_packet_bytes,
+            max_inbound_bytes,
+            max_detached_handlers,
+            max_handlers,
+            max_log_records,
+            max_log_records_per_connection,
+            max_connections,
+        } = self;
+        set(&mut settings.engine.max_payload, max_payload);
+        set(&mut settings.engine.max_poll_packets, max_poll_packets);
+        set(&mut settings.engine.max_outbox_packets, max_outbox_packets);
+        set(&mut settings.engine.max_outbox_bytes, max_outbox_bytes);
+        set(&mut settings.max_auth_len, max_auth_len);
+        set(&mut settings.limits.max_attachments, max_attachments);
+        set(&mut settings.limits.max_nsp_len, max_namespace_len);
+        set(&mut settings.limits.max_event_len, max_event_len);
+        set(&mut settings.max_namespaces, max_namespaces);
+        set(&mut settings.max_dynamic_namespaces, max_dynamic_namespaces);
+        set(&mut options.max_rooms, max_rooms);
+        set(&mut options.max_room_len, max_room_len);
+        set(&mut options.max_pending, max_pending);
+        set(&mut settings.max_queued_bytes, max_queued_bytes);
+        chosen.max_running_bytes = max_running_bytes.or(chosen.max_running_bytes);
+        chosen.max_packet_bytes = max_packet_bytes.or(chosen.max_packet_bytes);
+        set(&mut settings.max_inbound_bytes, max_inbound_bytes);
+        set(&mut settings.max_detached_handlers, max_detached_handlers);
+        set(&mut settings.max_handlers, max_handlers);
+        set(&mut settings.max_log_records, max_log_records);
+        set(
+            &mut settings.max_log_records_per_connection,
+            max_log_records_per_connection,
+        );
+        set(&mut settings.max_connections, max_connections);
+    }
+
     /// Sets the maximum size of a WebSocket message and of the body of a polling request, in bytes. Default: 1,000,000.
     /// Node's `maxHttpBufferSize`. It is sent to the client in the handshake as `maxPayload`.
-    pub fn max_payload(mut self, bytes: usize) -> Self {
-        self.settings.engine.max_payload = bytes;
+    pub const fn max_payload(mut self, bytes: usize) -> Self {
+        self.max_payload = Some(bytes);
         self
     }
 
@@ -49,7 +174,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// ```
     pub fn max_poll_packets(mut self, packets: impl Into<Option<usize>>) -> Self {
         let max = packets.into().map(|packets| packets.max(1));
-        self.settings.engine.max_poll_packets = PollPackets::Max(max);
+        self.max_poll_packets = Some(PollPackets::Max(max));
         self
     }
 
@@ -59,7 +184,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// While the outbox is more than half full, the client's next events wait too. Packets that the protocol requires,
     /// such as acknowledgements, are queued beyond the limit.
     pub fn max_outbox_packets(mut self, packets: usize) -> Self {
-        self.settings.engine.max_outbox_packets = packets.max(1);
+        self.max_outbox_packets = Some(packets.max(1));
         self
     }
 
@@ -68,58 +193,58 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     ///
     /// A response to a poll of 16 KiB or more counts until the HTTP server has taken it, piece by piece as the client
     /// reads.
-    pub fn max_outbox_bytes(mut self, bytes: usize) -> Self {
-        self.settings.engine.max_outbox_bytes = bytes;
+    pub const fn max_outbox_bytes(mut self, bytes: usize) -> Self {
+        self.max_outbox_bytes = Some(bytes);
         self
     }
 
     /// Sets the maximum size of a client's auth, in bytes of JSON. The auth is stored with the client's socket.
     /// Default: 64 KiB. A client with a longer one is refused with `{"message":"auth is too long"}`.
-    pub fn max_auth_len(mut self, bytes: usize) -> Self {
-        self.settings.max_auth_len = bytes;
+    pub const fn max_auth_len(mut self, bytes: usize) -> Self {
+        self.max_auth_len = Some(bytes);
         self
     }
 
     /// Sets the maximum number of binary attachments of a packet. Default: 10, as in Node.
-    pub fn max_attachments(mut self, attachments: usize) -> Self {
-        self.settings.limits.max_attachments = attachments;
+    pub const fn max_attachments(mut self, attachments: usize) -> Self {
+        self.max_attachments = Some(attachments);
         self
     }
 
     /// Sets the maximum length of a namespace's name, in bytes. Default: 256. A longer one closes the connection.
-    pub fn max_namespace_len(mut self, bytes: usize) -> Self {
-        self.settings.limits.max_nsp_len = bytes;
+    pub const fn max_namespace_len(mut self, bytes: usize) -> Self {
+        self.max_namespace_len = Some(bytes);
         self
     }
 
     /// Sets the maximum length of an event's name, in bytes. Default: 256. A longer one closes the connection.
-    pub fn max_event_len(mut self, bytes: usize) -> Self {
-        self.settings.limits.max_event_len = bytes;
+    pub const fn max_event_len(mut self, bytes: usize) -> Self {
+        self.max_event_len = Some(bytes);
         self
     }
 
     /// Sets the maximum number of namespaces that one connection may join. Default: 64. One more closes the connection.
     pub fn max_namespaces(mut self, namespaces: usize) -> Self {
-        self.settings.max_namespaces = namespaces.max(1);
+        self.max_namespaces = Some(namespaces.max(1));
         self
     }
 
-    /// Sets the maximum number of [dynamic namespaces](Self::namespace) of one pattern that exist at the same time.
+    /// Sets the maximum number of [dynamic namespaces](crate::SocketIoBuilder::namespace) of one pattern that exist at the same time.
     /// Default: 10,000. A client that asks for one more is refused with `Too many namespaces`. Node has no limit.
-    pub fn max_dynamic_namespaces(mut self, namespaces: usize) -> Self {
-        self.settings.max_dynamic_namespaces = namespaces;
+    pub const fn max_dynamic_namespaces(mut self, namespaces: usize) -> Self {
+        self.max_dynamic_namespaces = Some(namespaces);
         self
     }
 
     /// Sets the maximum number of rooms that one socket may join, not counting that of its own id. Default: 1,024.
-    pub fn max_rooms(mut self, rooms: usize) -> Self {
-        self.options.max_rooms = rooms;
+    pub const fn max_rooms(mut self, rooms: usize) -> Self {
+        self.max_rooms = Some(rooms);
         self
     }
 
     /// Sets the maximum length of the name of a room that a socket joins, in bytes. Default: 1,024.
-    pub fn max_room_len(mut self, bytes: usize) -> Self {
-        self.options.max_room_len = bytes;
+    pub const fn max_room_len(mut self, bytes: usize) -> Self {
+        self.max_room_len = Some(bytes);
         self
     }
 
@@ -128,7 +253,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     ///
     /// See [`Namespace::max_pending`](crate::Namespace::max_pending).
     pub fn max_pending(mut self, handlers: usize) -> Self {
-        self.options.max_pending = handlers.max(1);
+        self.max_pending = Some(handlers.max(1));
         self
     }
 
@@ -146,7 +271,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// closed with `queue full`: the acknowledgements may lie behind the events that wait for these handlers. If only
     /// other code awaits acknowledgements of the client, such as a broadcast, this happens after a minute.
     pub fn max_queued_bytes(mut self, bytes: usize) -> Self {
-        self.settings.max_queued_bytes = bytes.max(1);
+        self.max_queued_bytes = Some(bytes.max(1));
         self
     }
 
@@ -157,15 +282,15 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// At the limit, the next events wait until handlers have ended. One event may always run. An event counts as many
     /// bytes as were received for it, from the first time that its handler has to wait until the handler has ended.
     pub fn max_running_bytes(mut self, bytes: usize) -> Self {
-        self.chosen.max_running_bytes = Some(bytes.max(1));
+        self.max_running_bytes = Some(bytes.max(1));
         self
     }
 
     /// Sets the maximum size of all attachments of one packet together, in bytes. A larger packet closes the connection
     /// with `forced close`. Default: [`max_attachments`](Self::max_attachments) × [`max_payload`](Self::max_payload),
     /// as in Node.
-    pub fn max_packet_bytes(mut self, bytes: usize) -> Self {
-        self.chosen.max_packet_bytes = Some(bytes);
+    pub const fn max_packet_bytes(mut self, bytes: usize) -> Self {
+        self.max_packet_bytes = Some(bytes);
         self
     }
 
@@ -177,8 +302,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// those that hold more than four times what is free. A connection that holds less than 64 KiB is always read. If a
     /// paused connection holds nothing but an unfinished packet, or its handlers wait for acknowledgements, it is
     /// closed with `queue full` when that lasts ten seconds.
-    pub fn max_inbound_bytes(mut self, bytes: usize) -> Self {
-        self.settings.max_inbound_bytes = bytes;
+    pub const fn max_inbound_bytes(mut self, bytes: usize) -> Self {
+        self.max_inbound_bytes = Some(bytes);
         self
     }
 
@@ -189,15 +314,15 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// events are not handled; its disconnect handlers run. No client is refused because of such handlers. Their events
     /// count in [`max_inbound_bytes`](Self::max_inbound_bytes): before an open connection is paused for that limit, the
     /// handlers of the closed connection that holds most are dropped, if it holds more than the open one.
-    pub fn max_detached_handlers(mut self, handlers: usize) -> Self {
-        self.settings.max_detached_handlers = handlers;
+    pub const fn max_detached_handlers(mut self, handlers: usize) -> Self {
+        self.max_detached_handlers = Some(handlers);
         self
     }
 
     /// Sets the maximum number of running handlers of one connection, over all its namespaces, including middleware and
     /// the handlers of connects and disconnects. At the limit, events and CONNECTs wait. Default: 1,024.
     pub fn max_handlers(mut self, handlers: usize) -> Self {
-        self.settings.max_handlers = handlers.max(1);
+        self.max_handlers = Some(handlers.max(1));
         self
     }
 
@@ -207,16 +332,30 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// them. Node has no limit.
     ///
     /// Records at `debug` and below are not limited.
-    pub fn max_log_records(mut self, records: u32) -> Self {
-        self.settings.max_log_records = records;
+    pub const fn max_log_records(mut self, records: u32) -> Self {
+        self.max_log_records = Some(records);
         self
     }
 
     /// Sets the maximum number of warnings and errors caused by one client that are logged in a minute, for each
     /// connection. Default: 10. They count in [`max_log_records`](Self::max_log_records) too. Requests that are refused
     /// before a connection opens share one such limit. Node has no limit.
-    pub fn max_log_records_per_connection(mut self, records: u32) -> Self {
-        self.settings.max_log_records_per_connection = records;
+    pub const fn max_log_records_per_connection(mut self, records: u32) -> Self {
+        self.max_log_records_per_connection = Some(records);
         self
+    }
+
+    /// Sets the maximum number of connections. Default: no limit. One more is refused with 503 and `Retry-After`,
+    /// `{"code":4,"message":"Too many connections"}`.
+    pub const fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = Some(connections);
+        self
+    }
+}
+
+/// Sets an option if a value was given.
+pub(super) fn set<T>(option: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *option = value;
     }
 }

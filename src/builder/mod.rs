@@ -7,5 +7,7 @@ mod namespace;
 mod server;
 mod timeouts;
 
+pub use limits::Limits;
 pub use namespace::Namespace;
 pub use server::SocketIoBuilder;
+pub use timeouts::Timeouts;

@@ -309,7 +309,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// ended. Default: the builder's limit, 64.
     ///
     /// Acknowledgements, heartbeats and other namespaces continue meanwhile, until the waiting events reach the
-    /// builder's [`max_queued_bytes`](crate::SocketIoBuilder::max_queued_bytes).
+    /// [`Limits::max_queued_bytes`](crate::Limits::max_queued_bytes).
     pub fn max_pending(mut self, handlers: usize) -> Self {
         self.max_pending = Some(handlers.max(1));
         self

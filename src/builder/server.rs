@@ -5,9 +5,9 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Namespace;
 use super::check::{check, check_namespace};
 use super::limits::{ChosenLimits, MAX_RUNNING_BYTES};
+use super::{Limits, Namespace, Timeouts};
 use crate::adapter::LocalCluster;
 use crate::driver::Sessions;
 use crate::hub::Config;
@@ -18,16 +18,15 @@ use crate::hub::{
 use crate::metrics::Counters;
 use crate::rooms::Recovery;
 use proto::engine_io::Transport;
-use proto::socket_io::{Codec, Limits, Parser};
+use proto::socket_io::{Codec, Parser};
 
 /// Builds a [`SocketIo`]: namespaces and options. Every option has a default that suits most.
 ///
 /// ```
-/// use std::time::Duration;
-/// use axum_socketio::{Namespace, SocketIo};
+/// use axum_socketio::{Limits, Namespace, SocketIo};
 ///
 /// let io = SocketIo::builder()
-///     .ping_interval(Duration::from_secs(10))
+///     .limits(Limits::new().max_payload(10_000_000))
 ///     .namespace("/", Namespace::new())
 ///     .build();
 /// ```
@@ -52,7 +51,7 @@ impl SocketIo {
             settings: Settings {
                 engine: Config::default(),
                 codec: Codec::Default,
-                limits: Limits::default(),
+                limits: proto::socket_io::Limits::default(),
                 path: "/socket.io".to_owned(),
                 max_namespaces: 64,
                 max_auth_len: 64 * 1024,
@@ -151,6 +150,20 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
             hooks,
             allow: None,
         }
+    }
+
+    /// Sets limits of the memory and the work that clients can cost the server. Limits that are not set in `limits`
+    /// keep their values; the type lists the defaults.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        limits.apply(&mut self.settings, &mut self.options, &mut self.chosen);
+        self
+    }
+
+    /// Sets intervals, timeouts and deadlines. Times that are not set in `timeouts` keep their values; the type lists
+    /// the defaults.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        timeouts.apply(&mut self.settings, &mut self.options);
+        self
     }
 
     /// Sets the path that [`SocketIo::layer`] and [`SocketIo::router`] answer. Default: `/socket.io`. Node's `path`.

@@ -1,13 +1,99 @@
-//! The options for timeouts and deadlines.
+//! The intervals, timeouts and deadlines of a server.
 
 use std::time::Duration;
 
-use super::SocketIoBuilder;
+use super::limits::set;
+use crate::hub::{NspOptions, Settings};
 
 /// The longest duration of an option; longer ones would overflow `Instant`.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
+/// Intervals, timeouts and deadlines; see [`SocketIoBuilder::timeouts`](crate::SocketIoBuilder::timeouts).
+///
+/// A time that is not set has its default:
+///
+/// | time | default |
+/// |---|---|
+/// | [`ping_interval`](Self::ping_interval) | 25 s |
+/// | [`ping_timeout`](Self::ping_timeout) | 20 s |
+/// | [`upgrade_timeout`](Self::upgrade_timeout) | 10 s |
+/// | [`connect_timeout`](Self::connect_timeout) | 45 s |
+/// | [`slow_client_timeout`](Self::slow_client_timeout) | 10 s |
+/// | [`stall_timeout`](Self::stall_timeout) | `ping_interval` + `ping_timeout` |
+/// | [`body_timeout`](Self::body_timeout) | 30 s |
+/// | [`message_timeout`](Self::message_timeout) | `max_payload` at 16 kB/s, at least 30 s |
+/// | [`close_timeout`](Self::close_timeout) | 30 s |
+/// | [`ack_timeout`](Self::ack_timeout) | 5 s |
+/// | [`drain_window`](Self::drain_window) | 5 s |
+/// | [`drain_limit`](Self::drain_limit) | 30 s |
+///
+/// ```
+/// use std::time::Duration;
+/// use axum_socketio::{SocketIo, Timeouts};
+///
+/// let io = SocketIo::builder::<()>()
+///     .timeouts(Timeouts::new().ping_interval(Duration::from_secs(10)))
+///     .build();
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "pass it to `SocketIoBuilder::timeouts`"]
+pub struct Timeouts {
+    ping_interval: Option<Duration>,
+    ping_timeout: Option<Duration>,
+    upgrade_timeout: Option<Duration>,
+    connect_timeout: Option<Duration>,
+    slow_client_timeout: Option<Duration>,
+    stall_timeout: Option<Duration>,
+    body_timeout: Option<Duration>,
+    message_timeout: Option<Duration>,
+    close_timeout: Option<Duration>,
+    ack_timeout: Option<Duration>,
+    drain_window: Option<Duration>,
+    drain_limit: Option<Duration>,
+}
+
+impl Timeouts {
+    /// Creates timeouts of which none is set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Applies the times that are set.
+    pub(super) fn apply(self, settings: &mut Settings, options: &mut NspOptions) {
+        let Self {
+            ping_interval,
+            ping_timeout,
+            upgrade_timeout,
+            connect_timeout,
+            slow_client_timeout,
+            stall_timeout,
+            body_timeout,
+            message_timeout,
+            close_timeout,
+            ack_timeout,
+            drain_window,
+            drain_limit,
+        } = self;
+        set(&mut settings.engine.session.ping_interval, ping_interval);
+        set(&mut settings.engine.session.ping_timeout, ping_timeout);
+        set(
+            &mut settings.engine.session.upgrade_timeout,
+            upgrade_timeout,
+        );
+        set(&mut settings.engine.connect_timeout, connect_timeout);
+        set(
+            &mut settings.engine.slow_client_timeout,
+            slow_client_timeout,
+        );
+        settings.engine.stall_timeout = stall_timeout.or(settings.engine.stall_timeout);
+        set(&mut settings.engine.body_timeout, body_timeout);
+        settings.engine.message_timeout = message_timeout.or(settings.engine.message_timeout);
+        set(&mut settings.engine.session.close_timeout, close_timeout);
+        set(&mut options.ack_timeout, ack_timeout);
+        set(&mut settings.drain_window, drain_window);
+        set(&mut settings.drain_limit, drain_limit);
+    }
+
     /// Sets the time between two pings. Default: 25 s. Node's `pingInterval`.
     ///
     /// Pings are sent whatever else happens: while the server does not read from a connection because too many events
@@ -15,7 +101,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// that arrives after its deadline is followed by a ping at once, since a client counts its own deadline from the
     /// last ping.
     pub fn ping_interval(mut self, interval: Duration) -> Self {
-        self.settings.engine.session.ping_interval = interval.min(FOREVER);
+        self.ping_interval = Some(interval.min(FOREVER));
         self
     }
 
@@ -30,21 +116,21 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// it is disconnected with `slow client`. A client whose WebSocket accepts nothing, not even the ping, for
     /// [`stall_timeout`](Self::stall_timeout) is disconnected in the same way.
     pub fn ping_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.session.ping_timeout = timeout.min(FOREVER);
+        self.ping_timeout = Some(timeout.min(FOREVER));
         self
     }
 
     /// Sets the time that an upgrade from polling to WebSocket may take. Default: 10 s. Node's `upgradeTimeout`. An
     /// upgrade that takes longer is abandoned, and the session continues over polling.
     pub fn upgrade_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.session.upgrade_timeout = timeout.min(FOREVER);
+        self.upgrade_timeout = Some(timeout.min(FOREVER));
         self
     }
 
     /// Sets the time that a connection may stay open without having joined a namespace. Default: 45 s. Node's
     /// `connectTimeout`.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.connect_timeout = timeout.min(FOREVER);
+        self.connect_timeout = Some(timeout.min(FOREVER));
         self
     }
 
@@ -55,7 +141,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// that misses events of one burst and then catches up therefore stays connected, and one that continues to miss
     /// events does not.
     pub fn slow_client_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.slow_client_timeout = timeout.min(FOREVER);
+        self.slow_client_timeout = Some(timeout.min(FOREVER));
         self
     }
 
@@ -64,7 +150,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// operating system takes no byte for its WebSocket, or while it neither polls nor reads the response to its last
     /// poll. Default: `ping_interval` + `ping_timeout`. Node has no limit.
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.stall_timeout = Some(timeout.min(FOREVER));
+        self.stall_timeout = Some(timeout.min(FOREVER));
         self
     }
 
@@ -74,7 +160,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// A body of `max_payload` bytes needs 33 kB/s by default. Allow more time if clients are slower and send large
     /// messages over long-polling.
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.body_timeout = timeout.min(FOREVER);
+        self.body_timeout = Some(timeout.min(FOREVER));
         self
     }
 
@@ -82,23 +168,23 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// fragments. A slower message closes the connection with code 1008 and the reason `transport error`. The time does
     /// not advance while the server does not read.
     ///
-    /// Default: the time that a message of [`max_payload`](Self::max_payload) bytes takes at 16 kB/s, but at least 30
+    /// Default: the time that a message of [`max_payload`](super::Limits::max_payload) bytes takes at 16 kB/s, but at least 30
     /// s. This is 62.5 s with the default of 1 MB. Node has no limit.
     pub fn message_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.message_timeout = Some(timeout.min(FOREVER));
+        self.message_timeout = Some(timeout.min(FOREVER));
         self
     }
 
     /// Sets the time that a closing session waits for its client to fetch the packets that are still queued. Default:
     /// 30 s, as in Node. A shutdown waits for 5 s at most when the client does not poll.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.engine.session.close_timeout = timeout.min(FOREVER);
+        self.close_timeout = Some(timeout.min(FOREVER));
         self
     }
 
     /// Sets the time that `emit_with_ack` waits by default. Default: 5 s.
     pub fn ack_timeout(mut self, timeout: Duration) -> Self {
-        self.options.ack_timeout = timeout.min(FOREVER);
+        self.ack_timeout = Some(timeout.min(FOREVER));
         self
     }
 
@@ -106,14 +192,14 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// so that their clients do not all reconnect at once. Default: 5 s. [`drain_limit`](Self::drain_limit) cuts it
     /// short. Node has no such option.
     pub fn drain_window(mut self, window: Duration) -> Self {
-        self.settings.drain_window = window.min(FOREVER);
+        self.drain_window = Some(window.min(FOREVER));
         self
     }
 
     /// Sets the time that running handlers have after a shutdown has begun. After that, they are dropped, and their
     /// connections are closed. Default: 30 s. Node has no such option.
     pub fn drain_limit(mut self, limit: Duration) -> Self {
-        self.settings.drain_limit = limit.min(FOREVER);
+        self.drain_limit = Some(limit.min(FOREVER));
         self
     }
 }

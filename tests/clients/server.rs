@@ -11,7 +11,7 @@ use axum::{Extension, Json, Router};
 use axum_socketio::extract::{EventContext, FromEvent, Rest};
 use axum_socketio::{
     AckError, Auth, Broadcast, ClientFiles, Compression, Data, DisconnectReason, Handler,
-    Namespace, Recovery, Refused, Reply, Sid, Socket, SocketIo,
+    Namespace, Recovery, Refused, Reply, Sid, Socket, SocketIo, Timeouts,
 };
 use bytes::Bytes;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
@@ -550,10 +550,13 @@ const CLIENT: &str = "tests/clients/node/node_modules/socket.io-client/dist";
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let mut builder = SocketIo::builder()
-        .ping_interval(millis("PING_INTERVAL", 25_000))
-        .ping_timeout(millis("PING_TIMEOUT", 20_000))
-        .drain_window(millis("DRAIN_WINDOW", 0))
-        .drain_limit(millis("DRAIN_LIMIT", 3_000))
+        .timeouts(
+            Timeouts::new()
+                .ping_interval(millis("PING_INTERVAL", 25_000))
+                .ping_timeout(millis("PING_TIMEOUT", 20_000))
+                .drain_window(millis("DRAIN_WINDOW", 0))
+                .drain_limit(millis("DRAIN_LIMIT", 3_000)),
+        )
         .namespace("/", root())
         .namespace("/admin", admin())
         .namespace("/gated", gated());

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Barrier};
 
 use axum::Router;
-use axum_socketio::{Data, Namespace, Recovery, Socket, SocketIo, SocketIoBuilder};
+use axum_socketio::{Data, Limits, Namespace, Recovery, Socket, SocketIo, SocketIoBuilder};
 use futures_util::future::join_all;
 
 use crate::support::{Server, Ws, serve, within};
@@ -58,8 +58,8 @@ async fn what_several_threads_emit_to_many_arrives_whole_and_in_the_order_of_eac
     const SENDERS: usize = 4;
     const EACH: usize = 150;
     let limits = |builder: SocketIoBuilder| {
-        let builder = builder.max_outbox_packets(100_000);
-        builder.max_outbox_bytes(100_000_000)
+        let builder = builder.limits(Limits::new().max_outbox_packets(100_000));
+        builder.limits(Limits::new().max_outbox_bytes(100_000_000))
     };
     let (_server, io, mut clients) = room(100, limits).await;
     let senders = (0..SENDERS).map(|sender| {
@@ -109,7 +109,7 @@ async fn races(namespace: Namespace) -> Vec<Vec<String>> {
     });
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_outbox_packets(100_000)
+        .limits(Limits::new().max_outbox_packets(100_000))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut clients = Vec::new();
@@ -195,7 +195,8 @@ async fn a_hook_that_broadcasts_does_not_wait_for_the_broadcast_that_it_sees() {
 
 #[tokio::test]
 async fn who_does_not_read_keeps_nobody_else_waiting_and_gets_it_all_later() {
-    let limits = |builder: SocketIoBuilder| builder.max_outbox_bytes(100_000_000);
+    let limits =
+        |builder: SocketIoBuilder| builder.limits(Limits::new().max_outbox_bytes(100_000_000));
     let (_server, io, mut clients) = room(20, limits).await;
     let filling = "x".repeat(16_000);
     let mut slow = clients.pop().unwrap();
@@ -363,7 +364,7 @@ async fn a_waker_that_panics_concerns_no_other() {
         }
     }
 
-    let limits = |builder: SocketIoBuilder| builder.max_outbox_packets(4);
+    let limits = |builder: SocketIoBuilder| builder.limits(Limits::new().max_outbox_packets(4));
     let (_server, io, mut clients) = room(20, limits).await;
     for n in 0..3 {
         io.emit("n", n);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum_socketio::{Socket, SocketIo};
+use axum_socketio::{Limits, Socket, SocketIo};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -99,7 +99,8 @@ async fn a_stream_of_events_does_not_fall_behind() {
     leap();
     for rate in [120, 600] {
         // The outbox has room for two seconds: a client that falls further behind loses events.
-        let (server, io, _) = start(|io| io.max_outbox_packets(2 * rate)).await;
+        let (server, io, _) =
+            start(|io| io.limits(Limits::new().max_outbox_packets(2 * rate))).await;
         let mut client = Polling::joined(far(server.addr).await).await;
         let sockets = io.fetch_sockets().await.unwrap();
         let socket = io.socket(sockets[0].id()).unwrap();
@@ -171,12 +172,12 @@ async fn clients_in_python_get_sixteen_packets_at_a_time_and_all_others_what_the
 
 #[tokio::test]
 async fn an_option_sets_how_many_packets_a_poll_carries_for_all_clients() {
-    let (server, io, _) = start(|io| io.max_poll_packets(20)).await;
+    let (server, io, _) = start(|io| io.limits(Limits::new().max_poll_packets(20))).await;
     for agent in [PYTHON[0], "Mozilla/5.0"] {
         let polls = packets_of_each_poll(&server, &io, agent).await;
         assert_eq!(polls, [20, 20, 10], "{agent}");
     }
-    let (server, io, _) = start(|io| io.max_poll_packets(None)).await;
+    let (server, io, _) = start(|io| io.limits(Limits::new().max_poll_packets(None))).await;
     for agent in PYTHON {
         assert_eq!(packets_of_each_poll(&server, &io, agent).await, [50]);
     }
@@ -184,7 +185,7 @@ async fn an_option_sets_how_many_packets_a_poll_carries_for_all_clients() {
 
 #[tokio::test]
 async fn attachments_are_packets_and_stay_with_their_event() {
-    let (server, io, _) = start(|io| io.max_poll_packets(4)).await;
+    let (server, io, _) = start(|io| io.limits(Limits::new().max_poll_packets(4))).await;
     let mut client = Polling::joined(server.addr).await;
     let binary = |count| vec![Bytes::from_static(b"x"); count];
     for attachments in [2, 1, 5, 0, 0] {

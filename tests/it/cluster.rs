@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::Router;
 use axum_socketio::testing::{TestApp, TestClient};
 use axum_socketio::{
-    AckError, Broadcast, Data, LocalCluster, Namespace, Recovery, ServerAnswers, ServerEvent, Sid,
-    Socket, SocketIo, SocketIoBuilder,
+    AckError, Broadcast, Data, Limits, LocalCluster, Namespace, Recovery, ServerAnswers,
+    ServerEvent, Sid, Socket, SocketIo, SocketIoBuilder,
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -184,7 +184,9 @@ async fn failures_of_handlers_for_other_servers_are_logged_up_to_the_limit_of_th
         let namespace = Namespace::new()
             .on_server("panic", async |_, ()| -> u8 { panic!("on purpose") })
             .on_server("unanswerable", async |_, ()| HashMap::from([((1, 2), 3)]));
-        let io = SocketIo::builder().cluster(&cluster).max_log_records(max);
+        let io = SocketIo::builder()
+            .cluster(&cluster)
+            .limits(Limits::new().max_log_records(max));
         io.namespace("/news", namespace).build()
     });
     let ask = async |io: &SocketIo, event| {
@@ -314,7 +316,7 @@ async fn what_is_emitted_to_namespaces_of_other_servers_takes_no_place_here() {
         let io = SocketIo::builder()
             .cluster(&cluster)
             .recovery(Recovery::new())
-            .max_dynamic_namespaces(1)
+            .limits(Limits::new().max_dynamic_namespaces(1))
             .namespace("/rooms-{id}", Namespace::new());
         io.build()
     };

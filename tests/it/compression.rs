@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use axum_socketio::{Compression, Socket, SocketIoBuilder};
+use axum_socketio::{Compression, Limits, Socket, SocketIoBuilder};
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use proto::websocket::{Opcode, masked_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -175,7 +175,8 @@ async fn what_a_client_compresses_is_read() {
 #[tokio::test]
 async fn what_becomes_too_long_or_cannot_be_read_ends_the_connection() {
     let logs = Logs::collect("warn");
-    let (server, io, mut reasons) = start(|io| on(io).max_payload(100_000)).await;
+    let (server, io, mut reasons) =
+        start(|io| on(io).limits(Limits::new().max_payload(100_000))).await;
     let mut other = Ws::joined(server.addr).await;
     let bomb = compressed(&vec![b'4'; 50_000_000]);
     assert!(bomb.len() < 100_000);

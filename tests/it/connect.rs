@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::get;
-use axum_socketio::{Namespace, SocketIo, Transport};
+use axum_socketio::{Limits, Namespace, SocketIo, Timeouts, Transport};
 use tokio::sync::Notify;
 
 use crate::support::{
@@ -49,9 +49,12 @@ async fn a_polling_handshake_is_the_protocols_byte_for_byte() {
 #[tokio::test]
 async fn a_websocket_handshake_is_the_protocols_byte_for_byte() {
     let (server, ..) = start(|io| {
-        io.ping_interval(Duration::from_millis(1500))
-            .ping_timeout(Duration::from_millis(700))
-            .max_payload(4321)
+        io.timeouts(
+            Timeouts::new()
+                .ping_interval(Duration::from_millis(1500))
+                .ping_timeout(Duration::from_millis(700)),
+        )
+        .limits(Limits::new().max_payload(4321))
     })
     .await;
     let mut ws = Ws::raw(server.addr, WEBSOCKET).await.unwrap();
@@ -374,7 +377,8 @@ async fn a_client_may_leave_a_namespace_and_join_it_again() {
 
 #[tokio::test]
 async fn who_joins_nothing_is_closed_after_a_while() {
-    let (server, io, _) = start(|io| io.connect_timeout(Duration::from_millis(50))).await;
+    let (server, io, _) =
+        start(|io| io.timeouts(Timeouts::new().connect_timeout(Duration::from_millis(50)))).await;
     let mut ws = Ws::open(server.addr).await;
     let mut polling = Polling::open(server.addr).await;
     assert_eq!(ws.ended().await.close, Some(None));
@@ -387,7 +391,8 @@ async fn who_joins_nothing_is_closed_after_a_while() {
 
 #[tokio::test]
 async fn who_is_refused_everywhere_is_closed_after_a_while() {
-    let (server, ..) = start(|io| io.connect_timeout(Duration::from_millis(500))).await;
+    let (server, ..) =
+        start(|io| io.timeouts(Timeouts::new().connect_timeout(Duration::from_millis(500)))).await;
     let mut ws = Ws::open(server.addr).await;
     ws.send("40/x,").await;
     let ended = ws.ended().await;
@@ -402,7 +407,7 @@ async fn who_joined_in_time_stays_also_when_a_middleware_took_its_time_and_nothi
     let timeout = Duration::from_millis(500);
     let io = SocketIo::builder()
         .namespace("/", slow)
-        .connect_timeout(timeout)
+        .timeouts(Timeouts::new().connect_timeout(timeout))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut quiet = Ws::open(server.addr).await;
@@ -441,7 +446,7 @@ async fn a_middleware_that_never_decides_is_cut_short() {
     let namespace = Namespace::new().middleware(std::future::pending::<()>);
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .connect_timeout(Duration::from_millis(50))
+        .timeouts(Timeouts::new().connect_timeout(Duration::from_millis(50)))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut ws = Ws::open(server.addr).await;

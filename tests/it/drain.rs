@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_socketio::{
-    Ack, Data, DisconnectReason, Namespace, Order, Socket, SocketIo, SocketIoBuilder,
+    Ack, Data, DisconnectReason, Limits, Namespace, Order, Socket, SocketIo, SocketIoBuilder,
+    Timeouts,
 };
 use tokio::sync::{Semaphore, mpsc};
 
@@ -222,7 +223,8 @@ async fn events_that_wait_or_arrive_later_do_not_start() {
             if completed {
                 io.namespace("/", namespace.order(Order::Completed))
             } else {
-                io.max_pending(1).namespace("/", namespace)
+                io.limits(Limits::new().max_pending(1))
+                    .namespace("/", namespace)
             }
         })
         .await;
@@ -296,8 +298,7 @@ async fn an_upgrade_goes_on_while_a_handler_runs() {
 async fn a_second_signal_closes_at_once_who_was_to_follow_later() {
     let mut held = held(|namespace, io| {
         let hour = Duration::from_secs(3600);
-        io.drain_window(hour)
-            .drain_limit(hour)
+        io.timeouts(Timeouts::new().drain_window(hour).drain_limit(hour))
             .namespace("/", namespace)
     })
     .await;
@@ -324,7 +325,11 @@ async fn a_second_signal_closes_at_once_who_was_to_follow_later() {
 #[tokio::test]
 async fn a_handler_that_never_ends_is_dropped_at_the_limit() {
     let limit = Duration::from_secs(30);
-    let mut held = held(|namespace, io| io.drain_limit(limit).namespace("/", namespace)).await;
+    let mut held = held(|namespace, io| {
+        io.timeouts(Timeouts::new().drain_limit(limit))
+            .namespace("/", namespace)
+    })
+    .await;
     let mut socket = Ws::joined(held.server.addr).await;
     socket.send(r#"421["hang"]"#).await;
     held.saw("hang").await;
@@ -378,7 +383,7 @@ async fn who_is_being_admitted_is_not_waited_for_and_a_connect_handler_is() {
     let io = SocketIo::builder()
         .namespace("/slow", slow)
         .namespace("/", greets)
-        .drain_limit(limit)
+        .timeouts(Timeouts::new().drain_limit(limit))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let clock = Clock::stop();

@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, MatchedPath, Query};
 use axum::http::StatusCode;
 use axum::{Extension, Json, Router};
 use axum_socketio::handler::AckBody;
-use axum_socketio::{Ack, Data, Namespace, Refused, Socket, SocketIo};
+use axum_socketio::{Ack, Data, Limits, Namespace, Refused, Socket, SocketIo, Timeouts};
 use serde::ser::{Error as _, Serialize, Serializer};
 use tokio::sync::mpsc;
 use tower::BoxError;
@@ -33,7 +33,7 @@ async fn needs_query(_: Query<Vec<(u8, u8)>>) {}
 async fn start(namespace: Namespace) -> (Server, SocketIo) {
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_log_records_per_connection(100)
+        .limits(Limits::new().max_log_records_per_connection(100))
         .build();
     (serve(Router::new().layer(io.layer())).await, io)
 }
@@ -348,11 +348,14 @@ async fn a_handle_that_was_never_built_is_reported() {
 async fn options_that_cannot_work_are_reported_when_the_server_is_built() {
     let logs = Logs::collect("warn");
     let _io = SocketIo::builder::<()>()
-        .ping_interval(Duration::ZERO)
-        .ping_timeout(Duration::ZERO)
-        .body_timeout(Duration::ZERO)
-        .message_timeout(Duration::ZERO)
-        .stall_timeout(Duration::ZERO)
+        .timeouts(
+            Timeouts::new()
+                .ping_interval(Duration::ZERO)
+                .ping_timeout(Duration::ZERO)
+                .body_timeout(Duration::ZERO)
+                .message_timeout(Duration::ZERO)
+                .stall_timeout(Duration::ZERO),
+        )
         .transports([])
         .build();
     for option in [

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Json, Router};
-use axum_socketio::{Namespace, SocketIo, SocketIoBuilder, Transport};
+use axum_socketio::{Limits, Namespace, SocketIo, SocketIoBuilder, Transport};
 use serde_json::json;
 
 use crate::support::{
@@ -268,7 +268,7 @@ async fn a_full_server_does_not_ask_the_application() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let builder = SocketIo::builder()
-        .max_connections(1)
+        .limits(Limits::new().max_connections(1))
         .allow_request(move || {
             count.fetch_add(1, Ordering::SeqCst);
             ready(())
@@ -285,7 +285,7 @@ async fn a_full_server_does_not_ask_the_application() {
 #[tokio::test]
 async fn who_is_refused_takes_no_place() {
     let builder = SocketIo::builder()
-        .max_connections(1)
+        .limits(Limits::new().max_connections(1))
         .allow_request(async || StatusCode::FORBIDDEN);
     let (server, _io) = start(builder).await;
     for _ in 0..3 {
@@ -361,7 +361,7 @@ async fn every_refused_request_is_told_with_its_rule() {
 
 #[tokio::test]
 async fn connections_are_limited_in_all_until_some_are_over() {
-    let (server, io) = start(SocketIo::builder().max_connections(2)).await;
+    let (server, io) = start(SocketIo::builder().limits(Limits::new().max_connections(2))).await;
     let mut first = Ws::joined(server.addr).await;
     let _second = Polling::open(server.addr).await;
     let (websocket, _) = handshake(server.addr, WEBSOCKET, &[]).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum_socketio::{Data, Namespace, Reply, SocketIo, SocketIoBuilder};
+use axum_socketio::{Data, Limits, Namespace, Reply, SocketIo, SocketIoBuilder, Timeouts};
 use proto::websocket::{Event, Opcode, masked_frame};
 use tokio::sync::Semaphore;
 
@@ -18,14 +18,20 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Sets a short interval and a long timeout, so that a test that answers is never too late.
 fn patient(io: SocketIoBuilder) -> SocketIoBuilder {
-    io.ping_interval(Duration::from_millis(30))
-        .ping_timeout(Duration::from_secs(30))
+    io.timeouts(
+        Timeouts::new()
+            .ping_interval(Duration::from_millis(30))
+            .ping_timeout(Duration::from_secs(30)),
+    )
 }
 
 /// Sets a short interval, and a timeout that is just long enough for a client to poll again.
 fn impatient(io: SocketIoBuilder) -> SocketIoBuilder {
-    io.ping_interval(Duration::from_millis(100))
-        .ping_timeout(Duration::from_millis(600))
+    io.timeouts(
+        Timeouts::new()
+            .ping_interval(Duration::from_millis(100))
+            .ping_timeout(Duration::from_millis(600)),
+    )
 }
 
 #[tokio::test]
@@ -136,7 +142,8 @@ async fn an_event_instead_of_the_answer_counts_over_polling_too() {
 /// A pong cannot overtake the rest of a message.
 #[tokio::test]
 async fn a_message_that_comes_slowly_shows_life_as_long_as_more_of_it_comes() {
-    let (server, _io, mut reasons) = start(|io| io.message_timeout(8 * TIMEOUT)).await;
+    let (server, _io, mut reasons) =
+        start(|io| io.timeouts(Timeouts::new().message_timeout(8 * TIMEOUT))).await;
     let clock = Clock::stop();
     let mut ws = Ws::joined(server.addr).await;
     let event = format!(r#"421["echo","{}"]"#, "x".repeat(100));
@@ -185,7 +192,8 @@ async fn send_piece(ws: &mut Ws, piece: &[u8], first: bool, last: bool) {
 
 #[tokio::test]
 async fn a_body_that_comes_slowly_shows_life_too() {
-    let (server, _io, mut reasons) = start(|io| io.body_timeout(8 * TIMEOUT)).await;
+    let (server, _io, mut reasons) =
+        start(|io| io.timeouts(Timeouts::new().body_timeout(8 * TIMEOUT))).await;
     let clock = Clock::stop();
     let mut client = Polling::joined(server.addr).await;
     let mut post = Http::open(server.addr).await;
@@ -280,7 +288,7 @@ async fn pausing(
     let io = SocketIo::builder()
         .namespace("/", namespace)
         .namespace("/slow", slow)
-        .max_queued_bytes(1);
+        .limits(Limits::new().max_queued_bytes(1));
     let io = set(io).build();
     (serve(Router::new().layer(io.layer())).await, go, reasons)
 }
@@ -410,8 +418,11 @@ async fn a_request_that_arrives_just_before_the_deadline_is_taken() {
 
 /// Pings soon. A busy machine has a second to answer, and a blocked server is late for it.
 fn in_real_time(io: SocketIoBuilder) -> SocketIoBuilder {
-    io.ping_interval(Duration::from_millis(300))
-        .ping_timeout(Duration::from_secs(1))
+    io.timeouts(
+        Timeouts::new()
+            .ping_interval(Duration::from_millis(300))
+            .ping_timeout(Duration::from_secs(1)),
+    )
 }
 
 /// Longer than the interval and the timeout of [`in_real_time`] together.

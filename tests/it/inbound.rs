@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Json;
-use axum_socketio::{Data, DisconnectReason, Namespace, Order, Socket, SocketIo, SocketIoBuilder};
+use axum_socketio::{
+    Data, DisconnectReason, Limits, Namespace, Order, Socket, SocketIo, SocketIoBuilder, Timeouts,
+};
 use bytes::Bytes;
 use proto::websocket::{Opcode, masked_frame};
 use serde::de::IgnoredAny;
@@ -133,7 +135,7 @@ async fn a_full_queue_behind_handlers_that_ask_the_client_closes_the_connection(
         let (namespace, mut reasons) = asking();
         let (server, io) = with(|io| {
             io.namespace("/", namespace.max_pending(2))
-                .max_queued_bytes(10_000)
+                .limits(Limits::new().max_queued_bytes(10_000))
         })
         .await;
         let event = format!(r#"42["filler","{}"]"#, "x".repeat(1000));
@@ -180,7 +182,7 @@ async fn an_answer_that_is_read_before_the_queue_is_full_keeps_the_connection() 
     let (namespace, mut reasons) = asking();
     let (server, io) = with(|io| {
         io.namespace("/", namespace.max_pending(1))
-            .max_queued_bytes(10_000)
+            .limits(Limits::new().max_queued_bytes(10_000))
     })
     .await;
     let clock = Clock::stop();
@@ -204,7 +206,7 @@ async fn a_full_queue_that_moves_keeps_a_client_whose_answer_lies_behind_it() {
     let (server, io) = with(|io| {
         io.namespace("/", namespace)
             .namespace("/slow", slow.max_pending(1))
-            .max_queued_bytes(10_000)
+            .limits(Limits::new().max_queued_bytes(10_000))
     })
     .await;
     let clock = Clock::stop();
@@ -248,8 +250,8 @@ async fn a_full_queue_that_never_moves_closes_a_client_that_a_broadcast_asks() {
     let (server, io) = with(|io| {
         io.namespace("/", namespace)
             .namespace("/healthy", echo().0)
-            .max_queued_bytes(2000)
-            .ping_interval(3600 * SECOND)
+            .limits(Limits::new().max_queued_bytes(2000))
+            .timeouts(Timeouts::new().ping_interval(3600 * SECOND))
     })
     .await;
     let clock = Clock::stop();
@@ -289,8 +291,8 @@ async fn streaming(clock: &Clock, step: Duration, steps: usize) {
         });
     let (server, io) = with(|io| {
         io.namespace("/", namespace)
-            .max_queued_bytes(10_000)
-            .ping_interval(3600 * SECOND)
+            .limits(Limits::new().max_queued_bytes(10_000))
+            .timeouts(Timeouts::new().ping_interval(3600 * SECOND))
     })
     .await;
     let ws = Ws::joined(server.addr).await;
@@ -324,8 +326,8 @@ async fn a_full_queue_closes_nobody_without_awaited_answers() {
     let (namespace, go, running) = waiting();
     let (server, io) = with(|io| {
         io.namespace("/", namespace.max_pending(1))
-            .max_queued_bytes(2000)
-            .ping_interval(7200 * SECOND)
+            .limits(Limits::new().max_queued_bytes(2000))
+            .timeouts(Timeouts::new().ping_interval(7200 * SECOND))
     })
     .await;
     let clock = Clock::stop();
@@ -346,7 +348,7 @@ async fn a_full_queue_closes_nobody_without_awaited_answers() {
 #[tokio::test]
 async fn a_pause_is_counted_by_the_option_that_causes_it() {
     let event = || format!(r#"42["wait","{}"]"#, "x".repeat(1000));
-    let small = |io: SocketIoBuilder| io.max_queued_bytes(5000);
+    let small = |io: SocketIoBuilder| io.limits(Limits::new().max_queued_bytes(5000));
     for option in [
         "max_pending",
         "max_handlers",
@@ -356,8 +358,12 @@ async fn a_pause_is_counted_by_the_option_that_causes_it() {
         let (namespace, _go, _running) = waiting();
         let (server, io) = with(|io| match option {
             "max_pending" => small(io).namespace("/", namespace.max_pending(1)),
-            "max_handlers" => small(io).max_handlers(1).namespace("/", namespace),
-            "max_running_bytes" => small(io).max_running_bytes(1500).namespace("/", namespace),
+            "max_handlers" => small(io)
+                .limits(Limits::new().max_handlers(1))
+                .namespace("/", namespace),
+            "max_running_bytes" => small(io)
+                .limits(Limits::new().max_running_bytes(1500))
+                .namespace("/", namespace),
             _ => small(io).namespace("/", namespace.order(Order::Completed)),
         })
         .await;
@@ -378,8 +384,11 @@ async fn a_pause_is_counted_by_the_option_that_causes_it() {
         };
         let (server, io) = with(|io| {
             small(io)
-                .max_outbox_packets(20)
-                .max_outbox_bytes(100_000)
+                .limits(
+                    Limits::new()
+                        .max_outbox_packets(20)
+                        .max_outbox_bytes(100_000),
+                )
                 .namespace("/", Namespace::new().on("wait", emit))
         })
         .await;
@@ -398,8 +407,8 @@ async fn a_lasting_pause_is_logged_once_with_the_option_that_causes_it() {
     let (namespace, go, _running) = waiting();
     let (server, io) = with(|io| {
         io.namespace("/", namespace.max_pending(1))
-            .max_queued_bytes(2000)
-            .ping_interval(7200 * SECOND)
+            .limits(Limits::new().max_queued_bytes(2000))
+            .timeouts(Timeouts::new().ping_interval(7200 * SECOND))
     })
     .await;
     let clock = Clock::stop();
@@ -433,9 +442,8 @@ async fn pauses_of_many_connections_are_logged_up_to_a_limit() {
     let (namespace, _go, _running) = waiting();
     let (server, io) = with(|io| {
         io.namespace("/", namespace.max_pending(1))
-            .max_queued_bytes(2000)
-            .max_log_records(2)
-            .ping_interval(7200 * SECOND)
+            .limits(Limits::new().max_queued_bytes(2000).max_log_records(2))
+            .timeouts(Timeouts::new().ping_interval(7200 * SECOND))
     })
     .await;
     let clock = Clock::stop();
@@ -459,9 +467,11 @@ async fn pauses_of_many_connections_are_logged_up_to_a_limit() {
 async fn events_whose_handlers_run_are_limited_by_size() {
     let (namespace, go, running) = waiting();
     let (server, io) = with(|io| {
-        io.namespace("/", namespace)
-            .max_running_bytes(300_000)
-            .max_queued_bytes(200_000)
+        io.namespace("/", namespace).limits(
+            Limits::new()
+                .max_running_bytes(300_000)
+                .max_queued_bytes(200_000),
+        )
     })
     .await;
     let ws = Ws::joined(server.addr).await;
@@ -484,8 +494,7 @@ async fn one_event_of_any_size_runs_also_in_a_lane() {
         let (namespace, go, running) = waiting();
         let (server, _io) = with(|io| {
             io.namespace("/", namespace.order(order))
-                .max_running_bytes(1)
-                .max_queued_bytes(1)
+                .limits(Limits::new().max_running_bytes(1).max_queued_bytes(1))
         })
         .await;
         let mut ws = Ws::joined(server.addr).await;
@@ -502,7 +511,11 @@ async fn one_event_of_any_size_runs_also_in_a_lane() {
 #[tokio::test]
 async fn the_attachments_of_a_packet_are_limited_together() {
     let (namespace, mut reasons) = asking();
-    let (server, _io) = with(|io| io.namespace("/", namespace).max_packet_bytes(1000)).await;
+    let (server, _io) = with(|io| {
+        io.namespace("/", namespace)
+            .limits(Limits::new().max_packet_bytes(1000))
+    })
+    .await;
     let mut ws = Ws::joined(server.addr).await;
     let text = r#"452-["filler",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
     for (second, fits) in [(500, true), (501, false)] {
@@ -539,7 +552,7 @@ async fn a_healthy_client_is_served_while_attackers_sit_at_the_servers_bound() {
     let (server, io) = with(|io| {
         io.namespace("/", namespace.max_pending(1))
             .namespace("/healthy", echo().0)
-            .max_inbound_bytes(4 * MEGABYTE)
+            .limits(Limits::new().max_inbound_bytes(4 * MEGABYTE))
     })
     .await;
     for attackers in [1, 10] {
@@ -578,9 +591,12 @@ async fn packets_that_are_never_finished_end_where_they_hold_what_others_need() 
 
     let (server, io) = with(|io| {
         io.namespace("/", echo().0)
-            .max_inbound_bytes(3 * MEGABYTE)
-            .connect_timeout(3600 * SECOND)
-            .ping_interval(3600 * SECOND)
+            .limits(Limits::new().max_inbound_bytes(3 * MEGABYTE))
+            .timeouts(
+                Timeouts::new()
+                    .connect_timeout(3600 * SECOND)
+                    .ping_interval(3600 * SECOND),
+            )
     })
     .await;
     let clock = Clock::stop();
@@ -713,9 +729,12 @@ async fn handlers_that_outlive_their_connections_are_limited() {
         io.namespace("/", namespace)
             .namespace("/innocent", innocent)
             .namespace("/healthy", echo().0)
-            .max_connections(2)
-            .max_detached_handlers(100)
-            .max_log_records(5)
+            .limits(
+                Limits::new()
+                    .max_connections(2)
+                    .max_detached_handlers(100)
+                    .max_log_records(5),
+            )
     })
     .await;
     let mut healthy = Ws::open(server.addr).await;
@@ -762,8 +781,7 @@ async fn clients_cannot_log_without_end_by_handlers_that_are_cancelled_or_by_pau
     let (namespace, _go, running) = waiting();
     let (server, io) = with(|io| {
         io.namespace("/", namespace)
-            .max_detached_handlers(0)
-            .max_log_records(2)
+            .limits(Limits::new().max_detached_handlers(0).max_log_records(2))
     })
     .await;
     for n in 1..=5 {
@@ -786,9 +804,9 @@ async fn clients_cannot_log_without_end_by_handlers_that_are_cancelled_or_by_pau
     let (namespace, _go, _running) = waiting();
     let (server, io) = with(|io| {
         io.namespace("/", namespace.max_pending(1))
-            .max_queued_bytes(2000)
-            .ping_interval(7200 * SECOND)
-            .max_log_records(2)
+            .limits(Limits::new().max_queued_bytes(2000))
+            .timeouts(Timeouts::new().ping_interval(7200 * SECOND))
+            .limits(Limits::new().max_log_records(2))
     })
     .await;
     let clock = Clock::stop();
@@ -815,7 +833,7 @@ async fn a_connection_that_is_open_goes_before_handlers_that_outlived_theirs() {
     let (server, io) = with(|io| {
         io.namespace("/", namespace)
             .namespace("/healthy", open)
-            .max_inbound_bytes(4 * MEGABYTE)
+            .limits(Limits::new().max_inbound_bytes(4 * MEGABYTE))
     })
     .await;
     let mut ws = Ws::joined(server.addr).await;
@@ -850,7 +868,7 @@ async fn handlers_that_outlived_their_connection_stay_if_they_hold_less_than_one
     let (server, io) = with(|io| {
         io.namespace("/", namespace.max_pending(1))
             .namespace("/open", waiting().0)
-            .max_inbound_bytes(4 * MEGABYTE)
+            .limits(Limits::new().max_inbound_bytes(4 * MEGABYTE))
     })
     .await;
     let mut ws = Ws::joined(server.addr).await;
@@ -882,7 +900,11 @@ async fn events_that_wait_are_not_handled_once_their_connection_is_cancelled_but
         leaving.fetch_add(1, Ordering::SeqCst);
         std::future::pending::<()>()
     });
-    let (server, io) = with(|io| io.namespace("/", namespace).max_detached_handlers(1)).await;
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace)
+            .limits(Limits::new().max_detached_handlers(1))
+    })
+    .await;
     let mut ws = Ws::joined(server.addr).await;
     ws.send_all(&[r#"42["wait",1]"#; 10]).await;
     until("two run", || running.load(Ordering::SeqCst) == 2).await;

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::{Json, Router};
-use axum_socketio::{AckError, Data, EmitError, Namespace, Order, Socket, SocketIo};
+use axum_socketio::{
+    AckError, Data, EmitError, Limits, Namespace, Order, Socket, SocketIo, Timeouts,
+};
 use bytes::Bytes;
 use futures_util::future::poll_immediate;
 use proto::websocket::{Event, Opcode, masked_frame};
@@ -17,7 +19,7 @@ use crate::support::{
 
 #[tokio::test]
 async fn a_message_may_be_as_long_as_the_limit_and_no_longer() {
-    let (server, _io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let (server, _io, mut reasons) = start(|io| io.limits(Limits::new().max_payload(100))).await;
     let mut other = Ws::joined(server.addr).await;
     let mut ws = Ws::joined(server.addr).await;
     let event = |length: usize| format!(r#"421["echo","{}"]"#, "x".repeat(length - 14));
@@ -32,7 +34,7 @@ async fn a_message_may_be_as_long_as_the_limit_and_no_longer() {
 
 #[tokio::test]
 async fn a_message_in_fragments_has_the_same_limit() {
-    let (server, _io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let (server, _io, mut reasons) = start(|io| io.limits(Limits::new().max_payload(100))).await;
     let mut other = Ws::joined(server.addr).await;
     let mut ws = Ws::joined(server.addr).await;
     let mut first = masked_frame(Opcode::Text, &[b'4'; 60], [0; 4]).to_vec();
@@ -77,7 +79,7 @@ fn is_too_large(logs: &Logs, io: &SocketIo, size: &str) {
 #[tokio::test]
 async fn a_message_over_the_limit_is_logged_with_the_option_and_counted() {
     let logs = Logs::collect("warn");
-    let (server, io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let (server, io, mut reasons) = start(|io| io.limits(Limits::new().max_payload(100))).await;
     let mut other = Ws::joined(server.addr).await;
     let mut ws = Ws::joined(server.addr).await;
     ws.send(&format!("42[{}]", "x".repeat(200))).await;
@@ -91,7 +93,7 @@ async fn a_message_over_the_limit_is_logged_with_the_option_and_counted() {
 #[tokio::test]
 async fn a_body_over_the_limit_is_logged_with_the_option_and_counted() {
     let logs = Logs::collect("warn");
-    let (server, io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let (server, io, mut reasons) = start(|io| io.limits(Limits::new().max_payload(100))).await;
     let mut other = Ws::joined(server.addr).await;
     let mut client = Polling::joined(server.addr).await;
     assert_eq!(client.post("x".repeat(201)).await.status, 413);
@@ -104,7 +106,7 @@ async fn a_body_over_the_limit_is_logged_with_the_option_and_counted() {
 #[tokio::test]
 async fn a_body_whose_length_is_not_announced_is_logged_when_it_is_too_long() {
     let logs = Logs::collect("warn");
-    let (server, io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let (server, io, mut reasons) = start(|io| io.limits(Limits::new().max_payload(100))).await;
     let mut other = Ws::joined(server.addr).await;
     let mut client = Polling::joined(server.addr).await;
     let body = format!("c9\r\n{}\r\n0\r\n\r\n", "x".repeat(201));
@@ -119,7 +121,7 @@ async fn a_body_whose_length_is_not_announced_is_logged_when_it_is_too_long() {
 #[tokio::test]
 async fn a_message_over_the_limit_during_an_upgrade_ends_the_upgrade_alone() {
     let logs = Logs::collect("warn");
-    let (server, io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let (server, io, mut reasons) = start(|io| io.limits(Limits::new().max_payload(100))).await;
     let mut client = Polling::joined(server.addr).await;
     let mut ws = Ws::upgrade(client.addr, &client.sid).await.unwrap();
     ws.send(&"x".repeat(200)).await;
@@ -161,7 +163,12 @@ async fn packets_over_other_limits_are_logged_with_the_option_and_counted() {
             let io = io
                 .namespace("/a", Namespace::new())
                 .namespace("/b", Namespace::new());
-            io.max_event_len(10).max_namespace_len(10).max_namespaces(2)
+            io.limits(
+                Limits::new()
+                    .max_event_len(10)
+                    .max_namespace_len(10)
+                    .max_namespaces(2),
+            )
         })
         .await;
         let mut other = Ws::joined(server.addr).await;
@@ -174,7 +181,7 @@ async fn packets_over_other_limits_are_logged_with_the_option_and_counted() {
         assert_eq!(io.metrics().input_refused[option], 1, "{option}");
     }
     let logs = Logs::collect("warn");
-    let (server, io, mut reasons) = start(|io| io.max_packet_bytes(10)).await;
+    let (server, io, mut reasons) = start(|io| io.limits(Limits::new().max_packet_bytes(10))).await;
     let mut other = Ws::joined(server.addr).await;
     let mut ws = Ws::joined(server.addr).await;
     ws.send(r#"451-["x",{"_placeholder":true,"num":0}]"#).await;
@@ -185,7 +192,7 @@ async fn packets_over_other_limits_are_logged_with_the_option_and_counted() {
     assert_eq!(logs.with("max_packet_bytes").len(), 1);
     assert_eq!(io.metrics().input_refused["max_packet_bytes"], 1);
     let logs = Logs::collect("warn");
-    let (server, io, _reasons) = start(|io| io.max_auth_len(10)).await;
+    let (server, io, _reasons) = start(|io| io.limits(Limits::new().max_auth_len(10))).await;
     let mut ws = Ws::open(server.addr).await;
     ws.send(r#"40{"token":"xxxxxxxxxxxx"}"#).await;
     assert!(ws.text().await.starts_with("44"));
@@ -212,7 +219,7 @@ async fn an_outbox_holds_so_many_packets() {
     let (namespace, mut sockets) = sockets();
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_outbox_packets(3)
+        .limits(Limits::new().max_outbox_packets(3))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut client = Polling::joined(server.addr).await;
@@ -238,7 +245,7 @@ async fn an_outbox_holds_so_many_bytes_and_one_packet_of_any_size() {
     let (namespace, mut sockets) = sockets();
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_outbox_bytes(1000)
+        .limits(Limits::new().max_outbox_bytes(1000))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut client = Polling::joined(server.addr).await;
@@ -264,8 +271,8 @@ async fn a_websocket_client_that_stops_reading_is_closed_and_another_is_served()
     });
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_outbox_bytes(1_000_000)
-        .slow_client_timeout(Duration::from_millis(200))
+        .limits(Limits::new().max_outbox_bytes(1_000_000))
+        .timeouts(Timeouts::new().slow_client_timeout(Duration::from_millis(200)))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let stuck = Ws::joined(server.addr).await;
@@ -316,8 +323,8 @@ async fn a_websocket_client_that_reads_slowly_gets_every_byte() {
 #[tokio::test]
 async fn a_polling_client_that_stops_polling_is_closed() {
     let (server, io, mut reasons) = start(|io| {
-        io.max_outbox_packets(2)
-            .slow_client_timeout(Duration::from_millis(50))
+        io.limits(Limits::new().max_outbox_packets(2))
+            .timeouts(Timeouts::new().slow_client_timeout(Duration::from_millis(50)))
     })
     .await;
     let client = Polling::joined(server.addr).await;
@@ -331,8 +338,8 @@ async fn a_polling_client_that_stops_polling_is_closed() {
 #[tokio::test]
 async fn a_client_that_catches_up_in_time_stays() {
     let (server, io, mut reasons) = start(|io| {
-        io.max_outbox_packets(2)
-            .slow_client_timeout(Duration::from_millis(800))
+        io.limits(Limits::new().max_outbox_packets(2))
+            .timeouts(Timeouts::new().slow_client_timeout(Duration::from_millis(800)))
     })
     .await;
     let mut client = Polling::joined(server.addr).await;
@@ -369,7 +376,8 @@ async fn a_client_that_does_not_close_its_side_is_waited_for_but_not_for_ever() 
 
 #[tokio::test]
 async fn a_session_that_is_closed_waits_for_its_client_to_fetch_the_rest_but_not_for_ever() {
-    let (server, io, mut reasons) = start(|io| io.close_timeout(Duration::from_secs(3))).await;
+    let (server, io, mut reasons) =
+        start(|io| io.timeouts(Timeouts::new().close_timeout(Duration::from_secs(3)))).await;
     let clock = Clock::stop();
     let client = Polling::joined(server.addr).await;
     io.emit("last", ());
@@ -388,7 +396,7 @@ async fn a_sender_may_wait_until_most_has_been_written() {
     let (namespace, mut sockets) = sockets();
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_outbox_packets(4)
+        .limits(Limits::new().max_outbox_packets(4))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut client = Polling::joined(server.addr).await;
@@ -419,7 +427,7 @@ async fn a_sender_may_go_as_fast_as_its_client_reads() {
     let (namespace, mut sockets) = sockets();
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_outbox_packets(2)
+        .limits(Limits::new().max_outbox_packets(2))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut client = Polling::joined(server.addr).await;
@@ -451,7 +459,7 @@ async fn who_waits_for_room_hears_that_it_takes_too_long_or_that_the_socket_is_c
     let (namespace, mut sockets) = sockets();
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_outbox_packets(1)
+        .limits(Limits::new().max_outbox_packets(1))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut client = Polling::joined(server.addr).await;
@@ -501,7 +509,7 @@ async fn what_is_volatile_reaches_a_polling_client_only_while_it_polls() {
 
 #[tokio::test]
 async fn the_auth_is_limited() {
-    let (server, ..) = start(|io| io.max_auth_len(100)).await;
+    let (server, ..) = start(|io| io.limits(Limits::new().max_auth_len(100))).await;
     let mut client = Ws::open(server.addr).await;
     let auth = |len: usize| format!(r#"{{"x":"{}"}}"#, "x".repeat(len - 8));
     client.send(&format!("40{}", auth(101))).await;
@@ -558,7 +566,7 @@ async fn a_post_is_answered_when_its_packets_could_be_taken() {
     let (namespace, go, running) = waiting();
     let io = SocketIo::builder()
         .namespace("/", namespace.max_pending(2))
-        .max_queued_bytes(1)
+        .limits(Limits::new().max_queued_bytes(1))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut client = Polling::joined(server.addr).await;
@@ -593,7 +601,7 @@ async fn a_connection_whose_packets_wait_is_read_up_to_a_limit() {
     let (namespace, go, running) = waiting();
     let io = SocketIo::builder()
         .namespace("/", namespace.max_pending(1))
-        .max_queued_bytes(1000)
+        .limits(Limits::new().max_queued_bytes(1000))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     // Each event counts for 256 bytes in addition to its own.
@@ -623,7 +631,7 @@ async fn what_waits_for_its_turn_is_limited_by_size_too() {
     let (namespace, go, running) = waiting();
     let io = SocketIo::builder()
         .namespace("/", namespace.order(Order::Completed))
-        .max_queued_bytes(1000)
+        .limits(Limits::new().max_queued_bytes(1000))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut client = Polling::joined(server.addr).await;
@@ -683,9 +691,12 @@ async fn unread() -> (Server, Ws, Arc<Semaphore>, Reasons) {
     let io = SocketIo::builder()
         .namespace("/", namespace.max_pending(1))
         .namespace("/silent", silent)
-        .max_queued_bytes(1)
-        .ping_interval(Duration::from_millis(100))
-        .ping_timeout(Duration::from_millis(400))
+        .limits(Limits::new().max_queued_bytes(1))
+        .timeouts(
+            Timeouts::new()
+                .ping_interval(Duration::from_millis(100))
+                .ping_timeout(Duration::from_millis(400)),
+        )
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut ws = Ws::joined(server.addr).await;
@@ -750,7 +761,7 @@ async fn events_behind_connect_are_held_up_to_a_limit_and_none_is_lost() {
     });
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_queued_bytes(1000)
+        .limits(Limits::new().max_queued_bytes(1000))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut ws = Ws::open(server.addr).await;
@@ -771,7 +782,7 @@ async fn events_behind_connect_are_held_up_to_a_limit_and_none_is_lost() {
 
 #[tokio::test]
 async fn attachments_are_limited() {
-    let (server, _io, mut reasons) = start(|io| io.max_attachments(1)).await;
+    let (server, _io, mut reasons) = start(|io| io.limits(Limits::new().max_attachments(1))).await;
     let mut ws = Ws::joined(server.addr).await;
     ws.send(r#"451-1["bytes",{"_placeholder":true,"num":0}]"#)
         .await;
@@ -787,7 +798,7 @@ async fn attachments_are_limited() {
 #[tokio::test]
 async fn namespaces_of_a_connection_are_limited() {
     let (server, ..) = start(|io| {
-        io.max_namespaces(2)
+        io.limits(Limits::new().max_namespaces(2))
             .namespace("/a", Namespace::new())
             .namespace("/b", Namespace::new())
     })
@@ -807,7 +818,7 @@ async fn namespaces_of_a_connection_are_limited() {
 async fn namespaces_that_the_server_has_closed_make_room_for_others() {
     let out = || Namespace::new().on("out", async |socket: Socket| socket.disconnect());
     let io = SocketIo::builder()
-        .max_namespaces(2)
+        .limits(Limits::new().max_namespaces(2))
         .namespace("/a", out())
         .namespace("/b", out())
         .namespace("/c", out())
@@ -824,8 +835,7 @@ async fn namespaces_that_the_server_has_closed_make_room_for_others() {
 #[tokio::test]
 async fn names_are_limited() {
     let (server, _io, mut reasons) = start(|io| {
-        io.max_event_len(8)
-            .max_namespace_len(8)
+        io.limits(Limits::new().max_event_len(8).max_namespace_len(8))
             .namespace("/1234567", Namespace::new())
     })
     .await;
@@ -851,8 +861,7 @@ async fn rooms_and_their_names_are_limited() {
         });
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_rooms(2)
-        .max_room_len(4)
+        .limits(Limits::new().max_rooms(2).max_room_len(4))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut ws = Ws::joined(server.addr).await;

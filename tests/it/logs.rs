@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::{Json, Router};
-use axum_socketio::{Auth, Data, Namespace, Refused, Socket, SocketIo};
+use axum_socketio::{Auth, Data, Limits, Namespace, Refused, Socket, SocketIo};
 
 use crate::support::{Http, Logs, POLLING, Ws, echo, serve};
 
@@ -22,7 +22,7 @@ async fn refused_joins_are_logged_up_to_a_limit() {
     let logs = Logs::collect("warn");
     let io = SocketIo::builder()
         .namespace("/", rooms())
-        .max_rooms(1)
+        .limits(Limits::new().max_rooms(1))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut ws = Ws::joined(server.addr).await;
@@ -49,8 +49,7 @@ async fn refused_requests_leave_room_for_other_records() {
     let logs = Logs::collect("warn");
     let io = SocketIo::builder()
         .namespace("/", rooms())
-        .max_rooms(1)
-        .max_log_records(20)
+        .limits(Limits::new().max_rooms(1).max_log_records(20))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     // HTTP/1.0 has no upgrade.
@@ -73,9 +72,12 @@ async fn all_connections_together_log_up_to_a_limit() {
     let logs = Logs::collect("warn");
     let io = SocketIo::builder()
         .namespace("/", rooms())
-        .max_rooms(1)
-        .max_log_records(5)
-        .max_log_records_per_connection(2)
+        .limits(
+            Limits::new()
+                .max_rooms(1)
+                .max_log_records(5)
+                .max_log_records_per_connection(2),
+        )
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut clients = Vec::new();

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum_socketio::handler::{Handler, RateLimit};
 use axum_socketio::{
-    AckError, ByLabel, Data, EmitError, Failed, Namespace, Refused, Socket, SocketIo,
+    AckError, ByLabel, Data, EmitError, Failed, Limits, Namespace, Refused, Socket, SocketIo,
 };
 use http_body_util::BodyExt;
 use serde::ser::{Error as _, Serialize, Serializer};
@@ -447,7 +447,7 @@ async fn emits_deliveries_and_what_was_not_delivered_are_counted() {
     let (namespace, mut sockets_of) = sockets();
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_outbox_packets(2)
+        .limits(Limits::new().max_outbox_packets(2))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let (one, mut client) = socket(&server, &mut sockets_of).await;

@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{Request, StatusCode};
 use axum::{Json, Router};
 use axum_socketio::handler::EventRequest;
-use axum_socketio::{Data, Handler, Namespace, Order, Socket, SocketIo, SocketIoBuilder};
+use axum_socketio::{Data, Handler, Limits, Namespace, Order, Socket, SocketIo, SocketIoBuilder};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
@@ -99,7 +99,14 @@ async fn a_panic_in_allow_request_is_answered_with_500() {
         }
     }
 
-    let (server, io, _) = start(|io| io.max_connections(1).allow_request(allow), |n| n).await;
+    let (server, io, _) = start(
+        |io| {
+            io.limits(Limits::new().max_connections(1))
+                .allow_request(allow)
+        },
+        |n| n,
+    )
+    .await;
     refuses_to_open(&server, &io, "allow_request").await;
 }
 
@@ -112,7 +119,7 @@ async fn a_panic_in_a_hook_on_headers_is_answered_with_500_and_ends_the_session(
             }
         };
         let set = |io: SocketIoBuilder| {
-            let io = io.max_connections(1);
+            let io = io.limits(Limits::new().max_connections(1));
             if initial {
                 io.on_initial_headers(hook)
             } else {
@@ -204,7 +211,7 @@ async fn a_panic_in_the_address_of_a_client_is_answered_with_500() {
         None
     };
     let set = |io: SocketIoBuilder| {
-        io.max_connections(1)
+        io.limits(Limits::new().max_connections(1))
             .max_connections_per_address(1, address)
     };
     let (server, io, _) = start(set, |n| n).await;
@@ -433,7 +440,11 @@ async fn hooks_of_a_namespace_may_panic_and_the_client_gets_its_answer() {
             .on_rejection(|_| boom())
             .on_any_outgoing(|_| boom())
     };
-    let (server, io, mut reasons) = start(|io| io.max_log_records_per_connection(100), with).await;
+    let (server, io, mut reasons) = start(
+        |io| io.limits(Limits::new().max_log_records_per_connection(100)),
+        with,
+    )
+    .await;
     let mut ws = Ws::joined(server.addr).await;
     assert_eq!(ws.ask(r#"["fail"]"#).await, r#"[{"error":"I'm a teapot"}]"#);
     let rejected = ws.ask(r#"["number","x"]"#).await;
@@ -622,7 +633,7 @@ async fn an_event_that_is_cancelled_may_panic_when_its_handler_is_dropped() {
         });
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_detached_handlers(0)
+        .limits(Limits::new().max_detached_handlers(0))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut ws = Ws::joined(server.addr).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use axum_socketio::{Data, Namespace, Socket, SocketIo};
+use axum_socketio::{Data, Limits, Namespace, Socket, SocketIo, Timeouts};
 use bytes::Bytes;
 use tower::ServiceExt;
 
@@ -121,8 +121,11 @@ async fn overlapping_posts_close_the_session() {
 #[tokio::test]
 async fn a_post_that_never_ends_does_not_outlive_its_session() {
     let (server, _io, mut reasons) = start(|io| {
-        io.ping_interval(Duration::from_millis(100))
-            .ping_timeout(Duration::from_millis(500))
+        io.timeouts(
+            Timeouts::new()
+                .ping_interval(Duration::from_millis(100))
+                .ping_timeout(Duration::from_millis(500)),
+        )
     })
     .await;
     let mut client = Polling::joined(server.addr).await;
@@ -190,7 +193,7 @@ async fn a_binary_post_closes_the_session() {
 
 #[tokio::test]
 async fn a_body_may_be_as_long_as_the_limit_and_no_longer() {
-    let (server, _io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let (server, _io, mut reasons) = start(|io| io.limits(Limits::new().max_payload(100))).await;
     let mut client = Polling::joined(server.addr).await;
     let event = |length: usize| format!(r#"421["echo","{}"]"#, "x".repeat(length - 14));
     assert_eq!(event(100).len(), 100);
@@ -204,7 +207,7 @@ async fn a_body_may_be_as_long_as_the_limit_and_no_longer() {
 
 #[tokio::test]
 async fn a_chunked_body_has_the_same_limit() {
-    let (server, _io, mut reasons) = start(|io| io.max_payload(100)).await;
+    let (server, _io, mut reasons) = start(|io| io.limits(Limits::new().max_payload(100))).await;
     let mut client = Polling::joined(server.addr).await;
     let chunk = format!("32\r\n{}\r\n", "x".repeat(50));
     let body = format!("{chunk}{chunk}{chunk}0\r\n\r\n");
@@ -326,7 +329,7 @@ async fn the_next_polls_get_what_was_left_and_learn_of_the_end() {
 
 #[tokio::test]
 async fn what_was_left_may_take_several_polls() {
-    let (server, io, _) = start(|io| io.max_poll_packets(16)).await;
+    let (server, io, _) = start(|io| io.limits(Limits::new().max_poll_packets(16))).await;
     let mut client = Polling::joined(server.addr).await;
     for n in 0..20 {
         io.emit("n", n);

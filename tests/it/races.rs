@@ -10,7 +10,8 @@ use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn};
 use axum::{Extension, Json, Router};
 use axum_socketio::{
-    Data, DisconnectReason, Handler, Namespace, Refused, Socket, SocketIo, SocketIoBuilder,
+    Data, DisconnectReason, Handler, Limits, Namespace, Refused, Socket, SocketIo, SocketIoBuilder,
+    Timeouts,
 };
 use serde_json::Value;
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -108,7 +109,10 @@ async fn what_the_protocol_owes_is_sent_though_the_outbox_is_full() {
             fill(&socket);
             socket.disconnect();
         });
-    let (server, _io) = with(namespace, |io| io.max_outbox_packets(10)).await;
+    let (server, _io) = with(namespace, |io| {
+        io.limits(Limits::new().max_outbox_packets(10))
+    })
+    .await;
     let mut ws = Ws::joined(server.addr).await;
     for (event, owed) in [(r#"421["ack"]"#, "431[1]"), (r#"42["bye"]"#, "41")] {
         ws.send(event).await;
@@ -133,7 +137,7 @@ async fn leaving_and_joining_anew_starts_no_more_handlers_than_the_limit() {
             "/mw",
             Namespace::new().middleware(move || start(&middleware)),
         )
-        .max_handlers(10)
+        .limits(Limits::new().max_handlers(10))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut ws = Ws::open(server.addr).await;
@@ -165,7 +169,7 @@ async fn many_joins_that_fail_at_once_need_no_deeper_stack_than_one() {
             "/bad",
             Namespace::new().on_connect(async || Err::<(), _>(Refused::new("no"))),
         )
-        .max_handlers(1)
+        .limits(Limits::new().max_handlers(1))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut ws = Ws::joined(server.addr).await;
@@ -379,7 +383,10 @@ async fn a_long_queue_does_not_keep_the_ping_from_a_polling_client() {
         let _ = sender.send(socket);
         std::future::ready(())
     });
-    let (server, _io) = with(namespace, |io| io.ping_interval(Duration::from_millis(50))).await;
+    let (server, _io) = with(namespace, |io| {
+        io.timeouts(Timeouts::new().ping_interval(Duration::from_millis(50)))
+    })
+    .await;
     let mut client = Polling::joined(server.addr).await;
     let socket = within("a socket", sockets.recv()).await.unwrap();
     for n in 0..9000 {

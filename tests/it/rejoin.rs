@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Json;
-use axum_socketio::{Auth, Data, DisconnectReason, Namespace, Recovery, Socket};
+use axum_socketio::{Auth, Data, DisconnectReason, Limits, Namespace, Recovery, Socket};
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -197,7 +197,7 @@ async fn a_connect_handler_that_awaits_does_not_hold_up_the_second() {
 async fn it_counts_once_against_the_limit_of_namespaces() {
     let (namespace, _log) = logged();
     let (server, _io) = with(|io| {
-        io.max_namespaces(2)
+        io.limits(Limits::new().max_namespaces(2))
             .namespace("/", Namespace::new())
             .namespace("/a", namespace)
             .namespace("/b", Namespace::new())
@@ -314,7 +314,7 @@ async fn while_nothing_may_start_the_newest_connect_waits() {
     let (namespace, mut log) = logged();
     let wait = Namespace::new().on("wait", async move || gate.acquire().await.unwrap().forget());
     let (server, _io) = with(|io| {
-        io.max_handlers(1)
+        io.limits(Limits::new().max_handlers(1))
             .namespace("/", wait)
             .namespace("/a", namespace)
     })
@@ -381,7 +381,7 @@ async fn connects_in_a_row_start_no_more_handlers_than_the_limit() {
         std::future::pending::<()>()
     };
     let (server, _io) = with(|io| {
-        io.max_handlers(10)
+        io.limits(Limits::new().max_handlers(10))
             .namespace("/", Namespace::new().middleware(never))
             .namespace("/healthy", echo().0)
     })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum_socketio::{Auth, Data, Namespace, Recovery, Reply, Socket, SocketIo};
+use axum_socketio::{Auth, Data, Limits, Namespace, Recovery, Reply, Socket, SocketIo, Timeouts};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -142,9 +142,11 @@ async fn binary_arguments_begin_with_the_type_of_the_packet() {
 #[tokio::test]
 async fn a_client_that_does_not_ping_is_given_up() {
     let (server, _, mut reasons) = start(|io| {
-        io.allow_eio3(true)
-            .ping_interval(Duration::from_secs(25))
-            .ping_timeout(Duration::from_secs(20))
+        io.allow_eio3(true).timeouts(
+            Timeouts::new()
+                .ping_interval(Duration::from_secs(25))
+                .ping_timeout(Duration::from_secs(20)),
+        )
     })
     .await;
     let mut client = Ws::raw(server.addr, WEBSOCKET).await.unwrap();
@@ -199,7 +201,7 @@ async fn a_ping_that_the_server_leaves_unread_is_answered_all_the_same() {
     let namespace = Namespace::new().max_pending(1).on("wait", wait);
     let io = SocketIo::builder()
         .allow_eio3(true)
-        .max_queued_bytes(1)
+        .limits(Limits::new().max_queued_bytes(1))
         .namespace("/", namespace)
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
@@ -225,7 +227,8 @@ async fn a_ping_that_the_server_leaves_unread_is_answered_all_the_same() {
 #[tokio::test]
 async fn input_over_the_limit_is_logged_and_counted_for_them_too() {
     let logs = Logs::collect("warn");
-    let (server, io, mut reasons) = start(|io| io.allow_eio3(true).max_payload(100)).await;
+    let (server, io, mut reasons) =
+        start(|io| io.allow_eio3(true).limits(Limits::new().max_payload(100))).await;
     let (mut client, _) = joined(&server, "").await;
     client.send(&"4".repeat(101)).await;
     assert_eq!(client.ended().await.close, Some(Some(1009)));
@@ -252,7 +255,7 @@ async fn who_fetches_no_answer_while_the_server_does_not_read_is_given_up() {
     let namespace = Namespace::new().max_pending(1).on("wait", wait);
     let io = SocketIo::builder()
         .allow_eio3(true)
-        .max_queued_bytes(1)
+        .limits(Limits::new().max_queued_bytes(1))
         .namespace("/", namespace)
         .build();
     let server = serve(Router::new().layer(io.layer())).await;

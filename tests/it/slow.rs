@@ -4,7 +4,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use axum::Router;
-use axum_socketio::{DisconnectReason, Namespace, Socket, SocketIo, SocketIoBuilder};
+use axum_socketio::{
+    DisconnectReason, Limits, Namespace, Socket, SocketIo, SocketIoBuilder, Timeouts,
+};
 use proto::websocket::{Event, Opcode, masked_frame};
 use tokio::sync::mpsc;
 
@@ -49,7 +51,8 @@ async fn a_body_that_takes_too_long_is_answered_408_and_ends_its_session() {
 
 #[tokio::test]
 async fn a_body_that_takes_too_long_ends_a_session_without_a_namespace_or_that_is_closing() {
-    let (server, io, mut reasons) = start(|io| io.body_timeout(5 * SECOND)).await;
+    let (server, io, mut reasons) =
+        start(|io| io.timeouts(Timeouts::new().body_timeout(5 * SECOND))).await;
     let clock = Clock::stop();
     let mut fresh = Polling::open(server.addr).await;
     fresh.begin_post(&server, 10, b"40").await;
@@ -112,7 +115,8 @@ async fn a_message_that_never_ends_ends_its_connection() {
         (&fragments, &ping),
     ];
     for (case, (begin, more)) in cases.into_iter().enumerate() {
-        let (server, io, mut reasons) = start(|io| io.ping_interval(3_600 * SECOND)).await;
+        let (server, io, mut reasons) =
+            start(|io| io.timeouts(Timeouts::new().ping_interval(3_600 * SECOND))).await;
         let clock = Clock::stop();
         let mut other = Ws::joined(server.addr).await;
         let mut ws = Ws::joined(server.addr).await;
@@ -147,7 +151,8 @@ async fn a_message_that_never_ends_ends_its_connection() {
 
 #[tokio::test]
 async fn messages_that_follow_each_other_closely_have_each_their_own_time() {
-    let (server, _io, mut reasons) = start(|io| io.ping_interval(3_600 * SECOND)).await;
+    let (server, _io, mut reasons) =
+        start(|io| io.timeouts(Timeouts::new().ping_interval(3_600 * SECOND))).await;
     let clock = Clock::stop();
     let mut ws = Ws::joined(server.addr).await;
     let frames: Vec<u8> = (0..10)
@@ -185,7 +190,8 @@ async fn messages_that_follow_each_other_closely_have_each_their_own_time() {
 
 #[tokio::test]
 async fn a_message_has_time_for_as_long_as_the_option_says() {
-    let (server, _io, mut reasons) = start(|io| io.message_timeout(5 * SECOND)).await;
+    let (server, _io, mut reasons) =
+        start(|io| io.timeouts(Timeouts::new().message_timeout(5 * SECOND))).await;
     let clock = Clock::stop();
     let mut ws = Ws::joined(server.addr).await;
     let event = masked_frame(Opcode::Text, br#"421["echo",1]"#, MASK);
@@ -216,8 +222,8 @@ async fn the_time_of_a_message_stands_still_while_the_server_does_not_read() {
     });
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_queued_bytes(1)
-        .message_timeout(5 * SECOND)
+        .limits(Limits::new().max_queued_bytes(1))
+        .timeouts(Timeouts::new().message_timeout(5 * SECOND))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let clock = Clock::stop();
@@ -286,7 +292,8 @@ async fn fill(socket: &Socket) {
 
 #[tokio::test]
 async fn a_websocket_client_that_answers_pings_and_reads_nothing_is_closed() {
-    let (server, io, mut opened, mut ended) = sockets(|io| io.max_outbox_bytes(64_000_000)).await;
+    let (server, io, mut opened, mut ended) =
+        sockets(|io| io.limits(Limits::new().max_outbox_bytes(64_000_000))).await;
     let clock = Clock::stop();
     let mut other = other(&server).await;
     let mut ws = Ws::joined(server.addr).await;
@@ -311,7 +318,8 @@ async fn a_websocket_client_that_answers_pings_and_reads_nothing_is_closed() {
 
 #[tokio::test]
 async fn a_websocket_client_that_reads_a_little_now_and_then_is_not_closed() {
-    let (server, _io, mut opened, mut ended) = sockets(|io| io.max_outbox_bytes(64_000_000)).await;
+    let (server, _io, mut opened, mut ended) =
+        sockets(|io| io.limits(Limits::new().max_outbox_bytes(64_000_000))).await;
     let clock = Clock::stop();
     let mut other = other(&server).await;
     let mut ws = Ws::joined_narrow(server.addr).await;
@@ -373,9 +381,9 @@ async fn a_polling_client_that_answers_pings_and_does_not_poll_is_closed() {
 #[tokio::test]
 async fn the_time_to_take_something_is_an_option_and_each_poll_begins_it_anew() {
     let (server, io, mut opened, mut ended) = sockets(|io| {
-        io.stall_timeout(10 * SECOND)
-            .max_poll_packets(1)
-            .ping_interval(3_600 * SECOND)
+        io.timeouts(Timeouts::new().stall_timeout(10 * SECOND))
+            .limits(Limits::new().max_poll_packets(1))
+            .timeouts(Timeouts::new().ping_interval(3_600 * SECOND))
     })
     .await;
     let clock = Clock::stop();
@@ -496,7 +504,8 @@ async fn loses_once(client: &mut impl Drain, socket: Socket, clock: &Clock) {
 
 #[tokio::test]
 async fn an_outbox_that_keeps_refusing_ends_its_client_also_if_it_drains_in_between() {
-    let (server, _io, mut opened, mut ended) = sockets(|io| io.max_outbox_packets(10)).await;
+    let (server, _io, mut opened, mut ended) =
+        sockets(|io| io.limits(Limits::new().max_outbox_packets(10))).await;
     let clock = Clock::stop();
     let mut other = other(&server).await;
     let mut client = Polling::joined(server.addr).await;
@@ -511,7 +520,8 @@ async fn an_outbox_that_keeps_refusing_ends_its_client_also_if_it_drains_in_betw
 
 #[tokio::test]
 async fn a_client_that_misses_events_of_a_burst_now_and_then_stays() {
-    let (server, _io, mut opened, mut ended) = sockets(|io| io.max_outbox_packets(10)).await;
+    let (server, _io, mut opened, mut ended) =
+        sockets(|io| io.limits(Limits::new().max_outbox_packets(10))).await;
     let clock = Clock::stop();
     let mut client = Polling::joined(server.addr).await;
     loses_once(&mut client, next(&mut opened).await, &clock).await;
@@ -522,7 +532,8 @@ async fn a_client_that_misses_events_of_a_burst_now_and_then_stays() {
 
 #[tokio::test]
 async fn a_sender_that_waits_for_room_makes_nobody_slow_whose_client_reads() {
-    let (server, _io, mut opened, mut ended) = sockets(|io| io.max_outbox_packets(2)).await;
+    let (server, _io, mut opened, mut ended) =
+        sockets(|io| io.limits(Limits::new().max_outbox_packets(2))).await;
     let clock = Clock::stop();
     let mut client = Polling::joined(server.addr).await;
     let socket = next(&mut opened).await;
@@ -553,8 +564,8 @@ fn a_client_is_not_slow_because_the_only_thread_of_the_server_was_blocked() {
     let thread = std::thread::spawn(move || {
         current_thread().block_on(async move {
             let limits = |io: SocketIoBuilder| {
-                io.max_outbox_bytes(1_000_000)
-                    .slow_client_timeout(Duration::from_millis(1500))
+                io.limits(Limits::new().max_outbox_bytes(1_000_000))
+                    .timeouts(Timeouts::new().slow_client_timeout(Duration::from_millis(1500)))
             };
             let (server, _io, opened, ended) = sockets(limits).await;
             let runtime = tokio::runtime::Handle::current();

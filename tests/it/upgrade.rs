@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum_socketio::SocketIo;
+use axum_socketio::{SocketIo, Timeouts};
 use proto::websocket::{Event, Opcode, masked_frame};
 use tokio::sync::{Notify, mpsc};
 
@@ -129,7 +129,8 @@ async fn a_poll_that_can_carry_something_does_not_count_as_released() {
 
 #[tokio::test]
 async fn a_poll_during_the_upgrade_brings_a_ping_that_is_due() {
-    let (server, ..) = start(|io| io.ping_interval(Duration::from_secs(5))).await;
+    let (server, ..) =
+        start(|io| io.timeouts(Timeouts::new().ping_interval(Duration::from_secs(5)))).await;
     let mut client = Polling::joined(server.addr).await;
     let clock = Clock::stop();
     let mut ws = probe(&client).await;
@@ -363,7 +364,8 @@ async fn a_probe_that_is_closed_or_lost_leaves_polling_alone() {
 
 #[tokio::test]
 async fn a_probe_that_takes_too_long_leaves_polling_alone() {
-    let (server, ..) = start(|io| io.upgrade_timeout(Duration::from_millis(50))).await;
+    let (server, ..) =
+        start(|io| io.timeouts(Timeouts::new().upgrade_timeout(Duration::from_millis(50)))).await;
     for probes in [false, true] {
         let mut client = Polling::joined(server.addr).await;
         let mut ws = Ws::upgrade(server.addr, &client.sid).await.unwrap();
@@ -374,7 +376,8 @@ async fn a_probe_that_takes_too_long_leaves_polling_alone() {
         client.send(r#"421["echo",1]"#).await;
         client.expect(&["431[1]"]).await;
     }
-    let (server, ..) = start(|io| io.upgrade_timeout(Duration::from_secs(1))).await;
+    let (server, ..) =
+        start(|io| io.timeouts(Timeouts::new().upgrade_timeout(Duration::from_secs(1)))).await;
     let mut client = Polling::joined(server.addr).await;
     let mut ws = probe(&client).await;
     ws.ended().await;
@@ -384,8 +387,11 @@ async fn a_probe_that_takes_too_long_leaves_polling_alone() {
 #[tokio::test]
 async fn a_message_that_never_ends_ends_the_probe_and_after_the_upgrade_the_session() {
     let (server, io, mut reasons) = start(|io| {
-        io.upgrade_timeout(Duration::from_secs(2))
-            .message_timeout(Duration::from_secs(5))
+        io.timeouts(
+            Timeouts::new()
+                .upgrade_timeout(Duration::from_secs(2))
+                .message_timeout(Duration::from_secs(5)),
+        )
     })
     .await;
     let part = &masked_frame(Opcode::Text, &[b'2'; 100], [1, 2, 3, 4])[..50];
@@ -470,7 +476,7 @@ async fn a_session_that_ends_closes_the_probe_too() {
 #[tokio::test]
 async fn a_session_that_waits_for_its_last_poll_does_not_wait_for_a_probe() {
     let (server, io, mut reasons) =
-        start(|io| io.upgrade_timeout(Duration::from_millis(100))).await;
+        start(|io| io.timeouts(Timeouts::new().upgrade_timeout(Duration::from_millis(100)))).await;
     let mut client = Polling::joined(server.addr).await;
     let mut ws = probe(&client).await;
     io.close();
@@ -484,8 +490,11 @@ async fn a_session_that_waits_for_its_last_poll_does_not_wait_for_a_probe() {
 #[tokio::test]
 async fn heartbeats_go_on_after_the_upgrade() {
     let (server, _io, mut reasons) = start(|io| {
-        io.ping_interval(Duration::from_millis(100))
-            .ping_timeout(Duration::from_millis(700))
+        io.timeouts(
+            Timeouts::new()
+                .ping_interval(Duration::from_millis(100))
+                .ping_timeout(Duration::from_millis(700)),
+        )
     })
     .await;
     let client = Polling::joined(server.addr).await;
@@ -520,8 +529,11 @@ async fn a_ping_that_no_poll_has_fetched_comes_after_the_upgrade() {
 #[tokio::test]
 async fn an_answer_that_is_owed_is_still_owed_after_the_upgrade() {
     let (server, _io, mut reasons) = start(|io| {
-        io.ping_interval(Duration::from_millis(50))
-            .ping_timeout(Duration::from_millis(700))
+        io.timeouts(
+            Timeouts::new()
+                .ping_interval(Duration::from_millis(50))
+                .ping_timeout(Duration::from_millis(700)),
+        )
     })
     .await;
     let mut client = Polling::joined(server.addr).await;

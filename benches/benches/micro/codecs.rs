@@ -2,11 +2,11 @@
 
 use std::hint::black_box;
 
+use axum_socketio_benches::memory;
 use axum_socketio_proto::engine_io::{Message, Packet, Payload, PayloadWriter};
 use axum_socketio_proto::socket_io::{Assembler, EncodedPacket, Kind, Limits};
 use axum_socketio_proto::websocket::{Config, Decoder};
 use axum_socketio_proto::{EncodeError, EncodedArgs};
-use axum_socketio_benches::memory;
 use bytes::Bytes;
 use bytestring::ByteString;
 use criterion::{BatchSize, Criterion, Throughput};

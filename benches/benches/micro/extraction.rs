@@ -5,12 +5,12 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use axum_socketio::extract::Rest;
-use axum_socketio_proto::Args;
-use axum_socketio_proto::engine_io::Message;
-use axum_socketio_proto::socket_io::{Assembler, Limits, Packet};
 use axum_socketio::{Data, Namespace, Reply};
 use axum_socketio_benches::contract::Report;
 use axum_socketio_benches::memory;
+use axum_socketio_proto::Args;
+use axum_socketio_proto::engine_io::Message;
+use axum_socketio_proto::socket_io::{Assembler, Limits, Packet};
 use criterion::Criterion;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,6 +1,6 @@
 //! A server in memory with members in rooms, whose clients read only on demand.
 
-use axum_socketio::{Socket, SocketIo, SocketIoBuilder};
+use axum_socketio::{Limits, Socket, SocketIo, SocketIoBuilder, Timeouts};
 use axum_socketio_benches::contract::PING_INTERVAL;
 use axum_socketio_benches::memory;
 use tokio::io::DuplexStream;
@@ -17,9 +17,12 @@ pub(crate) fn runtime() -> Runtime {
 /// Creates a builder for servers without pings and without a limit for queued packets.
 pub(crate) fn builder() -> SocketIoBuilder {
     SocketIo::builder()
-        .ping_interval(PING_INTERVAL)
-        .max_outbox_packets(usize::MAX)
-        .max_outbox_bytes(usize::MAX)
+        .timeouts(Timeouts::new().ping_interval(PING_INTERVAL))
+        .limits(
+            Limits::new()
+                .max_outbox_packets(usize::MAX)
+                .max_outbox_bytes(usize::MAX),
+        )
 }
 
 /// A connected client, and its socket on the server.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::extract::State;
 use axum_socketio::extract::Binary;
-use axum_socketio::{Data, Namespace, Reply, Socket, SocketIo};
+use axum_socketio::{Data, Namespace, Reply, Socket, SocketIo, Timeouts};
 use axum_socketio_benches::contract::PING_INTERVAL;
 use axum_socketio_benches::memory::{self, answer, binary, read_until, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -105,7 +105,7 @@ fn server(handled: Handled) -> SocketIo {
         .on("ack", ack)
         .on("silent", count);
     SocketIo::builder()
-        .ping_interval(PING_INTERVAL)
+        .timeouts(Timeouts::new().ping_interval(PING_INTERVAL))
         .namespace("/", namespace)
         .with_state(handled)
         .build()

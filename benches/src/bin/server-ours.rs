@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum_socketio::extract::Binary;
-use axum_socketio::{Data, Namespace, Reply, Socket, SocketIo};
+use axum_socketio::{Data, Namespace, Reply, Socket, SocketIo, Timeouts};
 use axum_socketio_benches::{
     contract::{PING_INTERVAL, Report},
     serve::Options,
@@ -15,7 +15,7 @@ fn main() -> std::io::Result<()> {
 
 fn app() -> Router {
     let io = SocketIo::builder()
-        .ping_interval(PING_INTERVAL)
+        .timeouts(Timeouts::new().ping_interval(PING_INTERVAL))
         .namespace(
             "/",
             Namespace::new()

@@ -2,7 +2,7 @@
 
 use axum::extract::{MatchedPath, Path, State};
 use axum::{Extension, Json, Router};
-use axum_socketio::{Auth, Data, Namespace, Refused, Socket, SocketIo, SocketIoBuilder};
+use axum_socketio::{Auth, Data, Limits, Namespace, Refused, Socket, SocketIo, SocketIoBuilder};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -219,7 +219,7 @@ async fn namespaces_are_gone_with_their_last_sockets_and_no_more_than_some_are_t
     let rooms = Namespace::new().middleware(async |Path(id): Path<u32>| id < 10);
     let builder = SocketIo::builder()
         .namespace("/room-{id}", rooms)
-        .max_dynamic_namespaces(2);
+        .limits(Limits::new().max_dynamic_namespaces(2));
     let logs = Logs::collect("warn");
     let (server, io) = of(builder).await;
     let mut client = Ws::open(server.addr).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum_socketio::{Data, DisconnectReason, Namespace, Socket, SocketIo};
+use axum_socketio::{Data, DisconnectReason, Namespace, Socket, SocketIo, Timeouts};
 use proto::websocket::Event;
 use tokio::sync::mpsc;
 
@@ -182,7 +182,8 @@ struct Both {
 
 impl Both {
     async fn when(what: impl FnOnce(&SocketIo)) -> Self {
-        let (server, io, reasons) = start(|io| io.drain_window(Duration::ZERO)).await;
+        let (server, io, reasons) =
+            start(|io| io.timeouts(Timeouts::new().drain_window(Duration::ZERO))).await;
         let clients = (
             Ws::joined(server.addr).await,
             Polling::joined(server.addr).await,

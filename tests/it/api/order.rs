@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::{Json, Router};
 use axum_socketio::handler::RateLimit;
-use axum_socketio::{Data, DisconnectReason, Handler, Namespace, Order, Socket, SocketIo};
+use axum_socketio::{Data, DisconnectReason, Handler, Limits, Namespace, Order, Socket, SocketIo};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tower::ServiceBuilder;
 use tower::limit::ConcurrencyLimitLayer;
@@ -373,7 +373,7 @@ async fn an_answer_behind_many_events_that_wait_reaches_the_handler_that_awaits_
         })
         .on("x", async || {});
     let io = SocketIo::builder()
-        .max_queued_bytes(1000)
+        .limits(Limits::new().max_queued_bytes(1000))
         .namespace("/", namespace)
         .build();
     let server = serve(Router::new().layer(io.layer())).await;

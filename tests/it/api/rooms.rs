@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use axum_socketio::{AckError, Data, Namespace, RoomEvent, Sid, Socket, SocketIo};
+use axum_socketio::{
+    AckError, Data, Limits, Namespace, RoomEvent, Sid, Socket, SocketIo, Timeouts,
+};
 
 use super::with;
 use crate::support::{Clock, Polling, Server, Ws, within};
@@ -232,8 +234,8 @@ async fn who_could_not_be_asked_is_not_waited_for() {
     let namespace = Namespace::new();
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .max_outbox_packets(1)
-        .slow_client_timeout(Duration::from_secs(60))
+        .limits(Limits::new().max_outbox_packets(1))
+        .timeouts(Timeouts::new().slow_client_timeout(Duration::from_secs(60)))
         .build();
     let server = crate::support::serve(axum::Router::new().layer(io.layer())).await;
     let _full = Polling::joined(server.addr).await;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum_socketio::{DisconnectReason, Namespace, Order, Socket, SocketIo};
+use axum_socketio::{DisconnectReason, Namespace, Order, Socket, SocketIo, Timeouts};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::support::{Clock, Http, POLLING, Ws, current_thread, serve, within};
@@ -24,7 +24,7 @@ async fn a_graceful_shutdown_refuses_closes_and_waits() {
         .on_disconnect(move |why: DisconnectReason| async move { sender.send(why).unwrap() });
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .drain_window(Duration::from_millis(50))
+        .timeouts(Timeouts::new().drain_window(Duration::from_millis(50)))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let (mut one, mut other) = (Ws::joined(server.addr).await, Ws::joined(server.addr).await);
@@ -62,7 +62,7 @@ async fn waiting_has_a_limit() {
         .on("end", async || {});
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .drain_limit(Duration::from_millis(50))
+        .timeouts(Timeouts::new().drain_limit(Duration::from_millis(50)))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut client = Ws::joined(server.addr).await;
@@ -81,8 +81,11 @@ async fn the_limit_counts_from_the_start_of_the_shutdown() {
         .on("end", async || {});
     let io = SocketIo::builder()
         .namespace("/", namespace)
-        .drain_limit(limit)
-        .drain_window(Duration::ZERO)
+        .timeouts(
+            Timeouts::new()
+                .drain_limit(limit)
+                .drain_window(Duration::ZERO),
+        )
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let mut client = Ws::joined(server.addr).await;
@@ -113,7 +116,7 @@ async fn closed_waits_for_a_shutdown() {
 async fn clients_are_closed_one_after_another_over_the_drain_window() {
     let io = SocketIo::builder()
         .namespace("/", Namespace::new())
-        .drain_window(Duration::from_secs(9))
+        .timeouts(Timeouts::new().drain_window(Duration::from_secs(9)))
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
     let clock = Clock::stop();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use axum::response::Html;
 use axum::{Extension, Json, Router};
-use axum_socketio::{Auth, Data, Namespace, SocketIo, SocketIoBuilder};
+use axum_socketio::{Auth, Data, Limits, Namespace, SocketIo, SocketIoBuilder};
 
 use crate::support::{Http, Logs, Server, Ws, serve};
 
@@ -90,7 +90,7 @@ async fn a_host_without_its_port_is_another_origin() {
 #[tokio::test]
 async fn a_server_that_is_full_or_going_down_says_so_with_503() {
     let line = "GET /socket.io/?EIO=4&transport=polling HTTP/1.1";
-    let server = started(SocketIo::builder::<()>().max_connections(0)).await;
+    let server = started(SocketIo::builder::<()>().limits(Limits::new().max_connections(0))).await;
     let (status, body) = ask(&server, line, "Host: localhost\r\n").await;
     assert_eq!(status, 503);
     quoted(&format!("`{body}`"));
@@ -170,7 +170,7 @@ async fn the_log_says_what_the_page_quotes() {
     let server = started(
         SocketIo::builder()
             .namespace("/", Namespace::new())
-            .max_payload(100),
+            .limits(Limits::new().max_payload(100)),
     )
     .await;
     let mut client = Ws::joined(server.addr).await;

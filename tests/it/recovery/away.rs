@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum_socketio::{EmitError, Namespace, Recovery, Socket, SocketIo};
+use axum_socketio::{EmitError, Limits, Namespace, Recovery, Socket, SocketIo};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{app, numbers, serve};
@@ -14,7 +14,9 @@ fn with_sockets(recovery: Recovery) -> (TestApp, SocketIo, UnboundedReceiver<Soc
     let namespace = Namespace::new().on_connect(async move |socket: Socket| {
         sender.send(socket).unwrap();
     });
-    let builder = SocketIo::builder().recovery(recovery).max_outbox_packets(4);
+    let builder = SocketIo::builder()
+        .recovery(recovery)
+        .limits(Limits::new().max_outbox_packets(4));
     let (app, io) = app(builder.namespace("/", namespace));
     (app, io, sockets)
 }

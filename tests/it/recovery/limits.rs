@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum_socketio::testing::{TestApp, TestClient};
-use axum_socketio::{Namespace, Recovery, SocketIo};
+use axum_socketio::{Limits, Namespace, Recovery, SocketIo};
 use tokio::time::sleep;
 
 use super::{app, numbers, serve};
@@ -124,7 +124,7 @@ async fn any_limit_is_taken() {
 async fn namespaces_that_are_only_kept_make_room() {
     let (app, io) = app(SocketIo::builder()
         .recovery(Recovery::new())
-        .max_dynamic_namespaces(2)
+        .limits(Limits::new().max_dynamic_namespaces(2))
         .namespace("/n-{id}", Namespace::new()));
     let stays = app.connect("/n-1").await.unwrap();
     let away = app.connect("/n-2").await.unwrap();

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_socketio::testing::{TestApp, TestClient};
-use axum_socketio::{Data, Namespace, Recovery, Socket, SocketIo, SocketIoBuilder, Transport};
+use axum_socketio::{
+    Data, Limits, Namespace, Recovery, Socket, SocketIo, SocketIoBuilder, Transport,
+};
 use tokio::time::{sleep, timeout};
 
 const BOTH: [Transport; 2] = [Transport::WebSocket, Transport::Polling];
@@ -242,7 +244,7 @@ async fn a_namespace_of_a_pattern_waits_for_its_clients() {
 async fn a_namespace_of_a_pattern_goes_when_nobody_may_come_back() {
     let builder = SocketIo::builder()
         .recovery(Recovery::new())
-        .max_dynamic_namespaces(1)
+        .limits(Limits::new().max_dynamic_namespaces(1))
         .namespace("/game-{id}", rooms());
     let (app, io) = self::app(builder);
     let first = app.connect("/game-1").await.unwrap();

@@ -7,8 +7,8 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use axum_socketio_proto::websocket::{Config, Decoder, Event};
 use axum_socketio_benches::contract::Report;
+use axum_socketio_proto::websocket::{Config, Decoder, Event};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::json;

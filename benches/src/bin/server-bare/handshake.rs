@@ -3,10 +3,10 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use axum_socketio_benches::contract::PING_INTERVAL;
 use axum_socketio_proto::Sid;
 use axum_socketio_proto::engine_io::Handshake;
 use axum_socketio_proto::websocket::{Opcode, accept_key, frame};
-use axum_socketio_benches::contract::PING_INTERVAL;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
