@@ -50,6 +50,7 @@ mod ids;
 mod log_limit;
 mod logs;
 mod metrics;
+mod namespace;
 mod outbox;
 mod panics;
 pub mod parser;
@@ -69,11 +70,11 @@ pub use builder::{Limits, Namespace, SocketIoBuilder, Timeouts};
 pub use extract::{Ack, Auth, Data, Event, RawArgs, Recovered};
 pub use handler::{Handler, Refused, Reply};
 pub use hub::{
-    AckError, AckFormat, AckFuture, AckStream, AckSummary, Broadcast, Emitted, Failed, Order,
-    Outgoing, Rejected, RemoteSocket, ServerAckFuture, ServerAnswers, ServerEvent, Socket,
-    SocketIo, ToSocket, Unhandled,
+    AckError, AckFuture, AckStream, AckSummary, Broadcast, Emitted, Failed, Outgoing, Rejected,
+    RemoteSocket, ServerAckFuture, ServerAnswers, Socket, SocketIo, ToSocket,
 };
 pub use metrics::{ByLabel, Metrics};
+pub use namespace::{AckFormat, Order, ServerEvent, Unhandled};
 pub use outbox::{EmitError, Queued};
 pub use proto::engine_io::Transport;
 #[cfg(feature = "compression")]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::hub::{Config, Handlers, Hooks, Settings};
+use crate::hub::{Config, Hooks, NamespaceHandlers, Settings};
 
 /// Checks the options of the server.
 pub(super) fn check(settings: &Settings, hooks: &Hooks) {
@@ -105,7 +105,7 @@ fn check_limits(settings: &Settings) {
 }
 
 /// Checks a namespace.
-pub(super) fn check_namespace(name: &str, handlers: &Handlers, settings: &Settings) {
+pub(super) fn check_namespace(name: &str, handlers: &NamespaceHandlers, settings: &Settings) {
     let limits = &settings.limits;
     if name.contains([',', '?']) {
         tracing::warn!(

@@ -1,6 +1,6 @@
 //! The limits on the memory and the work that clients can cost the server.
 
-use crate::hub::{NspOptions, PollPackets, Settings};
+use crate::hub::{NamespaceOptions, PollPackets, Settings};
 
 /// The minimum of the default of `max_running_bytes`.
 pub(super) const MAX_RUNNING_BYTES: usize = 16 * 1024 * 1024;
@@ -96,7 +96,7 @@ impl Limits {
     pub(super) fn apply(
         self,
         settings: &mut Settings,
-        options: &mut NspOptions,
+        options: &mut NamespaceOptions,
         chosen: &mut ChosenLimits,
     ) {
         let Self {

@@ -13,8 +13,8 @@ use crate::handler::{
     AckBody, BoxHandler, Dispatcher, EventRequest, EventService, Handler, Phase, report_reserved,
 };
 use crate::hub::{
-    Failed, Handlers, NspOptions, Order, Outgoing, Rejected, ServerEvent, ServerHandler, Unhandled,
-    server_args,
+    Failed, NamespaceHandlers, NamespaceOptions, Order, Outgoing, Rejected, ServerEvent,
+    ServerHandler, Unhandled, server_args,
 };
 use crate::rooms::Recovery;
 
@@ -41,7 +41,7 @@ use crate::rooms::Recovery;
 /// ```
 #[must_use = "a namespace does nothing before it is given to a server"]
 pub struct Namespace<S = ()> {
-    register: Vec<Box<dyn FnOnce(&Arc<S>, &mut Handlers) + Send>>,
+    register: Vec<Box<dyn FnOnce(&Arc<S>, &mut NamespaceHandlers) + Send>>,
     layer: Option<Dispatcher>,
     order: Option<Order>,
     max_pending: Option<usize>,
@@ -70,7 +70,10 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         Self::default()
     }
 
-    fn register(mut self, register: impl FnOnce(&Arc<S>, &mut Handlers) + Send + 'static) -> Self {
+    fn register(
+        mut self,
+        register: impl FnOnce(&Arc<S>, &mut NamespaceHandlers) + Send + 'static,
+    ) -> Self {
         self.register.push(Box::new(register));
         self
     }
@@ -80,7 +83,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self,
         what: &'static str,
         handler: H,
-        place: fn(&mut Handlers) -> &mut Option<BoxHandler<P::Outcome>>,
+        place: fn(&mut NamespaceHandlers) -> &mut Option<BoxHandler<P::Outcome>>,
     ) -> Self
     where
         H::Future: Send,
@@ -386,8 +389,12 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     }
 
     /// Returns the table of handlers, and the options with those that this namespace sets itself.
-    pub(super) fn finish(self, state: &Arc<S>, mut options: NspOptions) -> (Handlers, NspOptions) {
-        let mut handlers = Handlers::default();
+    pub(super) fn finish(
+        self,
+        state: &Arc<S>,
+        mut options: NamespaceOptions,
+    ) -> (NamespaceHandlers, NamespaceOptions) {
+        let mut handlers = NamespaceHandlers::default();
         self.register
             .into_iter()
             .for_each(|register| register(state, &mut handlers));

@@ -12,8 +12,9 @@ use crate::adapter::LocalCluster;
 use crate::driver::Sessions;
 use crate::hub::Config;
 use crate::hub::{
-    AckFormat, AllowRequest, Family, Handlers, Hooks, Nsp, NspOptions, Nsps, Order, Origin,
-    Pattern, Server, ServerLogs, Settings, SocketIo, Unhandled,
+    AckFormat, AllowRequest, Creation, DynamicNamespace, Hooks, NamespaceHandlers,
+    NamespaceOptions, Namespaces, Order, Pattern, Server, ServerLogs, Settings, SocketIo,
+    SocketNamespace, Unhandled,
 };
 use crate::metrics::Counters;
 use crate::rooms::Recovery;
@@ -35,7 +36,7 @@ pub struct SocketIoBuilder<S = ()> {
     namespaces: Vec<(String, Namespace<S>)>,
     pub(super) settings: Settings,
     pub(super) chosen: ChosenLimits,
-    pub(super) options: NspOptions,
+    pub(super) options: NamespaceOptions,
     pub(super) hooks: Hooks,
     pub(super) allow: Option<MakeAllow<S>>,
 }
@@ -69,7 +70,7 @@ impl SocketIo {
                 drain_limit: Duration::from_secs(30),
             },
             chosen: ChosenLimits::default(),
-            options: NspOptions {
+            options: NamespaceOptions {
                 codec: Codec::Default,
                 order: Order::Started,
                 max_pending: 64,
@@ -95,7 +96,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// leading slash may be left out.
     ///
     /// A name with parameters, in the syntax of axum's routes, is a pattern: a namespace is created when a client asks
-    /// for a name that matches it, and is removed with its last socket. Handlers read the parameters with axum's
+    /// for a name that matches it, and is removed with its last socket. NamespaceHandlers read the parameters with axum's
     /// `Path`, and a middleware that returns `false` reports that the namespace does not exist. The first matching
     /// pattern wins. [`SocketIo::of`] takes the pattern for all of its namespaces. In Node: `of(/regex/)` and `of(fn)`.
     ///
@@ -258,7 +259,7 @@ impl HasState<()> for SocketIoBuilder {
 }
 
 impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
-    /// Builds the server. Handlers that need a state get it from [`with_state`](Self::with_state) first.
+    /// Builds the server. NamespaceHandlers that need a state get it from [`with_state`](Self::with_state) first.
     #[must_use]
     pub fn build(self) -> SocketIo
     where
@@ -306,20 +307,20 @@ impl SocketIoBuilder {
             settings.max_log_records_per_connection,
             settings.max_log_records,
         ));
-        let mut nsps = Nsps::default();
+        let mut running = Namespaces::default();
         let root = ("/".to_owned(), Namespace::new());
         let declared = namespaces.iter().any(|(name, _)| name == "/");
         for (name, namespace) in namespaces.into_iter().chain((!declared).then_some(root)) {
             let (handlers, options) = namespace.finish(&nothing, options.clone());
             check_namespace(&name, &handlers, &settings);
             let max = settings.max_dynamic_namespaces;
-            add(&mut nsps, &name.into(), handlers, options, max, &logs);
+            add(&mut running, &name.into(), handlers, options, max, &logs);
         }
         let connections = Arc::new(Sessions::new(&settings));
         SocketIo::new(Server {
             settings,
             hooks,
-            nsps,
+            namespaces: running,
             counters,
             logs,
             connections,
@@ -327,12 +328,12 @@ impl SocketIoBuilder {
     }
 }
 
-/// Adds a namespace or, if the name is a pattern, a family of at most `max` dynamic namespaces.
+/// Adds a namespace or, if the name is a pattern, at most `max` dynamic namespaces.
 fn add(
-    nsps: &mut Nsps,
+    running: &mut Namespaces<NamespaceHandlers>,
     name: &Arc<str>,
-    handlers: Handlers,
-    options: NspOptions,
+    handlers: NamespaceHandlers,
+    options: NamespaceOptions,
     max: usize,
     logs: &Arc<ServerLogs>,
 ) {
@@ -340,9 +341,17 @@ fn add(
     let first = if Pattern::is(name) {
         let pattern = Pattern::new(name);
         let logs = Arc::clone(logs);
-        nsps.add_family(Family::new(id, pattern, handlers, options, max, logs))
+        running.add_dynamic(DynamicNamespace::new(
+            id, pattern, handlers, options, max, logs,
+        ))
     } else {
-        nsps.add(Nsp::new(id, handlers, options, logs, Origin::Registered))
+        running.add(SocketNamespace::new(
+            id,
+            handlers,
+            options,
+            logs,
+            Creation::Registered,
+        ))
     };
     if !first {
         tracing::warn!(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::limits::set;
-use crate::hub::{NspOptions, Settings};
+use crate::hub::{NamespaceOptions, Settings};
 
 /// The longest duration of an option; longer ones would overflow `Instant`.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -59,7 +59,7 @@ impl Timeouts {
     }
 
     /// Applies the times that are set.
-    pub(super) fn apply(self, settings: &mut Settings, options: &mut NspOptions) {
+    pub(super) fn apply(self, settings: &mut Settings, options: &mut NamespaceOptions) {
         let Self {
             ping_interval,
             ping_timeout,

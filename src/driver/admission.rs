@@ -9,8 +9,9 @@ use http::Extensions;
 use super::dispatch::Dispatch;
 use super::failures::not_admitted;
 use super::running::Work;
-use crate::hub::{Comeback, Connected, Found, Nsp, OverLimit, Refusal, Socket, new_sid};
+use crate::hub::{Comeback, Connected, OverLimit, Refusal, Socket, SocketNamespace, new_sid};
 use crate::metrics::Counted;
+use crate::namespace::Found;
 use crate::outbox::Frame;
 use crate::panics::guarded;
 use proto::DisconnectReason;
@@ -83,15 +84,19 @@ impl Dispatch {
 
     /// Returns a namespace, and the extensions of the handshake if they differ for it. Refuses the client if there is
     /// no such namespace.
-    fn find(&self, nsp: &ByteString) -> Option<(Arc<Nsp>, Option<Box<Extensions>>)> {
+    fn find(&self, nsp: &ByteString) -> Option<(Arc<SocketNamespace>, Option<Box<Extensions>>)> {
         let handshake = self.client.handshake.extensions();
         // Values of the request are cloned for a dynamic namespace, and may panic.
-        let found = guarded(|| self.server.nsps.find(nsp, handshake)).unwrap_or_else(|panicked| {
-            self.server.panicked("clone of an extension", &panicked);
-            Found::Failed
-        });
+        let found =
+            guarded(|| self.server.namespaces.find(nsp, handshake)).unwrap_or_else(|panicked| {
+                self.server.panicked("clone of an extension", &panicked);
+                Found::Failed
+            });
         match found {
-            Found::Nsp { nsp, extensions } => return Some((nsp, extensions)),
+            Found::Namespace {
+                namespace,
+                extensions,
+            } => return Some((namespace, extensions)),
             Found::Failed => self.refuse(nsp, &Refusal::internal(), "internal error"),
             Found::Nothing => self.refuse(nsp, &Refusal::invalid_namespace(), "no namespace"),
             Found::TooMany => {

@@ -15,7 +15,7 @@ use super::rate_limit::TooFast;
 use super::{Handler, Layered};
 use crate::adapter::BoxFuture;
 use crate::extract::{EventContext, phase};
-use crate::hub::{AckBody, BoxHandler, Dispatch, ErasedHandler, Failure, Stop};
+use crate::hub::{AckBody, BoxHandler, ErasedHandler, Failure, HandlerLayers, Stop};
 
 /// An event, as the request of tower layers.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Dispatcher {
     }
 }
 
-impl Dispatch for Dispatcher {
+impl HandlerLayers for Dispatcher {
     fn dispatch(
         &self,
         mut context: EventContext,
@@ -126,7 +126,7 @@ struct LayeredHandler<D> {
     handler: BoxHandler<AckBody>,
 }
 
-impl<D: Dispatch> ErasedHandler<AckBody> for LayeredHandler<D> {
+impl<D: HandlerLayers> ErasedHandler<AckBody> for LayeredHandler<D> {
     fn call(&self, cx: EventContext) -> BoxFuture<AckBody> {
         self.dispatcher.dispatch(cx, self.handler.clone())
     }
@@ -134,7 +134,7 @@ impl<D: Dispatch> ErasedHandler<AckBody> for LayeredHandler<D> {
 
 /// Wraps layers around one handler.
 pub(crate) fn layered(
-    dispatcher: impl Dispatch + 'static,
+    dispatcher: impl HandlerLayers + 'static,
     handler: BoxHandler<AckBody>,
 ) -> BoxHandler<AckBody> {
     let options = handler.options;

@@ -18,7 +18,7 @@ use tokio::time::Sleep;
 
 use super::emit::How;
 use super::operators::Wait;
-use super::{Nsp, Socket};
+use super::{Socket, SocketNamespace};
 use crate::adapter::Answers;
 use crate::metrics::{Counted, Counters};
 use crate::outbox::EmitError;
@@ -72,7 +72,7 @@ impl From<EmitError> for AckError {
 
 type Timer = Option<Pin<Box<Sleep>>>;
 
-fn timer(wait: Wait, nsp: &Nsp) -> Timer {
+fn timer(wait: Wait, nsp: &SocketNamespace) -> Timer {
     wait.limit(nsp.options.ack_timeout)
         .map(|limit| Box::pin(tokio::time::sleep(limit)))
 }
@@ -206,7 +206,7 @@ pub struct AckStream<R> {
     shared: Arc<Collector>,
     timer: Timer,
     /// The namespaces with the ids of their pending acknowledgements, which are removed on drop.
-    asked: Vec<(Arc<Nsp>, u64)>,
+    asked: Vec<(Arc<SocketNamespace>, u64)>,
     unreadable: Vec<Sid>,
     error: Option<EmitError>,
     timed_out: bool,
@@ -276,14 +276,14 @@ impl Answers for Question {
 
 impl<R: DeserializeOwned> AckStream<R> {
     pub(crate) fn ask(
-        nsps: Vec<Arc<Nsp>>,
+        nsps: Vec<Arc<SocketNamespace>>,
         target: &Target,
         args: &EncodedArgs,
         wait: Wait,
     ) -> Self {
         let shared = Arc::new(Collector::default());
         let timer = nsps.first().and_then(|nsp| timer(wait, nsp));
-        let ask = |(number, nsp): (usize, Arc<Nsp>)| {
+        let ask = |(number, nsp): (usize, Arc<SocketNamespace>)| {
             let id = nsp.next_ack_id();
             let shared = Arc::clone(&shared);
             nsp.ask(

@@ -3,12 +3,10 @@
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::Nsp;
 use crate::metrics::{Counted, Counters};
 use crate::outbox::{EmitError, Frame};
 use proto::EncodedArgs;
 use proto::args::reserved;
-use proto::socket_io::Kind;
 
 /// The result of an emit. It may be ignored: every failure is counted and traced in any case.
 ///
@@ -96,17 +94,7 @@ impl How {
     }
 }
 
-/// Encodes an event once for all recipients.
-pub(crate) fn event_frame<T: serde::Serialize + ?Sized>(
-    nsp: &Nsp,
-    event: &str,
-    args: &T,
-    id: Option<u64>,
-) -> Result<Frame, EmitError> {
-    event_args(event, args).map(|args| packet_frame(args, nsp, id))
-}
-
-/// Encodes an event independently of the namespace.
+/// Encodes the arguments of an event, once for all recipients.
 pub(crate) fn event_args<T: serde::Serialize + ?Sized>(
     event: &str,
     args: &T,
@@ -115,19 +103,4 @@ pub(crate) fn event_args<T: serde::Serialize + ?Sized>(
         return Err(EmitError::Reserved(event.to_owned()));
     }
     EncodedArgs::event(event, args).map_err(EmitError::Serialize)
-}
-
-/// Builds the packet of a namespace that has a history, with the offset as the last argument.
-pub(crate) fn frame_at(args: &EncodedArgs, nsp: &Nsp, offset: Option<&str>) -> Frame {
-    let mut args = args.clone();
-    if let Some(offset) = offset {
-        // Serializing a text as JSON cannot fail.
-        let _ = args.push(offset);
-    }
-    packet_frame(args, nsp, None)
-}
-
-/// Builds the packet of an event for one namespace.
-pub(crate) fn packet_frame(args: EncodedArgs, nsp: &Nsp, id: Option<u64>) -> Frame {
-    Frame::new(nsp.options.codec.packet(args, Kind::Event, &nsp.name, id))
 }

@@ -10,7 +10,10 @@ use serde::de::DeserializeOwned;
 
 use super::emit::event_args;
 use super::may_log;
-use super::{AckStream, Emitted, Family, Nsp, RemoteSocket, ServerAckFuture, Socket, servers};
+use super::{
+    AckStream, DynamicNamespace, Emitted, NamespaceHandlers, RemoteSocket, ServerAckFuture, Socket,
+    SocketNamespace, servers,
+};
 use crate::adapter::AdapterError;
 use crate::metrics::{Counters, EMITS_TO_MANY};
 use crate::rooms::{Room, RoomEvents, Rooms, Scope, Target};
@@ -49,81 +52,84 @@ impl Wait {
 #[derive(Clone)]
 #[must_use = "nothing is sent before `emit`"]
 pub struct Broadcast {
-    place: Place,
+    selected: SelectedNamespaces,
     pub(super) target: Target,
     pub(super) wait: Wait,
 }
 
 /// The namespaces of a selection.
 #[derive(Clone)]
-enum Place {
-    Nowhere,
-    Nsp(Arc<Nsp>),
+enum SelectedNamespaces {
+    None,
+    One(Arc<SocketNamespace>),
     /// The namespaces of a pattern, as they exist when the selection is used.
-    Family(Arc<Family>),
+    Pattern(Arc<DynamicNamespace<NamespaceHandlers>>),
     /// The namespace of this name that fits a pattern, if it exists when the selection is used.
-    Child(Arc<Family>, Arc<str>),
+    Named(Arc<DynamicNamespace<NamespaceHandlers>>, Arc<str>),
 }
 
-impl Place {
+impl SelectedNamespaces {
     /// Returns the namespaces that exist now, on any server.
-    fn all(&self) -> Vec<Arc<Nsp>> {
+    fn all(&self) -> Vec<Arc<SocketNamespace>> {
         match self {
-            Self::Family(family) => family.all(),
-            Self::Child(family, name) => family.named(name).into_iter().collect(),
-            Self::Nowhere | Self::Nsp(_) => self.here(),
+            Self::Pattern(dynamic) => dynamic.all(),
+            Self::Named(dynamic, name) => dynamic.named(name).into_iter().collect(),
+            Self::None | Self::One(_) => self.here(),
         }
     }
 
     /// Returns the namespaces that exist now on this server.
-    fn here(&self) -> Vec<Arc<Nsp>> {
+    fn here(&self) -> Vec<Arc<SocketNamespace>> {
         match self {
-            Self::Nowhere => Vec::new(),
-            Self::Nsp(nsp) => vec![Arc::clone(nsp)],
-            Self::Family(family) => family.children(),
-            Self::Child(family, name) => family.existing(name).into_iter().collect(),
+            Self::None => Vec::new(),
+            Self::One(nsp) => vec![Arc::clone(nsp)],
+            Self::Pattern(dynamic) => dynamic.here(),
+            Self::Named(dynamic, name) => dynamic.existing(name).into_iter().collect(),
         }
     }
 
     /// Returns the counters of the server, if there is one.
     fn counters(&self) -> Option<&Counters> {
         match self {
-            Self::Nowhere => None,
-            Self::Nsp(nsp) => Some(&nsp.counters),
-            Self::Family(family) | Self::Child(family, _) => Some(family.logs.counters()),
+            Self::None => None,
+            Self::One(nsp) => Some(&nsp.counters),
+            Self::Pattern(dynamic) | Self::Named(dynamic, _) => Some(dynamic.counters()),
         }
     }
 
     fn name(&self) -> Option<&str> {
         match self {
-            Self::Nowhere => None,
-            Self::Nsp(nsp) => Some(&nsp.name),
-            Self::Family(family) => Some(&family.name),
-            Self::Child(_, name) => Some(name),
+            Self::None => None,
+            Self::One(nsp) => Some(&nsp.name),
+            Self::Pattern(dynamic) => Some(&dynamic.pattern),
+            Self::Named(_, name) => Some(name),
         }
     }
 }
 
 impl Broadcast {
-    pub(crate) fn new(nsp: Arc<Nsp>, target: Target) -> Self {
-        Self::at(Place::Nsp(nsp), target)
+    pub(crate) fn new(nsp: Arc<SocketNamespace>, target: Target) -> Self {
+        Self::at(SelectedNamespaces::One(nsp), target)
     }
 
-    pub(crate) fn family(family: Arc<Family>) -> Self {
-        Self::at(Place::Family(family), Target::default())
+    pub(crate) fn dynamic(dynamic: Arc<DynamicNamespace<NamespaceHandlers>>) -> Self {
+        Self::at(SelectedNamespaces::Pattern(dynamic), Target::default())
     }
 
-    pub(crate) fn child(family: Arc<Family>, name: &str) -> Self {
-        Self::at(Place::Child(family, name.into()), Target::default())
+    pub(crate) fn child(dynamic: Arc<DynamicNamespace<NamespaceHandlers>>, name: &str) -> Self {
+        Self::at(
+            SelectedNamespaces::Named(dynamic, name.into()),
+            Target::default(),
+        )
     }
 
     pub(crate) fn nowhere() -> Self {
-        Self::at(Place::Nowhere, Target::default())
+        Self::at(SelectedNamespaces::None, Target::default())
     }
 
-    fn at(place: Place, target: Target) -> Self {
+    fn at(selected: SelectedNamespaces, target: Target) -> Self {
         Self {
-            place,
+            selected,
             target,
             wait: Wait::Default,
         }
@@ -177,14 +183,14 @@ impl Broadcast {
     /// Sends an event to all selected sockets, encoded once. Arguments are as in [`Socket::emit`].
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         let event = event.as_ref();
-        let Some(counters) = self.place.counters() else {
+        let Some(counters) = self.selected.counters() else {
             return Emitted::nowhere();
         };
         // An emit counts once, however many namespaces the pattern has.
         counters.add_all([(EMITS_TO_MANY, 1)]);
         let args = event_args(event, &args);
-        let sent = args.map(|args| match &self.place {
-            Place::Nsp(nsp) => self.send(nsp, event, args),
+        let sent = args.map(|args| match &self.selected {
+            SelectedNamespaces::One(nsp) => self.send(nsp, event, args),
             _ => {
                 for nsp in self.nsps() {
                     self.send(&nsp, event, args.clone());
@@ -195,15 +201,15 @@ impl Broadcast {
     }
 
     /// Returns the namespaces of the selection.
-    fn nsps(&self) -> Vec<Arc<Nsp>> {
+    fn nsps(&self) -> Vec<Arc<SocketNamespace>> {
         if self.target.local {
-            self.place.here()
+            self.selected.here()
         } else {
-            self.place.all()
+            self.selected.all()
         }
     }
 
-    fn send(&self, nsp: &Arc<Nsp>, event: &str, args: EncodedArgs) {
+    fn send(&self, nsp: &Arc<SocketNamespace>, event: &str, args: EncodedArgs) {
         let delivered = nsp.broadcast(&self.target, args);
         tracing::trace!(nsp = &*nsp.name, event, ?delivered, "broadcast");
     }
@@ -217,7 +223,7 @@ impl Broadcast {
         event: impl AsRef<str>,
         args: impl Serialize,
     ) -> AckStream<R> {
-        let Some(counters) = self.place.counters() else {
+        let Some(counters) = self.selected.counters() else {
             return AckStream::failed(None);
         };
         counters.add_all([(EMITS_TO_MANY, 1)]);
@@ -293,7 +299,7 @@ impl Broadcast {
     /// # }
     /// ```
     pub fn room_events(&self) -> RoomEvents {
-        RoomEvents::of(self.place.here().iter().map(|nsp| nsp.members.watch()))
+        RoomEvents::of(self.selected.here().iter().map(|nsp| nsp.members.watch()))
     }
 
     /// Sends an event to the other servers of the namespace, where [`on_server`](crate::Namespace::on_server) handles
@@ -301,7 +307,7 @@ impl Broadcast {
     ///
     /// Without a [cluster](crate::LocalCluster) there are no other servers.
     pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        match self.place.counters() {
+        match self.selected.counters() {
             Some(counters) => servers::tell(&self.nsps(), event.as_ref(), &args, counters),
             None => Emitted::nowhere(),
         }
@@ -373,13 +379,16 @@ impl Broadcast {
     /// Returns the socket of this id, if this server holds it and it is connected to the namespace.
     #[must_use]
     pub fn socket(&self, id: proto::Sid) -> Option<Socket> {
-        self.place.here().iter().find_map(|nsp| nsp.socket(id))
+        self.selected
+            .here()
+            .iter()
+            .find_map(|nsp| Socket::find(nsp, id))
     }
 
     /// Disconnects the selected sockets of this server for which `condition` returns true, and returns their number.
     pub fn disconnect_where(&self, mut condition: impl FnMut(&Socket) -> bool) -> usize {
         let mut chosen = Vec::new();
-        for nsp in self.place.here() {
+        for nsp in self.selected.here() {
             let members = nsp.members.select(&self.target);
             let sockets = members
                 .iter()
@@ -400,7 +409,7 @@ fn names(rooms: impl Rooms) -> Vec<Room> {
 impl fmt::Debug for Broadcast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Broadcast")
-            .field("nsp", &self.place.name())
+            .field("nsp", &self.selected.name())
             .field("target", &self.target)
             .finish_non_exhaustive()
     }

@@ -43,7 +43,7 @@ impl SocketIo {
             publish(*counted, &server.counters);
         }
         describe_gauge!(SOCKETS, Unit::Count, "Sockets that are connected now.");
-        for (nsp, count) in server.nsps.sockets() {
+        for (nsp, count) in server.namespaces.sockets() {
             gauge!(SOCKETS, "namespace" => nsp).set(exact(count));
         }
     }

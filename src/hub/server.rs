@@ -9,12 +9,14 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::NamespaceHandlers;
 use super::{
-    AckStream, Broadcast, Emitted, Hooks, Nsps, RemoteSocket, ServerAckFuture, ServerLogs, Socket,
+    AckStream, Broadcast, Emitted, Hooks, RemoteSocket, ServerAckFuture, ServerLogs, Socket,
 };
 use crate::adapter::{AdapterError, BoxFuture};
 use crate::hub::Config;
 use crate::metrics::{Counters, Metrics};
+use crate::namespace::Namespaces;
 use crate::rooms::{Rooms, Target};
 use proto::Sid;
 use proto::socket_io::{Codec, Limits};
@@ -80,7 +82,7 @@ pub(crate) struct Settings {
 pub(crate) struct Server {
     pub(crate) settings: Settings,
     pub(crate) hooks: Hooks,
-    pub(crate) nsps: Nsps,
+    pub(crate) namespaces: Namespaces<NamespaceHandlers>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) logs: Arc<ServerLogs>,
     pub(crate) connections: Arc<dyn Connections>,
@@ -158,14 +160,14 @@ impl SocketIo {
         } else {
             Cow::Owned(format!("/{nsp}"))
         };
-        if let Some(family) = server.nsps.family(&nsp) {
-            return Broadcast::family(Arc::clone(family));
+        if let Some(dynamic) = server.namespaces.dynamic(&nsp) {
+            return Broadcast::dynamic(Arc::clone(dynamic));
         }
-        if let Some(found) = server.nsps.fixed(&nsp) {
+        if let Some(found) = server.namespaces.fixed(&nsp) {
             return Broadcast::new(Arc::clone(found), Target::default());
         }
-        if let Some(family) = server.nsps.family_of(&nsp) {
-            return Broadcast::child(Arc::clone(family), &nsp);
+        if let Some(dynamic) = server.namespaces.dynamic_of(&nsp) {
+            return Broadcast::child(Arc::clone(dynamic), &nsp);
         }
         tracing::debug!(nsp = &*nsp, "this server has no such namespace");
         Broadcast::nowhere()
@@ -269,7 +271,7 @@ impl SocketIo {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.server().map_or_else(Metrics::default, |server| {
-            Metrics::read(&server.counters, server.nsps.sockets())
+            Metrics::read(&server.counters, server.namespaces.sockets())
         })
     }
 
@@ -368,15 +370,19 @@ impl Server {
     async fn closed(&self) {
         self.connections.closed().await;
         // The adapters close last, since disconnect handlers may emit to other servers.
-        self.nsps.close();
+        self.namespaces.close();
     }
 }
 
 impl fmt::Debug for SocketIo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nsps = self
-            .server()
-            .map(|server| server.nsps.names().map(str::to_owned).collect::<Vec<_>>());
+        let nsps = self.server().map(|server| {
+            server
+                .namespaces
+                .names()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        });
         f.debug_struct("SocketIo")
             .field("namespaces", &nsps)
             .finish_non_exhaustive()

@@ -21,7 +21,7 @@ fn connected() -> (Socket, Arc<Client>) {
 
 /// Creates such a socket on one of several servers.
 fn connected_in(cluster: Option<crate::adapter::LocalCluster>) -> (Socket, Arc<Client>) {
-    let options = NspOptions {
+    let options = NamespaceOptions {
         codec: Codec::Default,
         order: Order::Started,
         max_pending: 1,
@@ -37,12 +37,12 @@ fn connected_in(cluster: Option<crate::adapter::LocalCluster>) -> (Socket, Arc<C
         detection: Duration::ZERO,
     };
     let logs = Arc::new(ServerLogs::new(Arc::new(Counters::new(1)), 10, 10));
-    let nsp = Arc::new(Nsp::new(
+    let nsp = Arc::new(SocketNamespace::new(
         "/".into(),
         Arc::default(),
         options,
         &logs,
-        Origin::Registered,
+        Creation::Registered,
     ));
     let client = Arc::new(Client::new(
         Sid::from_random([1; 15]),

@@ -52,6 +52,7 @@ const PACKAGES: [Package; 2] = [
             "logs",
             "ids",
             "http",
+            "namespace",
             "hub",
             "extract",
             "handler",

@@ -10,7 +10,7 @@ use futures_util::future::select;
 use super::Socket;
 use super::life::{Connected, Ended};
 use super::wish::{Wanted, Wish};
-use crate::hub::{Grant, Nsp, Stored, new_sid, now};
+use crate::hub::{Grant, SocketNamespace, Stored, new_sid, now};
 use crate::metrics::Counted;
 use crate::outbox::{Frame, Outbox};
 use crate::panics::let_go;
@@ -50,7 +50,7 @@ struct Undone {
 struct Data {
     grant: Grant,
     /// The dynamic namespace of the session, which exists as long as the session may be resumed.
-    _nsp: Option<Arc<Nsp>>,
+    _nsp: Option<Arc<SocketNamespace>>,
 }
 
 impl Drop for Data {
@@ -162,7 +162,7 @@ impl Socket {
         let (stays, known_after) = self.0.member.stays();
         let data = Data {
             grant: self.0.request.added(),
-            _nsp: self.0.nsp.is_of_family().then(|| Arc::clone(&self.0.nsp)),
+            _nsp: self.0.nsp.is_dynamic().then(|| Arc::clone(&self.0.nsp)),
         };
         Some(Away {
             id: self.id(),

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use futures_util::future::{Either, select};
 
 use super::Socket;
-use crate::hub::emit::{How, frame_at};
+use crate::hub::emit::How;
 use crate::hub::now;
 use crate::outbox::{EmitError, Pushed, Sending};
 use crate::rooms::{Audience, Forgotten, History};
@@ -25,13 +25,16 @@ impl Socket {
         if self.0.nsp.members.observed && connected {
             self.0
                 .member
-                .observe(&frame_at(args, self.namespace(), None));
+                .observe(&self.0.nsp.event_frame_at(args, None));
         }
         let mut forgotten = Forgotten::default();
         let mut kept = history.lock();
         let volatile = how.volatile;
         let number = kept.log.last() + u64::from(!volatile);
-        let frame = frame_at(args, self.namespace(), Some(&kept.log.offset(number)));
+        let frame = self
+            .0
+            .nsp
+            .event_frame_at(args, Some(&kept.log.offset(number)));
         let frame = how.apply(frame);
         let mut pushed = match self.holder() {
             Some(outbox) => outbox.push(frame.clone(), volatile),
@@ -61,7 +64,7 @@ impl Socket {
         if self.0.nsp.members.observed && self.connected() {
             self.0
                 .member
-                .observe(&frame_at(&args, self.namespace(), None));
+                .observe(&self.0.nsp.event_frame_at(&args, None));
         }
         let mut unsent = Unsent {
             history,
@@ -80,7 +83,10 @@ impl Socket {
                 return Poll::Ready(self.send_and_keep(history, &args, how).map(drop));
             }
             let number = kept.log.last() + 1;
-            let frame = frame_at(&args, self.namespace(), Some(&kept.log.offset(number)));
+            let frame = self
+                .0
+                .nsp
+                .event_frame_at(&args, Some(&kept.log.offset(number)));
             let frame = how.apply(frame);
             let audience = Audience::Socket(self.id());
             kept.append(now(), audience, frame.clone(), &mut forgotten);

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use super::own_handlers::OwnHandlers;
 use super::request::SocketRequest;
 use super::taken::Taken;
-use super::{Answered, Asked, Client, Command, Grant, HandshakeRequest, Nsp, Stored};
+use super::{Answered, Asked, Client, Command, Grant, HandshakeRequest, SocketNamespace, Stored};
 use crate::metrics::Counters;
 use crate::outbox::{Frame, Queued};
 use crate::rooms::{Link, Member, Room, Rooms, Scope};
@@ -50,7 +50,7 @@ pub(crate) use life::{Connected, Ended};
 pub struct Socket(Arc<Inner>);
 
 struct Inner {
-    nsp: Arc<Nsp>,
+    nsp: Arc<SocketNamespace>,
     client: Arc<Client>,
     member: Arc<Member>,
     /// The JSON object of the CONNECT packet.
@@ -72,7 +72,7 @@ impl Socket {
     /// Creates a socket. `comeback` is present if the namespace has a history.
     pub(crate) fn new(
         id: Sid,
-        nsp: Arc<Nsp>,
+        nsp: Arc<SocketNamespace>,
         client: Arc<Client>,
         auth: Option<ByteString>,
         extensions: Option<Box<Extensions>>,
@@ -146,7 +146,7 @@ impl Socket {
 
     /// Joins rooms. A room beyond the builder's `max_rooms` is not joined, and a warning is logged.
     pub fn join(&self, rooms: impl Rooms) {
-        let Nsp {
+        let SocketNamespace {
             members, options, ..
         } = &*self.0.nsp;
         rooms.for_each(&mut |room: Room| {
@@ -255,7 +255,7 @@ impl Socket {
         &self.0.nsp.counters
     }
 
-    pub(crate) fn namespace(&self) -> &Arc<Nsp> {
+    pub(crate) fn namespace(&self) -> &Arc<SocketNamespace> {
         &self.0.nsp
     }
 
@@ -340,6 +340,11 @@ impl Socket {
     /// Returns true if an `Ack` of this socket may still be sent.
     pub(crate) fn has_open_acks(&self) -> bool {
         self.0.taken.any_open()
+    }
+
+    /// Returns the socket of this id in a namespace, if it is connected to this server.
+    pub(crate) fn find(namespace: &SocketNamespace, id: Sid) -> Option<Self> {
+        Self::from_link(namespace.members.get(id)?.link.upgrade()?)
     }
 
     pub(crate) fn from_link(link: Arc<dyn Link>) -> Option<Self> {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Socket;
-use crate::hub::emit::{How, event_args, event_frame, packet_frame};
+use crate::hub::emit::{How, event_args};
 use crate::hub::{AckFuture, Broadcast, Emitted, ToSocket};
 use crate::metrics::EMITS_TO_SOCKET;
 use crate::outbox::{EmitError, Frame, Pushed};
@@ -130,7 +130,7 @@ impl Socket {
         if !self.connected() {
             return Err(EmitError::Closed);
         }
-        let frame = how.apply(packet_frame(args, self.namespace(), None));
+        let frame = how.apply(self.0.nsp.event_frame(args, None));
         self.0.member.observe(&frame);
         let sending = self.0.member.outbox.send(frame);
         match select(sending, pin!(self.closed())).await {
@@ -145,7 +145,7 @@ impl Socket {
     pub(in crate::hub) fn send_args(&self, args: EncodedArgs, how: How) -> Result<(), EmitError> {
         let sent = match self.0.nsp.members.history() {
             Some(history) => self.send_and_keep(history, &args, how),
-            None => self.send(packet_frame(args, self.namespace(), None), how),
+            None => self.send(self.0.nsp.event_frame(args, None), how),
         };
         sent.map(drop)
     }
@@ -195,7 +195,8 @@ impl Socket {
         if !self.connected() {
             return Err(EmitError::Closed);
         }
-        self.send(event_frame(self.namespace(), event, args, id)?, how)
+        let args = event_args(event, args)?;
+        self.send(self.0.nsp.event_frame(args, id), how)
     }
 
     /// Queues a frame without waiting for room.

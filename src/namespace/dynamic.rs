@@ -1,0 +1,171 @@
+//! The namespaces that are created for a pattern.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use http::Extensions;
+
+use super::options::NamespaceOptions;
+use super::pattern::Pattern;
+use super::running::{Creation, RunningNamespace, Siblings};
+use super::table::HandlerTable;
+use crate::logs::ServerLogs;
+use crate::metrics::Counters;
+use crate::sync::Lock;
+
+/// The namespaces of a pattern. Each exists while it has a socket, or a session that may be resumed.
+pub(crate) struct DynamicNamespace<H> {
+    /// The pattern as it was registered.
+    pub(crate) pattern: Arc<str>,
+    matcher: Pattern,
+    handlers: Arc<H>,
+    options: NamespaceOptions,
+    max: usize,
+    logs: Arc<ServerLogs>,
+    children: Lock<HashMap<Arc<str>, Weak<RunningNamespace<H>>>>,
+}
+
+impl<H: HandlerTable> DynamicNamespace<H> {
+    pub(crate) fn new(
+        pattern: Arc<str>,
+        matcher: Pattern,
+        handlers: Arc<H>,
+        options: NamespaceOptions,
+        max: usize,
+        logs: Arc<ServerLogs>,
+    ) -> Self {
+        Self {
+            pattern,
+            matcher,
+            handlers,
+            options,
+            max,
+            logs,
+            children: Lock::default(),
+        }
+    }
+
+    /// Returns the counters of the whole server.
+    pub(crate) fn counters(&self) -> &Counters {
+        self.logs.counters()
+    }
+
+    /// Returns the handshake's extensions with the parameters of the name added, if the name fits the pattern.
+    pub(super) fn fits(&self, name: &str, handshake: &Extensions) -> Option<Extensions> {
+        self.matcher.fits(name, handshake)
+    }
+
+    /// Returns the existing namespaces of the pattern on this server.
+    pub(crate) fn here(&self) -> Vec<Arc<RunningNamespace<H>>> {
+        self.children
+            .lock()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    /// Returns the existing namespaces of the pattern, including those of other servers.
+    pub(crate) fn all(self: &Arc<Self>) -> Vec<Arc<RunningNamespace<H>>> {
+        let mut all = self.here();
+        if let Some(cluster) = &self.options.cluster {
+            let here: HashSet<_> = all.iter().map(|nsp| Arc::clone(&nsp.name)).collect();
+            let names = cluster.made_for(&self.pattern).into_iter();
+            let elsewhere = names.filter(|name| !here.contains(name));
+            all.extend(elsewhere.map(|name| self.elsewhere(name)));
+        }
+        all
+    }
+
+    /// Returns the namespace of this name, if it exists on this server or may exist on another.
+    pub(crate) fn named(self: &Arc<Self>, name: &str) -> Option<Arc<RunningNamespace<H>>> {
+        let cluster = || self.options.cluster.is_some();
+        let elsewhere = || cluster().then(|| self.elsewhere(name.into()));
+        self.existing(name).or_else(elsewhere)
+    }
+
+    /// Returns the namespace of this name, if it exists on this server.
+    pub(crate) fn existing(&self, name: &str) -> Option<Arc<RunningNamespace<H>>> {
+        self.children.lock().get(name)?.upgrade()
+    }
+
+    /// Returns the namespace of this name, and creates it if necessary; `None` if there are too many.
+    pub(super) fn find_or_create(self: &Arc<Self>, name: &str) -> Option<Arc<RunningNamespace<H>>> {
+        let again = || self.make_room().then(|| self.try_create(name)).flatten();
+        self.try_create(name).or_else(again)
+    }
+
+    fn try_create(self: &Arc<Self>, name: &str) -> Option<Arc<RunningNamespace<H>>> {
+        let mut children = self.children.lock();
+        let known = children.get(name);
+        if let Some(nsp) = known.and_then(Weak::upgrade) {
+            return Some(nsp);
+        }
+        if known.is_none() && children.len() >= self.max {
+            return None;
+        }
+        let name: Arc<str> = name.into();
+        let siblings: Weak<Self> = Arc::downgrade(self);
+        let creation = Creation::Requested {
+            pattern: &self.pattern,
+            siblings,
+        };
+        let nsp = self.create(Arc::clone(&name), creation);
+        children.insert(name, Arc::downgrade(&nsp));
+        Some(nsp)
+    }
+
+    /// Creates a temporary namespace for emits to sockets of other servers. It counts against no limit.
+    fn elsewhere(&self, name: Arc<str>) -> Arc<RunningNamespace<H>> {
+        self.create(name, Creation::Elsewhere)
+    }
+
+    fn create(&self, name: Arc<str>, creation: Creation<'_>) -> Arc<RunningNamespace<H>> {
+        let (handlers, options) = (Arc::clone(&self.handlers), self.options.clone());
+        Arc::new(RunningNamespace::new(
+            name, handlers, options, &self.logs, creation,
+        ))
+    }
+
+    /// Drops namespaces that only hold sessions of disconnected sockets, until one more fits. Returns false if none
+    /// does.
+    fn make_room(&self) -> bool {
+        if self.options.recovery.is_none() {
+            return false;
+        }
+        for nsp in self.here() {
+            if nsp.members.len() == 0
+                && let Some(history) = nsp.members.history()
+            {
+                history.forget_away();
+            }
+            // This may be the last reference: then the namespace is dropped, and its entry removed.
+            drop(nsp);
+            if self.children.lock().len() < self.max {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl<H: HandlerTable> Siblings for DynamicNamespace<H> {
+    /// Removes the entry, unless another namespace of this name has replaced it.
+    fn forget(&self, name: &str) {
+        let mut children = self.children.lock();
+        if children
+            .get(name)
+            .is_some_and(|child| child.strong_count() == 0)
+        {
+            children.remove(name);
+        }
+    }
+}
+
+impl<H> fmt::Debug for DynamicNamespace<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamicNamespace")
+            .field("pattern", &self.pattern)
+            .finish_non_exhaustive()
+    }
+}

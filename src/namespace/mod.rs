@@ -1,0 +1,21 @@
+//! The namespaces that run on a server: registered ones, and those that are created for a pattern.
+//!
+//! They do not know what handlers are: `H` is the table of them that belongs to a namespace.
+
+mod dynamic;
+mod namespaces;
+mod options;
+mod pattern;
+mod running;
+mod server_event;
+mod table;
+
+pub(crate) use dynamic::DynamicNamespace;
+pub(crate) use namespaces::{Found, Namespaces};
+pub(crate) use options::NamespaceOptions;
+pub use options::{AckFormat, Order, Unhandled};
+pub(crate) use pattern::Pattern;
+pub(crate) use running::{Creation, RunningNamespace};
+pub use server_event::ServerEvent;
+pub(crate) use server_event::{ServerHandler, server_args};
+pub(crate) use table::HandlerTable;

@@ -1,0 +1,53 @@
+//! Events that other servers send.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::adapter::BoxFuture;
+use crate::outbox::EmitError;
+use proto::{Args, ArgsError, EncodedArgs};
+
+/// An event of another server; see [`Namespace::on_server`](crate::Namespace::on_server).
+#[derive(Clone, Debug)]
+pub struct ServerEvent {
+    pub(super) nsp: Arc<str>,
+    pub(super) event: Box<str>,
+    pub(super) args: Args,
+}
+
+impl ServerEvent {
+    /// Returns the event's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.event
+    }
+
+    /// Returns the namespace in which the event was sent, with the slash.
+    #[must_use]
+    pub fn nsp(&self) -> &str {
+        &self.nsp
+    }
+
+    /// Deserializes the arguments like [`Data`](crate::Data): a tuple takes several, any other type the first.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the arguments are of another type.
+    pub fn data<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        self.args.deserialize()
+    }
+}
+
+/// A handler of events of other servers, with its answer.
+pub(crate) type ServerHandler =
+    Arc<dyn Fn(ServerEvent) -> BoxFuture<Result<Args, EmitError>> + Send + Sync>;
+
+/// Encodes the arguments of an event between servers, or of its answer, without the event's name.
+pub(crate) fn server_args<T: Serialize + ?Sized>(args: &T) -> Result<Args, EmitError> {
+    let args = EncodedArgs::ack(args).map_err(EmitError::Serialize)?;
+    let json = ByteString::from(args.json());
+    Ok(Args::new(json, args.attachments().to_vec()))
+}

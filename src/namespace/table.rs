@@ -1,0 +1,102 @@
+//! The table of handlers that are registered for a namespace, as the namespace uses it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tracing::Instrument;
+
+use super::server_event::{ServerEvent, ServerHandler};
+use crate::adapter::{BoxFuture, ServerSide};
+use crate::logs::{Cause, ServerLogs, in_full};
+use crate::metrics::Counted;
+use crate::outbox::EmitError;
+use crate::panics::{Panicked, guarded_future};
+use proto::Args;
+
+/// A table of handlers. A namespace calls those for events of other servers itself; the others need a socket.
+pub(crate) trait HandlerTable: Send + Sync + 'static {
+    /// Returns the handler for an event of another server.
+    fn server_handler(&self, event: &str) -> Option<&ServerHandler>;
+    /// Returns true if there are hooks for the events that are sent to clients.
+    fn observes_outgoing(&self) -> bool;
+}
+
+/// The handlers of a namespace for events of other servers.
+pub(super) struct ServerEventHandlers<H> {
+    pub(super) nsp: Arc<str>,
+    pub(super) handlers: Arc<H>,
+    pub(super) logs: Arc<ServerLogs>,
+}
+
+impl<H: HandlerTable> ServerSide for ServerEventHandlers<H> {
+    fn hear(&self, event: &str, args: Args) -> BoxFuture<Option<Args>> {
+        let Some(handler) = self.handlers.server_handler(event) else {
+            tracing::debug!(
+                nsp = &*self.nsp,
+                event,
+                "no handler for this event of a server"
+            );
+            return Box::pin(std::future::ready(None));
+        };
+        let (handler, logs, nsp) = (
+            Arc::clone(handler),
+            Arc::clone(&self.logs),
+            Arc::clone(&self.nsp),
+        );
+        let name: Box<str> = event.into();
+        // The span has no parent, since the event may come from another process.
+        let span = tracing::debug_span!(parent: None, "server event", nsp = &*self.nsp, event);
+        let event = ServerEvent {
+            nsp: Arc::clone(&self.nsp),
+            event: name.clone(),
+            args,
+        };
+        let answer = async move {
+            match guarded_future(|| handler(event)).await {
+                Ok(Ok(answer)) => return Some(answer),
+                Ok(Err(error)) => report_unserializable(&logs, &nsp, &name, &error),
+                Err(panicked) => report_panic(&logs, &nsp, &name, &panicked),
+            }
+            None
+        };
+        Box::pin(answer.instrument(span))
+    }
+}
+
+/// Counts and logs a panic in a handler for events of other servers.
+fn report_panic(logs: &ServerLogs, nsp: &str, event: &str, panicked: &Panicked) {
+    let hook = "on_server";
+    logs.counters().add_for(Counted::HookPanics, hook, 1);
+    if logs.allow() {
+        tracing::error!(
+            hook,
+            nsp,
+            event,
+            panic = panicked.message(),
+            "hook panicked"
+        );
+    }
+}
+
+/// Counts and logs an answer to another server that cannot be serialized.
+fn report_unserializable(logs: &ServerLogs, nsp: &str, event: &str, error: &EmitError) {
+    let cause = Cause::Serialize.as_str();
+    logs.counters().add_for(Counted::ServerErrors, cause, 1);
+    if logs.allow() {
+        let error = in_full(error);
+        tracing::warn!(
+            nsp,
+            event,
+            error,
+            "cannot serialize the answer to another server"
+        );
+    }
+}
+
+impl<H> fmt::Debug for ServerEventHandlers<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerEventHandlers")
+            .field("nsp", &self.nsp)
+            .finish_non_exhaustive()
+    }
+}
