@@ -16,9 +16,7 @@ use serde::de::IgnoredAny;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::support::{
-    Clock, Logs, Polling, Server, WEBSOCKET, Ws, echo, settle, until, with, within,
-};
+use crate::support::{Clock, Logs, Polling, Server, Ws, echo, settle, until, with, within};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MEGABYTE: usize = 1_000_000;
@@ -958,7 +956,7 @@ mod compressed {
             "Sec-WebSocket-Extensions",
             "permessage-deflate; client_max_window_bits",
         )];
-        let (answer, http) = handshake(server.addr, WEBSOCKET, &offer).await;
+        let (answer, http) = handshake(server.addr, crate::support::WEBSOCKET, &offer).await;
         assert_eq!(answer.status, 101);
         let (stream, _) = http.into_stream();
         let (_reading, mut writing) = stream.into_split();
