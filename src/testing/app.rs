@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum_core::body::Body;
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -16,7 +16,6 @@ use tokio::io::DuplexStream;
 use tower::util::{BoxCloneSyncService, ServiceExt};
 use tower::{BoxError, Service};
 
-use super::{Connect, TestRequest};
 use proto::socket_io::{Codec, Parser};
 
 /// The size of the buffer between client and server in each direction, in bytes.
@@ -74,30 +73,6 @@ impl TestApp {
     pub const fn quiet(mut self, quiet: Duration) -> Self {
         self.quiet = quiet;
         self
-    }
-
-    /// Creates a client that joins a namespace over a new connection. The leading slash of `nsp` may be omitted.
-    #[track_caller]
-    pub fn connect(&self, nsp: &str) -> Connect {
-        Connect::new(self.clone(), nsp)
-    }
-
-    /// Creates a GET request for a path.
-    #[track_caller]
-    pub fn get(&self, path: &str) -> TestRequest {
-        self.request(Method::GET, path)
-    }
-
-    /// Creates a POST request for a path.
-    #[track_caller]
-    pub fn post(&self, path: &str) -> TestRequest {
-        self.request(Method::POST, path)
-    }
-
-    /// Creates a request with any method. The path may include a query.
-    #[track_caller]
-    pub fn request(&self, method: Method, path: &str) -> TestRequest {
-        TestRequest::new(self.clone(), method, path)
     }
 
     /// Opens a new connection and returns the client's end of it.

@@ -2,23 +2,20 @@
 
 use std::any::type_name;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytestring::ByteString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::connection::Connection;
-use super::expect::{Expect, fail};
+use super::app::TestApp;
+use super::connection::ClientConnection;
+use super::error::Disconnected;
+use super::expect::{Expect, Waiting, fail};
 use super::state::{Back, Socket};
-use super::{Disconnected, Join, TestApp};
 use proto::engine_io::Packet;
 use proto::socket_io::Kind;
 use proto::{Args, EncodeError, EncodedArgs, Sid};
-
-/// A boxed future of this module. It borrows the client only, not the arguments of the call.
-pub type Waiting<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 
 /// A client in a namespace, returned by [`TestApp::connect`].
 ///
@@ -27,14 +24,19 @@ pub type Waiting<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 ///
 /// Dropping all clients of a connection closes it without notifying the server, like [`cut`](Self::cut).
 pub struct TestClient {
-    connection: Arc<Connection>,
+    pub(super) connection: Arc<ClientConnection>,
     nsp: ByteString,
     id: Sid,
-    app: TestApp,
+    pub(super) app: TestApp,
 }
 
 impl TestClient {
-    pub(super) fn new(connection: Arc<Connection>, nsp: ByteString, id: Sid, app: TestApp) -> Self {
+    pub(super) fn new(
+        connection: Arc<ClientConnection>,
+        nsp: ByteString,
+        id: Sid,
+        app: TestApp,
+    ) -> Self {
         Self {
             connection,
             nsp,
@@ -70,12 +72,6 @@ impl TestClient {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.look(|socket| socket.ended.is_none())
-    }
-
-    /// Joins another namespace over the same connection. Each namespace can be joined once.
-    #[track_caller]
-    pub fn connect(&self, nsp: &str) -> Join {
-        Join::new(Arc::clone(&self.connection), nsp, &self.app)
     }
 
     /// Sends an event immediately. The future completes once the server has processed it: the handler has run up to the

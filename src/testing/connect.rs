@@ -3,94 +3,24 @@
 use std::future::IntoFuture;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use bytestring::ByteString;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http::HeaderMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::connection::Connection;
-use super::expect::Expect;
-use super::http1::{add_cookie, add_header, text};
+use super::app::TestApp;
+use super::client::TestClient;
+use super::connection::ClientConnection;
+use super::error::ConnectError;
+use super::expect::{Expect, Waiting};
+use super::handshake::HandshakeRequest;
+use super::http1::{add_cookie, add_header};
 use super::state::Back;
-use super::{Disconnected, TestApp, TestClient, Waiting, polling, websocket};
-use proto::Sid;
+use super::{polling, websocket};
 use proto::engine_io::Transport;
 use proto::socket_io::Kind;
 
-/// The error returned if a client could not connect.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The namespace was refused, by a middleware or because no namespace has this name. The JavaScript client emits
-    /// `connect_error` for this.
-    #[error("{message}")]
-    Refused {
-        /// The JavaScript client's `error.message`.
-        message: String,
-        /// The JavaScript client's `error.data`.
-        data: Option<Value>,
-    },
-    /// The HTTP handshake received an unexpected response, perhaps from a layer around Socket.IO.
-    #[error("the handshake was answered with {status}: {body}")]
-    Handshake {
-        /// The status of the response.
-        status: StatusCode,
-        /// The body of the response.
-        body: String,
-    },
-    /// The connection was closed before a response arrived.
-    #[error("the connection ended: {0}")]
-    Closed(Disconnected),
-}
-
-impl ConnectError {
-    pub(super) fn answer(response: &Response<Bytes>) -> Self {
-        Self::Handshake {
-            status: response.status(),
-            body: text(response.body()),
-        }
-    }
-
-    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-    pub(super) fn lost(error: hyper::Error) -> Self {
-        tracing::debug!(error = error.to_string(), "handshake failed");
-        Self::Closed(Disconnected::TransportError)
-    }
-}
-
 type Connecting = Waiting<'static, Result<TestClient, ConnectError>>;
-
-/// The request that opens a session. Polling repeats it.
-#[derive(Debug)]
-pub(super) struct Handshake {
-    path: String,
-    query: String,
-    headers: HeaderMap,
-}
-
-impl Handshake {
-    pub(super) fn request(
-        &self,
-        method: Method,
-        transport: Transport,
-        sid: Option<Sid>,
-        body: Bytes,
-    ) -> Request<Full<Bytes>> {
-        let Self { path, query, .. } = self;
-        let mut target = format!("{path}?EIO=4&transport={transport}{query}");
-        if let Some(sid) = sid {
-            target.push_str(&format!("&sid={sid}"));
-        }
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
-        // The URI was validated when it was set.
-        *request.uri_mut() = target.parse().unwrap_or_default();
-        *request.headers_mut() = self.headers.clone();
-        request
-    }
-}
 
 /// A builder for a client on a new connection, returned by [`TestApp::connect`]. It connects when it is awaited.
 ///
@@ -124,7 +54,7 @@ impl Handshake {
 #[must_use = "it connects when it is awaited"]
 pub struct Connect {
     app: TestApp,
-    handshake: Handshake,
+    handshake: HandshakeRequest,
     transport: Transport,
     join: Joining,
 }
@@ -135,7 +65,7 @@ impl Connect {
         let join = Joining::new(nsp, &app);
         Self {
             app,
-            handshake: Handshake {
+            handshake: HandshakeRequest {
                 path: "/socket.io/".to_owned(),
                 query: String::new(),
                 headers: HeaderMap::new(),
@@ -201,7 +131,7 @@ impl Connect {
     }
 
     fn check(self) -> Self {
-        let Handshake { path, query, .. } = &self.handshake;
+        let HandshakeRequest { path, query, .. } = &self.handshake;
         let target = format!("{path}?{query}");
         if let Err(error) = target.parse::<http::Uri>() {
             self.join.expect.fail(format_args!("{target:?}: {error}"));
@@ -239,6 +169,22 @@ impl IntoFuture for Connect {
     }
 }
 
+impl TestApp {
+    /// Creates a client that joins a namespace over a new connection. The leading slash of `nsp` may be omitted.
+    #[track_caller]
+    pub fn connect(&self, nsp: &str) -> Connect {
+        Connect::new(self.clone(), nsp)
+    }
+}
+
+impl TestClient {
+    /// Joins another namespace over the same connection. Each namespace can be joined once.
+    #[track_caller]
+    pub fn connect(&self, nsp: &str) -> Join {
+        Join::new(Arc::clone(&self.connection), nsp, &self.app)
+    }
+}
+
 /// A builder for a client in another namespace over the same connection, returned by [`TestClient::connect`]. It joins
 /// when it is awaited.
 ///
@@ -253,13 +199,13 @@ impl IntoFuture for Connect {
 #[derive(Debug)]
 #[must_use = "it joins when it is awaited"]
 pub struct Join {
-    connection: Arc<Connection>,
+    connection: Arc<ClientConnection>,
     join: Joining,
 }
 
 impl Join {
     #[track_caller]
-    pub(super) fn new(connection: Arc<Connection>, nsp: &str, app: &TestApp) -> Self {
+    pub(super) fn new(connection: Arc<ClientConnection>, nsp: &str, app: &TestApp) -> Self {
         let join = Joining::new(nsp, app);
         Self { connection, join }
     }
@@ -326,7 +272,7 @@ impl Joining {
         }
     }
 
-    async fn over(self, connection: Arc<Connection>) -> Result<TestClient, ConnectError> {
+    async fn over(self, connection: Arc<ClientConnection>) -> Result<TestClient, ConnectError> {
         let Self {
             nsp,
             auth,

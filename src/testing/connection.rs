@@ -5,16 +5,17 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::state::{Disconnected, State};
+use super::error::Disconnected;
+use super::state::ClientState;
 use crate::sync::Lock;
 use proto::engine_io::Packet;
 use proto::socket_io::{Codec, Encoded};
 
 /// The state shared by a connection's task and its clients.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct SharedState {
     pub(super) codec: Codec,
-    state: Lock<State>,
+    state: Lock<ClientState>,
     /// Notifies waiters of each change of the state.
     changed: watch::Sender<()>,
     outgoing: mpsc::UnboundedSender<Outgoing>,
@@ -29,11 +30,11 @@ pub(super) struct Outgoing {
     pub(super) packets: Vec<Packet>,
 }
 
-impl Shared {
+impl SharedState {
     pub(super) fn new(codec: Codec) -> (Arc<Self>, mpsc::UnboundedReceiver<Outgoing>) {
         let (outgoing, to_send) = mpsc::unbounded_channel();
         let shared = Self {
-            state: Lock::new(State::new(codec.decoding())),
+            state: Lock::new(ClientState::new(codec.decoding())),
             codec,
             changed: watch::Sender::new(()),
             outgoing,
@@ -42,19 +43,19 @@ impl Shared {
     }
 
     /// Accesses the state without notifying waiters.
-    pub(super) fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+    pub(super) fn with<T>(&self, look: impl FnOnce(&mut ClientState) -> T) -> T {
         look(&mut self.state.lock())
     }
 
     /// Changes the state and notifies waiters.
-    pub(super) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut ClientState) -> T) -> T {
         let result = self.with(change);
         self.changed.send_replace(());
         result
     }
 
     /// Waits until `find` returns a value for the state.
-    pub(super) async fn until<T>(&self, mut find: impl FnMut(&mut State) -> Option<T>) -> T {
+    pub(super) async fn until<T>(&self, mut find: impl FnMut(&mut ClientState) -> Option<T>) -> T {
         // Subscribe before the first check so that no change is missed. The sender lives as long as `self`.
         let mut changed = self.changed.subscribe();
         loop {
@@ -122,15 +123,15 @@ fn packets(packet: Encoded) -> Vec<Packet> {
 
 /// A connection that lives as long as a client holds it.
 #[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) shared: Arc<Shared>,
+pub(super) struct ClientConnection {
+    pub(super) shared: Arc<SharedState>,
     task: Lock<Option<JoinHandle<()>>>,
 }
 
-impl Connection {
+impl ClientConnection {
     /// Runs a transport, which returns the reason of its end.
     pub(super) fn run(
-        shared: Arc<Shared>,
+        shared: Arc<SharedState>,
         transport: impl Future<Output = Disconnected> + Send + 'static,
     ) -> Self {
         let told = Arc::clone(&shared);
@@ -156,7 +157,7 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for ClientConnection {
     fn drop(&mut self) {
         let task = self.task.lock().take();
         if let Some(task) = task {

@@ -1,7 +1,9 @@
 //! Expectations that fail the test if they are not met in time.
 
 use std::fmt::Display;
+use std::future::Future;
 use std::panic::Location;
+use std::pin::Pin;
 use std::time::Duration;
 
 /// The location and the time limit of an expectation.
@@ -56,3 +58,6 @@ impl Expect {
 pub(super) fn fail(why: impl Display) -> ! {
     panic!("{why}")
 }
+
+/// A boxed future of this module. It borrows the client only, not the arguments of the call.
+pub type Waiting<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;

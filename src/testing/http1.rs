@@ -10,7 +10,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 
-use super::TestApp;
+use super::app::TestApp;
 use super::expect::Expect;
 
 /// An HTTP/1.1 connection, which is closed when it is dropped, even with a request in flight.

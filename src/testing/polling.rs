@@ -10,11 +10,11 @@ use http::{HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use super::TestApp;
-use super::connect::{ConnectError, Handshake};
-use super::connection::{Connection, Outgoing, Shared};
+use super::app::TestApp;
+use super::connection::{ClientConnection, Outgoing, SharedState};
+use super::error::{ConnectError, Disconnected};
+use super::handshake::HandshakeRequest;
 use super::http1::Http;
-use super::state::Disconnected;
 use proto::Sid;
 use proto::engine_io::{Packet, Payload, PayloadWriter, Transport};
 
@@ -24,14 +24,17 @@ struct Opened {
     sid: Sid,
 }
 
-pub(super) async fn open(app: &TestApp, handshake: Handshake) -> Result<Connection, ConnectError> {
+pub(super) async fn open(
+    app: &TestApp,
+    handshake: HandshakeRequest,
+) -> Result<ClientConnection, ConnectError> {
     let mut get = Http::open(app).await.map_err(ConnectError::lost)?;
     let request = handshake.request(Method::GET, Transport::Polling, None, Bytes::new());
     let response = get.ask(request).await.map_err(ConnectError::lost)?;
     if response.status() != StatusCode::OK {
         return Err(ConnectError::answer(&response));
     }
-    let (shared, to_send) = Shared::new(app.codec.clone());
+    let (shared, to_send) = SharedState::new(app.codec.clone());
     let mut sid = None;
     for packet in packets(response.into_body()) {
         match packet {
@@ -51,7 +54,10 @@ pub(super) async fn open(app: &TestApp, handshake: Handshake) -> Result<Connecti
         sid,
         shared: Arc::clone(&shared),
     };
-    Ok(Connection::run(shared, session.run(get, post, to_send)))
+    Ok(ClientConnection::run(
+        shared,
+        session.run(get, post, to_send),
+    ))
 }
 
 fn packets(body: Bytes) -> impl Iterator<Item = Result<Packet, Disconnected>> {
@@ -60,9 +66,9 @@ fn packets(body: Bytes) -> impl Iterator<Item = Result<Packet, Disconnected>> {
 }
 
 struct Session {
-    handshake: Handshake,
+    handshake: HandshakeRequest,
     sid: Sid,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
 }
 
 impl Session {

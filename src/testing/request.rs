@@ -9,9 +9,29 @@ use http_body_util::Full;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::expect::{Expect, fail};
+use super::app::TestApp;
+use super::expect::{Expect, Waiting, fail};
 use super::http1::{Http, add_cookie, add_header, text};
-use super::{TestApp, Waiting};
+
+impl TestApp {
+    /// Creates a GET request for a path.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> TestRequest {
+        self.request(Method::GET, path)
+    }
+
+    /// Creates a POST request for a path.
+    #[track_caller]
+    pub fn post(&self, path: &str) -> TestRequest {
+        self.request(Method::POST, path)
+    }
+
+    /// Creates a request with any method. The path may include a query.
+    #[track_caller]
+    pub fn request(&self, method: Method, path: &str) -> TestRequest {
+        TestRequest::new(self.clone(), method, path)
+    }
+}
 
 /// A request that is sent when it is awaited; see [`TestApp::post`]. It returns a [`TestResponse`].
 ///

@@ -1,56 +1,19 @@
 //! The client side of Engine.IO and Socket.IO, without IO: the packets that a connection has received.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
 
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ConnectError;
+use super::error::{ConnectError, Disconnected};
 use proto::engine_io::{Message, Packet as EnginePacket};
 use proto::socket_io::{Decoding, Limits, Packet};
 use proto::{Args, DecodeError, Sid};
 
-/// The reason for which a client was disconnected. Its text is that of the JavaScript client's `disconnect` event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Disconnected {
-    /// The server disconnected the socket.
-    ByServer,
-    /// The test disconnected the client: [`TestClient::disconnect`](super::TestClient::disconnect).
-    ByClient,
-    /// The connection was closed by the server, or [cut](super::TestClient::cut).
-    TransportClose,
-    /// The server refused a request of the transport.
-    TransportError,
-    /// The server sent data that is not valid Engine.IO or Socket.IO.
-    ParseError,
-}
-
-impl Disconnected {
-    /// The reason as the JavaScript client reports it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ByServer => "io server disconnect",
-            Self::ByClient => "io client disconnect",
-            Self::TransportClose => "transport close",
-            Self::TransportError => "transport error",
-            Self::ParseError => "parse error",
-        }
-    }
-}
-
-impl fmt::Display for Disconnected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// The state of a connection.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct ClientState {
     decoding: Decoding,
     sockets: HashMap<ByteString, Socket>,
     pub(super) answers_pings: bool,
@@ -97,7 +60,7 @@ pub(super) struct Socket {
     pub(super) ended: Option<Disconnected>,
 }
 
-impl State {
+impl ClientState {
     pub(super) fn new(decoding: Decoding) -> Self {
         Self {
             decoding,

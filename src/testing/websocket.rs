@@ -11,11 +11,12 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::sync::mpsc;
 
-use super::connect::{ConnectError, Handshake};
-use super::connection::{Connection, Outgoing, Shared};
+use super::app::TestApp;
+use super::connection::{ClientConnection, Outgoing, SharedState};
+use super::error::{ConnectError, Disconnected};
+use super::handshake::HandshakeRequest;
+use super::http1;
 use super::http1::Http;
-use super::state::Disconnected;
-use super::{TestApp, http1};
 use proto::engine_io::{Message, Packet, Transport};
 use proto::websocket::{Config, Decoder, Event, Opcode, masked_frame};
 
@@ -26,7 +27,10 @@ const MASK: [u8; 4] = [0x11, 0x52, 0xa3, 0xf4];
 /// The maximum size of a message from the server, in bytes.
 const MAX_MESSAGE: usize = 256 * 1024 * 1024;
 
-pub(super) async fn open(app: &TestApp, handshake: &Handshake) -> Result<Connection, ConnectError> {
+pub(super) async fn open(
+    app: &TestApp,
+    handshake: &HandshakeRequest,
+) -> Result<ClientConnection, ConnectError> {
     let mut request = handshake.request(Method::GET, Transport::WebSocket, None, Bytes::new());
     for (name, value) in [
         (header::CONNECTION, "Upgrade"),
@@ -46,8 +50,8 @@ pub(super) async fn open(app: &TestApp, handshake: &Handshake) -> Result<Connect
     }
     let upgraded = hyper::upgrade::on(response).await;
     let io = TokioIo::new(upgraded.map_err(ConnectError::lost)?);
-    let (shared, to_send) = Shared::new(app.codec.clone());
-    Ok(Connection::run(
+    let (shared, to_send) = SharedState::new(app.codec.clone());
+    Ok(ClientConnection::run(
         Arc::clone(&shared),
         run(io, shared, to_send),
     ))
@@ -58,7 +62,7 @@ type Io = TokioIo<Upgraded>;
 /// Reads and writes until either ends.
 async fn run(
     io: Io,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     to_send: mpsc::UnboundedReceiver<Outgoing>,
 ) -> Disconnected {
     let (from_server, to_server) = split(io);
@@ -67,7 +71,7 @@ async fn run(
     select(read, write).await.factor_first().0
 }
 
-async fn read(mut from_server: ReadHalf<Io>, shared: &Shared) -> Disconnected {
+async fn read(mut from_server: ReadHalf<Io>, shared: &SharedState) -> Disconnected {
     let mut decoder = Decoder::new(Config {
         max_message: MAX_MESSAGE,
         require_mask: false,
@@ -93,7 +97,7 @@ async fn read(mut from_server: ReadHalf<Io>, shared: &Shared) -> Disconnected {
     }
 }
 
-fn hear(event: Event, shared: &Shared) -> Option<Disconnected> {
+fn hear(event: Event, shared: &SharedState) -> Option<Disconnected> {
     match event {
         Event::Text(text) => match Packet::decode_text(text) {
             Ok(packet) => shared.receive(packet),
