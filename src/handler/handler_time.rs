@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::EventRequest;
+use super::event_request::EventRequest;
 use crate::hub::EventContext;
 
 const NAME: &str = "socketio_handler_seconds";

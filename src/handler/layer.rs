@@ -11,31 +11,12 @@ use tower::{BoxError, load_shed, timeout};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::event_request::EventRequest;
 use super::rate_limit::TooFast;
 use super::{Handler, Layered};
 use crate::adapter::BoxFuture;
 use crate::extract::{EventContext, phase};
 use crate::hub::{AckBody, BoxHandler, ErasedHandler, Failure, HandlerLayers, Stop};
-
-/// An event, as the request of tower layers.
-#[derive(Debug)]
-pub struct EventRequest {
-    context: EventContext,
-    handler: BoxHandler<AckBody>,
-}
-
-impl EventRequest {
-    /// Returns the event's context: the socket, the event's name, the handshake.
-    #[must_use]
-    pub fn context(&self) -> &EventContext {
-        &self.context
-    }
-
-    /// Returns the event's context, to change the extensions of the request that the handler's extractors get.
-    pub fn context_mut(&mut self) -> &mut EventContext {
-        &mut self.context
-    }
-}
 
 /// The innermost service of a layer, which calls the event's handler.
 #[derive(Clone, Copy, Debug, Default)]

@@ -12,6 +12,7 @@
 mod cancel;
 #[doc(hidden)]
 pub mod check;
+mod event_request;
 mod function;
 #[cfg(feature = "metrics")]
 mod handler_time;
@@ -25,10 +26,11 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+pub use event_request::EventRequest;
 #[cfg(feature = "metrics")]
 pub use handler_time::{HandlerTime, Timed, TimedFuture};
 pub(crate) use layer::Dispatcher;
-pub use layer::{EventRequest, EventService};
+pub use layer::EventService;
 pub use outcome::{IntoOutcome, Phase};
 pub use rate_limit::{RateLimit, RateLimited};
 pub use refused::Refused;

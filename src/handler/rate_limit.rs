@@ -12,7 +12,7 @@ use tower::BoxError;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::EventRequest;
+use super::event_request::EventRequest;
 use crate::hub::{AckBody, Rate, now};
 
 /// A layer that limits the number of events, or of bytes, that each connection may send to the handlers behind it.

@@ -271,7 +271,10 @@ impl SocketIo {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.server().map_or_else(Metrics::default, |server| {
-            Metrics::read(&server.counters, server.namespaces.sockets())
+            Metrics::collect(
+                |counted| server.counters.numbers(counted),
+                server.namespaces.sockets(),
+            )
         })
     }
 

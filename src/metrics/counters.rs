@@ -200,7 +200,7 @@ mod tests {
     use proto::DisconnectReason;
 
     fn read(counters: &Counters) -> Metrics {
-        Metrics::read(counters, BTreeMap::new())
+        Metrics::collect(|counted| counters.numbers(counted), BTreeMap::new())
     }
 
     #[test]

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::Counters;
-
 /// The numbers of a family, one for each value of its label, including values that have not occurred.
 pub type ByLabel = BTreeMap<&'static str, u64>;
 
@@ -66,8 +64,12 @@ macro_rules! families {
         }
 
         impl Metrics {
-            pub(crate) fn read(counters: &Counters, sockets: BTreeMap<String, u64>) -> Self {
-                Self { $($field: Number::sum(counters.numbers(Counted::$variant)),)+ sockets }
+            /// Collects the numbers, which `numbers` returns for each value of the label of a family.
+            pub(crate) fn collect<I: Iterator<Item = (&'static str, u64)>>(
+                numbers: impl Fn(Counted) -> I,
+                sockets: BTreeMap<String, u64>,
+            ) -> Self {
+                Self { $($field: Number::sum(numbers(Counted::$variant)),)+ sockets }
             }
         }
     };

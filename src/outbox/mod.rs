@@ -4,6 +4,7 @@
 //! whose tasks are asleep, through [`Direct`].
 
 mod coalesce;
+mod compress;
 mod deflated;
 mod frame;
 mod outcome;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use std::time::{Duration, Instant};
 
+use super::stays::Stay;
 use super::{Forgotten, stays};
 use crate::outbox::Frame;
 use crate::rooms::{Room, Target};
@@ -42,14 +43,6 @@ struct Entry {
 pub(crate) enum Audience {
     Socket(Sid),
     Target(Target),
-}
-
-/// The time that a socket was in a room: from after one event up to another one.
-#[derive(Clone, Debug)]
-pub(crate) struct Stay {
-    pub(crate) room: Room,
-    pub(crate) after: u64,
-    pub(crate) until: Option<u64>,
 }
 
 /// A socket that asks for the events that it has missed.

@@ -15,9 +15,10 @@ use crate::outbox::Frame;
 use crate::panics::let_go;
 use crate::sync::Lock;
 
-pub(crate) use log::{Asker, Audience, Log, Offset, Stay};
+pub(crate) use log::{Asker, Audience, Log, Offset};
 pub use options::Recovery;
 pub(crate) use sessions::{Away, Claim, Sessions};
+pub(crate) use stays::Stay;
 
 /// The recovery state of a namespace.
 #[derive(Debug)]

@@ -2,8 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::Stay;
 use crate::rooms::Room;
+
+/// The time that a socket was in a room: from after one event up to another one.
+#[derive(Clone, Debug)]
+pub(crate) struct Stay {
+    pub(crate) room: Room,
+    pub(crate) after: u64,
+    pub(crate) until: Option<u64>,
+}
 
 /// Merges the changes that two sockets of one session have made to its stays since `before`.
 ///
