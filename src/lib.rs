@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use axum::{Json, Router};
-//! use axum_socketio::{Data, Namespace, Socket, SocketIo};
+//! use axum_socketio::{Data, Namespace, SocketIo};
 //!
 //! async fn message(socket: Socket, Data((room, text)): Data<(String, String)>) -> Json<usize> {
 //!     socket.to(&room).emit("message", (socket.id(), &text));
@@ -58,6 +58,7 @@ pub mod protocol;
 mod rooms;
 pub mod service;
 mod signal;
+mod socket;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -70,8 +71,8 @@ pub use builder::{Limits, Namespace, SocketIoBuilder, Timeouts};
 pub use extract::{Ack, Auth, Data, Event, RawArgs, Recovered};
 pub use handler::{Handler, Refused, Reply};
 pub use hub::{
-    AckError, AckFuture, AckStream, AckSummary, Broadcast, Emitted, Failed, Outgoing, Rejected,
-    RemoteSocket, ServerAckFuture, ServerAnswers, Socket, SocketIo, ToSocket,
+    AckError, AckFuture, AckStream, AckSummary, Broadcast, Emitted, RemoteSocket, ServerAckFuture,
+    ServerAnswers, SocketIo, ToSocket,
 };
 pub use metrics::{ByLabel, Metrics};
 pub use namespace::{AckFormat, Order, ServerEvent, Unhandled};
@@ -82,3 +83,4 @@ pub use proto::websocket::Compression;
 pub use proto::{DisconnectReason, Sid};
 pub use rooms::{Recovery, Room, RoomEvent, RoomEvents, Rooms};
 pub use signal::shutdown_signal;
+pub use socket::{Failed, Outgoing, Rejected, Socket};

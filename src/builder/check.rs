@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::hub::{Config, Hooks, NamespaceHandlers, Settings};
+use crate::http::Hooks;
+use crate::hub::{Config, Settings};
+use crate::socket::NamespaceHandlers;
 
 /// Checks the options of the server.
 pub(super) fn check(settings: &Settings, hooks: &Hooks) {

@@ -12,11 +12,11 @@ use crate::extract::phase;
 use crate::handler::{
     AckBody, BoxHandler, Dispatcher, EventRequest, EventService, Handler, Phase, report_reserved,
 };
-use crate::hub::{
-    Failed, NamespaceHandlers, NamespaceOptions, Order, Outgoing, Rejected, ServerEvent,
-    ServerHandler, Unhandled, server_args,
+use crate::namespace::{
+    NamespaceOptions, Order, ServerEvent, ServerHandler, Unhandled, server_args,
 };
 use crate::rooms::Recovery;
+use crate::socket::{Failed, NamespaceHandlers, Outgoing, Rejected};
 
 /// The handlers of a namespace, which still need the state `S`, as those of a `Router<S>` do.
 ///

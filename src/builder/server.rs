@@ -10,14 +10,16 @@ use super::limits::{ChosenLimits, MAX_RUNNING_BYTES};
 use super::{Limits, Namespace, Timeouts};
 use crate::adapter::LocalCluster;
 use crate::driver::Sessions;
+use crate::http::{AllowRequest, Hooks};
 use crate::hub::Config;
-use crate::hub::{
-    AckFormat, AllowRequest, Creation, DynamicNamespace, Hooks, NamespaceHandlers,
-    NamespaceOptions, Namespaces, Order, Pattern, Server, ServerLogs, Settings, SocketIo,
-    SocketNamespace, Unhandled,
-};
+use crate::hub::{Server, Settings, SocketIo};
+use crate::logs::ServerLogs;
 use crate::metrics::Counters;
+use crate::namespace::{
+    AckFormat, Creation, DynamicNamespace, NamespaceOptions, Namespaces, Order, Pattern, Unhandled,
+};
 use crate::rooms::Recovery;
+use crate::socket::{NamespaceHandlers, SocketNamespace};
 use proto::engine_io::Transport;
 use proto::socket_io::{Codec, Parser};
 

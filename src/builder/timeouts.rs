@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::limits::set;
-use crate::hub::{NamespaceOptions, Settings};
+use crate::hub::Settings;
+use crate::namespace::NamespaceOptions;
 
 /// The longest duration of an option; longer ones would overflow `Instant`.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

@@ -9,11 +9,13 @@ use http::Extensions;
 use super::dispatch::Dispatch;
 use super::failures::not_admitted;
 use super::running::Work;
-use crate::hub::{Comeback, Connected, OverLimit, Refusal, Socket, SocketNamespace, new_sid};
+use crate::hub::OverLimit;
+use crate::ids::new_sid;
 use crate::metrics::Counted;
 use crate::namespace::Found;
 use crate::outbox::Frame;
 use crate::panics::guarded;
+use crate::socket::{Connected, Refusal, Resumption, Socket, SocketNamespace};
 use proto::DisconnectReason;
 use proto::connection::Violation;
 use proto::socket_io::Kind;
@@ -28,12 +30,12 @@ impl Dispatch {
         self.connect_as(nsp, auth, true, cx)
     }
 
-    /// Connects a client to a namespace. If it `may_come_back`, it may resume the socket that its auth names.
+    /// Connects a client to a namespace. If it `may_resume`, it may resume the socket that its auth names.
     fn connect_as(
         &mut self,
         nsp: &ByteString,
         auth: Option<ByteString>,
-        may_come_back: bool,
+        may_resume: bool,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         if !self.takes_auth(nsp, auth.as_deref()) {
@@ -43,13 +45,13 @@ impl Dispatch {
             return Ok(());
         };
         let history = found.members.history();
-        let may_come_back = may_come_back && self.client.revision.is_four();
-        let comeback = history
-            .map(|history| Comeback::new(history, auth.as_deref().filter(|_| may_come_back)));
-        let id = match &comeback {
+        let may_resume = may_resume && self.client.revision.is_four();
+        let resumption =
+            history.map(|history| Resumption::new(history, auth.as_deref().filter(|_| may_resume)));
+        let id = match &resumption {
             // Clients of revision 3 do not receive an id, and use that of the session.
             _ if !self.client.revision.is_four() => Some(self.client.sid),
-            Some(Some(comeback)) => comeback.id().or_else(new_sid),
+            Some(Some(resumption)) => resumption.id().or_else(new_sid),
             Some(None) => None,
             None => new_sid(),
         };
@@ -62,7 +64,7 @@ impl Dispatch {
         };
         let client = Arc::clone(&self.client);
         let skips = history.is_some_and(|history| history.options.skip_middlewares);
-        let socket = Socket::new(id, found, client, auth, extensions, comeback.flatten());
+        let socket = Socket::new(id, found, client, auth, extensions, resumption.flatten());
         self.router.join(nsp.clone(), socket.clone());
         self.holds_little = false;
         let skips = skips && socket.recovered();

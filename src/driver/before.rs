@@ -1,7 +1,7 @@
 //! The functions that may refuse an event before its handler is called.
 
 use crate::adapter::BoxFuture;
-use crate::hub::{AckBody, BoxHandler, Call, EventCall, EventContext, Socket};
+use crate::socket::{AckBody, BoxHandler, Call, EventCall, EventContext, Socket};
 
 /// Calls the functions that may refuse an event, and then its handler if none of them does.
 pub(super) fn before(

@@ -12,12 +12,14 @@ use super::failures::{failed, refused};
 use super::lanes::{Lane, Lanes, Task};
 use super::pressure::Pause;
 use super::running::{Finished, Handlers, Running, Work, span};
-use crate::hub::{
-    AckBody, Answer, Asked, BoxHandler, Call, Client, EventCall, EventContext, EventName, Failure,
-    Order, Server, Socket, Unhandled, reply,
-};
+use crate::hub::Server;
 use crate::metrics::{Counted, Counters};
+use crate::namespace::{Order, Unhandled};
 use crate::panics::guarded;
+use crate::socket::{
+    AckBody, BoxHandler, Call, Client, EventCall, EventContext, EventName, Failure, HandlerAnswer,
+    RequestedAck, Socket, reply,
+};
 use proto::DisconnectReason;
 use proto::connection::{Route, Router, Violation, handshake_auth};
 use proto::engine_io::Message;
@@ -198,7 +200,7 @@ impl Dispatch {
                 self.moved = true;
                 // The code that awaits it may have a waker that panics.
                 if let Err(panicked) = guarded(|| socket.member().answer(id, args)) {
-                    socket.hook_panicked("waker", &panicked);
+                    socket.report_hook_panic("waker", &panicked);
                 }
                 Ok(())
             }
@@ -330,7 +332,7 @@ impl Dispatch {
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         let ack = ack.map(|id| self.asked(id));
-        let name = EventName::new(event.name(), handler);
+        let name = handler.name_of(event.name());
         let named = (name.clone(), span(socket, event.name()));
         let size = event.args().footprint();
         let call = EventCall::new(event, name, ack);
@@ -341,10 +343,10 @@ impl Dispatch {
     }
 
     /// Identifies one call of a handler, whatever ids the client chooses.
-    fn asked(&mut self, id: u64) -> Asked {
+    fn asked(&mut self, id: u64) -> RequestedAck {
         self.asked = self.asked.wrapping_add(1);
         let call = self.asked;
-        Asked { id, call }
+        RequestedAck { id, call }
     }
 
     /// Polls a handler for the first time, at once.
@@ -391,16 +393,16 @@ impl Dispatch {
                 lane,
                 answer,
             } => {
-                if let AckBody(Answer::Error(error, failure)) = &answer {
+                if let AckBody(HandlerAnswer::Error(error, failure)) = &answer {
                     failed(socket, &name, error, failure);
                 }
                 let taken = ack.and_then(|asked| socket.end_ack(asked));
                 lane.into_iter().for_each(|lane| self.lanes.free(lane));
-                if let AckBody(Answer::Malformed(error)) = answer {
+                if let AckBody(HandlerAnswer::Malformed(error)) = answer {
                     return Err(Violation::Malformed(error));
                 }
                 // Code that has taken the acknowledgement over sends it, unless the handler has failed before it could.
-                if let Some(Asked { id, .. }) = ack
+                if let Some(RequestedAck { id, .. }) = ack
                     && taken.is_none_or(|answered| answer.is_error() && answered.claim())
                 {
                     reply(socket, id, answer);

@@ -2,11 +2,11 @@
 
 use http::StatusCode;
 
-use crate::hub::{
-    Cause, EventName, Failed, Failure, Fault, Refusal, Socket, Stop, TypeName, in_full, words,
-};
+use crate::http::words;
+use crate::logs::{Cause, TypeName, in_full};
 use crate::metrics::Counted;
 use crate::panics::guarded;
+use crate::socket::{EventName, Failed, Failure, Fault, Refusal, Socket, Stop};
 use proto::EncodedArgs;
 
 /// Reports that the handler of an event has answered with an error.
@@ -41,7 +41,7 @@ pub(super) fn failed(socket: &Socket, event: &EventName, error: &EncodedArgs, fa
         }
         Failure::Unhandled => return,
     };
-    let event = || event.find(socket);
+    let event = || socket.event_name(event);
     tell(socket, event, status, panicked, || words_of(error));
 }
 
@@ -59,7 +59,7 @@ fn report(
     error: impl FnOnce() -> String,
 ) {
     cause.report(socket, || Fault {
-        event: event.find(socket),
+        event: socket.event_name(event),
         handler: name,
         argument: None,
         status,
@@ -128,6 +128,6 @@ fn tell<'a>(
     };
     // The client receives the first error, even if the hook panics.
     if let Err(panicked) = guarded(|| hook(&failed)) {
-        socket.hook_panicked("on_error", &panicked);
+        socket.report_hook_panic("on_error", &panicked);
     }
 }

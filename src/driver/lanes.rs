@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::hub::{AckBody, BoxHandler, Socket};
+use crate::socket::{AckBody, BoxHandler, Socket};
 use proto::buf::shrink_if_empty;
 use proto::socket_io::Event;
 

@@ -4,7 +4,7 @@ use std::task::Context;
 
 use super::dispatch::Dispatch;
 use super::running::Work;
-use crate::hub::{Ended, Socket};
+use crate::socket::{Ended, Socket};
 use proto::DisconnectReason;
 use proto::connection::Violation;
 use proto::socket_io::Kind;

@@ -8,9 +8,9 @@ use super::account::LITTLE;
 use super::dispatch::Dispatch;
 use super::task::Connection;
 use super::timers::Deadline;
-use crate::hub::Socket;
 use crate::metrics::Counted;
 use crate::rooms::Awaited;
+use crate::socket::Socket;
 use proto::DisconnectReason;
 
 /// The memory that an event needs beside its arguments while it waits or its handler runs, in bytes.

@@ -11,11 +11,11 @@ use tracing::Span;
 
 use super::lanes::Lane;
 use crate::adapter::BoxFuture;
-use crate::hub::{
-    AckBody, Asked, BoxHandler, Call, Done, EventContext, EventName, Refusal, Socket,
-};
 use crate::metrics::Counted;
 use crate::panics::{DROP, Panicked, guarded, log_panic};
+use crate::socket::{
+    AckBody, BoxHandler, Call, Done, EventContext, EventName, Refusal, RequestedAck, Socket,
+};
 use proto::DisconnectReason;
 
 /// The handlers of one connection.
@@ -48,7 +48,7 @@ enum Pending {
     Event {
         future: BoxFuture<AckBody>,
         name: EventName,
-        ack: Option<Asked>,
+        ack: Option<RequestedAck>,
         lane: Option<Lane>,
     },
     Disconnect(BoxFuture<Done>),
@@ -60,7 +60,7 @@ pub(super) enum Finished {
     Connected(Result<(), Refusal>),
     Event {
         name: EventName,
-        ack: Option<Asked>,
+        ack: Option<RequestedAck>,
         lane: Option<Lane>,
         answer: AckBody,
     },
@@ -95,10 +95,10 @@ impl Work {
     pub(super) fn event(
         socket: &Socket,
         (name, span): (EventName, Span),
-        (ack, lane, size): (Option<Asked>, Option<Lane>, usize),
+        (ack, lane, size): (Option<RequestedAck>, Option<Lane>, usize),
         call: impl FnOnce() -> BoxFuture<AckBody>,
     ) -> Self {
-        let future = in_span(&span, socket, || name.find(socket), call)
+        let future = in_span(&span, socket, || socket.event_name(&name), call)
             .unwrap_or_else(|_| Box::pin(ready(AckBody::panicked())));
         let future = Pending::Event {
             future,
@@ -132,7 +132,7 @@ impl Work {
                 Poll::Ready(finished)
             }
             (Err(panicked), None) => {
-                socket.handler_panicked(|| future.name(socket), &panicked);
+                socket.report_handler_panic(|| future.name(socket), &panicked);
                 let finished = future.panicked();
                 future.let_go();
                 Poll::Ready(finished)
@@ -184,7 +184,7 @@ impl Pending {
         match self {
             Self::Admit(_) => "middleware",
             Self::Connect(_) => "connect",
-            Self::Event { name, .. } => name.find(socket),
+            Self::Event { name, .. } => socket.event_name(name),
             Self::Disconnect(_) => "disconnect",
         }
     }
@@ -317,7 +317,7 @@ fn in_span<'a, T>(
     let _in_span = span.enter();
     let result = guarded(work);
     if let Err(panicked) = &result {
-        socket.handler_panicked(handler, panicked);
+        socket.report_handler_panic(handler, panicked);
     }
     result
 }
@@ -339,7 +339,7 @@ async fn admit(socket: Socket) -> Result<(), Refusal> {
         let admission = middleware
             .call(EventContext::new(socket.clone(), Call::Middleware))
             .await;
-        socket.grant(admission.0?);
+        socket.add_values(admission.0?);
     }
     socket.await_turn().await;
     Ok(())

@@ -15,9 +15,10 @@ use super::slowness::Slowness;
 use super::sockets::Sockets;
 use super::timed_session::TimedSession;
 use super::timers::{Deadline, Timers, now};
-use crate::hub::{Client, Command, OverLimit, Server};
+use crate::hub::{OverLimit, Server};
 use crate::panics::{Panicked, guarded};
 use crate::rooms::Serving;
+use crate::socket::{Client, Command, Socket};
 use crate::transport::{End, WebSocket};
 use proto::connection::Violation;
 use proto::engine_io::Transport;
@@ -249,8 +250,10 @@ impl Connection {
     fn take_commands(&mut self, cx: &mut Context<'_>) {
         for command in self.client.take_commands() {
             match command {
-                Command::Left(socket) => {
-                    if let Err(violation) = self.dispatch.left_by_server(&socket, cx) {
+                Command::Left(link) => {
+                    if let Some(socket) = Socket::from_link(link)
+                        && let Err(violation) = self.dispatch.left_by_server(&socket, cx)
+                    {
                         self.violated(&violation, cx);
                     }
                 }

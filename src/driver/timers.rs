@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::coop::has_budget_remaining;
 use tokio::time::Sleep;
 
-pub(super) use crate::hub::now;
+pub(super) use crate::clock::now;
 
 /// The time until the timer fires if there is no deadline.
 const FAR: Duration = Duration::from_secs(3600);

@@ -8,9 +8,8 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::{EventContext, FromEvent, phase, via};
-use crate::hub::{
-    AckBody, Answer, Answered, Cause, EventName, Failure, Fault, Socket, in_full, reply,
-};
+use crate::logs::{Cause, in_full};
+use crate::socket::{AckBody, AckClaim, EventName, Failure, Fault, HandlerAnswer, Socket, reply};
 use proto::EncodeError;
 
 /// The client's acknowledgement, sent by the handler itself. The handler's return value is then not sent, unless it is
@@ -37,7 +36,7 @@ pub struct Ack<T> {
 /// An acknowledgement that the client waits for.
 struct Wanted {
     id: u64,
-    answered: Answered,
+    answered: AckClaim,
     /// The event's name.
     event: EventName,
 }
@@ -62,7 +61,7 @@ impl<T> Ack<T> {
             && wanted.answered.claim()
         {
             let body = body();
-            if let Answer::Error(_, Failure::Serialize(error, _)) = &body.0 {
+            if let HandlerAnswer::Error(_, Failure::Serialize(error, _)) = &body.0 {
                 self.report(&wanted.event, error);
             }
             reply(&self.socket, wanted.id, body);
@@ -71,7 +70,7 @@ impl<T> Ack<T> {
 
     fn report(&self, event: &EventName, error: &EncodeError) {
         Cause::Serialize.report(&self.socket, || Fault {
-            event: event.find(&self.socket),
+            event: self.socket.event_name(event),
             handler: None,
             argument: Some(std::any::type_name::<Self>),
             status: StatusCode::INTERNAL_SERVER_ERROR,
@@ -89,7 +88,7 @@ impl<T> Ack<T> {
 impl<T> Drop for Ack<T> {
     fn drop(&mut self) {
         if self.is_wanted() {
-            self.socket.let_ack_go();
+            self.socket.release_ack();
         }
     }
 }

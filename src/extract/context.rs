@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use super::{EventContext, FromEvent, phase, via};
-use crate::hub::{Call, Socket};
+use crate::socket::{Call, Socket};
 use proto::DisconnectReason;
 
 /// The name of the event, for fallbacks and `on_any`.

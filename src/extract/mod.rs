@@ -36,7 +36,7 @@ pub use data::{Data, RawArgs};
 pub use handshake::SocketIoRejection;
 pub use rejection::DataRejection;
 
-pub use crate::hub::EventContext;
+pub use crate::socket::EventContext;
 pub use proto::{Binary, Rest};
 
 /// The kinds of handlers, as type parameters.

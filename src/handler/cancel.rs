@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures_util::future::{Either, select};
 
 use crate::adapter::BoxFuture;
-use crate::hub::{AckBody, BoxHandler, ErasedHandler, EventContext};
+use crate::socket::{AckBody, BoxHandler, ErasedHandler, EventContext};
 
 struct Cancelled(BoxHandler<AckBody>);
 

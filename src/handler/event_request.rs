@@ -1,7 +1,7 @@
 //! An event on its way through tower layers.
 
 use crate::extract::EventContext;
-use crate::hub::{AckBody, BoxHandler};
+use crate::socket::{AckBody, BoxHandler};
 
 /// An event, as the request of tower layers.
 #[derive(Debug)]

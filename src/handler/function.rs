@@ -12,7 +12,7 @@ use super::outcome::Names;
 use super::{Handler, IntoOutcome, Phase};
 use crate::adapter::BoxFuture;
 use crate::extract::{EventContext, FromEvent};
-use crate::hub::{BoxHandler, ErasedHandler};
+use crate::socket::{BoxHandler, ErasedHandler};
 
 /// A function with its state. The type of `call` includes those of the arguments.
 struct Bound<F, S, C, M> {

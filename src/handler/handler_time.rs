@@ -10,7 +10,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::event_request::EventRequest;
-use crate::hub::EventContext;
+use crate::socket::EventContext;
 
 const NAME: &str = "socketio_handler_seconds";
 

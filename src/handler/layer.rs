@@ -16,7 +16,7 @@ use super::rate_limit::TooFast;
 use super::{Handler, Layered};
 use crate::adapter::BoxFuture;
 use crate::extract::{EventContext, phase};
-use crate::hub::{AckBody, BoxHandler, ErasedHandler, Failure, HandlerLayers, Stop};
+use crate::socket::{AckBody, BoxHandler, ErasedHandler, Failure, HandlerLayers, Stop};
 
 /// The innermost service of a layer, which calls the event's handler.
 #[derive(Clone, Copy, Debug, Default)]

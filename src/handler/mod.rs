@@ -37,8 +37,9 @@ pub use refused::Refused;
 pub use reply::{IntoAck, Reply};
 
 use crate::extract::phase;
-pub use crate::hub::{AckBody, Admission, BoxHandler, Done};
-use crate::hub::{Socket, may_log};
+use crate::logs::may_log;
+use crate::socket::Socket;
+pub use crate::socket::{AckBody, Admission, BoxHandler, Done};
 use proto::args::reserved;
 
 /// An async function that can handle events in a namespace with the state `S`.

@@ -13,11 +13,13 @@ use http::StatusCode;
 use super::refused::Refused;
 use super::reply::IntoAck;
 use crate::extract::{EventContext, phase};
-use crate::hub::{
-    AckBody, Admission, Answer, Cause, Content, Done, Failure, Fault, Grant, INTERNAL_ERROR,
-    Refusal, Rejected, Stored, TypeName, reason, words,
-};
+use crate::http::{Content, INTERNAL_ERROR, reason, words};
+use crate::logs::{Cause, TypeName};
 use crate::panics::guarded;
+use crate::socket::{
+    AckBody, Admission, Done, Failure, Fault, HandlerAnswer, Refusal, Rejected, SocketValue,
+    SocketValues,
+};
 use proto::DecodeError;
 
 /// A kind of handler, and the outcome of such a handler.
@@ -116,7 +118,7 @@ impl Phase for phase::Event {
             };
             // The client gets the rejection even if the hook panics.
             if let Err(panicked) = guarded(|| hook(&rejected)) {
-                cx.socket().hook_panicked("on_rejection", &panicked);
+                cx.socket().report_hook_panic("on_rejection", &panicked);
             }
         }
         if is_fault {
@@ -130,7 +132,7 @@ impl Phase for phase::Event {
     }
 
     fn malformed(error: DecodeError) -> AckBody {
-        AckBody(Answer::Malformed(error))
+        AckBody(HandlerAnswer::Malformed(error))
     }
 }
 
@@ -162,30 +164,30 @@ impl Phase for phase::Middleware {
 }
 
 /// The values that a middleware may return to store them with the socket.
-pub trait IntoGrant: Send {
+pub trait IntoValues: Send {
     #[doc(hidden)]
-    fn into_grant(self) -> Grant;
+    fn into_values(self) -> SocketValues;
 }
 
-impl IntoGrant for () {
-    fn into_grant(self) -> Grant {
-        Grant::new()
+impl IntoValues for () {
+    fn into_values(self) -> SocketValues {
+        SocketValues::new()
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> IntoGrant for Extension<T> {
-    fn into_grant(self) -> Grant {
-        vec![Stored::new(self.0)]
+impl<T: Clone + Send + Sync + 'static> IntoValues for Extension<T> {
+    fn into_values(self) -> SocketValues {
+        vec![SocketValue::new(self.0)]
     }
 }
 
 macro_rules! grants {
     ($($T:ident),*) => {
         #[expect(non_snake_case, reason = "names of a macro")]
-        impl<$($T: IntoGrant),*> IntoGrant for ($($T,)*) {
-            fn into_grant(self) -> Grant {
+        impl<$($T: IntoValues),*> IntoValues for ($($T,)*) {
+            fn into_values(self) -> SocketValues {
                 let ($($T,)*) = self;
-                [$($T.into_grant()),*].concat()
+                [$($T.into_values()),*].concat()
             }
         }
     };
@@ -199,29 +201,29 @@ grants!(A, B, C, D);
 /// A return value of a middleware.
 pub trait IntoAdmission: Send {
     #[doc(hidden)]
-    fn into_admission(self) -> Result<Grant, Response>;
+    fn into_admission(self) -> Result<SocketValues, Response>;
 }
 
-impl<T: IntoGrant> IntoAdmission for T {
-    fn into_admission(self) -> Result<Grant, Response> {
-        Ok(self.into_grant())
+impl<T: IntoValues> IntoAdmission for T {
+    fn into_admission(self) -> Result<SocketValues, Response> {
+        Ok(self.into_values())
     }
 }
 
 /// Decides whether the namespace exists for this client.
 impl IntoAdmission for bool {
-    fn into_admission(self) -> Result<Grant, Response> {
+    fn into_admission(self) -> Result<SocketValues, Response> {
         if self {
-            Ok(Grant::new())
+            Ok(SocketValues::new())
         } else {
             Err(Refused::invalid_namespace().into_response())
         }
     }
 }
 
-impl<T: IntoGrant, E: IntoResponse + Send> IntoAdmission for Result<T, E> {
-    fn into_admission(self) -> Result<Grant, Response> {
-        self.map(IntoGrant::into_grant)
+impl<T: IntoValues, E: IntoResponse + Send> IntoAdmission for Result<T, E> {
+    fn into_admission(self) -> Result<SocketValues, Response> {
+        self.map(IntoValues::into_values)
             .map_err(IntoResponse::into_response)
     }
 }

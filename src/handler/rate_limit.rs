@@ -13,7 +13,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::event_request::EventRequest;
-use crate::hub::{AckBody, Rate, now};
+use crate::clock::now;
+use crate::socket::{AckBody, Rate};
 
 /// A layer that limits the number of events, or of bytes, that each connection may send to the handlers behind it.
 /// Events over the limit do not reach the handlers; the client's callback gets `{"error":"too many events"}`.

@@ -5,7 +5,8 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::hub::{Content, Refusal, reason, words};
+use crate::http::{Content, reason, words};
+use crate::socket::Refusal;
 
 /// An error that refuses a connection, with the message and the data for the client's `connect_error` event.
 ///

@@ -7,7 +7,8 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::hub::{AckBody, Content, Failure};
+use crate::http::Content;
+use crate::socket::{AckBody, Failure};
 
 /// A return value of an event handler: the client's acknowledgement.
 ///

@@ -16,13 +16,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
-use super::emit::How;
 use super::operators::Wait;
-use super::{Socket, SocketNamespace};
 use crate::adapter::Answers;
 use crate::metrics::{Counted, Counters};
 use crate::outbox::EmitError;
 use crate::rooms::{Answer, Member, Target};
+use crate::socket::SendOptions;
+use crate::socket::{Socket, SocketNamespace};
 use crate::sync::Lock;
 use proto::{Args, ArgsError, EncodedArgs, Sid};
 
@@ -104,7 +104,7 @@ impl<R: DeserializeOwned> AckFuture<R> {
         socket: &Socket,
         event: &str,
         args: &T,
-        how: How,
+        options: SendOptions,
         wait: Wait,
     ) -> Self {
         let id = socket.namespace().next_ack_id();
@@ -112,7 +112,7 @@ impl<R: DeserializeOwned> AckFuture<R> {
         let member = socket.member();
         member.expect_ack(id, Box::new(move |answer| drop(sender.send(answer))));
         let asked = Some((Arc::clone(member), id));
-        let state = match socket.send_question(event, args, id, how) {
+        let state = match socket.send_question(event, args, id, options) {
             Ok(true) => State::Waiting(receiver),
             Ok(false) => State::Failed(Some(AckError::Dropped)),
             Err(error) => State::Failed(Some(error.into())),

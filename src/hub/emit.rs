@@ -4,7 +4,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use crate::metrics::{Counted, Counters};
-use crate::outbox::{EmitError, Frame};
+use crate::outbox::EmitError;
 use proto::EncodedArgs;
 use proto::args::reserved;
 
@@ -73,24 +73,6 @@ impl IntoResponse for EmitError {
             Self::Closed => StatusCode::GONE,
         };
         (status, self.to_string()).into_response()
-    }
-}
-
-/// The options of an event that is sent to one socket.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct How {
-    /// True if the event is dropped when the client cannot be written to at once.
-    pub(crate) volatile: bool,
-    pub(crate) uncompressed: bool,
-}
-
-impl How {
-    pub(crate) fn apply(self, frame: Frame) -> Frame {
-        if self.uncompressed {
-            frame.uncompressed()
-        } else {
-            frame
-        }
     }
 }
 

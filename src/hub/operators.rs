@@ -9,14 +9,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::emit::event_args;
-use super::may_log;
-use super::{
-    AckStream, DynamicNamespace, Emitted, NamespaceHandlers, RemoteSocket, ServerAckFuture, Socket,
-    SocketNamespace, servers,
-};
+use super::{AckStream, Emitted, RemoteSocket, ServerAckFuture, servers};
 use crate::adapter::AdapterError;
+use crate::logs::may_log;
 use crate::metrics::{Counters, EMITS_TO_MANY};
+use crate::namespace::DynamicNamespace;
 use crate::rooms::{Room, RoomEvents, Rooms, Scope, Target};
+use crate::socket::{NamespaceHandlers, Socket, SocketNamespace};
 use proto::EncodedArgs;
 
 /// The time limit for acknowledgements.

@@ -1,7 +1,8 @@
 //! Input of a client that exceeds a limit. It is counted, and logged with the option that sets the limit.
 
-use super::{Client, Server};
+use super::Server;
 use crate::metrics::Counted;
+use crate::socket::Client;
 use proto::DecodeError;
 use proto::websocket::ProtocolError;
 

@@ -1,8 +1,9 @@
 //! Sockets that may be held by another server.
 
-use super::{Broadcast, Socket};
+use super::Broadcast;
 use crate::adapter::Facts;
 use crate::rooms::{Room, Rooms};
+use crate::socket::Socket;
 use proto::Sid;
 
 /// A snapshot of a socket that may be held by another server. Node's `RemoteSocket`.

@@ -9,15 +9,16 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::NamespaceHandlers;
-use super::{
-    AckStream, Broadcast, Emitted, Hooks, RemoteSocket, ServerAckFuture, ServerLogs, Socket,
-};
+use super::Config;
+use super::{AckStream, Broadcast, Emitted, RemoteSocket, ServerAckFuture};
 use crate::adapter::{AdapterError, BoxFuture};
-use crate::hub::Config;
+use crate::http::Hooks;
+use crate::logs::ServerLogs;
 use crate::metrics::{Counters, Metrics};
 use crate::namespace::Namespaces;
 use crate::rooms::{Rooms, Target};
+use crate::socket::NamespaceHandlers;
+use crate::socket::Socket;
 use proto::Sid;
 use proto::socket_io::{Codec, Limits};
 

@@ -11,10 +11,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::operators::Wait;
-use super::{AckError, Emitted, SocketNamespace};
+use super::{AckError, Emitted};
 use crate::adapter::{self, BoxFuture};
 use crate::metrics::Counters;
 use crate::namespace::server_args;
+use crate::socket::SocketNamespace;
 use proto::Args;
 
 /// The answers of the other servers.

@@ -5,11 +5,16 @@ use std::time::Duration;
 
 use http::Request;
 
-use super::*;
+use super::Broadcast;
+use crate::http::HandshakeRequest;
+use crate::ids::new_sid;
+use crate::logs::ServerLogs;
 use crate::metrics::Counters;
+use crate::namespace::{AckFormat, Creation, NamespaceOptions, Order, Unhandled};
 use crate::outbox::Outbox;
 use crate::rooms::Awaited;
 use crate::rooms::Target;
+use crate::socket::{Client, Connected, RequestedAck, Socket, SocketNamespace};
 use proto::Sid;
 use proto::engine_io::{Revision, Transport};
 use proto::socket_io::Codec;
@@ -103,9 +108,9 @@ async fn a_question_to_the_sockets_of_other_servers_leaves_nothing_behind() {
 async fn an_acknowledgement_that_is_let_go_wakes_the_connection_only_if_it_drains() {
     let (socket, client) = connected();
     let let_go = |call| {
-        let asked = Asked { id: 0, call };
+        let asked = RequestedAck { id: 0, call };
         let _ = socket.take_ack(asked);
-        socket.let_ack_go();
+        socket.release_ack();
     };
     client.outbox.take_nudge();
     let_go(1);

@@ -7,12 +7,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::emit::{How, event_args};
+use super::emit::event_args;
 use super::operators::Wait;
-use super::{AckFuture, Broadcast, Emitted, Socket};
+use super::{AckFuture, Broadcast, Emitted};
 use crate::metrics::EMITS_TO_SOCKET;
 use crate::outbox::EmitError;
 use crate::rooms::Rooms;
+use crate::socket::{SendOptions, Socket};
 
 /// A socket with options for the next emit, to it or to the others; returned by [`Socket::timeout`] and
 /// [`Socket::volatile`].
@@ -20,7 +21,7 @@ use crate::rooms::Rooms;
 #[must_use = "nothing is sent before `emit`"]
 pub struct ToSocket {
     socket: Socket,
-    how: How,
+    options: SendOptions,
     wait: Wait,
 }
 
@@ -28,20 +29,20 @@ impl ToSocket {
     pub(crate) fn new(socket: Socket) -> Self {
         Self {
             socket,
-            how: How::default(),
+            options: SendOptions::default(),
             wait: Wait::Default,
         }
     }
 
     /// See [`Socket::volatile`].
     pub fn volatile(mut self) -> Self {
-        self.how.volatile = true;
+        self.options.volatile = true;
         self
     }
 
     /// See [`Broadcast::compress`].
     pub fn compress(mut self, compress: bool) -> Self {
-        self.how.uncompressed = !compress;
+        self.options.uncompressed = !compress;
         self
     }
 
@@ -70,15 +71,15 @@ impl ToSocket {
     /// See [`Socket::broadcast`].
     pub fn broadcast(self) -> Broadcast {
         let mut others = self.socket.broadcast();
-        others.target.volatile = self.how.volatile;
-        others.target.uncompressed = self.how.uncompressed;
+        others.target.volatile = self.options.volatile;
+        others.target.uncompressed = self.options.uncompressed;
         others.wait = self.wait;
         others
     }
 
     /// See [`Socket::emit`].
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        self.socket.send_event(event.as_ref(), &args, self.how)
+        self.socket.send_event(event.as_ref(), &args, self.options)
     }
 
     /// See [`Socket::emit_when_writable`]. A [volatile](Self::volatile) event does not wait. A [timeout](Self::timeout)
@@ -93,16 +94,20 @@ impl ToSocket {
         args: T,
     ) -> impl Future<Output = Result<(), EmitError>> + Send + use<E, T> {
         let args = event_args(event.as_ref(), &args);
-        let Self { socket, how, wait } = self.clone();
+        let Self {
+            socket,
+            options,
+            wait,
+        } = self.clone();
         async move {
             let counters = &socket.namespace().counters;
             counters.add_all([(EMITS_TO_SOCKET, 1)]);
             let sent = match args {
                 Err(error) => Err(error),
-                Ok(args) if how.volatile => socket.send_args(args, how),
+                Ok(args) if options.volatile => socket.send(args, options).map(drop),
                 Ok(args) => match wait {
-                    Wait::Default | Wait::Forever => socket.send_when_writable(args, how).await,
-                    Wait::For(limit) => timeout(limit, socket.send_when_writable(args, how))
+                    Wait::Default | Wait::Forever => socket.send_when_writable(args, options).await,
+                    Wait::For(limit) => timeout(limit, socket.send_when_writable(args, options))
                         .await
                         .unwrap_or_else(|_| Err(EmitError::Full(socket.queued().bytes))),
                 },
@@ -117,6 +122,6 @@ impl ToSocket {
         event: impl AsRef<str>,
         args: impl Serialize,
     ) -> AckFuture<R> {
-        AckFuture::ask(&self.socket, event.as_ref(), &args, self.how, self.wait)
+        AckFuture::ask(&self.socket, event.as_ref(), &args, self.options, self.wait)
     }
 }

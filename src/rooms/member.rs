@@ -1,6 +1,7 @@
 //! One client in one namespace, as broadcasts use it.
 
 use std::any::Any;
+use std::fmt;
 use std::sync::{Arc, Weak};
 
 use super::acks::{Acks, AskedBy, Awaited};
@@ -25,6 +26,12 @@ pub(crate) trait Link: Any + Send + Sync {
     fn outgoing(&self, frame: &Frame);
     /// Ends the socket because its client has reconnected over another connection, so this one is lost.
     fn supersede(&self);
+}
+
+impl fmt::Debug for dyn Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Link")
+    }
 }
 
 /// The extent of a disconnect.
@@ -206,8 +213,8 @@ fn open_rooms(stays: &[Stay]) -> Vec<Room> {
     open.map(|stay| Arc::clone(&stay.room)).collect()
 }
 
-impl std::fmt::Debug for Member {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Member")
             .field("id", &self.id)
             .finish_non_exhaustive()

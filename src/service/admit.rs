@@ -9,9 +9,9 @@ use serde_json::json;
 use super::context::Context;
 use super::refusal::{FORBIDDEN, Refusal, finish, refuse as refuse_request};
 use crate::http::ConnectionError;
-use crate::hub::{
-    AllowRequest, Content, INTERNAL_ERROR, Server, TypeName, reason, report_not_allowed, words,
-};
+use crate::http::{AllowRequest, Content, INTERNAL_ERROR, reason, words};
+use crate::hub::{Server, report_not_allowed};
+use crate::logs::TypeName;
 use crate::panics::guarded_future;
 
 /// Asks the application. Returns the request with the extensions of the answer, or the response that refuses it.

@@ -11,9 +11,11 @@ use super::refusal::Refusal;
 use super::response::payload;
 use super::switch::switch_protocols;
 use crate::driver::{Connection, Guard, TurnedAway, span};
-use crate::hub::{Client, HandshakeRequest, new_sid};
+use crate::http::HandshakeRequest;
+use crate::ids::new_sid;
 use crate::outbox::Outbox;
 use crate::panics::guarded;
+use crate::socket::Client;
 use crate::transport::Body;
 use proto::engine_io::{Revision, Transport};
 

@@ -19,8 +19,9 @@ use super::context::{Context, Served};
 use super::refusal::Refusal;
 use super::response::{accepted, empty};
 use crate::driver::{Entry, Inbound, PostAnswer};
-use crate::hub::{Client, OverLimit};
+use crate::hub::OverLimit;
 use crate::metrics::Counted;
+use crate::socket::Client;
 use proto::DisconnectReason;
 use proto::engine_io::{self, Payload, Revision, v3};
 

@@ -18,7 +18,7 @@ use super::request::{Asked, parse};
 use super::response::payload;
 use super::upgrade::upgrade;
 use crate::driver::{Entry, Inbound, PollAnswer, Refused};
-use crate::hub::log_no_server;
+use crate::logs::log_no_server;
 use crate::panics::guarded_future;
 use proto::DisconnectReason;
 use proto::engine_io::{Revision, Transport};

@@ -1,11 +1,4 @@
-//! A client in a namespace.
-
-mod comeback;
-mod handlers;
-mod kept_events;
-mod life;
-mod sending;
-mod wish;
+//! The handle of a socket.
 
 use std::any::Any;
 use std::fmt;
@@ -18,20 +11,22 @@ use futures_util::future::select;
 use http::Extensions;
 use tokio::sync::Notify;
 
+use super::ack_claims::{AckClaim, AckClaims, RequestedAck};
+use super::client::{Client, Command};
+use super::event_name::EventName;
 use super::own_handlers::OwnHandlers;
 use super::request::SocketRequest;
-use super::taken::Taken;
-use super::{Answered, Asked, Client, Command, Grant, HandshakeRequest, SocketNamespace, Stored};
+use super::resumption::Resumption;
+use super::state::SocketState;
+use super::table::SocketNamespace;
+use super::values::{SocketValue, SocketValues};
+use crate::http::HandshakeRequest;
 use crate::metrics::Counters;
 use crate::outbox::{Frame, Queued};
 use crate::rooms::{Link, Member, Room, Rooms, Scope};
 use crate::sync::Lock;
 use proto::engine_io::Transport;
 use proto::{DisconnectReason, Sid};
-
-pub(crate) use comeback::Comeback;
-use life::State;
-pub(crate) use life::{Connected, Ended};
 
 /// A client in a namespace; the handle that handlers receive. It can be cloned cheaply.
 ///
@@ -47,38 +42,38 @@ pub(crate) use life::{Connected, Ended};
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Socket(Arc<Inner>);
+pub struct Socket(pub(super) Arc<Inner>);
 
-struct Inner {
-    nsp: Arc<SocketNamespace>,
-    client: Arc<Client>,
-    member: Arc<Member>,
+pub(super) struct Inner {
+    pub(super) nsp: Arc<SocketNamespace>,
+    pub(super) client: Arc<Client>,
+    pub(super) member: Arc<Member>,
     /// The JSON object of the CONNECT packet.
-    auth: Option<ByteString>,
-    state: Lock<State>,
+    pub(super) auth: Option<ByteString>,
+    pub(super) state: Lock<SocketState>,
     /// True if the state is `Connected`. It is outside of the lock because each event and each emit reads it.
-    connected: AtomicBool,
-    closed: Notify,
-    request: SocketRequest,
-    handlers: OwnHandlers,
-    taken: Taken,
+    pub(super) connected: AtomicBool,
+    pub(super) closed: Notify,
+    pub(super) request: SocketRequest,
+    pub(super) handlers: OwnHandlers,
+    pub(super) ack_claims: AckClaims,
     /// The number of handlers that have started and not ended.
-    pending: AtomicUsize,
+    pub(super) pending: AtomicUsize,
     /// The recovery state, if the namespace has a history.
-    comeback: Option<Box<Lock<Comeback>>>,
+    pub(super) resumption: Option<Box<Lock<Resumption>>>,
 }
 
 impl Socket {
-    /// Creates a socket. `comeback` is present if the namespace has a history.
+    /// Creates a socket. `resumption` is present if the namespace has a history.
     pub(crate) fn new(
         id: Sid,
         nsp: Arc<SocketNamespace>,
         client: Arc<Client>,
         auth: Option<ByteString>,
         extensions: Option<Box<Extensions>>,
-        comeback: Option<Comeback>,
+        resumption: Option<Resumption>,
     ) -> Self {
-        let stays = comeback.as_ref().and_then(Comeback::stays);
+        let stays = resumption.as_ref().and_then(Resumption::stays);
         let (stays, known_after) = stays.unwrap_or_default();
         client.add_auth(auth.as_deref().map_or(0, str::len));
         let socket = Self(Arc::new_cyclic(|link: &Weak<Inner>| Inner {
@@ -90,16 +85,16 @@ impl Socket {
             nsp,
             client,
             auth,
-            state: Lock::new(State::Connecting),
+            state: Lock::new(SocketState::Connecting),
             connected: AtomicBool::new(false),
             closed: Notify::new(),
             request: SocketRequest::new(extensions),
             handlers: OwnHandlers::default(),
-            taken: Taken::default(),
+            ack_claims: AckClaims::default(),
             pending: AtomicUsize::new(0),
-            comeback: comeback.map(|comeback| Box::new(Lock::new(comeback))),
+            resumption: resumption.map(|resumption| Box::new(Lock::new(resumption))),
         }));
-        socket.take_back();
+        socket.take_stored_values();
         socket
     }
 
@@ -135,13 +130,18 @@ impl Socket {
         self.0.connected.load(Ordering::Acquire)
     }
 
+    /// Returns the name of an event, as its handler is registered with the namespace.
+    pub(crate) fn event_name<'a>(&'a self, event: &'a EventName) -> &'a str {
+        self.0.nsp.handlers.name(event)
+    }
+
     /// Returns true if the client has resumed its session after it had lost its connection: the socket has its previous
     /// id, rooms and values, and missed events have been sent. Always false without [`Recovery`](crate::Recovery).
     /// Node's `socket.recovered`.
     #[must_use]
     pub fn recovered(&self) -> bool {
-        let comeback = self.0.comeback.as_ref();
-        comeback.is_some_and(|comeback| comeback.lock().recovered())
+        let resumption = self.0.resumption.as_ref();
+        resumption.is_some_and(|resumption| resumption.lock().recovered())
     }
 
     /// Joins rooms. A room beyond the builder's `max_rooms` is not joined, and a warning is logged.
@@ -195,7 +195,7 @@ impl Socket {
     /// The value lives as long as the socket: a value that holds the socket keeps both alive forever. Store the
     /// [`id`](Self::id) instead.
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) {
-        self.grant(vec![Stored::new(value)]);
+        self.add_values(vec![SocketValue::new(value)]);
     }
 
     /// Returns a value that was stored with [`insert`](Self::insert), returned by a middleware as `Extension<T>`, or
@@ -260,8 +260,8 @@ impl Socket {
     }
 
     /// Adds values to the request's extensions, which the next handler sees.
-    pub(crate) fn grant(&self, grant: Grant) {
-        self.0.request.grant(grant);
+    pub(crate) fn add_values(&self, values: SocketValues) {
+        self.0.request.add(values);
     }
 
     pub(crate) fn add_pending(&self) {
@@ -279,7 +279,7 @@ impl Socket {
     }
 
     /// Wakes the connection's task, since a waiting event may be able to start.
-    pub(crate) fn go_on(&self) {
+    pub(crate) fn wake_connection(&self) {
         self.0.client.outbox.nudge();
     }
 
@@ -319,32 +319,37 @@ impl Socket {
     }
 
     /// Takes the acknowledgement over for a handler.
-    pub(crate) fn take_ack(&self, asked: Asked) -> Answered {
-        self.0.taken.take(asked)
+    pub(crate) fn take_ack(&self, requested: RequestedAck) -> AckClaim {
+        self.0.ack_claims.take(requested)
     }
 
     /// Returns the acknowledgement that a handler took over, when the handler has ended.
-    pub(crate) fn end_ack(&self, asked: Asked) -> Option<Answered> {
-        self.0.taken.end(asked)
+    pub(crate) fn end_ack(&self, requested: RequestedAck) -> Option<AckClaim> {
+        self.0.ack_claims.end(requested)
     }
 
     /// Records that an `Ack` was sent or dropped.
-    pub(crate) fn let_ack_go(&self) {
-        self.0.taken.let_go();
+    pub(crate) fn release_ack(&self) {
+        self.0.ack_claims.release();
         // A connection that drains may wait for it.
         if self.0.client.is_draining() {
-            self.go_on();
+            self.wake_connection();
         }
     }
 
     /// Returns true if an `Ack` of this socket may still be sent.
     pub(crate) fn has_open_acks(&self) -> bool {
-        self.0.taken.any_open()
+        self.0.ack_claims.any_open()
     }
 
     /// Returns the socket of this id in a namespace, if it is connected to this server.
     pub(crate) fn find(namespace: &SocketNamespace, id: Sid) -> Option<Self> {
         Self::from_link(namespace.members.get(id)?.link.upgrade()?)
+    }
+
+    pub(super) fn as_link(&self) -> Arc<dyn Link> {
+        let link: Arc<Inner> = Arc::clone(&self.0);
+        link
     }
 
     pub(crate) fn from_link(link: Arc<dyn Link>) -> Option<Self> {

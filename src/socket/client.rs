@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::{HandshakeRequest, Logs, Pace, ServerLogs, Socket};
+use super::pace::Pace;
+use crate::http::HandshakeRequest;
+use crate::logs::{Logs, ServerLogs};
 use crate::outbox::Outbox;
+use crate::rooms::Link;
 use crate::sync::Lock;
 use proto::engine_io::{Revision, Transport};
 use proto::websocket::CloseFrame;
@@ -15,7 +18,7 @@ use proto::{DisconnectReason, Sid};
 #[derive(Debug)]
 pub(crate) enum Command {
     /// The server has disconnected this socket: its client is notified, and its disconnect handler run.
-    Left(Socket),
+    Left(Arc<dyn Link>),
     /// The connection is considered lost, although the transport has reported no error.
     Lost(DisconnectReason),
     /// The server is shutting down: no more events start, and the connection is closed when its handlers have finished,
@@ -127,7 +130,7 @@ impl Client {
     /// Records that the connection drains. From then on its task is woken for each acknowledgement that a handler has
     /// taken over and lets go.
     ///
-    /// The order with [`Socket::let_ack_go`] is sequentially consistent: either the task sees that nothing is held any
+    /// The order with `Socket::release_ack` is sequentially consistent: either the task sees that nothing is held any
     /// more, or the other thread sees that the connection drains.
     pub(crate) fn begin_drain(&self) {
         self.draining.store(true, Ordering::SeqCst);

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
-use super::{Cause, Server, Socket, TypeName};
+use super::Socket;
+use crate::logs::{Cause, TypeName};
 use crate::metrics::Counted;
 use crate::panics::Panicked;
 
@@ -52,7 +53,7 @@ impl Cause {
 
 impl Socket {
     /// Counts and logs a panic in a hook of the application.
-    pub(crate) fn hook_panicked(&self, hook: &'static str, panicked: &Panicked) {
+    pub(crate) fn report_hook_panic(&self, hook: &'static str, panicked: &Panicked) {
         self.counters().add_for(Counted::HookPanics, hook, 1);
         if self.client().logs.allow() {
             let (socket, nsp) = (self.id(), self.nsp());
@@ -61,7 +62,7 @@ impl Socket {
     }
 
     /// Logs a panic in a handler, which is counted elsewhere.
-    pub(crate) fn handler_panicked<'a>(
+    pub(crate) fn report_handler_panic<'a>(
         &self,
         handler: impl FnOnce() -> &'a str,
         panicked: &Panicked,
@@ -70,32 +71,5 @@ impl Socket {
             let (socket, nsp, handler) = (self.id(), self.nsp(), handler());
             tracing::error!(%socket, nsp, handler, panic = panicked.message(), "handler panicked");
         }
-    }
-}
-
-impl Server {
-    /// Counts and logs a panic in a hook of the application.
-    pub(crate) fn panicked(&self, hook: &'static str, panicked: &Panicked) {
-        self.counters.add_for(Counted::HookPanics, hook, 1);
-        if self.logs.allow() {
-            tracing::error!(hook, panic = panicked.message(), "hook panicked");
-        }
-    }
-}
-
-/// Reports a failure of `allow_request`, which runs before there is a connection.
-pub(crate) fn report_not_allowed(
-    server: &Server,
-    handler: TypeName,
-    status: StatusCode,
-    error: &str,
-) {
-    let cause = Cause::AllowRequest;
-    server
-        .counters
-        .add_for(Counted::ServerErrors, cause.as_str(), 1);
-    if server.logs.allow_refusal() {
-        let (handler, status) = (handler(), status.as_u16());
-        tracing::warn!(handler, status, error, "{}", cause.words());
     }
 }

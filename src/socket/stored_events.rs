@@ -7,19 +7,19 @@ use std::task::{Context, Poll};
 use futures_util::future::{Either, select};
 
 use super::Socket;
-use crate::hub::emit::How;
-use crate::hub::now;
+use super::sending::SendOptions;
+use crate::clock::now;
 use crate::outbox::{EmitError, Pushed, Sending};
 use crate::rooms::{Audience, Forgotten, History};
 use proto::EncodedArgs;
 
 impl Socket {
     /// Queues an event, or stores it until the client resumes the session.
-    pub(super) fn send_and_keep(
+    pub(super) fn send_and_store(
         &self,
         history: &History,
         args: &EncodedArgs,
-        how: How,
+        options: SendOptions,
     ) -> Result<bool, EmitError> {
         let connected = self.connected();
         if self.0.nsp.members.observed && connected {
@@ -29,13 +29,13 @@ impl Socket {
         }
         let mut forgotten = Forgotten::default();
         let mut kept = history.lock();
-        let volatile = how.volatile;
+        let volatile = options.volatile;
         let number = kept.log.last() + u64::from(!volatile);
         let frame = self
             .0
             .nsp
             .event_frame_at(args, Some(&kept.log.offset(number)));
-        let frame = how.apply(frame);
+        let frame = options.apply(frame);
         let mut pushed = match self.holder() {
             Some(outbox) => outbox.push(frame.clone(), volatile),
             None => Pushed::Closed,
@@ -55,11 +55,11 @@ impl Socket {
     }
 
     /// Queues an event as soon as the outbox has room, or stores it until the client resumes the session.
-    pub(super) async fn send_and_keep_when_writable(
+    pub(super) async fn send_and_store_when_writable(
         &self,
         history: &History,
         args: EncodedArgs,
-        how: How,
+        options: SendOptions,
     ) -> Result<(), EmitError> {
         if self.0.nsp.members.observed && self.connected() {
             self.0
@@ -80,14 +80,14 @@ impl Socket {
             if !self.connected() {
                 // The client may have resumed the session with another socket.
                 drop(kept);
-                return Poll::Ready(self.send_and_keep(history, &args, how).map(drop));
+                return Poll::Ready(self.send_and_store(history, &args, options).map(drop));
             }
             let number = kept.log.last() + 1;
             let frame = self
                 .0
                 .nsp
                 .event_frame_at(&args, Some(&kept.log.offset(number)));
-            let frame = how.apply(frame);
+            let frame = options.apply(frame);
             let audience = Audience::Socket(self.id());
             kept.append(now(), audience, frame.clone(), &mut forgotten);
             unsent.number = Some(number);

@@ -1,22 +1,18 @@
-//! Events to a socket, and from it to others.
+//! Events that start at a socket: to its client, and to others.
 
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Socket;
-use crate::hub::emit::{How, event_args};
-use crate::hub::{AckFuture, Broadcast, Emitted, ToSocket};
+use super::emit::event_args;
+use super::{AckFuture, Broadcast, Emitted, ToSocket};
 use crate::metrics::EMITS_TO_SOCKET;
-use crate::outbox::{EmitError, Frame, Pushed};
+use crate::outbox::EmitError;
 use crate::rooms::{Rooms, Target};
-use proto::EncodedArgs;
-use proto::socket_io::Encoded;
+use crate::socket::{SendOptions, Socket};
 
 impl Socket {
     /// Sends an event to this client.
@@ -28,7 +24,7 @@ impl Socket {
     /// The event is queued, not awaited; see [`Emitted`] for the possible errors. Events that are emitted by one task
     /// arrive in that order.
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        self.send_event(event.as_ref(), &args, How::default())
+        self.send_event(event.as_ref(), &args, SendOptions::default())
     }
 
     /// Sends an event as soon as the client's outbox has room for it, in cases where [`emit`](Self::emit) would fail
@@ -115,101 +111,46 @@ impl Socket {
             except_id: Some(self.id()),
             ..Target::default()
         };
-        Broadcast::new(Arc::clone(&self.0.nsp), target)
-    }
-
-    /// Queues an event as soon as the outbox has room, unless the socket ends first.
-    pub(in crate::hub) async fn send_when_writable(
-        &self,
-        args: EncodedArgs,
-        how: How,
-    ) -> Result<(), EmitError> {
-        if let Some(history) = self.0.nsp.members.history() {
-            return self.send_and_keep_when_writable(history, args, how).await;
-        }
-        if !self.connected() {
-            return Err(EmitError::Closed);
-        }
-        let frame = how.apply(self.0.nsp.event_frame(args, None));
-        self.0.member.observe(&frame);
-        let sending = self.0.member.outbox.send(frame);
-        match select(sending, pin!(self.closed())).await {
-            Either::Left((sent, _)) => {
-                sent.and_then(|()| self.0.nsp.sent(Pushed::Queued).map(drop))
-            }
-            Either::Right(_) => Err(EmitError::Closed),
-        }
-    }
-
-    /// Queues an encoded event without waiting for room.
-    pub(in crate::hub) fn send_args(&self, args: EncodedArgs, how: How) -> Result<(), EmitError> {
-        let sent = match self.0.nsp.members.history() {
-            Some(history) => self.send_and_keep(history, &args, how),
-            None => self.send(self.0.nsp.event_frame(args, None), how),
-        };
-        sent.map(drop)
+        Broadcast::new(Arc::clone(self.namespace()), target)
     }
 
     /// Queues an event without waiting for room, and counts it.
-    pub(crate) fn send_event<T: Serialize + ?Sized>(
+    pub(super) fn send_event<T: Serialize + ?Sized>(
         &self,
         event: &str,
         args: &T,
-        how: How,
+        options: SendOptions,
     ) -> Emitted {
-        let counters = &self.0.nsp.counters;
+        let counters = self.counters();
         counters.add_all([(EMITS_TO_SOCKET, 1)]);
-        let sent = match self.0.nsp.members.history() {
-            Some(history) => {
-                event_args(event, args).and_then(|args| self.send_and_keep(history, &args, how))
-            }
-            None => self.try_send(event, args, None, how),
+        // With a history, the event may be for a client that has not resumed its session yet.
+        let has_history = self.namespace().members.history().is_some();
+        let sent = if has_history || self.connected() {
+            event_args(event, args).and_then(|args| self.send(args, options))
+        } else {
+            Err(EmitError::Closed)
         };
         Emitted::new(sent.map(drop), counters)
     }
 
     /// Queues an event with an acknowledgement without waiting for room, and counts it. Returns false if it was
     /// volatile and dropped.
-    pub(in crate::hub) fn send_question<T: Serialize + ?Sized>(
+    pub(super) fn send_question<T: Serialize + ?Sized>(
         &self,
         event: &str,
         args: &T,
         id: u64,
-        how: How,
+        options: SendOptions,
     ) -> Result<bool, EmitError> {
-        let counters = &self.0.nsp.counters;
+        let counters = self.counters();
         counters.add_all([(EMITS_TO_SOCKET, 1)]);
-        let sent = self.try_send(event, args, Some(id), how);
+        let sent = if self.connected() {
+            event_args(event, args).and_then(|args| self.send_with_ack(args, id, options))
+        } else {
+            Err(EmitError::Closed)
+        };
         let queued = matches!(sent, Ok(true));
         Emitted::new(sent.map(drop), counters).into_result()?;
         Ok(queued)
-    }
-
-    fn try_send<T: Serialize + ?Sized>(
-        &self,
-        event: &str,
-        args: &T,
-        id: Option<u64>,
-        how: How,
-    ) -> Result<bool, EmitError> {
-        if !self.connected() {
-            return Err(EmitError::Closed);
-        }
-        let args = event_args(event, args)?;
-        self.send(self.0.nsp.event_frame(args, id), how)
-    }
-
-    /// Queues a frame without waiting for room.
-    fn send(&self, frame: Frame, how: How) -> Result<bool, EmitError> {
-        if !self.connected() {
-            return Err(EmitError::Closed);
-        }
-        let pushed = self.0.member.send(how.apply(frame), how.volatile);
-        self.0.nsp.sent(pushed)
-    }
-
-    /// Queues a packet of the protocol itself, regardless of the outbox's limits.
-    pub(crate) fn push_owed(&self, packet: Encoded) {
-        self.0.client.outbox.push_owed(Frame::new(packet));
     }
 }

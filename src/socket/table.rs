@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
 use rustc_hash::FxHashMap;
 
-use super::{AckBody, Admission, BoxHandler, Done, EventContext, OutgoingHooks, Socket};
+use super::{
+    AckBody, Admission, BoxHandler, Done, EventContext, EventName, Failed, OutgoingHooks, Rejected,
+};
 use crate::adapter::BoxFuture;
 use crate::namespace::{HandlerTable, RunningNamespace, ServerHandler};
 
@@ -33,6 +34,20 @@ pub(crate) struct NamespaceHandlers {
     pub(crate) on_error: Option<Arc<dyn Fn(&Failed<'_>) + Send + Sync>>,
 }
 
+impl NamespaceHandlers {
+    /// Returns the name of an event. It may search all handlers.
+    pub(crate) fn name<'a>(&'a self, event: &'a EventName) -> &'a str {
+        match event {
+            EventName::Copied(name) => name,
+            EventName::Registered(id) => {
+                let mut events = self.events.iter();
+                let found = events.find(|(_, handler)| handler.id() == *id);
+                found.map_or("", |(event, _)| event)
+            }
+        }
+    }
+}
+
 impl HandlerTable for NamespaceHandlers {
     fn server_handler(&self, event: &str) -> Option<&ServerHandler> {
         self.servers.get(event)
@@ -47,35 +62,4 @@ impl HandlerTable for NamespaceHandlers {
 pub(crate) trait HandlerLayers: Send + Sync {
     /// Calls a handler through the layers.
     fn dispatch(&self, cx: EventContext, handler: BoxHandler<AckBody>) -> BoxFuture<AckBody>;
-}
-
-/// A rejection of the arguments of an event; see [`Namespace::on_rejection`](crate::Namespace::on_rejection).
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Rejected<'a> {
-    /// The socket that sent the event.
-    pub socket: &'a Socket,
-    /// The event's name.
-    pub event: &'a str,
-    /// The status that the extractor's rejection has over HTTP.
-    pub status: StatusCode,
-    /// The error message that the client receives.
-    pub message: &'a str,
-}
-
-/// A failure of a handler; see [`Namespace::on_error`](crate::Namespace::on_error).
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Failed<'a> {
-    /// The socket that the handler was called for.
-    pub socket: &'a Socket,
-    /// The event's name, or `connect` or `disconnect` for these handlers.
-    pub event: &'a str,
-    /// The status that the error of an event's handler has over HTTP; 500 for all others.
-    pub status: StatusCode,
-    /// The message of the error: the `message` or the `error` of its JSON body, or its text. The client receives no
-    /// more than this, and less for a panic.
-    pub message: &'a str,
-    /// True if the handler has panicked. The panic's message is in the server's log.
-    pub panicked: bool,
 }

@@ -1,12 +1,45 @@
-//! Hooks for the events that are sent to clients.
+//! Hooks of the application: the values that they are called with, and those for events that are sent to clients.
 
 use std::borrow::Cow;
 use std::fmt;
+
+use http::StatusCode;
 
 use super::Socket;
 use crate::outbox::Frame;
 use crate::panics::guarded;
 use proto::socket_io::{Codec, Decoding, Event, Limits, Packet, Parser};
+
+/// A rejection of the arguments of an event; see [`Namespace::on_rejection`](crate::Namespace::on_rejection).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Rejected<'a> {
+    /// The socket that sent the event.
+    pub socket: &'a Socket,
+    /// The event's name.
+    pub event: &'a str,
+    /// The status that the extractor's rejection has over HTTP.
+    pub status: StatusCode,
+    /// The error message that the client receives.
+    pub message: &'a str,
+}
+
+/// A failure of a handler; see [`Namespace::on_error`](crate::Namespace::on_error).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Failed<'a> {
+    /// The socket that the handler was called for.
+    pub socket: &'a Socket,
+    /// The event's name, or `connect` or `disconnect` for these handlers.
+    pub event: &'a str,
+    /// The status that the error of an event's handler has over HTTP; 500 for all others.
+    pub status: StatusCode,
+    /// The message of the error: the `message` or the `error` of its JSON body, or its text. The client receives no
+    /// more than this, and less for a panic.
+    pub message: &'a str,
+    /// True if the handler has panicked. The panic's message is in the server's log.
+    pub panicked: bool,
+}
 
 /// An event that is emitted to one socket.
 ///
@@ -59,7 +92,7 @@ impl OutgoingHooks {
         for hook in &self.0 {
             // A panic of one hook affects neither the other hooks nor the delivery.
             if let Err(panicked) = guarded(|| hook(&outgoing)) {
-                socket.hook_panicked("on_any_outgoing", &panicked);
+                socket.report_hook_panic("on_any_outgoing", &panicked);
             }
         }
     }

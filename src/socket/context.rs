@@ -1,17 +1,14 @@
-//! The context that a handler is given, and the handler as the hub calls it.
+//! A handler, and the context that it is called with.
 
 use std::fmt;
 use std::sync::Arc;
 
-use http::StatusCode;
 use http::request::Parts;
-use serde::Serialize;
-use serde_json::value::{RawValue, Value};
 
-use super::{Asked, EventName, Grant, INTERNAL_ERROR, Socket, TypeName, reason};
+use super::{EventName, RequestedAck, Socket};
 use crate::adapter::BoxFuture;
 use proto::socket_io::Event;
-use proto::{DecodeError, DisconnectReason, EncodeError, EncodedArgs};
+use proto::{DecodeError, DisconnectReason};
 
 /// A handler with its state.
 pub(crate) trait ErasedHandler<Out>: Send + Sync {
@@ -48,6 +45,15 @@ impl<Out> BoxHandler<Out> {
     /// Returns an id of this registration, which is unique for as long as the registration exists.
     pub(crate) fn id(&self) -> usize {
         Arc::as_ptr(&self.handler).cast::<()>().addr()
+    }
+
+    /// Returns the name of an event that the handler is called for.
+    pub(crate) fn name_of(&self, event: &str) -> EventName {
+        if self.options.by_name {
+            EventName::Registered(self.id())
+        } else {
+            EventName::copied(event)
+        }
     }
 
     /// Returns true if both are the same registration.
@@ -101,7 +107,7 @@ pub(crate) struct EventCall {
     pub(crate) event: Event,
     pub(crate) name: EventName,
     /// The acknowledgement, if the client has requested one.
-    pub(crate) ack: Option<Asked>,
+    pub(crate) ack: Option<RequestedAck>,
     /// True if an argument has taken the acknowledgement over.
     pub(crate) ack_taken: bool,
     /// True if the JSON of the arguments has been parsed or checked.
@@ -109,7 +115,7 @@ pub(crate) struct EventCall {
 }
 
 impl EventCall {
-    pub(crate) fn new(event: Event, name: EventName, ack: Option<Asked>) -> Self {
+    pub(crate) fn new(event: Event, name: EventName, ack: Option<RequestedAck>) -> Self {
         Self {
             event,
             name,
@@ -207,7 +213,7 @@ impl EventContext {
 
     /// Takes the acknowledgement over for an argument, with the event's name. Returns `None` if the client has not
     /// requested one, or another argument has it.
-    pub(crate) fn take_ack(&mut self) -> Option<(Asked, EventName)> {
+    pub(crate) fn take_ack(&mut self) -> Option<(RequestedAck, EventName)> {
         let call = self.event_call()?;
         let taken = std::mem::replace(&mut call.ack_taken, true);
         let asked = call.ack.filter(|_| !taken)?;
@@ -265,7 +271,7 @@ impl EventContext {
         if before == Loan::Copy {
             // A layer may have moved the context to another task than the connection's, which has to be woken for the
             // next events.
-            self.socket.go_on();
+            self.socket.wake_connection();
             return;
         }
         if let Some(parts) = self.parts.take() {
@@ -279,196 +285,3 @@ impl Drop for EventContext {
         self.give_back();
     }
 }
-
-/// The answer of an event handler.
-#[derive(Debug)]
-pub struct AckBody(pub(crate) Answer);
-
-#[derive(Debug)]
-pub(crate) enum Answer {
-    /// Nothing is sent: the client has requested no acknowledgement, or it is sent elsewhere.
-    Silent,
-    Ok(EncodedArgs),
-    /// The error that the client's callback receives.
-    Error(EncodedArgs, Failure),
-    /// The arguments are not valid JSON: the client has violated the protocol.
-    Malformed(DecodeError),
-}
-
-/// The origin of an error answer.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The handler has returned an error. Holds its status over HTTP, and the name of the handler.
-    Handler(StatusCode, Option<TypeName>),
-    /// The handler's answer cannot be serialized. Holds the error, and the name of the handler.
-    Serialize(Box<EncodeError>, Option<TypeName>),
-    /// The handler has panicked.
-    Panic,
-    /// An extractor has rejected the arguments.
-    Rejection,
-    /// A layer has stopped the event.
-    Stopped(Stop),
-    /// There is no handler.
-    Unhandled,
-}
-
-/// The reason why a layer stopped an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
-    RateLimit,
-    Timeout,
-    Overload,
-    Other,
-}
-
-impl Stop {
-    /// Returns the label of the reason in the counters.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::RateLimit => "rate limit",
-            Self::Timeout => "timeout",
-            Self::Overload => "overload",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl AckBody {
-    pub(crate) const SILENT: Self = Self(Answer::Silent);
-
-    /// Encodes `value` as the arguments of an acknowledgement: a tuple gives several arguments, `()` none.
-    pub(crate) fn ok<T: serde::Serialize + ?Sized>(value: &T) -> Self {
-        match EncodedArgs::ack(value) {
-            Ok(args) => Self(Answer::Ok(args)),
-            Err(error) => {
-                let failure = Failure::Serialize(Box::new(error), None);
-                Self::error(INTERNAL_ERROR, failure)
-            }
-        }
-    }
-
-    /// Builds the error `{"error": message}`.
-    pub(crate) fn error(message: &str, failure: Failure) -> Self {
-        Self::error_value(&serde_json::json!({ "error": message }), failure)
-    }
-
-    /// Builds the answer for a handler that has panicked.
-    pub(crate) fn panicked() -> Self {
-        Self::error(INTERNAL_ERROR, Failure::Panic)
-    }
-
-    pub(crate) fn error_value<T: Serialize>(value: &T, failure: Failure) -> Self {
-        let args = EncodedArgs::ack(&(value,));
-        Self(args.map_or(Answer::Silent, |args| Answer::Error(args, failure)))
-    }
-
-    /// Turns a success into an error of the handler with the same value, or with the status's reason phrase if it has
-    /// no value.
-    pub(crate) fn into_error(self, status: StatusCode) -> Self {
-        let failure = Failure::Handler(status, None);
-        match self.0 {
-            Answer::Ok(args) if args.json() == "[]" => Self::error(&reason(status), failure),
-            Answer::Ok(args) => Self(Answer::Error(args, failure)),
-            other => Self(other),
-        }
-    }
-
-    /// Adds the name of the handler to an error of the handler.
-    pub(crate) fn named(mut self, handler: TypeName) -> Self {
-        if let Answer::Error(_, Failure::Handler(_, name) | Failure::Serialize(_, name)) =
-            &mut self.0
-        {
-            name.get_or_insert(handler);
-        }
-        self
-    }
-
-    /// Returns true if the answer is an error.
-    #[must_use]
-    pub fn is_error(&self) -> bool {
-        matches!(self.0, Answer::Error(..) | Answer::Malformed(_))
-    }
-}
-
-/// The decision of a connect middleware: values for the socket to keep, or a refusal.
-pub struct Admission(pub(crate) Result<Grant, Refusal>);
-
-impl fmt::Debug for Admission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Admission")
-            .field(&self.0.as_ref().map(drop))
-            .finish()
-    }
-}
-
-/// The refusal of a connection to a namespace, as its client sees it.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Refusal {
-    pub(crate) message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) data: Option<Box<RawValue>>,
-    /// True if the middleware has panicked.
-    #[serde(skip)]
-    pub(crate) panicked: bool,
-    /// The error's status over HTTP; `None` if the application has refused in terms of Socket.IO.
-    #[serde(skip)]
-    pub(crate) status: Option<StatusCode>,
-    /// The name of the handler that has refused.
-    #[serde(skip)]
-    pub(crate) handler: Option<TypeName>,
-    /// True if the fault is already logged.
-    #[serde(skip)]
-    pub(crate) reported: bool,
-}
-
-impl Refusal {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            data: None,
-            panicked: false,
-            status: None,
-            handler: None,
-            reported: false,
-        }
-    }
-
-    pub(crate) fn internal() -> Self {
-        Self::new(INTERNAL_ERROR)
-    }
-
-    /// Adds the name of the handler that has refused.
-    pub(crate) fn named(mut self, handler: TypeName) -> Self {
-        self.handler.get_or_insert(handler);
-        self
-    }
-
-    /// Returns the status if it is a server error.
-    pub(crate) fn server_error(&self) -> Option<StatusCode> {
-        self.status.filter(StatusCode::is_server_error)
-    }
-
-    /// Returns the JSON for clients of revision 3: the data, or else the message.
-    pub(crate) fn without_object(&self) -> String {
-        match &self.data {
-            Some(data) => data.get().to_owned(),
-            None => Value::from(&*self.message).to_string(),
-        }
-    }
-
-    pub(crate) fn panicked() -> Self {
-        Self {
-            panicked: true,
-            ..Self::internal()
-        }
-    }
-
-    /// Builds the refusal for a namespace that does not exist.
-    pub(crate) fn invalid_namespace() -> Self {
-        Self::new("Invalid namespace")
-    }
-}
-
-/// The result of a connect or disconnect handler.
-#[derive(Debug)]
-pub struct Done(pub(crate) Result<(), Refusal>);

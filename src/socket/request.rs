@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::Extensions;
 use http::request::Parts;
 
-use super::{Grant, HandshakeRequest, Stored};
+use super::values::{SocketValue, SocketValues};
+use crate::http::HandshakeRequest;
 use crate::panics::let_go;
 use crate::sync::Lock;
 
@@ -19,7 +20,7 @@ pub(super) struct SocketRequest {
     /// The extensions that replace those of the handshake, with the parameters of the namespace's name.
     extensions: Option<Box<Extensions>>,
     /// The values that middleware have returned and handlers have inserted, one of each type.
-    added: Lock<Vec<Stored>>,
+    added: Lock<SocketValues>,
 }
 
 /// The parts while no handler has borrowed them.
@@ -92,9 +93,9 @@ impl SocketRequest {
     }
 
     /// Adds values to the extensions, which later handlers see.
-    pub(super) fn grant(&self, grant: Grant) {
-        for stored in grant {
-            self.add(stored);
+    pub(super) fn add(&self, values: SocketValues) {
+        for stored in values {
+            self.add_one(stored);
         }
         let mut slot = self.slot.lock();
         slot.stale = slot.lent > 0;
@@ -104,11 +105,11 @@ impl SocketRequest {
     }
 
     /// Returns the added values.
-    pub(super) fn added(&self) -> Grant {
+    pub(super) fn added(&self) -> SocketValues {
         self.added.lock().clone()
     }
 
-    fn add(&self, stored: Stored) {
+    fn add_one(&self, stored: SocketValue) {
         let mut added = self.added.lock();
         let replaced = match added.iter_mut().find(|other| other.is_like(&stored)) {
             Some(other) => Some(std::mem::replace(other, stored)),

@@ -8,33 +8,17 @@ use std::sync::Arc;
 use futures_util::future::select;
 
 use super::Socket;
-use super::life::{Connected, Ended};
-use super::wish::{Wanted, Wish};
-use crate::hub::{Grant, SocketNamespace, Stored, new_sid, now};
+use super::resumption::{ResumeAuth, ResumeRequest, Resumption};
+use super::state::{Connected, Ended};
+use super::table::SocketNamespace;
+use super::values::{SocketValue, SocketValues};
+use crate::clock::now;
+use crate::ids::new_sid;
 use crate::metrics::Counted;
 use crate::outbox::{Frame, Outbox};
 use crate::panics::let_go;
-use crate::rooms::{Asker, Away, Forgotten, History, Kept, Link, Scope, Stay};
+use crate::rooms::{Asker, Away, Claim, Forgotten, History, Kept, Link, Scope};
 use proto::Sid;
-
-/// The recovery state of a socket.
-#[derive(Debug)]
-pub(crate) struct Comeback {
-    /// The private id of the session. Only the client knows it, and sends it when it reconnects.
-    pid: Sid,
-    /// The number of the last event before the socket was first admitted.
-    began: u64,
-    /// The session to resume, until middleware have admitted the socket. It is claimed only then, so a refused client
-    /// that knows the private id of another changes nothing.
-    wanted: Option<Wish>,
-    /// True if the socket has been admitted, and the private id is its own.
-    holds: bool,
-    /// True if the server has disconnected the socket before it was admitted.
-    revoked: bool,
-    /// True if the client has requested a session that is not stored any more.
-    forgotten: bool,
-    recovered: bool,
-}
 
 /// Values that are dropped once the history is no longer locked.
 #[derive(Default)]
@@ -48,78 +32,77 @@ struct Undone {
 
 /// The values that users have stored with a session.
 struct Data {
-    grant: Grant,
+    values: SocketValues,
     /// The dynamic namespace of the session, which exists as long as the session may be resumed.
     _nsp: Option<Arc<SocketNamespace>>,
 }
 
 impl Drop for Data {
     fn drop(&mut self) {
-        self.grant.drain(..).for_each(let_go);
+        self.values.drain(..).for_each(let_go);
     }
 }
 
-impl Comeback {
+impl Resumption {
     /// Creates the state of a new socket, or of one whose client asks to resume a session. `None` if there are no
     /// random bytes.
     pub(crate) fn new(history: &History, auth: Option<&str>) -> Option<Self> {
         let fresh = new_sid()?;
-        let named = auth.and_then(|auth| serde_json::from_str::<Wanted<'_>>(auth).ok());
+        let named = auth.and_then(|auth| serde_json::from_str::<ResumeAuth<'_>>(auth).ok());
         let forgotten = named.is_some();
         let found = named.and_then(|named| named.find(history));
-        let (pid, began, wanted) = match found {
+        let (pid, began, request) = match found {
             None => (fresh, 0, None),
-            Some((pid, wish)) => (pid, wish.away.began, Some(wish)),
+            Some((pid, request)) => (pid, request.away.began, Some(request)),
         };
         Some(Self {
             pid,
             began,
             holds: false,
             revoked: false,
-            forgotten: forgotten && wanted.is_none(),
-            recovered: wanted.is_some(),
-            wanted,
+            forgotten: forgotten && request.is_none(),
+            recovered: request.is_some(),
+            request,
         })
     }
+}
 
-    /// Returns the label of the outcome in the counters; `None` if the client has not asked to resume a session.
-    const fn outcome(&self) -> Option<&'static str> {
-        match self {
-            Self {
-                recovered: true, ..
-            } => Some("recovered"),
-            Self {
-                forgotten: true, ..
-            } => Some("failed"),
-            Self { .. } => None,
-        }
-    }
-
-    /// Returns the id of the socket to resume.
-    pub(crate) fn id(&self) -> Option<Sid> {
-        self.wanted.as_ref().map(|wish| wish.away.id)
-    }
-
-    /// Returns the stays in rooms of the session to resume, and the number of the event after which they are known.
-    pub(super) fn stays(&self) -> Option<(Vec<Stay>, u64)> {
-        let away = &self.wanted.as_ref()?.away;
-        Some((away.stays.clone(), away.known_after))
-    }
-
-    pub(super) const fn recovered(&self) -> bool {
-        self.recovered
+impl ResumeAuth<'_> {
+    /// Looks the session up, without changing it.
+    pub(super) fn find(&self, history: &History) -> Option<(Sid, ResumeRequest)> {
+        let pid = self.pid.parse().ok()?;
+        let kept = history.lock();
+        let claim = kept.sessions.look(pid, now());
+        let away = match &claim {
+            Claim::Nothing => None,
+            Claim::Away(away) => Some(away.clone()),
+            Claim::Held(link) => {
+                let holder = Socket::from_link(Arc::clone(link));
+                holder.and_then(|holder| holder.session_to_store(&kept))
+            }
+        };
+        let offset = self.offset.as_deref().map(Box::from);
+        let request = away.map(|away| ResumeRequest { away, offset });
+        let may = request
+            .as_ref()
+            .and_then(|request| request.after(&kept, &request.away));
+        // Values of users are dropped without holding a lock.
+        drop(kept);
+        drop(claim);
+        may.and(request).map(|request| (pid, request))
     }
 }
 
 impl Socket {
     /// Takes the values of the session to resume, so that middleware can read them, and registers the attempt.
-    pub(super) fn take_back(&self) {
-        let Some(comeback) = &self.0.comeback else {
+    pub(super) fn take_stored_values(&self) {
+        let Some(resumption) = &self.0.resumption else {
             return;
         };
-        let state = comeback.lock();
-        let wish = state.wanted.as_ref();
-        let Some((pid, data)) = wish.map(|wish| (state.pid, Arc::clone(&wish.away.data))) else {
+        let state = resumption.lock();
+        let request = state.request.as_ref();
+        let Some((pid, data)) = request.map(|request| (state.pid, Arc::clone(&request.away.data)))
+        else {
             return;
         };
         drop(state);
@@ -127,8 +110,8 @@ impl Socket {
             let link = self.0.member.link.clone();
             history.lock().sessions.seek(pid, link);
         }
-        if let Some(Data { grant, .. }) = data.downcast_ref() {
-            self.grant(grant.clone());
+        if let Some(Data { values, .. }) = data.downcast_ref() {
+            self.add_values(values.clone());
         }
     }
 
@@ -141,9 +124,9 @@ impl Socket {
     }
 
     fn later_attempt(&self) -> Option<Self> {
-        let (history, comeback) = (self.0.nsp.members.history()?, self.0.comeback.as_ref()?);
-        let state = comeback.lock();
-        let pid = state.wanted.as_ref().map(|_| state.pid)?;
+        let (history, resumption) = (self.0.nsp.members.history()?, self.0.resumption.as_ref()?);
+        let state = resumption.lock();
+        let pid = state.request.as_ref().map(|_| state.pid)?;
         drop(state);
         if self.ended().is_some() {
             return None;
@@ -157,11 +140,11 @@ impl Socket {
     }
 
     /// Returns the session that would be stored if the connection were lost now.
-    pub(super) fn as_if_away(&self, kept: &Kept) -> Option<Away> {
-        let began = self.0.comeback.as_ref()?.lock().began;
+    pub(super) fn session_to_store(&self, kept: &Kept) -> Option<Away> {
+        let began = self.0.resumption.as_ref()?.lock().began;
         let (stays, known_after) = self.0.member.stays();
         let data = Data {
-            grant: self.0.request.added(),
+            values: self.0.request.added(),
             _nsp: self.0.nsp.is_dynamic().then(|| Arc::clone(&self.0.nsp)),
         };
         Some(Away {
@@ -176,19 +159,22 @@ impl Socket {
 
     /// Returns the socket whose session this one resumes, if that socket is still connected.
     fn predecessor(&self, kept: &Kept) -> Option<Arc<dyn Link>> {
-        let comeback = self.0.comeback.as_ref()?.lock();
-        comeback.wanted.as_ref().filter(|_| !comeback.revoked)?;
-        kept.sessions.holder(comeback.pid)
+        let resumption = self.0.resumption.as_ref()?.lock();
+        resumption
+            .request
+            .as_ref()
+            .filter(|_| !resumption.revoked)?;
+        kept.sessions.holder(resumption.pid)
     }
 
     /// Returns true if a later attempt to resume the same session has been admitted, which is about to end this socket.
     fn is_overtaken(&self, kept: &Kept) -> bool {
-        let Some(comeback) = &self.0.comeback else {
+        let Some(resumption) = &self.0.resumption else {
             return false;
         };
-        let comeback = comeback.lock();
-        let seeks = || kept.sessions.seeks(comeback.pid, &self.0.member.link);
-        comeback.wanted.is_some() && !seeks()
+        let resumption = resumption.lock();
+        let seeks = || kept.sessions.seeks(resumption.pid, &self.0.member.link);
+        resumption.request.is_some() && !seeks()
     }
 
     /// Claims the session to resume. Returns the missed events, or `None` if the session or some of the events are not
@@ -196,13 +182,13 @@ impl Socket {
     fn claim(
         &self,
         pid: Sid,
-        wish: &Wish,
+        request: &ResumeRequest,
         kept: &mut Kept,
         undone: &mut Undone,
     ) -> Option<Vec<Frame>> {
         let away = kept.sessions.claim(pid, now(), &mut undone.forgotten)?;
-        let missed = wish.after(kept, &away).and_then(|after| {
-            let (before, now) = (&wish.away.stays, away.stays.clone());
+        let missed = request.after(kept, &away).and_then(|after| {
+            let (before, now) = (&request.away.stays, away.stays.clone());
             self.0
                 .member
                 .rebase(before, now, away.known_after, &kept.log);
@@ -227,23 +213,23 @@ impl Socket {
         let (Some(before), Some(now)) = (before.downcast_ref(), now.downcast_ref()) else {
             return;
         };
-        let (Data { grant: before, .. }, Data { grant: now, .. }) = (before, now);
-        let was_kept = |kept: &Stored| before.iter().any(|other| other.is_same(kept));
+        let (Data { values: before, .. }, Data { values: now, .. }) = (before, now);
+        let was_kept = |kept: &SocketValue| before.iter().any(|other| other.is_same(kept));
         let own = self.0.request.added();
-        let is_unchanged = |kept: &Stored| {
+        let is_unchanged = |kept: &SocketValue| {
             let own = own.iter().find(|other| other.is_like(kept));
             own.is_none_or(was_kept)
         };
         let newer = now.iter().filter(|kept| !was_kept(kept));
-        let newer: Grant = newer.filter(|kept| is_unchanged(kept)).cloned().collect();
+        let newer: SocketValues = newer.filter(|kept| is_unchanged(kept)).cloned().collect();
         if !newer.is_empty() {
-            self.grant(newer);
+            self.add_values(newer);
         }
     }
 
     /// Joins the namespace, and resumes the session if there is one.
-    pub(super) fn come_back(&self, history: &History) -> Connected {
-        let Some(comeback) = &self.0.comeback else {
+    pub(super) fn connect_with(&self, history: &History) -> Connected {
+        let Some(resumption) = &self.0.resumption else {
             return Connected::Over;
         };
         let mut undone = Undone::default();
@@ -260,11 +246,11 @@ impl Socket {
             // This socket is admitted, so a connection that still has the session counts as lost.
             predecessor.supersede();
         };
-        let mut state = comeback.lock();
-        let wish = state.wanted.take();
-        let missed = match &wish {
+        let mut state = resumption.lock();
+        let request = state.request.take();
+        let missed = match &request {
             Some(_) if state.revoked => None,
-            Some(wish) => self.claim(state.pid, wish, &mut kept, &mut undone),
+            Some(request) => self.claim(state.pid, request, &mut kept, &mut undone),
             None => {
                 state.began = kept.log.last();
                 Some(Vec::new())
@@ -295,11 +281,11 @@ impl Socket {
         };
         // Values of users are dropped, and attempts that lost are ended, without holding a lock.
         drop(kept);
-        if let (Some(wish), Some(data)) = (&wish, &undone.data) {
-            self.take_newer(&wish.away.data, data);
+        if let (Some(request), Some(data)) = (&request, &undone.data) {
+            self.take_newer(&request.away.data, data);
         }
         undone.others.iter().for_each(|other| other.supersede());
-        if wish.is_some() {
+        if request.is_some() {
             tracing::debug!(socket = %self.id(), ?connected, "came back");
         }
         connected
@@ -308,11 +294,11 @@ impl Socket {
     /// Revokes the session of a socket that is away. If its client has already resumed it, that socket is disconnected;
     /// if it is about to, it gets a new socket.
     pub(super) fn revoke(&self, scope: Scope) {
-        let (Some(history), Some(comeback)) = (self.0.nsp.members.history(), &self.0.comeback)
+        let (Some(history), Some(resumption)) = (self.0.nsp.members.history(), &self.0.resumption)
         else {
             return;
         };
-        let mut state = comeback.lock();
+        let mut state = resumption.lock();
         if !state.holds {
             // The session that it asks for does not belong to it yet.
             state.revoked = true;
@@ -337,26 +323,26 @@ impl Socket {
     }
 
     /// Stores the session of a socket that has ended, if its client may resume it.
-    pub(super) fn keep(&self, kept: &mut Kept, ended: Ended, forgotten: &mut Forgotten) {
-        let Some(comeback) = &self.0.comeback else {
+    pub(super) fn store_session(&self, kept: &mut Kept, ended: Ended, forgotten: &mut Forgotten) {
+        let Some(resumption) = &self.0.resumption else {
             return;
         };
-        let mut comeback = comeback.lock();
+        let mut resumption = resumption.lock();
         // An attempt to resume leaves the session unchanged.
-        let wish = comeback.wanted.take();
-        if let Some(wish) = wish {
+        let request = resumption.request.take();
+        if let Some(request) = request {
             kept.sessions
-                .stop_seeking(comeback.pid, &self.0.member.link);
-            forgotten.keep(wish.away);
+                .stop_seeking(resumption.pid, &self.0.member.link);
+            forgotten.keep(request.away);
         }
-        if !comeback.holds {
+        if !resumption.holds {
             return;
         }
-        let pid = comeback.pid;
-        drop(comeback);
+        let pid = resumption.pid;
+        drop(resumption);
         let tells = self.0.client.revision.is_four();
         let recoverable = tells && ended.was_connected && ended.reason.is_recoverable();
-        match recoverable.then(|| self.as_if_away(kept)).flatten() {
+        match recoverable.then(|| self.session_to_store(kept)).flatten() {
             Some(away) => kept.sessions.keep(pid, away, forgotten),
             None => kept.sessions.end(pid),
         }
@@ -368,18 +354,18 @@ impl Socket {
             return Some(Arc::clone(&self.0.member.outbox));
         }
         // Before it is admitted, the socket of that id is the one whose session it asks for.
-        let holds = { self.0.comeback.as_ref()?.lock() }.holds;
+        let holds = { self.0.resumption.as_ref()?.lock() }.holds;
         let holder = self.0.nsp.members.get(self.id()).filter(|_| holds)?;
         Some(Arc::clone(&holder.outbox))
     }
 
     /// Returns true if the client is connected or may resume the session.
     pub(super) fn is_known(&self, kept: &Kept) -> bool {
-        let Some(comeback) = &self.0.comeback else {
+        let Some(resumption) = &self.0.resumption else {
             return false;
         };
         // Until the socket is admitted, the private id may belong to another one.
-        let state = comeback.lock();
+        let state = resumption.lock();
         state.holds && kept.sessions.knows(state.pid)
     }
 
@@ -390,6 +376,6 @@ impl Socket {
 
 impl fmt::Debug for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Data").field(&self.grant.len()).finish()
+        f.debug_tuple("Data").field(&self.values.len()).finish()
     }
 }

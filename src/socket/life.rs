@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::Socket;
-use crate::hub::Command;
+use super::state::{Connected, Ended, SocketState};
+use super::{Command, Socket};
 use crate::metrics::Counted;
 use crate::outbox::Frame;
 use crate::panics::guarded;
@@ -12,39 +12,12 @@ use proto::socket_io::Kind;
 use proto::websocket::{CloseCode, CloseFrame};
 use proto::{DisconnectReason, Sid};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    /// Middleware have not decided yet.
-    Connecting,
-    Connected,
-    Closed(Ended),
-}
-
-/// The end of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ended {
-    pub(crate) reason: DisconnectReason,
-    /// True if the socket was connected before. Otherwise its end is not reported to handlers.
-    pub(crate) was_connected: bool,
-}
-
-/// The result of connecting a socket that middleware have admitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Connected {
-    Yes,
-    /// The socket has already ended.
-    Over,
-    /// The session cannot be resumed: missed events were removed meanwhile, or the server has revoked it. The client
-    /// needs a new socket.
-    Outdated,
-}
-
 impl Socket {
     /// Joins the namespace after middleware have admitted the socket. The CONNECT packet is queued before any event.
     pub(crate) fn connect(&self) -> Connected {
         self.join_its_full_id();
         if let Some(history) = self.0.nsp.members.history() {
-            return self.come_back(history);
+            return self.connect_with(history);
         }
         if !self.open(None, Vec::new()) {
             return Connected::Over;
@@ -82,7 +55,7 @@ impl Socket {
         let reply = (!reply.is_empty()).then_some(&*reply);
         let packet = codec.plain(Kind::Connect, self.nsp(), reply);
         let mut state = self.0.state.lock();
-        if *state != State::Connecting {
+        if *state != SocketState::Connecting {
             return false;
         }
         // The lock ensures that no event is queued before the CONNECT packet.
@@ -90,7 +63,7 @@ impl Socket {
         for frame in missed {
             self.0.client.outbox.push_missed(frame);
         }
-        *state = State::Connected;
+        *state = SocketState::Connected;
         self.0.connected.store(true, Ordering::Release);
         true
     }
@@ -102,15 +75,15 @@ impl Socket {
         let history = self.0.nsp.members.history();
         let mut kept = history.map(History::lock);
         let mut state = self.0.state.lock();
-        if matches!(*state, State::Closed(_)) {
+        if matches!(*state, SocketState::Closed(_)) {
             return false;
         }
-        let was_connected = *state == State::Connected;
+        let was_connected = *state == SocketState::Connected;
         let ended = Ended {
             reason,
             was_connected,
         };
-        *state = State::Closed(ended);
+        *state = SocketState::Closed(ended);
         self.0.connected.store(false, Ordering::Release);
         drop(state);
         if was_connected {
@@ -119,14 +92,14 @@ impl Socket {
         }
         self.0.nsp.members.remove(&self.0.member);
         if let Some(kept) = &mut kept {
-            self.keep(kept, ended, &mut forgotten);
+            self.store_session(kept, ended, &mut forgotten);
         }
         drop(kept);
         drop(forgotten);
         self.0.nsp.sweep();
         self.0.member.close_acks();
         if let Err(panicked) = guarded(|| self.0.closed.notify_waiters()) {
-            self.hook_panicked("waker", &panicked);
+            self.report_hook_panic("waker", &panicked);
         }
         true
     }
@@ -135,8 +108,8 @@ impl Socket {
     pub(crate) fn ended(&self) -> Option<Ended> {
         let state = *self.0.state.lock();
         match state {
-            State::Closed(ended) => Some(ended),
-            State::Connecting | State::Connected => None,
+            SocketState::Closed(ended) => Some(ended),
+            SocketState::Connecting | SocketState::Connected => None,
         }
     }
 
@@ -149,7 +122,7 @@ impl Socket {
     pub(super) fn disconnect_from(&self, scope: Scope) {
         // A socket that middleware have not admitted yet is only ended by its connection.
         if self.connected() && self.end(DisconnectReason::ServerNamespaceDisconnect) {
-            self.0.client.command(Command::Left(self.clone()));
+            self.0.client.command(Command::Left(self.as_link()));
         } else {
             self.revoke(scope);
         }

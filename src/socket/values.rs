@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use http::Extensions;
 
-/// The values that a middleware stores with a socket.
-pub(crate) type Grant = Vec<Stored>;
+/// Values that are stored with a socket, each of another type.
+pub(crate) type SocketValues = Vec<SocketValue>;
 
 /// A type-erased value that is stored with a socket. It is shared, so that it can be taken out of a lock without being
 /// cloned there: `Clone` and `Drop` of the application's types may use the socket that the lock belongs to.
 #[derive(Clone)]
-pub struct Stored(Arc<dyn Value>);
+pub struct SocketValue(Arc<dyn Value>);
 
 trait Value: Any + Send + Sync {
     fn put_into(&self, extensions: &mut Extensions);
@@ -24,7 +24,7 @@ impl<T: Clone + Send + Sync + 'static> Value for T {
     }
 }
 
-impl Stored {
+impl SocketValue {
     pub(crate) fn new<T: Clone + Send + Sync + 'static>(value: T) -> Self {
         Self(Arc::new(value))
     }
@@ -59,8 +59,8 @@ impl Stored {
     }
 }
 
-impl fmt::Debug for Stored {
+impl fmt::Debug for SocketValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Stored").finish_non_exhaustive()
+        f.debug_tuple("SocketValue").finish_non_exhaustive()
     }
 }

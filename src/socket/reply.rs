@@ -2,27 +2,32 @@
 
 use serde_json::value::RawValue;
 
-use super::{AckBody, AckFormat, Answer, Socket};
+use super::{AckBody, HandlerAnswer, Socket};
+use crate::namespace::AckFormat;
 use proto::socket_io::Kind;
 
 /// Sends the answer of a handler, in the server's format.
 pub(crate) fn reply(socket: &Socket, id: u64, body: AckBody) {
     let options = &socket.namespace().options;
     let args = match (options.ack_format, body.0) {
-        (_, Answer::Silent | Answer::Malformed(_)) => return,
-        (AckFormat::Value, Answer::Ok(args) | Answer::Error(args, _)) => args,
-        (AckFormat::Tagged, Answer::Ok(args)) => {
+        (_, HandlerAnswer::Silent | HandlerAnswer::Malformed(_)) => return,
+        (AckFormat::Value, HandlerAnswer::Ok(args) | HandlerAnswer::Error(args, _)) => args,
+        (AckFormat::Tagged, HandlerAnswer::Ok(args)) => {
             args.map_json(|list| format!(r#"[{{"data":{}}}]"#, value(list)))
         }
-        (AckFormat::Tagged, Answer::Error(args, _)) => args.map_json(|list| match value(list) {
-            tagged if tagged.starts_with(r#"{"error":"#) => list.to_owned(),
-            value => format!(r#"[{{"error":{value}}}]"#),
-        }),
-        (AckFormat::ErrorFirst, Answer::Ok(args)) => args.map_json(|list| match inner(list) {
-            "" => "[null]".to_owned(),
-            values => format!("[null,{values}]"),
-        }),
-        (AckFormat::ErrorFirst, Answer::Error(args, _)) => args,
+        (AckFormat::Tagged, HandlerAnswer::Error(args, _)) => {
+            args.map_json(|list| match value(list) {
+                tagged if tagged.starts_with(r#"{"error":"#) => list.to_owned(),
+                value => format!(r#"[{{"error":{value}}}]"#),
+            })
+        }
+        (AckFormat::ErrorFirst, HandlerAnswer::Ok(args)) => {
+            args.map_json(|list| match inner(list) {
+                "" => "[null]".to_owned(),
+                values => format!("[null,{values}]"),
+            })
+        }
+        (AckFormat::ErrorFirst, HandlerAnswer::Error(args, _)) => args,
     };
     let nsp = socket.nsp();
     socket.push_owed(options.codec.packet(args, Kind::Ack, nsp, Some(id)));

@@ -1,0 +1,46 @@
+//! A client in a namespace: its handle, its life, its values and handlers, and the events that it gets.
+//!
+//! A socket has handlers, a handler gets a context, and a context has a socket: so the handlers are here, too.
+
+mod ack_claims;
+mod admission;
+mod answer;
+mod client;
+mod context;
+mod event_name;
+mod faults;
+mod handle;
+mod hooks;
+mod life;
+mod own_handlers;
+mod pace;
+mod reply;
+mod request;
+mod resume;
+mod resumption;
+mod sending;
+mod state;
+mod stored_events;
+mod table;
+mod values;
+
+pub(crate) use ack_claims::{AckClaim, RequestedAck};
+pub(crate) use admission::Refusal;
+pub use admission::{Admission, Done};
+pub use answer::AckBody;
+pub(crate) use answer::{Failure, HandlerAnswer, Stop};
+pub(crate) use client::{Client, Command};
+pub use context::{BoxHandler, EventContext};
+pub(crate) use context::{Call, ErasedHandler, EventCall};
+pub(crate) use event_name::EventName;
+pub(crate) use faults::Fault;
+pub use handle::Socket;
+pub(crate) use hooks::OutgoingHooks;
+pub use hooks::{Failed, Outgoing, Rejected};
+pub(crate) use pace::Rate;
+pub(crate) use reply::reply;
+pub(crate) use resumption::Resumption;
+pub(crate) use sending::SendOptions;
+pub(crate) use state::{Connected, Ended};
+pub(crate) use table::{HandlerLayers, NamespaceHandlers, SocketNamespace};
+pub(crate) use values::{SocketValue, SocketValues};

@@ -1,0 +1,90 @@
+//! The resumption of sessions, as one socket knows of it.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use crate::rooms::{Away, Kept, Offset, Stay};
+use proto::Sid;
+
+/// The recovery state of a socket.
+#[derive(Debug)]
+pub(crate) struct Resumption {
+    /// The private id of the session. Only the client knows it, and sends it when it reconnects.
+    pub(super) pid: Sid,
+    /// The number of the last event before the socket was first admitted.
+    pub(super) began: u64,
+    /// The session to resume, until middleware have admitted the socket. It is claimed only then, so a refused client
+    /// that knows the private id of another changes nothing.
+    pub(super) request: Option<ResumeRequest>,
+    /// True if the socket has been admitted, and the private id is its own.
+    pub(super) holds: bool,
+    /// True if the server has disconnected the socket before it was admitted.
+    pub(super) revoked: bool,
+    /// True if the client has requested a session that is not stored any more.
+    pub(super) forgotten: bool,
+    pub(super) recovered: bool,
+}
+
+impl Resumption {
+    /// Returns the label of the outcome in the counters; `None` if the client has not asked to resume a session.
+    pub(super) const fn outcome(&self) -> Option<&'static str> {
+        match self {
+            Self {
+                recovered: true, ..
+            } => Some("recovered"),
+            Self {
+                forgotten: true, ..
+            } => Some("failed"),
+            Self { .. } => None,
+        }
+    }
+
+    /// Returns the id of the socket to resume.
+    pub(crate) fn id(&self) -> Option<Sid> {
+        self.request.as_ref().map(|request| request.away.id)
+    }
+
+    /// Returns the stays in rooms of the session to resume, and the number of the event after which they are known.
+    pub(super) fn stays(&self) -> Option<(Vec<Stay>, u64)> {
+        let away = &self.request.as_ref()?.away;
+        Some((away.stays.clone(), away.known_after))
+    }
+
+    pub(super) const fn recovered(&self) -> bool {
+        self.recovered
+    }
+}
+
+/// The request of a client to resume a session.
+#[derive(Debug)]
+pub(super) struct ResumeRequest {
+    /// The state of the session at the time of the request.
+    pub(super) away: Away,
+    /// The offset of the last event that the client has seen, as sent by the client.
+    pub(super) offset: Option<Box<str>>,
+}
+
+/// The members of a CONNECT's auth that ask to resume a session.
+#[derive(Deserialize)]
+pub(super) struct ResumeAuth<'a> {
+    #[serde(borrow)]
+    pub(super) pid: Cow<'a, str>,
+    /// The offset; absent if the client has seen no event.
+    #[serde(borrow, default)]
+    pub(super) offset: Option<Cow<'a, str>>,
+}
+
+impl ResumeRequest {
+    /// Returns the number of the last event that the client has seen, if all later events are still stored.
+    pub(super) fn after(&self, kept: &Kept, away: &Away) -> Option<u64> {
+        let began = away.began;
+        let after = match self.offset.as_deref().map(|offset| kept.log.parse(offset)) {
+            None | Some(Some(Offset::Elsewhere)) => began,
+            // Clients retain the offset of their previous socket.
+            Some(Some(Offset::At(number))) => number.max(began),
+            Some(None) => return None,
+        };
+        (kept.log.reaches(after) && after >= away.known_after).then_some(after)
+    }
+}

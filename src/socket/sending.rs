@@ -1,0 +1,88 @@
+//! The way of an event into the outbox of one socket.
+
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
+
+use super::Socket;
+use crate::outbox::{EmitError, Frame, Pushed};
+use proto::EncodedArgs;
+use proto::socket_io::Encoded;
+
+/// The options of an event that is sent to one socket.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SendOptions {
+    /// True if the event is dropped when the client cannot be written to at once.
+    pub(crate) volatile: bool,
+    pub(crate) uncompressed: bool,
+}
+
+impl SendOptions {
+    pub(super) fn apply(self, frame: Frame) -> Frame {
+        if self.uncompressed {
+            frame.uncompressed()
+        } else {
+            frame
+        }
+    }
+}
+
+impl Socket {
+    /// Queues an event as soon as the outbox has room, unless the socket ends first.
+    pub(crate) async fn send_when_writable(
+        &self,
+        args: EncodedArgs,
+        options: SendOptions,
+    ) -> Result<(), EmitError> {
+        if let Some(history) = self.0.nsp.members.history() {
+            return self
+                .send_and_store_when_writable(history, args, options)
+                .await;
+        }
+        if !self.connected() {
+            return Err(EmitError::Closed);
+        }
+        let frame = options.apply(self.0.nsp.event_frame(args, None));
+        self.0.member.observe(&frame);
+        let sending = self.0.member.outbox.send(frame);
+        match select(sending, pin!(self.closed())).await {
+            Either::Left((sent, _)) => {
+                sent.and_then(|()| self.0.nsp.sent(Pushed::Queued).map(drop))
+            }
+            Either::Right(_) => Err(EmitError::Closed),
+        }
+    }
+
+    /// Queues an event without waiting for room. Returns false if it was volatile and dropped.
+    pub(crate) fn send(&self, args: EncodedArgs, options: SendOptions) -> Result<bool, EmitError> {
+        match self.0.nsp.members.history() {
+            Some(history) => self.send_and_store(history, &args, options),
+            None => self.send_frame(self.0.nsp.event_frame(args, None), options),
+        }
+    }
+
+    /// Queues an event with the acknowledgement id `id`, without waiting for room. It is not stored for a client that
+    /// resumes its session. Returns false if it was volatile and dropped.
+    pub(crate) fn send_with_ack(
+        &self,
+        args: EncodedArgs,
+        id: u64,
+        options: SendOptions,
+    ) -> Result<bool, EmitError> {
+        self.send_frame(self.0.nsp.event_frame(args, Some(id)), options)
+    }
+
+    fn send_frame(&self, frame: Frame, options: SendOptions) -> Result<bool, EmitError> {
+        if !self.connected() {
+            return Err(EmitError::Closed);
+        }
+        let frame = options.apply(frame);
+        let pushed = self.0.member.send(frame, options.volatile);
+        self.0.nsp.sent(pushed)
+    }
+
+    /// Queues a packet of the protocol itself, regardless of the outbox's limits.
+    pub(crate) fn push_owed(&self, packet: Encoded) {
+        self.0.client.outbox.push_owed(Frame::new(packet));
+    }
+}
