@@ -92,6 +92,7 @@ const PACKAGES: [Package; 2] = [
 const PROTO: &[&str] = &[
     "panics",
     "buf",
+    "cursor",
     "error",
     "query",
     "sid",

@@ -21,6 +21,7 @@
 pub mod args;
 pub mod buf;
 pub mod connection;
+mod cursor;
 pub mod engine_io;
 pub mod error;
 pub mod panics;

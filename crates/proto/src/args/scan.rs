@@ -1,69 +1,72 @@
 //! A scanner of the structure of a JSON text, without recursion and without parsing its values.
 
 use crate::DecodeError;
+use crate::cursor::Cursor;
 
 /// Returns an error if a placeholder refers to no attachment.
 pub(crate) fn check_placeholders(json: &str, attachments: usize) -> Result<(), DecodeError> {
-    let mut text = Text(json);
-    while let Some(byte) = text.peek() {
+    let mut json = Scanner::new(json);
+    while let Some(byte) = json.peek() {
         match byte {
-            b'"' => _ = text.string(),
-            b'{' => match text.take_placeholder() {
+            b'"' => _ = json.string(),
+            b'{' => match json.take_placeholder() {
                 Some(index) if index.is_none_or(|index| index >= attachments) => {
                     return Err(DecodeError::Placeholder);
                 }
                 Some(_) => {}
-                None => _ = text.eat(b'{'),
+                None => _ = json.skip(),
             },
-            _ => text.skip(1),
+            _ => _ = json.skip(),
         }
     }
     Ok(())
 }
 
-/// The unread part of a JSON text.
-#[derive(Clone, Copy)]
-pub(crate) struct Text<'de>(pub(crate) &'de str);
+/// A cursor over a JSON text, which may be malformed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scanner<'de>(Cursor<'de>);
 
-impl<'de> Text<'de> {
+impl<'de> Scanner<'de> {
+    pub(crate) const fn new(json: &'de str) -> Self {
+        Self(Cursor::new(json))
+    }
+
     /// Returns the next byte that is not white space.
+    #[inline]
     pub(crate) fn peek(&mut self) -> Option<u8> {
-        let first = self.0.bytes().next()?;
+        let first = self.0.peek()?;
         if first > b' ' {
             return Some(first);
         }
-        self.0 = self.0.trim_start_matches([' ', '\t', '\n', '\r']);
-        self.0.bytes().next()
+        self.0
+            .take_until(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+        self.0.peek()
     }
 
-    pub(crate) fn eat(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.skip(1))
+    /// Takes a character that is not white space. Returns `None` if another one is next.
+    #[inline]
+    pub(crate) fn eat(&mut self, char: char) -> Option<()> {
+        self.peek();
+        self.0.eat(char).then_some(())
     }
 
-    /// Skips a number of bytes, and more if that would cut a character.
-    fn skip(&mut self, bytes: usize) {
-        self.take(bytes);
-    }
-
-    fn take(&mut self, bytes: usize) -> &'de str {
-        let end = (bytes..self.0.len()).find(|&end| self.0.is_char_boundary(end));
-        let (taken, rest) = self
-            .0
-            .split_at_checked(end.unwrap_or(self.0.len()))
-            .unwrap_or((self.0, ""));
-        self.0 = rest;
-        taken
+    /// Takes any character.
+    fn skip(&mut self) -> Option<char> {
+        self.0.take_char()
     }
 
     /// Takes a string, including its quotes.
     fn string(&mut self) -> &'de str {
-        let mut escaped = true; // the opening quote ends nothing
-        let end = self.0.bytes().position(|byte| {
-            let ends = byte == b'"' && !escaped;
-            escaped = byte == b'\\' && !escaped;
-            ends
-        });
-        self.take(end.map_or(self.0.len(), |end| end + 1))
+        let mut inside = self.0;
+        inside.eat('"');
+        loop {
+            inside.take_until(|byte| matches!(byte, b'"' | b'\\'));
+            match inside.take_char() {
+                Some('\\') => _ = inside.take_char(),
+                _ => break,
+            }
+        }
+        self.take_before(inside)
     }
 
     /// Takes a string, a number or a literal.
@@ -71,41 +74,45 @@ impl<'de> Text<'de> {
         if self.peek() == Some(b'"') {
             return self.string();
         }
-        let ends = |byte| {
+        self.0.take_until(|byte| {
             matches!(
                 byte,
                 b',' | b':' | b'[' | b']' | b'{' | b'}' | b'"' | b' ' | b'\t' | b'\n' | b'\r'
             )
-        };
-        let end = self.0.bytes().position(ends);
-        self.take(end.unwrap_or(self.0.len()))
+        })
     }
 
     /// Takes any value.
     pub(super) fn value(&mut self) -> &'de str {
         self.peek();
-        let start = self.0;
+        let mut inside = *self;
         let mut depth = 0_usize;
-        while let Some(byte) = self.peek() {
+        while let Some(byte) = inside.peek() {
             match byte {
-                b'"' => _ = self.string(),
+                b'"' => _ = inside.string(),
                 b'[' | b'{' => {
                     depth += 1;
-                    self.skip(1);
+                    inside.skip();
                 }
                 b']' | b'}' => {
                     depth = depth.saturating_sub(1);
-                    self.skip(1);
+                    inside.skip();
                 }
-                b',' | b':' => self.skip(1),
-                _ => _ = self.leaf(),
+                b',' | b':' => _ = inside.skip(),
+                _ => _ = inside.leaf(),
             }
             if depth == 0 {
                 break;
             }
         }
-        let taken = start.len() - self.0.len();
-        start.get(..taken).unwrap_or_default()
+        self.take_before(inside.0)
+    }
+
+    /// Takes the text that a copy of this cursor has taken.
+    fn take_before(&mut self, copy: Cursor<'de>) -> &'de str {
+        let taken = self.0.take(self.0.rest().len() - copy.rest().len());
+        debug_assert!(taken.is_some(), "the copy has taken whole characters");
+        taken.unwrap_or_default()
     }
 
     /// Returns `Some` if the object that starts here is a placeholder, with its number, or `None` inside if it has no
@@ -117,10 +124,10 @@ impl<'de> Text<'de> {
         if let Some((number, _)) = self.usual_placeholder() {
             return Some(Some(number));
         }
-        let mut text = *self;
-        text.eat(b'{')?;
-        let first = text.member()?;
-        let second = text.eat(b',').and_then(|()| text.member());
+        let mut json = *self;
+        json.eat('{')?;
+        let first = json.member()?;
+        let second = json.eat(',').and_then(|()| json.member());
         let number = match (first, second) {
             (MARK, number) => number,
             (number, Some(MARK)) => Some(number),
@@ -131,10 +138,13 @@ impl<'de> Text<'de> {
 
     /// Reads a placeholder in the form that every client writes. Returns its number and the text after it.
     fn usual_placeholder(&self) -> Option<(usize, Self)> {
-        let rest = self.0.strip_prefix(r#"{"_placeholder":true,"num":"#)?;
-        let digits = rest.bytes().position(|byte| !byte.is_ascii_digit())?;
-        let (number, rest) = rest.split_at_checked(digits)?;
-        Some((number.parse().ok()?, Self(rest.strip_prefix('}')?)))
+        let rest = self
+            .0
+            .rest()
+            .strip_prefix(r#"{"_placeholder":true,"num":"#)?;
+        let mut rest = Cursor::new(rest);
+        let number = rest.digits().parse().ok()?;
+        rest.eat('}').then_some((number, Self(rest)))
     }
 
     /// Takes a placeholder if one is next. Returns the result of [`placeholder`](Self::placeholder).
@@ -155,7 +165,7 @@ impl<'de> Text<'de> {
         if !matches!(key, "\"_placeholder\"" | "\"num\"") {
             return None;
         }
-        self.eat(b':')?;
+        self.eat(':')?;
         self.peek().filter(|byte| !matches!(byte, b'[' | b'{'))?;
         Some((key, self.leaf()))
     }

@@ -15,7 +15,7 @@ use serde::{
 };
 use serde_json::{Error, de::StrRead};
 
-use super::{binary, scan::Text};
+use super::{binary, scan::Scanner};
 use crate::buf::copy;
 
 /// The maximum depth of nesting. It is the limit of serde_json, which guards the stack.
@@ -37,7 +37,7 @@ pub(super) fn read_plain<'de, T>(
 
 /// The `Deserializer` for a JSON text with attachments.
 pub(super) struct WithAttachments<'de, 'a> {
-    text: Text<'de>,
+    text: Scanner<'de>,
     attachments: &'a [Bytes],
     depth: usize,
 }
@@ -50,7 +50,7 @@ impl<'de, 'a> WithAttachments<'de, 'a> {
         read: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut reader = Self {
-            text: Text(json),
+            text: Scanner::new(json),
             attachments,
             depth: 0,
         };
@@ -86,7 +86,7 @@ impl<'de, 'a> WithAttachments<'de, 'a> {
 
     fn expect(&mut self, byte: u8) -> Result<(), Error> {
         self.text
-            .eat(byte)
+            .eat(char::from(byte))
             .ok_or_else(|| Error::custom(format_args!("expected {:?}", char::from(byte))))
     }
 
@@ -104,7 +104,7 @@ impl<'de, 'a> WithAttachments<'de, 'a> {
         self.depth += 1;
         let value = read(self)?;
         self.depth -= 1;
-        match self.text.eat(close) {
+        match self.text.eat(char::from(close)) {
             Some(()) => Ok(value),
             None => Err(Error::custom("trailing characters")),
         }

@@ -5,6 +5,7 @@ use bytestring::ByteString;
 
 use super::Text;
 use crate::DecodeError;
+use crate::cursor::Cursor;
 
 /// The data of a message packet, which an application sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,17 +55,18 @@ impl Packet {
     ///
     /// [`DecodeError::Empty`], [`DecodeError::UnknownType`], [`DecodeError::Base64`].
     pub fn decode_text(text: ByteString) -> Result<Self, DecodeError> {
-        let kind = text.chars().next().ok_or(DecodeError::Empty)?;
+        let mut data = Cursor::new(&text);
+        let kind = data.take_char().ok_or(DecodeError::Empty)?;
+        let data = data.rest();
         match kind {
             '4' => Ok(Self::Message(Message::Text(Text::behind_digit(text)))),
-            '0' => Ok(Self::Open(without_first(&text))),
+            '0' => Ok(Self::Open(text.slice_ref(data))),
             '1' => Ok(Self::Close),
-            '2' => Ok(Self::Ping(without_first(&text))),
-            '3' => Ok(Self::Pong(without_first(&text))),
+            '2' => Ok(Self::Ping(text.slice_ref(data))),
+            '3' => Ok(Self::Pong(text.slice_ref(data))),
             '5' => Ok(Self::Upgrade),
             '6' => Ok(Self::Noop),
-            'b' => decode_base64(text.get(1..).unwrap_or_default())
-                .map(|data| Self::Message(Message::Binary(data))),
+            'b' => decode_base64(data).map(|data| Self::Message(Message::Binary(data))),
             other => Err(DecodeError::UnknownType(other)),
         }
     }
@@ -94,11 +96,6 @@ impl Packet {
             Self::Noop => ByteString::from_static(Self::NOOP),
         }
     }
-}
-
-/// Removes the first character, which is ASCII.
-fn without_first(text: &ByteString) -> ByteString {
-    text.slice_ref(text.get(1..).unwrap_or_default())
 }
 
 /// Decodes base64, with or without padding.

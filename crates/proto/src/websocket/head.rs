@@ -2,8 +2,6 @@
 
 use super::{Opcode, ProtocolError};
 
-/// The maximum length of a header: two bytes, a length of eight, a mask of four.
-pub(super) const MAX_HEADER: usize = 14;
 /// The bit that marks a compressed message.
 const RSV1: u8 = 0x40;
 
@@ -31,10 +29,13 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// Parses a header, as soon as it is complete, and checks all that can be known of the frame. Returns the length of
-    /// the header as well.
+    /// Parses a header, as soon as it is complete, and checks all that can be known of the frame. Returns the rest of
+    /// the input as well.
     #[inline]
-    pub(super) fn parse(&self, input: &[u8]) -> Result<Option<(Head, usize)>, ProtocolError> {
+    pub(super) fn parse<'i>(
+        &self,
+        input: &'i [u8],
+    ) -> Result<Option<(Head, &'i [u8])>, ProtocolError> {
         let Some((&[first, second], rest)) = input.split_first_chunk() else {
             // An error in the first byte alone is reported before the second arrives.
             return match input.first() {
@@ -69,7 +70,7 @@ impl Expected {
             mask,
             len,
         };
-        Ok(Some((head, input.len() - rest.len())))
+        Ok(Some((head, rest)))
     }
 
     #[inline]

@@ -4,6 +4,7 @@ use bytes::{Buf, Bytes};
 use bytestring::ByteString;
 
 use crate::DecodeError;
+use crate::cursor::Cursor;
 use crate::engine_io::packet::decode_base64;
 use crate::engine_io::{Message, Packet};
 
@@ -13,14 +14,14 @@ use crate::engine_io::{Message, Packet};
 ///
 /// [`DecodeError::Empty`], [`DecodeError::UnknownType`], [`DecodeError::Base64`].
 pub fn decode_text(text: ByteString) -> Result<Packet, DecodeError> {
-    let Some(binary) = text.strip_prefix('b') else {
+    let mut binary = Cursor::new(&text);
+    if !binary.eat('b') {
         return Packet::decode_text(text);
-    };
-    let kind = binary.chars().next().ok_or(DecodeError::Empty)?;
-    let data = binary.strip_prefix(kind).unwrap_or_default();
+    }
+    let kind = binary.take_char().ok_or(DecodeError::Empty)?;
     let kind = u8::try_from(kind).unwrap_or(u8::MAX).wrapping_sub(b'0');
     match of_kind(kind, Bytes::new())? {
-        Packet::Message(_) => of_kind(kind, decode_base64(data)?),
+        Packet::Message(_) => of_kind(kind, decode_base64(binary.rest())?),
         other => Ok(other),
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use rmp::encode;
 
-use crate::args::scan::Text as Json;
+use crate::args::scan::Scanner;
 use crate::buf::copy;
 use crate::socket_io::{Kind, Parts, text::unescape};
 
@@ -58,7 +58,7 @@ enum Token<'t> {
 }
 
 struct Tokens<'t> {
-    json: Json<'t>,
+    json: Scanner<'t>,
     attachments: usize,
 }
 
@@ -68,13 +68,13 @@ impl<'t> Iterator for Tokens<'t> {
     fn next(&mut self) -> Option<Token<'t>> {
         while let Some(byte) = self.json.peek() {
             match byte {
-                b',' | b':' => self.json.eat(byte)?,
+                b',' | b':' => self.json.eat(char::from(byte))?,
                 b']' | b'}' => {
-                    self.json.eat(byte)?;
+                    self.json.eat(char::from(byte))?;
                     return Some(Token::Close);
                 }
                 b'[' => {
-                    self.json.eat(byte)?;
+                    self.json.eat(char::from(byte))?;
                     return Some(Token::Array);
                 }
                 b'{' => {
@@ -86,7 +86,7 @@ impl<'t> Iterator for Tokens<'t> {
                         self.json.take_placeholder();
                         return Some(Token::Attachment(number));
                     }
-                    self.json.eat(byte)?;
+                    self.json.eat(char::from(byte))?;
                     return Some(Token::Object);
                 }
                 b'"' => return Some(Token::String(self.json.leaf())),
@@ -99,7 +99,7 @@ impl<'t> Iterator for Tokens<'t> {
 
 fn tokens<'t>(packet: &Parts<'_>, json: &'t str) -> Tokens<'t> {
     Tokens {
-        json: Json(json),
+        json: Scanner::new(json),
         attachments: packet.attachments.len(),
     }
 }

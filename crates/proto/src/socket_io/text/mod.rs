@@ -5,12 +5,10 @@ use bytestring::ByteString;
 use serde::Deserialize;
 
 use super::packet::{Event, Kind, Limits, Name, Packet};
-use crate::args::reserved;
-use crate::{
-    Args, DecodeError,
-    args::{check_json, check_placeholders},
-    engine_io::Text,
-};
+use crate::args::{check_json, check_placeholders, reserved};
+use crate::cursor::Cursor;
+use crate::engine_io::Text;
+use crate::{Args, DecodeError};
 
 /// Decodes a packet's text. Returns the packet, and the number of attachments that follow.
 ///
@@ -94,8 +92,8 @@ struct Header<'t> {
 
 impl<'t> Header<'t> {
     fn read(text: &'t str, limits: &Limits) -> Result<Self, DecodeError> {
-        let mut chars = text.chars();
-        let (kind, binary) = match chars.next().ok_or(DecodeError::Empty)? {
+        let mut text = Cursor::new(text);
+        let (kind, binary) = match text.take_char().ok_or(DecodeError::Empty)? {
             '0' => (Kind::Connect, false),
             '1' => (Kind::Disconnect, false),
             '2' => (Kind::Event, false),
@@ -105,61 +103,51 @@ impl<'t> Header<'t> {
             '6' => (Kind::Ack, true),
             other => return Err(DecodeError::UnknownType(other)),
         };
-        let rest = chars.as_str();
-        let (attachments, rest) = if binary {
-            attachments(rest, limits)?
+        let attachments = if binary {
+            attachments(&mut text, limits)?
         } else {
-            (0, rest)
+            0
         };
-        let (nsp, rest) = namespace(rest, limits)?;
-        let (id, payload) = ack_id(rest)?;
         Ok(Self {
             kind,
             attachments,
-            nsp,
-            id,
-            payload,
+            nsp: namespace(&mut text, limits)?,
+            id: ack_id(&mut text)?,
+            payload: text.rest(),
         })
     }
 }
 
-fn attachments<'t>(rest: &'t str, limits: &Limits) -> Result<(usize, &'t str), DecodeError> {
-    let (digits, rest) = digits(rest);
-    let rest = rest.strip_prefix('-').ok_or(DecodeError::AttachmentCount)?;
-    if digits.is_empty() {
+fn attachments(text: &mut Cursor<'_>, limits: &Limits) -> Result<usize, DecodeError> {
+    let digits = text.digits();
+    if digits.is_empty() || !text.eat('-') {
         return Err(DecodeError::AttachmentCount);
     }
     match digits.parse() {
         Ok(0) => Err(DecodeError::AttachmentCount),
-        Ok(count) if count <= limits.max_attachments => Ok((count, rest)),
+        Ok(count) if count <= limits.max_attachments => Ok(count),
         _ => Err(DecodeError::TooManyAttachments(limits.max_attachments)),
     }
 }
 
-/// Splits off the namespace. It ends with a comma, which may be omitted at the end of a packet.
-fn namespace<'t>(rest: &'t str, limits: &Limits) -> Result<(&'t str, &'t str), DecodeError> {
-    if !rest.starts_with('/') {
-        return Ok(("/", rest));
+/// Takes the namespace. It ends with a comma, which may be omitted at the end of a packet.
+fn namespace<'t>(text: &mut Cursor<'t>, limits: &Limits) -> Result<&'t str, DecodeError> {
+    if text.peek() != Some(b'/') {
+        return Ok("/");
     }
-    let (nsp, rest) = rest.split_once(',').unwrap_or((rest, ""));
+    let nsp = text.take_until(|byte| byte == b',');
+    text.eat(',');
     if nsp.len() > limits.max_nsp_len {
         return Err(DecodeError::NamespaceTooLong(limits.max_nsp_len));
     }
-    Ok((nsp, rest))
+    Ok(nsp)
 }
 
-fn ack_id(rest: &str) -> Result<(Option<u64>, &str), DecodeError> {
-    match digits(rest) {
-        ("", rest) => Ok((None, rest)),
-        (digits, rest) => Ok((Some(digits.parse().map_err(|_| DecodeError::AckId)?), rest)),
+fn ack_id(text: &mut Cursor<'_>) -> Result<Option<u64>, DecodeError> {
+    match text.digits() {
+        "" => Ok(None),
+        digits => digits.parse().map(Some).map_err(|_| DecodeError::AckId),
     }
-}
-
-/// Splits off the leading decimal digits.
-fn digits(text: &str) -> (&str, &str) {
-    let end = text.bytes().position(|byte| !byte.is_ascii_digit());
-    text.split_at_checked(end.unwrap_or(text.len()))
-        .unwrap_or_default()
 }
 
 fn auth(payload: &str) -> Result<Option<ByteString>, DecodeError> {
@@ -173,34 +161,41 @@ fn auth(payload: &str) -> Result<Option<ByteString>, DecodeError> {
 
 /// Finds the event's name: the first element of the array, which starts at `start` in the packet.
 fn event_name(payload: &str, start: usize, limits: &Limits) -> Result<Name, DecodeError> {
-    let inner = payload
-        .strip_prefix('[')
-        .ok_or(DecodeError::Payload("an array"))?;
-    let element = inner.trim_start_matches([' ', '\t', '\n', '\r']);
-    let at = start + payload.len() - element.len();
-
-    let name = match element.strip_prefix('"') {
-        Some(quoted) => match quoted.bytes().position(|byte| matches!(byte, b'"' | b'\\')) {
-            Some(end) if quoted.as_bytes().get(end) == Some(&b'"') => {
-                Name::Plain(at + 1..at + 1 + end)
+    let mut text = Cursor::new(payload);
+    if !text.eat('[') {
+        return Err(DecodeError::Payload("an array"));
+    }
+    text.take_until(|byte| !is_white_space(byte));
+    let element = text.rest();
+    let name = if text.eat('"') {
+        let name = text.take_until(|byte| matches!(byte, b'"' | b'\\'));
+        match text.peek() {
+            Some(b'"') => {
+                check_name(name, limits)?;
+                let end = start + payload.len() - text.rest().len();
+                return Ok(Name::Plain(end - name.len()..end));
             }
-            Some(_) => Name::Unescaped(unescape(element)?),
+            Some(_) => unescape(element)?,
             None => return Err(DecodeError::EventName),
-        },
-        None => Name::Unescaped(number(element)?),
+        }
+    } else {
+        number(element)?
     };
-    let text = match &name {
-        Name::Plain(range) => payload
-            .get(range.start - start..range.end - start)
-            .unwrap_or_default(),
-        Name::Unescaped(text) => text,
-    };
-    if text.len() > limits.max_event_len {
+    check_name(&name, limits)?;
+    Ok(Name::Unescaped(name))
+}
+
+const fn is_white_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+fn check_name(name: &str, limits: &Limits) -> Result<(), DecodeError> {
+    if name.len() > limits.max_event_len {
         return Err(DecodeError::EventNameTooLong(limits.max_event_len));
     }
-    match reserved(text) {
+    match reserved(name) {
         Some(reserved) => Err(DecodeError::ReservedEvent(reserved)),
-        None => Ok(name),
+        None => Ok(()),
     }
 }
 
@@ -216,10 +211,8 @@ fn number(text: &str) -> Result<Box<str>, DecodeError> {
     /// Integers of at most this many digits have the same form in JavaScript.
     const EXACT: usize = 15;
 
-    let end = text
-        .bytes()
-        .position(|byte| matches!(byte, b',' | b']' | b' ' | b'\t' | b'\n' | b'\r'));
-    let number = end.and_then(|end| text.get(..end)).unwrap_or(text);
+    let ends = |byte| matches!(byte, b',' | b']') || is_white_space(byte);
+    let number = Cursor::new(text).take_until(ends);
     if !number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
         return Err(DecodeError::EventName);
     }

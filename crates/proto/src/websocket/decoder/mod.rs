@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::head::{Expected, Head, MAX_HEADER};
+use super::head::{Expected, Head};
 use super::mask::append_unmasked;
 use super::utf8::Checked;
 use super::{Agreed, CloseFrame, Inflater, Opcode, ProtocolError};
@@ -69,8 +69,8 @@ pub struct Decoder {
 
 #[derive(Debug, Default)]
 struct Partial {
-    header: [u8; MAX_HEADER],
-    header_len: usize,
+    /// The bytes of an unfinished header.
+    header: Vec<u8>,
     /// The frame whose payload is not complete, and the number of its bytes that have arrived.
     frame: Option<(Head, usize)>,
     /// The payload of an unfinished control frame.
@@ -162,10 +162,11 @@ impl Decoder {
         let Some((head, got)) = self.head(input)? else {
             return Ok(Frame::Part);
         };
-        if self.partial.is_none() && input.len() >= head.len && head.fin {
+        if self.partial.is_none()
+            && head.fin
+            && let Some(payload) = input.split_off(..head.len)
+        {
             // The common case: the whole message is in the input.
-            let (payload, rest) = input.split_at_checked(head.len).unwrap_or((input, &[]));
-            *input = rest;
             return self.whole(head, payload).map(Frame::Event);
         }
         let event = self.payload(head, got, input)?;
@@ -192,22 +193,17 @@ impl Decoder {
         let at_start = self
             .partial
             .as_ref()
-            .is_none_or(|partial| partial.header_len == 0);
-        if at_start && let Some((head, len)) = expected.parse(input)? {
-            *input = input.get(len..).unwrap_or_default();
+            .is_none_or(|partial| partial.header.is_empty());
+        if at_start && let Some((head, rest)) = expected.parse(input)? {
+            *input = rest;
             return Ok(Some((head, 0)));
         }
         // The header is split: collect it byte by byte.
         let partial = self.partial.get_or_insert_default();
-        while let Some((&byte, rest)) = input.split_first() {
-            *input = rest;
-            if let Some(slot) = partial.header.get_mut(partial.header_len) {
-                *slot = byte;
-            }
-            partial.header_len += 1;
-            let header = partial.header.get(..partial.header_len).unwrap_or_default();
-            if let Some((head, _)) = expected.parse(header)? {
-                partial.header_len = 0;
+        while let Some(&byte) = input.split_off_first() {
+            partial.header.push(byte);
+            if let Some((head, _)) = expected.parse(&partial.header)? {
+                partial.header.clear();
                 partial.frame = Some((head, 0));
                 return Ok(Some((head, 0)));
             }
@@ -223,11 +219,10 @@ impl Decoder {
         input: &mut &[u8],
     ) -> Result<Option<Event>, ProtocolError> {
         let partial = self.partial.get_or_insert_default();
-        let take = input.len().min(head.len - got);
-        let (data, rest) = input.split_at_checked(take).unwrap_or((input, &[]));
-        *input = rest;
-        let complete = got + take == head.len;
         let left = head.len - got;
+        let data = input.split_off(..left);
+        let data = data.unwrap_or_else(|| std::mem::take(input));
+        let got_now = got + data.len();
         if head.opcode.is_control() {
             append_unmasked(&mut partial.control, data, head.mask, got);
         } else {
@@ -237,14 +232,15 @@ impl Decoder {
                 data: Vec::new(),
                 checked: Checked::default(),
             });
-            message.reserve(take, left);
+            message.reserve(data.len(), left);
             append_unmasked(&mut message.data, data, head.mask, got);
             if message.text && !message.compressed {
                 message.checked.advance(&message.data)?;
             }
         }
-        partial.frame = (!complete).then_some((head, got + take));
-        let event = match (complete, head.opcode.is_control()) {
+        let is_complete = got_now == head.len;
+        partial.frame = (!is_complete).then_some((head, got_now));
+        let event = match (is_complete, head.opcode.is_control()) {
             (false, _) => None,
             (true, true) => Some(control(
                 head.opcode,
@@ -295,7 +291,7 @@ impl Decoder {
     /// Frees the memory if nothing is unfinished.
     fn tidy(&mut self) {
         let idle = |partial: &Partial| {
-            partial.header_len == 0
+            partial.header.is_empty()
                 && partial.frame.is_none()
                 && partial.message.is_none()
                 && partial.control.is_empty()

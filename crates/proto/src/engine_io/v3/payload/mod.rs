@@ -7,6 +7,7 @@ use bytestring::ByteString;
 
 use super::{END_OF_LENGTH, MAX_DIGITS, decode_binary, decode_text};
 use crate::DecodeError;
+use crate::cursor::Cursor;
 use crate::engine_io::Packet;
 
 /// The packets of a polling body, in order. An error ends the iteration.
@@ -103,28 +104,31 @@ fn take_text(rest: &mut ByteString) -> Result<Option<ByteString>, DecodeError> {
     if rest.is_empty() {
         return Ok(None);
     }
-    let (digits, behind) = rest.split_once(':').ok_or(DecodeError::Length)?;
+    let mut text = Cursor::new(rest);
+    let digits = text.take_until(|byte| byte == b':');
+    if !text.eat(':') {
+        return Err(DecodeError::Length);
+    }
     let length = number(digits.bytes().map(|digit| digit.wrapping_sub(b'0')))?;
-    let end = utf16_end(behind, length).ok_or(DecodeError::Length)?;
-    let (packet, behind) = behind.split_at_checked(end).ok_or(DecodeError::Length)?;
-    let packet = ByteString::from(packet);
-    *rest = rest.slice_ref(behind);
+    let end = utf16_end(text.rest(), length).ok_or(DecodeError::Length)?;
+    let packet = ByteString::from(text.take(end).ok_or(DecodeError::Length)?);
+    *rest = rest.slice_ref(text.rest());
     Ok(Some(packet))
 }
 
 fn take_binary(rest: &mut Bytes) -> Result<Option<Result<Packet, DecodeError>>, DecodeError> {
-    let Some((is_binary, behind)) = rest.split_first() else {
+    let mut bytes = &**rest;
+    let Some(kind) = bytes.split_off_first() else {
         return Ok(None);
     };
-    let end = behind.iter().take(MAX_DIGITS + 1);
-    let end = { end }.position(|byte| *byte == END_OF_LENGTH);
-    let (digits, behind) = end
-        .and_then(|end| Some((behind.get(..end)?, behind.get(end + 1..)?)))
-        .ok_or(DecodeError::Length)?;
-    let length = number(digits.iter().copied())?;
-    let packet = behind.get(..length).ok_or(DecodeError::Length)?;
-    let after = rest.slice_ref(behind.get(length..).unwrap_or_default());
-    let packet = if *is_binary == 0 {
+    let mut start = bytes.iter().take(MAX_DIGITS + 1);
+    let end = start.position(|byte| *byte == END_OF_LENGTH);
+    let digits = end.and_then(|end| bytes.split_off(..end));
+    let length = number(digits.ok_or(DecodeError::Length)?.iter().copied())?;
+    bytes.split_off_first();
+    let packet = bytes.split_off(..length).ok_or(DecodeError::Length)?;
+    let after = rest.slice_ref(bytes);
+    let packet = if *kind == 0 {
         let text = simdutf8::basic::from_utf8(packet).map_err(|_| DecodeError::Utf8)?;
         decode_text(text.into())
     } else {
