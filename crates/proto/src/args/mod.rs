@@ -8,23 +8,19 @@
 //! any other value, a vector included, is one argument.
 
 mod binary;
-mod encode;
-mod list;
-mod received;
+mod de;
 mod reserved;
 mod rest;
 pub(crate) mod scan;
-mod strings;
+mod ser;
 #[cfg(test)]
 mod tests;
-mod with_attachments;
 
 pub use binary::Binary;
-pub use encode::EncodedArgs;
-pub(crate) use encode::HEADROOM;
-pub use received::without_place;
-pub(crate) use received::{ATTACHMENT, check_json};
-pub use received::{Args, ArgsError};
+pub(crate) use de::{ATTACHMENT, check_json};
+pub use de::{Args, ArgsError, without_place};
 pub use reserved::reserved;
 pub use rest::Rest;
 pub(crate) use scan::check_placeholders;
+pub use ser::EncodedArgs;
+pub(crate) use ser::HEADROOM;

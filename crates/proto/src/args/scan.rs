@@ -1,5 +1,7 @@
 //! A scanner of the structure of a JSON text, without recursion and without parsing its values.
 
+use memchr::memchr2;
+
 use crate::DecodeError;
 use crate::cursor::Cursor;
 
@@ -22,6 +24,20 @@ pub(crate) fn check_placeholders(json: &str, attachments: usize) -> Result<(), D
     Ok(())
 }
 
+/// Returns true if a string needs no escapes in JSON and can be copied unchanged.
+pub(super) fn is_plain(text: &str) -> bool {
+    plain(text) == Some(text.len())
+}
+
+/// Returns the length of the text before its first quote or backslash, or `None` if that contains a control character.
+fn plain(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let len = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+    // The fold has no early exit, so that it compiles to a few wide instructions.
+    let least = bytes.get(..len)?.iter().copied().fold(u8::MAX, u8::min);
+    (least >= b' ').then_some(len)
+}
+
 /// A cursor over a JSON text, which may be malformed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scanner<'de>(Cursor<'de>);
@@ -29,6 +45,11 @@ pub(crate) struct Scanner<'de>(Cursor<'de>);
 impl<'de> Scanner<'de> {
     pub(crate) const fn new(json: &'de str) -> Self {
         Self(Cursor::new(json))
+    }
+
+    /// Returns the text that has not been taken.
+    pub(super) const fn rest(self) -> &'de str {
+        self.0.rest()
     }
 
     /// Returns the next byte that is not white space.
@@ -43,6 +64,12 @@ impl<'de> Scanner<'de> {
         self.0.peek()
     }
 
+    /// Returns true if a character, which is not white space, is next.
+    #[inline]
+    pub(super) fn is_at(&mut self, char: char) -> bool {
+        self.peek().map(char::from) == Some(char)
+    }
+
     /// Takes a character that is not white space. Returns `None` if another one is next.
     #[inline]
     pub(crate) fn eat(&mut self, char: char) -> Option<()> {
@@ -53,6 +80,23 @@ impl<'de> Scanner<'de> {
     /// Takes any character.
     fn skip(&mut self) -> Option<char> {
         self.0.take_char()
+    }
+
+    /// Takes a string without escapes if it is next. Returns the text between its quotes.
+    #[inline]
+    pub(super) fn plain_string(&mut self) -> Option<&'de str> {
+        let mut json = *self;
+        json.eat('"')?;
+        let text = json.0.take(plain(json.0.rest())?)?;
+        json.0.eat('"').then(|| *self = json)?;
+        Some(text)
+    }
+
+    /// Takes all but a bracket at the end, with which a list ends.
+    pub(super) fn before_last_bracket(&mut self) -> &'de str {
+        let rest = self.0.rest();
+        let text = rest.strip_suffix(']').unwrap_or(rest);
+        self.0.take(text.len()).unwrap_or_default()
     }
 
     /// Takes a string, including its quotes.

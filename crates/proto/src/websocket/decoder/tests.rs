@@ -1,5 +1,5 @@
-use super::super::masked_frame;
 use super::*;
+use crate::websocket::masked_frame;
 
 /// Makes a frame that is the last of its message.
 fn last(opcode: Opcode, payload: &[u8]) -> Vec<u8> {

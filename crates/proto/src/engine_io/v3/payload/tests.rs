@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
-use super::super::PayloadWriter;
 use super::*;
 use crate::engine_io::Message;
+use crate::engine_io::v3::PayloadWriter;
 
 type Packets = Vec<Result<Packet, DecodeError>>;
 

@@ -8,7 +8,7 @@ use serde_json::Error;
 
 use super::binary;
 use super::rest::REST;
-use super::strings::is_plain;
+use super::scan::is_plain;
 use crate::EncodeError;
 use crate::buf::{copy, scratch};
 

@@ -1,15 +1,16 @@
 //! Arguments as they were received.
 
+mod list;
+mod structure;
+mod value;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Error, value::RawValue};
 
-use super::{
-    list::{List, Position},
-    strings::{NotPlain, Strings, read_strings},
-    with_attachments::{WithAttachments, read_plain},
-};
+use list::List;
+
 use crate::DecodeError;
 
 /// The cost of an attachment in addition to its bytes: the handle, and the allocation behind it.
@@ -100,27 +101,14 @@ impl Args {
     /// Deserializes all arguments into one type.
     ///
     /// A tuple, a tuple struct or an array of fixed size takes one argument for each of its elements, `()` takes none,
-    /// and any other type takes the only argument. An `Option` may be missing at the end. [`Rest`](super::Rest) as the
+    /// and any other type takes the only argument. An `Option` may be missing at the end. [`Rest`](crate::Rest) as the
     /// last element takes all that remain.
     ///
     /// # Errors
     ///
     /// [`ArgsError::Malformed`] if the text is not JSON, [`ArgsError::Mismatch`] if the arguments do not fit.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        if let Some(value) = self.strings(|list| T::deserialize(list)) {
-            return Ok(value);
-        }
-        let position = Position::default();
-        let value = if self.attachments.is_empty() {
-            read_plain(self.json(), |json| {
-                T::deserialize(self.list(json, &position))
-            })
-        } else {
-            WithAttachments::read(self.json(), &self.attachments, |json| {
-                T::deserialize(self.list(json, &position))
-            })
-        };
-        value.map_err(|error| self.explain(&error, &position))
+        self.read(|list| list.all())
     }
 
     /// Deserializes exactly one argument, even if the type is a tuple.
@@ -129,36 +117,17 @@ impl Args {
     ///
     /// The errors of [`deserialize`](Self::deserialize).
     pub fn deserialize_one<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        if let Some(value) = self.strings(|list| list.one()) {
-            return Ok(value);
-        }
-        let position = Position::default();
-        let value = if self.attachments.is_empty() {
-            read_plain(self.json(), |json| self.list(json, &position).one())
-        } else {
-            WithAttachments::read(self.json(), &self.attachments, |json| {
-                self.list(json, &position).one()
-            })
-        };
-        value.map_err(|error| self.explain(&error, &position))
+        self.read(|list| list.one())
     }
 
-    /// Reads the arguments if all are strings without escapes and the type is made of strings.
-    fn strings<'a, T>(
+    fn read<'a, T>(
         &'a self,
-        read: impl FnOnce(List<'_, Strings<'a, '_>>) -> Result<T, NotPlain>,
-    ) -> Option<T> {
-        if !self.attachments.is_empty() {
-            return None;
-        }
-        read_strings(self.json(), self.named, |array| {
-            let position = &Position::default();
-            read(List {
-                array,
-                named: false,
-                position,
-            })
-        })
+        read: impl FnOnce(&mut List<'a, 'a>) -> Result<T, Error>,
+    ) -> Result<T, ArgsError> {
+        let mut list = List::new(self.json(), &self.attachments);
+        let value = list.open(self.named).and_then(|()| read(&mut list));
+        let value = value.and_then(|value| list.close().map(|()| value));
+        value.map_err(|error| self.explain(&error, list.position()))
     }
 
     /// Checks that the text is JSON, whatever its types, depth and numbers.
@@ -176,9 +145,8 @@ impl Args {
     ///
     /// [`ArgsError::Malformed`] if the text is not JSON.
     pub fn raw(&self) -> Result<Vec<&RawValue>, ArgsError> {
-        let position = Position::default();
         let mut all: Vec<&RawValue> =
-            serde_json::from_str(self.json()).map_err(|error| self.explain(&error, &position))?;
+            serde_json::from_str(self.json()).map_err(|error| self.explain(&error, None))?;
         if self.named && !all.is_empty() {
             all.remove(0);
         }
@@ -191,9 +159,8 @@ impl Args {
     ///
     /// [`ArgsError::Malformed`] if the text is not JSON.
     pub fn count(&self) -> Result<usize, ArgsError> {
-        let position = Position::default();
         let all: Vec<IgnoredAny> =
-            serde_json::from_str(self.json()).map_err(|error| self.explain(&error, &position))?;
+            serde_json::from_str(self.json()).map_err(|error| self.explain(&error, None))?;
         Ok(all.len() - usize::from(self.named && !all.is_empty()))
     }
 
@@ -221,20 +188,11 @@ impl Args {
         self.size() + self.attachments.len() * ATTACHMENT
     }
 
-    const fn list<'p, D>(&self, array: D, position: &'p Position) -> List<'p, D> {
-        List {
-            array,
-            named: self.named,
-            position,
-        }
-    }
-
-    fn explain(&self, error: &Error, position: &Position) -> ArgsError {
+    fn explain(&self, error: &Error, argument: Option<usize>) -> ArgsError {
         if let Err(malformed) = self.check() {
             return ArgsError::Malformed(malformed);
         }
         let message = without_place(error);
-        let argument = Some(position.get()).filter(|&argument| argument > 0);
         ArgsError::Mismatch { argument, message }
     }
 }
@@ -259,3 +217,5 @@ pub(crate) fn check_json(text: &str) -> Result<(), DecodeError> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod value_tests;

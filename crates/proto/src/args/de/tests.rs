@@ -155,7 +155,7 @@ fn a_mismatch_names_the_argument() {
     );
     assert_eq!(
         refusal::<Rest<u8>>(r#"{"a":1}"#),
-        "invalid type: map, expected a list of arguments"
+        "expected a list of arguments"
     );
 }
 

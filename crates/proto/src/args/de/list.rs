@@ -1,0 +1,289 @@
+//! The deserializer of a JSON array as the arguments of a handler.
+//!
+//! The requested type decides how the array is read: a tuple takes its elements, any other type is its only element.
+
+use bytes::Bytes;
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Error;
+
+use super::value::Reader;
+use crate::args::rest::REST;
+
+/// A JSON array of arguments, possibly after the name of an event.
+#[derive(Debug)]
+pub(super) struct List<'de, 'a> {
+    reader: Reader<'de, 'a>,
+    first: bool,
+    /// The number of arguments that the type takes.
+    wanted: usize,
+    /// The number of arguments that a tuple has asked for, including missing ones.
+    asked: usize,
+    got: usize,
+    /// True while an argument is being read.
+    reading: bool,
+}
+
+impl<'de, 'a> List<'de, 'a> {
+    pub(super) const fn new(json: &'de str, attachments: &'a [Bytes]) -> Self {
+        Self {
+            reader: Reader::new(json, attachments),
+            first: true,
+            wanted: 0,
+            asked: 0,
+            got: 0,
+            reading: false,
+        }
+    }
+
+    /// Starts the array, and skips the name of an event.
+    pub(super) fn open(&mut self, named: bool) -> Result<(), Error> {
+        if self.reader.json.eat('[').is_none() {
+            return Err(Error::custom("expected a list of arguments"));
+        }
+        if named && self.reader.json.plain_string().is_some() {
+            self.first = false;
+        } else if named && self.advance()? {
+            IgnoredAny::deserialize(&mut self.reader)?;
+            self.got = 0;
+        }
+        Ok(())
+    }
+
+    /// Ends the array. Returns an error if there are more arguments than the type has read.
+    pub(super) fn close(&mut self) -> Result<(), Error> {
+        if self.reader.json.rest() == "]" {
+            return Ok(());
+        }
+        let taken = self.got;
+        while self.advance()? {
+            self.read(|reader| IgnoredAny::deserialize(reader))?;
+        }
+        self.reader.expect(']')?;
+        if self.reader.json.peek().is_some() {
+            return Err(Error::custom("trailing characters"));
+        }
+        if self.got > taken {
+            return Err(self.count_mismatch());
+        }
+        Ok(())
+    }
+
+    /// Reads all arguments.
+    pub(super) fn all<T: Deserialize<'de>>(&mut self) -> Result<T, Error> {
+        T::deserialize(All(self))
+    }
+
+    /// Reads exactly one argument, whatever its type.
+    pub(super) fn one<T: Deserialize<'de>>(&mut self) -> Result<T, Error> {
+        self.wanted = 1;
+        self.next(|reader| T::deserialize(reader))
+    }
+
+    /// Returns the number of the argument that is being read, counted from 1.
+    pub(super) fn position(&self) -> Option<usize> {
+        self.reading.then_some(self.got)
+    }
+
+    /// Goes on to the next argument. Returns false at the end.
+    fn advance(&mut self) -> Result<bool, Error> {
+        if self.reader.json.is_at(']') {
+            return Ok(false);
+        }
+        if !std::mem::take(&mut self.first) {
+            self.reader.expect(',')?;
+        }
+        self.got += 1;
+        Ok(true)
+    }
+
+    /// Reads the argument that is next.
+    fn read<T>(
+        &mut self,
+        read: impl FnOnce(&mut Reader<'de, 'a>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.reading = true;
+        let value = read(&mut self.reader)?;
+        self.reading = false;
+        Ok(value)
+    }
+
+    /// Goes on to the next argument and reads it.
+    fn next<T>(
+        &mut self,
+        read: impl FnOnce(&mut Reader<'de, 'a>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if !self.advance()? {
+            return Err(self.count_mismatch());
+        }
+        self.read(read)
+    }
+
+    fn count_mismatch(&self) -> Error {
+        let Self { wanted, got, .. } = self;
+        let plural = if *wanted == 1 { "" } else { "s" };
+        Error::custom(format_args!(
+            "expected {wanted} argument{plural}, got {got}"
+        ))
+    }
+}
+
+/// The elements of a tuple. A missing element is deserialized too, because it may be an `Option`.
+impl<'de> SeqAccess<'de> for &mut List<'de, '_> {
+    type Error = Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Error> {
+        if self.asked == self.wanted {
+            return Ok(None);
+        }
+        self.asked += 1;
+        seed.deserialize(Next(self)).map(Some)
+    }
+}
+
+/// The elements of a [`Rest`](crate::Rest).
+struct Remaining<'r, 'de, 'a>(&'r mut List<'de, 'a>);
+
+impl<'de> SeqAccess<'de> for Remaining<'_, 'de, '_> {
+    type Error = Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Error> {
+        if !self.0.advance()? {
+            return Ok(None);
+        }
+        self.0.read(|reader| seed.deserialize(reader)).map(Some)
+    }
+}
+
+/// The deserializer of the next argument, which may be missing.
+struct Next<'r, 'de, 'a>(&'r mut List<'de, 'a>);
+
+/// The deserializer of all arguments.
+struct All<'r, 'de, 'a>(&'r mut List<'de, 'a>);
+
+impl<'r, 'de, 'a> All<'r, 'de, 'a> {
+    fn only(self) -> Next<'r, 'de, 'a> {
+        self.0.wanted = 1;
+        Next(self.0)
+    }
+
+    fn several<V: Visitor<'de>>(self, wanted: usize, visitor: V) -> Result<V::Value, Error> {
+        self.0.wanted = wanted;
+        visitor.visit_seq(self.0)
+    }
+}
+
+/// Calls a macro with the methods of a `Deserializer` that mean one argument in any case.
+macro_rules! one_argument {
+    ($pass_on:ident) => {
+        $pass_on! {
+            deserialize_any();
+            deserialize_bool();
+            deserialize_i8();
+            deserialize_i16();
+            deserialize_i32();
+            deserialize_i64();
+            deserialize_i128();
+            deserialize_u8();
+            deserialize_u16();
+            deserialize_u32();
+            deserialize_u64();
+            deserialize_u128();
+            deserialize_f32();
+            deserialize_f64();
+            deserialize_char();
+            deserialize_str();
+            deserialize_string();
+            deserialize_bytes();
+            deserialize_byte_buf();
+            deserialize_unit_struct(name: &'static str);
+            deserialize_seq();
+            deserialize_map();
+            deserialize_struct(name: &'static str, fields: &'static [&'static str]);
+            deserialize_enum(name: &'static str, variants: &'static [&'static str]);
+            deserialize_identifier();
+            deserialize_ignored_any();
+        }
+    };
+}
+
+/// Implements methods of a `Deserializer` by calling them on the next argument.
+macro_rules! next {
+    ($($method:ident($($arg:ident: $ty:ty),*);)*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($arg: $ty,)* visitor: V) -> Result<V::Value, Error> {
+            self.0.next(|reader| reader.$method($($arg,)* visitor))
+        }
+    )*};
+}
+
+/// Implements methods of a `Deserializer` by calling them on the only argument.
+macro_rules! only {
+    ($($method:ident($($arg:ident: $ty:ty),*);)*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($arg: $ty,)* visitor: V) -> Result<V::Value, Error> {
+            self.only().$method($($arg,)* visitor)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Next<'_, 'de, '_> {
+    type Error = Error;
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if !self.0.advance()? {
+            return visitor.visit_none();
+        }
+        self.0.read(|reader| reader.deserialize_option(visitor))
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        if name == REST {
+            return visitor.visit_seq(Remaining(self.0));
+        }
+        self.0
+            .next(|reader| reader.deserialize_newtype_struct(name, visitor))
+    }
+
+    one_argument!(next);
+    next! {
+        deserialize_unit();
+        deserialize_tuple(len: usize);
+        deserialize_tuple_struct(name: &'static str, len: usize);
+    }
+}
+
+impl<'de> Deserializer<'de> for All<'_, 'de, '_> {
+    type Error = Error;
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Error> {
+        self.several(len, visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.several(len, visitor)
+    }
+
+    one_argument!(only);
+    only! {
+        deserialize_option();
+        deserialize_newtype_struct(name: &'static str);
+    }
+}
