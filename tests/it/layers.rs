@@ -122,8 +122,6 @@ pub(crate) fn sources(dir: &Path, found: &mut Vec<(String, String)>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             sources(&path, found);
-        } else if path.file_name().is_some_and(|name| name == "tests.rs") {
-            // They may use what they like.
         } else if path.extension().is_some_and(|ending| ending == "rs") {
             found.push((path.to_string_lossy().into_owned(), code(&path)));
         }

@@ -60,8 +60,10 @@ impl Client {
             stream.read_exact(&mut byte)?;
             head.extend(byte);
         }
-        let mut config = Config::default();
-        config.require_mask = false;
+        let config = Config {
+            require_mask: false,
+            ..Config::default()
+        };
         let mut client = Self {
             stream,
             decoder: Decoder::new(config),
