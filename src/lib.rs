@@ -39,13 +39,13 @@ mod adapter;
 mod builder;
 mod clock;
 mod driver;
+mod emit;
 pub mod extract;
 // `tests/it/documents` compiles the code of its pages, with the dependencies that each page shows.
 #[cfg(not(doctest))]
 pub mod guide;
 pub mod handler;
 mod http;
-mod hub;
 mod ids;
 mod log_limit;
 mod logs;
@@ -56,6 +56,7 @@ mod panics;
 pub mod parser;
 pub mod protocol;
 mod rooms;
+mod server;
 pub mod service;
 mod signal;
 mod socket;
@@ -68,12 +69,12 @@ mod transport;
 pub use self::http::{ClientFiles, ConnectionError, OwnScheme};
 pub use adapter::{AdapterError, LocalCluster};
 pub use builder::{Limits, Namespace, SocketIoBuilder, Timeouts};
+pub use emit::{
+    AckError, AckFuture, AckStream, AckSummary, Broadcast, Emitted, RemoteSocket, ServerAckFuture,
+    ServerAnswers, ToSocket,
+};
 pub use extract::{Ack, Auth, Data, Event, RawArgs, Recovered};
 pub use handler::{Handler, Refused, Reply};
-pub use hub::{
-    AckError, AckFuture, AckStream, AckSummary, Broadcast, Emitted, RemoteSocket, ServerAckFuture,
-    ServerAnswers, SocketIo, ToSocket,
-};
 pub use metrics::{ByLabel, Metrics};
 pub use namespace::{AckFormat, Order, ServerEvent, Unhandled};
 pub use outbox::{EmitError, Queued};
@@ -82,5 +83,6 @@ pub use proto::engine_io::Transport;
 pub use proto::websocket::Compression;
 pub use proto::{DisconnectReason, Sid};
 pub use rooms::{Recovery, Room, RoomEvent, RoomEvents, Rooms};
+pub use server::SocketIo;
 pub use signal::shutdown_signal;
 pub use socket::{Failed, Outgoing, Rejected, Socket};

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{Adapter, AdapterError, Answers, BoxFuture, Facts, Memory, ServerAnswers, ServerSide};
+use super::{Adapter, AdapterError, Answers, BoxFuture, Facts, Memory, ServerReplies, ServerSide};
 use crate::outbox::Frame;
 use crate::rooms::{Delivered, History, Room, Scope, Target};
 use crate::sync::Lock;
@@ -149,14 +149,14 @@ impl Local {
         let others = self.others();
         let Ok(runtime) = Handle::try_current() else {
             if !others.is_empty() {
-                tracing::warn!(event, "not told to other servers: there is no runtime");
+                tracing::warn!(event, "not sent to other servers: there is no runtime");
             }
             return others.iter().map(|_| None).collect();
         };
         let event: Arc<str> = event.into();
         let start = |node: Arc<Node>| {
             let (event, args) = (Arc::clone(&event), args.clone());
-            Some(runtime.spawn(async move { node.server.hear(&event, args).await }))
+            Some(runtime.spawn(async move { node.server.handle(&event, args).await }))
         };
         others.into_iter().map(start).collect()
     }
@@ -262,7 +262,7 @@ impl Adapter for Local {
         }
     }
 
-    fn tell_servers(&self, event: &str, args: &Args) {
+    fn emit_to_servers(&self, event: &str, args: &Args) {
         drop(self.start(event, args));
     }
 
@@ -271,7 +271,7 @@ impl Adapter for Local {
         event: &str,
         args: &Args,
         limit: Option<Duration>,
-    ) -> BoxFuture<ServerAnswers> {
+    ) -> BoxFuture<ServerReplies> {
         let asked = self.start(event, args);
         Box::pin(async move {
             let each = asked.into_iter().map(|answer| async move {
@@ -283,7 +283,7 @@ impl Adapter for Local {
             let all = join_all(each).await;
             let missing = all.iter().filter(|answer| answer.is_none()).count();
             let answers = all.into_iter().flatten().collect();
-            ServerAnswers { answers, missing }
+            ServerReplies { answers, missing }
         })
     }
 }

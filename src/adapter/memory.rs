@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::fanout::Fanout;
-use super::{Adapter, AdapterError, Answers, BoxFuture, Facts, ServerAnswers};
+use super::{Adapter, AdapterError, Answers, BoxFuture, Facts, ServerReplies};
 use crate::metrics::Counters;
 use crate::outbox::{Frame, Pushed};
 use crate::rooms::{Delivered, History, Room, Scope, Table, Target};
@@ -144,7 +144,7 @@ impl Adapter for Memory {
         }
     }
 
-    fn tell_servers(&self, event: &str, _: &Args) {
+    fn emit_to_servers(&self, event: &str, _: &Args) {
         tracing::debug!(event, "there are no other servers");
     }
 
@@ -153,9 +153,9 @@ impl Adapter for Memory {
         event: &str,
         args: &Args,
         _: Option<Duration>,
-    ) -> BoxFuture<ServerAnswers> {
-        self.tell_servers(event, args);
-        Box::pin(ready(ServerAnswers::default()))
+    ) -> BoxFuture<ServerReplies> {
+        self.emit_to_servers(event, args);
+        Box::pin(ready(ServerReplies::default()))
     }
 }
 

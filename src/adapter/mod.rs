@@ -41,12 +41,12 @@ pub(crate) trait Answers: Send + Sync {
 /// The handlers of one server for the events of other servers.
 pub(crate) trait ServerSide: Send + Sync {
     /// Runs the handlers of an event. Resolves to `None` if no handler has an answer.
-    fn hear(&self, event: &str, args: Args) -> BoxFuture<Option<Args>>;
+    fn handle(&self, event: &str, args: Args) -> BoxFuture<Option<Args>>;
 }
 
 /// The answers of the other servers.
 #[derive(Debug, Default)]
-pub(crate) struct ServerAnswers {
+pub(crate) struct ServerReplies {
     pub(crate) answers: Vec<Args>,
     /// The number of servers that have not answered, or not in time.
     pub(crate) missing: usize,
@@ -94,12 +94,12 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     /// Removes this server from the cluster, when it has shut down.
     fn close(&self) {}
     /// Sends an event to the other servers.
-    fn tell_servers(&self, event: &str, args: &Args);
+    fn emit_to_servers(&self, event: &str, args: &Args);
     /// Sends an event to the other servers, and returns their answers. It is sent even if the future is not polled.
     fn ask_servers(
         &self,
         event: &str,
         args: &Args,
         limit: Option<Duration>,
-    ) -> BoxFuture<ServerAnswers>;
+    ) -> BoxFuture<ServerReplies>;
 }

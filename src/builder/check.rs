@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::http::Hooks;
-use crate::hub::{Config, Settings};
+use crate::server::{EngineSettings, Settings};
 use crate::socket::NamespaceHandlers;
 
 /// Checks the options of the server.
@@ -31,7 +31,7 @@ pub(super) fn check(settings: &Settings, hooks: &Hooks) {
 }
 
 /// Reports times of zero.
-fn check_timeouts(engine: &Config) {
+fn check_timeouts(engine: &EngineSettings) {
     let report = |option, value: Option<Duration>, effect| {
         if value == Some(Duration::ZERO) {
             tracing::warn!("{option} is zero: {effect}");

@@ -1,7 +1,7 @@
 //! The limits on the memory and the work that clients can cost the server.
 
-use crate::hub::{PollPackets, Settings};
 use crate::namespace::NamespaceOptions;
+use crate::server::{PollPackets, Settings};
 
 /// The minimum of the default of `max_running_bytes`.
 pub(super) const MAX_RUNNING_BYTES: usize = 16 * 1024 * 1024;

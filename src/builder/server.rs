@@ -11,14 +11,13 @@ use super::{Limits, Namespace, Timeouts};
 use crate::adapter::LocalCluster;
 use crate::driver::Sessions;
 use crate::http::{AllowRequest, Hooks};
-use crate::hub::Config;
-use crate::hub::{Server, Settings, SocketIo};
 use crate::logs::ServerLogs;
 use crate::metrics::Counters;
 use crate::namespace::{
     AckFormat, Creation, DynamicNamespace, NamespaceOptions, Namespaces, Order, Pattern, Unhandled,
 };
 use crate::rooms::Recovery;
+use crate::server::{EngineSettings, Server, Settings, SocketIo};
 use crate::socket::{NamespaceHandlers, SocketNamespace};
 use proto::engine_io::Transport;
 use proto::socket_io::{Codec, Parser};
@@ -52,7 +51,7 @@ impl SocketIo {
         SocketIoBuilder {
             namespaces: Vec::new(),
             settings: Settings {
-                engine: Config::default(),
+                engine: EngineSettings::default(),
                 codec: Codec::Default,
                 limits: proto::socket_io::Limits::default(),
                 path: "/socket.io".to_owned(),

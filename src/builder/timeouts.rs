@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::limits::set;
-use crate::hub::Settings;
 use crate::namespace::NamespaceOptions;
+use crate::server::Settings;
 
 /// The longest duration of an option; longer ones would overflow `Instant`.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

@@ -9,12 +9,12 @@ use http::Extensions;
 use super::dispatch::Dispatch;
 use super::failures::not_admitted;
 use super::running::Work;
-use crate::hub::OverLimit;
 use crate::ids::new_sid;
 use crate::metrics::Counted;
 use crate::namespace::Found;
 use crate::outbox::Frame;
 use crate::panics::guarded;
+use crate::server::OverLimit;
 use crate::socket::{Connected, Refusal, Resumption, Socket, SocketNamespace};
 use proto::DisconnectReason;
 use proto::connection::Violation;
@@ -91,7 +91,7 @@ impl Dispatch {
         // Values of the request are cloned for a dynamic namespace, and may panic.
         let found =
             guarded(|| self.server.namespaces.find(nsp, handshake)).unwrap_or_else(|panicked| {
-                self.server.panicked("clone of an extension", &panicked);
+                self.server.report_panic("clone of an extension", &panicked);
                 Found::Failed
             });
         match found {

@@ -12,10 +12,10 @@ use super::failures::{failed, refused};
 use super::lanes::{Lane, Lanes, Task};
 use super::pressure::Pause;
 use super::running::{Finished, Handlers, Running, Work, span};
-use crate::hub::Server;
 use crate::metrics::{Counted, Counters};
 use crate::namespace::{Order, Unhandled};
 use crate::panics::guarded;
+use crate::server::Server;
 use crate::socket::{
     AckBody, BoxHandler, Call, Client, EventCall, EventContext, EventName, Failure, HandlerAnswer,
     RequestedAck, Socket, reply,
@@ -200,7 +200,7 @@ impl Dispatch {
                 self.moved = true;
                 // The code that awaits it may have a waker that panics.
                 if let Err(panicked) = guarded(|| socket.member().answer(id, args)) {
-                    socket.report_hook_panic("waker", &panicked);
+                    socket.report_panic("waker", &panicked);
                 }
                 Ok(())
             }

@@ -128,6 +128,6 @@ fn tell<'a>(
     };
     // The client receives the first error, even if the hook panics.
     if let Err(panicked) = guarded(|| hook(&failed)) {
-        socket.report_hook_panic("on_error", &panicked);
+        socket.report_panic("on_error", &panicked);
     }
 }

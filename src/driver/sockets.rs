@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::task::{CLOSE_HANDSHAKE, Connection};
 use super::timers::Deadline;
-use crate::hub::OverLimit;
 use crate::metrics::{Counted, Place};
 use crate::outbox::{Outbox, Pressure, Written};
+use crate::server::OverLimit;
 use crate::transport::{End, Unfinished, WebSocket};
 use proto::DisconnectReason;
 use proto::engine_io::{Packet, Revision, Transport};

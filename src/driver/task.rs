@@ -15,9 +15,9 @@ use super::slowness::Slowness;
 use super::sockets::Sockets;
 use super::timed_session::TimedSession;
 use super::timers::{Deadline, Timers, now};
-use crate::hub::{OverLimit, Server};
 use crate::panics::{Panicked, guarded};
 use crate::rooms::Serving;
+use crate::server::{OverLimit, Server};
 use crate::socket::{Client, Command, Socket};
 use crate::transport::{End, WebSocket};
 use proto::connection::Violation;
@@ -157,7 +157,7 @@ impl Connection {
                 guard.or_limit(tokio::time::timeout(CLOSE_HANDSHAKE, sockets.farewell()));
             let handlers = std::future::poll_fn(|cx| {
                 guarded(|| dispatch.poll_end(cx)).unwrap_or_else(|panicked| {
-                    dispatch.server.panicked("connection", &panicked);
+                    dispatch.server.report_panic("connection", &panicked);
                     Poll::Ready(())
                 })
             });
@@ -183,7 +183,7 @@ impl Connection {
 
     #[cold]
     fn panicked(&mut self, panicked: &Panicked, cx: &mut Context<'_>) {
-        self.dispatch.server.panicked("connection", panicked);
+        self.dispatch.server.report_panic("connection", panicked);
         // The disconnect handlers run. A second panic is caught as well.
         let closed = guarded(|| {
             let lost = Input::Lost(DisconnectReason::ForcedClose);
@@ -191,7 +191,7 @@ impl Connection {
             self.run_actions(cx);
         });
         if let Err(panicked) = closed {
-            self.dispatch.server.panicked("connection", &panicked);
+            self.dispatch.server.report_panic("connection", &panicked);
         }
     }
 
@@ -306,7 +306,7 @@ impl Connection {
         if let Violation::Malformed(DecodeError::ParserPanicked(message)) = violation {
             self.dispatch
                 .server
-                .panicked("parser", &message.clone().into());
+                .report_panic("parser", &message.clone().into());
         }
         self.close(DisconnectReason::ForcedClose, cx);
     }

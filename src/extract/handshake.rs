@@ -7,7 +7,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 
-use crate::hub::SocketIo;
+use crate::server::SocketIo;
 
 /// The rejection of a [`SocketIo`]: the request did not pass through a server's layer.
 #[derive(Debug, thiserror::Error)]

@@ -118,7 +118,7 @@ impl Phase for phase::Event {
             };
             // The client gets the rejection even if the hook panics.
             if let Err(panicked) = guarded(|| hook(&rejected)) {
-                cx.socket().report_hook_panic("on_rejection", &panicked);
+                cx.socket().report_panic("on_rejection", &panicked);
             }
         }
         if is_fault {

@@ -11,7 +11,7 @@ use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use crate::panics::let_go;
 
 #[derive(Clone, Debug)]
-pub(crate) struct HandshakeRequest {
+pub(crate) struct OpeningRequest {
     method: Method,
     uri: Uri,
     version: Version,
@@ -19,7 +19,7 @@ pub(crate) struct HandshakeRequest {
     extensions: Extensions,
 }
 
-impl HandshakeRequest {
+impl OpeningRequest {
     pub(crate) fn new(mut parts: Parts) -> Self {
         // The upgrade handle belongs to the connection of this request, and keeps it alive.
         parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
@@ -67,7 +67,7 @@ impl HandshakeRequest {
 }
 
 /// The connection's task usually drops the last values of its request, so a panic of theirs is caught.
-impl Drop for HandshakeRequest {
+impl Drop for OpeningRequest {
     fn drop(&mut self) {
         let_go(std::mem::take(&mut self.extensions));
     }
@@ -113,7 +113,7 @@ mod tests {
             .extension(7_u8);
         let parts = request.body(()).unwrap().into_parts().0;
         let before = parts.headers.clone();
-        let handshake = HandshakeRequest::new(parts);
+        let handshake = OpeningRequest::new(parts);
         let kept = handshake.parts();
         assert_eq!(kept.headers, before);
         assert_eq!(kept.uri, "http://host/socket.io/?EIO=4&x=%20");
@@ -126,7 +126,7 @@ mod tests {
         let mut parts = Request::new(()).into_parts().0;
         parts.uri = Uri::from_static("/socket.io/?EIO=4");
         parts.extensions.insert(OriginalUri(whole.clone()));
-        let handshake = HandshakeRequest::new(parts);
+        let handshake = OpeningRequest::new(parts);
         assert_eq!(handshake.parts().uri, "/socket.io/?EIO=4");
         let original = handshake.extensions().get::<OriginalUri>();
         assert_eq!(original.map(|uri| &uri.0), Some(&whole));
@@ -164,7 +164,7 @@ mod tests {
             HeaderValue::from_maybe_shared(read.slice(23..33)).unwrap(),
         );
         drop(read);
-        let handshake = HandshakeRequest::new(parts);
+        let handshake = OpeningRequest::new(parts);
         assert_eq!(freed.try_recv(), Ok(()));
         assert_eq!(handshake.parts().uri, "/socket.io/?EIO=4");
     }

@@ -9,7 +9,7 @@ mod origins;
 pub(crate) use client_files::ClientFile;
 pub use client_files::ClientFiles;
 pub(crate) use content::{Content, INTERNAL_ERROR, reason, words};
-pub(crate) use handshake::HandshakeRequest;
+pub(crate) use handshake::OpeningRequest;
 pub use hooks::ConnectionError;
 pub(crate) use hooks::{AllowRequest, Hooks};
 pub use origins::OwnScheme;

@@ -170,7 +170,8 @@ pub(crate) fn log_no_server() {
     static LIMIT: LogLimit = LogLimit::new(10);
     if is_allowed(LIMIT.next(now()), |_| {}) {
         tracing::warn!(
-            "a request is refused with 503: its `SocketIo` has no server; give the handle to `build_into` and keep the result"
+            "a request is refused with 503: its `SocketIo` has no server; \
+             give the handle to `build_into` and keep the result"
         );
     }
 }

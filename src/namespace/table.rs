@@ -29,7 +29,7 @@ pub(super) struct ServerEventHandlers<H> {
 }
 
 impl<H: HandlerTable> ServerSide for ServerEventHandlers<H> {
-    fn hear(&self, event: &str, args: Args) -> BoxFuture<Option<Args>> {
+    fn handle(&self, event: &str, args: Args) -> BoxFuture<Option<Args>> {
         let Some(handler) = self.handlers.server_handler(event) else {
             tracing::debug!(
                 nsp = &*self.nsp,

@@ -8,11 +8,10 @@ use serde_json::json;
 
 use super::context::Context;
 use super::refusal::{FORBIDDEN, Refusal, finish, refuse as refuse_request};
-use crate::http::ConnectionError;
-use crate::http::{AllowRequest, Content, INTERNAL_ERROR, reason, words};
-use crate::hub::{Server, report_not_allowed};
+use crate::http::{AllowRequest, ConnectionError, Content, INTERNAL_ERROR, reason, words};
 use crate::logs::TypeName;
 use crate::panics::guarded_future;
+use crate::server::Server;
 
 /// Asks the application. Returns the request with the extensions of the answer, or the response that refuses it.
 pub(super) async fn admit(
@@ -26,7 +25,7 @@ pub(super) async fn admit(
     let answer = match guarded_future(|| (allow.call)(request)).await {
         Ok(answer) => answer,
         Err(panicked) => {
-            context.server.panicked("allow_request", &panicked);
+            context.server.report_panic("allow_request", &panicked);
             return Err(refuse_request(
                 Refusal::Internal,
                 &context.server,
@@ -68,7 +67,7 @@ async fn refuse(
     };
     tracing::debug!(%status, error = message, "connection not allowed");
     if status.is_server_error() {
-        report_not_allowed(server, handler, status, &message);
+        server.report_not_allowed(handler, status, &message);
     }
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(

@@ -8,7 +8,7 @@ use http::Response;
 
 use super::refusal::Refusal;
 use crate::driver::Sessions;
-use crate::hub::{Server, SocketIo};
+use crate::server::{Server, SocketIo};
 
 /// The server, during one request.
 pub(super) struct Context {

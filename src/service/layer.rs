@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use super::{ResponseFuture, SocketIoService};
 use crate::http::ClientFiles;
-use crate::hub::SocketIo;
+use crate::server::SocketIo;
 
 impl SocketIo {
     /// Returns a layer for an axum router, or any tower stack. It answers the Socket.IO path, passes other requests on,

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::response::payload;
 use super::switch::switch_protocols;
 use crate::driver::{Connection, Guard, TurnedAway, span};
-use crate::http::HandshakeRequest;
+use crate::http::OpeningRequest;
 use crate::ids::new_sid;
 use crate::outbox::Outbox;
 use crate::panics::guarded;
@@ -24,7 +24,7 @@ pub(super) fn begin(context: &Context, parts: &Parts) -> Result<Guard, Refusal> 
     let sid = new_sid().ok_or(Refusal::Unavailable)?;
     let address = context.server.hooks.address(parts).map_err(|panicked| {
         let hook = "max_connections_per_address";
-        context.server.panicked(hook, &panicked);
+        context.server.report_panic(hook, &panicked);
         Refusal::Internal
     })?;
     Ok(context.sessions.begin(sid, address)?)
@@ -91,7 +91,7 @@ fn open_websocket(
         let connection = guarded(|| Connection::open(&server, guard, client, Some(socket)));
         let connection = match connection {
             Ok(connection) => connection,
-            Err(panicked) => return server.panicked("connection", &panicked),
+            Err(panicked) => return server.report_panic("connection", &panicked),
         };
         drop(server);
         connection.run().await;
@@ -135,7 +135,7 @@ fn fresh(
         sid,
         revision,
         outbox,
-        HandshakeRequest::new(parts),
+        OpeningRequest::new(parts),
         transport,
         logs,
     );

@@ -7,8 +7,8 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 use super::response::{answer, empty};
 use crate::http::ConnectionError;
-use crate::hub::Server;
 use crate::metrics::Counted;
+use crate::server::Server;
 
 macro_rules! refusals {
     ($($(#[doc = $doc:literal])* $rule:ident: $context:literal, $status:ident, $code:expr, $message:literal;)+) => {
@@ -160,7 +160,7 @@ pub(super) fn finish(
     let seen = error.map_or(Ok(()), |error| server.hooks.see_refusal(error));
     seen.map_or_else(
         |panicked| {
-            server.panicked("on_connection_error", &panicked);
+            server.report_panic("on_connection_error", &panicked);
             Refusal::Internal.response()
         },
         |()| response,

@@ -9,7 +9,7 @@ use memchr::memchr2;
 
 use super::refusal::Refusal;
 use crate::driver::Entry;
-use crate::hub::Config;
+use crate::server::EngineSettings;
 use proto::engine_io::{Revision, Transport};
 use proto::{Sid, decode_query};
 
@@ -40,7 +40,7 @@ impl Asked {
 /// gets the same answer.
 pub(super) fn parse(
     parts: &Parts,
-    config: &Config,
+    config: &EngineSettings,
     find: impl FnOnce(Sid) -> Option<Arc<Entry>>,
 ) -> Result<Asked, Refusal> {
     let query = Query::parse(parts.uri.query().unwrap_or_default());
@@ -84,7 +84,7 @@ pub(super) fn parse(
 
 fn open(
     query: &Query<'_>,
-    config: &Config,
+    config: &EngineSettings,
     transport: Transport,
     upgrade: bool,
     method: &Method,
@@ -200,7 +200,7 @@ mod tests {
         }
         parse(
             &request.body(()).unwrap().into_parts().0,
-            &Config::default(),
+            &EngineSettings::default(),
             |_| None,
         )
     }

@@ -48,7 +48,7 @@ where
     // Hooks are guarded one by one. The values of the request, and its body, can run foreign code that panics too.
     let answer = guarded_future(|| answer(&context, request));
     answer.await.unwrap_or_else(|panicked| {
-        context.server.panicked("request", &panicked);
+        context.server.report_panic("request", &panicked);
         refuse(Refusal::Internal, &context.server, None)
     })
 }
@@ -82,7 +82,7 @@ where
     if let Some(seen) = seen.as_deref()
         && let Err((hook, panicked)) = hooks.see_answer(&mut response, seen, opens)
     {
-        server.panicked(hook, &panicked);
+        server.report_panic(hook, &panicked);
         if let Some(entry) = session.flatten() {
             // The packets in the response are lost.
             entry.broken(DisconnectReason::TransportError);

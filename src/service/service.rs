@@ -10,7 +10,7 @@ use tower::BoxError;
 
 use super::context::Context;
 use super::serve;
-use crate::hub::SocketIo;
+use crate::server::SocketIo;
 
 /// See [`SocketIo::service`].
 #[derive(Clone, Debug)]

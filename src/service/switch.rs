@@ -9,7 +9,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::refusal::Refusal;
 use super::response::empty;
-use crate::hub::Config;
+use crate::server::EngineSettings;
 use crate::transport::WebSocket;
 use proto::engine_io::Revision;
 use proto::websocket::{Agreed, accept_key, is_key, negotiate};
@@ -26,7 +26,7 @@ impl Switch {
     pub(super) fn socket(
         self,
         revision: Revision,
-        config: &Config,
+        config: &EngineSettings,
     ) -> (
         Response<Body>,
         impl Future<Output = hyper::Result<WebSocket>> + Send + use<>,
@@ -45,7 +45,7 @@ impl Switch {
 pub(super) fn switch_protocols(
     parts: &mut Parts,
     revision: Revision,
-    config: &Config,
+    config: &EngineSettings,
 ) -> Result<Switch, Refusal> {
     let version = parts.headers.get(header::SEC_WEBSOCKET_VERSION);
     if version.is_none_or(|version| version != "13") {
@@ -100,7 +100,7 @@ fn switching(accept: Option<String>) -> Response<Body> {
 fn agree(
     headers: &HeaderMap,
     revision: Revision,
-    config: &Config,
+    config: &EngineSettings,
 ) -> Option<(Agreed, HeaderValue)> {
     let wanted = config.compression.filter(|_| revision.is_four())?;
     let offers = headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS).iter();

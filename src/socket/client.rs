@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::pace::Pace;
-use crate::http::HandshakeRequest;
+use crate::http::OpeningRequest;
 use crate::logs::{Logs, ServerLogs};
 use crate::outbox::Outbox;
 use crate::rooms::Link;
@@ -37,7 +37,7 @@ pub(crate) struct Client {
     pub(crate) sid: Sid,
     pub(crate) revision: Revision,
     pub(crate) outbox: Arc<Outbox>,
-    pub(crate) handshake: HandshakeRequest,
+    pub(crate) handshake: OpeningRequest,
     /// The limit of the warnings that this connection may log.
     pub(crate) logs: Logs,
     transport: Lock<Transport>,
@@ -65,7 +65,7 @@ impl Client {
         sid: Sid,
         revision: Revision,
         outbox: Arc<Outbox>,
-        handshake: HandshakeRequest,
+        handshake: OpeningRequest,
         transport: Transport,
         logs: Arc<ServerLogs>,
     ) -> Self {
@@ -186,7 +186,7 @@ mod tests {
             Sid::from_random([1; 15]),
             Revision::Four,
             Arc::new(Outbox::new(10, 1000)),
-            HandshakeRequest::new(Request::new(()).into_parts().0),
+            OpeningRequest::new(Request::new(()).into_parts().0),
             Transport::WebSocket,
             Arc::new(ServerLogs::new(Arc::new(Counters::new(1)), 10, 10)),
         );

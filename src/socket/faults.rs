@@ -1,5 +1,5 @@
-//! Reports of faults and panics of the application's code. They are counted, and logged with the names of the handler and
-//! the event. Clients can cause them, so the log is limited; the counters are not.
+//! Reports of faults and panics of the application's code. They are counted, and logged with the names of the handler
+//! and the event. Clients can cause them, so the log is limited; the counters are not.
 
 use std::borrow::Cow;
 
@@ -53,7 +53,7 @@ impl Cause {
 
 impl Socket {
     /// Counts and logs a panic in a hook of the application.
-    pub(crate) fn report_hook_panic(&self, hook: &'static str, panicked: &Panicked) {
+    pub(crate) fn report_panic(&self, hook: &'static str, panicked: &Panicked) {
         self.counters().add_for(Counted::HookPanics, hook, 1);
         if self.client().logs.allow() {
             let (socket, nsp) = (self.id(), self.nsp());

@@ -20,7 +20,7 @@ use super::resumption::Resumption;
 use super::state::SocketState;
 use super::table::SocketNamespace;
 use super::values::{SocketValue, SocketValues};
-use crate::http::HandshakeRequest;
+use crate::http::OpeningRequest;
 use crate::metrics::Counters;
 use crate::outbox::{Frame, Queued};
 use crate::rooms::{Link, Member, Room, Rooms, Scope};
@@ -314,7 +314,7 @@ impl Socket {
         &self.0.request
     }
 
-    pub(super) fn handshake(&self) -> &HandshakeRequest {
+    pub(super) fn handshake(&self) -> &OpeningRequest {
         &self.0.client.handshake
     }
 

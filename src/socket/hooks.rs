@@ -92,7 +92,7 @@ impl OutgoingHooks {
         for hook in &self.0 {
             // A panic of one hook affects neither the other hooks nor the delivery.
             if let Err(panicked) = guarded(|| hook(&outgoing)) {
-                socket.report_hook_panic("on_any_outgoing", &panicked);
+                socket.report_panic("on_any_outgoing", &panicked);
             }
         }
     }

@@ -99,7 +99,7 @@ impl Socket {
         self.0.nsp.sweep();
         self.0.member.close_acks();
         if let Err(panicked) = guarded(|| self.0.closed.notify_waiters()) {
-            self.report_hook_panic("waker", &panicked);
+            self.report_panic("waker", &panicked);
         }
         true
     }

@@ -6,7 +6,7 @@ use http::Extensions;
 use http::request::Parts;
 
 use super::values::{SocketValue, SocketValues};
-use crate::http::HandshakeRequest;
+use crate::http::OpeningRequest;
 use crate::panics::let_go;
 use crate::sync::Lock;
 
@@ -61,7 +61,7 @@ impl SocketRequest {
     }
 
     /// Borrows the parts; see [`give_back`](Self::give_back).
-    pub(super) fn borrow(&self, handshake: &HandshakeRequest) -> Box<Parts> {
+    pub(super) fn borrow(&self, handshake: &OpeningRequest) -> Box<Parts> {
         let mut slot = self.slot.lock();
         slot.lent += 1;
         let parts = slot.parts.take();
@@ -86,7 +86,7 @@ impl SocketRequest {
     }
 
     /// Builds new parts, with all added values.
-    pub(super) fn make(&self, handshake: &HandshakeRequest) -> Parts {
+    pub(super) fn make(&self, handshake: &OpeningRequest) -> Parts {
         let mut parts = handshake.parts();
         parts.extensions = self.extensions(handshake);
         parts
@@ -124,7 +124,7 @@ impl SocketRequest {
 
     pub(super) fn get<T: Clone + Send + Sync + 'static>(
         &self,
-        handshake: &HandshakeRequest,
+        handshake: &OpeningRequest,
     ) -> Option<T> {
         let added = self.added.lock();
         let stored = added.iter().find(|stored| stored.is::<T>()).cloned();
@@ -135,11 +135,11 @@ impl SocketRequest {
     }
 
     /// Returns the extensions without the values that this socket has added.
-    fn given<'a>(&'a self, handshake: &'a HandshakeRequest) -> &'a Extensions {
+    fn given<'a>(&'a self, handshake: &'a OpeningRequest) -> &'a Extensions {
         self.extensions.as_deref().unwrap_or(handshake.extensions())
     }
 
-    fn extensions(&self, handshake: &HandshakeRequest) -> Extensions {
+    fn extensions(&self, handshake: &OpeningRequest) -> Extensions {
         let mut extensions = self.given(handshake).clone();
         let added = self.added.lock().clone();
         for stored in &added {

@@ -1,4 +1,4 @@
-//! Events between servers.
+//! Events to other servers, and their answers.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,9 +10,10 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::operators::Wait;
-use super::{AckError, Emitted};
-use crate::adapter::{self, BoxFuture};
+use super::ack_error::AckError;
+use super::emitted::Emitted;
+use super::wait::Wait;
+use crate::adapter::{BoxFuture, ServerReplies};
 use crate::metrics::Counters;
 use crate::namespace::server_args;
 use crate::socket::SocketNamespace;
@@ -32,25 +33,25 @@ pub struct ServerAnswers<R> {
 }
 
 /// Sends an event to the other servers.
-pub(super) fn tell<T: Serialize>(
+pub(super) fn emit_to_servers<T: Serialize>(
     nsps: &[Arc<SocketNamespace>],
     event: &str,
     args: &T,
     counters: &Counters,
 ) -> Emitted {
-    let told = server_args(args).map(|args| {
+    let sent = server_args(args).map(|args| {
         for nsp in nsps {
-            nsp.adapter.tell_servers(event, &args);
+            nsp.adapter.emit_to_servers(event, &args);
         }
     });
-    Emitted::new(told, counters)
+    Emitted::new(sent, counters)
 }
 
 /// The pending answers of other servers; returned by
 /// [`Broadcast::server_side_emit_with_ack`](crate::Broadcast::server_side_emit_with_ack).
 #[must_use = "the event is sent, but nobody hears the answers"]
 pub struct ServerAckFuture<R> {
-    asked: BoxFuture<Result<adapter::ServerAnswers, AckError>>,
+    asked: BoxFuture<Result<ServerReplies, AckError>>,
     answer: PhantomData<fn() -> R>,
 }
 
@@ -71,7 +72,7 @@ impl<R> ServerAckFuture<R> {
         };
         let asked = server_args(args).map(ask);
         let asked = async move {
-            let mut all = adapter::ServerAnswers::default();
+            let mut all = ServerReplies::default();
             for of_nsp in join_all(asked?).await {
                 all.answers.extend(of_nsp.answers);
                 all.missing += of_nsp.missing;
@@ -89,7 +90,7 @@ impl<R: DeserializeOwned> Future for ServerAckFuture<R> {
     type Output = Result<ServerAnswers<R>, AckError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let adapter::ServerAnswers { answers, missing } = ready!(self.asked.as_mut().poll(cx))?;
+        let ServerReplies { answers, missing } = ready!(self.asked.as_mut().poll(cx))?;
         let answers = answers.iter().map(Args::deserialize_one);
         let answers = answers.collect::<Result<_, _>>().map_err(AckError::Decode);
         Poll::Ready(answers.map(|answers| ServerAnswers { answers, missing }))

@@ -9,7 +9,7 @@ use proto::websocket::Compression;
 
 /// The settings of all sessions; see the builder's methods for the meaning of each.
 #[derive(Clone, Debug)]
-pub(crate) struct Config {
+pub(crate) struct EngineSettings {
     pub(crate) session: SessionConfig,
     pub(crate) connect_timeout: Duration,
     /// The maximum time for which an outbox may stay full before the client is disconnected.
@@ -32,7 +32,7 @@ pub(crate) struct Config {
     pub(crate) allow_eio3: bool,
 }
 
-impl Default for Config {
+impl Default for EngineSettings {
     fn default() -> Self {
         Self {
             session: SessionConfig::default(),
@@ -59,7 +59,7 @@ const SLOWEST: u32 = 16_000;
 const SHORTEST: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-impl Config {
+impl EngineSettings {
     /// Returns the configured timeout, or the time that a message of maximum size needs on a slow connection.
     pub(crate) fn message_timeout(&self) -> Duration {
         self.message_timeout.unwrap_or_else(|| {
@@ -90,11 +90,11 @@ mod tests {
     #[test]
     fn a_message_has_time_for_its_longest_form_on_a_slow_line() {
         let timeout = |max_payload| {
-            let config = Config {
+            let settings = EngineSettings {
                 max_payload,
-                ..Config::default()
+                ..EngineSettings::default()
             };
-            config.message_timeout()
+            settings.message_timeout()
         };
         assert_eq!(timeout(0), Duration::from_secs(30));
         assert_eq!(timeout(1_000_000), Duration::from_millis(62_500));

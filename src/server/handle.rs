@@ -1,6 +1,5 @@
 //! The handle of a server.
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
@@ -9,18 +8,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Config;
-use super::{AckStream, Broadcast, Emitted, RemoteSocket, ServerAckFuture};
-use crate::adapter::{AdapterError, BoxFuture};
-use crate::http::Hooks;
-use crate::logs::ServerLogs;
-use crate::metrics::{Counters, Metrics};
-use crate::namespace::Namespaces;
+use super::Server;
+use crate::adapter::AdapterError;
+use crate::emit::{AckStream, Broadcast, Emitted, RemoteSocket, ServerAckFuture};
+use crate::metrics::Metrics;
 use crate::rooms::{Rooms, Target};
-use crate::socket::NamespaceHandlers;
 use crate::socket::Socket;
 use proto::Sid;
-use proto::socket_io::{Codec, Limits};
 
 /// A Socket.IO server, and the handle to it. It can be cloned cheaply and stored anywhere.
 ///
@@ -47,61 +41,6 @@ enum Reference {
     Strong(Arc<Server>),
     /// A handle that was created before the server, for the application's state. It does not keep the server alive.
     Weak(Arc<OnceLock<Weak<Server>>>),
-}
-
-/// The settings of the whole server.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) engine: Config,
-    pub(crate) codec: Codec,
-    pub(crate) limits: Limits,
-    pub(crate) path: String,
-    pub(crate) max_namespaces: usize,
-    /// The maximum size of the auth in a CONNECT, in bytes.
-    pub(crate) max_auth_len: usize,
-    /// The maximum number of namespaces of one pattern.
-    pub(crate) max_dynamic_namespaces: usize,
-    /// The maximum size of the events of a connection that wait for handlers, in bytes.
-    pub(crate) max_queued_bytes: usize,
-    /// The maximum size of the events of a connection whose handlers run, in bytes.
-    pub(crate) max_running_bytes: usize,
-    /// The maximum size of the input that all connections hold, in bytes.
-    pub(crate) max_inbound_bytes: usize,
-    /// The maximum number of handlers, of all connections, that go on after their connections have closed.
-    pub(crate) max_detached_handlers: usize,
-    /// The maximum number of running handlers of a connection, over all namespaces.
-    pub(crate) max_handlers: usize,
-    pub(crate) max_connections: usize,
-    pub(crate) max_connections_per_address: usize,
-    /// The maximum number of warnings and errors per minute that clients cause.
-    pub(crate) max_log_records: u32,
-    pub(crate) max_log_records_per_connection: u32,
-    pub(crate) drain_window: Duration,
-    pub(crate) drain_limit: Duration,
-}
-
-pub(crate) struct Server {
-    pub(crate) settings: Settings,
-    pub(crate) hooks: Hooks,
-    pub(crate) namespaces: Namespaces<NamespaceHandlers>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) logs: Arc<ServerLogs>,
-    pub(crate) connections: Arc<dyn Connections>,
-}
-
-/// The connections of a server, which the driver holds.
-pub(crate) trait Connections: Any + Send + Sync {
-    /// Refuses new connections from now on, and drains the existing ones, starting one after another over `window`.
-    /// They and their handlers have to end within `limit`, counted from the first call.
-    fn shut_down(&self, window: Duration, limit: Duration);
-    /// Returns true if new connections are accepted.
-    fn is_open(&self) -> bool;
-    fn count(&self) -> usize;
-    /// Resolves when a shutdown begins.
-    fn shutting_down(&self) -> BoxFuture<()>;
-    /// Resolves when, after [`shut_down`](Self::shut_down), all connections and their handlers have ended, or the time
-    /// limit has passed.
-    fn closed(&self) -> BoxFuture<()>;
 }
 
 impl SocketIo {
@@ -362,19 +301,6 @@ impl SocketIo {
         if let Some(server) = self.server() {
             server.closed().await;
         }
-    }
-}
-
-impl Server {
-    fn shut_down(&self, window: Duration) {
-        self.connections
-            .shut_down(window, self.settings.drain_limit);
-    }
-
-    async fn closed(&self) {
-        self.connections.closed().await;
-        // The adapters close last, since disconnect handlers may emit to other servers.
-        self.namespaces.close();
     }
 }
 

@@ -6,14 +6,13 @@ use std::time::Duration;
 use http::Request;
 
 use super::Broadcast;
-use crate::http::HandshakeRequest;
+use crate::http::OpeningRequest;
 use crate::ids::new_sid;
 use crate::logs::ServerLogs;
 use crate::metrics::Counters;
 use crate::namespace::{AckFormat, Creation, NamespaceOptions, Order, Unhandled};
 use crate::outbox::Outbox;
-use crate::rooms::Awaited;
-use crate::rooms::Target;
+use crate::rooms::{Awaited, Target};
 use crate::socket::{Client, Connected, RequestedAck, Socket, SocketNamespace};
 use proto::Sid;
 use proto::engine_io::{Revision, Transport};
@@ -53,7 +52,7 @@ fn connected_in(cluster: Option<crate::adapter::LocalCluster>) -> (Socket, Arc<C
         Sid::from_random([1; 15]),
         Revision::Four,
         Arc::new(Outbox::new(10, 1000)),
-        HandshakeRequest::new(Request::new(()).into_parts().0),
+        OpeningRequest::new(Request::new(()).into_parts().0),
         Transport::WebSocket,
         logs,
     ));

@@ -1,8 +1,11 @@
 //! Sockets that may be held by another server.
 
-use super::Broadcast;
-use crate::adapter::Facts;
-use crate::rooms::{Room, Rooms};
+use serde::Serialize;
+
+use super::broadcast::Broadcast;
+use super::emitted::Emitted;
+use crate::adapter::{AdapterError, Facts};
+use crate::rooms::{Room, Rooms, Target};
 use crate::socket::Socket;
 use proto::Sid;
 
@@ -14,7 +17,7 @@ pub struct RemoteSocket {
 }
 
 impl RemoteSocket {
-    pub(crate) fn new(facts: Facts, namespace: &Broadcast) -> Self {
+    fn new(facts: Facts, namespace: &Broadcast) -> Self {
         let here = namespace.clone().to(facts.id);
         Self { facts, here }
     }
@@ -40,7 +43,7 @@ impl RemoteSocket {
     }
 
     /// Sends an event to the socket.
-    pub fn emit<T: serde::Serialize>(&self, event: impl AsRef<str>, args: T) -> super::Emitted {
+    pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         self.here.emit(event, args)
     }
 
@@ -62,5 +65,26 @@ impl RemoteSocket {
     /// Closes the socket's whole connection; see [`Socket::disconnect_all`].
     pub fn disconnect_all(&self) {
         self.here.disconnect_all();
+    }
+}
+
+impl Broadcast {
+    /// Returns the selected sockets of all servers. Node's `fetchSockets`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if other servers do not answer.
+    pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
+        let mut sockets = Vec::new();
+        for nsp in self.nsps() {
+            let facts = nsp.adapter.fetch(&self.target).await?;
+            let namespace = Self::new(nsp, Target::default());
+            sockets.extend(
+                facts
+                    .into_iter()
+                    .map(|facts| RemoteSocket::new(facts, &namespace)),
+            );
+        }
+        Ok(sockets)
     }
 }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::emit::event_args;
-use super::{AckFuture, Broadcast, Emitted, ToSocket};
+use super::ack_future::AckFuture;
+use super::broadcast::Broadcast;
+use super::emitted::{Emitted, event_args};
+use super::to_socket::ToSocket;
 use crate::metrics::EMITS_TO_SOCKET;
 use crate::outbox::EmitError;
 use crate::rooms::{Rooms, Target};

@@ -1,4 +1,4 @@
-//! The result of an emit.
+//! The result of an emit, and the encoding of what is emitted.
 
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -22,7 +22,7 @@ use proto::args::reserved;
 pub struct Emitted(Result<(), EmitError>);
 
 impl Emitted {
-    pub(crate) fn new(result: Result<(), EmitError>, counters: &Counters) -> Self {
+    pub(super) fn new(result: Result<(), EmitError>, counters: &Counters) -> Self {
         if let Err(error) = &result {
             tracing::debug!(error = error.to_string(), "not emitted");
             counters.add_for(Counted::Undelivered, error.reason(), 1);
@@ -31,7 +31,7 @@ impl Emitted {
     }
 
     /// Returns the result of an emit through a handle that has no server: success.
-    pub(crate) const fn nowhere() -> Self {
+    pub(super) const fn nowhere() -> Self {
         Self(Ok(()))
     }
 
@@ -77,7 +77,7 @@ impl IntoResponse for EmitError {
 }
 
 /// Encodes the arguments of an event, once for all recipients.
-pub(crate) fn event_args<T: serde::Serialize + ?Sized>(
+pub(super) fn event_args<T: serde::Serialize + ?Sized>(
     event: &str,
     args: &T,
 ) -> Result<EncodedArgs, EmitError> {

@@ -1,4 +1,4 @@
-//! Operators of an emit: its target and its options.
+//! Emits to many sockets: operators that select them, and what can be done to them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,34 +8,18 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::emit::event_args;
-use super::{AckStream, Emitted, RemoteSocket, ServerAckFuture, servers};
+use super::ack_stream::AckStream;
+use super::emitted::{Emitted, event_args};
+use super::selection::SelectedNamespaces;
+use super::server_events::{self, ServerAckFuture};
+use super::wait::Wait;
 use crate::adapter::AdapterError;
 use crate::logs::may_log;
-use crate::metrics::{Counters, EMITS_TO_MANY};
+use crate::metrics::EMITS_TO_MANY;
 use crate::namespace::DynamicNamespace;
 use crate::rooms::{Room, RoomEvents, Rooms, Scope, Target};
 use crate::socket::{NamespaceHandlers, Socket, SocketNamespace};
 use proto::EncodedArgs;
-
-/// The time limit for acknowledgements.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) enum Wait {
-    #[default]
-    Default,
-    For(Duration),
-    Forever,
-}
-
-impl Wait {
-    pub(crate) fn limit(self, default: Duration) -> Option<Duration> {
-        match self {
-            Self::Default => Some(default),
-            Self::For(limit) => Some(limit),
-            Self::Forever => None,
-        }
-    }
-}
 
 /// A selection of sockets of a namespace by rooms, returned by `to`, `except`, `of` and `local`. Node's
 /// `BroadcastOperator`.
@@ -51,59 +35,9 @@ impl Wait {
 #[derive(Clone)]
 #[must_use = "nothing is sent before `emit`"]
 pub struct Broadcast {
-    selected: SelectedNamespaces,
+    namespaces: SelectedNamespaces,
     pub(super) target: Target,
     pub(super) wait: Wait,
-}
-
-/// The namespaces of a selection.
-#[derive(Clone)]
-enum SelectedNamespaces {
-    None,
-    One(Arc<SocketNamespace>),
-    /// The namespaces of a pattern, as they exist when the selection is used.
-    Pattern(Arc<DynamicNamespace<NamespaceHandlers>>),
-    /// The namespace of this name that fits a pattern, if it exists when the selection is used.
-    Named(Arc<DynamicNamespace<NamespaceHandlers>>, Arc<str>),
-}
-
-impl SelectedNamespaces {
-    /// Returns the namespaces that exist now, on any server.
-    fn all(&self) -> Vec<Arc<SocketNamespace>> {
-        match self {
-            Self::Pattern(dynamic) => dynamic.all(),
-            Self::Named(dynamic, name) => dynamic.named(name).into_iter().collect(),
-            Self::None | Self::One(_) => self.here(),
-        }
-    }
-
-    /// Returns the namespaces that exist now on this server.
-    fn here(&self) -> Vec<Arc<SocketNamespace>> {
-        match self {
-            Self::None => Vec::new(),
-            Self::One(nsp) => vec![Arc::clone(nsp)],
-            Self::Pattern(dynamic) => dynamic.here(),
-            Self::Named(dynamic, name) => dynamic.existing(name).into_iter().collect(),
-        }
-    }
-
-    /// Returns the counters of the server, if there is one.
-    fn counters(&self) -> Option<&Counters> {
-        match self {
-            Self::None => None,
-            Self::One(nsp) => Some(&nsp.counters),
-            Self::Pattern(dynamic) | Self::Named(dynamic, _) => Some(dynamic.counters()),
-        }
-    }
-
-    fn name(&self) -> Option<&str> {
-        match self {
-            Self::None => None,
-            Self::One(nsp) => Some(&nsp.name),
-            Self::Pattern(dynamic) => Some(&dynamic.pattern),
-            Self::Named(_, name) => Some(name),
-        }
-    }
 }
 
 impl Broadcast {
@@ -126,9 +60,9 @@ impl Broadcast {
         Self::at(SelectedNamespaces::None, Target::default())
     }
 
-    fn at(selected: SelectedNamespaces, target: Target) -> Self {
+    fn at(namespaces: SelectedNamespaces, target: Target) -> Self {
         Self {
-            selected,
+            namespaces,
             target,
             wait: Wait::Default,
         }
@@ -182,13 +116,13 @@ impl Broadcast {
     /// Sends an event to all selected sockets, encoded once. Arguments are as in [`Socket::emit`].
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         let event = event.as_ref();
-        let Some(counters) = self.selected.counters() else {
+        let Some(counters) = self.namespaces.counters() else {
             return Emitted::nowhere();
         };
         // An emit counts once, however many namespaces the pattern has.
         counters.add_all([(EMITS_TO_MANY, 1)]);
         let args = event_args(event, &args);
-        let sent = args.map(|args| match &self.selected {
+        let sent = args.map(|args| match &self.namespaces {
             SelectedNamespaces::One(nsp) => self.send(nsp, event, args),
             _ => {
                 for nsp in self.nsps() {
@@ -200,11 +134,11 @@ impl Broadcast {
     }
 
     /// Returns the namespaces of the selection.
-    fn nsps(&self) -> Vec<Arc<SocketNamespace>> {
+    pub(super) fn nsps(&self) -> Vec<Arc<SocketNamespace>> {
         if self.target.local {
-            self.selected.here()
+            self.namespaces.here()
         } else {
-            self.selected.all()
+            self.namespaces.all()
         }
     }
 
@@ -222,7 +156,7 @@ impl Broadcast {
         event: impl AsRef<str>,
         args: impl Serialize,
     ) -> AckStream<R> {
-        let Some(counters) = self.selected.counters() else {
+        let Some(counters) = self.namespaces.counters() else {
             return AckStream::failed(None);
         };
         counters.add_all([(EMITS_TO_MANY, 1)]);
@@ -230,25 +164,6 @@ impl Broadcast {
             Ok(args) => AckStream::ask(self.nsps(), &self.target, &args, self.wait),
             Err(error) => AckStream::failed(Emitted::new(Err(error), counters).into_result().err()),
         }
-    }
-
-    /// Returns the selected sockets of all servers. Node's `fetchSockets`.
-    ///
-    /// # Errors
-    ///
-    /// Fails if other servers do not answer.
-    pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
-        let mut sockets = Vec::new();
-        for nsp in self.nsps() {
-            let facts = nsp.adapter.fetch(&self.target).await?;
-            let namespace = Self::new(nsp, Target::default());
-            sockets.extend(
-                facts
-                    .into_iter()
-                    .map(|facts| RemoteSocket::new(facts, &namespace)),
-            );
-        }
-        Ok(sockets)
     }
 
     /// Returns the number of selected sockets of all servers, without fetching them.
@@ -298,7 +213,7 @@ impl Broadcast {
     /// # }
     /// ```
     pub fn room_events(&self) -> RoomEvents {
-        RoomEvents::of(self.selected.here().iter().map(|nsp| nsp.members.watch()))
+        RoomEvents::of(self.namespaces.here().iter().map(|nsp| nsp.members.watch()))
     }
 
     /// Sends an event to the other servers of the namespace, where [`on_server`](crate::Namespace::on_server) handles
@@ -306,8 +221,10 @@ impl Broadcast {
     ///
     /// Without a [cluster](crate::LocalCluster) there are no other servers.
     pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        match self.selected.counters() {
-            Some(counters) => servers::tell(&self.nsps(), event.as_ref(), &args, counters),
+        match self.namespaces.counters() {
+            Some(counters) => {
+                server_events::emit_to_servers(&self.nsps(), event.as_ref(), &args, counters)
+            }
             None => Emitted::nowhere(),
         }
     }
@@ -378,7 +295,7 @@ impl Broadcast {
     /// Returns the socket of this id, if this server holds it and it is connected to the namespace.
     #[must_use]
     pub fn socket(&self, id: proto::Sid) -> Option<Socket> {
-        self.selected
+        self.namespaces
             .here()
             .iter()
             .find_map(|nsp| Socket::find(nsp, id))
@@ -387,7 +304,7 @@ impl Broadcast {
     /// Disconnects the selected sockets of this server for which `condition` returns true, and returns their number.
     pub fn disconnect_where(&self, mut condition: impl FnMut(&Socket) -> bool) -> usize {
         let mut chosen = Vec::new();
-        for nsp in self.selected.here() {
+        for nsp in self.namespaces.here() {
             let members = nsp.members.select(&self.target);
             let sockets = members
                 .iter()
@@ -408,7 +325,7 @@ fn names(rooms: impl Rooms) -> Vec<Room> {
 impl fmt::Debug for Broadcast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Broadcast")
-            .field("nsp", &self.selected.name())
+            .field("nsp", &self.namespaces.name())
             .field("target", &self.target)
             .finish_non_exhaustive()
     }

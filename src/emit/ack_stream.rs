@@ -1,171 +1,23 @@
-//! Acknowledgements of clients: a future for one socket, and a stream with a summary for many.
+//! The acknowledgements of many clients: a stream with a summary.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
-use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use axum_core::response::{IntoResponse, Response};
 use futures_core::Stream;
-use http::StatusCode;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::oneshot;
-use tokio::time::Sleep;
 
-use super::operators::Wait;
+use super::wait::{Timer, Wait, has_run_out, timer};
 use crate::adapter::Answers;
-use crate::metrics::{Counted, Counters};
+use crate::metrics::Counted;
 use crate::outbox::EmitError;
-use crate::rooms::{Answer, Member, Target};
-use crate::socket::SendOptions;
-use crate::socket::{Socket, SocketNamespace};
+use crate::rooms::Target;
+use crate::socket::SocketNamespace;
 use crate::sync::Lock;
-use proto::{Args, ArgsError, EncodedArgs, Sid};
-
-/// The reason why an acknowledgement was not received.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AckError {
-    /// The client did not answer in time.
-    #[error("operation has timed out")]
-    Timeout,
-    /// The client left before it answered.
-    #[error("socket is closed")]
-    Closed,
-    /// The event was volatile, and was dropped because the client could not be written to at once.
-    #[error("the volatile event was dropped")]
-    Dropped,
-    /// The event was not sent.
-    #[error("the event was not sent")]
-    Emit(#[source] EmitError),
-    /// The answer could not be deserialized into the requested type.
-    #[error("cannot read the answer")]
-    Decode(#[source] ArgsError),
-}
-
-/// Lets a handler that awaits an acknowledgement return the error with `?`.
-impl IntoResponse for AckError {
-    fn into_response(self) -> Response {
-        let status = match self {
-            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::Closed => StatusCode::GONE,
-            Self::Dropped => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Emit(error) => return error.into_response(),
-            Self::Decode(_) => StatusCode::BAD_GATEWAY,
-        };
-        (status, self.to_string()).into_response()
-    }
-}
-
-impl From<EmitError> for AckError {
-    fn from(error: EmitError) -> Self {
-        match error {
-            EmitError::Closed => Self::Closed,
-            error => Self::Emit(error),
-        }
-    }
-}
-
-type Timer = Option<Pin<Box<Sleep>>>;
-
-fn timer(wait: Wait, nsp: &SocketNamespace) -> Timer {
-    wait.limit(nsp.options.ack_timeout)
-        .map(|limit| Box::pin(tokio::time::sleep(limit)))
-}
-
-fn has_run_out(timer: &mut Timer, cx: &mut Context<'_>) -> bool {
-    timer
-        .as_mut()
-        .is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
-}
-
-/// The acknowledgement of one client; returned by [`Socket::emit_with_ack`].
-#[must_use = "the event is sent, but nobody hears the answer"]
-pub struct AckFuture<R> {
-    state: State,
-    timer: Timer,
-    /// The member and the id of the pending acknowledgement, which is removed on drop.
-    asked: Option<(Arc<Member>, u64)>,
-    counters: Arc<Counters>,
-    answer: PhantomData<fn() -> R>,
-}
-
-enum State {
-    Failed(Option<AckError>),
-    Waiting(oneshot::Receiver<Answer>),
-}
-
-impl<R: DeserializeOwned> AckFuture<R> {
-    pub(crate) fn ask<T: Serialize>(
-        socket: &Socket,
-        event: &str,
-        args: &T,
-        options: SendOptions,
-        wait: Wait,
-    ) -> Self {
-        let id = socket.namespace().next_ack_id();
-        let (sender, receiver) = oneshot::channel();
-        let member = socket.member();
-        member.expect_ack(id, Box::new(move |answer| drop(sender.send(answer))));
-        let asked = Some((Arc::clone(member), id));
-        let state = match socket.send_question(event, args, id, options) {
-            Ok(true) => State::Waiting(receiver),
-            Ok(false) => State::Failed(Some(AckError::Dropped)),
-            Err(error) => State::Failed(Some(error.into())),
-        };
-        Self {
-            state,
-            timer: timer(wait, socket.namespace()),
-            asked,
-            counters: Arc::clone(&socket.namespace().counters),
-            answer: PhantomData,
-        }
-    }
-}
-
-impl<R: DeserializeOwned> Future for AckFuture<R> {
-    type Output = Result<R, AckError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let answer = match &mut this.state {
-            State::Failed(error) => {
-                return Poll::Ready(Err(error.take().unwrap_or(AckError::Closed)));
-            }
-            State::Waiting(receiver) => Pin::new(receiver).poll(cx),
-        };
-        match answer {
-            Poll::Ready(Ok(Some(args))) => {
-                Poll::Ready(args.deserialize().map_err(AckError::Decode))
-            }
-            Poll::Ready(Ok(None) | Err(_)) => Poll::Ready(Err(AckError::Closed)),
-            Poll::Pending if has_run_out(&mut this.timer, cx) => {
-                this.counters.add(Counted::AcksTimedOut, 1);
-                Poll::Ready(Err(AckError::Timeout))
-            }
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-impl<R> Drop for AckFuture<R> {
-    fn drop(&mut self) {
-        if let Some((member, id)) = self.asked.take() {
-            let unanswered = member.acks.lock().take(id);
-            drop(unanswered);
-        }
-    }
-}
-
-impl<R> fmt::Debug for AckFuture<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AckFuture").finish_non_exhaustive()
-    }
-}
+use proto::{Args, EncodedArgs, Sid};
 
 /// The state of an event that was sent to many sockets with acknowledgements.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -187,7 +39,7 @@ pub struct AckSummary {
 }
 
 /// The acknowledgements of many clients, in the order in which they arrive; returned by
-/// [`Broadcast::emit_with_ack`](super::Broadcast::emit_with_ack).
+/// [`Broadcast::emit_with_ack`](crate::Broadcast::emit_with_ack).
 ///
 /// The stream does not wait for clients that leave.
 ///
@@ -275,14 +127,16 @@ impl Answers for Question {
 }
 
 impl<R: DeserializeOwned> AckStream<R> {
-    pub(crate) fn ask(
+    pub(super) fn ask(
         nsps: Vec<Arc<SocketNamespace>>,
         target: &Target,
         args: &EncodedArgs,
         wait: Wait,
     ) -> Self {
         let shared = Arc::new(Collector::default());
-        let timer = nsps.first().and_then(|nsp| timer(wait, nsp));
+        let timer = nsps
+            .first()
+            .and_then(|nsp| timer(wait, nsp.options.ack_timeout));
         let ask = |(number, nsp): (usize, Arc<SocketNamespace>)| {
             let id = nsp.next_ack_id();
             let shared = Arc::clone(&shared);
@@ -306,7 +160,7 @@ impl<R: DeserializeOwned> AckStream<R> {
     }
 
     /// Creates an empty stream for an event that was sent to no socket.
-    pub(crate) fn failed(error: Option<EmitError>) -> Self {
+    pub(super) fn failed(error: Option<EmitError>) -> Self {
         Self {
             shared: Arc::default(),
             timer: None,

@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::emit::event_args;
-use super::operators::Wait;
-use super::{AckFuture, Broadcast, Emitted};
+use super::ack_future::AckFuture;
+use super::broadcast::Broadcast;
+use super::emitted::{Emitted, event_args};
+use super::wait::Wait;
 use crate::metrics::EMITS_TO_SOCKET;
 use crate::outbox::EmitError;
 use crate::rooms::Rooms;
@@ -26,7 +27,7 @@ pub struct ToSocket {
 }
 
 impl ToSocket {
-    pub(crate) fn new(socket: Socket) -> Self {
+    pub(super) fn new(socket: Socket) -> Self {
         Self {
             socket,
             options: SendOptions::default(),

@@ -1,0 +1,24 @@
+//! Events to clients and to other servers: operators that select the recipients, and acknowledgements.
+
+mod ack_error;
+mod ack_future;
+mod ack_stream;
+mod broadcast;
+mod emitted;
+mod remote;
+mod selection;
+mod server_events;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod to_socket;
+mod wait;
+
+pub use ack_error::AckError;
+pub use ack_future::AckFuture;
+pub use ack_stream::{AckStream, AckSummary};
+pub use broadcast::Broadcast;
+pub use emitted::Emitted;
+pub use remote::RemoteSocket;
+pub use server_events::{ServerAckFuture, ServerAnswers};
+pub use to_socket::ToSocket;

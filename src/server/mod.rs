@@ -1,0 +1,18 @@
+//! A server: the handle that users hold, its settings, and reports that belong to no socket.
+
+mod engine_settings;
+mod handle;
+mod over_limit;
+mod poll_packets;
+#[cfg(feature = "metrics")]
+mod publish;
+mod reports;
+mod running;
+mod settings;
+
+pub(crate) use engine_settings::EngineSettings;
+pub use handle::SocketIo;
+pub(crate) use over_limit::OverLimit;
+pub(crate) use poll_packets::PollPackets;
+pub(crate) use running::{Connections, Server};
+pub(crate) use settings::Settings;

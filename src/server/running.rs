@@ -1,0 +1,51 @@
+//! A running server.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Settings;
+use crate::adapter::BoxFuture;
+use crate::http::Hooks;
+use crate::logs::ServerLogs;
+use crate::metrics::Counters;
+use crate::namespace::Namespaces;
+use crate::socket::NamespaceHandlers;
+
+/// The parts of a server that its connections and its handles share.
+pub(crate) struct Server {
+    pub(crate) settings: Settings,
+    pub(crate) hooks: Hooks,
+    pub(crate) namespaces: Namespaces<NamespaceHandlers>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) logs: Arc<ServerLogs>,
+    pub(crate) connections: Arc<dyn Connections>,
+}
+
+/// The connections of a server, which the driver holds.
+pub(crate) trait Connections: Any + Send + Sync {
+    /// Refuses new connections from now on, and drains the existing ones, starting one after another over `window`.
+    /// They and their handlers have to end within `limit`, counted from the first call.
+    fn shut_down(&self, window: Duration, limit: Duration);
+    /// Returns true if new connections are accepted.
+    fn is_open(&self) -> bool;
+    fn count(&self) -> usize;
+    /// Resolves when a shutdown begins.
+    fn shutting_down(&self) -> BoxFuture<()>;
+    /// Resolves when, after [`shut_down`](Self::shut_down), all connections and their handlers have ended, or the time
+    /// limit has passed.
+    fn closed(&self) -> BoxFuture<()>;
+}
+
+impl Server {
+    pub(super) fn shut_down(&self, window: Duration) {
+        self.connections
+            .shut_down(window, self.settings.drain_limit);
+    }
+
+    pub(super) async fn closed(&self) {
+        self.connections.closed().await;
+        // The adapters close last, since disconnect handlers may emit to other servers.
+        self.namespaces.close();
+    }
+}
