@@ -91,6 +91,7 @@ const PACKAGES: [Package; 2] = [
 ];
 
 const PROTO: &[&str] = &[
+    "always",
     "panics",
     "buf",
     "cursor",

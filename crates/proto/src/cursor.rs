@@ -3,6 +3,8 @@
 //! Decoders take the parts of a text from its front, and so never index it. Decoders of bytes need no such type, since
 //! a `&mut &[u8]` has `split_off`.
 
+use crate::always::always;
+
 /// The part of a text that has not been taken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'t>(&'t str);
@@ -53,8 +55,7 @@ impl<'t> Cursor<'t> {
     pub(crate) fn take_until(&mut self, ends: impl Fn(u8) -> bool) -> &'t str {
         let end = self.0.bytes().position(ends);
         let taken = self.take(end.unwrap_or(self.0.len()));
-        debug_assert!(taken.is_some(), "a text may end only at an ASCII character");
-        taken.unwrap_or_default()
+        always(taken, "the end is an ASCII character")
     }
 
     /// Takes the decimal digits that are next.

@@ -18,6 +18,7 @@
 //! [Engine.IO protocol, revision 4]: https://socket.io/docs/v4/engine-io-protocol/
 //! [Socket.IO protocol, revision 5]: https://socket.io/docs/v4/socket-io-protocol/
 
+mod always;
 pub mod args;
 pub mod buf;
 pub mod connection;

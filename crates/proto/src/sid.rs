@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::always::always;
 use base64_simd::{AsOut, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -47,8 +48,7 @@ impl Sid {
     #[must_use]
     #[inline]
     pub fn as_str(&self) -> &str {
-        // The text is always ASCII, so the default is never returned.
-        str::from_utf8(&self.0).unwrap_or_default()
+        always(str::from_utf8(&self.0).ok(), "an id is ASCII")
     }
 }
 

@@ -3,6 +3,7 @@
 use memchr::memchr2;
 
 use crate::DecodeError;
+use crate::always::always;
 use crate::cursor::Cursor;
 
 /// Returns an error if a placeholder refers to no attachment.
@@ -96,7 +97,7 @@ impl<'de> Scanner<'de> {
     pub(super) fn before_last_bracket(&mut self) -> &'de str {
         let rest = self.0.rest();
         let text = rest.strip_suffix(']').unwrap_or(rest);
-        self.0.take(text.len()).unwrap_or_default()
+        always(self.0.take(text.len()), "a text has its own length")
     }
 
     /// Takes a string, including its quotes.
@@ -155,8 +156,7 @@ impl<'de> Scanner<'de> {
     /// Takes the text that a copy of this cursor has taken.
     fn take_before(&mut self, copy: Cursor<'de>) -> &'de str {
         let taken = self.0.take(self.0.rest().len() - copy.rest().len());
-        debug_assert!(taken.is_some(), "the copy has taken whole characters");
-        taken.unwrap_or_default()
+        always(taken, "the copy has taken whole characters")
     }
 
     /// Returns `Some` if the object that starts here is a placeholder, with its number, or `None` inside if it has no

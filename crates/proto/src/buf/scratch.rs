@@ -4,6 +4,7 @@
 //! queued packet holds no spare capacity. A large packet is not copied: it takes the buffer along, which returns to the
 //! thread when the packet has been sent.
 
+use crate::always::always;
 use std::cell::Cell;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -74,7 +75,7 @@ pub struct Whole {
 impl PacketBytes {
     /// Shares the content of a buffer from `start` on.
     pub(crate) fn new(buf: Vec<u8>, start: usize) -> Self {
-        let content = buf.get(start..).unwrap_or_default();
+        let content = always(buf.get(start..), "the content begins in the buffer");
         if content.len() >= LARGE && buf.capacity() / 2 <= content.len() {
             return Self::Whole(Arc::new(Whole { buf, start }));
         }
@@ -97,7 +98,10 @@ impl Deref for PacketBytes {
     fn deref(&self) -> &[u8] {
         match self {
             Self::Exact(content) => content,
-            Self::Whole(whole) => whole.buf.get(whole.start..).unwrap_or_default(),
+            Self::Whole(whole) => always(
+                whole.buf.get(whole.start..),
+                "the content begins in the buffer",
+            ),
         }
     }
 }

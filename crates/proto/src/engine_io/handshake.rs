@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::Sid;
+use crate::always::always;
 
 /// The usual length of the packet, in bytes.
 const USUAL: usize = 128;
@@ -33,9 +34,9 @@ impl Handshake<'_> {
     pub fn encode(&self) -> String {
         let mut packet = Vec::with_capacity(USUAL);
         packet.push(b'0');
-        // The serialization of five plain members does not fail.
-        let _ = serde_json::to_writer(&mut packet, self);
-        String::from_utf8(packet).unwrap_or_default()
+        let written = serde_json::to_writer(&mut packet, self).ok();
+        always(written, "five plain members can be serialized");
+        always(String::from_utf8(packet).ok(), "serde_json writes UTF-8")
     }
 }
 

@@ -7,6 +7,7 @@ use bytestring::ByteString;
 
 use super::Packet;
 use crate::DecodeError;
+use crate::always::always;
 use crate::buf::copy;
 
 const SEPARATOR: char = '\x1e';
@@ -50,7 +51,7 @@ impl Iterator for Payload {
 
     fn next(&mut self) -> Option<Self::Item> {
         let start = self.next.take()?;
-        let rest = self.body.get(start..).unwrap_or_default();
+        let rest = always(self.body.get(start..), "a packet begins in the body");
         let text = match rest.split_once(SEPARATOR) {
             Some((part, _)) => {
                 self.next = Some(start + part.len() + SEPARATOR.len_utf8());

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
+use crate::always::always;
 use bytestring::ByteString;
 
 /// The text of a message. It holds the received packet, because cutting off the packet's digit would make the buffer
@@ -31,7 +32,7 @@ impl Deref for Text {
     type Target = str;
 
     fn deref(&self) -> &str {
-        self.packet.get(self.start..).unwrap_or_default()
+        always(self.packet.get(self.start..), "the digit is ASCII")
     }
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::Kind;
+use crate::always::always;
 use crate::{
     EncodedArgs,
     args::HEADROOM,
@@ -32,7 +33,7 @@ impl EncodedPacket {
             buf.splice(..0, std::iter::repeat_n(0, more));
             start += more;
         }
-        let free = buf.get_mut(..start).unwrap_or_default();
+        let free = always(buf.get_mut(..start), "the head-room is never cut off");
         let start = write_header(free, kind, attachments.len(), nsp, id);
         Self {
             buf,
@@ -60,8 +61,8 @@ impl EncodedPacket {
     #[must_use]
     #[inline]
     pub fn text(&self) -> &str {
-        let text = self.buf.get(self.start..).unwrap_or_default();
-        str::from_utf8(text).unwrap_or_default()
+        let text = always(self.buf.get(self.start..), "the text is in the buffer");
+        always(str::from_utf8(text).ok(), "headers and JSON are UTF-8")
     }
 
     /// Returns the binary messages that must follow the text.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use bytestring::ByteString;
 
 use crate::Args;
+use crate::always::always;
 
 /// The kind of a packet, regardless of its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +120,10 @@ impl Event {
     #[inline]
     pub fn name(&self) -> &str {
         match &self.name {
-            Name::Plain(range) => self.args.packet().get(range.clone()).unwrap_or_default(),
+            Name::Plain(range) => always(
+                self.args.packet().get(range.clone()),
+                "the name is in the packet",
+            ),
             Name::Unescaped(name) => name,
         }
     }

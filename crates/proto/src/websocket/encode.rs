@@ -5,6 +5,7 @@ use sha1::{Digest, Sha1};
 
 use super::CloseCode;
 use super::mask::append_unmasked;
+use crate::always::always;
 
 /// The type of a frame (section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +103,10 @@ impl Header {
     #[must_use]
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+        always(
+            self.bytes.get(..usize::from(self.len)),
+            "the longest header fits",
+        )
     }
 }
 
@@ -120,11 +124,11 @@ pub fn close_frame(code: Option<CloseCode>, reason: &str) -> Bytes {
         return frame(Opcode::Close, &[]);
     };
     // A close frame holds 125 bytes, two of them for the code.
-    let fits = (0..=123).rev().find_map(|end| reason.get(..end));
     let reason = if reason.len() <= 123 {
         reason
     } else {
-        fits.unwrap_or_default()
+        let fits = (0..=123).rev().find_map(|end| reason.get(..end));
+        always(fits, "an empty reason fits")
     };
     frame(
         Opcode::Close,

@@ -1,5 +1,7 @@
 //! Masking (section 5.3).
 
+use crate::always::always;
+
 /// The number of bytes that are unmasked at once, on the stack: a multiple of the mask's length.
 const PIECE: usize = 1024;
 
@@ -11,15 +13,15 @@ pub(super) fn append_unmasked(output: &mut Vec<u8>, input: &[u8], mask: [u8; 4],
     if input.len() <= PIECE {
         let start = output.len();
         output.resize(start + input.len(), 0);
-        return unmask(output.get_mut(start..).unwrap_or_default(), input, mask);
+        let plain = always(output.get_mut(start..), "it has been extended");
+        return unmask(plain, input, mask);
     }
     output.reserve(input.len());
     let mut buffer = [0; PIECE];
     for masked in input.chunks(PIECE) {
-        if let Some(plain) = buffer.get_mut(..masked.len()) {
-            unmask(plain, masked, mask);
-            output.extend_from_slice(plain);
-        }
+        let plain = always(buffer.get_mut(..masked.len()), "a piece fits");
+        unmask(plain, masked, mask);
+        output.extend_from_slice(plain);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Validation of UTF-8 that arrives in pieces: an error is found at the first invalid byte (section 8.1).
 
 use super::ProtocolError;
+use crate::always::always;
 
 /// The progress of validating a text.
 #[derive(Clone, Copy, Debug, Default)]
@@ -12,7 +13,7 @@ pub(super) struct Checked {
 impl Checked {
     /// Validates the new bytes of `text`. A sequence that is incomplete at the end is no error yet.
     pub(super) fn advance(&mut self, text: &[u8]) -> Result<(), ProtocolError> {
-        let new = text.get(self.valid..).unwrap_or_default();
+        let new = always(text.get(self.valid..), "a text does not shrink");
         match simdutf8::compat::from_utf8(new) {
             Ok(_) => self.valid = text.len(),
             Err(error) if error.error_len().is_none() => self.valid += error.valid_up_to(),

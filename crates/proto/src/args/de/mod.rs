@@ -12,6 +12,7 @@ use serde_json::{Error, value::RawValue};
 use list::List;
 
 use crate::DecodeError;
+use crate::always::always;
 
 /// The cost of an attachment in addition to its bytes: the handle, and the allocation behind it.
 pub(crate) const ATTACHMENT: usize = 96;
@@ -167,7 +168,7 @@ impl Args {
     /// Returns the JSON array as it was received. The array of an event starts with the event's name.
     #[must_use]
     pub fn json(&self) -> &str {
-        self.packet.get(self.start..).unwrap_or_default()
+        always(self.packet.get(self.start..), "the array is in the packet")
     }
 
     /// Returns the attachments, in the order of their numbers.

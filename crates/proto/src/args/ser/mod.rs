@@ -10,6 +10,7 @@ use super::binary;
 use super::rest::REST;
 use super::scan::is_plain;
 use crate::EncodeError;
+use crate::always::always;
 use crate::buf::{copy, scratch};
 
 /// The number of bytes left free in front of the JSON, for the headers of Socket.IO, Engine.IO and WebSocket.
@@ -69,8 +70,8 @@ impl EncodedArgs {
     /// The JSON array, with a placeholder for each attachment.
     #[must_use]
     pub fn json(&self) -> &str {
-        let json = self.buf.get(HEADROOM..).unwrap_or_default();
-        str::from_utf8(json).unwrap_or_default()
+        let json = always(self.buf.get(HEADROOM..), "the head-room is never cut off");
+        always(str::from_utf8(json).ok(), "serde_json writes UTF-8")
     }
 
     /// Replaces the JSON array with the result of `rewrite`, which receives its text. The attachments stay the same.

@@ -4,6 +4,7 @@ use rmp::Marker;
 
 use super::malformed;
 use crate::DecodeError;
+use crate::always::always;
 
 /// The unread part of a message.
 #[derive(Debug)]
@@ -70,7 +71,10 @@ impl<'m> Input<'m> {
             Marker::FixExt2 => self.fixed_extension(2)?,
             Marker::FixExt4 => self.fixed_extension(4)?,
             Marker::FixExt8 => match self.extension(8)? {
-                (0, data) => Value::Date(i64::from_be_bytes(data.try_into().unwrap_or_default())),
+                (0, data) => {
+                    let date = always(data.try_into().ok(), "eight bytes have been taken");
+                    Value::Date(i64::from_be_bytes(date))
+                }
                 (kind, data) => Value::Extension(kind, data),
             },
             Marker::FixExt16 => self.fixed_extension(16)?,

@@ -4,6 +4,7 @@ use std::io;
 
 use rmp::encode;
 
+use crate::always::always;
 use crate::args::scan::Scanner;
 use crate::buf::copy;
 use crate::socket_io::{Kind, Parts, text::unescape};
@@ -13,8 +14,10 @@ pub(super) fn packet(packet: &Parts<'_>) -> Vec<u8> {
     let size = packet.json.as_deref().map_or(0, str::len);
     let attached: usize = packet.attachments.iter().map(|data| data.len() + 5).sum();
     let mut message = Vec::with_capacity(32 + packet.nsp.len() + size + attached);
-    // Writing to a vector does not fail.
-    let _ = write(packet, &mut message);
+    always(
+        write(packet, &mut message).ok(),
+        "a vector can be written to",
+    );
     message
 }
 
@@ -124,6 +127,9 @@ fn lengths(tokens: Tokens<'_>) -> Vec<u32> {
     lengths
 }
 
+/// The reason for which each array and object has a length.
+const COUNTED: &str = "all have been counted";
+
 /// Writes a JSON value. The text is scanned twice, because an array in MessagePack begins with its length. There is no
 /// recursion, because received JSON may be nested without limit.
 fn value(packet: &Parts<'_>, json: &str, message: &mut Vec<u8>) -> io::Result<()> {
@@ -131,14 +137,17 @@ fn value(packet: &Parts<'_>, json: &str, message: &mut Vec<u8>) -> io::Result<()
     for token in tokens(packet, json) {
         match token {
             Token::Array => {
-                encode::write_array_len(message, lengths.next().unwrap_or_default())?;
+                let length = always(lengths.next(), COUNTED);
+                encode::write_array_len(message, length)?;
             }
             Token::Object => {
-                encode::write_map_len(message, lengths.next().unwrap_or_default() / 2)?;
+                let length = always(lengths.next(), COUNTED);
+                encode::write_map_len(message, length / 2)?;
             }
             Token::Close => {}
             Token::Attachment(number) => {
-                let data = packet.attachments.get(number).map_or(&[][..], |data| data);
+                let data = packet.attachments.get(number).map(|data| &data[..]);
+                let data = always(data, "it is the number of an attachment");
                 encode::write_bin_len(message, u32::try_from(data.len()).unwrap_or(u32::MAX))?;
                 copy::append(message, data);
             }
@@ -156,7 +165,10 @@ fn string(quoted: &str, message: &mut Vec<u8>) -> io::Result<()> {
         .filter(|text| !text.contains('\\'));
     match plain {
         Some(text) => encode::write_str(message, text)?,
-        None => encode::write_str(message, &unescape(quoted).unwrap_or_default())?,
+        None => encode::write_str(
+            message,
+            &always(unescape(quoted).ok(), "the JSON is well-formed"),
+        )?,
     }
     Ok(())
 }

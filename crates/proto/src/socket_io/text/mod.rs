@@ -5,6 +5,7 @@ use bytestring::ByteString;
 use serde::Deserialize;
 
 use super::packet::{Event, Kind, Limits, Name, Packet};
+use crate::always::always;
 use crate::args::{check_json, check_placeholders, reserved};
 use crate::cursor::Cursor;
 use crate::engine_io::Text;
@@ -23,7 +24,7 @@ pub(super) fn decode(text: Text, limits: &Limits) -> Result<(Packet, usize), Dec
         nsp,
         id,
         payload,
-    } = Header::read(text.get(at..).unwrap_or_default(), limits)?;
+    } = Header::read(always(text.get(at..), "the text is in the packet"), limits)?;
     if attachments > 0 {
         check_json(payload)?;
         check_placeholders(payload, attachments)?;
@@ -46,7 +47,7 @@ pub(super) fn packet(
     start: usize,
     limits: &Limits,
 ) -> Result<Packet, DecodeError> {
-    let payload = text.get(start..).unwrap_or_default();
+    let payload = always(text.get(start..), "the JSON is in the packet");
     Ok(match kind {
         Kind::Connect => Packet::Connect {
             nsp,

@@ -326,6 +326,7 @@ fn text(data: Bytes) -> Result<Event, ProtocolError> {
 }
 
 fn control(opcode: Opcode, payload: Bytes) -> Result<Event, ProtocolError> {
+    debug_assert!(opcode.is_control(), "a message has been decoded before");
     match opcode {
         Opcode::Ping => Ok(Event::Ping(payload)),
         Opcode::Pong => Ok(Event::Pong(payload)),

@@ -6,6 +6,7 @@ use std::fmt;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::{Agreed, TAIL};
+use crate::always::always;
 use crate::buf::pool;
 use crate::websocket::ProtocolError;
 
@@ -95,7 +96,7 @@ fn feed(
             .decompress_vec(input, data, FlushDecompress::Sync)
             .map_err(|_| ProtocolError::Deflate)?;
         let taken = usize::try_from(inflate.total_in() - taken).unwrap_or(usize::MAX);
-        input = input.get(taken..).unwrap_or_default();
+        input = always(input.get(taken..), "only input is taken");
         if data.len() > max {
             let (limit, size) = (max, None);
             return Err(ProtocolError::TooBig { limit, size });
