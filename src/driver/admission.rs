@@ -65,7 +65,7 @@ impl Dispatch {
         let client = Arc::clone(&self.client);
         let skips = history.is_some_and(|history| history.options.skip_middlewares);
         let socket = Socket::new(id, found, client, auth, extensions, resumption.flatten());
-        self.router.join(nsp.clone(), socket.clone());
+        self.router.insert(nsp.clone(), socket.clone());
         self.holds_little = false;
         let skips = skips && socket.recovered();
         if skips || socket.namespace().handlers.middleware.is_empty() {
@@ -158,7 +158,7 @@ impl Dispatch {
         match &socket.namespace().handlers.connect {
             Some(handler) => self.run(socket, Work::connect(socket, handler), cx),
             None => {
-                self.router.joined(socket);
+                self.router.mark_joined(socket);
                 Ok(())
             }
         }

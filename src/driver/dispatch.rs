@@ -375,7 +375,7 @@ impl Dispatch {
         match finished {
             Finished::Admitted(result) => self.admitted(socket, result, cx),
             Finished::Connected(Ok(())) => {
-                self.router.joined(socket);
+                self.router.mark_joined(socket);
                 Ok(())
             }
             Finished::Connected(Err(refusal)) => {

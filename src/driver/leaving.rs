@@ -58,7 +58,7 @@ impl Dispatch {
     }
 
     pub(super) fn leave_by_server(&mut self, socket: &Socket) {
-        if self.router.left(socket) {
+        if self.router.mark_left(socket) {
             Self::tell_disconnected(socket);
             self.finish(socket);
         }
@@ -107,7 +107,7 @@ impl Dispatch {
 
     /// Removes a socket of which nothing is left to be handled.
     pub(super) fn forget(&mut self, socket: &Socket) {
-        self.router.gone(socket);
+        self.router.remove(socket);
         self.lanes.forget(socket);
         socket.release();
     }

@@ -1,9 +1,9 @@
 //! The namespaces of one client, without IO: the routing of its packets, and its pending acknowledgements.
 
 mod backlog;
+mod membership;
 mod query;
 mod router;
-mod state;
 
 pub use query::handshake_auth;
 pub use router::{Route, Router, Violation};

@@ -22,8 +22,8 @@
 use bytestring::ByteString;
 
 use super::backlog::{Backlog, Request};
+use super::membership::{Membership, may_go};
 use super::query;
-use super::state::{State, may_go};
 use crate::engine_io::{Message, Revision};
 use crate::socket_io::{Assembler, Decoding, Event, Limits, Packet};
 use crate::{Args, DecodeError};
@@ -49,13 +49,13 @@ pub struct Router<T> {
 #[derive(Debug)]
 struct Entry<T> {
     nsp: ByteString,
-    state: State<T>,
+    state: Membership<T>,
 }
 
 /// The destination of a packet.
 #[derive(Debug)]
 pub enum Route<T> {
-    /// The client asks to join; the answer is [`Router::join`] or nothing.
+    /// The client asks to join; the answer is [`Router::insert`] or nothing.
     Connect {
         /// The name of the namespace.
         nsp: ByteString,
@@ -80,7 +80,7 @@ pub enum Route<T> {
         /// The arguments of the acknowledgement.
         args: Args,
     },
-    /// The client leaves. Its events may still wait: [`Router::gone`] removes the entry.
+    /// The client leaves. Its events may still wait: [`Router::remove`] removes the entry.
     Leave {
         /// The socket.
         socket: T,
@@ -153,12 +153,14 @@ impl<T: Clone + PartialEq> Router<T> {
         let state = self.state(&nsp);
         let waits = match &request {
             // The current socket leaves at once, whatever its client has sent before.
-            Request::Connect(_) if state.is_some_and(State::is_here) => self.backlog.moves(&nsp),
+            Request::Connect(_) if state.is_some_and(Membership::is_here) => {
+                self.backlog.moves(&nsp)
+            }
             // No request that waits can join the namespace, so this event need not wait to be refused.
             Request::Event(..) if state.is_none() && !self.backlog.has(&nsp) => false,
             // It concerns the current socket, unless another one is about to replace it.
             Request::Disconnect => self.backlog.rejoins(&nsp),
-            Request::Event(..) if matches!(state, Some(State::Leaving { .. })) => {
+            Request::Event(..) if matches!(state, Some(Membership::Leaving { .. })) => {
                 if !self.backlog.rejoins(&nsp) {
                     return Err(Violation::NotJoined);
                 }
@@ -171,7 +173,7 @@ impl<T: Clone + PartialEq> Router<T> {
             self.backlog.push(nsp, request);
             return Ok(None);
         }
-        self.go(nsp, request)
+        self.route(nsp, request)
     }
 
     /// Drops all requests that wait, and from now on every event and CONNECT that arrives. Acknowledgements and
@@ -225,7 +227,7 @@ impl<T: Clone + PartialEq> Router<T> {
             .backlog
             .take(|nsp, request| may_go(request, state_of(&self.entries, nsp), &ready))
         {
-            if let Some(route) = self.go(nsp, request)? {
+            if let Some(route) = self.route(nsp, request)? {
                 return Ok(Some(route));
             }
         }
@@ -233,12 +235,12 @@ impl<T: Clone + PartialEq> Router<T> {
     }
 
     /// Adds a socket whose admission is under way.
-    pub fn join(&mut self, nsp: ByteString, socket: T) {
+    pub fn insert(&mut self, nsp: ByteString, socket: T) {
         self.entries.retain(|entry| entry.nsp != nsp);
         if self.entries.len() >= self.max_namespaces {
             self.forget_a_left_one();
         }
-        let state = State::Joining(socket);
+        let state = Membership::Joining(socket);
         // Most clients join one namespace.
         if self.entries.is_empty() {
             self.entries.reserve_exact(1);
@@ -247,26 +249,26 @@ impl<T: Clone + PartialEq> Router<T> {
     }
 
     /// Marks a socket as joined, when its connect handler has returned: the events that have waited for it may go.
-    pub fn joined(&mut self, socket: &T) {
+    pub fn mark_joined(&mut self, socket: &T) {
         let Some(entry) = self.entry_of(socket) else {
             return;
         };
         match &mut entry.state {
-            State::Leaving { joined, .. } => *joined = true,
-            state => *state = State::Joined(socket.clone()),
+            Membership::Leaving { joined, .. } => *joined = true,
+            state => *state = Membership::Joined(socket.clone()),
         }
     }
 
     /// Marks a socket as disconnected by the server, and drops the events that its client has sent meanwhile. Returns
     /// false if the client had left before.
-    pub fn left(&mut self, socket: &T) -> bool {
+    pub fn mark_left(&mut self, socket: &T) -> bool {
         let Some(entry) = self.entry_of(socket) else {
             return false;
         };
-        if matches!(entry.state, State::Leaving { .. }) {
+        if matches!(entry.state, Membership::Leaving { .. }) {
             return false;
         }
-        entry.state = State::Left;
+        entry.state = Membership::Left;
         let nsp = entry.nsp.clone();
         self.backlog.drop_events(&nsp);
         true
@@ -274,7 +276,7 @@ impl<T: Clone + PartialEq> Router<T> {
 
     /// Removes the entry of a socket whose events have all been handled, or which was refused, and drops the events
     /// that still wait for it.
-    pub fn gone(&mut self, socket: &T) {
+    pub fn remove(&mut self, socket: &T) {
         if let Some(entry) = self.entry_of(socket) {
             let nsp = entry.nsp.clone();
             self.backlog.drop_events(&nsp);
@@ -304,8 +306,8 @@ impl<T: Clone + PartialEq> Router<T> {
     /// Returns all sockets whose clients have not left.
     pub fn sockets(&self) -> impl Iterator<Item = &T> {
         self.entries.iter().filter_map(|entry| match &entry.state {
-            State::Joining(socket) | State::Joined(socket) => Some(socket),
-            State::Leaving { .. } | State::Left => None,
+            Membership::Joining(socket) | Membership::Joined(socket) => Some(socket),
+            Membership::Leaving { .. } | Membership::Left => None,
         })
     }
 
@@ -355,16 +357,16 @@ impl<T: Clone + PartialEq> Router<T> {
     }
 
     /// Routes a request that need not wait.
-    fn go(&mut self, nsp: ByteString, request: Request) -> Result<Option<Route<T>>, Violation> {
+    fn route(&mut self, nsp: ByteString, request: Request) -> Result<Option<Route<T>>, Violation> {
         match request {
             Request::Connect(auth) => self.connect(nsp, auth).map(Some),
             Request::Disconnect => self.disconnect(&nsp),
             Request::Event(id, event) => match self.state(&nsp) {
-                Some(State::Joined(socket) | State::Leaving { socket, .. }) => {
+                Some(Membership::Joined(socket) | Membership::Leaving { socket, .. }) => {
                     let socket = socket.clone();
                     Ok(Some(Route::Event { socket, id, event }))
                 }
-                Some(State::Joining(_) | State::Left) => Ok(None),
+                Some(Membership::Joining(_) | Membership::Left) => Ok(None),
                 None => Err(Violation::NotJoined),
             },
         }
@@ -392,7 +394,7 @@ impl<T: Clone + PartialEq> Router<T> {
     fn occupied(&self) -> usize {
         let entries = self.entries.iter();
         entries
-            .filter(|entry| !matches!(entry.state, State::Left))
+            .filter(|entry| !matches!(entry.state, Membership::Left))
             .count()
     }
 
@@ -402,7 +404,7 @@ impl<T: Clone + PartialEq> Router<T> {
         let Some(Entry { state, .. }) = entry else {
             return Err(Violation::NotJoined);
         };
-        if matches!(state, State::Left) {
+        if matches!(state, Membership::Left) {
             self.entries.retain(|entry| entry.nsp != *nsp);
             return Ok(None);
         }
@@ -418,7 +420,7 @@ impl<T: Clone + PartialEq> Router<T> {
     ) -> Result<Option<Route<T>>, Violation> {
         match (self.state(nsp), id) {
             (None, _) => Err(Violation::NotJoined),
-            (Some(State::Joined(socket) | State::Joining(socket)), Some(id)) => {
+            (Some(Membership::Joined(socket) | Membership::Joining(socket)), Some(id)) => {
                 let socket = socket.clone();
                 Ok(Some(Route::Ack { socket, id, args }))
             }
@@ -430,12 +432,12 @@ impl<T: Clone + PartialEq> Router<T> {
     /// the client received the DISCONNECT.
     fn forget_a_left_one(&mut self) {
         let mut entries = self.entries.iter();
-        if let Some(left) = entries.position(|entry| matches!(entry.state, State::Left)) {
+        if let Some(left) = entries.position(|entry| matches!(entry.state, Membership::Left)) {
             self.entries.remove(left);
         }
     }
 
-    fn state(&self, nsp: &ByteString) -> Option<&State<T>> {
+    fn state(&self, nsp: &ByteString) -> Option<&Membership<T>> {
         state_of(&self.entries, nsp)
     }
 
@@ -445,7 +447,7 @@ impl<T: Clone + PartialEq> Router<T> {
     }
 }
 
-fn state_of<'a, T>(entries: &'a [Entry<T>], nsp: &ByteString) -> Option<&'a State<T>> {
+fn state_of<'a, T>(entries: &'a [Entry<T>], nsp: &ByteString) -> Option<&'a Membership<T>> {
     let entry = entries.iter().find(|entry| entry.nsp == *nsp);
     entry.map(|entry| &entry.state)
 }

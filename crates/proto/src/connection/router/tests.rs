@@ -11,8 +11,8 @@ fn router() -> Router<u8> {
 /// A router whose namespace `/` is joined by socket 1.
 fn joined() -> Router<u8> {
     let mut router = router();
-    router.join("/".into(), 1);
-    router.joined(&1);
+    router.insert("/".into(), 1);
+    router.mark_joined(&1);
     router
 }
 
@@ -46,12 +46,12 @@ fn events_behind_connect_wait_in_order_for_the_handler() {
         feed(&mut router, "0"),
         Ok(Some(Route::Connect { .. }))
     ));
-    router.join("/".into(), 1);
+    router.insert("/".into(), 1);
     assert!(matches!(feed(&mut router, r#"2["a"]"#), Ok(None)));
     assert!(matches!(feed(&mut router, r#"21["b"]"#), Ok(None)));
     assert_eq!(router.backlog().0, 2);
     assert!(released(&mut router).is_empty());
-    router.joined(&1);
+    router.mark_joined(&1);
     assert_eq!(released(&mut router), ["1 None a", "1 Some(1) b"]);
     assert_eq!(router.backlog(), (0, 0));
     assert!(matches!(
@@ -73,7 +73,7 @@ fn what_is_held_waits_until_nothing_holds_it() {
 
     let event = Message::Text(r#"2["a"]"#.into());
     assert!(matches!(router.feed(event, true, |_| true), Ok(None)));
-    router.left(&1);
+    router.mark_left(&1);
     assert!(!router.was_held(), "nothing waits any more");
 }
 
@@ -101,8 +101,8 @@ fn no_event_overtakes_one_that_waits_but_acknowledgements_do() {
 #[test]
 fn a_namespace_does_not_wait_for_another() {
     let mut router = joined();
-    router.join("/b".into(), 2);
-    router.joined(&2);
+    router.insert("/b".into(), 2);
+    router.mark_joined(&2);
     hold(&mut router, r#"2["a"]"#).unwrap();
     assert!(matches!(
         feed(&mut router, r#"2/b,["b"]"#),
@@ -140,12 +140,12 @@ fn who_joins_again_waits_until_the_one_before_is_gone() {
         assert!(matches!(feed(&mut router, text), Ok(None)), "{text}");
     }
     assert_eq!(released(&mut router), ["1 None a"]);
-    router.gone(&1);
+    router.remove(&1);
     let next = router.next(false, |_| true).unwrap();
     assert!(matches!(next, Some(Route::Connect { .. })));
-    router.join("/".into(), 2);
+    router.insert("/".into(), 2);
     assert!(released(&mut router).is_empty());
-    router.joined(&2);
+    router.mark_joined(&2);
     assert_eq!(released(&mut router), ["2 None b", "2 leaves"]);
 }
 
@@ -158,18 +158,18 @@ fn when_the_connection_closes_events_stay_and_nobody_joins() {
     feed(&mut router, r#"2["b"]"#).unwrap();
     assert!(router.close().is_empty());
     assert_eq!(released(&mut router), ["1 None a"]);
-    router.gone(&1);
+    router.remove(&1);
     assert!(released(&mut router).is_empty());
 }
 
 #[test]
 fn what_waits_for_a_connect_handler_survives_the_client() {
     let mut router = router();
-    router.join("/".into(), 1);
+    router.insert("/".into(), 1);
     feed(&mut router, r#"2["a"]"#).unwrap();
     assert_eq!(router.close(), [1]);
     assert!(released(&mut router).is_empty());
-    router.joined(&1);
+    router.mark_joined(&1);
     assert_eq!(released(&mut router), ["1 None a"]);
 }
 
@@ -180,7 +180,7 @@ fn a_namespace_may_be_joined_again_after_leaving() {
         feed(&mut router, "1"),
         Ok(Some(Route::Leave { socket: 1 }))
     ));
-    router.gone(&1);
+    router.remove(&1);
     assert!(matches!(
         feed(&mut router, r#"2["a"]"#),
         Err(Violation::NotJoined)
@@ -201,11 +201,11 @@ fn a_connect_to_a_joined_namespace_leaves_it_and_joins_anew() {
     ));
     assert!(matches!(feed(&mut router, r#"2["b"]"#), Ok(None)));
     assert_eq!(released(&mut router), ["1 None a"]);
-    router.gone(&1);
+    router.remove(&1);
     let next = router.next(false, |_| true).unwrap();
     assert!(matches!(next, Some(Route::Connect { auth: Some(_), .. })));
-    router.join("/".into(), 2);
-    router.joined(&2);
+    router.insert("/".into(), 2);
+    router.mark_joined(&2);
     assert_eq!(released(&mut router), ["2 None b"]);
 }
 
@@ -216,11 +216,11 @@ fn a_connect_replaces_one_that_has_not_started_and_what_was_sent_to_it() {
     for text in [r#"2["a"]"#, r#"0{"n":3}"#, r#"2["b"]"#] {
         assert!(matches!(feed(&mut router, text), Ok(None)), "{text}");
     }
-    router.gone(&1);
+    router.remove(&1);
     let next = router.next(false, |_| true).unwrap();
     assert!(matches!(next, Some(Route::Connect { auth: Some(auth), .. }) if auth == r#"{"n":3}"#));
-    router.join("/".into(), 2);
-    router.joined(&2);
+    router.insert("/".into(), 2);
+    router.mark_joined(&2);
     assert_eq!(released(&mut router), ["2 None b"]);
     assert_eq!(router.backlog(), (0, 0));
 }
@@ -232,26 +232,26 @@ fn a_connect_behind_a_disconnect_that_waits_keeps_its_place() {
     for text in ["0", r#"2["a"]"#, "1"] {
         feed(&mut router, text).unwrap();
     }
-    router.gone(&1);
+    router.remove(&1);
     let next = router.next(false, |_| true).unwrap();
     assert!(matches!(next, Some(Route::Connect { .. })));
-    router.join("/".into(), 2);
+    router.insert("/".into(), 2);
     assert!(matches!(feed(&mut router, "0"), Ok(None)));
-    router.joined(&2);
+    router.mark_joined(&2);
     assert_eq!(released(&mut router), ["2 None a", "2 leaves"]);
-    router.gone(&2);
+    router.remove(&2);
     assert_eq!(released(&mut router), ["connect /"]);
 }
 
 #[test]
 fn a_connect_at_the_limit_of_namespaces_may_be_repeated() {
     let mut router = joined();
-    router.join("/a".into(), 2);
+    router.insert("/a".into(), 2);
     assert!(matches!(
         feed(&mut router, "0/a,"),
         Ok(Some(Route::Leave { socket: 2 }))
     ));
-    router.gone(&2);
+    router.remove(&2);
     assert_eq!(released(&mut router), ["connect /a"]);
 }
 
@@ -278,7 +278,7 @@ fn requests_for_too_many_namespaces_stop_the_reading() {
 fn what_crosses_a_disconnect_by_the_server_is_dropped() {
     let mut router = joined();
     hold(&mut router, r#"2["waits"]"#).unwrap();
-    router.left(&1);
+    router.mark_left(&1);
     assert_eq!(router.backlog(), (0, 0));
     assert!(matches!(feed(&mut router, r#"2["a"]"#), Ok(None)));
     assert!(matches!(feed(&mut router, "1"), Ok(None)));
@@ -287,8 +287,8 @@ fn what_crosses_a_disconnect_by_the_server_is_dropped() {
 #[test]
 fn namespaces_are_limited() {
     let mut router = router();
-    router.join("/".into(), 1);
-    router.join("/a".into(), 2);
+    router.insert("/".into(), 1);
+    router.insert("/a".into(), 2);
     assert!(matches!(
         feed(&mut router, "0/b,"),
         Err(Violation::TooManyNamespaces(2))
@@ -298,8 +298,8 @@ fn namespaces_are_limited() {
 #[test]
 fn a_refused_socket_leaves_nothing_behind() {
     let mut router = router();
-    router.join("/".into(), 1);
+    router.insert("/".into(), 1);
     feed(&mut router, r#"2["a"]"#).unwrap();
-    router.gone(&1);
+    router.remove(&1);
     assert_eq!((router.backlog(), router.close()), ((0, 0), vec![]));
 }

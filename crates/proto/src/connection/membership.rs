@@ -3,7 +3,7 @@
 use super::backlog::Request;
 
 #[derive(Debug)]
-pub(super) enum State<T> {
+pub(super) enum Membership<T> {
     Joining(T),
     Joined(T),
     /// The client has left, but some of the events that it sent before are not handled yet.
@@ -19,19 +19,21 @@ pub(super) enum State<T> {
 #[inline]
 pub(super) fn may_go<T>(
     request: &Request,
-    state: Option<&State<T>>,
+    state: Option<&Membership<T>>,
     ready: impl Fn(&T) -> bool,
 ) -> bool {
     match (request, state) {
-        (Request::Event(..), Some(State::Joining(_))) => false,
-        (Request::Event(..), Some(State::Joined(socket))) => ready(socket),
-        (Request::Event(..), Some(State::Leaving { socket, joined })) => *joined && ready(socket),
-        (Request::Connect(_), Some(State::Leaving { .. })) => false,
+        (Request::Event(..), Some(Membership::Joining(_))) => false,
+        (Request::Event(..), Some(Membership::Joined(socket))) => ready(socket),
+        (Request::Event(..), Some(Membership::Leaving { socket, joined })) => {
+            *joined && ready(socket)
+        }
+        (Request::Connect(_), Some(Membership::Leaving { .. })) => false,
         _ => true,
     }
 }
 
-impl<T: Clone> State<T> {
+impl<T: Clone> Membership<T> {
     /// Marks the client as leaving. Returns the socket, if there is one that was not leaving yet.
     pub(super) fn leave(&mut self) -> Option<T> {
         let (socket, joined) = match self {
@@ -47,7 +49,7 @@ impl<T: Clone> State<T> {
     }
 }
 
-impl<T> State<T> {
+impl<T> Membership<T> {
     /// Returns true if the client has joined, or is about to.
     pub(super) const fn is_here(&self) -> bool {
         matches!(self, Self::Joining(_) | Self::Joined(_))
