@@ -20,7 +20,7 @@ pub(crate) enum Inbound {
     /// A poll. The answer's receiver is dropped when the client gives up.
     Poll(oneshot::Sender<PollAnswer>),
     /// The body of a POST. It is answered when all its packets have been taken.
-    Post(engine_io::Body, oneshot::Sender<PostAnswer>),
+    Post(engine_io::PostBody, oneshot::Sender<PostAnswer>),
     /// A request broke the rules of the transport.
     Broken(DisconnectReason),
     /// The body of a POST is longer than the limit.

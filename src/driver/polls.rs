@@ -32,7 +32,7 @@ pub(super) struct Polls {
 /// A POST whose packets are being taken.
 #[derive(Debug)]
 struct Post {
-    packets: engine_io::Body,
+    packets: engine_io::PostBody,
     done: oneshot::Sender<PostAnswer>,
 }
 

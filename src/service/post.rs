@@ -82,14 +82,14 @@ where
 }
 
 /// Returns the packets of a body, or `None` if it should be text and is not.
-fn packets(body: Vec<u8>, binary: bool, revision: Revision) -> Option<engine_io::Body> {
+fn packets(body: Vec<u8>, binary: bool, revision: Revision) -> Option<engine_io::PostBody> {
     if binary {
-        return Some(engine_io::Body::Three(v3::Payload::binary(body.into())));
+        return Some(engine_io::PostBody::Three(v3::Payload::binary(body.into())));
     }
     let text = ByteString::try_from(body).ok()?;
     Some(match revision {
-        Revision::Three { .. } => engine_io::Body::Three(v3::Payload::text(text)),
-        Revision::Four => engine_io::Body::Four(Payload::decode(text)),
+        Revision::Three { .. } => engine_io::PostBody::Three(v3::Payload::text(text)),
+        Revision::Four => engine_io::PostBody::Four(Payload::decode(text)),
     })
 }
 
@@ -179,7 +179,7 @@ impl Posting {
     }
 
     /// Hands the packets to the connection's task, and waits until it has taken them.
-    async fn deliver(self, packets: engine_io::Body) -> Served {
+    async fn deliver(self, packets: engine_io::PostBody) -> Served {
         let (done, taken) = oneshot::channel();
         let handed = self.entry.hand(Inbound::Post(packets, done));
         let taken = match handed {

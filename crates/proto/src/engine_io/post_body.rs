@@ -5,14 +5,14 @@ use crate::DecodeError;
 
 /// The packets of a body, in order. An error ends the iteration.
 #[derive(Clone, Debug)]
-pub enum Body {
+pub enum PostBody {
     /// Packets of revision 3.
     Three(v3::Payload),
     /// Packets of revision 4.
     Four(Payload),
 }
 
-impl Body {
+impl PostBody {
     /// Returns the memory that the body holds, in bytes.
     #[inline]
     pub fn size(&self) -> usize {
@@ -32,7 +32,7 @@ impl Body {
     }
 }
 
-impl Iterator for Body {
+impl Iterator for PostBody {
     type Item = Result<Packet, DecodeError>;
 
     #[inline]
