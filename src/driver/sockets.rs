@@ -14,7 +14,7 @@ use crate::transport::{End, Unfinished, WebSocket};
 use proto::DisconnectReason;
 use proto::engine_io::{Packet, Revision, Transport};
 use proto::session::{Control, Input};
-use proto::websocket::{CloseCode, CloseFrame, Event, ProtocolError};
+use proto::websocket::{CloseCode, CloseFrame, ProtocolError, WebSocketEvent};
 
 const RECEIVED_PACKETS: Place = Place::of(Counted::ReceivedPackets);
 const RECEIVED_BYTES: Place = Place::of(Counted::ReceivedBytes);
@@ -298,11 +298,13 @@ impl Connection {
     }
 }
 
-fn size(event: &Event) -> usize {
+fn size(event: &WebSocketEvent) -> usize {
     match event {
-        Event::Text(text) => text.len(),
-        Event::Binary(data) | Event::Ping(data) | Event::Pong(data) => data.len(),
-        Event::Close(_) => 0,
+        WebSocketEvent::Text(text) => text.len(),
+        WebSocketEvent::Binary(data) | WebSocketEvent::Ping(data) | WebSocketEvent::Pong(data) => {
+            data.len()
+        }
+        WebSocketEvent::Close(_) => 0,
     }
 }
 
@@ -315,12 +317,14 @@ pub(crate) async fn turn_away(socket: WebSocket) {
     let _ = tokio::time::timeout(CLOSE_HANDSHAKE, socket.close(None)).await;
 }
 
-fn decode(event: Event, revision: Revision) -> Result<Packet, ()> {
+fn decode(event: WebSocketEvent, revision: Revision) -> Result<Packet, ()> {
     let packet = match event {
-        Event::Text(text) => revision.decode_text(text),
-        Event::Binary(data) => revision.decode_binary(data),
+        WebSocketEvent::Text(text) => revision.decode_text(text),
+        WebSocketEvent::Binary(data) => revision.decode_binary(data),
         // The transport does not pass these on.
-        Event::Ping(_) | Event::Pong(_) | Event::Close(_) => return Err(()),
+        WebSocketEvent::Ping(_) | WebSocketEvent::Pong(_) | WebSocketEvent::Close(_) => {
+            return Err(());
+        }
     };
     packet.map_err(|error| tracing::debug!(error = error.to_string(), "undecodable packet"))
 }

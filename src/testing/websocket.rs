@@ -18,7 +18,7 @@ use super::handshake::HandshakeRequest;
 use super::http1;
 use super::http1::Http;
 use proto::engine_io::{Message, Packet, Transport};
-use proto::websocket::{Config, Decoder, Event, Opcode, masked_frame};
+use proto::websocket::{Decoder, DecoderConfig, Opcode, WebSocketEvent, masked_frame};
 
 /// The key and the mask are fixed: in memory, there is no proxy to protect.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -72,7 +72,7 @@ async fn run(
 }
 
 async fn read(mut from_server: ReadHalf<Io>, shared: &SharedState) -> Disconnected {
-    let mut decoder = Decoder::new(Config {
+    let mut decoder = Decoder::new(DecoderConfig {
         max_message: MAX_MESSAGE,
         require_mask: false,
     });
@@ -97,21 +97,21 @@ async fn read(mut from_server: ReadHalf<Io>, shared: &SharedState) -> Disconnect
     }
 }
 
-fn hear(event: Event, shared: &SharedState) -> Option<Disconnected> {
+fn hear(event: WebSocketEvent, shared: &SharedState) -> Option<Disconnected> {
     match event {
-        Event::Text(text) => match Packet::decode_text(text) {
+        WebSocketEvent::Text(text) => match Packet::decode_text(text) {
             Ok(packet) => shared.receive(packet),
             Err(_) => Some(Disconnected::ParseError),
         },
-        Event::Binary(data) => shared.receive(Packet::decode_binary(data)),
-        Event::Pong(data) => {
+        WebSocketEvent::Binary(data) => shared.receive(Packet::decode_binary(data)),
+        WebSocketEvent::Pong(data) => {
             if let Ok(number) = data.as_ref().try_into() {
                 shared.has_taken(u64::from_be_bytes(number));
             }
             None
         }
-        Event::Ping(_) => None,
-        Event::Close(_) => Some(Disconnected::TransportClose),
+        WebSocketEvent::Ping(_) => None,
+        WebSocketEvent::Close(_) => Some(Disconnected::TransportClose),
     }
 }
 

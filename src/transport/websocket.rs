@@ -19,7 +19,8 @@ use super::writer::Writer;
 use crate::outbox::{Outbox, Pressure, Written};
 use proto::engine_io::Revision;
 use proto::websocket::{
-    Agreed, CloseFrame, Config, Decoder, Event, Frame, Opcode, ProtocolError, close_frame, frame,
+    Agreed, CloseFrame, DecodedFrame, Decoder, DecoderConfig, Opcode, ProtocolError,
+    WebSocketEvent, close_frame, frame,
 };
 
 /// The maximum number of bytes read in one turn. A connection then yields to the others.
@@ -86,9 +87,9 @@ impl WebSocket {
         revision: Revision,
         compression: Option<Agreed>,
     ) -> Self {
-        let config = Config {
+        let config = DecoderConfig {
             max_message,
-            ..Config::default()
+            ..DecoderConfig::default()
         };
         let mut writer = Writer::new(revision);
         let decoder = match &compression {
@@ -168,7 +169,7 @@ impl WebSocket {
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
+        visit: &mut dyn FnMut(WebSocketEvent) -> ControlFlow<()>,
     ) -> Poll<Result<(), End>> {
         let mut frames = FRAMES;
         if !self.unread.is_empty() {
@@ -193,7 +194,7 @@ impl WebSocket {
         cx: &mut Context<'_>,
         scratch: &mut [u8],
         mut frames: usize,
-        visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
+        visit: &mut dyn FnMut(WebSocketEvent) -> ControlFlow<()>,
     ) -> Poll<Result<(), End>> {
         let mut buf = ReadBuf::new(scratch);
         let mut total = 0;
@@ -219,7 +220,7 @@ impl WebSocket {
         &mut self,
         input: &mut &[u8],
         frames: &mut usize,
-        visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
+        visit: &mut dyn FnMut(WebSocketEvent) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, End> {
         while !input.is_empty() {
             if *frames == 0 {
@@ -229,13 +230,19 @@ impl WebSocket {
             let frame = self.decoder.next_frame(input);
             self.rested |= self.decoder.is_idle();
             match frame {
-                Ok(Frame::None | Frame::Part | Frame::Event(Event::Pong(_))) => {}
-                Ok(Frame::Event(Event::Ping(data))) => {
+                Ok(
+                    DecodedFrame::None
+                    | DecodedFrame::Part
+                    | DecodedFrame::Event(WebSocketEvent::Pong(_)),
+                ) => {}
+                Ok(DecodedFrame::Event(WebSocketEvent::Ping(data))) => {
                     self.pong = Some(data);
                     self.queue_own();
                 }
-                Ok(Frame::Event(Event::Close(close))) => return Err(End::Closed(close)),
-                Ok(Frame::Event(message)) => {
+                Ok(DecodedFrame::Event(WebSocketEvent::Close(close))) => {
+                    return Err(End::Closed(close));
+                }
+                Ok(DecodedFrame::Event(message)) => {
                     if visit(message).is_break() {
                         return Ok(ControlFlow::Break(()));
                     }

@@ -327,7 +327,7 @@ async fn heartbeats_between_attachments_do_no_harm() {
     ws.send_binary(b"").await;
     assert!(matches!(
         ws.event().await,
-        Some(proto::websocket::Event::Pong(data)) if data == "ping"
+        Some(proto::websocket::WebSocketEvent::Pong(data)) if data == "ping"
     ));
     assert_eq!(ws.text().await, r#"461-1[{"_placeholder":true,"num":0}]"#);
     assert_eq!(ws.binary().await, "");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_socketio::{Data, Limits, Namespace, Reply, SocketIo, SocketIoBuilder, Timeouts};
-use proto::websocket::{Event, Opcode, masked_frame};
+use proto::websocket::{Opcode, WebSocketEvent, masked_frame};
 use tokio::sync::Semaphore;
 
 use crate::support::{
@@ -117,7 +117,7 @@ async fn an_event_instead_of_the_answer_buys_one_more_timeout_and_no_second() {
     // The second event does not extend the timeout again.
     clock.advance(TIMEOUT / 4).await;
     ws.send(r#"421["echo","third"]"#).await;
-    assert_eq!(ws.event().await, Some(Event::Close(None)));
+    assert_eq!(ws.event().await, Some(WebSocketEvent::Close(None)));
     assert_eq!(reasons.next().await, "ping timeout");
 }
 
@@ -171,7 +171,7 @@ async fn a_message_that_comes_slowly_shows_life_as_long_as_more_of_it_comes() {
     clock.advance(TIMEOUT).await;
     assert_eq!(
         ws.event().await,
-        Some(Event::Close(None)),
+        Some(WebSocketEvent::Close(None)),
         "nothing more has come"
     );
     assert_eq!(reasons.next().await, "ping timeout");
@@ -230,7 +230,7 @@ async fn an_answer_counts_until_the_timeout() {
     early.alive().await;
     clock.advance(MOMENT).await;
     late.send(r#"421["echo","too late"]"#).await;
-    assert_eq!(late.event().await, Some(Event::Close(None)));
+    assert_eq!(late.event().await, Some(WebSocketEvent::Close(None)));
     assert_eq!(reasons.next().await, "ping timeout");
     // The next ping is due one interval after the previous one, however late the pong was.
     clock.advance(INTERVAL - TIMEOUT).await;
@@ -391,7 +391,7 @@ async fn a_request_that_arrives_just_after_the_deadline_is_refused() {
     assert_eq!(posts.post("3").await.status, 400);
     let upgrade = Ws::upgrade(server.addr, &upgrades.sid).await;
     match upgrade {
-        Ok(mut probe) => assert_eq!(probe.event().await, Some(Event::Close(None))),
+        Ok(mut probe) => assert_eq!(probe.event().await, Some(WebSocketEvent::Close(None))),
         Err(answer) => assert_eq!(answer.status, 400),
     }
     for _ in clients {

@@ -9,7 +9,7 @@ use h2::client::SendRequest;
 use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
 use http::{Method, Request, Response};
-use proto::websocket::{Config, Decoder, Event, Opcode, masked_frame};
+use proto::websocket::{Decoder, DecoderConfig, Opcode, WebSocketEvent, masked_frame};
 use tokio::net::TcpStream;
 
 use crate::support::{
@@ -110,9 +110,9 @@ impl Client {
         if response.status() != 200 {
             return Err(response);
         }
-        let config = Config {
+        let config = DecoderConfig {
             require_mask: false,
-            ..Config::default()
+            ..DecoderConfig::default()
         };
         Ok(Ws {
             sender,
@@ -152,7 +152,7 @@ impl Ws {
         self.sender.send_data(frame, false).unwrap();
     }
 
-    async fn event(&mut self) -> Option<Event> {
+    async fn event(&mut self) -> Option<WebSocketEvent> {
         loop {
             let mut input = &self.unread[..];
             let event = self.decoder.next_event(&mut input).unwrap();
@@ -169,7 +169,7 @@ impl Ws {
 
     async fn text(&mut self) -> String {
         match self.event().await {
-            Some(Event::Text(text)) => text.to_string(),
+            Some(WebSocketEvent::Text(text)) => text.to_string(),
             other => panic!("expected text, got {other:?}"),
         }
     }
@@ -245,7 +245,7 @@ async fn a_client_opens_a_websocket_over_http2() {
     ws.sender.send_reset(h2::Reason::CANCEL);
     assert_eq!(reasons.next().await, "transport close");
     second.send("42/other,[]");
-    assert_eq!(second.event().await, Some(Event::Close(None)));
+    assert_eq!(second.event().await, Some(WebSocketEvent::Close(None)));
     assert_eq!(second.event().await, None);
     assert_eq!(io.client_count(), 0);
 }
@@ -305,7 +305,7 @@ async fn a_client_upgrades_over_http2() {
         .websocket(&format!("{WEBSOCKET}&sid={sid}"), &[VERSION])
         .await
         .unwrap();
-    assert_eq!(second.event().await, Some(Event::Close(None)));
+    assert_eq!(second.event().await, Some(WebSocketEvent::Close(None)));
     ws.send(r#"421["echo","h2"]"#);
     assert_eq!(ws.text().await, r#"431["h2"]"#);
 }

@@ -10,7 +10,7 @@ use axum_socketio::{
 };
 use bytes::Bytes;
 use futures_util::future::poll_immediate;
-use proto::websocket::{Event, Opcode, masked_frame};
+use proto::websocket::{Opcode, WebSocketEvent, masked_frame};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::support::{
@@ -885,7 +885,7 @@ async fn pings_of_websocket_are_answered_and_cannot_pile_up() {
     let mut ws = Ws::joined(server.addr).await;
     let ping = masked_frame(Opcode::Ping, b"x", [1, 2, 3, 4]);
     ws.send_raw(&ping).await;
-    assert!(matches!(ws.event().await, Some(Event::Pong(data)) if data == "x"));
+    assert!(matches!(ws.event().await, Some(WebSocketEvent::Pong(data)) if data == "x"));
     // The client reads none of the pongs, which exceed the buffers between the two.
     const PINGS: usize = 200_000;
     let pings = masked_frame(Opcode::Ping, &[b'x'; 125], [1, 2, 3, 4]).repeat(PINGS / 100);
@@ -896,9 +896,9 @@ async fn pings_of_websocket_are_answered_and_cannot_pile_up() {
     let mut pongs = 0;
     loop {
         match ws.event().await {
-            Some(Event::Pong(_)) => pongs += 1,
+            Some(WebSocketEvent::Pong(_)) => pongs += 1,
             other => {
-                assert_eq!(other, Some(Event::Text("431[1]".into())));
+                assert_eq!(other, Some(WebSocketEvent::Text("431[1]".into())));
                 break;
             }
         }

@@ -7,7 +7,7 @@ use axum::Router;
 use axum_socketio::{
     DisconnectReason, Limits, Namespace, Socket, SocketIo, SocketIoBuilder, Timeouts,
 };
-use proto::websocket::{Event, Opcode, masked_frame};
+use proto::websocket::{Opcode, WebSocketEvent, masked_frame};
 use tokio::sync::mpsc;
 
 use crate::support::{
@@ -132,11 +132,11 @@ async fn a_message_that_never_ends_ends_its_connection() {
         clock.advance(3 * SECOND).await;
         let close = loop {
             match ws.event().await {
-                Some(Event::Pong(_)) => {}
+                Some(WebSocketEvent::Pong(_)) => {}
                 other => break other,
             }
         };
-        let Some(Event::Close(Some(close))) = close else {
+        let Some(WebSocketEvent::Close(Some(close))) = close else {
             panic!("case {case}: {close:?}");
         };
         assert_eq!(close.code.get(), 1008);
@@ -177,11 +177,11 @@ async fn messages_that_follow_each_other_closely_have_each_their_own_time() {
     let mut answers = 0;
     while answers < 10 {
         match ws.event().await {
-            Some(Event::Text(text)) => {
+            Some(WebSocketEvent::Text(text)) => {
                 assert_eq!(text, format!("43{answers}[{answers}]"));
                 answers += 1;
             }
-            Some(Event::Pong(_)) => {}
+            Some(WebSocketEvent::Pong(_)) => {}
             other => panic!("{other:?}"),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_socketio::{SocketIo, Timeouts};
-use proto::websocket::{Event, Opcode, masked_frame};
+use proto::websocket::{Opcode, WebSocketEvent, masked_frame};
 use tokio::sync::{Notify, mpsc};
 
 use crate::support::{
@@ -28,7 +28,7 @@ async fn upgraded(client: &Polling) -> Ws {
         loop {
             let mut ws = Ws::upgrade(client.addr, &client.sid).await.unwrap();
             ws.send("2probe").await;
-            if let Some(Event::Text(text)) = ws.event().await {
+            if let Some(WebSocketEvent::Text(text)) = ws.event().await {
                 assert_eq!(text, "3probe");
                 return ws;
             }
@@ -433,7 +433,7 @@ async fn a_second_websocket_that_never_closes_is_given_up() {
     let client = Polling::joined(server.addr).await;
     let mut ws = upgraded(&client).await;
     let mut idle = Ws::upgrade(server.addr, &client.sid).await.unwrap();
-    assert_eq!(idle.event().await, Some(Event::Close(None)));
+    assert_eq!(idle.event().await, Some(WebSocketEvent::Close(None)));
     // The server ends the connection, as there is no answer to its close frame.
     assert_eq!(idle.event().await, None);
     ws.alive().await;
@@ -522,7 +522,7 @@ async fn a_ping_that_no_poll_has_fetched_comes_after_the_upgrade() {
     // The timeout counts from the time at which the ping was due.
     clock.advance(Duration::from_secs(20)).await;
     ws.send(r#"421["echo",1]"#).await;
-    assert_eq!(ws.event().await, Some(Event::Close(None)));
+    assert_eq!(ws.event().await, Some(WebSocketEvent::Close(None)));
     assert_eq!(reasons.next().await, "ping timeout");
 }
 

@@ -12,7 +12,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proto::websocket::{Config, Decoder, Event, Opcode, ProtocolError, masked_frame};
+use proto::websocket::{
+    Decoder, DecoderConfig, Opcode, ProtocolError, WebSocketEvent, masked_frame,
+};
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Message, WebSocket};
 
@@ -35,9 +37,9 @@ enum Seen {
 }
 
 fn ours(chunks: &[&[u8]]) -> Outcome<ProtocolError> {
-    let config = Config {
+    let config = DecoderConfig {
         max_message: MAX_MESSAGE,
-        ..Config::default()
+        ..DecoderConfig::default()
     };
     let mut decoder = Decoder::new(config);
     let mut seen = Vec::new();
@@ -106,14 +108,14 @@ impl Write for Chunks<'_> {
     }
 }
 
-impl From<Event> for Seen {
-    fn from(event: Event) -> Self {
+impl From<WebSocketEvent> for Seen {
+    fn from(event: WebSocketEvent) -> Self {
         match event {
-            Event::Text(text) => Self::Text(text.to_string()),
-            Event::Binary(data) => Self::Binary(data.into()),
-            Event::Ping(data) => Self::Ping(data.into()),
-            Event::Pong(data) => Self::Pong(data.into()),
-            Event::Close(close) => {
+            WebSocketEvent::Text(text) => Self::Text(text.to_string()),
+            WebSocketEvent::Binary(data) => Self::Binary(data.into()),
+            WebSocketEvent::Ping(data) => Self::Ping(data.into()),
+            WebSocketEvent::Pong(data) => Self::Pong(data.into()),
+            WebSocketEvent::Close(close) => {
                 Self::Close(close.map(|close| (close.code.get(), close.reason.to_string())))
             }
         }

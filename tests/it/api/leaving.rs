@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_socketio::{Data, DisconnectReason, Namespace, Socket, SocketIo, Timeouts};
-use proto::websocket::Event;
+use proto::websocket::WebSocketEvent;
 use tokio::sync::mpsc;
 
 use super::with;
@@ -93,7 +93,7 @@ async fn a_connection_may_be_closed_with_a_code_and_a_reason_of_ones_own() {
         client.join("/b").await;
         client.send(&format!(r#"42["close",{code},"{why}"]"#)).await;
         assert_eq!(client.text().await, r#"42["bye"]"#);
-        let Some(Event::Close(got)) = client.event().await else {
+        let Some(WebSocketEvent::Close(got)) = client.event().await else {
             panic!("{code}: no namespace is told");
         };
         let got = got.map(|close| (close.code.get(), close.reason.to_string()));

@@ -6,8 +6,8 @@
 use axum_socketio::Compression;
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use proto::websocket::{
-    Config, Decoder, Deflater, Event, Header, Opcode, accept_key, close_frame, frame, masked_frame,
-    negotiate,
+    Decoder, DecoderConfig, Deflater, Header, Opcode, WebSocketEvent, accept_key, close_frame,
+    frame, masked_frame, negotiate,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -148,9 +148,9 @@ async fn serve(mut tcp: TcpStream, wanted: Compression) -> std::io::Result<()> {
         "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Extensions: {answer}\r\n\r\n"
     );
     tcp.write_all(response.as_bytes()).await?;
-    let config = Config {
+    let config = DecoderConfig {
         max_message: MAX,
-        ..Config::default()
+        ..DecoderConfig::default()
     };
     let (mut decoder, mut deflater) =
         (Decoder::compressed(config, &agreed), Deflater::new(&agreed));
@@ -163,9 +163,9 @@ async fn serve(mut tcp: TcpStream, wanted: Compression) -> std::io::Result<()> {
         let mut input = &buffer[..read];
         while let Some(event) = decoder.next_event(&mut input).unwrap() {
             let (opcode, data) = match event {
-                Event::Text(text) => (Opcode::Text, text.into_bytes()),
-                Event::Binary(data) => (Opcode::Binary, data),
-                Event::Close(_) => {
+                WebSocketEvent::Text(text) => (Opcode::Text, text.into_bytes()),
+                WebSocketEvent::Binary(data) => (Opcode::Binary, data),
+                WebSocketEvent::Close(_) => {
                     tcp.write_all(&close_frame(None, "")).await?;
                     return tcp.shutdown().await;
                 }

@@ -1,6 +1,8 @@
 //! An echo server: the codec in a minimal loop.
 
-use proto::websocket::{Config, Decoder, Event, Opcode, accept_key, close_frame, frame};
+use proto::websocket::{
+    Decoder, DecoderConfig, Opcode, WebSocketEvent, accept_key, close_frame, frame,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -10,9 +12,9 @@ const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 /// Serves one connection, reading at most `chop` bytes at a time.
 pub(super) async fn serve(mut tcp: TcpStream, chop: usize) -> std::io::Result<()> {
     shake_hands(&mut tcp).await?;
-    let config = Config {
+    let config = DecoderConfig {
         max_message: MAX_MESSAGE,
-        ..Config::default()
+        ..DecoderConfig::default()
     };
     let mut decoder = Decoder::new(config);
     let mut buffer = vec![0; chop];
@@ -25,11 +27,13 @@ pub(super) async fn serve(mut tcp: TcpStream, chop: usize) -> std::io::Result<()
         loop {
             let (reply, is_last) = match decoder.next_event(&mut input) {
                 Ok(None) => break,
-                Ok(Some(Event::Pong(_))) => continue,
-                Ok(Some(Event::Text(text))) => (frame(Opcode::Text, text.as_bytes()), false),
-                Ok(Some(Event::Binary(data))) => (frame(Opcode::Binary, &data), false),
-                Ok(Some(Event::Ping(data))) => (frame(Opcode::Pong, &data), false),
-                Ok(Some(Event::Close(close))) => {
+                Ok(Some(WebSocketEvent::Pong(_))) => continue,
+                Ok(Some(WebSocketEvent::Text(text))) => {
+                    (frame(Opcode::Text, text.as_bytes()), false)
+                }
+                Ok(Some(WebSocketEvent::Binary(data))) => (frame(Opcode::Binary, &data), false),
+                Ok(Some(WebSocketEvent::Ping(data))) => (frame(Opcode::Pong, &data), false),
+                Ok(Some(WebSocketEvent::Close(close))) => {
                     (close_frame(close.map(|close| close.code), ""), true)
                 }
                 Err(error) => (close_frame(Some(error.close_code()), ""), true),

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use proto::websocket::{Config, Decoder, Event, Opcode, accept_key, close_frame, masked_frame};
+use proto::websocket::{
+    Decoder, DecoderConfig, Opcode, WebSocketEvent, accept_key, close_frame, masked_frame,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -18,7 +20,7 @@ const MASK: [u8; 4] = [0x11, 0x52, 0xa3, 0xf4];
 pub(crate) struct Ws {
     stream: TcpStream,
     decoder: Decoder,
-    events: VecDeque<Event>,
+    events: VecDeque<WebSocketEvent>,
     ended: bool,
 }
 
@@ -69,7 +71,7 @@ impl Ws {
             Some(accept_key(KEY.as_bytes()).as_str())
         );
         let (stream, rest) = http.into_stream();
-        let config = Config {
+        let config = DecoderConfig {
             require_mask: false,
             max_message: 64 * 1024 * 1024,
         };
@@ -170,7 +172,7 @@ impl Ws {
     }
 
     /// Returns the next event, or `None` at the end.
-    pub(crate) async fn event(&mut self) -> Option<Event> {
+    pub(crate) async fn event(&mut self) -> Option<WebSocketEvent> {
         within("a message", self.read()).await
     }
 
@@ -181,7 +183,7 @@ impl Ws {
         let mut before = VecDeque::new();
         loop {
             match self.event().await {
-                Some(Event::Pong(_)) => break,
+                Some(WebSocketEvent::Pong(_)) => break,
                 Some(event) => before.push_back(event),
                 None => panic!("the connection ended before the pong, after {before:?}"),
             }
@@ -190,7 +192,7 @@ impl Ws {
         self.events = before;
     }
 
-    async fn read(&mut self) -> Option<Event> {
+    async fn read(&mut self) -> Option<WebSocketEvent> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -215,7 +217,7 @@ impl Ws {
     /// Returns the next message, which must be text.
     pub(crate) async fn text(&mut self) -> String {
         match self.event().await {
-            Some(Event::Text(text)) => text.to_string(),
+            Some(WebSocketEvent::Text(text)) => text.to_string(),
             other => panic!("expected text, got {other:?}"),
         }
     }
@@ -234,7 +236,7 @@ impl Ws {
     /// Returns the next message, which must be binary.
     pub(crate) async fn binary(&mut self) -> Bytes {
         match self.event().await {
-            Some(Event::Binary(data)) => data,
+            Some(WebSocketEvent::Binary(data)) => data,
             other => panic!("expected binary, got {other:?}"),
         }
     }
@@ -247,8 +249,10 @@ impl Ws {
         };
         while let Some(event) = self.event().await {
             match event {
-                Event::Text(text) => ended.texts.push(text.to_string()),
-                Event::Close(close) => ended.close = Some(close.map(|close| close.code.get())),
+                WebSocketEvent::Text(text) => ended.texts.push(text.to_string()),
+                WebSocketEvent::Close(close) => {
+                    ended.close = Some(close.map(|close| close.code.get()))
+                }
                 _ => {}
             }
         }

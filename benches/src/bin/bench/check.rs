@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use axum_socketio_benches::contract::Report;
-use axum_socketio_proto::websocket::{Config, Decoder, Event};
+use axum_socketio_proto::websocket::{DecoderConfig, Decoder, WebSocketEvent};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -46,7 +46,7 @@ pub fn check(server: SocketAddr, typed: bool) -> io::Result<()> {
 struct Client {
     stream: TcpStream,
     decoder: Decoder,
-    events: VecDeque<Event>,
+    events: VecDeque<WebSocketEvent>,
 }
 
 impl Client {
@@ -60,9 +60,9 @@ impl Client {
             stream.read_exact(&mut byte)?;
             head.extend(byte);
         }
-        let config = Config {
+        let config = DecoderConfig {
             require_mask: false,
-            ..Config::default()
+            ..DecoderConfig::default()
         };
         let mut client = Self {
             stream,
@@ -105,7 +105,7 @@ impl Client {
 
     fn expect_binary(&mut self, len: usize) -> io::Result<()> {
         match self.next()? {
-            Event::Binary(data) if data == counting(len) => Ok(()),
+            WebSocketEvent::Binary(data) if data == counting(len) => Ok(()),
             other => Err(differs("the same bytes", &format!("{other:?}"))),
         }
     }
@@ -114,14 +114,14 @@ impl Client {
         loop {
             match self.next()? {
                 // A heartbeat is ignored.
-                Event::Text(text) if text == "2" => {}
-                Event::Text(text) => return Ok(text.to_string()),
+                WebSocketEvent::Text(text) if text == "2" => {}
+                WebSocketEvent::Text(text) => return Ok(text.to_string()),
                 other => return Err(differs("a text", &format!("{other:?}"))),
             }
         }
     }
 
-    fn next(&mut self) -> io::Result<Event> {
+    fn next(&mut self) -> io::Result<WebSocketEvent> {
         let mut buf = [0; 16 * 1024];
         loop {
             if let Some(event) = self.events.pop_front() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum_socketio_proto::engine_io::{Message, Packet};
 use axum_socketio_proto::socket_io::{self, Assembler, Event, Limits};
-use axum_socketio_proto::websocket::{self, Config, Decoder, Header, Opcode};
+use axum_socketio_proto::websocket::{self, DecoderConfig, Decoder, Header, Opcode};
 use bytes::Bytes;
 
 use crate::connection::Protocol;
@@ -27,12 +27,12 @@ impl Protocol for Talk {
             .map_err(io::Error::other)?
         {
             let packet = match event {
-                websocket::Event::Text(text) => {
+                websocket::WebSocketEvent::Text(text) => {
                     Packet::decode_text(text).map_err(io::Error::other)?
                 }
-                websocket::Event::Binary(data) => Packet::decode_binary(data),
-                websocket::Event::Close(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                websocket::Event::Ping(_) | websocket::Event::Pong(_) => continue,
+                websocket::WebSocketEvent::Binary(data) => Packet::decode_binary(data),
+                websocket::WebSocketEvent::Close(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                websocket::WebSocketEvent::Ping(_) | websocket::WebSocketEvent::Pong(_) => continue,
             };
             if let Packet::Message(message) = packet {
                 self.message(message, output)?;
@@ -45,7 +45,7 @@ impl Protocol for Talk {
 impl Talk {
     pub fn new(member: Arc<Member>, rooms: Arc<Rooms>) -> Self {
         Self {
-            decoder: Decoder::new(Config::default()),
+            decoder: Decoder::new(DecoderConfig::default()),
             assembler: Assembler::new(),
             member,
             rooms,

@@ -21,8 +21,7 @@ mod properties;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
-pub use decoder::Frame;
-pub use decoder::{Config, Decoder, Event};
+pub use decoder::{DecodedFrame, Decoder, DecoderConfig, WebSocketEvent};
 pub use deflate::{Agreed, Compression, Deflater, Inflater, negotiate};
 pub use encode::{Header, Opcode, accept_key, close_frame, frame, is_key, masked_frame};
 pub use error::ProtocolError;

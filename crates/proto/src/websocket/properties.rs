@@ -7,12 +7,12 @@ use proptest::sample::Index;
 
 use super::*;
 
-type Outcome = (Vec<Event>, Option<ProtocolError>);
+type Outcome = (Vec<WebSocketEvent>, Option<ProtocolError>);
 
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-    let config = Config {
+    let config = DecoderConfig {
         max_message: 400,
-        ..Config::default()
+        ..DecoderConfig::default()
     };
     let mut decoder = Decoder::new(config);
     let mut outcome = (Vec::new(), None);
@@ -29,31 +29,31 @@ fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     outcome
 }
 
-fn any_event() -> impl Strategy<Value = Event> {
+fn any_event() -> impl Strategy<Value = WebSocketEvent> {
     let bytes = |len| vec(any::<u8>(), 0..len).prop_map(Bytes::from);
     let code = prop_oneof![1000..=1003u16, 1007..=1011u16, 3000..=4999u16];
     prop_oneof![
-        "\\PC{0,100}".prop_map(|text| Event::Text(text.into())),
-        bytes(400).prop_map(Event::Binary),
-        bytes(126).prop_map(Event::Ping),
-        bytes(126).prop_map(Event::Pong),
-        Just(Event::Close(None)),
+        "\\PC{0,100}".prop_map(|text| WebSocketEvent::Text(text.into())),
+        bytes(400).prop_map(WebSocketEvent::Binary),
+        bytes(126).prop_map(WebSocketEvent::Ping),
+        bytes(126).prop_map(WebSocketEvent::Pong),
+        Just(WebSocketEvent::Close(None)),
         (code, "\\PC{0,30}").prop_map(|(code, reason)| {
             let code = CloseCode::on_wire(code).unwrap();
             let reason = reason.into();
-            Event::Close(Some(CloseFrame { code, reason }))
+            WebSocketEvent::Close(Some(CloseFrame { code, reason }))
         }),
     ]
 }
 
 /// Encodes an event as a client does.
-fn encode(event: &Event, mask: [u8; 4]) -> Bytes {
+fn encode(event: &WebSocketEvent, mask: [u8; 4]) -> Bytes {
     match event {
-        Event::Text(text) => masked_frame(Opcode::Text, text.as_bytes(), mask),
-        Event::Binary(data) => masked_frame(Opcode::Binary, data, mask),
-        Event::Ping(data) => masked_frame(Opcode::Ping, data, mask),
-        Event::Pong(data) => masked_frame(Opcode::Pong, data, mask),
-        Event::Close(close) => {
+        WebSocketEvent::Text(text) => masked_frame(Opcode::Text, text.as_bytes(), mask),
+        WebSocketEvent::Binary(data) => masked_frame(Opcode::Binary, data, mask),
+        WebSocketEvent::Ping(data) => masked_frame(Opcode::Ping, data, mask),
+        WebSocketEvent::Pong(data) => masked_frame(Opcode::Pong, data, mask),
+        WebSocketEvent::Close(close) => {
             let payload = close
                 .as_ref()
                 .map(|close| [&close.code.get().to_be_bytes()[..], close.reason.as_ref()].concat());

@@ -14,14 +14,14 @@ const TRUST: usize = 64 * 1024;
 
 /// The options of a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Config {
+pub struct DecoderConfig {
     /// The maximum size of a message, in bytes, including all its fragments. Default: 1,000,000.
     pub max_message: usize,
     /// True if frames must be masked, as those of clients are. Default: true.
     pub require_mask: bool,
 }
 
-impl Default for Config {
+impl Default for DecoderConfig {
     fn default() -> Self {
         Self {
             max_message: 1_000_000,
@@ -32,7 +32,7 @@ impl Default for Config {
 
 /// An event on the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum WebSocketEvent {
     /// A whole text message.
     Text(ByteString),
     /// A whole binary message.
@@ -47,9 +47,9 @@ pub enum Event {
 
 /// The outcome of one frame.
 #[derive(Debug)]
-pub enum Frame {
+pub enum DecodedFrame {
     /// A whole message or a control frame.
-    Event(Event),
+    Event(WebSocketEvent),
     /// An incomplete frame, or a frame of an incomplete message: more must follow.
     Part,
     /// There was no input.
@@ -59,7 +59,7 @@ pub enum Frame {
 /// The decoder of one connection, which takes events out of received bytes, however they are split.
 #[derive(Debug)]
 pub struct Decoder {
-    config: Config,
+    config: DecoderConfig,
     closed: bool,
     /// The inflater, if compression has been negotiated.
     inflater: Option<Box<Inflater>>,
@@ -90,7 +90,7 @@ struct Message {
 impl Decoder {
     /// Creates a decoder for one connection.
     #[must_use]
-    pub const fn new(config: Config) -> Self {
+    pub const fn new(config: DecoderConfig) -> Self {
         Self {
             config,
             closed: false,
@@ -101,7 +101,7 @@ impl Decoder {
 
     /// Creates a decoder for one connection on which messages may be compressed.
     #[must_use]
-    pub fn compressed(config: Config, agreed: &Agreed) -> Self {
+    pub fn compressed(config: DecoderConfig, agreed: &Agreed) -> Self {
         Self {
             inflater: Some(Box::new(Inflater::new(agreed))),
             ..Self::new(config)
@@ -130,12 +130,15 @@ impl Decoder {
     ///
     /// Returns an error if the peer breaks the protocol, as soon as the bytes that show it have arrived. All bytes
     /// after it are ignored, as after a close.
-    pub fn next_event(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
+    pub fn next_event(
+        &mut self,
+        input: &mut &[u8],
+    ) -> Result<Option<WebSocketEvent>, ProtocolError> {
         loop {
             match self.next_frame(input)? {
-                Frame::Event(event) => return Ok(Some(event)),
-                Frame::Part => {}
-                Frame::None => return Ok(None),
+                DecodedFrame::Event(event) => return Ok(Some(event)),
+                DecodedFrame::Part => {}
+                DecodedFrame::None => return Ok(None),
             }
         }
     }
@@ -143,34 +146,37 @@ impl Decoder {
     /// Takes one frame, or the available part of it, out of `input`: for callers that limit the number of frames that
     /// they take at once. Fails as [`next_event`](Self::next_event) does.
     #[inline]
-    pub fn next_frame(&mut self, input: &mut &[u8]) -> Result<Frame, ProtocolError> {
+    pub fn next_frame(&mut self, input: &mut &[u8]) -> Result<DecodedFrame, ProtocolError> {
         if self.closed {
             *input = &[];
         }
         if input.is_empty() {
-            return Ok(Frame::None);
+            return Ok(DecodedFrame::None);
         }
         let result = self.advance(input);
-        if matches!(result, Err(_) | Ok(Frame::Event(Event::Close(_)))) {
+        if matches!(
+            result,
+            Err(_) | Ok(DecodedFrame::Event(WebSocketEvent::Close(_)))
+        ) {
             self.closed = true;
             self.partial = None;
         }
         result
     }
 
-    fn advance(&mut self, input: &mut &[u8]) -> Result<Frame, ProtocolError> {
+    fn advance(&mut self, input: &mut &[u8]) -> Result<DecodedFrame, ProtocolError> {
         let Some((head, got)) = self.head(input)? else {
-            return Ok(Frame::Part);
+            return Ok(DecodedFrame::Part);
         };
         if self.partial.is_none()
             && head.fin
             && let Some(payload) = input.split_off(..head.len)
         {
             // The common case: the whole message is in the input.
-            return self.whole(head, payload).map(Frame::Event);
+            return self.whole(head, payload).map(DecodedFrame::Event);
         }
         let event = self.payload(head, got, input)?;
-        Ok(event.map_or(Frame::Part, Frame::Event))
+        Ok(event.map_or(DecodedFrame::Part, DecodedFrame::Event))
     }
 
     /// Returns the frame that `input` belongs to, and the number of its payload's bytes that have arrived. `None` if
@@ -217,7 +223,7 @@ impl Decoder {
         head: Head,
         got: usize,
         input: &mut &[u8],
-    ) -> Result<Option<Event>, ProtocolError> {
+    ) -> Result<Option<WebSocketEvent>, ProtocolError> {
         let partial = self.partial.get_or_insert_default();
         let left = head.len - got;
         let data = input.split_off(..left);
@@ -257,7 +263,7 @@ impl Decoder {
     }
 
     /// Decodes a message that is whole, directly from the input.
-    fn whole(&mut self, head: Head, payload: &[u8]) -> Result<Event, ProtocolError> {
+    fn whole(&mut self, head: Head, payload: &[u8]) -> Result<WebSocketEvent, ProtocolError> {
         let mut data = pool::buffer(payload.len());
         append_unmasked(&mut data, payload, head.mask, 0);
         match head.opcode {
@@ -267,7 +273,7 @@ impl Decoder {
         }
     }
 
-    fn finish(&mut self, message: Message) -> Result<Event, ProtocolError> {
+    fn finish(&mut self, message: Message) -> Result<WebSocketEvent, ProtocolError> {
         self.message(message.text, message.compressed, message.data)
     }
 
@@ -276,7 +282,7 @@ impl Decoder {
         is_text: bool,
         compressed: bool,
         mut data: Vec<u8>,
-    ) -> Result<Event, ProtocolError> {
+    ) -> Result<WebSocketEvent, ProtocolError> {
         if compressed && let Some(inflater) = &mut self.inflater {
             data = inflater.inflate(&data, self.config.max_message)?;
         }
@@ -284,7 +290,7 @@ impl Decoder {
         if is_text {
             text(data)
         } else {
-            Ok(Event::Binary(data))
+            Ok(WebSocketEvent::Binary(data))
         }
     }
 
@@ -319,18 +325,18 @@ impl Message {
     }
 }
 
-fn text(data: Bytes) -> Result<Event, ProtocolError> {
+fn text(data: Bytes) -> Result<WebSocketEvent, ProtocolError> {
     ByteString::try_from(data)
-        .map(Event::Text)
+        .map(WebSocketEvent::Text)
         .map_err(|_| ProtocolError::Utf8)
 }
 
-fn control(opcode: Opcode, payload: Bytes) -> Result<Event, ProtocolError> {
+fn control(opcode: Opcode, payload: Bytes) -> Result<WebSocketEvent, ProtocolError> {
     debug_assert!(opcode.is_control(), "a message has been decoded before");
     match opcode {
-        Opcode::Ping => Ok(Event::Ping(payload)),
-        Opcode::Pong => Ok(Event::Pong(payload)),
-        Opcode::Close => CloseFrame::decode(payload).map(Event::Close),
+        Opcode::Ping => Ok(WebSocketEvent::Ping(payload)),
+        Opcode::Pong => Ok(WebSocketEvent::Pong(payload)),
+        Opcode::Close => CloseFrame::decode(payload).map(WebSocketEvent::Close),
         // `Expected::parse` refuses a whole message with one of these opcodes.
         Opcode::Continuation | Opcode::Text | Opcode::Binary => {
             Err(ProtocolError::UnexpectedContinuation)

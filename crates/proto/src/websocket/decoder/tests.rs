@@ -14,7 +14,7 @@ fn more(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Returns all events of `input`, and the error that ended them.
-fn feed(decoder: &mut Decoder, mut input: &[u8]) -> (Vec<Event>, Option<ProtocolError>) {
+fn feed(decoder: &mut Decoder, mut input: &[u8]) -> (Vec<WebSocketEvent>, Option<ProtocolError>) {
     let mut events = Vec::new();
     loop {
         match decoder.next_event(&mut input) {
@@ -27,20 +27,23 @@ fn feed(decoder: &mut Decoder, mut input: &[u8]) -> (Vec<Event>, Option<Protocol
     (events, None)
 }
 
-fn decode(frames: &[Vec<u8>]) -> (Vec<Event>, Option<ProtocolError>) {
-    feed(&mut Decoder::new(Config::default()), &frames.concat())
+fn decode(frames: &[Vec<u8>]) -> (Vec<WebSocketEvent>, Option<ProtocolError>) {
+    feed(
+        &mut Decoder::new(DecoderConfig::default()),
+        &frames.concat(),
+    )
 }
 
 fn limited(max_message: usize) -> Decoder {
-    let config = Config {
+    let config = DecoderConfig {
         max_message,
-        ..Config::default()
+        ..DecoderConfig::default()
     };
     Decoder::new(config)
 }
 
-fn text(text: &str) -> Event {
-    Event::Text(text.into())
+fn text(text: &str) -> WebSocketEvent {
+    WebSocketEvent::Text(text.into())
 }
 
 #[test]
@@ -60,11 +63,11 @@ fn every_kind_of_event_comes_out_of_one_input() {
     ]);
     let expected = [
         text("Hallo, wörld"),
-        Event::Binary(Bytes::from_static(&[0, 255, 7])),
-        Event::Ping(Bytes::from_static(b"there?")),
-        Event::Pong(Bytes::new()),
+        WebSocketEvent::Binary(Bytes::from_static(&[0, 255, 7])),
+        WebSocketEvent::Ping(Bytes::from_static(b"there?")),
+        WebSocketEvent::Pong(Bytes::new()),
         text(""),
-        Event::Close(None),
+        WebSocketEvent::Close(None),
     ];
     assert_eq!(events, expected);
     assert_eq!(error, None);
@@ -78,7 +81,7 @@ fn memory_is_held_only_between_the_ends_of_a_message() {
         last(Opcode::Continuation, b"b"),
     ]
     .concat();
-    let mut decoder = Decoder::new(Config::default());
+    let mut decoder = Decoder::new(DecoderConfig::default());
     assert!(decoder.is_idle());
     for (at, byte) in bytes.iter().enumerate() {
         feed(&mut decoder, &[*byte]);
@@ -107,13 +110,13 @@ fn a_header_alone_takes_little_memory() {
 
 #[test]
 fn a_message_that_came_in_pieces_takes_no_more_than_it_needs() {
-    let mut decoder = Decoder::new(Config::default());
+    let mut decoder = Decoder::new(DecoderConfig::default());
     let bytes = last(Opcode::Binary, &[7; 150_000]);
     let mut events = Vec::new();
     for piece in bytes.chunks(64 * 1024) {
         events.extend(feed(&mut decoder, piece).0);
     }
-    let [Event::Binary(data)] = <[Event; 1]>::try_from(events).unwrap() else {
+    let [WebSocketEvent::Binary(data)] = <[WebSocketEvent; 1]>::try_from(events).unwrap() else {
         panic!("not binary");
     };
     assert_eq!(Vec::from(data).capacity(), 150_000);
@@ -129,7 +132,10 @@ fn a_ping_inside_a_message_comes_first() {
     ]);
     assert_eq!(
         events,
-        [Event::Ping(Bytes::from_static(b"?")), text("one two three")]
+        [
+            WebSocketEvent::Ping(Bytes::from_static(b"?")),
+            text("one two three")
+        ]
     );
 }
 
@@ -160,7 +166,7 @@ fn what_is_wrong_with_the_first_byte_is_seen_there() {
     ];
     for (first, error) in rows {
         assert_eq!(
-            feed(&mut Decoder::new(Config::default()), &[first]).1,
+            feed(&mut Decoder::new(DecoderConfig::default()), &[first]).1,
             Some(error)
         );
     }
@@ -189,11 +195,11 @@ fn a_control_frame_has_at_most_125_bytes() {
 
 #[test]
 fn a_client_must_mask_its_frames() {
-    let (_, error) = feed(&mut Decoder::new(Config::default()), b"\x81\x02hi");
+    let (_, error) = feed(&mut Decoder::new(DecoderConfig::default()), b"\x81\x02hi");
     assert_eq!(error, Some(ProtocolError::Unmasked));
-    let config = Config {
+    let config = DecoderConfig {
         require_mask: false,
-        ..Config::default()
+        ..DecoderConfig::default()
     };
     let (events, _) = feed(&mut Decoder::new(config), b"\x81\x02hi");
     assert_eq!(events, [text("hi")]);
@@ -243,13 +249,16 @@ fn text_may_not_end_within_a_character() {
 fn what_follows_a_close_is_ignored() {
     let close = last(Opcode::Close, &[3, 232]);
     let (events, error) = decode(&[close, last(Opcode::Text, b"late"), vec![0xff; 40]]);
-    assert!(matches!(&events[..], [Event::Close(Some(_))]), "{events:?}");
+    assert!(
+        matches!(&events[..], [WebSocketEvent::Close(Some(_))]),
+        "{events:?}"
+    );
     assert_eq!(error, None);
 }
 
 #[test]
 fn what_follows_an_error_is_ignored_and_nothing_is_held() {
-    let mut decoder = Decoder::new(Config::default());
+    let mut decoder = Decoder::new(DecoderConfig::default());
     let bad = [more(Opcode::Text, b"a"), last(Opcode::Text, b"b")].concat();
     assert!(feed(&mut decoder, &bad).1.is_some());
     assert!(decoder.is_idle());
