@@ -181,7 +181,7 @@ impl<T: Clone + Send + Sync + 'static> IntoValues for Extension<T> {
     }
 }
 
-macro_rules! grants {
+macro_rules! values {
     ($($T:ident),*) => {
         #[expect(non_snake_case, reason = "names of a macro")]
         impl<$($T: IntoValues),*> IntoValues for ($($T,)*) {
@@ -193,10 +193,10 @@ macro_rules! grants {
     };
 }
 
-grants!(A);
-grants!(A, B);
-grants!(A, B, C);
-grants!(A, B, C, D);
+values!(A);
+values!(A, B);
+values!(A, B, C);
+values!(A, B, C, D);
 
 /// A return value of a middleware.
 pub trait IntoAdmission: Send {
@@ -231,7 +231,7 @@ impl<T: IntoValues, E: IntoResponse + Send> IntoAdmission for Result<T, E> {
 impl<T: IntoAdmission> IntoOutcome<phase::Middleware> for T {
     async fn into_outcome(self, _: bool) -> Admission {
         match self.into_admission() {
-            Ok(grant) => Admission(Ok(grant)),
+            Ok(values) => Admission(Ok(values)),
             Err(response) => Admission(Err(Refusal::from_response(response).await)),
         }
     }

@@ -12,7 +12,9 @@ use http::Extensions;
 use tokio::sync::Notify;
 
 use super::ack_claims::{AckClaim, AckClaims, RequestedAck};
+use super::answer::AckBody;
 use super::client::{Client, Command};
+use super::context::BoxHandler;
 use super::event_name::EventName;
 use super::own_handlers::OwnHandlers;
 use super::request::SocketRequest;
@@ -55,7 +57,7 @@ pub(super) struct Inner {
     pub(super) connected: AtomicBool,
     pub(super) closed: Notify,
     pub(super) request: SocketRequest,
-    pub(super) handlers: OwnHandlers,
+    pub(super) handlers: OwnHandlers<BoxHandler<AckBody>>,
     pub(super) ack_claims: AckClaims,
     /// The number of handlers that have started and not ended.
     pub(super) pending: AtomicUsize,

@@ -14,6 +14,7 @@ mod hooks;
 mod life;
 mod own_handlers;
 mod pace;
+mod registration;
 mod reply;
 mod request;
 mod resume;

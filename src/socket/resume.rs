@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use futures_util::future::select;
 
@@ -232,20 +232,10 @@ impl Socket {
         let Some(resumption) = &self.0.resumption else {
             return Connected::Over;
         };
-        let mut undone = Undone::default();
-        let mut kept = loop {
-            let kept = history.lock();
-            // The socket cannot end while the history is locked.
-            if self.ended().is_some() || self.is_overtaken(&kept) {
-                return Connected::Over;
-            }
-            let Some(predecessor) = self.predecessor(&kept) else {
-                break kept;
-            };
-            drop(kept);
-            // This socket is admitted, so a connection that still has the session counts as lost.
-            predecessor.supersede();
+        let Some(mut kept) = self.lock_as_successor(history) else {
+            return Connected::Over;
         };
+        let mut undone = Undone::default();
         let mut state = resumption.lock();
         let request = state.request.take();
         let missed = match &request {
@@ -261,24 +251,17 @@ impl Socket {
         state.holds = missed.is_some();
         drop(state);
         let connected = match missed {
-            None => {
-                self.counters().add_for(Counted::Recoveries, "failed", 1);
-                Connected::Outdated
-            }
-            Some(missed) => {
-                kept.sessions.hold(pid, self.0.member.link.clone());
-                let opened = self.open(Some(pid), missed);
-                self.0.nsp.members.insert(&self.0.member);
-                if opened {
-                    if let Some(outcome) = outcome {
-                        self.counters().add_for(Counted::Recoveries, outcome, 1);
-                    }
-                    Connected::Yes
-                } else {
-                    Connected::Over
-                }
-            }
+            Some(missed) => self.join_with(pid, missed, &mut kept),
+            None => Connected::Outdated,
         };
+        let outcome = match connected {
+            Connected::Yes => outcome,
+            Connected::Over => None,
+            Connected::Outdated => Some("failed"),
+        };
+        if let Some(outcome) = outcome {
+            self.counters().add_for(Counted::Recoveries, outcome, 1);
+        }
         // Values of users are dropped, and attempts that lost are ended, without holding a lock.
         drop(kept);
         if let (Some(request), Some(data)) = (&request, &undone.data) {
@@ -286,9 +269,39 @@ impl Socket {
         }
         undone.others.iter().for_each(|other| other.supersede());
         if request.is_some() {
-            tracing::debug!(socket = %self.id(), ?connected, "came back");
+            tracing::debug!(socket = %self.id(), ?connected, "resumption of a session has ended");
         }
         connected
+    }
+
+    /// Locks the history once no other socket has the session. Returns `None` if this socket has ended, or a later
+    /// attempt has been admitted.
+    fn lock_as_successor<'h>(&self, history: &'h History) -> Option<MutexGuard<'h, Kept>> {
+        loop {
+            let kept = history.lock();
+            // The socket cannot end while the history is locked.
+            if self.ended().is_some() || self.is_overtaken(&kept) {
+                return None;
+            }
+            let Some(predecessor) = self.predecessor(&kept) else {
+                return Some(kept);
+            };
+            drop(kept);
+            // This socket is admitted, so a connection that still has the session counts as lost.
+            predecessor.supersede();
+        }
+    }
+
+    /// Joins the namespace with the private id of the session, and queues the missed events.
+    fn join_with(&self, pid: Sid, missed: Vec<Frame>, kept: &mut Kept) -> Connected {
+        kept.sessions.hold(pid, self.0.member.link.clone());
+        let opened = self.open(Some(pid), missed);
+        self.0.nsp.members.insert(&self.0.member);
+        if opened {
+            Connected::Yes
+        } else {
+            Connected::Over
+        }
     }
 
     /// Revokes the session of a socket that is away. If its client has already resumed it, that socket is disconnected;

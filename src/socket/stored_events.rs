@@ -9,8 +9,8 @@ use futures_util::future::{Either, select};
 use super::Socket;
 use super::sending::SendOptions;
 use crate::clock::now;
-use crate::outbox::{EmitError, Pushed, Sending};
-use crate::rooms::{Audience, Forgotten, History};
+use crate::outbox::{EmitError, Frame, Pushed, Sending};
+use crate::rooms::{Audience, Forgotten, History, Kept};
 use proto::EncodedArgs;
 
 impl Socket {
@@ -21,21 +21,11 @@ impl Socket {
         args: &EncodedArgs,
         options: SendOptions,
     ) -> Result<bool, EmitError> {
-        let connected = self.connected();
-        if self.0.nsp.members.observed && connected {
-            self.0
-                .member
-                .observe(&self.0.nsp.event_frame_at(args, None));
-        }
+        self.observe(args);
         let mut forgotten = Forgotten::default();
         let mut kept = history.lock();
         let volatile = options.volatile;
-        let number = kept.log.last() + u64::from(!volatile);
-        let frame = self
-            .0
-            .nsp
-            .event_frame_at(args, Some(&kept.log.offset(number)));
-        let frame = options.apply(frame);
+        let (_, frame) = self.next_frame(&kept, args, options);
         let mut pushed = match self.holder() {
             Some(outbox) => outbox.push(frame.clone(), volatile),
             None => Pushed::Closed,
@@ -61,11 +51,7 @@ impl Socket {
         args: EncodedArgs,
         options: SendOptions,
     ) -> Result<(), EmitError> {
-        if self.0.nsp.members.observed && self.connected() {
-            self.0
-                .member
-                .observe(&self.0.nsp.event_frame_at(&args, None));
-        }
+        self.observe(&args);
         let mut unsent = Unsent {
             history,
             number: None,
@@ -82,12 +68,7 @@ impl Socket {
                 drop(kept);
                 return Poll::Ready(self.send_and_store(history, &args, options).map(drop));
             }
-            let number = kept.log.last() + 1;
-            let frame = self
-                .0
-                .nsp
-                .event_frame_at(&args, Some(&kept.log.offset(number)));
-            let frame = options.apply(frame);
+            let (number, frame) = self.next_frame(&kept, &args, options);
             let audience = Audience::Socket(self.id());
             kept.append(now(), audience, frame.clone(), &mut forgotten);
             unsent.number = Some(number);
@@ -102,16 +83,33 @@ impl Socket {
             Either::Right(_) => Err(EmitError::Closed),
         };
         let known = unsent.number.is_some() && self.is_known(&history.lock());
-        if sent.is_ok() || known {
-            let counted = unsent.number.take().is_none();
-            self.0.nsp.sweep();
-            return if counted {
-                sent
-            } else {
-                self.0.nsp.sent(Pushed::Queued).map(drop)
-            };
+        if sent.is_err() && !known {
+            return sent;
         }
-        sent
+        let stored = unsent.number.take().is_some();
+        self.0.nsp.sweep();
+        if stored {
+            self.0.nsp.sent(Pushed::Queued).map(drop)
+        } else {
+            sent
+        }
+    }
+
+    /// Calls the hooks for outgoing events, if the client is connected.
+    fn observe(&self, args: &EncodedArgs) {
+        if self.0.nsp.members.observed && self.connected() {
+            let frame = self.0.nsp.event_frame_at(args, None);
+            self.0.member.observe(&frame);
+        }
+    }
+
+    /// Returns the number of the next event in the history, and the frame of an event with the offset of that number.
+    fn next_frame(&self, kept: &Kept, args: &EncodedArgs, options: SendOptions) -> (u64, Frame) {
+        // A volatile event is not stored, and has the offset of the last one.
+        let number = kept.log.last() + u64::from(!options.volatile);
+        let offset = kept.log.offset(number);
+        let frame = self.0.nsp.event_frame_at(args, Some(&offset));
+        (number, options.apply(frame))
     }
 }
 
