@@ -27,14 +27,14 @@ use proto::engine_io::{self, Payload, Revision, v3};
 
 /// The properties of a POST that its answer depends on.
 #[derive(Clone, Copy, Debug)]
-struct Kind {
+pub(super) struct Kind {
     /// The body is binary, as clients of revision 3 send it.
     binary: bool,
     http1: bool,
 }
 
 impl Kind {
-    fn of(parts: &Parts) -> Self {
+    pub(super) fn of(parts: &Parts) -> Self {
         let kind = parts.headers.get(header::CONTENT_TYPE);
         Self {
             binary: kind.is_some_and(|kind| kind == "application/octet-stream"),
@@ -43,13 +43,11 @@ impl Kind {
     }
 }
 
-/// Answers a POST. The parts are dropped first: they keep the server's read buffer alive, and the body may take long.
-pub(super) async fn post<B>(context: &Context, entry: &Arc<Entry>, parts: Parts, body: B) -> Served
+/// Answers a POST.
+pub(super) async fn post<B>(context: &Context, entry: &Arc<Entry>, kind: Kind, body: B) -> Served
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
-    let kind = Kind::of(&parts);
-    drop(parts);
     let Some(posting) = Posting::begin(entry) else {
         entry.broken(DisconnectReason::TransportError);
         return Err(Refusal::Overlap);

@@ -12,7 +12,7 @@ use super::admit::admit;
 use super::client_file;
 use super::context::{Context, Served};
 use super::open::{begin, open};
-use super::post::post;
+use super::post::{Kind, post};
 use super::refusal::{Refusal, refuse};
 use super::request::{Asked, parse};
 use super::response::payload;
@@ -74,8 +74,35 @@ where
         .see_requests(opens)
         .then(|| (Box::new(parts.clone()), asked.session()));
     let (seen, session) = seen.unzip();
-    let (mut response, task) = match serve(context, asked, parts, body).await {
-        Ok(served) => served,
+    // The task of a session or an upgrade, which begins if no hook refuses the request.
+    let mut task = None;
+    let begin = |(response, begun)| {
+        task = Some(begun);
+        response
+    };
+    let served = match asked {
+        Asked::Poll(entry) => {
+            // The parts keep the server's read buffer alive, and a poll may wait for long.
+            drop(parts);
+            poll(&entry).await.map_err(Declined::Rule)
+        }
+        Asked::Post(entry) => {
+            let kind = Kind::of(&parts);
+            // The parts keep the server's read buffer alive, and the body may take long.
+            drop(parts);
+            let answer = post(context, &entry, kind, body).await;
+            answer.map_err(Declined::Rule)
+        }
+        Asked::Upgrade(entry) => {
+            let answer = upgrade(context, entry, parts).map(begin);
+            answer.map_err(Declined::Rule)
+        }
+        Asked::Open(transport, revision) => admit_and_open(context, transport, revision, parts)
+            .await
+            .map(begin),
+    };
+    let mut response = match served {
+        Ok(response) => response,
         Err(Declined::Rule(refusal)) => return refuse(refusal, server, seen.as_deref()),
         Err(Declined::Answered(response)) => return response,
     };
@@ -104,31 +131,6 @@ fn ask(context: &Context, parts: &Parts) -> Result<Asked, Refusal> {
     } else {
         Err(Refusal::Origin)
     }
-}
-
-/// Serves a request. Returns the response, and the task of a session or an upgrade that begins with it.
-async fn serve<B>(
-    context: &Context,
-    asked: Asked,
-    parts: Parts,
-    body: B,
-) -> Result<(Response<Body>, Option<BoxFuture<'static, ()>>), Declined>
-where
-    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
-{
-    let (response, task) = match asked {
-        Asked::Open(transport, revision) => {
-            admit_and_open(context, transport, revision, parts).await?
-        }
-        Asked::Poll(entry) => {
-            // The parts keep the server's read buffer alive, and a poll may wait for long.
-            drop(parts);
-            return Ok((poll(&entry).await?, None));
-        }
-        Asked::Post(entry) => return Ok((post(context, &entry, parts, body).await?, None)),
-        Asked::Upgrade(entry) => upgrade(context, entry, parts)?,
-    };
-    Ok((response, Some(task)))
 }
 
 /// Opens a session if `allow_request` admits it. The connection is counted before the application is asked, which may
