@@ -111,8 +111,8 @@ macro_rules! assert_handled {
 
 fn assert_same(json: &str) {
     assert_same!(
-        json, String, Box<str>, (String,), (String, u8), Option<String>, Value, Vec<Value>, Rest<String>, Choice, Newtype,
-        Untagged, (Newtype, Choice), char, u8, f64, (), bool, Vec<u8>, Binary, bytes::Bytes, Box<RawValue>,
+        json, String, Box<str>, (String,), (String, u8), Option<String>, Value, Vec<Value>, Rest<String>, Choice,
+        Newtype, Untagged, (Newtype, Choice), char, u8, f64, (), bool, Vec<u8>, Binary, bytes::Bytes, Box<RawValue>,
         HashMap<String, u8>, Option<Choice>, IgnoredAny, Picky
     );
     assert_handled!(

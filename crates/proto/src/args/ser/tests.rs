@@ -134,7 +134,10 @@ fn bytes_alone_are_one_argument() {
 
 proptest! {
     #[test]
-    fn a_string_is_written_as_serde_json_writes_it(text in "[ -~\\u{0}-\\u{1f}é\u{1F600}\"\\\\]{0,80}", plain in "[a-z]{0,100}") {
+    fn a_string_is_written_as_serde_json_writes_it(
+        text in "[ -~\\u{0}-\\u{1f}é\u{1F600}\"\\\\]{0,80}",
+        plain in "[a-z]{0,100}",
+    ) {
         for text in [&text, &plain, &format!("{plain}{text}")] {
             let expected = serde_json::to_string(&("e", text)).unwrap();
             prop_assert_eq!(event(text), expected);

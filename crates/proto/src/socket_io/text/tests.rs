@@ -356,7 +356,10 @@ fn malformed_arguments_are_found_later() {
 /// Text that is a packet or nearly one, and arbitrary text.
 fn soup() -> impl Strategy<Value = String> {
     prop_oneof![
-        r#"[0-6]([0-3]-)?(/[a-z]{0,9},)?[0-9]{0,2}(\["([a-z]{0,9}|disconnect|\\u006[a-f])"(,[0-9"{}\[\]]{0,3}|,\{"_placeholder":true,"num":[0-3]\}){0,2}\]?)?"#,
+        concat!(
+            r#"[0-6]([0-3]-)?(/[a-z]{0,9},)?[0-9]{0,2}(\["([a-z]{0,9}|disconnect|\\u006[a-f])""#,
+            r#"(,[0-9"{}\[\]]{0,3}|,\{"_placeholder":true,"num":[0-3]\}){0,2}\]?)?"#,
+        ),
         r#"[0-9]?([0-9]{1,3}|-|/[a-z]{0,9}|,|\[|\]|\{|\}|"[a-z]{0,9}"|\\|"|:|null|[ \n\x00\x1e]|€)*"#,
         r"[\x00-\x{10ffff}]*",
     ]
