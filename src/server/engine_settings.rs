@@ -74,12 +74,12 @@ impl EngineSettings {
         self.stall_timeout.unwrap_or_else(|| self.session.silence())
     }
 
-    /// Returns the upgrades that the handshake offers to a client that connects over `transport`.
-    pub(crate) fn upgrades(&self, transport: Transport) -> &'static [&'static str] {
+    /// Returns the upgrade that the handshake offers to a client that connects over `transport`.
+    pub(crate) fn upgrade(&self, transport: Transport) -> Option<Transport> {
         let offered = transport == Transport::Polling
             && self.allow_upgrades
             && self.transports.contains(&Transport::WebSocket);
-        if offered { &["websocket"] } else { &[] }
+        offered.then_some(Transport::WebSocket)
     }
 }
 

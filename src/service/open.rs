@@ -119,9 +119,9 @@ fn fresh(
 ) -> (Arc<Client>, String) {
     let (config, sid) = (&context.server.settings.engine, guard.sid());
     parts.extensions.insert(context.io.clone());
-    let packet = proto::engine_io::Handshake {
+    let packet = proto::engine_io::OpenPacket {
         sid,
-        upgrades: config.upgrades(transport),
+        upgrade: config.upgrade(transport),
         ping_interval: config.session.ping_interval,
         ping_timeout: config.session.ping_timeout,
         max_payload: config.max_payload,

@@ -1,7 +1,7 @@
 //! Engine.IO: the transport of messages between one client and one server. This module implements revision 4, and
 //! [`v3`] the differences of revision 3, which older clients use.
 
-mod handshake;
+mod open_packet;
 mod packet;
 mod payload;
 mod post_body;
@@ -10,7 +10,7 @@ mod text;
 mod transport;
 pub mod v3;
 
-pub use handshake::Handshake;
+pub use open_packet::OpenPacket;
 pub use packet::{Message, Packet};
 pub use payload::{Payload, PayloadWriter};
 pub use post_body::PostBody;
