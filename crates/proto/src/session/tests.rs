@@ -1,5 +1,10 @@
+use std::time::Duration;
+
 use super::heartbeat::LATE;
+use super::server::{NOOP_DELAY, RELEASES};
 use super::*;
+use crate::DisconnectReason;
+use crate::engine_io::{Packet, Revision, Transport};
 
 const SECOND: Duration = Duration::from_secs(1);
 
