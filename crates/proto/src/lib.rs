@@ -7,8 +7,8 @@
 //! acknowledgements to those messages ([Socket.IO protocol, revision 5]). [`Args`] are the arguments of an event,
 //! deserialized on demand. [`websocket`] reads and writes frames.
 //!
-//! Above them are two state machines: [`session`] opens, keeps alive, upgrades and closes an Engine.IO session, and
-//! [`connection`] routes the packets of one client to the namespaces that it has joined.
+//! Above them are the state machines: [`session`] opens, keeps alive, upgrades and closes an Engine.IO session at
+//! either end, and [`connection`] routes the packets of one client to the namespaces that it has joined.
 //!
 //! Every decoder is total: it returns a [`DecodeError`] for bad input, and neither panics nor ignores it. Nothing here
 //! reads a clock or a source of random numbers: the time, counted from the start of a session, and new ids are
