@@ -1,6 +1,5 @@
 //! A connection over WebSocket: the WebSocket in use, and one that probes in order to replace polling.
 
-use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,11 +9,10 @@ use super::timers::Deadline;
 use crate::metrics::{Counted, Place};
 use crate::outbox::{Outbox, Pressure, Written};
 use crate::server::OverLimit;
-use crate::transport::{End, Unfinished, WebSocket};
+use crate::transport::{Batch, End, Exceeded, Farewell, Reading, Unfinished, Violation, WebSocket};
 use proto::DisconnectReason;
-use proto::engine_io::{Packet, Revision, Transport};
+use proto::engine_io::{Packet, Transport};
 use proto::session::{Control, Input};
-use proto::websocket::{CloseCode, CloseFrame, ProtocolError, WebSocketEvent};
 
 const RECEIVED_PACKETS: Place = Place::of(Counted::ReceivedPackets);
 const RECEIVED_BYTES: Place = Place::of(Counted::ReceivedBytes);
@@ -25,10 +23,22 @@ pub(super) struct Sockets {
     /// The WebSocket in use, unless the transport is polling.
     pub(super) main: Option<Box<WebSocket>>,
     pub(super) probe: Option<Box<WebSocket>>,
-    /// True if more may have been received by it than has been read.
+    /// The rest of its last read.
+    left: Option<Box<Left>>,
+    /// True if more may have been received by it than has been handled.
     more: bool,
     /// The reason of its end, for the closing handshake.
-    pub(super) end: Option<End>,
+    pub(super) end: Option<Box<End>>,
+}
+
+/// The rest of a read for which the connection was too busy. Nothing more is read before it has been handled.
+#[derive(Debug)]
+struct Left {
+    batch: Batch,
+    /// The memory that the packets hold, in bytes.
+    bytes: usize,
+    /// The end of the transport, behind the packets.
+    end: Option<End>,
 }
 
 impl Sockets {
@@ -44,7 +54,7 @@ impl Sockets {
         self.main.as_mut().is_some_and(|main| main.take_progress())
     }
 
-    /// Returns true if more may have been received than has been read.
+    /// Returns true if more may have been received than has been handled.
     pub(super) const fn may_have_more(&self) -> bool {
         self.more
     }
@@ -54,10 +64,19 @@ impl Sockets {
         self.main.as_mut()?.try_write(outbox)
     }
 
-    /// Returns the size of the input that both have received and not passed on, in bytes.
+    /// Returns the size of the input that both have received and that has not been handled, in bytes.
     pub(super) fn unfinished(&self) -> usize {
         let both = [&self.main, &self.probe].into_iter().flatten();
-        both.map(|socket| socket.unfinished()).sum()
+        let unfinished: usize = both.map(|socket| socket.unfinished()).sum();
+        unfinished + self.left.as_ref().map_or(0, |left| left.bytes)
+    }
+
+    /// Keeps the rest of a read.
+    fn keep(&mut self, batch: &mut Batch, end: Option<End>) {
+        let batch = std::mem::take(batch);
+        let bytes = batch.held_bytes();
+        self.left = Some(Box::new(Left { batch, bytes, end }));
+        self.more = true;
     }
 
     /// Answers the probe, and writes the answer as far as possible at once: the poll is released next, and the client
@@ -78,7 +97,7 @@ impl Sockets {
             close_in_background(probe);
         }
         if let Some(main) = self.main {
-            main.close(self.end.as_ref()).await;
+            main.close(self.end.as_deref()).await;
         }
     }
 }
@@ -86,37 +105,60 @@ impl Sockets {
 impl Connection {
     /// Reads the WebSocket. Returns true if it should be read again at once.
     pub(super) fn read(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.session.is_closed() || self.check_paused() {
-            // The rest of a message may have arrived already.
-            self.timers.set(Deadline::Message, None);
+        if self.session.is_closed() || !self.goes_on_reading() {
             return false;
         }
-        let Some(mut socket) = self.sockets.main.take() else {
+        if let Some(left) = self.sockets.left.take() {
+            let Left { mut batch, end, .. } = *left;
+            let read = Poll::Ready(end.map_or(Ok(()), Err));
+            return self.take_read(&mut batch, read, cx);
+        }
+        let Some(socket) = &mut self.sockets.main else {
             return false;
         };
-        let (waker, revision) = (cx.waker(), self.client.revision);
-        let (mut taken, mut bytes) = (0, 0);
-        let read = socket.poll_read(cx, &mut |event| {
-            let cx = &mut Context::from_waker(waker);
-            bytes += size(&event);
-            match decode(event, revision) {
-                Ok(packet) => self.input(Input::Packet(packet), cx),
-                Err(()) => self.input(Input::Lost(DisconnectReason::ParseError), cx),
+        let mut reading = Reading::many();
+        let read = socket.poll_packets(cx, &mut reading);
+        let unfinished = socket.take_unfinished();
+        self.time_message(unfinished);
+        let batch = &mut reading.batch;
+        self.count_received(batch.len(), batch.read_bytes());
+        let again = self.take_read(batch, read, cx);
+        reading.put_back();
+        again
+    }
+
+    /// Feeds the packets of a read to the session, and its end when there are none left. Returns true if there is more
+    /// to be taken at once.
+    fn take_read(
+        &mut self,
+        batch: &mut Batch,
+        read: Poll<Result<(), End>>,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let any = !batch.is_empty();
+        if any {
+            self.feed(batch, cx);
+            if self.session.is_closed() {
+                return false;
             }
-            taken += 1;
-            if self.dispatch.is_full() || self.session.is_closed() || self.has_used_share(taken) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
+            if !batch.is_empty() {
+                let end = match read {
+                    Poll::Ready(Err(end)) => Some(end),
+                    Poll::Ready(Ok(())) | Poll::Pending => None,
+                };
+                self.sockets.keep(batch, end);
+                return self.goes_on_reading();
             }
-        });
-        self.time_message(socket.take_unfinished());
+        }
         self.sockets.more = matches!(read, Poll::Ready(Ok(())));
-        self.sockets.main = Some(socket);
-        self.count_received(taken, bytes);
         match read {
-            Poll::Pending => false,
-            Poll::Ready(Ok(())) => !self.check_paused(),
+            Poll::Pending => {
+                if any {
+                    self.goes_on_reading();
+                }
+                false
+            }
+            Poll::Ready(Ok(())) => self.goes_on_reading(),
             Poll::Ready(Err(end)) => {
                 self.ended(end, cx);
                 false
@@ -124,21 +166,45 @@ impl Connection {
         }
     }
 
+    /// Returns true unless the reading is paused, in which case the time of a message stands still: its rest may have
+    /// arrived.
+    fn goes_on_reading(&mut self) -> bool {
+        let paused = self.check_paused();
+        if paused {
+            self.timers.set(Deadline::Message, None);
+        }
+        !paused
+    }
+
+    /// Feeds packets to the session while it takes them.
+    fn feed(&mut self, batch: &mut Batch, cx: &mut Context<'_>) {
+        let mut taken = 0;
+        while let Some(packet) = batch.next() {
+            self.input(Input::Packet(packet), cx);
+            taken += 1;
+            if self.dispatch.is_full() || self.session.is_closed() || self.has_used_share(taken) {
+                break;
+            }
+        }
+    }
+
     /// Handles the end of the WebSocket.
     fn ended(&mut self, end: End, cx: &mut Context<'_>) {
         tracing::debug!(end = end.to_string(), "websocket ended");
-        if matches!(end, End::Violation(_)) {
-            // The packets before the violation are answered.
-            self.write_socket(cx);
-        }
         let reason = match &end {
             End::Closed(_) | End::Lost(_) | End::Ours(_) => DisconnectReason::TransportClose,
-            End::Violation(error) => {
-                self.presence.too_large = self.is_too_big(*error);
+            End::Undecodable(_) => {
+                // A close frame that has been ordered is still sent.
+                return self.input(Input::Lost(DisconnectReason::ParseError), cx);
+            }
+            End::Violation(violation) => {
+                // The packets before the violation are answered.
+                self.write_socket(cx);
+                self.presence.too_large = self.is_too_big(*violation);
                 DisconnectReason::TransportError
             }
         };
-        self.sockets.end = Some(end);
+        self.sockets.end = Some(Box::new(end));
         self.input(Input::Lost(reason), cx);
     }
 
@@ -169,22 +235,24 @@ impl Connection {
         let counters = self.dispatch.counters();
         counters.add_for(Counted::InputTimeouts, "message", 1);
         if self.session.is_open() {
-            self.sockets.end = Some(End::Ours(CloseFrame {
-                code: CloseCode::POLICY,
-                reason: "message takes too long".into(),
-            }));
+            let farewell = Farewell::policy("message takes too long");
+            self.sockets.end = Some(Box::new(End::Ours(farewell)));
         }
         let lost = Input::Lost(DisconnectReason::TransportError);
         self.session.handle(lost, self.now);
     }
 
-    /// Returns true if the error is that a message is over a limit, and reports that.
-    fn is_too_big(&self, error: ProtocolError) -> bool {
-        let over = OverLimit::of_frame(error);
-        if let Some(over) = &over {
-            over.report(&self.dispatch.server, &self.client);
-        }
-        over.is_some()
+    /// Returns true if the violation is that a message is over a limit, and reports that.
+    fn is_too_big(&self, violation: Violation) -> bool {
+        let Some(exceeded) = violation.exceeded() else {
+            return false;
+        };
+        let over = match exceeded {
+            Exceeded::Length { limit, size } => OverLimit::payload(limit, size),
+            Exceeded::Ratio(limit) => OverLimit::ratio(limit),
+        };
+        over.report(&self.dispatch.server, &self.client);
+        true
     }
 
     /// Counts the packets and bytes of one read.
@@ -208,21 +276,18 @@ impl Connection {
         let Some(probe) = &mut self.sockets.probe else {
             return false;
         };
-        let revision = self.client.revision;
         // One packet is read at a time: the packets after the upgrade belong to the session.
-        let mut packet = None;
-        let read = probe.poll_read(cx, &mut |event| {
-            packet = Some(decode(event, revision));
-            ControlFlow::Break(())
-        });
+        let mut reading = Reading::one();
+        let read = probe.poll_packets(cx, &mut reading);
+        let packet = reading.batch.next();
+        reading.put_back();
         // The read may have ended after many frames that are not packets.
         let any = matches!(read, Poll::Ready(Ok(())));
         if let Some(packet) = packet {
-            let packet = packet.unwrap_or(Packet::Close);
             self.input(Input::ProbePacket(packet), cx);
         } else if let Poll::Ready(Err(end)) = read {
-            if let End::Violation(error) = end {
-                self.is_too_big(error);
+            if let End::Violation(violation) = end {
+                self.is_too_big(violation);
             }
             self.probe_lost(cx);
         }
@@ -285,7 +350,7 @@ impl Connection {
         match write {
             Poll::Ready(Err(error)) => {
                 tracing::debug!(error = error.to_string(), "cannot write");
-                self.sockets.end = Some(End::Lost(error));
+                self.sockets.end = Some(Box::new(End::Lost(error)));
                 let lost = Input::Lost(DisconnectReason::TransportClose);
                 self.session.handle(lost, self.now);
             }
@@ -298,16 +363,6 @@ impl Connection {
     }
 }
 
-fn size(event: &WebSocketEvent) -> usize {
-    match event {
-        WebSocketEvent::Text(text) => text.len(),
-        WebSocketEvent::Binary(data) | WebSocketEvent::Ping(data) | WebSocketEvent::Pong(data) => {
-            data.len()
-        }
-        WebSocketEvent::Close(_) => 0,
-    }
-}
-
 pub(super) fn close_in_background(socket: Box<WebSocket>) {
     tokio::spawn(turn_away(*socket));
 }
@@ -315,16 +370,4 @@ pub(super) fn close_in_background(socket: Box<WebSocket>) {
 /// Closes a WebSocket that no session takes.
 pub(crate) async fn turn_away(socket: WebSocket) {
     let _ = tokio::time::timeout(CLOSE_HANDSHAKE, socket.close(None)).await;
-}
-
-fn decode(event: WebSocketEvent, revision: Revision) -> Result<Packet, ()> {
-    let packet = match event {
-        WebSocketEvent::Text(text) => revision.decode_text(text),
-        WebSocketEvent::Binary(data) => revision.decode_binary(data),
-        // The transport does not pass these on.
-        WebSocketEvent::Ping(_) | WebSocketEvent::Pong(_) | WebSocketEvent::Close(_) => {
-            return Err(());
-        }
-    };
-    packet.map_err(|error| tracing::debug!(error = error.to_string(), "undecodable packet"))
 }

@@ -261,7 +261,8 @@ impl Connection {
                 Command::Lost(reason) => self.input(Input::Lost(reason), cx),
                 Command::Close { reason, farewell } => {
                     if self.session.is_open() {
-                        self.sockets.end = farewell.map(End::Ours);
+                        self.sockets.end =
+                            farewell.map(|farewell| Box::new(End::Ours(farewell.into())));
                     }
                     if reason == DisconnectReason::ServerNamespaceDisconnect {
                         self.dispatch.disconnect_all(cx);
@@ -327,7 +328,8 @@ impl Connection {
         if self.client.outbox.close() || reason == DisconnectReason::SlowClient {
             // A close frame must not be written into the middle of another frame. A client that reads nothing gets
             // none.
-            self.sockets.end = Some(End::Lost(std::io::ErrorKind::WriteZero.into()));
+            let lost = End::Lost(std::io::ErrorKind::WriteZero.into());
+            self.sockets.end = Some(Box::new(lost));
         }
         self.end_polls(reason);
     }

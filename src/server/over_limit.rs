@@ -4,7 +4,6 @@ use super::Server;
 use crate::metrics::Counted;
 use crate::socket::Client;
 use proto::DecodeError;
-use proto::websocket::ProtocolError;
 
 /// A piece of input that exceeds a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +33,11 @@ impl OverLimit {
             limit,
             size,
         }
+    }
+
+    /// Creates the value for a compressed message that inflates too much.
+    pub(crate) const fn ratio(limit: usize) -> Self {
+        Self::new("Compression::max_ratio", limit)
     }
 
     pub(crate) const fn auth(limit: usize, size: usize) -> Self {
@@ -70,13 +74,5 @@ impl OverLimit {
             DecodeError::EventNameTooLong(limit) => Self::new("max_event_len", *limit),
             _ => return None,
         })
-    }
-
-    pub(crate) fn of_frame(error: ProtocolError) -> Option<Self> {
-        match error {
-            ProtocolError::TooBig { limit, size } => Some(Self::payload(limit, size)),
-            ProtocolError::Ratio(limit) => Some(Self::new("Compression::max_ratio", limit)),
-            _ => None,
-        }
     }
 }

@@ -1,11 +1,15 @@
 //! Transports: conversion between the bytes of a connection and Engine.IO packets.
 
+mod end;
 mod flight;
 mod polling;
+mod reading;
 mod stream;
 mod websocket;
 mod writer;
 
+pub(crate) use end::{End, Exceeded, Farewell, Violation};
 pub(crate) use flight::{Flight, InFlight};
 pub(crate) use polling::{Body, collect};
-pub(crate) use websocket::{End, Unfinished, WebSocket};
+pub(crate) use reading::{Batch, Reading};
+pub(crate) use websocket::{Unfinished, WebSocket};

@@ -1,9 +1,8 @@
 //! A WebSocket on an upgraded connection.
 //!
 //! An idle WebSocket holds no read buffer: bytes are read into a scratch buffer that all connections of a thread share.
-//! Only an unfinished frame, or input that a busy connection cannot process yet, is copied out of it.
+//! Only an unfinished frame, or input behind a full batch of packets, is copied out of it.
 
-use std::cell::Cell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
@@ -14,32 +13,24 @@ use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::end::{End, Farewell, Violation};
+use super::reading::{Batch, FRAMES, Reading, SCRATCH};
 use super::stream::Stream;
 use super::writer::Writer;
 use crate::outbox::{Outbox, Pressure, Written};
 use proto::engine_io::Revision;
 use proto::websocket::{
-    Agreed, CloseFrame, DecodedFrame, Decoder, DecoderConfig, Opcode, ProtocolError,
-    WebSocketEvent, close_frame, frame,
+    Agreed, DecodedFrame, Decoder, DecoderConfig, Opcode, WebSocketEvent, close_frame, frame,
 };
-
-/// The maximum number of bytes read in one turn. A connection then yields to the others.
-const SCRATCH: usize = 64 * 1024;
-
-/// The maximum number of frames of any kind processed in one turn, for fairness as well.
-const FRAMES: usize = 128;
 
 /// The maximum number of reads discarded in one turn.
 const DISCARDS: usize = 64;
 
-thread_local! {
-    static READ: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
-}
-
 pub(crate) struct WebSocket {
     io: Stream,
     decoder: Decoder,
-    /// Received bytes that have not been decoded from `unread_at` on, because the connection was busy.
+    revision: Revision,
+    /// Received bytes that have not been decoded from `unread_at` on, because the batch of packets was full.
     unread: Vec<u8>,
     unread_at: usize,
     writer: Writer,
@@ -61,23 +52,6 @@ pub(crate) enum Unfinished {
     New,
     /// It had begun before the last check.
     Same,
-}
-
-/// The reason for which nothing more can be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum End {
-    /// The peer closed the connection, perhaps with a reason.
-    #[error("closed by the peer")]
-    Closed(Option<CloseFrame>),
-    /// The connection ended without a closing handshake.
-    #[error("connection lost: {0}")]
-    Lost(io::Error),
-    /// The peer violated the WebSocket protocol.
-    #[error("websocket protocol violated: {0}")]
-    Violation(ProtocolError),
-    /// The server closes the connection with this close frame.
-    #[error("closed by the server")]
-    Ours(CloseFrame),
 }
 
 impl WebSocket {
@@ -103,6 +77,7 @@ impl WebSocket {
         Self {
             io,
             decoder,
+            revision,
             // Copied, because taking it over would retain hyper's whole buffer.
             unread: read_already.to_vec(),
             unread_at: 0,
@@ -163,39 +138,27 @@ impl WebSocket {
         self.owed.is_some() || self.writer.has_urgent()
     }
 
-    /// Reads, and passes each message to `visit` until it returns `Break`. The rest is buffered for the next call.
+    /// Reads, and adds the packets to the batch until it is full. The rest is buffered for the next call. An end comes
+    /// after the packets of the batch.
     ///
     /// Returns ready as well after many bytes or frames, in which case there may be more to read.
-    pub(crate) fn poll_read(
+    pub(crate) fn poll_packets(
         &mut self,
         cx: &mut Context<'_>,
-        visit: &mut dyn FnMut(WebSocketEvent) -> ControlFlow<()>,
+        reading: &mut Reading,
     ) -> Poll<Result<(), End>> {
         let mut frames = FRAMES;
         if !self.unread.is_empty() {
             let unread = std::mem::take(&mut self.unread);
             let mut input = unread.get(self.unread_at..).unwrap_or_default();
-            if self.decode(&mut input, &mut frames, visit)?.is_break() {
+            let decoded = self.decode(&mut input, &mut frames, &mut reading.batch);
+            if decoded?.is_break() {
                 self.unread_at = unread.len() - input.len();
                 self.unread = unread;
                 return Poll::Ready(Ok(()));
             }
         }
-        let mut scratch = READ
-            .take()
-            .unwrap_or_else(|| vec![0; SCRATCH].into_boxed_slice());
-        let result = self.read_some(cx, &mut scratch, frames, visit);
-        READ.set(Some(scratch));
-        result
-    }
-
-    fn read_some(
-        &mut self,
-        cx: &mut Context<'_>,
-        scratch: &mut [u8],
-        mut frames: usize,
-        visit: &mut dyn FnMut(WebSocketEvent) -> ControlFlow<()>,
-    ) -> Poll<Result<(), End>> {
+        let Reading { scratch, batch } = reading;
         let mut buf = ReadBuf::new(scratch);
         let mut total = 0;
         while total < SCRATCH {
@@ -206,7 +169,7 @@ impl WebSocket {
                 return Poll::Ready(Err(End::Lost(io::ErrorKind::UnexpectedEof.into())));
             }
             total += input.len();
-            if self.decode(&mut input, &mut frames, visit)?.is_break() {
+            if self.decode(&mut input, &mut frames, batch)?.is_break() {
                 self.unread = input.to_vec();
                 self.unread_at = 0;
                 break;
@@ -220,7 +183,7 @@ impl WebSocket {
         &mut self,
         input: &mut &[u8],
         frames: &mut usize,
-        visit: &mut dyn FnMut(WebSocketEvent) -> ControlFlow<()>,
+        batch: &mut Batch,
     ) -> Result<ControlFlow<()>, End> {
         while !input.is_empty() {
             if *frames == 0 {
@@ -240,14 +203,20 @@ impl WebSocket {
                     self.queue_own();
                 }
                 Ok(DecodedFrame::Event(WebSocketEvent::Close(close))) => {
-                    return Err(End::Closed(close));
+                    return Err(End::Closed(close.map(Farewell)));
                 }
-                Ok(DecodedFrame::Event(message)) => {
-                    if visit(message).is_break() {
-                        return Ok(ControlFlow::Break(()));
-                    }
+                Ok(DecodedFrame::Event(WebSocketEvent::Text(text))) => {
+                    let size = text.len();
+                    batch.push(self.revision.decode_text(text)?, size);
                 }
-                Err(error) => return Err(End::Violation(error)),
+                Ok(DecodedFrame::Event(WebSocketEvent::Binary(data))) => {
+                    let size = data.len();
+                    batch.push(self.revision.decode_binary(data)?, size);
+                }
+                Err(error) => return Err(error.into()),
+            }
+            if batch.is_full() {
+                return Ok(ControlFlow::Break(()));
             }
         }
         Ok(ControlFlow::Continue(()))
@@ -326,13 +295,15 @@ impl WebSocket {
     pub(crate) async fn close(mut self, end: Option<&End>) {
         let farewell = match end {
             // The server closes: without a code, as Node's server does.
-            None => close_frame(None, ""),
+            None | Some(End::Undecodable(_)) => close_frame(None, ""),
             // The peer's own code and reason, as Node's server answers.
             Some(End::Closed(None)) => close_frame(None, ""),
-            Some(End::Closed(Some(close)) | End::Ours(close)) => {
+            Some(End::Closed(Some(Farewell(close))) | End::Ours(Farewell(close))) => {
                 close_frame(Some(close.code), &close.reason)
             }
-            Some(End::Violation(error)) => close_frame(Some(error.close_code()), ""),
+            Some(End::Violation(Violation::WebSocket(error))) => {
+                close_frame(Some(error.close_code()), "")
+            }
             Some(End::Lost(_)) => return,
         };
         if self.write_all().await.is_err() {

@@ -10,6 +10,7 @@
 
 mod api;
 mod autobahn;
+mod batches;
 mod broadcast;
 mod bursts;
 #[cfg(feature = "testing")]
