@@ -128,28 +128,28 @@ impl Answers for Question {
 
 impl<R: DeserializeOwned> AckStream<R> {
     pub(super) fn ask(
-        nsps: Vec<Arc<SocketNamespace>>,
+        namespaces: Vec<Arc<SocketNamespace>>,
         target: &Target,
         args: &EncodedArgs,
         wait: Wait,
     ) -> Self {
         let shared = Arc::new(Collector::default());
-        let timer = nsps
+        let timer = namespaces
             .first()
-            .and_then(|nsp| timer(wait, nsp.options.ack_timeout));
-        let ask = |(number, nsp): (usize, Arc<SocketNamespace>)| {
-            let id = nsp.next_ack_id();
+            .and_then(|namespace| timer(wait, namespace.options.ack_timeout));
+        let ask = |(number, namespace): (usize, Arc<SocketNamespace>)| {
+            let id = namespace.next_ack_id();
             let shared = Arc::clone(&shared);
-            nsp.ask(
+            namespace.ask(
                 target,
                 args.clone(),
                 id,
                 Arc::new(Question { number, shared }),
             );
-            (nsp, id)
+            (namespace, id)
         };
         Self {
-            asked: nsps.into_iter().enumerate().map(ask).collect(),
+            asked: namespaces.into_iter().enumerate().map(ask).collect(),
             shared,
             timer,
             unreadable: Vec::new(),
@@ -227,11 +227,11 @@ impl<R: DeserializeOwned> AckStream<R> {
 impl<R> AckStream<R> {
     /// Counts the missing acknowledgements as timed out, once even if the stream is polled again.
     fn time_out(&mut self) {
-        if let Some((nsp, _)) = self.asked.first()
+        if let Some((namespace, _)) = self.asked.first()
             && !std::mem::replace(&mut self.timed_out, true)
         {
             let missing = self.shared.0.lock().missing.len();
-            nsp.counters.add(Counted::AcksTimedOut, missing);
+            namespace.counters.add(Counted::AcksTimedOut, missing);
         }
     }
 
@@ -261,11 +261,11 @@ impl<R: DeserializeOwned> Stream for AckStream<R> {
 impl<R> Drop for AckStream<R> {
     fn drop(&mut self) {
         let missing: Vec<_> = self.shared.0.lock().missing.drain().collect();
-        for (number, (nsp, id)) in self.asked.iter().enumerate() {
+        for (number, (namespace, id)) in self.asked.iter().enumerate() {
             let of_it = missing.iter().filter(|(question, _)| *question == number);
             let of_it: Vec<_> = of_it.map(|(_, sid)| *sid).collect();
             if !of_it.is_empty() {
-                nsp.adapter.forget_answers(*id, &of_it);
+                namespace.adapter.forget_answers(*id, &of_it);
             }
         }
     }

@@ -41,8 +41,8 @@ pub struct Broadcast {
 }
 
 impl Broadcast {
-    pub(crate) fn new(nsp: Arc<SocketNamespace>, target: Target) -> Self {
-        Self::at(SelectedNamespaces::One(nsp), target)
+    pub(crate) fn new(namespace: Arc<SocketNamespace>, target: Target) -> Self {
+        Self::at(SelectedNamespaces::One(namespace), target)
     }
 
     pub(crate) fn dynamic(dynamic: Arc<DynamicNamespace<NamespaceHandlers>>) -> Self {
@@ -123,10 +123,10 @@ impl Broadcast {
         counters.add_all([(EMITS_TO_MANY, 1)]);
         let args = event_args(event, &args);
         let sent = args.map(|args| match &self.namespaces {
-            SelectedNamespaces::One(nsp) => self.send(nsp, event, args),
+            SelectedNamespaces::One(namespace) => self.send(namespace, event, args),
             _ => {
-                for nsp in self.nsps() {
-                    self.send(&nsp, event, args.clone());
+                for namespace in self.namespaces() {
+                    self.send(&namespace, event, args.clone());
                 }
             }
         });
@@ -134,7 +134,7 @@ impl Broadcast {
     }
 
     /// Returns the namespaces of the selection.
-    pub(super) fn nsps(&self) -> Vec<Arc<SocketNamespace>> {
+    pub(super) fn namespaces(&self) -> Vec<Arc<SocketNamespace>> {
         if self.target.local {
             self.namespaces.here()
         } else {
@@ -142,9 +142,9 @@ impl Broadcast {
         }
     }
 
-    fn send(&self, nsp: &Arc<SocketNamespace>, event: &str, args: EncodedArgs) {
-        let delivered = nsp.broadcast(&self.target, args);
-        tracing::trace!(nsp = &*nsp.name, event, ?delivered, "broadcast");
+    fn send(&self, namespace: &Arc<SocketNamespace>, event: &str, args: EncodedArgs) {
+        let delivered = namespace.broadcast(&self.target, args);
+        tracing::trace!(nsp = &*namespace.name, event, ?delivered, "broadcast");
     }
 
     /// Sends an event to all selected sockets and collects their acknowledgements, each a value of type `R`.
@@ -161,7 +161,7 @@ impl Broadcast {
         };
         counters.add_all([(EMITS_TO_MANY, 1)]);
         match event_args(event.as_ref(), &args) {
-            Ok(args) => AckStream::ask(self.nsps(), &self.target, &args, self.wait),
+            Ok(args) => AckStream::ask(self.namespaces(), &self.target, &args, self.wait),
             Err(error) => AckStream::failed(Emitted::new(Err(error), counters).into_result().err()),
         }
     }
@@ -173,8 +173,8 @@ impl Broadcast {
     /// Fails if other servers do not answer.
     pub async fn count(&self) -> Result<usize, AdapterError> {
         let mut count = 0;
-        for nsp in self.nsps() {
-            count += nsp.adapter.count(&self.target).await?;
+        for namespace in self.namespaces() {
+            count += namespace.adapter.count(&self.target).await?;
         }
         Ok(count)
     }
@@ -187,8 +187,8 @@ impl Broadcast {
     /// Fails if other servers do not answer.
     pub async fn rooms(&self) -> Result<HashMap<Room, usize>, AdapterError> {
         let mut rooms = HashMap::new();
-        for nsp in self.nsps() {
-            for (room, count) in nsp.adapter.rooms().await? {
+        for namespace in self.namespaces() {
+            for (room, count) in namespace.adapter.rooms().await? {
                 *rooms.entry(room).or_default() += count;
             }
         }
@@ -213,7 +213,12 @@ impl Broadcast {
     /// # }
     /// ```
     pub fn room_events(&self) -> RoomEvents {
-        RoomEvents::of(self.namespaces.here().iter().map(|nsp| nsp.members.watch()))
+        RoomEvents::of(
+            self.namespaces
+                .here()
+                .iter()
+                .map(|namespace| namespace.members.watch()),
+        )
     }
 
     /// Sends an event to the other servers of the namespace, where [`on_server`](crate::Namespace::on_server) handles
@@ -223,7 +228,7 @@ impl Broadcast {
     pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         match self.namespaces.counters() {
             Some(counters) => {
-                server_events::emit_to_servers(&self.nsps(), event.as_ref(), &args, counters)
+                server_events::emit_to_servers(&self.namespaces(), event.as_ref(), &args, counters)
             }
             None => Emitted::nowhere(),
         }
@@ -248,30 +253,34 @@ impl Broadcast {
         event: impl AsRef<str>,
         args: impl Serialize,
     ) -> ServerAckFuture<R> {
-        ServerAckFuture::ask(&self.nsps(), event.as_ref(), &args, self.wait)
+        ServerAckFuture::ask(&self.namespaces(), event.as_ref(), &args, self.wait)
     }
 
     /// Makes all selected sockets join rooms, within the limits of [`Socket::join`]. Node's `socketsJoin`.
     pub fn join(&self, rooms: impl Rooms) {
         let mut rooms = names(rooms);
-        for nsp in self.nsps() {
-            let limit = nsp.options.max_room_len;
+        for namespace in self.namespaces() {
+            let limit = namespace.options.max_room_len;
             rooms.retain(|room| {
                 let fits = room.len() <= limit;
                 if !fits && may_log() {
-                    tracing::warn!(nsp = &*nsp.name, limit, "room not joined: name too long");
+                    tracing::warn!(
+                        nsp = &*namespace.name,
+                        limit,
+                        "room not joined: name too long"
+                    );
                 }
                 fits
             });
-            nsp.adapter.join(&self.target, &rooms);
+            namespace.adapter.join(&self.target, &rooms);
         }
     }
 
     /// Makes all selected sockets leave rooms. Node's `socketsLeave`.
     pub fn leave(&self, rooms: impl Rooms) {
         let rooms = names(rooms);
-        for nsp in self.nsps() {
-            nsp.adapter.leave(&self.target, &rooms);
+        for namespace in self.namespaces() {
+            namespace.adapter.leave(&self.target, &rooms);
         }
     }
 
@@ -287,8 +296,8 @@ impl Broadcast {
     }
 
     fn disconnect_from(&self, scope: Scope) {
-        for nsp in self.nsps() {
-            nsp.adapter.disconnect(&self.target, scope);
+        for namespace in self.namespaces() {
+            namespace.adapter.disconnect(&self.target, scope);
         }
     }
 
@@ -298,14 +307,14 @@ impl Broadcast {
         self.namespaces
             .here()
             .iter()
-            .find_map(|nsp| Socket::find(nsp, id))
+            .find_map(|namespace| Socket::find(namespace, id))
     }
 
     /// Disconnects the selected sockets of this server for which `condition` returns true, and returns their number.
     pub fn disconnect_where(&self, mut condition: impl FnMut(&Socket) -> bool) -> usize {
         let mut chosen = Vec::new();
-        for nsp in self.namespaces.here() {
-            let members = nsp.members.select(&self.target);
+        for namespace in self.namespaces.here() {
+            let members = namespace.members.select(&self.target);
             let sockets = members
                 .iter()
                 .filter_map(|member| Socket::from_link(member.link.upgrade()?));

@@ -17,8 +17,8 @@ pub struct RemoteSocket {
 }
 
 impl RemoteSocket {
-    fn new(facts: Facts, namespace: &Broadcast) -> Self {
-        let here = namespace.clone().to(facts.id);
+    fn new(facts: Facts, all: &Broadcast) -> Self {
+        let here = all.clone().to(facts.id);
         Self { facts, here }
     }
 
@@ -76,13 +76,13 @@ impl Broadcast {
     /// Fails if other servers do not answer.
     pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
         let mut sockets = Vec::new();
-        for nsp in self.nsps() {
-            let facts = nsp.adapter.fetch(&self.target).await?;
-            let namespace = Self::new(nsp, Target::default());
+        for namespace in self.namespaces() {
+            let facts = namespace.adapter.fetch(&self.target).await?;
+            let all = Self::new(namespace, Target::default());
             sockets.extend(
                 facts
                     .into_iter()
-                    .map(|facts| RemoteSocket::new(facts, &namespace)),
+                    .map(|facts| RemoteSocket::new(facts, &all)),
             );
         }
         Ok(sockets)

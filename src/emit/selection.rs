@@ -31,7 +31,7 @@ impl SelectedNamespaces {
     pub(super) fn here(&self) -> Vec<Arc<SocketNamespace>> {
         match self {
             Self::None => Vec::new(),
-            Self::One(nsp) => vec![Arc::clone(nsp)],
+            Self::One(namespace) => vec![Arc::clone(namespace)],
             Self::Pattern(dynamic) => dynamic.here(),
             Self::Named(dynamic, name) => dynamic.existing(name).into_iter().collect(),
         }
@@ -41,7 +41,7 @@ impl SelectedNamespaces {
     pub(super) fn counters(&self) -> Option<&Counters> {
         match self {
             Self::None => None,
-            Self::One(nsp) => Some(&nsp.counters),
+            Self::One(namespace) => Some(&namespace.counters),
             Self::Pattern(dynamic) | Self::Named(dynamic, _) => Some(dynamic.counters()),
         }
     }
@@ -49,7 +49,7 @@ impl SelectedNamespaces {
     pub(super) fn name(&self) -> Option<&str> {
         match self {
             Self::None => None,
-            Self::One(nsp) => Some(&nsp.name),
+            Self::One(namespace) => Some(&namespace.name),
             Self::Pattern(dynamic) => Some(&dynamic.pattern),
             Self::Named(_, name) => Some(name),
         }

@@ -34,14 +34,14 @@ pub struct ServerAnswers<R> {
 
 /// Sends an event to the other servers.
 pub(super) fn emit_to_servers<T: Serialize>(
-    nsps: &[Arc<SocketNamespace>],
+    namespaces: &[Arc<SocketNamespace>],
     event: &str,
     args: &T,
     counters: &Counters,
 ) -> Emitted {
     let sent = server_args(args).map(|args| {
-        for nsp in nsps {
-            nsp.adapter.emit_to_servers(event, &args);
+        for namespace in namespaces {
+            namespace.adapter.emit_to_servers(event, &args);
         }
     });
     Emitted::new(sent, counters)
@@ -58,17 +58,17 @@ pub struct ServerAckFuture<R> {
 impl<R> ServerAckFuture<R> {
     /// Sends the event at once.
     pub(super) fn ask<T: Serialize>(
-        nsps: &[Arc<SocketNamespace>],
+        namespaces: &[Arc<SocketNamespace>],
         event: &str,
         args: &T,
         wait: Wait,
     ) -> Self {
         let ask = |args: Args| {
-            let ask = |nsp: &Arc<SocketNamespace>| {
-                let limit = wait.limit(nsp.options.ack_timeout);
-                nsp.adapter.ask_servers(event, &args, limit)
+            let ask = |namespace: &Arc<SocketNamespace>| {
+                let limit = wait.limit(namespace.options.ack_timeout);
+                namespace.adapter.ask_servers(event, &args, limit)
             };
-            nsps.iter().map(ask).collect::<Vec<_>>()
+            namespaces.iter().map(ask).collect::<Vec<_>>()
         };
         let asked = server_args(args).map(ask);
         let asked = async move {

@@ -41,7 +41,7 @@ fn connected_in(cluster: Option<crate::adapter::LocalCluster>) -> (Socket, Arc<C
         detection: Duration::ZERO,
     };
     let logs = Arc::new(ServerLogs::new(Arc::new(Counters::new(1)), 10, 10));
-    let nsp = Arc::new(SocketNamespace::new(
+    let namespace = Arc::new(SocketNamespace::new(
         "/".into(),
         Arc::default(),
         options,
@@ -58,7 +58,7 @@ fn connected_in(cluster: Option<crate::adapter::LocalCluster>) -> (Socket, Arc<C
     ));
     let socket = Socket::new(
         new_sid().unwrap(),
-        nsp,
+        namespace,
         Arc::clone(&client),
         None,
         None,

@@ -55,7 +55,7 @@ impl Names {
     /// error's text: it names types of the application.
     fn report(self, cx: &EventContext, status: StatusCode, error: impl FnOnce() -> String) {
         Cause::Extractor.report(cx.socket(), || Fault {
-            event: cx.place(),
+            event: cx.label(),
             handler: Some(self.handler),
             argument: Some(self.argument),
             status,

@@ -82,7 +82,7 @@ impl Hooks {
     }
 
     /// Calls the header hooks for a response that is not a refusal. Fails with the name of a hook that has panicked.
-    pub(crate) fn see_answer(
+    pub(crate) fn call_header_hooks(
         &self,
         answer: &mut Response<Body>,
         request: &Parts,
@@ -109,7 +109,7 @@ impl Hooks {
     }
 
     /// Calls the hook for refused requests.
-    pub(crate) fn see_refusal(&self, error: &ConnectionError<'_>) -> Result<(), Panicked> {
+    pub(crate) fn call_error_hook(&self, error: &ConnectionError<'_>) -> Result<(), Panicked> {
         match &self.refused {
             Some(hook) => guarded(|| hook(error)),
             None => Ok(()),
@@ -118,7 +118,7 @@ impl Hooks {
 
     /// Returns true if a hook needs the request in addition to the response. `opens` is true for a request that opens a
     /// session.
-    pub(crate) fn see_requests(&self, opens: bool) -> bool {
+    pub(crate) fn needs_request(&self, opens: bool) -> bool {
         let initial = self.initial_headers.is_some() && opens;
         initial || self.headers.is_some() || self.refused.is_some()
     }

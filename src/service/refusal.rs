@@ -157,7 +157,7 @@ pub(super) fn finish(
     server
         .counters
         .add_for(Counted::RequestsRefused, context, 1);
-    let seen = error.map_or(Ok(()), |error| server.hooks.see_refusal(error));
+    let seen = error.map_or(Ok(()), |error| server.hooks.call_error_hook(error));
     seen.map_or_else(
         |panicked| {
             server.report_panic("on_connection_error", &panicked);

@@ -71,7 +71,7 @@ where
     };
     let opens = matches!(asked, Asked::Open(..));
     let seen = hooks
-        .see_requests(opens)
+        .needs_request(opens)
         .then(|| (Box::new(parts.clone()), asked.session()));
     let (seen, session) = seen.unzip();
     // The task of a session or an upgrade, which begins if no hook refuses the request.
@@ -107,7 +107,7 @@ where
         Err(Declined::Answered(response)) => return response,
     };
     if let Some(seen) = seen.as_deref()
-        && let Err((hook, panicked)) = hooks.see_answer(&mut response, seen, opens)
+        && let Err((hook, panicked)) = hooks.call_header_hooks(&mut response, seen, opens)
     {
         server.report_panic(hook, &panicked);
         if let Some(entry) = session.flatten() {

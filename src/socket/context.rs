@@ -195,7 +195,7 @@ impl EventContext {
     }
 
     /// Returns the name of the event, or the kind of the handler, for the log.
-    pub(crate) fn place(&self) -> &str {
+    pub(crate) fn label(&self) -> &str {
         match &self.call {
             Call::Event(call) => call.event.name(),
             Call::Middleware => "middleware",

@@ -47,7 +47,7 @@ use proto::{DisconnectReason, Sid};
 pub struct Socket(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
-    pub(super) nsp: Arc<SocketNamespace>,
+    pub(super) namespace: Arc<SocketNamespace>,
     pub(super) client: Arc<Client>,
     pub(super) member: Arc<Member>,
     /// The JSON object of the CONNECT packet.
@@ -69,7 +69,7 @@ impl Socket {
     /// Creates a socket. `resumption` is present if the namespace has a history.
     pub(crate) fn new(
         id: Sid,
-        nsp: Arc<SocketNamespace>,
+        namespace: Arc<SocketNamespace>,
         client: Arc<Client>,
         auth: Option<ByteString>,
         extensions: Option<Box<Extensions>>,
@@ -81,10 +81,10 @@ impl Socket {
         let socket = Self(Arc::new_cyclic(|link: &Weak<Inner>| Inner {
             member: Arc::new(
                 Member::new(id, Arc::clone(&client.outbox), link.clone())
-                    .observed(!nsp.handlers.outgoing.is_empty())
+                    .observed(!namespace.handlers.outgoing.is_empty())
                     .returning(stays, known_after),
             ),
-            nsp,
+            namespace,
             client,
             auth,
             state: Lock::new(SocketState::Connecting),
@@ -110,7 +110,7 @@ impl Socket {
     /// Returns the name of the namespace, with the slash.
     #[must_use]
     pub fn nsp(&self) -> &str {
-        &self.0.nsp.name
+        &self.0.namespace.name
     }
 
     /// Returns the current transport of the client: a polling client may upgrade to WebSocket later.
@@ -134,7 +134,7 @@ impl Socket {
 
     /// Returns the name of an event, as its handler is registered with the namespace.
     pub(crate) fn event_name<'a>(&'a self, event: &'a EventName) -> &'a str {
-        self.0.nsp.handlers.name(event)
+        self.0.namespace.handlers.name(event)
     }
 
     /// Returns true if the client has resumed its session after it had lost its connection: the socket has its previous
@@ -150,7 +150,7 @@ impl Socket {
     pub fn join(&self, rooms: impl Rooms) {
         let SocketNamespace {
             members, options, ..
-        } = &*self.0.nsp;
+        } = &*self.0.namespace;
         rooms.for_each(&mut |room: Room| {
             if room.len() > options.max_room_len {
                 self.log_not_joined("name too long; see max_room_len", options.max_room_len);
@@ -170,7 +170,7 @@ impl Socket {
 
     /// Leaves rooms.
     pub fn leave(&self, rooms: impl Rooms) {
-        rooms.for_each(&mut |room: Room| self.0.nsp.members.leave(&self.0.member, &room));
+        rooms.for_each(&mut |room: Room| self.0.namespace.members.leave(&self.0.member, &room));
     }
 
     /// Returns the rooms in the order of joining, starting with the room of the socket's own id. After the socket has
@@ -254,11 +254,11 @@ impl Socket {
     }
 
     pub(crate) fn counters(&self) -> &Counters {
-        &self.0.nsp.counters
+        &self.0.namespace.counters
     }
 
     pub(crate) fn namespace(&self) -> &Arc<SocketNamespace> {
-        &self.0.nsp
+        &self.0.namespace
     }
 
     /// Adds values to the request's extensions, which the next handler sees.
@@ -297,7 +297,7 @@ impl Socket {
 
     /// Returns true if the maximum number of the socket's handlers is running.
     pub(crate) fn has_max_pending(&self) -> bool {
-        self.0.pending.load(Ordering::Relaxed) >= self.0.nsp.options.max_pending
+        self.0.pending.load(Ordering::Relaxed) >= self.0.namespace.options.max_pending
     }
 
     /// Returns true if the server has ended the socket: then events that its client sent before are dropped.
@@ -390,7 +390,7 @@ impl Link for Inner {
 
     fn outgoing(&self, frame: &Frame) {
         if let Some(socket) = self.member.link.upgrade().and_then(Socket::from_link) {
-            self.nsp.handlers.outgoing.call(&socket, frame);
+            self.namespace.handlers.outgoing.call(&socket, frame);
         }
     }
 

@@ -16,13 +16,13 @@ impl Socket {
     /// Joins the namespace after middleware have admitted the socket. The CONNECT packet is queued before any event.
     pub(crate) fn connect(&self) -> Connected {
         self.join_its_full_id();
-        if let Some(history) = self.0.nsp.members.history() {
+        if let Some(history) = self.0.namespace.members.history() {
             return self.connect_with(history);
         }
         if !self.open(None, Vec::new()) {
             return Connected::Over;
         }
-        self.0.nsp.members.insert(&self.0.member);
+        self.0.namespace.members.insert(&self.0.member);
         Connected::Yes
     }
 
@@ -31,7 +31,10 @@ impl Socket {
         let (id, nsp) = (self.id(), self.nsp());
         if !self.0.client.revision.is_four() && nsp != "/" {
             let room = format!("{nsp}#{id}").into();
-            self.0.nsp.members.join(&self.0.member, room, usize::MAX);
+            self.0
+                .namespace
+                .members
+                .join(&self.0.member, room, usize::MAX);
         }
     }
 
@@ -72,7 +75,7 @@ impl Socket {
     pub(crate) fn end(&self, reason: DisconnectReason) -> bool {
         let mut forgotten = Forgotten::default();
         // With the history locked, a client that resumes meanwhile finds the session either connected or stored.
-        let history = self.0.nsp.members.history();
+        let history = self.0.namespace.members.history();
         let mut kept = history.map(History::lock);
         let mut state = self.0.state.lock();
         if matches!(*state, SocketState::Closed(_)) {
@@ -90,13 +93,13 @@ impl Socket {
             self.counters()
                 .add_for(Counted::SocketsDisconnected, reason.as_str(), 1);
         }
-        self.0.nsp.members.remove(&self.0.member);
+        self.0.namespace.members.remove(&self.0.member);
         if let Some(kept) = &mut kept {
             self.store_session(kept, ended, &mut forgotten);
         }
         drop(kept);
         drop(forgotten);
-        self.0.nsp.sweep();
+        self.0.namespace.sweep();
         self.0.member.close_acks();
         if let Err(panicked) = guarded(|| self.0.closed.notify_waiters()) {
             self.report_panic("waker", &panicked);

@@ -30,14 +30,14 @@ struct Undone {
     others: Vec<Arc<dyn Link>>,
 }
 
-/// The values that users have stored with a session.
-struct Data {
+/// The values that users have stored with a session, as the history keeps them.
+struct StoredValues {
     values: SocketValues,
     /// The dynamic namespace of the session, which exists as long as the session may be resumed.
-    _nsp: Option<Arc<SocketNamespace>>,
+    _namespace: Option<Arc<SocketNamespace>>,
 }
 
-impl Drop for Data {
+impl Drop for StoredValues {
     fn drop(&mut self) {
         self.values.drain(..).for_each(let_go);
     }
@@ -106,11 +106,11 @@ impl Socket {
             return;
         };
         drop(state);
-        if let Some(history) = self.0.nsp.members.history() {
+        if let Some(history) = self.0.namespace.members.history() {
             let link = self.0.member.link.clone();
             history.lock().sessions.seek(pid, link);
         }
-        if let Some(Data { values, .. }) = data.downcast_ref() {
+        if let Some(StoredValues { values, .. }) = data.downcast_ref() {
             self.add_values(values.clone());
         }
     }
@@ -124,7 +124,10 @@ impl Socket {
     }
 
     fn later_attempt(&self) -> Option<Self> {
-        let (history, resumption) = (self.0.nsp.members.history()?, self.0.resumption.as_ref()?);
+        let (history, resumption) = (
+            self.0.namespace.members.history()?,
+            self.0.resumption.as_ref()?,
+        );
         let state = resumption.lock();
         let pid = state.request.as_ref().map(|_| state.pid)?;
         drop(state);
@@ -143,9 +146,13 @@ impl Socket {
     pub(super) fn session_to_store(&self, kept: &Kept) -> Option<Away> {
         let began = self.0.resumption.as_ref()?.lock().began;
         let (stays, known_after) = self.0.member.stays();
-        let data = Data {
+        let data = StoredValues {
             values: self.0.request.added(),
-            _nsp: self.0.nsp.is_dynamic().then(|| Arc::clone(&self.0.nsp)),
+            _namespace: self
+                .0
+                .namespace
+                .is_dynamic()
+                .then(|| Arc::clone(&self.0.namespace)),
         };
         Some(Away {
             id: self.id(),
@@ -213,7 +220,7 @@ impl Socket {
         let (Some(before), Some(now)) = (before.downcast_ref(), now.downcast_ref()) else {
             return;
         };
-        let (Data { values: before, .. }, Data { values: now, .. }) = (before, now);
+        let (StoredValues { values: before, .. }, StoredValues { values: now, .. }) = (before, now);
         let was_kept = |kept: &SocketValue| before.iter().any(|other| other.is_same(kept));
         let own = self.0.request.added();
         let is_unchanged = |kept: &SocketValue| {
@@ -296,7 +303,7 @@ impl Socket {
     fn join_with(&self, pid: Sid, missed: Vec<Frame>, kept: &mut Kept) -> Connected {
         kept.sessions.hold(pid, self.0.member.link.clone());
         let opened = self.open(Some(pid), missed);
-        self.0.nsp.members.insert(&self.0.member);
+        self.0.namespace.members.insert(&self.0.member);
         if opened {
             Connected::Yes
         } else {
@@ -307,7 +314,8 @@ impl Socket {
     /// Revokes the session of a socket that is away. If its client has already resumed it, that socket is disconnected;
     /// if it is about to, it gets a new socket.
     pub(super) fn revoke(&self, scope: Scope) {
-        let (Some(history), Some(resumption)) = (self.0.nsp.members.history(), &self.0.resumption)
+        let (Some(history), Some(resumption)) =
+            (self.0.namespace.members.history(), &self.0.resumption)
         else {
             return;
         };
@@ -368,7 +376,7 @@ impl Socket {
         }
         // Before it is admitted, the socket of that id is the one whose session it asks for.
         let holds = { self.0.resumption.as_ref()?.lock() }.holds;
-        let holder = self.0.nsp.members.get(self.id()).filter(|_| holds)?;
+        let holder = self.0.namespace.members.get(self.id()).filter(|_| holds)?;
         Some(Arc::clone(&holder.outbox))
     }
 
@@ -387,8 +395,10 @@ impl Socket {
     }
 }
 
-impl fmt::Debug for Data {
+impl fmt::Debug for StoredValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Data").field(&self.values.len()).finish()
+        f.debug_tuple("StoredValues")
+            .field(&self.values.len())
+            .finish()
     }
 }

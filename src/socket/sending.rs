@@ -34,7 +34,7 @@ impl Socket {
         args: EncodedArgs,
         options: SendOptions,
     ) -> Result<(), EmitError> {
-        if let Some(history) = self.0.nsp.members.history() {
+        if let Some(history) = self.0.namespace.members.history() {
             return self
                 .send_and_store_when_writable(history, args, options)
                 .await;
@@ -42,12 +42,12 @@ impl Socket {
         if !self.connected() {
             return Err(EmitError::Closed);
         }
-        let frame = options.apply(self.0.nsp.event_frame(args, None));
+        let frame = options.apply(self.0.namespace.event_frame(args, None));
         self.0.member.observe(&frame);
         let sending = self.0.member.outbox.send(frame);
         match select(sending, pin!(self.closed())).await {
             Either::Left((sent, _)) => {
-                sent.and_then(|()| self.0.nsp.sent(Pushed::Queued).map(drop))
+                sent.and_then(|()| self.0.namespace.sent(Pushed::Queued).map(drop))
             }
             Either::Right(_) => Err(EmitError::Closed),
         }
@@ -55,9 +55,9 @@ impl Socket {
 
     /// Queues an event without waiting for room. Returns false if it was volatile and dropped.
     pub(crate) fn send(&self, args: EncodedArgs, options: SendOptions) -> Result<bool, EmitError> {
-        match self.0.nsp.members.history() {
+        match self.0.namespace.members.history() {
             Some(history) => self.send_and_store(history, &args, options),
-            None => self.send_frame(self.0.nsp.event_frame(args, None), options),
+            None => self.send_frame(self.0.namespace.event_frame(args, None), options),
         }
     }
 
@@ -69,7 +69,7 @@ impl Socket {
         id: u64,
         options: SendOptions,
     ) -> Result<bool, EmitError> {
-        self.send_frame(self.0.nsp.event_frame(args, Some(id)), options)
+        self.send_frame(self.0.namespace.event_frame(args, Some(id)), options)
     }
 
     fn send_frame(&self, frame: Frame, options: SendOptions) -> Result<bool, EmitError> {
@@ -78,7 +78,7 @@ impl Socket {
         }
         let frame = options.apply(frame);
         let pushed = self.0.member.send(frame, options.volatile);
-        self.0.nsp.sent(pushed)
+        self.0.namespace.sent(pushed)
     }
 
     /// Queues a packet of the protocol itself, regardless of the outbox's limits.

@@ -40,8 +40,8 @@ impl Socket {
         // Frames hold values of users, which are dropped without holding a lock.
         drop(kept);
         drop(forgotten);
-        self.0.nsp.sweep();
-        self.0.nsp.sent(pushed)
+        self.0.namespace.sweep();
+        self.0.namespace.sent(pushed)
     }
 
     /// Queues an event as soon as the outbox has room, or stores it until the client resumes the session.
@@ -87,9 +87,9 @@ impl Socket {
             return sent;
         }
         let stored = unsent.number.take().is_some();
-        self.0.nsp.sweep();
+        self.0.namespace.sweep();
         if stored {
-            self.0.nsp.sent(Pushed::Queued).map(drop)
+            self.0.namespace.sent(Pushed::Queued).map(drop)
         } else {
             sent
         }
@@ -97,8 +97,8 @@ impl Socket {
 
     /// Calls the hooks for outgoing events, if the client is connected.
     fn observe(&self, args: &EncodedArgs) {
-        if self.0.nsp.members.observed && self.connected() {
-            let frame = self.0.nsp.event_frame_at(args, None);
+        if self.0.namespace.members.observed && self.connected() {
+            let frame = self.0.namespace.event_frame_at(args, None);
             self.0.member.observe(&frame);
         }
     }
@@ -108,7 +108,7 @@ impl Socket {
         // A volatile event is not stored, and has the offset of the last one.
         let number = kept.log.last() + u64::from(!options.volatile);
         let offset = kept.log.offset(number);
-        let frame = self.0.nsp.event_frame_at(args, Some(&offset));
+        let frame = self.0.namespace.event_frame_at(args, Some(&offset));
         (number, options.apply(frame))
     }
 }
