@@ -28,7 +28,7 @@
 //! use std::borrow::Cow;
 //!
 //! use axum_socketio::SocketIo;
-//! use axum_socketio::parser::{DecodeError, Decoder, Kind, Limits, Message, Parser, Parts};
+//! use axum_socketio::parser::{DecodeError, Decoder, Kind, Message, PacketLimits, Parser, Parts};
 //! use serde_json::value::RawValue;
 //!
 //! const KINDS: [Kind; 5] =
@@ -53,7 +53,7 @@
 //! }
 //!
 //! impl Decoder for Lists {
-//!     fn feed(&mut self, message: Message, _: &Limits) -> Result<Option<Parts<'static>>, DecodeError> {
+//!     fn feed(&mut self, message: Message, _: &PacketLimits) -> Result<Option<Parts<'static>>, DecodeError> {
 //!         let Message::Text(text) = message else {
 //!             return Err(DecodeError::UnexpectedBinary);
 //!         };
@@ -77,4 +77,4 @@ pub use proto::DecodeError;
 pub use proto::engine_io::{Message, Text};
 #[cfg(feature = "msgpack")]
 pub use proto::socket_io::Msgpack;
-pub use proto::socket_io::{Decoder, Kind, Limits, Parser, Parts};
+pub use proto::socket_io::{Decoder, Kind, PacketLimits, Parser, Parts};

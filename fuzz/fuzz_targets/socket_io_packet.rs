@@ -4,13 +4,13 @@
 use axum_socketio_proto::{
     Args,
     engine_io::{Packet as EnginePacket, Payload},
-    socket_io::{Assembler, Limits, Packet},
+    socket_io::{Assembler, PacketLimits, Packet},
 };
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 
 fuzz_target!(|body: &str| {
-    let limits = Limits::default();
+    let limits = PacketLimits::default();
     let mut assembler = Assembler::new();
     for packet in Payload::decode(body.into()).map_while(Result::ok) {
         let EnginePacket::Message(message) = packet else {
@@ -24,7 +24,7 @@ fuzz_target!(|body: &str| {
     }
 });
 
-fn check(packet: &Packet, limits: &Limits) {
+fn check(packet: &Packet, limits: &PacketLimits) {
     assert!(packet.nsp().starts_with('/'));
     assert!(packet.nsp().len() <= limits.max_nsp_len);
     match packet {
@@ -42,7 +42,7 @@ fn check(packet: &Packet, limits: &Limits) {
     }
 }
 
-fn check_args(args: &Args, limits: &Limits) {
+fn check_args(args: &Args, limits: &PacketLimits) {
     assert!(args.attachments().len() <= limits.max_attachments);
     assert_eq!(args.check().is_ok(), args.raw().is_ok());
     if !args.attachments().is_empty() {

@@ -24,7 +24,8 @@ impl ChosenLimits {
     }
 }
 
-/// Limits of the memory and the work that clients can cost the server; see [`SocketIoBuilder::limits`](crate::SocketIoBuilder::limits).
+/// Limits of the memory and the work that clients can cost the server; see
+/// [`SocketIoBuilder::limits`](crate::SocketIoBuilder::limits).
 ///
 /// A limit that is not set has its default:
 ///
@@ -230,7 +231,8 @@ impl Limits {
         self
     }
 
-    /// Sets the maximum number of [dynamic namespaces](crate::SocketIoBuilder::namespace) of one pattern that exist at the same time.
+    /// Sets the maximum number of [dynamic namespaces](crate::SocketIoBuilder::namespace) of one pattern that exist at
+    /// the same time.
     /// Default: 10,000. A client that asks for one more is refused with `Too many namespaces`. Node has no limit.
     pub const fn max_dynamic_namespaces(mut self, namespaces: usize) -> Self {
         self.max_dynamic_namespaces = Some(namespaces);

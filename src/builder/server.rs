@@ -53,7 +53,7 @@ impl SocketIo {
             settings: Settings {
                 engine: EngineSettings::default(),
                 codec: Codec::Default,
-                limits: proto::socket_io::Limits::default(),
+                limits: proto::socket_io::PacketLimits::default(),
                 path: "/socket.io".to_owned(),
                 max_namespaces: 64,
                 max_auth_len: 64 * 1024,
@@ -97,7 +97,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// leading slash may be left out.
     ///
     /// A name with parameters, in the syntax of axum's routes, is a pattern: a namespace is created when a client asks
-    /// for a name that matches it, and is removed with its last socket. NamespaceHandlers read the parameters with axum's
+    /// for a name that matches it, and is removed with its last socket. Handlers read the parameters with axum's
     /// `Path`, and a middleware that returns `false` reports that the namespace does not exist. The first matching
     /// pattern wins. [`SocketIo::of`] takes the pattern for all of its namespaces. In Node: `of(/regex/)` and `of(fn)`.
     ///
@@ -260,7 +260,7 @@ impl HasState<()> for SocketIoBuilder {
 }
 
 impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
-    /// Builds the server. NamespaceHandlers that need a state get it from [`with_state`](Self::with_state) first.
+    /// Builds the server. Handlers that need a state get it from [`with_state`](Self::with_state) first.
     #[must_use]
     pub fn build(self) -> SocketIo
     where

@@ -169,8 +169,8 @@ impl Timeouts {
     /// fragments. A slower message closes the connection with code 1008 and the reason `transport error`. The time does
     /// not advance while the server does not read.
     ///
-    /// Default: the time that a message of [`max_payload`](super::Limits::max_payload) bytes takes at 16 kB/s, but at least 30
-    /// s. This is 62.5 s with the default of 1 MB. Node has no limit.
+    /// Default: the time that a message of [`max_payload`](super::Limits::max_payload) bytes takes at 16 kB/s, but at
+    /// least 30 s. This is 62.5 s with the default of 1 MB. Node has no limit.
     pub fn message_timeout(mut self, timeout: Duration) -> Self {
         self.message_timeout = Some(timeout.min(FOREVER));
         self

@@ -146,7 +146,8 @@ body!(String, Bytes, axum::body::Body, axum::extract::Request);
 #[diagnostic::on_unimplemented(
     message = "the state `{S}` of this namespace holds no `{Self}`",
     label = "`State<{Self}>` cannot be taken from `{S}`",
-    note = "the whole state needs to be `Clone`; for a part of it, derive `FromRef` on the state, or write `impl FromRef<{S}> for {Self}`; or give the namespace a state of its own by `with_state`"
+    note = "the whole state needs to be `Clone`; for a part of it, derive `FromRef` on the state, or write \
+            `impl FromRef<{S}> for {Self}`; or give the namespace a state of its own by `with_state`"
 )]
 pub trait StateOf<S> {}
 
@@ -168,7 +169,8 @@ impl<T: Clone + Send + Sync + 'static> Shared for T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from what a client sends",
     label = "does not implement `serde::de::DeserializeOwned`",
-    note = "derive `serde::Deserialize` on it; a type that borrows, such as `&str`, has to be one that owns, such as `String`"
+    note = "derive `serde::Deserialize` on it; a type that borrows, such as `&str`, has to be one that owns, such as \
+            `String`"
 )]
 pub trait Arguments {}
 
@@ -225,6 +227,7 @@ pub const fn one_data(arguments: &[bool]) {
     }
     assert!(
         count < 2,
-        "a handler takes the data of an event by one `Data<T>` or `Json<T>`; several arguments are a tuple: `Data<(A, B)>`"
+        "a handler takes the data of an event by one `Data<T>` or `Json<T>`; several arguments are a tuple: \
+         `Data<(A, B)>`"
     );
 }

@@ -59,7 +59,8 @@ macro_rules! handler {
                     state: Arc::clone(state),
                     call: |function: F, mut cx: EventContext, state: Arc<S>| -> BoxFuture<P::Outcome> {
                         Box::pin(async move {
-                            $(let $T = match $T::from_event(&mut cx, &state).await.map_err(IntoResponse::into_response) {
+                            $(let argument = $T::from_event(&mut cx, &state).await;
+                            let $T = match argument.map_err(IntoResponse::into_response) {
                                 Ok(argument) => argument,
                                 // Rejections are rare, so they have a box of their own and do not enlarge every future.
                                 Err(rejection) => {

@@ -14,7 +14,7 @@ pub type ByLabel = BTreeMap<&'static str, u64>;
 pub(crate) struct Family {
     pub(crate) name: &'static str,
     pub(crate) help: &'static str,
-    pub(crate) kind: Kind,
+    pub(crate) kind: MetricKind,
     /// The label, or an empty text if there is only one number.
     pub(crate) label: &'static str,
     /// The values of the label.
@@ -22,7 +22,7 @@ pub(crate) struct Family {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum MetricKind {
     /// A number that only grows, as long as the server exists.
     Counter,
     /// A number of items that exist now.
@@ -46,7 +46,7 @@ macro_rules! families {
             pub(crate) const FAMILIES: &[Family] = &[$(Family {
                 name: name!($kind $field),
                 help: $help,
-                kind: Kind::$kind,
+                kind: MetricKind::$kind,
                 label: concat!($(stringify!($label))?),
                 values: values!($($($value),+)?),
             }),+];

@@ -9,5 +9,5 @@ mod families;
 pub(crate) use counters::{Counters, EMITS_TO_MANY, EMITS_TO_SOCKET, Place};
 pub(crate) use families::Counted;
 #[cfg(feature = "metrics")]
-pub(crate) use families::Kind;
+pub(crate) use families::MetricKind;
 pub use families::{ByLabel, Metrics};

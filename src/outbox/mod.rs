@@ -1,7 +1,7 @@
 //! The outbox of a client: what is queued for one connection, encoded once for all that get it.
 //!
-//! Nothing here reads a clock. The task of the connection writes an outbox; a broadcast to many writes directly to those
-//! whose tasks are asleep, through [`Direct`].
+//! Nothing here reads a clock. The task of the connection writes an outbox; a broadcast to many writes directly to
+//! those whose tasks are asleep, through [`Direct`].
 
 mod coalesce;
 mod compress;

@@ -105,7 +105,8 @@ impl Member {
         self
     }
 
-    /// Merges the joins and leaves since the member was made, with the stays `before`, into the newest stays of its session.
+    /// Merges the joins and leaves since the member was made, with the stays `before`, into the newest stays of its
+    /// session.
     pub(crate) fn rebase(&self, before: &[Stay], session: Vec<Stay>, known_after: u64, log: &Log) {
         let mut joined = self.joined.lock();
         let (stays, floor) = log.merge(before, &joined.stays, session);

@@ -3,7 +3,7 @@
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use super::SocketIo;
-use crate::metrics::{Counted, Counters, Kind};
+use crate::metrics::{Counted, Counters, MetricKind};
 
 /// The only metric whose label has values that are chosen by the application.
 const SOCKETS: &str = "socketio_sockets";
@@ -55,8 +55,8 @@ fn publish(counted: Counted, counters: &Counters) {
     };
     let (name, help, unit) = (family.name, family.help.trim(), unit(family.name));
     match family.kind {
-        Kind::Counter => describe_counter!(name, unit, help),
-        Kind::Gauge => describe_gauge!(name, unit, help),
+        MetricKind::Counter => describe_counter!(name, unit, help),
+        MetricKind::Gauge => describe_gauge!(name, unit, help),
     }
     for (value, number) in counters.numbers(counted) {
         let labels: &[(&str, &str)] = match family.label {
@@ -64,8 +64,8 @@ fn publish(counted: Counted, counters: &Counters) {
             label => &[(label, value)],
         };
         match family.kind {
-            Kind::Counter => counter!(name, labels).absolute(number),
-            Kind::Gauge => gauge!(name, labels).set(exact(number)),
+            MetricKind::Counter => counter!(name, labels).absolute(number),
+            MetricKind::Gauge => gauge!(name, labels).set(exact(number)),
         }
     }
 }

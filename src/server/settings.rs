@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::EngineSettings;
-use proto::socket_io::{Codec, Limits};
+use proto::socket_io::{Codec, PacketLimits};
 
 /// The settings of the whole server.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) engine: EngineSettings,
     pub(crate) codec: Codec,
-    pub(crate) limits: Limits,
+    pub(crate) limits: PacketLimits,
     pub(crate) path: String,
     pub(crate) max_namespaces: usize,
     /// The maximum size of the auth in a CONNECT, in bytes.

@@ -27,13 +27,13 @@ use proto::engine_io::{self, Payload, Revision, v3};
 
 /// The properties of a POST that its answer depends on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Kind {
+pub(super) struct BodyKind {
     /// The body is binary, as clients of revision 3 send it.
     binary: bool,
     http1: bool,
 }
 
-impl Kind {
+impl BodyKind {
     pub(super) fn of(parts: &Parts) -> Self {
         let kind = parts.headers.get(header::CONTENT_TYPE);
         Self {
@@ -44,7 +44,12 @@ impl Kind {
 }
 
 /// Answers a POST.
-pub(super) async fn post<B>(context: &Context, entry: &Arc<Entry>, kind: Kind, body: B) -> Served
+pub(super) async fn post<B>(
+    context: &Context,
+    entry: &Arc<Entry>,
+    kind: BodyKind,
+    body: B,
+) -> Served
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
@@ -192,7 +197,7 @@ impl Posting {
     }
 
     /// Closes the session of a POST whose body was not taken.
-    fn without_body(self, error: BodyError, context: &Context, kind: Kind) -> Served {
+    fn without_body(self, error: BodyError, context: &Context, kind: BodyKind) -> Served {
         let (server, client) = (&context.server, &self.entry.client);
         let config = &server.settings.engine;
         let limit = config.max_payload;
@@ -244,7 +249,7 @@ impl Drop for Posting {
 
 /// Returns the answer to a body that is late. The rest of it may follow on the connection, which is closed therefore;
 /// HTTP/2 has no such header.
-fn late(kind: Kind) -> Response<Body> {
+fn late(kind: BodyKind) -> Response<Body> {
     let mut response = empty(StatusCode::REQUEST_TIMEOUT);
     if kind.http1 {
         let close = HeaderValue::from_static("close");

@@ -12,7 +12,7 @@ use super::admit::admit;
 use super::client_file;
 use super::context::{Context, Served};
 use super::open::{begin, open};
-use super::post::{Kind, post};
+use super::post::{BodyKind, post};
 use super::refusal::{Refusal, refuse};
 use super::request::{Asked, parse};
 use super::response::payload;
@@ -87,7 +87,7 @@ where
             poll(&entry).await.map_err(Declined::Rule)
         }
         Asked::Post(entry) => {
-            let kind = Kind::of(&parts);
+            let kind = BodyKind::of(&parts);
             // The parts keep the server's read buffer alive, and the body may take long.
             drop(parts);
             let answer = post(context, &entry, kind, body).await;

@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::Socket;
 use crate::outbox::Frame;
 use crate::panics::guarded;
-use proto::socket_io::{Codec, Decoding, Event, Limits, Packet, Parser};
+use proto::socket_io::{Codec, Decoding, Event, Packet, PacketLimits, Parser};
 
 /// A rejection of the arguments of an event; see [`Namespace::on_rejection`](crate::Namespace::on_rejection).
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl fmt::Debug for OutgoingHooks {
 
 /// Decodes the output of another parser. Hooks are rare, so the event is not stored beside its encoded form.
 fn read(parser: &dyn Parser, frame: &Frame, socket: &Socket) -> Option<Event> {
-    let limits = Limits::none();
+    let limits = PacketLimits::none();
     let mut decoding = Decoding::Other(parser.decoder());
     for message in frame.messages() {
         match decoding.feed(message, &limits) {

@@ -12,7 +12,7 @@ use super::app::TestApp;
 use super::connection::ClientConnection;
 use super::error::Disconnected;
 use super::expect::{Expect, Waiting, fail};
-use super::state::{Back, Socket};
+use super::state::{Back, ClientSocket};
 use proto::engine_io::Packet;
 use proto::socket_io::Kind;
 use proto::{Args, EncodeError, EncodedArgs, Sid};
@@ -269,7 +269,7 @@ impl TestClient {
         Expect::within(self.app.limit)
     }
 
-    fn look<T>(&self, look: impl FnOnce(&mut Socket) -> T) -> T {
+    fn look<T>(&self, look: impl FnOnce(&mut ClientSocket) -> T) -> T {
         self.connection
             .shared
             .with(|state| look(state.socket(&self.nsp)))
@@ -284,7 +284,7 @@ impl TestClient {
         &self,
         expect: Expect,
         what: &str,
-        mut find: impl FnMut(&mut Socket) -> Option<T>,
+        mut find: impl FnMut(&mut ClientSocket) -> Option<T>,
     ) -> T {
         let found = self.connection.shared.until(|state| {
             let socket = state.socket(&self.nsp);

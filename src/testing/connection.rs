@@ -18,12 +18,12 @@ pub(super) struct SharedState {
     state: Lock<ClientState>,
     /// Notifies waiters of each change of the state.
     changed: watch::Sender<()>,
-    outgoing: mpsc::UnboundedSender<Outgoing>,
+    outgoing: mpsc::UnboundedSender<ToSend>,
 }
 
 /// A Socket.IO packet that is queued for the server.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(super) struct ToSend {
     /// The number of the packet, counted from 1.
     pub(super) number: u64,
     /// The Engine.IO packets that it consists of.
@@ -31,7 +31,7 @@ pub(super) struct Outgoing {
 }
 
 impl SharedState {
-    pub(super) fn new(codec: Codec) -> (Arc<Self>, mpsc::UnboundedReceiver<Outgoing>) {
+    pub(super) fn new(codec: Codec) -> (Arc<Self>, mpsc::UnboundedReceiver<ToSend>) {
         let (outgoing, to_send) = mpsc::unbounded_channel();
         let shared = Self {
             state: Lock::new(ClientState::new(codec.decoding())),
@@ -71,7 +71,7 @@ impl SharedState {
         self.with(|state| {
             state.sent += 1;
             // The receiver is gone once the connection is closed.
-            let _ = self.outgoing.send(Outgoing {
+            let _ = self.outgoing.send(ToSend {
                 number: state.sent,
                 packets,
             });

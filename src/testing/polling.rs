@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::app::TestApp;
-use super::connection::{ClientConnection, Outgoing, SharedState};
+use super::connection::{ClientConnection, SharedState, ToSend};
 use super::error::{ConnectError, Disconnected};
 use super::handshake::HandshakeRequest;
 use super::http1::Http;
@@ -77,7 +77,7 @@ impl Session {
         self,
         get: Http,
         post: Http,
-        to_send: mpsc::UnboundedReceiver<Outgoing>,
+        to_send: mpsc::UnboundedReceiver<ToSend>,
     ) -> Disconnected {
         let poll = pin!(self.poll(get));
         let post = pin!(self.post(post, to_send));
@@ -126,7 +126,7 @@ impl Session {
     async fn post(
         &self,
         mut http: Http,
-        mut to_send: mpsc::UnboundedReceiver<Outgoing>,
+        mut to_send: mpsc::UnboundedReceiver<ToSend>,
     ) -> Disconnected {
         while let Some(packet) = to_send.recv().await {
             let mut body = PayloadWriter::new();

@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::error::{ConnectError, Disconnected};
 use proto::engine_io::{Message, Packet as EnginePacket};
-use proto::socket_io::{Decoding, Limits, Packet};
+use proto::socket_io::{Decoding, Packet, PacketLimits};
 use proto::{Args, DecodeError, Sid};
 
 /// The state of a connection.
 #[derive(Debug)]
 pub(super) struct ClientState {
     decoding: Decoding,
-    sockets: HashMap<ByteString, Socket>,
+    sockets: HashMap<ByteString, ClientSocket>,
     pub(super) answers_pings: bool,
     pub(super) reads: bool,
     /// The number of packets sent. `taken` counts those that the server has processed.
@@ -46,7 +46,7 @@ pub(super) struct Came {
 
 /// The packets that were received in a namespace.
 #[derive(Debug, Default)]
-pub(super) struct Socket {
+pub(super) struct ClientSocket {
     /// The server's answer to CONNECT.
     pub(super) joined: Option<Result<Sid, ConnectError>>,
     pub(super) recovered: bool,
@@ -74,7 +74,7 @@ impl ClientState {
     }
 
     /// Returns the socket of a namespace, creating it if needed.
-    pub(super) fn socket(&mut self, nsp: &str) -> &mut Socket {
+    pub(super) fn socket(&mut self, nsp: &str) -> &mut ClientSocket {
         self.sockets.entry(nsp.into()).or_default()
     }
 
@@ -130,7 +130,7 @@ impl ClientState {
     }
 
     fn message(&mut self, message: Message) -> Result<(), DecodeError> {
-        let Some(packet) = self.decoding.feed(message, &Limits::none())? else {
+        let Some(packet) = self.decoding.feed(message, &PacketLimits::none())? else {
             return Ok(());
         };
         let socket = self.socket(packet.nsp());
@@ -200,7 +200,7 @@ fn json<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, DecodeError> {
     serde_json::from_str(text).map_err(|error| DecodeError::Json(error.to_string()))
 }
 
-impl Socket {
+impl ClientSocket {
     /// Takes the oldest event with this name.
     pub(super) fn next(&mut self, name: &str) -> Option<Came> {
         let at = self.events.iter().position(|came| came.name == name)?;

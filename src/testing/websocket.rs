@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::sync::mpsc;
 
 use super::app::TestApp;
-use super::connection::{ClientConnection, Outgoing, SharedState};
+use super::connection::{ClientConnection, SharedState, ToSend};
 use super::error::{ConnectError, Disconnected};
 use super::handshake::HandshakeRequest;
 use super::http1;
@@ -63,7 +63,7 @@ type Io = TokioIo<Upgraded>;
 async fn run(
     io: Io,
     shared: Arc<SharedState>,
-    to_send: mpsc::UnboundedReceiver<Outgoing>,
+    to_send: mpsc::UnboundedReceiver<ToSend>,
 ) -> Disconnected {
     let (from_server, to_server) = split(io);
     let read = pin!(read(from_server, &shared));
@@ -126,7 +126,7 @@ fn masked(packet: &Packet) -> Bytes {
 /// processed the packet.
 async fn write(
     mut to_server: WriteHalf<Io>,
-    mut to_send: mpsc::UnboundedReceiver<Outgoing>,
+    mut to_send: mpsc::UnboundedReceiver<ToSend>,
 ) -> Disconnected {
     while let Some(packet) = to_send.recv().await {
         let mut frames: Vec<_> = packet.packets.iter().map(masked).collect();

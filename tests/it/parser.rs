@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use axum::{Json, Router};
 use axum_socketio::extract::Binary;
-use axum_socketio::parser::{DecodeError, Decoder, Kind, Limits, Message, Msgpack, Parser, Parts};
+use axum_socketio::parser::{
+    DecodeError, Decoder, Kind, Message, Msgpack, PacketLimits, Parser, Parts,
+};
 use axum_socketio::testing::{ConnectError, Disconnected, TestApp};
 use axum_socketio::{
     Auth, Data, DisconnectReason, Namespace, Recovery, Refused, Socket, SocketIo, Transport,
@@ -55,7 +57,7 @@ impl Decoder for Collected {
     fn feed(
         &mut self,
         message: Message,
-        limits: &Limits,
+        limits: &PacketLimits,
     ) -> Result<Option<Parts<'static>>, DecodeError> {
         if message != Message::Text("".into()) {
             self.0.push(message);
@@ -266,7 +268,11 @@ impl Parser for Panics {
 }
 
 impl Decoder for Panics {
-    fn feed(&mut self, _: Message, _: &Limits) -> Result<Option<Parts<'static>>, DecodeError> {
+    fn feed(
+        &mut self,
+        _: Message,
+        _: &PacketLimits,
+    ) -> Result<Option<Parts<'static>>, DecodeError> {
         panic!("on purpose")
     }
 }

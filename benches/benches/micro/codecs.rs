@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use axum_socketio_benches::memory;
 use axum_socketio_proto::engine_io::{Message, Packet, Payload, PayloadWriter};
-use axum_socketio_proto::socket_io::{Assembler, EncodedPacket, Kind, Limits};
+use axum_socketio_proto::socket_io::{Assembler, EncodedPacket, Kind, PacketLimits};
 use axum_socketio_proto::websocket::{DecoderConfig, Decoder};
 use axum_socketio_proto::{EncodeError, EncodedArgs};
 use bytes::Bytes;
@@ -64,7 +64,7 @@ fn engine_io(criterion: &mut Criterion) {
 
 fn socket_io(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("codecs/socket.io decode");
-    let limits = Limits::default();
+    let limits = PacketLimits::default();
     for (name, text, attachment) in [
         ("event", r#"2["echo","hello"]"#, None),
         ("another namespace", r#"2/admin,["echo","hello"]"#, None),

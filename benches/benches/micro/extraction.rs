@@ -10,7 +10,7 @@ use axum_socketio_benches::contract::Report;
 use axum_socketio_benches::memory;
 use axum_socketio_proto::Args;
 use axum_socketio_proto::engine_io::Message;
-use axum_socketio_proto::socket_io::{Assembler, Limits, Packet};
+use axum_socketio_proto::socket_io::{Assembler, PacketLimits, Packet};
 use criterion::Criterion;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,7 +49,7 @@ fn arguments(criterion: &mut Criterion) {
 
 fn received(packet: &str) -> Args {
     let message = Message::Text(packet.into());
-    match Assembler::new().feed(message, &Limits::default()) {
+    match Assembler::new().feed(message, &PacketLimits::default()) {
         Ok(Some(Packet::Event { event, .. })) => event.into_args(),
         other => unreachable!("not an event: {other:?}"),
     }

@@ -8,7 +8,7 @@
 
 use axum_socketio_proto::{
     Args, DecodeError, EncodedArgs, engine_io,
-    socket_io::{Assembler, EncodedPacket, Kind, Limits, Packet},
+    socket_io::{Assembler, EncodedPacket, Kind, Packet, PacketLimits},
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer};
@@ -145,7 +145,7 @@ fn read(row: &Row) -> Result<Packet, DecodeError> {
         else {
             panic!("{} is no message", row.text);
         };
-        packet = assembler.feed(message, &Limits::default())?;
+        packet = assembler.feed(message, &PacketLimits::default())?;
     }
     Ok(packet.unwrap_or_else(|| panic!("{} is not complete", row.text)))
 }

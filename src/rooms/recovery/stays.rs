@@ -14,9 +14,10 @@ pub(crate) struct Stay {
 
 /// Merges the changes that two sockets of one session have made to its stays since `before`.
 ///
-/// `own` are those of the socket that resumes the session, with the changes of its middleware. `session` are those of the session
-/// itself, which its previous socket may have changed. A room that the middleware left is the middleware's from that event on:
-/// the session is in it only if the middleware joined it again. All other rooms have the changes of both.
+/// `own` are those of the socket that resumes the session, with the changes of its middleware. `session` are those of
+/// the session itself, which its previous socket may have changed. A room that the middleware left is the middleware's
+/// from that event on: the session is in it only if the middleware joined it again. All other rooms have the changes
+/// of both.
 ///
 /// Each slice is in the order of joining, and so is the result.
 pub(super) fn merge(before: &[Stay], own: &[Stay], session: Vec<Stay>) -> Vec<Stay> {
@@ -32,7 +33,8 @@ pub(super) fn merge(before: &[Stay], own: &[Stay], session: Vec<Stay>) -> Vec<St
     united(stays)
 }
 
-/// A socket does not join a room twice after one event, unless it leaves the room in between and nothing of the stay remains.
+/// A socket does not join a room twice after one event, unless it leaves the room in between and nothing of the stay
+/// remains.
 type Key<'a> = (&'a str, u64);
 
 fn key(stay: &Stay) -> Key<'_> {

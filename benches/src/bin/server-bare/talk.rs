@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use axum_socketio_proto::engine_io::{Message, Packet};
-use axum_socketio_proto::socket_io::{self, Assembler, Event, Limits};
+use axum_socketio_proto::socket_io::{self, Assembler, Event, PacketLimits};
 use axum_socketio_proto::websocket::{self, DecoderConfig, Decoder, Header, Opcode};
 use bytes::Bytes;
 
@@ -55,7 +55,7 @@ impl Talk {
     fn message(&mut self, message: Message, output: &mut Vec<u8>) -> io::Result<()> {
         let packet = self
             .assembler
-            .feed(message, &Limits::default())
+            .feed(message, &PacketLimits::default())
             .map_err(io::Error::other)?;
         match packet {
             Some(socket_io::Packet::Connect { .. }) => {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Limits, Packet, text};
+use super::{Packet, PacketLimits, text};
 use crate::{
     DecodeError,
     args::ATTACHMENT,
@@ -45,7 +45,7 @@ impl Assembler {
     pub fn feed(
         &mut self,
         message: Message,
-        limits: &Limits,
+        limits: &PacketLimits,
     ) -> Result<Option<Packet>, DecodeError> {
         match (message, self.pending.take()) {
             (Message::Text(text), None) => self.begin(text, limits),
@@ -61,7 +61,7 @@ impl Assembler {
         self.pending.is_some()
     }
 
-    fn begin(&mut self, text: Text, limits: &Limits) -> Result<Option<Packet>, DecodeError> {
+    fn begin(&mut self, text: Text, limits: &PacketLimits) -> Result<Option<Packet>, DecodeError> {
         let len = text.len();
         let (packet, missing) = text::decode(text, limits)?;
         if missing == 0 {
@@ -89,7 +89,7 @@ impl Assembler {
         &mut self,
         data: Bytes,
         mut pending: Box<Pending>,
-        limits: &Limits,
+        limits: &PacketLimits,
     ) -> Result<Option<Packet>, DecodeError> {
         pending.size += data.len();
         if pending.size > limits.max_packet_bytes {
@@ -123,7 +123,7 @@ mod tests {
     }
 
     fn feed(assembler: &mut Assembler, message: Message) -> Result<Option<Packet>, DecodeError> {
-        assembler.feed(message, &Limits::default())
+        assembler.feed(message, &PacketLimits::default())
     }
 
     #[test]
@@ -191,9 +191,9 @@ mod tests {
 
     #[test]
     fn attachments_are_limited_by_their_size_together() {
-        let limits = Limits {
+        let limits = PacketLimits {
             max_packet_bytes: 7,
-            ..Limits::default()
+            ..PacketLimits::default()
         };
         for (second, fits) in [("one", true), ("four", false)] {
             let mut assembler = Assembler::new();

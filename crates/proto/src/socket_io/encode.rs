@@ -168,7 +168,7 @@ mod tests {
     use super::*;
     use crate::{
         engine_io,
-        socket_io::{Assembler, Limits, Packet},
+        socket_io::{Assembler, Packet, PacketLimits},
     };
 
     fn event(nsp: &str, id: Option<u64>) -> EncodedPacket {
@@ -256,7 +256,7 @@ mod tests {
             prop_assert!(start >= FRAME_HEADER);
             prop_assert_eq!(&attachments, &bytes);
 
-            let limits = Limits { max_nsp_len: 1000, ..Limits::default() };
+            let limits = PacketLimits { max_nsp_len: 1000, ..PacketLimits::default() };
             let text_packet = str::from_utf8(&buf[start..]).unwrap();
             let engine_io::Packet::Message(message) = engine_io::Packet::decode_text(text_packet.into()).unwrap() else {
                 panic!("no message");

@@ -14,6 +14,6 @@ pub use attachments::Assembler;
 pub use encode::EncodedPacket;
 #[cfg(feature = "msgpack")]
 pub use msgpack::Msgpack;
-pub use packet::{Event, Kind, Limits, Packet};
+pub use packet::{Event, Kind, Packet, PacketLimits};
 pub use parser::{Codec, Decoding, Encoded};
 pub use parser::{Decoder, Parser, Parts};

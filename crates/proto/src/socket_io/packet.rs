@@ -146,7 +146,7 @@ impl Event {
 /// The limits of a received packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Limits {
+pub struct PacketLimits {
     /// The maximum number of attachments of a packet. Default: 10, as in Node.
     pub max_attachments: usize,
     /// The maximum total size of the attachments of a packet, in bytes. Default: 10,000,000.
@@ -157,7 +157,7 @@ pub struct Limits {
     pub max_event_len: usize,
 }
 
-impl Limits {
+impl PacketLimits {
     /// Returns unlimited limits, for packets of this library itself or of the server that a test connects to.
     #[doc(hidden)]
     #[must_use]
@@ -171,7 +171,7 @@ impl Limits {
     }
 }
 
-impl Default for Limits {
+impl Default for PacketLimits {
     fn default() -> Self {
         Self {
             max_attachments: 10,

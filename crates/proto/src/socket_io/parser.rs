@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::{Assembler, EncodedPacket, Kind, Limits, Packet, text};
+use super::{Assembler, EncodedPacket, Kind, Packet, PacketLimits, text};
 use crate::args::{check_json, check_placeholders};
 use crate::engine_io::Message;
 use crate::panics::guarded;
@@ -41,7 +41,7 @@ pub trait Decoder: fmt::Debug + Send {
     fn feed(
         &mut self,
         message: Message,
-        limits: &Limits,
+        limits: &PacketLimits,
     ) -> Result<Option<Parts<'static>>, DecodeError>;
 }
 
@@ -67,7 +67,7 @@ pub struct Parts<'a> {
 
 impl Parts<'_> {
     /// Makes all checks of the default parser.
-    fn into_packet(self, limits: &Limits) -> Result<Packet, DecodeError> {
+    fn into_packet(self, limits: &PacketLimits) -> Result<Packet, DecodeError> {
         let Self {
             kind,
             nsp,
@@ -186,7 +186,7 @@ impl Decoding {
     pub fn feed(
         &mut self,
         message: Message,
-        limits: &Limits,
+        limits: &PacketLimits,
     ) -> Result<Option<Packet>, DecodeError> {
         match self {
             Self::Default(assembler) => assembler.feed(message, limits),
@@ -210,7 +210,7 @@ impl Decoding {
 fn feed_other(
     decoder: &mut dyn Decoder,
     message: Message,
-    limits: &Limits,
+    limits: &PacketLimits,
 ) -> Result<Option<Packet>, DecodeError> {
     let parts = guarded(|| decoder.feed(message, limits))
         .unwrap_or_else(|panicked| Err(DecodeError::ParserPanicked(panicked.into())))?;
@@ -232,7 +232,7 @@ mod tests {
     }
 
     fn refusal(parts: Parts<'_>) -> DecodeError {
-        parts.into_packet(&Limits::default()).unwrap_err()
+        parts.into_packet(&PacketLimits::default()).unwrap_err()
     }
 
     #[test]
@@ -246,9 +246,9 @@ mod tests {
             refusal(event("/", r#"["e"]"#, 11)),
             DecodeError::TooManyAttachments(10)
         );
-        let small = Limits {
+        let small = PacketLimits {
             max_packet_bytes: 1,
-            ..Limits::default()
+            ..PacketLimits::default()
         };
         assert_eq!(
             event("/", r#"["e"]"#, 2).into_packet(&small).unwrap_err(),

@@ -25,7 +25,7 @@ use super::backlog::{Backlog, Request};
 use super::membership::{Membership, may_go};
 use super::query;
 use crate::engine_io::{Message, Revision};
-use crate::socket_io::{Assembler, Decoding, Event, Limits, Packet};
+use crate::socket_io::{Assembler, Decoding, Event, Packet, PacketLimits};
 use crate::{Args, DecodeError};
 
 /// The maximum length of the query after a namespace of revision 3, in bytes.
@@ -37,7 +37,7 @@ pub struct Router<T> {
     entries: Vec<Entry<T>>,
     decoding: Decoding,
     revision: Revision,
-    limits: Limits,
+    limits: PacketLimits,
     max_namespaces: usize,
     backlog: Backlog,
     /// True if requests wait only because everything is held.
@@ -110,7 +110,7 @@ impl<T: Clone + PartialEq> Router<T> {
     pub fn new(
         decoding: Decoding,
         revision: Revision,
-        limits: Limits,
+        limits: PacketLimits,
         max_namespaces: usize,
     ) -> Self {
         Self {
@@ -199,7 +199,7 @@ impl<T: Clone + PartialEq> Router<T> {
         if self.revision.is_four() {
             return self.decoding.feed(message, &self.limits);
         }
-        let limits = Limits {
+        let limits = PacketLimits {
             max_nsp_len: self.limits.max_nsp_len + MAX_QUERY,
             ..self.limits
         };

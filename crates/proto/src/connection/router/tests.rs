@@ -5,7 +5,7 @@ type Fed = Result<Option<Route<u8>>, Violation>;
 
 fn router() -> Router<u8> {
     let decoding = Codec::Default.decoding();
-    Router::new(decoding, Revision::Four, Limits::default(), 2)
+    Router::new(decoding, Revision::Four, PacketLimits::default(), 2)
 }
 
 /// A router whose namespace `/` is joined by socket 1.

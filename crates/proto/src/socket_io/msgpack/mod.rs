@@ -15,7 +15,7 @@ mod write;
 
 use std::fmt::Display;
 
-use super::{Decoder, Limits, Parser, Parts};
+use super::{Decoder, PacketLimits, Parser, Parts};
 use crate::DecodeError;
 use crate::engine_io::Message;
 
@@ -44,7 +44,7 @@ impl Decoder for Msgpack {
     fn feed(
         &mut self,
         message: Message,
-        limits: &Limits,
+        limits: &PacketLimits,
     ) -> Result<Option<Parts<'static>>, DecodeError> {
         match message {
             Message::Binary(message) => read::packet(&message, limits).map(Some),

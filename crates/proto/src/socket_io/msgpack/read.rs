@@ -9,7 +9,7 @@ use super::input::{Input, Value};
 use super::{date, malformed};
 use crate::DecodeError;
 use crate::buf::copy;
-use crate::socket_io::{Kind, Limits, Parts};
+use crate::socket_io::{Kind, PacketLimits, Parts};
 
 /// The maximum depth of nested arguments. The limit of JavaScript is some thousands.
 const MAX_DEPTH: usize = 1024;
@@ -19,7 +19,10 @@ const TYPICAL: usize = 512;
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Decodes a packet. The last of duplicate members wins, and unknown members are skipped.
-pub(super) fn packet(message: &Bytes, limits: &Limits) -> Result<Parts<'static>, DecodeError> {
+pub(super) fn packet(
+    message: &Bytes,
+    limits: &PacketLimits,
+) -> Result<Parts<'static>, DecodeError> {
     let mut input = Input(message);
     let Value::Map(members) = input.next()? else {
         return Err(malformed("not a map"));
@@ -73,7 +76,7 @@ fn read_kind(value: Value<'_>) -> Result<Kind, DecodeError> {
     })
 }
 
-fn read_nsp(value: Value<'_>, limits: &Limits) -> Result<Cow<'static, str>, DecodeError> {
+fn read_nsp(value: Value<'_>, limits: &PacketLimits) -> Result<Cow<'static, str>, DecodeError> {
     match value {
         Value::Text(b"/") => Ok("/".into()),
         Value::Text(nsp) if nsp.len() > limits.max_nsp_len => {
@@ -114,7 +117,7 @@ impl<'m> Json<'m> {
     fn read(
         input: &mut Input<'m>,
         message: &'m Bytes,
-        limits: &Limits,
+        limits: &PacketLimits,
     ) -> Result<Option<(String, Vec<Bytes>)>, DecodeError> {
         let mut json = Self {
             text: Vec::with_capacity(input.0.len().min(TYPICAL)),

@@ -57,7 +57,7 @@ fn read(message: &Bytes) -> Result<Packet, DecodeError> {
     let mut decoding = codec().decoding();
     let message = Message::Binary(message.clone());
     decoding
-        .feed(message, &Limits::default())
+        .feed(message, &PacketLimits::default())
         .map(Option::unwrap)
 }
 
@@ -149,7 +149,7 @@ fn packets_are_written_as_the_javascript_package_writes_them() {
 fn text_is_no_packet() {
     let mut decoder = Msgpack.decoder();
     let error = decoder
-        .feed(Message::Text("0".into()), &Limits::default())
+        .feed(Message::Text("0".into()), &PacketLimits::default())
         .unwrap_err();
     assert_eq!(error.to_string(), "malformed packet: text");
 }

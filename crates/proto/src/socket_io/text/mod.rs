@@ -4,7 +4,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Deserialize;
 
-use super::packet::{Event, Kind, Limits, Name, Packet};
+use super::packet::{Event, Kind, Name, Packet, PacketLimits};
 use crate::always::always;
 use crate::args::{check_json, check_placeholders, reserved};
 use crate::cursor::Cursor;
@@ -16,7 +16,7 @@ use crate::{Args, DecodeError};
 /// The text of an event without attachments is parsed only up to the end of the event's name; the rest is left to the
 /// reader of the arguments. With attachments the whole text is checked, so that no attachments are collected for a
 /// packet that would be refused later.
-pub(super) fn decode(text: Text, limits: &Limits) -> Result<(Packet, usize), DecodeError> {
+pub(super) fn decode(text: Text, limits: &PacketLimits) -> Result<(Packet, usize), DecodeError> {
     let (text, at) = text.into_parts();
     let Header {
         kind,
@@ -45,7 +45,7 @@ pub(super) fn packet(
     id: Option<u64>,
     text: ByteString,
     start: usize,
-    limits: &Limits,
+    limits: &PacketLimits,
 ) -> Result<Packet, DecodeError> {
     let payload = always(text.get(start..), "the JSON is in the packet");
     Ok(match kind {
@@ -92,7 +92,7 @@ struct Header<'t> {
 }
 
 impl<'t> Header<'t> {
-    fn read(text: &'t str, limits: &Limits) -> Result<Self, DecodeError> {
+    fn read(text: &'t str, limits: &PacketLimits) -> Result<Self, DecodeError> {
         let mut text = Cursor::new(text);
         let (kind, binary) = match text.take_char().ok_or(DecodeError::Empty)? {
             '0' => (Kind::Connect, false),
@@ -119,7 +119,7 @@ impl<'t> Header<'t> {
     }
 }
 
-fn attachments(text: &mut Cursor<'_>, limits: &Limits) -> Result<usize, DecodeError> {
+fn attachments(text: &mut Cursor<'_>, limits: &PacketLimits) -> Result<usize, DecodeError> {
     let digits = text.digits();
     if digits.is_empty() || !text.eat('-') {
         return Err(DecodeError::AttachmentCount);
@@ -132,7 +132,7 @@ fn attachments(text: &mut Cursor<'_>, limits: &Limits) -> Result<usize, DecodeEr
 }
 
 /// Takes the namespace. It ends with a comma, which may be omitted at the end of a packet.
-fn namespace<'t>(text: &mut Cursor<'t>, limits: &Limits) -> Result<&'t str, DecodeError> {
+fn namespace<'t>(text: &mut Cursor<'t>, limits: &PacketLimits) -> Result<&'t str, DecodeError> {
     if text.peek() != Some(b'/') {
         return Ok("/");
     }
@@ -161,7 +161,7 @@ fn auth(payload: &str) -> Result<Option<ByteString>, DecodeError> {
 }
 
 /// Finds the event's name: the first element of the array, which starts at `start` in the packet.
-fn event_name(payload: &str, start: usize, limits: &Limits) -> Result<Name, DecodeError> {
+fn event_name(payload: &str, start: usize, limits: &PacketLimits) -> Result<Name, DecodeError> {
     let mut text = Cursor::new(payload);
     if !text.eat('[') {
         return Err(DecodeError::Payload("an array"));
@@ -190,7 +190,7 @@ const fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-fn check_name(name: &str, limits: &Limits) -> Result<(), DecodeError> {
+fn check_name(name: &str, limits: &PacketLimits) -> Result<(), DecodeError> {
     if name.len() > limits.max_event_len {
         return Err(DecodeError::EventNameTooLong(limits.max_event_len));
     }

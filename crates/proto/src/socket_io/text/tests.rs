@@ -22,7 +22,7 @@ fn show(packet: &Packet) -> String {
 }
 
 fn read(text: &str) -> Result<String, DecodeError> {
-    decode(text.into(), &Limits::default()).map(|(packet, attachments)| match attachments {
+    decode(text.into(), &PacketLimits::default()).map(|(packet, attachments)| match attachments {
         0 => show(&packet),
         count => format!("{count} x {}", show(&packet)),
     })
@@ -41,7 +41,7 @@ fn refuses(text: &str, error: DecodeError) {
 /// Asserts that a text is accepted here, but that its arguments do not pass the check.
 #[track_caller]
 fn refuses_later(text: &str) {
-    let (packet, _) = decode(text.into(), &Limits::default()).unwrap();
+    let (packet, _) = decode(text.into(), &PacketLimits::default()).unwrap();
     let args = match packet {
         Packet::Event { event, .. } => event.into_args(),
         Packet::Ack { args, .. } => args,
@@ -86,7 +86,7 @@ fn auth_does_not_keep_what_stood_before_it() {
     let alive = Arc::new(format!("0{}{{}}", "0".repeat(100)));
     let owner = Shared(Arc::clone(&alive));
     let text = ByteString::try_from(Bytes::from_owner(owner)).unwrap();
-    let packet = decode(text.into(), &Limits::default()).unwrap().0;
+    let packet = decode(text.into(), &PacketLimits::default()).unwrap().0;
     assert_eq!(show(&packet), "connect / {}");
     assert_eq!(Arc::strong_count(&alive), 1);
 }
@@ -370,11 +370,11 @@ proptest! {
 
     #[test]
     fn any_text_is_a_packet_within_the_limits_or_an_error(text in soup()) {
-        let limits = Limits {
+        let limits = PacketLimits {
             max_nsp_len: 6,
             max_event_len: 6,
             max_attachments: 2,
-            ..Limits::default()
+            ..PacketLimits::default()
         };
         if let Ok((packet, attachments)) = decode(text.as_str().into(), &limits) {
             prop_assert!(packet.nsp().starts_with('/') && packet.nsp().len() <= 6);
