@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use axum::{Json, Router};
-//! use axum_socketio::{Data, Namespace, SocketIo};
+//! use axum_socketio::{Data, Namespace, Socket, SocketIo};
 //!
 //! async fn message(socket: Socket, Data((room, text)): Data<(String, String)>) -> Json<usize> {
 //!     socket.to(&room).emit("message", (socket.id(), &text));

@@ -170,9 +170,10 @@ impl Limits {
     /// `engineio.payload.Payload.max_decode_packets`.
     ///
     /// ```
-    /// # use axum_socketio::SocketIo;
-    /// let io = SocketIo::builder().max_poll_packets(16).build();
-    /// let io = SocketIo::builder().max_poll_packets(None).build();
+    /// use axum_socketio::Limits;
+    ///
+    /// let limits = Limits::new().max_poll_packets(16);
+    /// let limits = Limits::new().max_poll_packets(None);
     /// ```
     pub fn max_poll_packets(mut self, packets: impl Into<Option<usize>>) -> Self {
         let max = packets.into().map(|packets| packets.max(1));
