@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::{
     Action, ClientAction, ClientConfig, ClientInput, ClientSession, Control, Input, Session,
     SessionConfig,
@@ -489,4 +491,83 @@ fn a_server_does_not_answer_pings() {
         pair.client.poll_action(),
         Some(ClientAction::Closed(reason))
     );
+}
+
+/// The actions of a client's session, of which some make sense only after others.
+#[derive(Default)]
+struct Sequence {
+    probe: bool,
+    paused: bool,
+    closed: bool,
+}
+
+impl Sequence {
+    /// Takes all actions, and panics at one that makes no sense.
+    fn check(&mut self, session: &mut ClientSession) {
+        while let Some(action) = session.poll_action() {
+            assert!(!self.closed, "{action:?} after the end");
+            match action {
+                ClientAction::Opened(_) | ClientAction::Send(_) => {}
+                ClientAction::OpenProbe => assert!(!std::mem::replace(&mut self.probe, true)),
+                ClientAction::SendProbe => assert!(self.probe && !self.paused),
+                ClientAction::PausePolling => {
+                    assert!(self.probe && !std::mem::replace(&mut self.paused, true));
+                }
+                ClientAction::ResumePolling => assert!(std::mem::take(&mut self.paused)),
+                ClientAction::CloseProbe => assert!(std::mem::take(&mut self.probe)),
+                ClientAction::Upgrade => {
+                    assert!(std::mem::take(&mut self.probe) && std::mem::take(&mut self.paused));
+                    assert_eq!(session.transport(), Transport::WebSocket);
+                }
+                ClientAction::Closed(_) => self.closed = true,
+            }
+        }
+        assert_eq!(session.is_closed(), self.closed);
+    }
+}
+
+/// The open packet of a server that offers an upgrade.
+const OPEN: &str = concat!(
+    r#"0{"sid":"AAAAAAAAAAAAAAAAAAAA","upgrades":["websocket"],"#,
+    r#""pingInterval":9000,"pingTimeout":9000}"#
+);
+
+fn any_input() -> impl Strategy<Value = ClientInput> {
+    let text = prop::sample::select(vec![OPEN, "0", "1", "2", "3", "3probe", "4", "5", "6"]);
+    let packet = text.prop_map(packet);
+    let other = prop::sample::select(vec![0, 1, 2, 3, 4, 5]);
+    let other = other.prop_map(|input| match input {
+        0 => ClientInput::ProbeOpened,
+        1 => ClientInput::ProbeLost,
+        2 => ClientInput::Paused,
+        3 => ClientInput::Lost(DisconnectReason::TransportError),
+        4 => ClientInput::Close(DisconnectReason::ForcedClose),
+        _ => ClientInput::Flushed,
+    });
+    prop_oneof![
+        packet.clone().prop_map(ClientInput::Packet),
+        packet.prop_map(ClientInput::ProbePacket),
+        other,
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_session_asks_for_nothing_impossible(
+        inputs in prop::collection::vec((any_input(), 0..12_u32), 0..40),
+    ) {
+        let mut session = ClientSession::new(Transport::Polling, ClientConfig::default());
+        let (mut sequence, mut now) = (Sequence::default(), Duration::ZERO);
+        session.handle(ClientInput::Packet(packet(OPEN)), now);
+        sequence.check(&mut session);
+        for (input, seconds) in inputs {
+            now += seconds * SECOND;
+            session.handle_timeout(now);
+            sequence.check(&mut session);
+            sequence.probe &= !matches!(input, ClientInput::ProbeLost);
+            session.handle(input, now);
+            sequence.check(&mut session);
+            prop_assert!(session.poll_timeout().is_none_or(|next| next > now));
+        }
+    }
 }

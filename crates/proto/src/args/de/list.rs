@@ -22,6 +22,9 @@ pub(super) struct List<'de, 'a> {
     got: usize,
     /// True while an argument is being read.
     reading: bool,
+    /// True if an argument has been left where it was: it is malformed, or its type reads nothing. A type may have
+    /// handled the error.
+    unread: bool,
 }
 
 impl<'de, 'a> List<'de, 'a> {
@@ -33,6 +36,7 @@ impl<'de, 'a> List<'de, 'a> {
             asked: 0,
             got: 0,
             reading: false,
+            unread: false,
         }
     }
 
@@ -52,6 +56,9 @@ impl<'de, 'a> List<'de, 'a> {
 
     /// Ends the array. Returns an error if there are more arguments than the type has read.
     pub(super) fn close(&mut self) -> Result<(), Error> {
+        if self.unread {
+            return Err(Error::custom("an argument has not been read"));
+        }
         if self.reader.json.rest() == "]" {
             return Ok(());
         }
@@ -103,7 +110,11 @@ impl<'de, 'a> List<'de, 'a> {
         read: impl FnOnce(&mut Reader<'de, 'a>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         self.reading = true;
-        let value = read(&mut self.reader)?;
+        self.reader.json.peek();
+        let before = self.reader.json.rest().len();
+        let value = read(&mut self.reader);
+        self.unread |= self.reader.json.rest().len() == before;
+        let value = value?;
         self.reading = false;
         Ok(value)
     }

@@ -85,7 +85,7 @@ impl<'de, 'a> Reader<'de, 'a> {
         match &value {
             Ok(_) if is_whole => self.json = after,
             Ok(_) if !is_leaf => _ = self.json.value(),
-            // The text is malformed, which is found where the next value should begin.
+            // The text is malformed. The list notices that the value is still there.
             Ok(_) => {}
             Err(_) => self.skip_well_formed(),
         }

@@ -254,4 +254,41 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn a_malformed_list_is_never_read(
+        elements in prop::collection::vec(
+            r#""[a-z\\]{0,3}"|-?[0-9]{1,2}(\.[0-9])?|null|tru?e|\[[0-9,]{0,4}\]|\{("a":[0-9])?\}| |x|"#, 0..5,
+        ),
+        separator in prop::sample::select(vec![",", ",", " , ", ",,", "", ":"]),
+        end in prop::sample::select(vec!["]", "]", " ] ", "]]", "", "]x", "}"]),
+        named: bool,
+    ) {
+        let array = format!("[{}{end}", elements.join(separator));
+        let expected: Result<Vec<Value>, _> = serde_json::from_str(&array);
+        let args = Args::in_packet(array.clone().into(), 0, named);
+        match (args.deserialize::<Rest<Value>>(), expected) {
+            (Ok(Rest(read)), Ok(mut expected)) => {
+                if named && !expected.is_empty() {
+                    expected.remove(0);
+                }
+                prop_assert_eq!(read, expected, "{}", array);
+            }
+            (Err(ArgsError::Malformed(_)), Err(_)) => {}
+            (read, expected) => prop_assert!(false, "{array}: {read:?} and {expected:?}"),
+        }
+        let well_formed = check_json(&array).is_ok();
+        for result in [
+            args.deserialize::<(Value, Option<Value>)>().map(drop),
+            args.deserialize::<Value>().map(drop),
+            args.deserialize::<(String, Rest<IgnoredAny>)>().map(drop),
+            args.deserialize::<(Lenient<u8>, Lenient<Vec<u8>>)>().map(drop),
+            args.deserialize::<Rest<Lenient<HashMap<String, u8>>>>().map(drop),
+            args.deserialize::<Box<RawValue>>().map(drop),
+            args.deserialize::<()>(),
+        ] {
+            let malformed = matches!(result, Err(ArgsError::Malformed(_)));
+            prop_assert_eq!(malformed, !well_formed, "{}", array);
+        }
+    }
 }
