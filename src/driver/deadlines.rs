@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::slowness::Slow;
-use super::task::Connection;
+use super::task::ConnectionTask;
 use super::timers::{Deadline, now};
 use crate::outbox::Queued;
 use proto::DisconnectReason;
@@ -20,12 +20,12 @@ const LATE_TURNS: u8 = 2;
 /// The time that the other threads get each time.
 const LATE_TURN: Duration = Duration::from_millis(10);
 
-impl Connection {
+impl ConnectionTask {
     fn check_slowness(&mut self) {
         let early = self.slowness.is_early(self.now);
         let mut slow = self.slowness.verdict(self.now);
         if (early || slow == Some(Slow::Stalled))
-            && let Some(mut pressure) = self.sockets.try_write(&self.client.outbox)
+            && let Some(mut pressure) = self.websockets.try_write(&self.client.outbox)
         {
             pressure.moved &= !early;
             self.slowness.note(pressure, self.now);
@@ -77,21 +77,21 @@ impl Connection {
 
     /// Returns true if a pong may have been received and not been read, because there is much before it.
     fn has_unread(&self) -> bool {
-        !self.paused && (self.sockets.may_have_more() || self.polls.has_post())
+        !self.paused && (self.websockets.more || self.polls.has_post())
     }
 
     fn check_deadlines(&mut self, cx: &mut Context<'_>) {
         if self.dispatch.joined {
             self.timers.set(Deadline::Connect, None);
         }
-        if self.sockets.main.is_some() {
+        if self.websockets.main.is_some() {
             // `slowness` detects clients that read nothing.
             self.session.handle(Input::PingStuck, self.now);
         }
         if self.paused {
             self.tell_paused();
         }
-        let receiving = self.sockets.more_of_a_message() | self.presence.entry.more_of_a_body();
+        let receiving = self.websockets.more_of_a_message() | self.presence.entry.more_of_a_body();
         if receiving || self.has_unread() {
             self.session.handle(Input::Receiving, self.now);
         }

@@ -10,7 +10,7 @@ use super::before::before;
 use super::detached::Detachment;
 use super::failures::{failed, refused};
 use super::lanes::{Lane, Lanes, Task};
-use super::pressure::Pause;
+use super::pause::Pause;
 use super::running::{Finished, Handlers, Running, Work, span};
 use crate::metrics::{Counted, Counters};
 use crate::namespace::{Order, Unhandled};

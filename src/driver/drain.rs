@@ -12,7 +12,7 @@
 use std::task::Context;
 use std::time::{Duration, Instant};
 
-use super::task::Connection;
+use super::task::ConnectionTask;
 use super::timers::Deadline;
 use proto::DisconnectReason;
 use proto::session::Input;
@@ -24,7 +24,7 @@ const BETWEEN_POLLS: Duration = Duration::from_millis(500);
 /// The longest time that a client may take to poll for queued packets.
 const FETCH: Duration = Duration::from_secs(5);
 
-impl Connection {
+impl ConnectionTask {
     /// Begins to drain the connection, since the server is shutting down. The server waits for it until `limit`.
     pub(super) fn drain(&mut self, limit: Instant, cx: &mut Context<'_>) {
         if self.dispatch.is_draining() {
@@ -62,7 +62,7 @@ impl Connection {
 
     /// Returns the time by which the client must poll. There is none over WebSocket and while a poll is pending.
     fn fetch_by(&self) -> Option<Instant> {
-        if self.sockets.main.is_some() || self.polls.is_pending() {
+        if self.websockets.main.is_some() || self.polls.is_pending() {
             return None;
         }
         let answered = self.polls.answered;

@@ -6,50 +6,20 @@ use std::time::{Duration, Instant};
 
 use super::account::LITTLE;
 use super::dispatch::Dispatch;
-use super::task::Connection;
+use super::pause::{Full, GRACE, Pause, patience};
+use super::task::ConnectionTask;
 use super::timers::Deadline;
 use crate::metrics::Counted;
-use crate::rooms::Awaited;
 use crate::socket::Socket;
 use proto::DisconnectReason;
 
 /// The memory that an event needs beside its arguments while it waits or its handler runs, in bytes.
 const OVERHEAD: usize = 256;
 
-/// The time after which a pause is logged. It also ends the connection if handlers wait for acknowledgements that may
-/// be unread.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// The time after which a pause that the input of other connections causes ends the connection, if it holds nothing but
-/// an unfinished packet or if its handlers wait for acknowledgements.
-const CROWDED: Duration = Duration::from_secs(10);
-
-/// The time after which a pause ends the connection if other code than its handlers awaits acknowledgements. Handlers
-/// may be waiting for that code.
-const STUCK: Duration = Duration::from_secs(60);
-
-/// A pause of the reading of a connection.
-#[derive(Debug)]
-pub(super) struct Pause {
-    /// The time at which an event last started or ended, or an acknowledgement arrived.
-    moved: Instant,
-    /// The time of the next check.
-    next: Instant,
-}
-
-/// The limit that has been reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Full {
-    /// The queue of events that wait.
-    Queue,
-    /// The account of all connections of the server.
-    Server,
-}
-
-impl Connection {
+impl ConnectionTask {
     /// Publishes the bytes that the connection holds, and checks a pause.
     pub(super) fn watch_inbound(&mut self, cx: &mut Context<'_>) {
-        let unfinished = self.sockets.unfinished() + self.polls.post_bytes();
+        let unfinished = self.websockets.unfinished() + self.polls.post_bytes();
         if unfinished > 0 || !self.dispatch.holds_little {
             self.dispatch.unfinished = unfinished;
             self.dispatch.publish();
@@ -233,50 +203,5 @@ impl Dispatch {
             running_handlers = self.handlers.len(),
             "reading is paused until handlers have caught up"
         );
-    }
-}
-
-/// Returns the time after which a pause without any progress ends a connection. `holds_events` is false if the
-/// connection holds nothing but an unfinished packet.
-fn patience(full: Full, awaited: Awaited, holds_events: bool) -> Option<Duration> {
-    match (awaited, full) {
-        (Awaited::ByHandlers, Full::Queue) => Some(GRACE),
-        (Awaited::ByHandlers, Full::Server) => Some(CROWDED),
-        (Awaited::ByOthers, _) => Some(STUCK),
-        (Awaited::No, Full::Server) if !holds_events => Some(CROWDED),
-        (Awaited::No, _) => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn handlers_that_await_an_acknowledgement_end_a_pause_for_their_own_queue_first() {
-        for holds_events in [false, true] {
-            let patience = |full| patience(full, Awaited::ByHandlers, holds_events);
-            assert_eq!(patience(Full::Queue), Some(Duration::from_secs(1)));
-            assert_eq!(patience(Full::Server), Some(Duration::from_secs(10)));
-        }
-    }
-
-    #[test]
-    fn others_that_await_an_acknowledgement_end_a_pause_after_a_minute() {
-        for full in [Full::Queue, Full::Server] {
-            for holds_events in [false, true] {
-                let patience = patience(full, Awaited::ByOthers, holds_events);
-                assert_eq!(patience, Some(Duration::from_secs(60)));
-            }
-        }
-    }
-
-    #[test]
-    fn a_pause_without_awaited_acknowledgements_ends_only_who_holds_no_event() {
-        let patience = |full, holds_events| patience(full, Awaited::No, holds_events);
-        assert_eq!(patience(Full::Server, false), Some(Duration::from_secs(10)));
-        assert_eq!(patience(Full::Server, true), None);
-        assert_eq!(patience(Full::Queue, true), None);
-        assert_eq!(patience(Full::Queue, false), None);
     }
 }

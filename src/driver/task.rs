@@ -12,9 +12,9 @@ use super::polls::Polls;
 use super::presence::Presence;
 use super::sessions::{Entry, Guard};
 use super::slowness::Slowness;
-use super::sockets::Sockets;
 use super::timed_session::TimedSession;
-use super::timers::{Deadline, Timers, now};
+use super::timers::{Timers, now};
+use super::websockets::{CLOSE_HANDSHAKE, WebSockets};
 use crate::panics::{Panicked, guarded};
 use crate::rooms::Serving;
 use crate::server::{OverLimit, Server};
@@ -24,9 +24,6 @@ use proto::connection::Violation;
 use proto::engine_io::Transport;
 use proto::session::{Action, Control, Input};
 use proto::{DecodeError, DisconnectReason, Sid};
-
-/// The longest time of a closing handshake.
-pub(super) const CLOSE_HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// The number of rounds of the loop before other tasks of the thread run.
 const ROUNDS: usize = 8;
@@ -55,14 +52,14 @@ fn over_limit(violation: &Violation) -> Option<OverLimit> {
 }
 
 /// A client: its session, its transports and its namespaces.
-pub(crate) struct Connection {
+pub(crate) struct ConnectionTask {
     pub(super) client: Arc<Client>,
     pub(super) presence: Presence,
     pub(super) guard: Guard,
     pub(super) session: TimedSession,
     pub(super) dispatch: Dispatch,
     pub(super) polls: Polls,
-    pub(super) sockets: Sockets,
+    pub(super) websockets: WebSockets,
     /// The next packet of the session itself, for either transport.
     pub(super) owed: Option<Control>,
     pub(super) timers: Timers,
@@ -79,7 +76,7 @@ pub(crate) struct Connection {
     pub(super) drained_from: Option<Instant>,
 }
 
-impl Connection {
+impl ConnectionTask {
     /// Opens a session and returns its connection.
     pub(crate) fn open(
         server: &Arc<Server>,
@@ -112,7 +109,7 @@ impl Connection {
             presence,
             guard,
             polls: Polls::new(max_packets, now),
-            sockets: Sockets::new(socket),
+            websockets: WebSockets::new(socket),
             owed: None,
             timers: Timers::new(at, now + config.connect_timeout),
             now,
@@ -147,14 +144,14 @@ impl Connection {
             client,
             mut dispatch,
             guard,
-            sockets,
+            websockets,
             ..
         } = *self;
         drop(presence);
         client.close_commands();
         async move {
             let farewell =
-                guard.or_limit(tokio::time::timeout(CLOSE_HANDSHAKE, sockets.farewell()));
+                guard.or_limit(tokio::time::timeout(CLOSE_HANDSHAKE, websockets.farewell()));
             let handlers = std::future::poll_fn(|cx| {
                 guarded(|| dispatch.poll_end(cx)).unwrap_or_else(|panicked| {
                     dispatch.server.report_panic("connection", &panicked);
@@ -217,7 +214,7 @@ impl Connection {
             }
             let mut again = self.polls.has_post() && self.take_post(cx);
             again |= self.read(cx);
-            again |= self.sockets.probe.is_some() && self.read_probe(cx);
+            again |= self.websockets.probe.is_some() && self.read_probe(cx);
             self.check_drain(cx);
             self.watch_inbound(cx);
             self.check_time(cx);
@@ -261,7 +258,7 @@ impl Connection {
                 Command::Lost(reason) => self.input(Input::Lost(reason), cx),
                 Command::Close { reason, farewell } => {
                     if self.session.is_open() {
-                        self.sockets.end =
+                        self.websockets.end =
                             farewell.map(|farewell| Box::new(End::Ours(farewell.into())));
                     }
                     if reason == DisconnectReason::ServerNamespaceDisconnect {
@@ -286,10 +283,10 @@ impl Connection {
         while let Some(action) = self.session.poll_action() {
             match action {
                 Action::Send(control) => self.owed = Some(control),
-                Action::AnswerProbe => self.sockets.answer_probe(cx),
+                Action::AnswerProbe => self.websockets.answer_probe(cx),
                 Action::ReleasePoll => {
                     // The answer contains the queued packets, or a noop if there are none.
-                    self.write_poll(cx);
+                    self.write_poll();
                     self.answer_poll(&[Control::Noop]);
                 }
                 Action::Upgrade => self.upgrade(),
@@ -329,7 +326,7 @@ impl Connection {
             // A close frame must not be written into the middle of another frame. A client that reads nothing gets
             // none.
             let lost = End::Lost(std::io::ErrorKind::WriteZero.into());
-            self.sockets.end = Some(Box::new(lost));
+            self.websockets.end = Some(Box::new(lost));
         }
         self.end_polls(reason);
     }
@@ -349,29 +346,13 @@ impl Connection {
         let input = if self.polls.is_pending() {
             // The poll takes the ping in this round, however late that is.
             Input::Receiving
-        } else if self.owed == Some(Control::Pong) && self.sockets.main.is_none() {
+        } else if self.owed == Some(Control::Pong) && self.websockets.main.is_none() {
             // No poll has fetched the answer to the last ping, which is not read yet.
             return;
         } else {
             Input::Paused
         };
         self.session.handle(input, self.now);
-    }
-
-    pub(super) fn write(&mut self, cx: &mut Context<'_>) {
-        if self.session.is_closed() {
-            return;
-        }
-        let pressure = if self.sockets.main.is_some() {
-            self.write_socket(cx)
-        } else {
-            self.write_poll(cx)
-        };
-        if self.slowness.is_idle() && pressure.is_none() {
-            return;
-        }
-        self.slowness.note(pressure, self.now);
-        self.timers.set(Deadline::Read, self.slowness.deadline());
     }
 }
 

@@ -10,7 +10,7 @@ use super::context::{Context, Opening};
 use super::refusal::Refusal;
 use super::response::payload;
 use super::switch::switch_protocols;
-use crate::driver::{Connection, Guard, TurnedAway, span};
+use crate::driver::{ConnectionTask, Guard, TurnedAway, span};
 use crate::http::OpeningRequest;
 use crate::ids::new_sid;
 use crate::outbox::Outbox;
@@ -60,7 +60,7 @@ fn open_polling(context: &Context, guard: Guard, revision: Revision, parts: Part
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     let span = span(client.sid);
-    let connection = Connection::open(&context.server, guard, client, None);
+    let connection = ConnectionTask::open(&context.server, guard, client, None);
     Ok((response, Box::pin(connection.run().instrument(span))))
 }
 
@@ -88,7 +88,7 @@ fn open_websocket(
             let _ = socket.push_packet(initial.as_bytes());
         }
         // A parser may panic when it makes a decoder.
-        let connection = guarded(|| Connection::open(&server, guard, client, Some(socket)));
+        let connection = guarded(|| ConnectionTask::open(&server, guard, client, Some(socket)));
         let connection = match connection {
             Ok(connection) => connection,
             Err(panicked) => return server.report_panic("connection", &panicked),

@@ -1,0 +1,274 @@
+//! The input of a connection: the loop pulls packets from the transports and feeds them to the session.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::inbox::{Inbound, PollAnswer, PostAnswer};
+use super::task::ConnectionTask;
+use super::timers::Deadline;
+use super::websockets::{Left, close_in_background};
+use crate::metrics::{Counted, Place};
+use crate::server::OverLimit;
+use crate::transport::{Batch, End, Exceeded, Farewell, Reading, Unfinished, Violation};
+use proto::DisconnectReason;
+use proto::session::Input;
+
+const RECEIVED_PACKETS: Place = Place::of(Counted::ReceivedPackets);
+const RECEIVED_BYTES: Place = Place::of(Counted::ReceivedBytes);
+
+/// The number of packets of a POST that are taken before the answers to them are written.
+const BATCH: usize = 128;
+
+impl ConnectionTask {
+    pub(super) fn take_requests(&mut self, cx: &mut Context<'_>) {
+        // Polls are taken even while a POST waits for its handlers, so that the packets that these emit can be sent.
+        while let Some((inbound, at)) = self.presence.entry.inbox.pop() {
+            self.check_arrival(at, cx);
+            if self.session.is_closed() {
+                return refuse(inbound);
+            }
+            match inbound {
+                Inbound::Poll(poll) => {
+                    // The WebSocket is read first, since the client may have sent `2probe` and `5` before this poll.
+                    let _ = self.read_probe(cx) && self.read_probe(cx);
+                    self.open_poll(poll, cx);
+                }
+                Inbound::Post(packets, done) => {
+                    self.polls.begin_post(packets, done);
+                }
+                // The transport of this request is not used any more.
+                Inbound::Broken(_) | Inbound::TooLarge if self.websockets.main.is_some() => {}
+                Inbound::Broken(reason) => self.input(Input::Lost(reason), cx),
+                Inbound::TooLarge => {
+                    self.presence.too_large = true;
+                    self.input(Input::Lost(DisconnectReason::TransportError), cx);
+                }
+                Inbound::Probe(socket) => {
+                    self.websockets.probe = Some(socket);
+                    self.input(Input::ProbeOpened, cx);
+                }
+                Inbound::ProbeFailed => self.probe_over(),
+            }
+        }
+    }
+
+    /// Checks whether the client has cancelled the pending poll.
+    pub(super) fn check_poll(&mut self, cx: &mut Context<'_>) {
+        if let Some(input) = self.polls.check(cx) {
+            self.input(input, cx);
+        }
+    }
+
+    fn open_poll(&mut self, poll: oneshot::Sender<PollAnswer>, cx: &mut Context<'_>) {
+        if self.websockets.main.is_some() {
+            let _ = poll.send(PollAnswer::Upgraded);
+            return;
+        }
+        if let Some(input) = self.polls.open(poll, self.session.is_closing()) {
+            return self.input(input, cx);
+        }
+        self.client.outbox.stall(false);
+        if self.owed.is_none() && self.client.outbox.is_empty() {
+            self.input(Input::PollOpened, cx);
+        }
+    }
+
+    /// Takes packets of a POST while input is accepted. Returns true if there are more to be taken at once.
+    pub(super) fn take_post(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut taken = 0;
+        let more = self.take_packets(&mut taken, cx);
+        // The bytes were counted when the body arrived.
+        self.count_received(taken, 0);
+        more
+    }
+
+    fn take_packets(&mut self, taken: &mut usize, cx: &mut Context<'_>) -> bool {
+        for _ in 0..BATCH {
+            if !self.session.is_open() {
+                self.polls.answer_post(PostAnswer::Taken);
+            }
+            let paused = self.check_paused();
+            if !self.polls.has_post() || (paused && self.polls.has_packets()) {
+                return false;
+            }
+            let Some(input) = self.polls.next_packet() else {
+                continue;
+            };
+            *taken += usize::from(matches!(input, Input::Packet(_)));
+            self.input(input, cx);
+            if self.has_used_share(*taken) {
+                return true;
+            }
+        }
+        true
+    }
+
+    /// Reads the WebSocket. Returns true if it should be read again at once.
+    pub(super) fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.session.is_closed() || !self.goes_on_reading() {
+            return false;
+        }
+        if let Some(left) = self.websockets.left.take() {
+            let Left { mut batch, end, .. } = *left;
+            let read = Poll::Ready(end.map_or(Ok(()), Err));
+            return self.take_read(&mut batch, read, cx);
+        }
+        let Some(socket) = &mut self.websockets.main else {
+            return false;
+        };
+        let mut reading = Reading::many();
+        let read = socket.poll_packets(cx, &mut reading);
+        let unfinished = socket.take_unfinished();
+        self.time_message(unfinished);
+        let batch = &mut reading.batch;
+        self.count_received(batch.len(), batch.read_bytes());
+        let again = self.take_read(batch, read, cx);
+        reading.put_back();
+        again
+    }
+
+    /// Feeds the packets of a read to the session, and its end when there are none left. Returns true if there is more
+    /// to be taken at once.
+    fn take_read(
+        &mut self,
+        batch: &mut Batch,
+        read: Poll<Result<(), End>>,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let any = !batch.is_empty();
+        if any {
+            self.feed(batch, cx);
+            if self.session.is_closed() {
+                return false;
+            }
+            if !batch.is_empty() {
+                let end = match read {
+                    Poll::Ready(Err(end)) => Some(end),
+                    Poll::Ready(Ok(())) | Poll::Pending => None,
+                };
+                self.websockets.keep(batch, end);
+                return self.goes_on_reading();
+            }
+        }
+        self.websockets.more = matches!(read, Poll::Ready(Ok(())));
+        match read {
+            Poll::Pending => {
+                if any {
+                    self.goes_on_reading();
+                }
+                false
+            }
+            Poll::Ready(Ok(())) => self.goes_on_reading(),
+            Poll::Ready(Err(end)) => {
+                self.ended(end, cx);
+                false
+            }
+        }
+    }
+
+    /// Returns true unless the reading is paused, in which case the time of a message stands still: its rest may have
+    /// arrived.
+    fn goes_on_reading(&mut self) -> bool {
+        let paused = self.check_paused();
+        if paused {
+            self.timers.set(Deadline::Message, None);
+        }
+        !paused
+    }
+
+    /// Feeds packets to the session while it takes them.
+    fn feed(&mut self, batch: &mut Batch, cx: &mut Context<'_>) {
+        let mut taken = 0;
+        while let Some(packet) = batch.next() {
+            self.input(Input::Packet(packet), cx);
+            taken += 1;
+            if self.dispatch.is_full() || self.session.is_closed() || self.has_used_share(taken) {
+                break;
+            }
+        }
+    }
+
+    /// Handles the end of the WebSocket.
+    fn ended(&mut self, end: End, cx: &mut Context<'_>) {
+        tracing::debug!(end = end.to_string(), "websocket ended");
+        let reason = match &end {
+            End::Closed(_) | End::Lost(_) | End::Ours(_) => DisconnectReason::TransportClose,
+            End::Undecodable(_) => {
+                // A close frame that has been ordered is still sent.
+                return self.input(Input::Lost(DisconnectReason::ParseError), cx);
+            }
+            End::Violation(violation) => {
+                // The packets before the violation are answered.
+                self.write_socket(cx);
+                self.presence.too_large = self.is_too_big(*violation);
+                DisconnectReason::TransportError
+            }
+        };
+        self.websockets.end = Some(Box::new(end));
+        self.input(Input::Lost(reason), cx);
+    }
+
+    /// Sets the deadline of a message that has begun.
+    fn time_message(&mut self, unfinished: Unfinished) {
+        match unfinished {
+            Unfinished::Nothing => return self.timers.set(Deadline::Message, None),
+            Unfinished::Same if self.timers.get(Deadline::Message).is_some() => return,
+            Unfinished::Same | Unfinished::New => {}
+        }
+        let by = self.now + self.message_timeout();
+        self.timers.set(Deadline::Message, Some(by));
+    }
+
+    fn message_timeout(&self) -> Duration {
+        self.dispatch.server.settings.engine.message_timeout()
+    }
+
+    /// Closes the connection if a message takes too long, unless the rest of it may have been received and not been
+    /// read.
+    pub(super) fn check_message(&mut self) {
+        if self.websockets.more {
+            return;
+        }
+        self.timers.set(Deadline::Message, None);
+        let timeout = self.message_timeout();
+        tracing::debug!(?timeout, "message takes longer than `message_timeout`");
+        let counters = self.dispatch.counters();
+        counters.add_for(Counted::InputTimeouts, "message", 1);
+        if self.session.is_open() {
+            let farewell = Farewell::policy("message takes too long");
+            self.websockets.end = Some(Box::new(End::Ours(farewell)));
+        }
+        let lost = Input::Lost(DisconnectReason::TransportError);
+        self.session.handle(lost, self.now);
+    }
+
+    /// Returns true if the violation is that a message is over a limit, and reports that.
+    pub(super) fn is_too_big(&self, violation: Violation) -> bool {
+        let Some(exceeded) = violation.exceeded() else {
+            return false;
+        };
+        let over = match exceeded {
+            Exceeded::Length { limit, size } => OverLimit::payload(limit, size),
+            Exceeded::Ratio(limit) => OverLimit::ratio(limit),
+        };
+        over.report(&self.dispatch.server, &self.client);
+        true
+    }
+
+    /// Counts the packets and bytes of one read.
+    fn count_received(&self, packets: usize, bytes: usize) {
+        if packets > 0 {
+            let counters = self.dispatch.counters();
+            counters.add_all([(RECEIVED_PACKETS, packets), (RECEIVED_BYTES, bytes)]);
+        }
+    }
+}
+
+/// Drops a request, since the session has just closed. The request notices that.
+fn refuse(inbound: Inbound) {
+    if let Inbound::Probe(socket) = inbound {
+        close_in_background(socket);
+    }
+}

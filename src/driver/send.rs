@@ -1,0 +1,92 @@
+//! The output of a connection: the queued packets go to the transport, and its state to the session.
+
+use std::task::{Context, Poll};
+
+use super::inbox::PostAnswer;
+use super::task::ConnectionTask;
+use super::timers::Deadline;
+use crate::outbox::{Pressure, Written};
+use crate::transport::End;
+use proto::DisconnectReason;
+use proto::session::{Control, Input};
+
+impl ConnectionTask {
+    pub(super) fn write(&mut self, cx: &mut Context<'_>) {
+        if self.session.is_closed() {
+            return;
+        }
+        let pressure = if self.websockets.main.is_some() {
+            self.write_socket(cx)
+        } else {
+            self.write_poll()
+        };
+        if self.slowness.is_idle() && pressure.is_none() {
+            return;
+        }
+        self.slowness.note(pressure, self.now);
+        self.timers.set(Deadline::Read, self.slowness.deadline());
+    }
+
+    /// Writes the queued packets. Returns whether the client keeps up.
+    pub(super) fn write_socket(&mut self, cx: &mut Context<'_>) -> Pressure {
+        let Some(socket) = &mut self.websockets.main else {
+            return Pressure::default();
+        };
+        if let Some(owed) = self.owed.take() {
+            socket.owe(owed.text());
+        }
+        let (write, pressure) = socket.poll_outbox(&self.client.outbox, cx);
+        if self.session.owes_ping() && !socket.owes_packets() {
+            self.session.handle(Input::PingSent, self.now);
+        }
+        let written = socket.take_written();
+        self.count_sent(written);
+        match write {
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(error = error.to_string(), "cannot write");
+                self.websockets.end = Some(Box::new(End::Lost(error)));
+                let lost = Input::Lost(DisconnectReason::TransportClose);
+                self.session.handle(lost, self.now);
+            }
+            Poll::Ready(Ok(())) if self.session.is_closing() => {
+                self.session.handle(Input::Flushed, self.now);
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => {}
+        }
+        pressure
+    }
+
+    /// Answers a pending poll with the queued packets. Returns whether the client keeps up.
+    pub(super) fn write_poll(&mut self) -> Pressure {
+        let kind = (self.session.is_closing(), self.client.revision);
+        let write = self
+            .polls
+            .write(&self.client.outbox, &mut self.owed, kind, self.now);
+        self.count_sent(write.written);
+        if let Some(input) = write.input {
+            self.session.handle(input, self.now);
+        }
+        write.pressure
+    }
+
+    pub(super) fn answer_poll(&mut self, controls: &[Control]) {
+        let revision = self.client.revision;
+        if self.polls.answer(controls, revision, self.now) {
+            self.client.outbox.stall(true);
+        }
+    }
+
+    /// Answers the pending requests, since the session is closed.
+    pub(super) fn end_polls(&mut self, reason: DisconnectReason) {
+        self.answer_poll(self.polls.last_packets(reason));
+        self.polls.answer_post(PostAnswer::Taken);
+    }
+
+    fn count_sent(&self, written: Written) {
+        if written.packets > 0 {
+            self.dispatch
+                .counters()
+                .add_sent(written.packets, written.bytes);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The upgrade of a connection from polling to WebSocket.
+
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use super::task::ConnectionTask;
+use super::websockets::close_in_background;
+use crate::metrics::Counted;
+use crate::transport::{End, Reading};
+use proto::engine_io::Transport;
+use proto::session::{Control, Input};
+
+impl ConnectionTask {
+    /// Reads and writes the WebSocket that probes. Returns true if it should be read again at once.
+    pub(super) fn read_probe(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(probe) = &mut self.websockets.probe else {
+            return false;
+        };
+        // One packet is read at a time: the packets after the upgrade belong to the session.
+        let mut reading = Reading::one();
+        let read = probe.poll_packets(cx, &mut reading);
+        let packet = reading.batch.next();
+        reading.put_back();
+        // The read may have ended after many frames that are not packets.
+        let any = matches!(read, Poll::Ready(Ok(())));
+        if let Some(packet) = packet {
+            self.input(Input::ProbePacket(packet), cx);
+        } else if let Poll::Ready(Err(end)) = read {
+            if let End::Violation(violation) = end {
+                self.is_too_big(violation);
+            }
+            self.probe_lost(cx);
+        }
+        if let Some(probe) = &mut self.websockets.probe
+            && let Poll::Ready(Err(_)) = probe.poll_write(cx)
+        {
+            self.probe_lost(cx);
+        }
+        any
+    }
+
+    fn probe_lost(&mut self, cx: &mut Context<'_>) {
+        self.probe_over();
+        self.input(Input::ProbeLost, cx);
+    }
+
+    pub(super) fn probe_over(&mut self) {
+        if let Some(probe) = self.websockets.probe.take() {
+            close_in_background(probe);
+        }
+        self.dispatch
+            .counters()
+            .add_for(Counted::Upgrades, "failed", 1);
+        self.presence
+            .entry
+            .upgrading
+            .store(false, Ordering::Release);
+    }
+
+    pub(super) fn upgrade(&mut self) {
+        self.answer_poll(&[Control::Noop]);
+        self.websockets.main = self.websockets.probe.take();
+        self.client.set_transport(Transport::WebSocket);
+        self.presence.entry.inbox.shrink();
+        let counters = self.dispatch.counters();
+        counters.add_for(Counted::Upgrades, "done", 1);
+        counters.sub_for(Counted::Connections, Transport::Polling.as_str());
+        counters.add_for(Counted::Connections, Transport::WebSocket.as_str(), 1);
+        let outbox = &self.client.outbox;
+        outbox.stall(false);
+        if let Some(main) = &self.websockets.main {
+            main.open_direct(outbox);
+        }
+    }
+}
