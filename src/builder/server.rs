@@ -9,7 +9,7 @@ use super::check::{check, check_namespace};
 use super::limits::{ChosenLimits, MAX_RUNNING_BYTES};
 use super::{Limits, Namespace, Timeouts};
 use crate::adapter::LocalCluster;
-use crate::driver::Sessions;
+use crate::driver::SessionTable;
 use crate::http::{AllowRequest, Hooks};
 use crate::logs::ServerLogs;
 use crate::metrics::Counters;
@@ -317,7 +317,7 @@ impl SocketIoBuilder {
             let max = settings.max_dynamic_namespaces;
             add(&mut running, &name.into(), handlers, options, max, &logs);
         }
-        let connections = Arc::new(Sessions::new(&settings));
+        let connections = Arc::new(SessionTable::new(&settings));
         SocketIo::new(Server {
             settings,
             hooks,

@@ -91,7 +91,8 @@ impl ConnectionTask {
         if self.paused {
             self.tell_paused();
         }
-        let receiving = self.websockets.more_of_a_message() | self.presence.entry.more_of_a_body();
+        let receiving =
+            self.websockets.more_of_a_message() | self.registration.entry.more_of_a_body();
         if receiving || self.has_unread() {
             self.session.handle(Input::Receiving, self.now);
         }

@@ -52,7 +52,7 @@ pub(crate) enum PostAnswer {
 
 /// The reason for which a request was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum NotQueued {
     /// The session is over.
     Closed,
     /// Too many requests wait, so the client breaks the protocol.
@@ -74,13 +74,13 @@ struct State {
 }
 
 impl Inbox {
-    pub(super) fn push(&self, inbound: Inbound, at: Instant) -> Result<(), Refused> {
+    pub(super) fn push(&self, inbound: Inbound, at: Instant) -> Result<(), NotQueued> {
         let mut state = self.state.lock();
         if state.closed {
-            return Err(Refused::Closed);
+            return Err(NotQueued::Closed);
         }
         if state.waiting.len() >= LIMIT {
-            return Err(Refused::Full);
+            return Err(NotQueued::Full);
         }
         state.waiting.push_back((inbound, at));
         Ok(())
@@ -129,7 +129,10 @@ mod tests {
         for _ in 0..LIMIT {
             assert_eq!(inbox.push(Inbound::ProbeFailed, now()), Ok(()));
         }
-        assert_eq!(inbox.push(Inbound::ProbeFailed, now()), Err(Refused::Full));
+        assert_eq!(
+            inbox.push(Inbound::ProbeFailed, now()),
+            Err(NotQueued::Full)
+        );
         assert!(inbox.pop().is_some());
         let (answer, mut waiting) = oneshot::channel();
         inbox.push(Inbound::Poll(answer), now()).unwrap();
@@ -138,7 +141,7 @@ mod tests {
         assert!(inbox.pop().is_none());
         assert_eq!(
             inbox.push(Inbound::ProbeFailed, now()),
-            Err(Refused::Closed)
+            Err(NotQueued::Closed)
         );
     }
 }

@@ -24,7 +24,7 @@ const BATCH: usize = 128;
 impl ConnectionTask {
     pub(super) fn take_requests(&mut self, cx: &mut Context<'_>) {
         // Polls are taken even while a POST waits for its handlers, so that the packets that these emit can be sent.
-        while let Some((inbound, at)) = self.presence.entry.inbox.pop() {
+        while let Some((inbound, at)) = self.registration.entry.inbox.pop() {
             self.check_arrival(at, cx);
             if self.session.is_closed() {
                 return refuse(inbound);
@@ -42,7 +42,7 @@ impl ConnectionTask {
                 Inbound::Broken(_) | Inbound::TooLarge if self.websockets.main.is_some() => {}
                 Inbound::Broken(reason) => self.input(Input::Lost(reason), cx),
                 Inbound::TooLarge => {
-                    self.presence.too_large = true;
+                    self.registration.too_large = true;
                     self.input(Input::Lost(DisconnectReason::TransportError), cx);
                 }
                 Inbound::Probe(socket) => {
@@ -202,7 +202,7 @@ impl ConnectionTask {
             End::Violation(violation) => {
                 // The packets before the violation are answered.
                 self.write_socket(cx);
-                self.presence.too_large = self.is_too_big(*violation);
+                self.registration.too_large = self.is_too_big(*violation);
                 DisconnectReason::TransportError
             }
         };

@@ -9,8 +9,8 @@ use tracing::Span;
 
 use super::dispatch::Dispatch;
 use super::polls::Polls;
-use super::presence::Presence;
-use super::sessions::{Entry, Guard};
+use super::registration::Registration;
+use super::sessions::{Guard, SessionEntry};
 use super::slowness::Slowness;
 use super::timed_session::TimedSession;
 use super::timers::{Timers, now};
@@ -54,7 +54,7 @@ fn over_limit(violation: &Violation) -> Option<OverLimit> {
 /// A client: its session, its transports and its namespaces.
 pub(crate) struct ConnectionTask {
     pub(super) client: Arc<Client>,
-    pub(super) presence: Presence,
+    pub(super) registration: Registration,
     pub(super) guard: Guard,
     pub(super) session: TimedSession,
     pub(super) dispatch: Dispatch,
@@ -85,7 +85,7 @@ impl ConnectionTask {
         socket: Option<WebSocket>,
     ) -> Box<Self> {
         let transport = client.transport();
-        let entry = Arc::new(Entry::new(Arc::clone(&client)));
+        let entry = Arc::new(SessionEntry::new(Arc::clone(&client)));
         let (config, now) = (&server.settings.engine, now());
         let session = TimedSession::open(transport, client.revision, &config.session, now);
         let at = session.poll_timeout().unwrap_or(now);
@@ -96,7 +96,7 @@ impl ConnectionTask {
         }
         guard.enter(&entry);
         let max_packets = config.max_poll_packets.limit(client.handshake.user_agent());
-        let presence = Presence::begin(&server.counters, entry);
+        let registration = Registration::begin(&server.counters, entry);
         // The connection is boxed, since a future needs space for all values that it holds at once, several times over.
         Box::new(Self {
             session,
@@ -106,7 +106,7 @@ impl ConnectionTask {
                 guard.share(&server.counters),
             ),
             client,
-            presence,
+            registration,
             guard,
             polls: Polls::new(max_packets, now),
             websockets: WebSockets::new(socket),
@@ -140,14 +140,14 @@ impl ConnectionTask {
     /// needed, since handlers may take long.
     fn end(self: Box<Self>) -> impl Future<Output = ()> + Send {
         let Self {
-            presence,
+            registration,
             client,
             mut dispatch,
             guard,
             websockets,
             ..
         } = *self;
-        drop(presence);
+        drop(registration);
         client.close_commands();
         async move {
             let farewell =
@@ -319,7 +319,7 @@ impl ConnectionTask {
     fn closed(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) {
         tracing::debug!(%reason, "session closed");
         self.client.logs.end();
-        self.presence.end(reason);
+        self.registration.end(reason);
         self.guard.leave();
         self.dispatch.close(reason, cx);
         if self.client.outbox.close() || reason == DisconnectReason::SlowClient {

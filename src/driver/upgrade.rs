@@ -51,7 +51,7 @@ impl ConnectionTask {
         self.dispatch
             .counters()
             .add_for(Counted::Upgrades, "failed", 1);
-        self.presence
+        self.registration
             .entry
             .upgrading
             .store(false, Ordering::Release);
@@ -61,7 +61,7 @@ impl ConnectionTask {
         self.answer_poll(&[Control::Noop]);
         self.websockets.main = self.websockets.probe.take();
         self.client.set_transport(Transport::WebSocket);
-        self.presence.entry.inbox.shrink();
+        self.registration.entry.inbox.shrink();
         let counters = self.dispatch.counters();
         counters.add_for(Counted::Upgrades, "done", 1);
         counters.sub_for(Counted::Connections, Transport::Polling.as_str());

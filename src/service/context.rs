@@ -7,14 +7,14 @@ use futures_util::future::BoxFuture;
 use http::Response;
 
 use super::refusal::Refusal;
-use crate::driver::Sessions;
+use crate::driver::SessionTable;
 use crate::server::{Server, SocketIo};
 
 /// The server, during one request.
 pub(super) struct Context {
     pub(super) io: SocketIo,
     pub(super) server: Arc<Server>,
-    pub(super) sessions: Arc<Sessions>,
+    pub(super) sessions: Arc<SessionTable>,
 }
 
 /// A response, or the rule that the request breaks. A body over a limit, or a late one, has a response.

@@ -18,7 +18,7 @@ use tower::BoxError;
 use super::context::{Context, Served};
 use super::refusal::Refusal;
 use super::response::{accepted, empty};
-use crate::driver::{Entry, Inbound, PostAnswer};
+use crate::driver::{Inbound, PostAnswer, SessionEntry};
 use crate::metrics::Counted;
 use crate::server::OverLimit;
 use crate::socket::Client;
@@ -46,7 +46,7 @@ impl BodyKind {
 /// Answers a POST.
 pub(super) async fn post<B>(
     context: &Context,
-    entry: &Arc<Entry>,
+    entry: &Arc<SessionEntry>,
     kind: BodyKind,
     body: B,
 ) -> Served
@@ -136,7 +136,7 @@ fn log_limited(client: &Client, max_payload: usize) {
 }
 
 /// Reads a body into one buffer. Its pieces are not kept: each of them would keep the server's whole read buffer alive.
-async fn read<B>(body: B, limit: usize, entry: &Entry) -> Result<Vec<u8>, BodyError>
+async fn read<B>(body: B, limit: usize, entry: &SessionEntry) -> Result<Vec<u8>, BodyError>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>>,
 {
@@ -163,13 +163,13 @@ where
 
 /// A POST that is being taken. If it is dropped before its end, the client has given it up, and the session closes.
 struct Posting {
-    entry: Arc<Entry>,
+    entry: Arc<SessionEntry>,
     ended: bool,
 }
 
 impl Posting {
     /// Returns `None` if the session has another one.
-    fn begin(entry: &Arc<Entry>) -> Option<Self> {
+    fn begin(entry: &Arc<SessionEntry>) -> Option<Self> {
         let free = !entry.posting.swap(true, Ordering::AcqRel);
         free.then(|| Self {
             entry: Arc::clone(entry),

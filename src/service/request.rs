@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, Method, Version, header};
 use memchr::memchr2;
 
 use super::refusal::Refusal;
-use crate::driver::Entry;
+use crate::driver::SessionEntry;
 use crate::server::EngineSettings;
 use proto::engine_io::{Revision, Transport};
 use proto::{Sid, decode_query};
@@ -19,16 +19,16 @@ pub(super) enum Asked {
     /// A new session.
     Open(Transport, Revision),
     /// A poll for the packets that are queued for the client.
-    Poll(Arc<Entry>),
+    Poll(Arc<SessionEntry>),
     /// Packets from the client.
-    Post(Arc<Entry>),
+    Post(Arc<SessionEntry>),
     /// A WebSocket that is to take over a session.
-    Upgrade(Arc<Entry>),
+    Upgrade(Arc<SessionEntry>),
 }
 
 impl Asked {
     /// Returns the session over polling whose packets the request or its response has.
-    pub(super) fn session(&self) -> Option<Arc<Entry>> {
+    pub(super) fn session(&self) -> Option<Arc<SessionEntry>> {
         match self {
             Self::Poll(entry) | Self::Post(entry) => Some(Arc::clone(entry)),
             Self::Open(..) | Self::Upgrade(_) => None,
@@ -41,7 +41,7 @@ impl Asked {
 pub(super) fn parse(
     parts: &Parts,
     config: &EngineSettings,
-    find: impl FnOnce(Sid) -> Option<Arc<Entry>>,
+    find: impl FnOnce(Sid) -> Option<Arc<SessionEntry>>,
 ) -> Result<Asked, Refusal> {
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let transport = match query.transport.as_deref() {

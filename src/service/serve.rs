@@ -17,7 +17,7 @@ use super::refusal::{Refusal, refuse};
 use super::request::{Asked, parse};
 use super::response::payload;
 use super::upgrade::upgrade;
-use crate::driver::{Entry, Inbound, PollAnswer, Refused};
+use crate::driver::{Inbound, NotQueued, PollAnswer, SessionEntry};
 use crate::logs::log_no_server;
 use crate::panics::guarded_future;
 use proto::DisconnectReason;
@@ -150,7 +150,7 @@ async fn admit_and_open(
     Ok(open(context, guard, transport, revision, parts)?)
 }
 
-async fn poll(entry: &Entry) -> Served {
+async fn poll(entry: &SessionEntry) -> Served {
     let (sender, receiver) = oneshot::channel();
     entry.hand(Inbound::Poll(sender))?;
     match receiver.await {
@@ -161,16 +161,16 @@ async fn poll(entry: &Entry) -> Served {
     }
 }
 
-impl From<Refused> for Refusal {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Closed => Self::SessionUnknown,
-            Refused::Full => Self::Overlap,
+impl From<NotQueued> for Refusal {
+    fn from(reason: NotQueued) -> Self {
+        match reason {
+            NotQueued::Closed => Self::SessionUnknown,
+            NotQueued::Full => Self::Overlap,
         }
     }
 }
 
-impl Entry {
+impl SessionEntry {
     /// Closes the session, unless its task has ended.
     pub(super) fn broken(&self, reason: DisconnectReason) {
         // A full inbox closes the session too.

@@ -8,12 +8,12 @@ use http::request::Parts;
 
 use super::context::{Context, Opening};
 use super::switch::switch_protocols;
-use crate::driver::{Entry, Inbound, turn_away};
+use crate::driver::{Inbound, SessionEntry, turn_away};
 use crate::metrics::Counted;
 use crate::transport::WebSocket;
 
 /// Answers the upgrade of a session. A session has one WebSocket at a time, and is taken over once.
-pub(super) fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) -> Opening {
+pub(super) fn upgrade(context: &Context, entry: Arc<SessionEntry>, mut parts: Parts) -> Opening {
     let config = &context.server.settings.engine;
     let revision = entry.client.revision;
     let switch = switch_protocols(&mut parts, revision, config)?;
@@ -40,13 +40,13 @@ pub(super) fn upgrade(context: &Context, entry: Arc<Entry>, mut parts: Parts) ->
 
 /// An upgrade that has begun. If it is dropped before the connection's task has it, the session may begin another one.
 struct Upgrading {
-    entry: Arc<Entry>,
+    entry: Arc<SessionEntry>,
     handed_over: bool,
 }
 
 impl Upgrading {
     /// Returns `None` if a WebSocket is taking over the session, or has.
-    fn begin(entry: &Arc<Entry>) -> Option<Self> {
+    fn begin(entry: &Arc<SessionEntry>) -> Option<Self> {
         let free = !entry.upgrading.swap(true, Ordering::AcqRel);
         free.then(|| Self {
             entry: Arc::clone(entry),
@@ -72,7 +72,7 @@ impl Drop for Upgrading {
 /// `ws` package directly do not catch the error that a response with another status causes.
 fn refuse_another<F>(
     context: &Context,
-    entry: &Entry,
+    entry: &SessionEntry,
     socket: F,
 ) -> impl Future<Output = ()> + Send + use<F>
 where

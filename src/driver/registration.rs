@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use super::sessions::Entry;
+use super::sessions::SessionEntry;
 use crate::metrics::{Counted, Counters};
 use proto::DisconnectReason;
 
 /// An open connection, as seen by the counters and its requests.
-pub(super) struct Presence {
+pub(super) struct Registration {
     counters: Arc<Counters>,
-    pub(super) entry: Arc<Entry>,
+    pub(super) entry: Arc<SessionEntry>,
     over: bool,
     /// True if the connection ends because its client has sent more than `max_payload`.
     pub(super) too_large: bool,
 }
 
-impl Presence {
-    pub(super) fn begin(counters: &Arc<Counters>, entry: Arc<Entry>) -> Self {
+impl Registration {
+    pub(super) fn begin(counters: &Arc<Counters>, entry: Arc<SessionEntry>) -> Self {
         let transport = entry.client.transport().as_str();
         counters.add_for(Counted::ConnectionsOpened, transport, 1);
         counters.add_for(Counted::Connections, transport, 1);
@@ -44,7 +44,7 @@ impl Presence {
 }
 
 /// The task may be dropped at any time. Requests must not wait for it.
-impl Drop for Presence {
+impl Drop for Registration {
     fn drop(&mut self) {
         self.end(DisconnectReason::TransportClose);
         self.entry.inbox.close();
