@@ -1,4 +1,4 @@
-//! An open connection, as seen by the counters and its requests.
+//! The registration of an open connection with the counters and its requests.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::sessions::SessionEntry;
 use crate::metrics::{Counted, Counters};
 use proto::DisconnectReason;
 
-/// An open connection, as seen by the counters and its requests.
+/// The registration of an open connection with the counters and its requests. It ends when it is dropped.
 pub(super) struct Registration {
     counters: Arc<Counters>,
     pub(super) entry: Arc<SessionEntry>,
