@@ -169,3 +169,87 @@ impl<H> fmt::Debug for DynamicNamespace<H> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::namespace::{AckFormat, Namespaces, Order, ServerHandler, Unhandled};
+    use proto::socket_io::Codec;
+
+    struct NoHandlers;
+
+    impl HandlerTable for NoHandlers {
+        fn server_handler(&self, _: &str) -> Option<&ServerHandler> {
+            None
+        }
+
+        fn observes_outgoing(&self) -> bool {
+            false
+        }
+    }
+
+    fn options() -> NamespaceOptions {
+        NamespaceOptions {
+            codec: Codec::Default,
+            order: Order::Started,
+            max_pending: 1,
+            unhandled: Unhandled::Error,
+            ack_format: AckFormat::Value,
+            max_rooms: 1,
+            max_room_len: 1,
+            ack_timeout: std::time::Duration::from_secs(1),
+            recovery: None,
+            ordered_broadcasts: false,
+            compressed_from: None,
+            cluster: None,
+            detection: std::time::Duration::ZERO,
+        }
+    }
+
+    fn dynamic(pattern: &str, max: usize) -> DynamicNamespace<NoHandlers> {
+        let logs = Arc::new(ServerLogs::new(Arc::new(Counters::new(1)), 10, 10));
+        let (name, matcher) = (pattern.into(), Pattern::new(pattern));
+        DynamicNamespace::new(name, matcher, Arc::new(NoHandlers), options(), max, logs)
+    }
+
+    #[test]
+    fn a_namespace_leaves_its_pattern_when_it_is_dropped() {
+        let dynamic = Arc::new(dynamic("/{id}", 1));
+        let one = dynamic.find_or_create("/1").unwrap();
+        assert!(one.is_dynamic());
+        assert!(Arc::ptr_eq(&one, &dynamic.find_or_create("/1").unwrap()));
+        assert!(dynamic.find_or_create("/2").is_none(), "at the limit");
+        drop(one);
+        assert!(dynamic.here().is_empty());
+        assert!(dynamic.find_or_create("/2").is_some());
+    }
+
+    #[test]
+    fn a_namespace_may_outlive_its_pattern() {
+        let dynamic = Arc::new(dynamic("/{id}", 1));
+        let one = dynamic.find_or_create("/1").unwrap();
+        drop(dynamic);
+        assert!(!one.is_dynamic());
+    }
+
+    #[test]
+    fn the_pattern_that_has_a_namespace_goes_before_one_that_its_name_fits() {
+        let mut namespaces = Namespaces::default();
+        assert!(namespaces.add_dynamic(dynamic("/{id}", 1)));
+        assert!(namespaces.add_dynamic(dynamic("/orders-{id}", 1)));
+        assert!(
+            !namespaces.add_dynamic(dynamic("/orders-{id}", 1)),
+            "an equal one"
+        );
+        let pattern = |name: &str| namespaces.dynamic_of(name).map(|found| &*found.pattern);
+        assert_eq!(pattern("/orders-1"), Some("/{id}"));
+        let made = namespaces
+            .dynamic("/orders-{id}")
+            .unwrap()
+            .find_or_create("/orders-1");
+        assert_eq!(pattern("/orders-1"), Some("/orders-{id}"));
+        drop(made);
+        assert_eq!(pattern("/orders-1"), Some("/{id}"));
+        assert_eq!(pattern("/1/2"), None);
+    }
+}

@@ -126,3 +126,39 @@ impl<H: Clone> OwnHandlers<H> {
         drop(before);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_handler_for_one_event_is_found_once() {
+        let handlers = OwnHandlers::default();
+        handlers.add("always", "a", false);
+        handlers.add("once", "o", true);
+        assert_eq!(
+            (handlers.find("always"), handlers.find("once")),
+            (Some("a"), Some("o"))
+        );
+        assert_eq!(
+            (handlers.find("always"), handlers.find("once")),
+            (Some("a"), None)
+        );
+    }
+
+    #[test]
+    fn a_released_table_holds_nothing_and_takes_nothing() {
+        let value = Arc::new(());
+        let handlers = OwnHandlers::default();
+        handlers.add("event", Arc::clone(&value), false);
+        handlers.add_any(Arc::clone(&value));
+        handlers.add_before(Arc::clone(&value));
+        handlers.release();
+        handlers.add("event", Arc::clone(&value), false);
+        handlers.add_any(Arc::clone(&value));
+        assert_eq!(Arc::strong_count(&value), 1);
+        assert!(handlers.find("event").is_none() && handlers.any().is_empty());
+    }
+}
