@@ -101,55 +101,40 @@ impl Limits {
         options: &mut NamespaceOptions,
         chosen: &mut ChosenLimits,
     ) {
-        let Self {
-            max_payload,
-            max_poll_packets,
-            max_outbox_packets,
-            max_outbox_bytes,
-            max_auth_len,
-            max_attachments,
-            max_namespace_len,
-            max_event_len,
-            max_namespaces,
-            max_dynamic_namespaces,
-            max_rooms,
-            max_room_len,
-            max_pending,
-            max_queued_bytes,
-            max_running_bytes,
-            max_packet_bytes,
-            max_inbound_bytes,
-            max_detached_handlers,
-            max_handlers,
-            max_log_records,
-            max_log_records_per_connection,
-            max_connections,
-        } = self;
-        set(&mut settings.engine.max_payload, max_payload);
-        set(&mut settings.engine.max_poll_packets, max_poll_packets);
-        set(&mut settings.engine.max_outbox_packets, max_outbox_packets);
-        set(&mut settings.engine.max_outbox_bytes, max_outbox_bytes);
-        set(&mut settings.max_auth_len, max_auth_len);
-        set(&mut settings.limits.max_attachments, max_attachments);
-        set(&mut settings.limits.max_nsp_len, max_namespace_len);
-        set(&mut settings.limits.max_event_len, max_event_len);
-        set(&mut settings.max_namespaces, max_namespaces);
-        set(&mut settings.max_dynamic_namespaces, max_dynamic_namespaces);
-        set(&mut options.max_rooms, max_rooms);
-        set(&mut options.max_room_len, max_room_len);
-        set(&mut options.max_pending, max_pending);
-        set(&mut settings.max_queued_bytes, max_queued_bytes);
-        chosen.max_running_bytes = max_running_bytes.or(chosen.max_running_bytes);
-        chosen.max_packet_bytes = max_packet_bytes.or(chosen.max_packet_bytes);
-        set(&mut settings.max_inbound_bytes, max_inbound_bytes);
-        set(&mut settings.max_detached_handlers, max_detached_handlers);
-        set(&mut settings.max_handlers, max_handlers);
-        set(&mut settings.max_log_records, max_log_records);
+        set(&mut settings.engine.max_payload, self.max_payload);
+        set(&mut settings.engine.max_poll_packets, self.max_poll_packets);
+        set(
+            &mut settings.engine.max_outbox_packets,
+            self.max_outbox_packets,
+        );
+        set(&mut settings.engine.max_outbox_bytes, self.max_outbox_bytes);
+        set(&mut settings.max_auth_len, self.max_auth_len);
+        set(&mut settings.limits.max_attachments, self.max_attachments);
+        set(&mut settings.limits.max_nsp_len, self.max_namespace_len);
+        set(&mut settings.limits.max_event_len, self.max_event_len);
+        set(&mut settings.max_namespaces, self.max_namespaces);
+        set(
+            &mut settings.max_dynamic_namespaces,
+            self.max_dynamic_namespaces,
+        );
+        set(&mut options.max_rooms, self.max_rooms);
+        set(&mut options.max_room_len, self.max_room_len);
+        set(&mut options.max_pending, self.max_pending);
+        set(&mut settings.max_queued_bytes, self.max_queued_bytes);
+        chosen.max_running_bytes = self.max_running_bytes.or(chosen.max_running_bytes);
+        chosen.max_packet_bytes = self.max_packet_bytes.or(chosen.max_packet_bytes);
+        set(&mut settings.max_inbound_bytes, self.max_inbound_bytes);
+        set(
+            &mut settings.max_detached_handlers,
+            self.max_detached_handlers,
+        );
+        set(&mut settings.max_handlers, self.max_handlers);
+        set(&mut settings.max_log_records, self.max_log_records);
         set(
             &mut settings.max_log_records_per_connection,
-            max_log_records_per_connection,
+            self.max_log_records_per_connection,
         );
-        set(&mut settings.max_connections, max_connections);
+        set(&mut settings.max_connections, self.max_connections);
     }
 
     /// Sets the maximum size of a WebSocket message and of the body of a polling request, in bytes. Default: 1,000,000.

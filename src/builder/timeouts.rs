@@ -61,38 +61,30 @@ impl Timeouts {
 
     /// Applies the times that are set.
     pub(super) fn apply(self, settings: &mut Settings, options: &mut NamespaceOptions) {
-        let Self {
-            ping_interval,
-            ping_timeout,
-            upgrade_timeout,
-            connect_timeout,
-            slow_client_timeout,
-            stall_timeout,
-            body_timeout,
-            message_timeout,
-            close_timeout,
-            ack_timeout,
-            drain_window,
-            drain_limit,
-        } = self;
-        set(&mut settings.engine.session.ping_interval, ping_interval);
-        set(&mut settings.engine.session.ping_timeout, ping_timeout);
+        set(
+            &mut settings.engine.session.ping_interval,
+            self.ping_interval,
+        );
+        set(&mut settings.engine.session.ping_timeout, self.ping_timeout);
         set(
             &mut settings.engine.session.upgrade_timeout,
-            upgrade_timeout,
+            self.upgrade_timeout,
         );
-        set(&mut settings.engine.connect_timeout, connect_timeout);
+        set(&mut settings.engine.connect_timeout, self.connect_timeout);
         set(
             &mut settings.engine.slow_client_timeout,
-            slow_client_timeout,
+            self.slow_client_timeout,
         );
-        settings.engine.stall_timeout = stall_timeout.or(settings.engine.stall_timeout);
-        set(&mut settings.engine.body_timeout, body_timeout);
-        settings.engine.message_timeout = message_timeout.or(settings.engine.message_timeout);
-        set(&mut settings.engine.session.close_timeout, close_timeout);
-        set(&mut options.ack_timeout, ack_timeout);
-        set(&mut settings.drain_window, drain_window);
-        set(&mut settings.drain_limit, drain_limit);
+        settings.engine.stall_timeout = self.stall_timeout.or(settings.engine.stall_timeout);
+        set(&mut settings.engine.body_timeout, self.body_timeout);
+        settings.engine.message_timeout = self.message_timeout.or(settings.engine.message_timeout);
+        set(
+            &mut settings.engine.session.close_timeout,
+            self.close_timeout,
+        );
+        set(&mut options.ack_timeout, self.ack_timeout);
+        set(&mut settings.drain_window, self.drain_window);
+        set(&mut settings.drain_limit, self.drain_limit);
     }
 
     /// Sets the time between two pings. Default: 25 s. Node's `pingInterval`.

@@ -1,5 +1,7 @@
 //! The service of each kind of request.
 
+use std::sync::Arc;
+
 use axum_core::body::Body;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -19,7 +21,7 @@ use super::response::payload;
 use super::upgrade::upgrade;
 use crate::driver::{Inbound, NotQueued, PollAnswer, SessionEntry};
 use crate::logs::log_no_server;
-use crate::panics::guarded_future;
+use crate::panics::{Panicked, guarded_future};
 use proto::DisconnectReason;
 use proto::engine_io::{Revision, Transport};
 
@@ -109,17 +111,27 @@ where
     if let Some(seen) = seen.as_deref()
         && let Err((hook, panicked)) = hooks.call_header_hooks(&mut response, seen, opens)
     {
-        server.report_panic(hook, &panicked);
-        if let Some(entry) = session.flatten() {
-            // The packets in the response are lost.
-            entry.broken(DisconnectReason::TransportError);
-        }
-        return refuse(Refusal::Internal, server, Some(seen));
+        return hook_panicked(context, session.flatten(), (hook, &panicked), seen);
     }
     if let Some(task) = task {
         tokio::spawn(task);
     }
     response
+}
+
+/// Reports that a hook has panicked at the sight of a response, and refuses the request instead.
+fn hook_panicked(
+    context: &Context,
+    session: Option<Arc<SessionEntry>>,
+    (hook, panicked): (&'static str, &Panicked),
+    request: &Parts,
+) -> Response<Body> {
+    context.server.report_panic(hook, panicked);
+    if let Some(entry) = session {
+        // The packets in the response are lost.
+        entry.broken(DisconnectReason::TransportError);
+    }
+    refuse(Refusal::Internal, &context.server, Some(request))
 }
 
 /// Returns the meaning of a request, if its page may make it.
