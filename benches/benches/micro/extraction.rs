@@ -10,7 +10,7 @@ use axum_socketio_benches::contract::Report;
 use axum_socketio_benches::memory;
 use axum_socketio_proto::Args;
 use axum_socketio_proto::engine_io::Message;
-use axum_socketio_proto::socket_io::{Assembler, PacketLimits, Packet};
+use axum_socketio_proto::socket_io::{Assembler, Packet, PacketLimits};
 use criterion::Criterion;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

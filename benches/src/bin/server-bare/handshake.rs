@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum_socketio_benches::contract::PING_INTERVAL;
 use axum_socketio_proto::Sid;
-use axum_socketio_proto::engine_io::Handshake;
+use axum_socketio_proto::engine_io::{OpenPacket, Transport};
 use axum_socketio_proto::websocket::{Opcode, accept_key, frame};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -56,18 +56,18 @@ fn parse(bytes: &[u8]) -> io::Result<Option<String>> {
 
 /// Returns the first frame.
 pub fn open() -> Bytes {
-    frame(Opcode::Text, open_packet(sid(), &[]).as_bytes())
+    frame(Opcode::Text, open_packet(sid(), None).as_bytes())
 }
 
-pub fn open_packet(sid: Sid, upgrades: &[&str]) -> String {
-    let handshake = Handshake {
+pub fn open_packet(sid: Sid, upgrade: Option<Transport>) -> String {
+    let packet = OpenPacket {
         sid,
-        upgrades,
+        upgrade,
         ping_interval: PING_INTERVAL,
         ping_timeout: PING_INTERVAL,
         max_payload: 1_000_000,
     };
-    handshake.encode()
+    packet.encode()
 }
 
 /// Returns an id that is unique, but not secret.

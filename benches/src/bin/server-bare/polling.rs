@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum_socketio_proto::engine_io::Transport;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::Incoming;
@@ -32,7 +33,7 @@ impl Sessions {
     fn open(&self) -> Bytes {
         let sid = sid();
         lock(&self.0).insert(sid.to_string(), Arc::default());
-        open_packet(sid, &["websocket"]).into()
+        open_packet(sid, Some(Transport::WebSocket)).into()
     }
 
     fn find(&self, query: &str) -> Option<Arc<Session>> {
