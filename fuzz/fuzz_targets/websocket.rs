@@ -1,13 +1,13 @@
 //! Where the input is cut changes nothing of what a decoder makes of it.
 #![no_main]
 
-use axum_socketio_proto::websocket::{DecoderConfig, Decoder, WebSocketEvent, ProtocolError};
+use axum_socketio_proto::websocket::{DecoderConfig, FrameDecoder, WebSocketEvent, ProtocolError};
 use libfuzzer_sys::fuzz_target;
 
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<WebSocketEvent>, Option<ProtocolError>) {
     let mut config = DecoderConfig::default();
     config.max_message = 10_000;
-    let mut decoder = Decoder::new(config);
+    let mut decoder = FrameDecoder::new(config);
     let mut events = Vec::new();
     for mut piece in pieces {
         loop {

@@ -18,7 +18,7 @@ use super::handshake::HandshakeRequest;
 use super::http1;
 use super::http1::Http;
 use proto::engine_io::{Message, Packet, Transport};
-use proto::websocket::{Decoder, DecoderConfig, Opcode, WebSocketEvent, masked_frame};
+use proto::websocket::{DecoderConfig, FrameDecoder, Opcode, WebSocketEvent, masked_frame};
 
 /// The key and the mask are fixed: in memory, there is no proxy to protect.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -72,7 +72,7 @@ async fn run(
 }
 
 async fn read(mut from_server: ReadHalf<Io>, shared: &SharedState) -> Disconnected {
-    let mut decoder = Decoder::new(DecoderConfig {
+    let mut decoder = FrameDecoder::new(DecoderConfig {
         max_message: MAX_MESSAGE,
         require_mask: false,
     });

@@ -20,7 +20,7 @@ use super::writer::Writer;
 use crate::outbox::{Outbox, Pressure, Written};
 use proto::engine_io::Revision;
 use proto::websocket::{
-    Agreed, DecodedFrame, Decoder, DecoderConfig, Opcode, WebSocketEvent, close_frame, frame,
+    Agreed, DecodedFrame, DecoderConfig, FrameDecoder, Opcode, WebSocketEvent, close_frame, frame,
 };
 
 /// The maximum number of reads discarded in one turn.
@@ -28,7 +28,7 @@ const DISCARDS: usize = 64;
 
 pub(crate) struct WebSocket {
     io: Stream,
-    decoder: Decoder,
+    decoder: FrameDecoder,
     revision: Revision,
     /// Received bytes that have not been decoded from `unread_at` on, because the batch of packets was full.
     unread: Vec<u8>,
@@ -67,10 +67,10 @@ impl WebSocket {
         };
         let mut writer = Writer::new(revision);
         let decoder = match &compression {
-            None => Decoder::new(config),
+            None => FrameDecoder::new(config),
             Some(agreed) => {
                 writer.compress(agreed);
-                Decoder::compressed(config, agreed)
+                FrameDecoder::compressed(config, agreed)
             }
         };
         let (io, read_already) = Stream::new(upgraded);

@@ -9,7 +9,7 @@ use h2::client::SendRequest;
 use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
 use http::{Method, Request, Response};
-use proto::websocket::{Decoder, DecoderConfig, Opcode, WebSocketEvent, masked_frame};
+use proto::websocket::{DecoderConfig, FrameDecoder, Opcode, WebSocketEvent, masked_frame};
 use tokio::net::TcpStream;
 
 use crate::support::{
@@ -121,7 +121,7 @@ impl Client {
                 .get("sec-websocket-protocol")
                 .map(|value| value.to_str().unwrap().to_owned()),
             receiver: response.into_body(),
-            decoder: Decoder::new(config),
+            decoder: FrameDecoder::new(config),
             unread: Bytes::new(),
         })
     }
@@ -142,7 +142,7 @@ struct Ws {
     sender: SendStream<Bytes>,
     receiver: RecvStream,
     protocol: Option<String>,
-    decoder: Decoder,
+    decoder: FrameDecoder,
     unread: Bytes,
 }
 

@@ -13,7 +13,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proto::websocket::{
-    Decoder, DecoderConfig, Opcode, ProtocolError, WebSocketEvent, masked_frame,
+    DecoderConfig, FrameDecoder, Opcode, ProtocolError, WebSocketEvent, masked_frame,
 };
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Message, WebSocket};
@@ -41,7 +41,7 @@ fn ours(chunks: &[&[u8]]) -> Outcome<ProtocolError> {
         max_message: MAX_MESSAGE,
         ..DecoderConfig::default()
     };
-    let mut decoder = Decoder::new(config);
+    let mut decoder = FrameDecoder::new(config);
     let mut seen = Vec::new();
     for mut input in chunks.iter().copied() {
         loop {

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use axum_socketio_benches::memory;
 use axum_socketio_proto::engine_io::{Message, Packet, Payload, PayloadWriter};
 use axum_socketio_proto::socket_io::{Assembler, EncodedPacket, Kind, PacketLimits};
-use axum_socketio_proto::websocket::{DecoderConfig, Decoder};
+use axum_socketio_proto::websocket::{DecoderConfig, FrameDecoder};
 use axum_socketio_proto::{EncodeError, EncodedArgs};
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -31,7 +31,7 @@ fn websocket(criterion: &mut Criterion) {
         ("binary of 64 KiB", memory::binary(&vec![7; 64 << 10])),
     ] {
         group.throughput(Throughput::Bytes(received.len() as u64));
-        let mut decoder = Decoder::new(DecoderConfig::default());
+        let mut decoder = FrameDecoder::new(DecoderConfig::default());
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let mut input = black_box(received.as_slice());

@@ -6,7 +6,7 @@
 use axum_socketio::Compression;
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use proto::websocket::{
-    Decoder, DecoderConfig, Deflater, Header, Opcode, WebSocketEvent, accept_key, close_frame,
+    DecoderConfig, Deflater, FrameDecoder, Header, Opcode, WebSocketEvent, accept_key, close_frame,
     frame, masked_frame, negotiate,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -152,8 +152,10 @@ async fn serve(mut tcp: TcpStream, wanted: Compression) -> std::io::Result<()> {
         max_message: MAX,
         ..DecoderConfig::default()
     };
-    let (mut decoder, mut deflater) =
-        (Decoder::compressed(config, &agreed), Deflater::new(&agreed));
+    let (mut decoder, mut deflater) = (
+        FrameDecoder::compressed(config, &agreed),
+        Deflater::new(&agreed),
+    );
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let read = tcp.read(&mut buffer).await?;

@@ -1,7 +1,7 @@
 //! An echo server: the codec in a minimal loop.
 
 use proto::websocket::{
-    Decoder, DecoderConfig, Opcode, WebSocketEvent, accept_key, close_frame, frame,
+    DecoderConfig, FrameDecoder, Opcode, WebSocketEvent, accept_key, close_frame, frame,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,7 +16,7 @@ pub(super) async fn serve(mut tcp: TcpStream, chop: usize) -> std::io::Result<()
         max_message: MAX_MESSAGE,
         ..DecoderConfig::default()
     };
-    let mut decoder = Decoder::new(config);
+    let mut decoder = FrameDecoder::new(config);
     let mut buffer = vec![0; chop];
     loop {
         let read = tcp.read(&mut buffer).await?;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use proto::websocket::{
-    Decoder, DecoderConfig, Opcode, WebSocketEvent, accept_key, close_frame, masked_frame,
+    DecoderConfig, FrameDecoder, Opcode, WebSocketEvent, accept_key, close_frame, masked_frame,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,7 +19,7 @@ const MASK: [u8; 4] = [0x11, 0x52, 0xa3, 0xf4];
 /// A WebSocket.
 pub(crate) struct Ws {
     stream: TcpStream,
-    decoder: Decoder,
+    decoder: FrameDecoder,
     events: VecDeque<WebSocketEvent>,
     ended: bool,
 }
@@ -77,7 +77,7 @@ impl Ws {
         };
         let mut ws = Self {
             stream,
-            decoder: Decoder::new(config),
+            decoder: FrameDecoder::new(config),
             events: VecDeque::new(),
             ended: false,
         };

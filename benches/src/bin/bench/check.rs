@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use axum_socketio_benches::contract::Report;
-use axum_socketio_proto::websocket::{DecoderConfig, Decoder, WebSocketEvent};
+use axum_socketio_proto::websocket::{DecoderConfig, FrameDecoder, WebSocketEvent};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -45,7 +45,7 @@ pub fn check(server: SocketAddr, typed: bool) -> io::Result<()> {
 /// A blocking WebSocket, as this is not measured.
 struct Client {
     stream: TcpStream,
-    decoder: Decoder,
+    decoder: FrameDecoder,
     events: VecDeque<WebSocketEvent>,
 }
 
@@ -66,7 +66,7 @@ impl Client {
         };
         let mut client = Self {
             stream,
-            decoder: Decoder::new(config),
+            decoder: FrameDecoder::new(config),
             events: VecDeque::new(),
         };
         client.expect_start("0{")?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum_socketio_proto::engine_io::{Message, Packet};
 use axum_socketio_proto::socket_io::{self, Assembler, Event, PacketLimits};
-use axum_socketio_proto::websocket::{self, DecoderConfig, Decoder, Header, Opcode};
+use axum_socketio_proto::websocket::{self, DecoderConfig, FrameDecoder, Header, Opcode};
 use bytes::Bytes;
 
 use crate::connection::Protocol;
@@ -13,7 +13,7 @@ use crate::handshake::sid;
 use crate::rooms::{Member, Rooms};
 
 pub struct Talk {
-    decoder: Decoder,
+    decoder: FrameDecoder,
     assembler: Assembler,
     member: Arc<Member>,
     rooms: Arc<Rooms>,
@@ -31,7 +31,9 @@ impl Protocol for Talk {
                     Packet::decode_text(text).map_err(io::Error::other)?
                 }
                 websocket::WebSocketEvent::Binary(data) => Packet::decode_binary(data),
-                websocket::WebSocketEvent::Close(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                websocket::WebSocketEvent::Close(_) => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
                 websocket::WebSocketEvent::Ping(_) | websocket::WebSocketEvent::Pong(_) => continue,
             };
             if let Packet::Message(message) = packet {
@@ -45,7 +47,7 @@ impl Protocol for Talk {
 impl Talk {
     pub fn new(member: Arc<Member>, rooms: Arc<Rooms>) -> Self {
         Self {
-            decoder: Decoder::new(DecoderConfig::default()),
+            decoder: FrameDecoder::new(DecoderConfig::default()),
             assembler: Assembler::new(),
             member,
             rooms,

@@ -1,7 +1,7 @@
 //! The server's side of WebSocket ([RFC 6455]) as pure functions over buffers.
 //!
-//! [`Decoder`] takes events out of received bytes; [`frame`] and [`Header`] encode the bytes to send. Neither does any
-//! IO, and neither holds memory for a connection that is idle, unless messages are compressed with context takeover.
+//! [`FrameDecoder`] takes events out of received bytes; [`frame`] and [`Header`] encode the bytes to send. Neither does
+//! any IO, and neither holds memory for a connection that is idle, unless messages are compressed with context takeover.
 //!
 //! [RFC 6455]: https://datatracker.ietf.org/doc/html/rfc6455
 
@@ -21,7 +21,7 @@ mod properties;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
-pub use decoder::{DecodedFrame, Decoder, DecoderConfig, WebSocketEvent};
+pub use decoder::{DecodedFrame, DecoderConfig, FrameDecoder, WebSocketEvent};
 pub use deflate::{Agreed, Compression, Deflater, Inflater, negotiate};
 pub use encode::{Header, Opcode, accept_key, close_frame, frame, is_key, masked_frame};
 pub use error::ProtocolError;

@@ -14,7 +14,7 @@ fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
         max_message: 400,
         ..DecoderConfig::default()
     };
-    let mut decoder = Decoder::new(config);
+    let mut decoder = FrameDecoder::new(config);
     let mut outcome = (Vec::new(), None);
     for mut input in pieces {
         loop {

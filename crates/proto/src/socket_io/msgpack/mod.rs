@@ -9,8 +9,8 @@
 //! `null`.
 
 mod date;
-mod input;
 mod read;
+mod value_reader;
 mod write;
 
 use std::fmt::Display;

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use bytes::Bytes;
 
-use super::input::{Input, Value};
+use super::value_reader::{Value, ValueReader};
 use super::{date, malformed};
 use crate::DecodeError;
 use crate::buf::copy;
@@ -23,7 +23,7 @@ pub(super) fn packet(
     message: &Bytes,
     limits: &PacketLimits,
 ) -> Result<Parts<'static>, DecodeError> {
-    let mut input = Input(message);
+    let mut input = ValueReader(message);
     let Value::Map(members) = input.next()? else {
         return Err(malformed("not a map"));
     };
@@ -115,7 +115,7 @@ impl<'m> Json<'m> {
     /// Translates a value and everything in it. Returns `None` if it is nil. Memory is allocated for the data that is
     /// present, whatever length is declared.
     fn read(
-        input: &mut Input<'m>,
+        input: &mut ValueReader<'m>,
         message: &'m Bytes,
         limits: &PacketLimits,
     ) -> Result<Option<(String, Vec<Bytes>)>, DecodeError> {
@@ -140,7 +140,7 @@ impl<'m> Json<'m> {
     }
 
     /// Closes complete arrays and objects, and begins the next element or member. Returns false at the end.
-    fn go_on(&mut self, input: &mut Input<'m>) -> Result<bool, DecodeError> {
+    fn go_on(&mut self, input: &mut ValueReader<'m>) -> Result<bool, DecodeError> {
         while let Some(open) = self.open.last_mut() {
             if open.left == 0 {
                 self.text.push(open.close);

@@ -8,7 +8,7 @@ use crate::always::always;
 
 /// The unread part of a message.
 #[derive(Debug)]
-pub(super) struct Input<'m>(pub(super) &'m [u8]);
+pub(super) struct ValueReader<'m>(pub(super) &'m [u8]);
 
 /// A value, or the start of an array or a map: its elements or members follow.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,7 +32,7 @@ pub(super) enum Value<'m> {
     Extension(i8, &'m [u8]),
 }
 
-impl<'m> Input<'m> {
+impl<'m> ValueReader<'m> {
     pub(super) fn next(&mut self) -> Result<Value<'m>, DecodeError> {
         let [marker] = self.bytes()?;
         Ok(match Marker::from_u8(marker) {

@@ -58,7 +58,7 @@ pub enum DecodedFrame {
 
 /// The decoder of one connection, which takes events out of received bytes, however they are split.
 #[derive(Debug)]
-pub struct Decoder {
+pub struct FrameDecoder {
     config: DecoderConfig,
     closed: bool,
     /// The inflater, if compression has been negotiated.
@@ -87,7 +87,7 @@ struct Message {
     checked: Checked,
 }
 
-impl Decoder {
+impl FrameDecoder {
     /// Creates a decoder for one connection.
     #[must_use]
     pub const fn new(config: DecoderConfig) -> Self {

@@ -14,7 +14,10 @@ fn more(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Returns all events of `input`, and the error that ended them.
-fn feed(decoder: &mut Decoder, mut input: &[u8]) -> (Vec<WebSocketEvent>, Option<ProtocolError>) {
+fn feed(
+    decoder: &mut FrameDecoder,
+    mut input: &[u8],
+) -> (Vec<WebSocketEvent>, Option<ProtocolError>) {
     let mut events = Vec::new();
     loop {
         match decoder.next_event(&mut input) {
@@ -29,17 +32,17 @@ fn feed(decoder: &mut Decoder, mut input: &[u8]) -> (Vec<WebSocketEvent>, Option
 
 fn decode(frames: &[Vec<u8>]) -> (Vec<WebSocketEvent>, Option<ProtocolError>) {
     feed(
-        &mut Decoder::new(DecoderConfig::default()),
+        &mut FrameDecoder::new(DecoderConfig::default()),
         &frames.concat(),
     )
 }
 
-fn limited(max_message: usize) -> Decoder {
+fn limited(max_message: usize) -> FrameDecoder {
     let config = DecoderConfig {
         max_message,
         ..DecoderConfig::default()
     };
-    Decoder::new(config)
+    FrameDecoder::new(config)
 }
 
 fn text(text: &str) -> WebSocketEvent {
@@ -48,7 +51,11 @@ fn text(text: &str) -> WebSocketEvent {
 
 #[test]
 fn an_idle_decoder_is_small() {
-    assert!(size_of::<Decoder>() <= 40, "{}", size_of::<Decoder>());
+    assert!(
+        size_of::<FrameDecoder>() <= 40,
+        "{}",
+        size_of::<FrameDecoder>()
+    );
 }
 
 #[test]
@@ -81,7 +88,7 @@ fn memory_is_held_only_between_the_ends_of_a_message() {
         last(Opcode::Continuation, b"b"),
     ]
     .concat();
-    let mut decoder = Decoder::new(DecoderConfig::default());
+    let mut decoder = FrameDecoder::new(DecoderConfig::default());
     assert!(decoder.is_idle());
     for (at, byte) in bytes.iter().enumerate() {
         feed(&mut decoder, &[*byte]);
@@ -110,7 +117,7 @@ fn a_header_alone_takes_little_memory() {
 
 #[test]
 fn a_message_that_came_in_pieces_takes_no_more_than_it_needs() {
-    let mut decoder = Decoder::new(DecoderConfig::default());
+    let mut decoder = FrameDecoder::new(DecoderConfig::default());
     let bytes = last(Opcode::Binary, &[7; 150_000]);
     let mut events = Vec::new();
     for piece in bytes.chunks(64 * 1024) {
@@ -166,7 +173,7 @@ fn what_is_wrong_with_the_first_byte_is_seen_there() {
     ];
     for (first, error) in rows {
         assert_eq!(
-            feed(&mut Decoder::new(DecoderConfig::default()), &[first]).1,
+            feed(&mut FrameDecoder::new(DecoderConfig::default()), &[first]).1,
             Some(error)
         );
     }
@@ -195,13 +202,16 @@ fn a_control_frame_has_at_most_125_bytes() {
 
 #[test]
 fn a_client_must_mask_its_frames() {
-    let (_, error) = feed(&mut Decoder::new(DecoderConfig::default()), b"\x81\x02hi");
+    let (_, error) = feed(
+        &mut FrameDecoder::new(DecoderConfig::default()),
+        b"\x81\x02hi",
+    );
     assert_eq!(error, Some(ProtocolError::Unmasked));
     let config = DecoderConfig {
         require_mask: false,
         ..DecoderConfig::default()
     };
-    let (events, _) = feed(&mut Decoder::new(config), b"\x81\x02hi");
+    let (events, _) = feed(&mut FrameDecoder::new(config), b"\x81\x02hi");
     assert_eq!(events, [text("hi")]);
 }
 
@@ -258,7 +268,7 @@ fn what_follows_a_close_is_ignored() {
 
 #[test]
 fn what_follows_an_error_is_ignored_and_nothing_is_held() {
-    let mut decoder = Decoder::new(DecoderConfig::default());
+    let mut decoder = FrameDecoder::new(DecoderConfig::default());
     let bad = [more(Opcode::Text, b"a"), last(Opcode::Text, b"b")].concat();
     assert!(feed(&mut decoder, &bad).1.is_some());
     assert!(decoder.is_idle());
