@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
-use axum_socketio::{Compression, Limits, Socket, SocketIoBuilder};
+use axum_socketio::{Compression, Data, Limits, Namespace, Socket, SocketIoBuilder};
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use proto::websocket::{Opcode, masked_frame};
+use serde::de::IgnoredAny;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Logs, Polling, WEBSOCKET, Ws, handshake, start, within};
+use crate::support::{Logs, Polling, WEBSOCKET, Ws, handshake, settle, start, until, with, within};
 
 const OFFER: &str = "permessage-deflate; client_max_window_bits";
 const AGREED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
@@ -262,6 +263,32 @@ async fn a_bitmap_of_zeros_passes_where_the_ratio_is_not_limited() {
     let (mut client, _) = Client::join(server.addr, OFFER).await;
     client.send_marked(&compressed(&zeros(400_000))).await;
     assert!(client.frame().await.text().starts_with("431[[0,0,"));
+}
+
+#[tokio::test]
+async fn messages_are_inflated_one_after_another_while_their_connection_takes_them() {
+    let namespace = Namespace::new()
+        .on("wait", async |_: Data<IgnoredAny>| {
+            std::future::pending::<()>().await
+        })
+        .max_pending(1);
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace)
+            .compression(Compression::new().max_ratio(u32::MAX))
+            .limits(Limits::new().max_queued_bytes(1))
+    })
+    .await;
+    let (mut client, _) = Client::join(server.addr, OFFER).await;
+    let list = vec!["0"; 250_000].join(",");
+    let message = compressed(format!(r#"42["wait",[{list}]]"#).as_bytes());
+    let mut frame = masked_frame(Opcode::Text, &message, [1, 2, 3, 4]).to_vec();
+    frame[0] |= 0x40;
+    // Many of them are in one read.
+    assert!(frame.len() < 4096, "{}", frame.len());
+    client.0.write_all(&frame.repeat(40)).await.unwrap();
+    until("two are held", || io.metrics().inbound_bytes > 990_000).await;
+    settle().await;
+    assert!(io.metrics().inbound_bytes < 2_000_000);
 }
 
 #[tokio::test]
