@@ -11,7 +11,7 @@ use super::detached::Detachment;
 use super::failures::{failed, refused};
 use super::lanes::{Lane, Lanes, Task};
 use super::pause::Pause;
-use super::running::{Finished, Handlers, Running, Work, span};
+use super::running::{Completion, Finished, Handlers, Running, Work, span};
 use crate::metrics::{Counted, Counters};
 use crate::namespace::{Order, Unhandled};
 use crate::panics::guarded;
@@ -64,6 +64,14 @@ pub(super) struct Dispatch {
     pub(super) moved: bool,
     /// The entry among the closed connections whose handlers still run.
     pub(super) detachment: Option<Detachment>,
+}
+
+/// An event and the handler that is called for it.
+struct Invocation<'a> {
+    socket: &'a Socket,
+    ack: Option<u64>,
+    event: Event,
+    handler: &'a BoxHandler<AckBody>,
 }
 
 impl Dispatch {
@@ -239,10 +247,16 @@ impl Dispatch {
             .as_ref()
             .or_else(|| nsp.handlers.events.get(event.name()))
             .or(nsp.handlers.fallback.as_ref());
-        match handler {
-            Some(handler) => self.handle(socket, id, event, handler, cx),
-            None => self.unhandled(socket, id, &event),
-        }
+        let Some(handler) = handler else {
+            return self.unhandled(socket, id, &event);
+        };
+        let invocation = Invocation {
+            socket,
+            ack: id,
+            event,
+            handler,
+        };
+        self.invoke(invocation, cx)
     }
 
     /// Calls the handlers that are called for every event. Returns true if there are any.
@@ -257,9 +271,14 @@ impl Dispatch {
             let name = EventName::copied(event.name());
             let call = EventCall::new(event.clone(), name.clone(), None);
             let context = EventContext::new(socket.clone(), Call::Event(call));
-            let size = event.args().footprint();
-            let named = (name, span(socket, event.name()));
-            let work = Work::event(socket, named, (None, None, size), || handler.call(context));
+            let completion = Completion {
+                name,
+                ack: None,
+                lane: None,
+                size: event.args().footprint(),
+            };
+            let span = span(socket, event.name());
+            let work = Work::event(socket, completion, span, || handler.call(context));
             self.run(socket, work, cx)?;
         }
         Ok(!(shared.is_empty() && own.is_empty()))
@@ -279,26 +298,26 @@ impl Dispatch {
     }
 
     /// Starts the handler of an event, or queues the event in the lane of the handler.
-    fn handle(
+    fn invoke(
         &mut self,
-        socket: &Socket,
-        ack: Option<u64>,
-        event: Event,
-        handler: &BoxHandler<AckBody>,
+        invocation: Invocation<'_>,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
+        let Invocation {
+            socket, handler, ..
+        } = invocation;
         let lane_of = match socket.namespace().options.order {
             Order::Completed => None,
             Order::Started if handler.options.one_at_a_time => Some(handler.clone()),
-            Order::Started => return self.start(socket, ack, event, handler, None, cx),
+            Order::Started => return self.start(invocation, None, cx),
         };
         let lane = Lane {
             socket: socket.clone(),
             handler: lane_of,
         };
         let task = Task {
-            ack,
-            event,
+            ack: invocation.ack,
+            event: invocation.event,
             handler: handler.clone(),
             lane,
         };
@@ -312,33 +331,37 @@ impl Dispatch {
     }
 
     fn start_in_lane(&mut self, task: Task, cx: &mut Context<'_>) -> Result<(), Violation> {
-        let Task {
-            ack,
-            event,
-            handler,
-            lane,
-        } = task;
-        let socket = lane.socket.clone();
-        self.start(&socket, ack, event, &handler, Some(lane), cx)
+        let socket = task.lane.socket.clone();
+        let invocation = Invocation {
+            socket: &socket,
+            ack: task.ack,
+            event: task.event,
+            handler: &task.handler,
+        };
+        self.start(invocation, Some(task.lane), cx)
     }
 
     fn start(
         &mut self,
-        socket: &Socket,
-        ack: Option<u64>,
-        event: Event,
-        handler: &BoxHandler<AckBody>,
+        invocation: Invocation<'_>,
         lane: Option<Lane>,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
-        let ack = ack.map(|id| self.asked(id));
-        let name = handler.name_of(event.name());
-        let named = (name.clone(), span(socket, event.name()));
-        let size = event.args().footprint();
-        let call = EventCall::new(event, name, ack);
-        let work = Work::event(socket, named, (ack, lane, size), || {
-            before(socket, call, handler)
-        });
+        let Invocation {
+            socket,
+            ack,
+            event,
+            handler,
+        } = invocation;
+        let span = span(socket, event.name());
+        let completion = Completion {
+            name: handler.name_of(event.name()),
+            ack: ack.map(|id| self.asked(id)),
+            lane,
+            size: event.args().footprint(),
+        };
+        let call = EventCall::new(event, completion.name.clone(), completion.ack);
+        let work = Work::event(socket, completion, span, || before(socket, call, handler));
         self.run(socket, work, cx)
     }
 
@@ -366,6 +389,33 @@ impl Dispatch {
         }
     }
 
+    /// Frees the lane of an event whose handler has ended, and sends its acknowledgement.
+    fn completed(
+        &mut self,
+        socket: &Socket,
+        completion: Completion,
+        answer: AckBody,
+    ) -> Result<(), Violation> {
+        let Completion {
+            name, ack, lane, ..
+        } = completion;
+        if let AckBody(HandlerAnswer::Error(error, failure)) = &answer {
+            failed(socket, &name, error, failure);
+        }
+        let taken = ack.and_then(|asked| socket.end_ack(asked));
+        lane.into_iter().for_each(|lane| self.lanes.free(lane));
+        if let AckBody(HandlerAnswer::Malformed(error)) = answer {
+            return Err(Violation::Malformed(error));
+        }
+        // Code that has taken the acknowledgement over sends it, unless the handler has failed before it could.
+        if let Some(RequestedAck { id, .. }) = ack
+            && taken.is_none_or(|answered| answer.is_error() && answered.claim())
+        {
+            reply(socket, id, answer);
+        }
+        Ok(())
+    }
+
     fn finished(
         &mut self,
         socket: &Socket,
@@ -387,28 +437,7 @@ impl Dispatch {
                 self.leave_by_server(socket);
                 Ok(())
             }
-            Finished::Event {
-                name,
-                ack,
-                lane,
-                answer,
-            } => {
-                if let AckBody(HandlerAnswer::Error(error, failure)) = &answer {
-                    failed(socket, &name, error, failure);
-                }
-                let taken = ack.and_then(|asked| socket.end_ack(asked));
-                lane.into_iter().for_each(|lane| self.lanes.free(lane));
-                if let AckBody(HandlerAnswer::Malformed(error)) = answer {
-                    return Err(Violation::Malformed(error));
-                }
-                // Code that has taken the acknowledgement over sends it, unless the handler has failed before it could.
-                if let Some(RequestedAck { id, .. }) = ack
-                    && taken.is_none_or(|answered| answer.is_error() && answered.claim())
-                {
-                    reply(socket, id, answer);
-                }
-                Ok(())
-            }
+            Finished::Event(completion, answer) => self.completed(socket, completion, answer),
             Finished::Disconnected(Ok(())) => Ok(()),
             Finished::Disconnected(Err(refusal)) => {
                 refused(socket, "disconnect", &refusal);

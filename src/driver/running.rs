@@ -38,8 +38,16 @@ pub(super) struct Running {
 pub(super) struct Work {
     future: Pending,
     span: Span,
+}
+
+/// The parts of a call of an event's handler that its end completes.
+pub(super) struct Completion {
+    pub(super) name: EventName,
+    pub(super) ack: Option<RequestedAck>,
+    /// The lane that becomes free.
+    pub(super) lane: Option<Lane>,
     /// The size of the event, in bytes.
-    size: usize,
+    pub(super) size: usize,
 }
 
 enum Pending {
@@ -47,9 +55,7 @@ enum Pending {
     Connect(BoxFuture<Done>),
     Event {
         future: BoxFuture<AckBody>,
-        name: EventName,
-        ack: Option<RequestedAck>,
-        lane: Option<Lane>,
+        completion: Completion,
     },
     Disconnect(BoxFuture<Done>),
 }
@@ -58,12 +64,7 @@ enum Pending {
 pub(super) enum Finished {
     Admitted(Result<(), Refusal>),
     Connected(Result<(), Refusal>),
-    Event {
-        name: EventName,
-        ack: Option<RequestedAck>,
-        lane: Option<Lane>,
-        answer: AckBody,
-    },
+    Event(Completion, AckBody),
     Disconnected(Result<(), Refusal>),
 }
 
@@ -72,13 +73,13 @@ impl Work {
     pub(super) fn admit(socket: &Socket) -> Self {
         let future = Pending::Admit(Box::pin(admit(socket.clone())));
         let span = span(socket, "middleware");
-        Self::new(future, span, 0)
+        Self { future, span }
     }
 
     pub(super) fn connect(socket: &Socket, handler: &BoxHandler<Done>) -> Self {
         let span = span(socket, "connect");
         let future = Pending::Connect(call(socket, &span, handler, Call::Connect));
-        Self::new(future, span, 0)
+        Self { future, span }
     }
 
     pub(super) fn disconnect(
@@ -88,29 +89,28 @@ impl Work {
     ) -> Self {
         let span = span(socket, "disconnect");
         let future = Pending::Disconnect(call(socket, &span, handler, Call::Disconnect(reason)));
-        Self::new(future, span, 0)
+        Self { future, span }
     }
 
     /// Calls the handler of an event. `call` makes its future, and may panic.
     pub(super) fn event(
         socket: &Socket,
-        (name, span): (EventName, Span),
-        (ack, lane, size): (Option<RequestedAck>, Option<Lane>, usize),
+        completion: Completion,
+        span: Span,
         call: impl FnOnce() -> BoxFuture<AckBody>,
     ) -> Self {
-        let future = in_span(&span, socket, || socket.event_name(&name), call)
+        let future = in_span(&span, socket, || socket.event_name(&completion.name), call)
             .unwrap_or_else(|_| Box::pin(ready(AckBody::panicked())));
-        let future = Pending::Event {
-            future,
-            name,
-            ack,
-            lane,
-        };
-        Self::new(future, span, size)
+        let future = Pending::Event { future, completion };
+        Self { future, span }
     }
 
-    const fn new(future: Pending, span: Span, size: usize) -> Self {
-        Self { future, span, size }
+    /// Returns the size of the event, in bytes. It is 0 if the handler is for something else or has ended.
+    const fn size(&self) -> usize {
+        match &self.future {
+            Pending::Event { completion, .. } => completion.size,
+            Pending::Admit(_) | Pending::Connect(_) | Pending::Disconnect(_) => 0,
+        }
     }
 
     /// Polls the future, and drops it when it is ready. A panic ends this handler and no other one.
@@ -161,17 +161,10 @@ impl Pending {
                 .as_mut()
                 .poll(cx)
                 .map(|Done(result)| Finished::Connected(result)),
-            Self::Event {
-                future,
-                name,
-                ack,
-                lane,
-            } => future.as_mut().poll(cx).map(|answer| Finished::Event {
-                name: name.clone(),
-                ack: *ack,
-                lane: lane.take(),
-                answer,
-            }),
+            Self::Event { future, completion } => future
+                .as_mut()
+                .poll(cx)
+                .map(|answer| Finished::Event(completion.take(), answer)),
             Self::Disconnect(future) => future
                 .as_mut()
                 .poll(cx)
@@ -184,7 +177,7 @@ impl Pending {
         match self {
             Self::Admit(_) => "middleware",
             Self::Connect(_) => "connect",
-            Self::Event { name, .. } => socket.event_name(name),
+            Self::Event { completion, .. } => socket.event_name(&completion.name),
             Self::Disconnect(_) => "disconnect",
         }
     }
@@ -193,15 +186,31 @@ impl Pending {
         match self {
             Self::Admit(_) => Finished::Admitted(Err(Refusal::panicked())),
             Self::Connect(_) => Finished::Connected(Err(Refusal::panicked())),
-            Self::Event {
-                name, ack, lane, ..
-            } => Finished::Event {
-                name: name.clone(),
-                ack: *ack,
-                lane: lane.take(),
-                answer: AckBody::panicked(),
-            },
+            Self::Event { completion, .. } => {
+                Finished::Event(completion.take(), AckBody::panicked())
+            }
             Self::Disconnect(_) => Finished::Disconnected(Err(Refusal::panicked())),
+        }
+    }
+}
+
+impl Completion {
+    /// Takes the lane, and copies the rest.
+    fn take(&mut self) -> Self {
+        Self {
+            name: self.name.clone(),
+            lane: self.lane.take(),
+            ..*self
+        }
+    }
+}
+
+impl Finished {
+    /// Returns the size of the event, in bytes.
+    const fn size(&self) -> usize {
+        match self {
+            Self::Event(completion, _) => completion.size,
+            Self::Admitted(_) | Self::Connected(_) | Self::Disconnected(_) => 0,
         }
     }
 }
@@ -222,12 +231,12 @@ impl Running {
 }
 
 impl Future for Running {
-    type Output = (Socket, Finished, usize);
+    type Output = (Socket, Finished);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { socket, work, .. } = &mut *self;
         let finished = work.poll(socket, cx);
-        finished.map(|finished| (socket.clone(), finished, work.size))
+        finished.map(|finished| (socket.clone(), finished))
     }
 }
 
@@ -245,7 +254,7 @@ impl Drop for Running {
 
 impl Handlers {
     pub(super) fn push(&mut self, running: Running) {
-        self.bytes += running.work.size;
+        self.bytes += running.work.size();
         self.pending.get_or_insert_default().push(running);
     }
 
@@ -299,12 +308,10 @@ impl Handlers {
         if matches!(finished, Poll::Ready(None)) {
             self.pending = None;
         }
-        finished.map(|finished| {
-            finished.map(|(socket, finished, size)| {
-                self.bytes -= size;
-                (socket, finished)
-            })
-        })
+        if let Poll::Ready(Some((_, finished))) = &finished {
+            self.bytes -= finished.size();
+        }
+        finished
     }
 }
 
