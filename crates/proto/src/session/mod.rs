@@ -7,8 +7,6 @@
 mod client;
 mod config;
 mod heartbeat;
-#[cfg(test)]
-mod pairs;
 mod server;
 
 pub use client::{ClientAction, ClientConfig, ClientInput, ClientSession};

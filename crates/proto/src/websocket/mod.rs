@@ -1,7 +1,8 @@
 //! The server's side of WebSocket ([RFC 6455]) as pure functions over buffers.
 //!
 //! [`FrameDecoder`] takes events out of received bytes; [`frame`] and [`Header`] encode the bytes to send. Neither does
-//! any IO, and neither holds memory for a connection that is idle, unless messages are compressed with context takeover.
+//! any IO, and neither holds memory for a connection that is idle, unless messages are compressed with context
+//! takeover.
 //!
 //! [RFC 6455]: https://datatracker.ietf.org/doc/html/rfc6455
 

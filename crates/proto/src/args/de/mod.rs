@@ -218,5 +218,3 @@ pub(crate) fn check_json(text: &str) -> Result<(), DecodeError> {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod value_tests;

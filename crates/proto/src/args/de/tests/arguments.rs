@@ -1,10 +1,15 @@
+//! Lists of arguments without attachments.
+
 use std::collections::BTreeMap;
 
+use bytestring::ByteString;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::*;
 use crate::Rest;
+use crate::args::de::{Args, ArgsError};
 
 fn event(array: &'static str) -> Args {
     Args::in_packet(ByteString::from_static(array), 0, true)

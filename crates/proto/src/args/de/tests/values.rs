@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{Args, ArgsError, check_json, without_place};
+use crate::args::de::{Args, ArgsError, check_json, without_place};
 use crate::{Binary, Rest};
 
 #[derive(Debug, PartialEq, Deserialize)]

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{
+use crate::engine_io::{Message, OpenPacket, Packet, Revision, Transport};
+use crate::session::{
     Action, ClientAction, ClientConfig, ClientInput, ClientSession, Control, Input, Session,
     SessionConfig,
 };
-use crate::engine_io::{Message, OpenPacket, Packet, Revision, Transport};
 use crate::{DisconnectReason, Sid};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use super::heartbeat::LATE;
-use super::server::{NOOP_DELAY, RELEASES};
-use super::*;
 use crate::DisconnectReason;
 use crate::engine_io::{Packet, Revision, Transport};
+use crate::session::heartbeat::LATE;
+use crate::session::server::{NOOP_DELAY, RELEASES};
+use crate::session::{Action, Control, Input, Session, SessionConfig};
 
 const SECOND: Duration = Duration::from_secs(1);
 
