@@ -75,7 +75,7 @@ async fn main() -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use axum_socketio::Transport;
+    use axum_socketio::config::Transport;
     use axum_socketio::testing::{TestApp, TestClient};
     use serde_json::json;
 

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use axum::{Json, Router};
-use axum_socketio::{Data, Handler, Namespace, SocketIo, shutdown_signal};
+use axum_socketio::handler::Handler;
+use axum_socketio::{Data, Namespace, SocketIo, shutdown_signal};
 use tower::ServiceBuilder;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;

@@ -19,7 +19,8 @@
 //!   [`service`](SocketIo::service) mount it.
 //! - [`Namespace`] is a table of handlers, as a router is a table of routes.
 //! - [`extract`] lists the arguments that a handler may take, [`handler`] the values that it may return.
-//! - [`Socket`] is one client in one namespace, [`Broadcast`] several of them.
+//! - [`Socket`] is one client in one namespace, [`Broadcast`] several of them; [`emit`] has acknowledgements and errors.
+//! - [`Limits`] and [`Timeouts`] list the defaults of all limits and times, [`config`] has the values of other options.
 //! - [`guide`] has longer documents; [troubleshooting](guide::troubleshooting) lists symptoms and their causes.
 //!
 //! # Features
@@ -38,8 +39,9 @@
 mod adapter;
 mod builder;
 mod clock;
+pub mod config;
 mod driver;
-mod emit;
+pub mod emit;
 pub mod extract;
 // `tests/it/documents` compiles the code of its pages, with the dependencies that each page shows.
 #[cfg(not(doctest))]
@@ -49,13 +51,13 @@ mod http;
 mod ids;
 mod log_limit;
 mod logs;
-mod metrics;
+pub mod metrics;
 mod namespace;
 mod outbox;
 mod panics;
 pub mod parser;
 pub mod protocol;
-mod rooms;
+pub mod rooms;
 mod server;
 pub mod service;
 mod signal;
@@ -65,24 +67,11 @@ mod sync;
 pub mod testing;
 mod transport;
 
-// The crate `http` has the name of the module.
-pub use self::http::{ClientFiles, ConnectionError, OwnScheme};
-pub use adapter::{AdapterError, LocalCluster};
 pub use builder::{Limits, Namespace, SocketIoBuilder, Timeouts};
-pub use emit::{
-    AckError, AckFuture, AckStream, AckSummary, Broadcast, Emitted, RemoteSocket, ServerAckFuture,
-    ServerAnswers, ToSocket,
-};
-pub use extract::{Ack, Auth, Data, Event, RawArgs, Recovered};
-pub use handler::{Handler, Refused, Reply};
-pub use metrics::{ByLabel, Metrics};
-pub use namespace::{AckFormat, Order, ServerEvent, Unhandled};
-pub use outbox::{EmitError, Queued};
-pub use proto::engine_io::Transport;
-#[cfg(feature = "compression")]
-pub use proto::websocket::Compression;
+pub use emit::Broadcast;
+pub use extract::{Ack, Auth, Data, Event};
+pub use handler::{Refused, Reply};
 pub use proto::{DisconnectReason, Sid};
-pub use rooms::{Recovery, Room, RoomEvent, RoomEvents, Rooms};
 pub use server::SocketIo;
 pub use signal::shutdown_signal;
-pub use socket::{Failed, Outgoing, Rejected, Socket};
+pub use socket::Socket;

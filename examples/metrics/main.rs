@@ -14,8 +14,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use axum::{Json, Router};
+use axum_socketio::handler::Failed;
 use axum_socketio::handler::{Handler, HandlerTime, RateLimit};
-use axum_socketio::{Data, Failed, Namespace, Socket, SocketIo, shutdown_signal};
+use axum_socketio::{Data, Namespace, Socket, SocketIo, shutdown_signal};
 use metrics::counter;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -45,7 +46,7 @@ async fn crash() {
 }
 
 /// Asks the client, which may not answer.
-async fn ask(socket: Socket) -> Result<Json<bool>, axum_socketio::AckError> {
+async fn ask(socket: Socket) -> Result<Json<bool>, axum_socketio::emit::AckError> {
     let asking = socket.timeout(Duration::from_millis(500));
     asking.emit_with_ack("sure?", ()).await.map(Json)
 }

@@ -25,7 +25,8 @@ use proto::{Args, Sid};
 /// several ports. All its servers have to be built with the same namespaces and the same options.
 ///
 /// ```
-/// use axum_socketio::{LocalCluster, Namespace, SocketIo};
+/// use axum_socketio::config::LocalCluster;
+/// use axum_socketio::{Namespace, SocketIo};
 ///
 /// let cluster = LocalCluster::new();
 /// let server = || SocketIo::builder().cluster(&cluster).namespace("/", Namespace::new()).build();

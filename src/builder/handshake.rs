@@ -91,7 +91,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// Default: [`OwnScheme::Seen`], which is not enough behind a proxy that terminates TLS.
     ///
     /// ```
-    /// use axum_socketio::{OwnScheme, SocketIo};
+    /// use axum_socketio::config::OwnScheme;
+    /// use axum_socketio::SocketIo;
     ///
     /// let io = SocketIo::builder::<()>()
     ///     .origins(["https://app.example.com"])
@@ -155,7 +156,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
 
     /// Serves the files of the browser client next to the connections, as Node's `serveClient` does:
     /// `/socket.io/socket.io.js`. Default: none. The files come from a directory
-    /// ([`ClientFiles::from_dir`](crate::ClientFiles::from_dir)) or are embedded in the program
+    /// ([`ClientFiles::from_dir`](crate::config::ClientFiles::from_dir)) or are embedded in the program
     /// ([`embed_client!`](crate::embed_client)).
     ///
     /// Browsers cache them until the client's version changes. Precompressed files are sent to clients that accept

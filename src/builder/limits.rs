@@ -167,7 +167,7 @@ impl Limits {
     }
 
     /// Sets the maximum number of packets in one client's outbox. Beyond it, `emit` returns
-    /// [`EmitError::Full`](crate::EmitError::Full). Default: 10,000. Node has no limit.
+    /// [`EmitError::Full`](crate::emit::EmitError::Full). Default: 10,000. Node has no limit.
     ///
     /// While the outbox is more than half full, the client's next events wait too. Packets that the protocol requires,
     /// such as acknowledgements, are queued beyond the limit.
@@ -250,7 +250,7 @@ impl Limits {
     /// each event. Default: 8 MiB. Node has no limit.
     ///
     /// Events wait while their connect handler runs, while an extractor awaits, behind an earlier event of
-    /// [`Order::Completed`](crate::Order::Completed), and while a limit is reached: [`max_pending`](Self::max_pending),
+    /// [`Order::Completed`](crate::config::Order::Completed), and while a limit is reached: [`max_pending`](Self::max_pending),
     /// [`max_handlers`](Self::max_handlers), [`max_running_bytes`](Self::max_running_bytes), or half of
     /// [`max_outbox_bytes`](Self::max_outbox_bytes). An acknowledgement that has been read never waits.
     ///
@@ -317,7 +317,7 @@ impl Limits {
 
     /// Sets the maximum number of warnings and errors caused by clients that are logged in a minute, over all
     /// connections: refused joins, handlers that panic. Default: 600. One more record says that further ones are left
-    /// out, and a later one says how many they were; [`Metrics::logs_left_out`](crate::Metrics::logs_left_out) counts
+    /// out, and a later one says how many they were; [`Metrics::logs_left_out`](crate::metrics::Metrics::logs_left_out) counts
     /// them. Node has no limit.
     ///
     /// Records at `debug` and below are not limited.

@@ -15,7 +15,7 @@ use crate::handler::{
 use crate::namespace::{
     NamespaceOptions, Order, ServerEvent, ServerHandler, Unhandled, server_args,
 };
-use crate::rooms::Recovery;
+use crate::rooms::recovery::Recovery;
 use crate::socket::{Failed, NamespaceHandlers, Outgoing, Rejected};
 
 /// The handlers of a namespace, which still need the state `S`, as those of a `Router<S>` do.
@@ -141,7 +141,8 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// for the same event replaces the first. In Node: `io.on("…")`.
     ///
     /// ```
-    /// use axum_socketio::{Namespace, ServerEvent};
+    /// use axum_socketio::emit::ServerEvent;
+    /// use axum_socketio::Namespace;
     ///
     /// #[derive(Clone)]
     /// struct Cache;
@@ -188,7 +189,8 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// it again. It is not called with acknowledgements.
     ///
     /// ```
-    /// use axum_socketio::{Namespace, Outgoing};
+    /// use axum_socketio::handler::Outgoing;
+    /// use axum_socketio::Namespace;
     ///
     /// let namespace: Namespace = Namespace::new().on_any_outgoing(|outgoing: &Outgoing<'_>| {
     ///     println!("{} to {}: {} bytes", outgoing.event, outgoing.socket.id(), outgoing.json.len());
@@ -263,7 +265,8 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// It is called by the connection's task, before the client's callback gets the error, and should be quick.
     ///
     /// ```
-    /// use axum_socketio::{Failed, Namespace};
+    /// use axum_socketio::handler::Failed;
+    /// use axum_socketio::Namespace;
     ///
     /// async fn save() -> Result<(), &'static str> { Err("disk full") }
     ///

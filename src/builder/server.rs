@@ -16,7 +16,7 @@ use crate::metrics::Counters;
 use crate::namespace::{
     AckFormat, Creation, DynamicNamespace, NamespaceOptions, Namespaces, Order, Pattern, Unhandled,
 };
-use crate::rooms::Recovery;
+use crate::rooms::recovery::Recovery;
 use crate::server::{EngineSettings, Server, Settings, SocketIo};
 use crate::socket::{NamespaceHandlers, SocketNamespace};
 use proto::engine_io::Transport;
@@ -189,12 +189,12 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Compresses WebSocket messages if the client offers permessage-deflate; see [`Compression`](crate::Compression).
+    /// Compresses WebSocket messages if the client offers permessage-deflate; see [`Compression`](crate::config::Compression).
     /// Default: no compression, as in Node, whose option is `perMessageDeflate`. Polling responses are compressed by a
     /// tower layer around the server.
     #[cfg(feature = "compression")]
     #[cfg_attr(docsrs, doc(cfg(feature = "compression")))]
-    pub fn compression(mut self, compression: crate::Compression) -> Self {
+    pub fn compression(mut self, compression: crate::config::Compression) -> Self {
         self.settings.engine.compression = Some(compression);
         self
     }
@@ -205,7 +205,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// They join `/` by connecting, and send no auth: [`Auth`](crate::Auth) is made of the query. In `/`, that is the
     /// query of the handshake; elsewhere, it is the query behind the namespace's name (`/admin?token=x`). The id of
     /// their socket is that of their session: do not show it to other clients. They send the pings, and cannot
-    /// [recover](crate::Recovery).
+    /// [recover](crate::config::Recovery).
     #[cfg(feature = "v3")]
     #[cfg_attr(docsrs, doc(cfg(feature = "v3")))]
     pub fn allow_eio3(mut self, allow: bool) -> Self {

@@ -199,10 +199,11 @@ impl Broadcast {
     /// covers the namespaces that exist now. The rooms of the sockets' own ids cause no events.
     ///
     /// The stream buffers a thousand events; beyond that the oldest are lost, and
-    /// [`RoomEvent::Missed`](crate::RoomEvent::Missed) reports it.
+    /// [`RoomEvent::Missed`](crate::rooms::RoomEvent::Missed) reports it.
     ///
     /// ```
-    /// # use axum_socketio::{RoomEvent, SocketIo};
+    /// # use axum_socketio::rooms::RoomEvent;
+    /// # use axum_socketio::SocketIo;
     /// # async fn f(io: SocketIo) {
     /// let mut events = io.of("/").room_events();
     /// while let Some(event) = events.next().await {
@@ -224,7 +225,7 @@ impl Broadcast {
     /// Sends an event to the other servers of the namespace, where [`on_server`](crate::Namespace::on_server) handles
     /// it. The selection by rooms is ignored. Node's `serverSideEmit`.
     ///
-    /// Without a [cluster](crate::LocalCluster) there are no other servers.
+    /// Without a [cluster](crate::config::LocalCluster) there are no other servers.
     pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         match self.namespaces.counters() {
             Some(counters) => {
@@ -238,7 +239,8 @@ impl Broadcast {
     /// The event is sent at once, even if the future is not awaited. Node's `serverSideEmitWithAck`.
     ///
     /// ```
-    /// # use axum_socketio::{AckError, SocketIo};
+    /// # use axum_socketio::emit::AckError;
+    /// # use axum_socketio::SocketIo;
     /// # async fn f(io: SocketIo) -> Result<(), AckError> {
     /// let others = io.of("/").server_side_emit_with_ack::<u64>("memory", ()).await?;
     /// let all: u64 = others.answers.iter().sum();

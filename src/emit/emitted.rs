@@ -11,7 +11,8 @@ use proto::args::reserved;
 /// The result of an emit. It may be ignored: every failure is counted and traced in any case.
 ///
 /// ```
-/// # use axum_socketio::{EmitError, Socket};
+/// # use axum_socketio::emit::EmitError;
+/// # use axum_socketio::Socket;
 /// # fn f(socket: Socket) -> Result<(), EmitError> {
 /// socket.emit("tick", 1);                     // not interested
 /// let queued = socket.emit("tick", 2).ok();   // did it work?

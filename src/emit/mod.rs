@@ -1,4 +1,6 @@
-//! Events to clients and to other servers: operators that select the recipients, and acknowledgements.
+//! Events to clients and to other servers: operators that select the recipients, acknowledgements, and their errors.
+//!
+//! A chain of operators begins at a [`Socket`](crate::Socket) or at [`SocketIo`](crate::SocketIo).
 
 mod ack_error;
 mod ack_future;
@@ -22,3 +24,6 @@ pub use emitted::Emitted;
 pub use remote::RemoteSocket;
 pub use server_events::{ServerAckFuture, ServerAnswers};
 pub use to_socket::ToSocket;
+
+pub use crate::namespace::ServerEvent;
+pub use crate::outbox::{EmitError, Queued};

@@ -39,7 +39,8 @@ impl Socket {
     /// is dropped while it waits, the event is not sent, unless the outbox has had room meanwhile.
     ///
     /// ```
-    /// # use axum_socketio::{EmitError, Socket};
+    /// # use axum_socketio::emit::EmitError;
+    /// # use axum_socketio::Socket;
     /// # async fn f(socket: Socket, rows: Vec<String>) -> Result<(), EmitError> {
     /// for row in rows {
     ///     socket.emit_when_writable("row", row).await?;
@@ -64,7 +65,8 @@ impl Socket {
     /// The event is sent at once, even if the future is not awaited.
     ///
     /// ```
-    /// # use axum_socketio::{AckError, Socket};
+    /// # use axum_socketio::emit::AckError;
+    /// # use axum_socketio::Socket;
     /// # async fn f(socket: Socket) -> Result<(), AckError> {
     /// let sure: bool = socket.emit_with_ack("confirm", "Delete?").await?;
     /// # Ok(()) }

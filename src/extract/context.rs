@@ -9,7 +9,8 @@ use proto::DisconnectReason;
 /// The name of the event, for fallbacks and `on_any`.
 ///
 /// ```
-/// use axum_socketio::{Event, RawArgs};
+/// use axum_socketio::extract::RawArgs;
+/// use axum_socketio::Event;
 ///
 /// async fn log(Event(name): Event, args: RawArgs) {
 ///     println!("{name}: {}", args.json());
@@ -29,7 +30,8 @@ impl<S: Sync, P> FromEvent<S, P, via::Event> for Socket {
 /// True if the client has resumed the session that it had before it lost its connection: [`Socket::recovered`].
 ///
 /// ```
-/// use axum_socketio::{Recovered, Socket};
+/// use axum_socketio::extract::Recovered;
+/// use axum_socketio::Socket;
 ///
 /// async fn connected(socket: Socket, Recovered(recovered): Recovered) {
 ///     if !recovered {

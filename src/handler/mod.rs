@@ -39,7 +39,7 @@ pub use reply::{IntoAck, Reply};
 use crate::extract::phase;
 use crate::logs::may_log;
 use crate::socket::Socket;
-pub use crate::socket::{AckBody, Admission, BoxHandler, Done};
+pub use crate::socket::{AckBody, Admission, BoxHandler, Done, Failed, Outgoing, Rejected};
 use proto::args::reserved;
 
 /// An async function that can handle events in a namespace with the state `S`.

@@ -20,7 +20,8 @@ const SCRIPTS: [&str; 4] = [
 ///
 /// ```no_run
 /// # fn main() -> std::io::Result<()> {
-/// use axum_socketio::{ClientFiles, SocketIo};
+/// use axum_socketio::config::ClientFiles;
+/// use axum_socketio::SocketIo;
 ///
 /// let files = ClientFiles::from_dir("node_modules/socket.io-client/dist")?;
 /// let io = SocketIo::builder::<()>().serve_client(files).build();      // GET /socket.io/socket.io.js
@@ -152,7 +153,7 @@ impl fmt::Debug for ClientFiles {
 #[macro_export]
 macro_rules! embed_client {
     ($dir:literal, [$($name:literal),+ $(,)?]) => {
-        $crate::ClientFiles::embedded(&[$((
+        $crate::config::ClientFiles::embedded(&[$((
             $name,
             include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $dir, "/", $name)) as &[u8],
         )),+])

@@ -1,7 +1,9 @@
-//! The counters of a server, and their values at one time.
+//! What a server has counted, at one time: the result of [`SocketIo::metrics`](crate::SocketIo::metrics).
 //!
-//! [`Counters`] are numbers that each thread adds to on cache lines of its own; [`Metrics`] has their sums at one time.
-//! All counted numbers are declared once, in `families.rs`: field, label, description.
+//! The [guide](crate::guide::metrics) describes each number.
+
+// `Counters` are numbers that each thread adds to on cache lines of its own; `Metrics` has their sums at one time. All
+// counted numbers are declared once, in `families.rs`: field, label, description.
 
 mod counters;
 mod families;

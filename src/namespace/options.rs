@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::adapter::LocalCluster;
-use crate::rooms::Recovery;
+use crate::rooms::recovery::Recovery;
 use proto::socket_io::Codec;
 
 /// The rule that decides when the next event of a socket may start.

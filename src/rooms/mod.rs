@@ -7,7 +7,7 @@ mod acks;
 mod deliver;
 mod events;
 mod member;
-mod recovery;
+pub(crate) mod recovery;
 mod serving;
 mod table;
 mod target;
@@ -16,7 +16,6 @@ pub(crate) use acks::Awaited;
 pub(crate) use deliver::Delivered;
 pub use events::{RoomEvent, RoomEvents};
 pub(crate) use member::{Answer, Link, Member, Scope};
-pub use recovery::Recovery;
 pub(crate) use recovery::{
     Asker, Audience, Away, Claim, Forgotten, History, Kept, Log, Offset, Stay,
 };

@@ -7,7 +7,8 @@
 //! ```
 //! use axum::{Json, Router, http::StatusCode, routing::post};
 //! use axum_socketio::testing::TestApp;
-//! use axum_socketio::{Data, Namespace, Sid, Socket, SocketIo, Transport};
+//! use axum_socketio::config::Transport;
+//! use axum_socketio::{Data, Namespace, Sid, Socket, SocketIo};
 //!
 //! async fn join(socket: Socket, Data(room): Data<String>) {
 //!     socket.join(room);

@@ -8,10 +8,13 @@ use axum::extract::Query;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
+use axum_socketio::config::{ClientFiles, Compression, Recovery};
+use axum_socketio::emit::AckError;
 use axum_socketio::extract::{EventContext, FromEvent, Rest};
+use axum_socketio::handler::Handler;
 use axum_socketio::{
-    AckError, Auth, Broadcast, ClientFiles, Compression, Data, DisconnectReason, Handler,
-    Namespace, Recovery, Refused, Reply, Sid, Socket, SocketIo, Timeouts,
+    Auth, Broadcast, Data, DisconnectReason, Namespace, Refused, Reply, Sid, Socket, SocketIo,
+    Timeouts,
 };
 use bytes::Bytes;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};

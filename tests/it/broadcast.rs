@@ -3,7 +3,8 @@
 use std::sync::{Arc, Barrier};
 
 use axum::Router;
-use axum_socketio::{Data, Limits, Namespace, Recovery, Socket, SocketIo, SocketIoBuilder};
+use axum_socketio::config::Recovery;
+use axum_socketio::{Data, Limits, Namespace, Socket, SocketIo, SocketIoBuilder};
 use futures_util::future::join_all;
 
 use crate::support::{Server, Ws, serve, within};
@@ -392,7 +393,7 @@ async fn who_listens_to_what_is_emitted_holds_up_no_other_broadcast() {
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let stopped = std::sync::Mutex::new(stopped);
     let namespace =
-        Namespace::new().on_any_outgoing(move |outgoing: &axum_socketio::Outgoing<'_>| {
+        Namespace::new().on_any_outgoing(move |outgoing: &axum_socketio::handler::Outgoing<'_>| {
             if outgoing.event == "slow" {
                 let _ = stopped.lock().unwrap().recv();
             }

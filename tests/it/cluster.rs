@@ -5,11 +5,10 @@ use std::future::{pending, ready};
 use std::time::Duration;
 
 use axum::Router;
+use axum_socketio::config::{LocalCluster, Recovery};
+use axum_socketio::emit::{AckError, ServerAnswers, ServerEvent};
 use axum_socketio::testing::{TestApp, TestClient};
-use axum_socketio::{
-    AckError, Broadcast, Data, Limits, LocalCluster, Namespace, Recovery, ServerAnswers,
-    ServerEvent, Sid, Socket, SocketIo, SocketIoBuilder,
-};
+use axum_socketio::{Broadcast, Data, Limits, Namespace, Sid, Socket, SocketIo, SocketIoBuilder};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use axum_socketio::{Compression, Data, Limits, Namespace, Socket, SocketIoBuilder};
+use axum_socketio::config::Compression;
+use axum_socketio::{Data, Limits, Namespace, Socket, SocketIoBuilder};
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use proto::websocket::{Opcode, masked_frame};
 use serde::de::IgnoredAny;

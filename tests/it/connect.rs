@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::get;
-use axum_socketio::{Limits, Namespace, SocketIo, Timeouts, Transport};
+use axum_socketio::config::Transport;
+use axum_socketio::{Limits, Namespace, SocketIo, Timeouts};
 use tokio::sync::Notify;
 
 use crate::support::{

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum_socketio::config::Order;
 use axum_socketio::{
-    Ack, Data, DisconnectReason, Limits, Namespace, Order, Socket, SocketIo, SocketIoBuilder,
-    Timeouts,
+    Ack, Data, DisconnectReason, Limits, Namespace, Socket, SocketIo, SocketIoBuilder, Timeouts,
 };
 use tokio::sync::{Semaphore, mpsc};
 

@@ -175,7 +175,7 @@ async fn extractors_of_connect_and_disconnect_handlers_are_logged() {
         Namespace::new()
             .on_connect(needs_db)
             .on_disconnect(needs_address)
-            .on_error(move |failed: &axum_socketio::Failed<'_>| {
+            .on_error(move |failed: &axum_socketio::handler::Failed<'_>| {
                 let _ = sender.send((failed.event.to_owned(), failed.status.as_u16()));
             }),
     )

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::{Json, Router};
-use axum_socketio::{
-    Ack, Data, Event, Namespace, Order, RawArgs, Reply, Socket, SocketIo, Unhandled,
-};
+use axum_socketio::config::{Order, Unhandled};
+use axum_socketio::extract::RawArgs;
+use axum_socketio::{Ack, Data, Event, Namespace, Reply, Socket, SocketIo};
 use bytes::Bytes;
 use proto::websocket::{Opcode, masked_frame};
 use serde_json::Value;

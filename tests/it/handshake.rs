@@ -8,7 +8,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Json, Router};
-use axum_socketio::{Limits, Namespace, SocketIo, SocketIoBuilder, Transport};
+use axum_socketio::config::Transport;
+use axum_socketio::{Limits, Namespace, SocketIo, SocketIoBuilder};
 use serde_json::json;
 
 use crate::support::{

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Json;
+use axum_socketio::config::Order;
 use axum_socketio::{
-    Data, DisconnectReason, Limits, Namespace, Order, Socket, SocketIo, SocketIoBuilder, Timeouts,
+    Data, DisconnectReason, Limits, Namespace, Socket, SocketIo, SocketIoBuilder, Timeouts,
 };
 use bytes::Bytes;
 use proto::websocket::{Opcode, masked_frame};
@@ -922,7 +923,7 @@ async fn events_that_wait_are_not_handled_once_their_connection_is_cancelled_but
 
 #[cfg(feature = "compression")]
 mod compressed {
-    use axum_socketio::Compression;
+    use axum_socketio::config::Compression;
     use flate2::{Compress, FlushCompress};
     use tokio::io::AsyncWriteExt;
 

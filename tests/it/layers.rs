@@ -64,7 +64,7 @@ const PACKAGES: [Package; 2] = [
             "builder",
             "testing",
         ],
-        outside: &["lib", "guide", "parser", "protocol"],
+        outside: &["lib", "config", "guide", "parser", "protocol"],
         pure: &["sync", "log_limit", "panics", "outbox", "metrics"],
         impure: &["tokio::", "getrandom", "Instant::now", "hyper"],
         narrow: &[

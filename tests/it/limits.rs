@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::{Json, Router};
-use axum_socketio::{
-    AckError, Data, EmitError, Limits, Namespace, Order, Socket, SocketIo, Timeouts,
-};
+use axum_socketio::config::Order;
+use axum_socketio::emit::{AckError, EmitError};
+use axum_socketio::{Data, Limits, Namespace, Socket, SocketIo, Timeouts};
 use bytes::Bytes;
 use futures_util::future::poll_immediate;
 use proto::websocket::{Opcode, WebSocketEvent, masked_frame};

@@ -6,10 +6,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use axum_socketio::emit::{AckError, EmitError};
+use axum_socketio::handler::Failed;
 use axum_socketio::handler::{Handler, RateLimit};
-use axum_socketio::{
-    AckError, ByLabel, Data, EmitError, Failed, Limits, Namespace, Refused, Socket, SocketIo,
-};
+use axum_socketio::metrics::ByLabel;
+use axum_socketio::{Data, Limits, Namespace, Refused, Socket, SocketIo};
 use http_body_util::BodyExt;
 use serde::ser::{Error as _, Serialize, Serializer};
 use tokio::sync::{Notify, mpsc};
@@ -528,7 +529,7 @@ async fn acknowledgements_are_counted_and_so_are_those_that_do_not_come() {
 #[cfg(feature = "testing")]
 #[tokio::test(start_paused = true)]
 async fn who_comes_back_and_who_comes_too_late_is_counted() {
-    use axum_socketio::Recovery;
+    use axum_socketio::config::Recovery;
     use axum_socketio::testing::TestApp;
 
     let recovery = Recovery::new().max_duration(Duration::from_secs(10));

@@ -4,14 +4,13 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 use axum::{Json, Router};
+use axum_socketio::config::{Recovery, Transport};
 use axum_socketio::extract::Binary;
 use axum_socketio::parser::{
     DecodeError, Decoder, Kind, Message, Msgpack, PacketLimits, Parser, Parts,
 };
 use axum_socketio::testing::{ConnectError, Disconnected, TestApp};
-use axum_socketio::{
-    Auth, Data, DisconnectReason, Namespace, Recovery, Refused, Socket, SocketIo, Transport,
-};
+use axum_socketio::{Auth, Data, DisconnectReason, Namespace, Refused, Socket, SocketIo};
 use bytes::Bytes;
 use serde_json::{Value, json};
 

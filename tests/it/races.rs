@@ -9,9 +9,9 @@ use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn};
 use axum::{Extension, Json, Router};
+use axum_socketio::handler::Handler;
 use axum_socketio::{
-    Data, DisconnectReason, Handler, Limits, Namespace, Refused, Socket, SocketIo, SocketIoBuilder,
-    Timeouts,
+    Data, DisconnectReason, Limits, Namespace, Refused, Socket, SocketIo, SocketIoBuilder, Timeouts,
 };
 use serde_json::Value;
 use tokio::sync::{Notify, Semaphore, mpsc};

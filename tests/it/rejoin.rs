@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Json;
-use axum_socketio::{Auth, Data, DisconnectReason, Limits, Namespace, Recovery, Socket};
+use axum_socketio::config::Recovery;
+use axum_socketio::{Auth, Data, DisconnectReason, Limits, Namespace, Socket};
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum_socketio::{Auth, Data, Limits, Namespace, Recovery, Reply, Socket, SocketIo, Timeouts};
+use axum_socketio::config::Recovery;
+use axum_socketio::{Auth, Data, Limits, Namespace, Reply, Socket, SocketIo, Timeouts};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 

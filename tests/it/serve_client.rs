@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use axum::Router;
 use axum::routing::get;
-use axum_socketio::{ClientFiles, SocketIo, embed_client};
+use axum_socketio::config::ClientFiles;
+use axum_socketio::{SocketIo, embed_client};
 
 use crate::support::{Answer, Http, Polling, Server, Ws, serve};
 

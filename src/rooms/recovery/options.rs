@@ -15,7 +15,8 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use axum_socketio::{Namespace, Recovery, SocketIo};
+/// use axum_socketio::config::Recovery;
+/// use axum_socketio::{Namespace, SocketIo};
 ///
 /// let recovery = Recovery::new().max_duration(Duration::from_secs(60));
 /// let io = SocketIo::builder().recovery(recovery).namespace("/", Namespace::new()).build();

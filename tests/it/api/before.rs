@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum_socketio::{AckFormat, Data, Event, Handler, Namespace, RawArgs, Socket, SocketIo};
+use axum_socketio::config::AckFormat;
+use axum_socketio::extract::RawArgs;
+use axum_socketio::handler::Handler;
+use axum_socketio::{Data, Event, Namespace, Socket, SocketIo};
 use tokio::sync::{Notify, mpsc};
 
 use super::{answers, with};

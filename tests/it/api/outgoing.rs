@@ -1,6 +1,7 @@
 //! The events that a hook for outgoing events receives.
 
-use axum_socketio::{Data, Namespace, Outgoing, Socket};
+use axum_socketio::handler::Outgoing;
+use axum_socketio::{Data, Namespace, Socket};
 use tokio::sync::mpsc;
 
 use super::with;

@@ -8,9 +8,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use axum_socketio::{
-    Ack, AckError, AckFormat, Data, EmitError, Namespace, Reply, Socket, SocketIo, Unhandled,
-};
+use axum_socketio::config::{AckFormat, Unhandled};
+use axum_socketio::emit::{AckError, EmitError};
+use axum_socketio::{Ack, Data, Namespace, Reply, Socket, SocketIo};
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use axum_socketio::{
-    AckError, Data, Limits, Namespace, RoomEvent, Sid, Socket, SocketIo, Timeouts,
-};
+use axum_socketio::emit::AckError;
+use axum_socketio::rooms::RoomEvent;
+use axum_socketio::{Data, Limits, Namespace, Sid, Socket, SocketIo, Timeouts};
 
 use super::with;
 use crate::support::{Clock, Polling, Server, Ws, within};
@@ -177,7 +177,8 @@ async fn nobody_answers_at_once() {
 #[tokio::test]
 async fn one_is_asked_and_may_fail_to_answer() {
     let (_server, io, mut clients) = three().await;
-    let socket = |sockets: Vec<axum_socketio::RemoteSocket>| io.socket(sockets[0].id()).unwrap();
+    let socket =
+        |sockets: Vec<axum_socketio::emit::RemoteSocket>| io.socket(sockets[0].id()).unwrap();
     let b = socket(io.to("y").fetch_sockets().await.unwrap());
     let late = b
         .timeout(Duration::from_millis(20))

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum_socketio::{DisconnectReason, Namespace, Order, Socket, SocketIo, Timeouts};
+use axum_socketio::config::Order;
+use axum_socketio::{DisconnectReason, Namespace, Socket, SocketIo, Timeouts};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::support::{Clock, Http, POLLING, Ws, current_thread, serve, within};

@@ -3,7 +3,7 @@
 //! Sizes, fragments, kinds and parameters are those of the suite; the texts are our own, and similar. The suite sends a
 //! thousand messages in each case, this test a few.
 
-use axum_socketio::Compression;
+use axum_socketio::config::Compression;
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use proto::websocket::{
     DecoderConfig, Deflater, FrameDecoder, Header, Opcode, WebSocketEvent, accept_key, close_frame,

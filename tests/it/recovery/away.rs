@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use axum_socketio::{EmitError, Limits, Namespace, Recovery, Socket, SocketIo};
+use axum_socketio::config::Recovery;
+use axum_socketio::emit::EmitError;
+use axum_socketio::{Limits, Namespace, Socket, SocketIo};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{app, numbers, serve};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use axum_socketio::config::Recovery;
 use axum_socketio::testing::{TestApp, TestClient};
-use axum_socketio::{Limits, Namespace, Recovery, SocketIo};
+use axum_socketio::{Limits, Namespace, SocketIo};
 use tokio::time::sleep;
 
 use super::{app, numbers, serve};

@@ -10,10 +10,9 @@ mod wire;
 use std::time::Duration;
 
 use axum::Router;
+use axum_socketio::config::{Recovery, Transport};
 use axum_socketio::testing::{TestApp, TestClient};
-use axum_socketio::{
-    Data, Limits, Namespace, Recovery, Socket, SocketIo, SocketIoBuilder, Transport,
-};
+use axum_socketio::{Data, Limits, Namespace, Socket, SocketIo, SocketIoBuilder};
 use tokio::time::{sleep, timeout};
 
 const BOTH: [Transport; 2] = [Transport::WebSocket, Transport::Polling];

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::Extension;
+use axum_socketio::config::Recovery;
+use axum_socketio::extract::Recovered;
 use axum_socketio::testing::{ConnectError, TestApp};
-use axum_socketio::{DisconnectReason, Namespace, Recovered, Recovery, Refused, Socket, SocketIo};
+use axum_socketio::{DisconnectReason, Namespace, Refused, Socket, SocketIo};
 use tokio::sync::Notify;
 
 use super::{app, numbers, serve};

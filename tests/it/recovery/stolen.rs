@@ -4,8 +4,10 @@ use std::future::{Future, IntoFuture};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
+use axum_socketio::config::Recovery;
+use axum_socketio::emit::EmitError;
 use axum_socketio::testing::{ConnectError, TestApp};
-use axum_socketio::{Auth, EmitError, Namespace, Recovery, Refused, Socket, SocketIo};
+use axum_socketio::{Auth, Namespace, Refused, Socket, SocketIo};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Notify;

@@ -1,7 +1,8 @@
 //! The packets of recovery, byte by byte.
 
 use axum::Router;
-use axum_socketio::{Namespace, Recovery, Socket, SocketIo};
+use axum_socketio::config::Recovery;
+use axum_socketio::{Namespace, Socket, SocketIo};
 
 use crate::support::{Server, Ws, serve};
 

@@ -11,8 +11,9 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::Cookie;
+use axum_socketio::config::Transport;
 use axum_socketio::testing::{ConnectError, Disconnected, TestApp};
-use axum_socketio::{Auth, Data, Namespace, Refused, Reply, Socket, SocketIo, Transport};
+use axum_socketio::{Auth, Data, Namespace, Refused, Reply, Socket, SocketIo};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

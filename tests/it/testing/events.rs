@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Json;
+use axum_socketio::emit::AckError;
 use axum_socketio::extract::Rest;
-use axum_socketio::{AckError, Data, Namespace, Reply, Sid, Socket};
+use axum_socketio::{Data, Namespace, Reply, Sid, Socket};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::unbounded_channel;

@@ -6,8 +6,9 @@ mod failures;
 mod time;
 
 use axum::Router;
+use axum_socketio::config::Transport;
 use axum_socketio::testing::{TestApp, TestClient};
-use axum_socketio::{DisconnectReason, Namespace, SocketIo, Transport};
+use axum_socketio::{DisconnectReason, Namespace, SocketIo};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 const BOTH: [Transport; 2] = [Transport::WebSocket, Transport::Polling];

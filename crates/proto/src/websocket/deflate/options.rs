@@ -4,7 +4,8 @@
 /// `SocketIoBuilder::compression`. Node's `perMessageDeflate`.
 ///
 /// ```
-/// use axum_socketio::{Compression, SocketIo};
+/// use axum_socketio::config::Compression;
+/// use axum_socketio::SocketIo;
 ///
 /// let io = SocketIo::builder::<()>().compression(Compression::new().threshold(4096));
 /// ```
