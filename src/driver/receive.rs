@@ -11,7 +11,7 @@ use super::timers::Deadline;
 use super::websockets::{Left, close_in_background};
 use crate::metrics::{Counted, Place};
 use crate::server::OverLimit;
-use crate::transport::{Batch, End, Exceeded, Farewell, Reading, Unfinished, Violation};
+use crate::transport::{Batch, End, Exceeded, Farewell, Reading, TransportViolation, Unfinished};
 use proto::DisconnectReason;
 use proto::session::Input;
 
@@ -245,7 +245,7 @@ impl ConnectionTask {
     }
 
     /// Returns true if the violation is that a message is over a limit, and reports that.
-    pub(super) fn is_too_big(&self, violation: Violation) -> bool {
+    pub(super) fn is_too_big(&self, violation: TransportViolation) -> bool {
         let Some(exceeded) = violation.exceeded() else {
             return false;
         };

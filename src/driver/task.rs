@@ -322,6 +322,8 @@ impl ConnectionTask {
         self.registration.end(reason);
         self.guard.leave();
         self.dispatch.close(reason, cx);
+        // The closing handshake may take seconds, and nothing is counted as held any more.
+        self.websockets.left = None;
         if self.client.outbox.close() || reason == DisconnectReason::SlowClient {
             // A close frame must not be written into the middle of another frame. A client that reads nothing gets
             // none.

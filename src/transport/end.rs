@@ -18,7 +18,7 @@ pub(crate) enum End {
     Lost(io::Error),
     /// The peer violated the protocol of the transport.
     #[error("{0}")]
-    Violation(Violation),
+    Violation(TransportViolation),
     /// The peer sent a message that is no packet.
     #[error("undecodable packet: {0}")]
     Undecodable(#[from] DecodeError),
@@ -33,7 +33,7 @@ pub(crate) struct Farewell(pub(super) CloseFrame);
 
 /// A violation of the protocol of a transport.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-pub(crate) enum Violation {
+pub(crate) enum TransportViolation {
     #[error("websocket protocol violated: {0}")]
     WebSocket(#[from] ProtocolError),
 }
@@ -69,7 +69,7 @@ impl From<ProtocolError> for End {
     }
 }
 
-impl Violation {
+impl TransportViolation {
     /// Returns the limit that a message exceeds, if the violation is of that kind.
     pub(crate) const fn exceeded(self) -> Option<Exceeded> {
         let Self::WebSocket(error) = self;

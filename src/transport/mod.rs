@@ -8,7 +8,7 @@ mod stream;
 mod websocket;
 mod writer;
 
-pub(crate) use end::{End, Exceeded, Farewell, Violation};
+pub(crate) use end::{End, Exceeded, Farewell, TransportViolation};
 pub(crate) use flight::{Flight, InFlight};
 pub(crate) use polling::{Body, collect};
 pub(crate) use reading::{Batch, Reading};

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::end::{End, Farewell, Violation};
+use super::end::{End, Farewell, TransportViolation};
 use super::reading::{Batch, FRAMES, Reading, SCRATCH};
 use super::stream::Stream;
 use super::writer::Writer;
@@ -301,7 +301,7 @@ impl WebSocket {
             Some(End::Closed(Some(Farewell(close))) | End::Ours(Farewell(close))) => {
                 close_frame(Some(close.code), &close.reason)
             }
-            Some(End::Violation(Violation::WebSocket(error))) => {
+            Some(End::Violation(TransportViolation::WebSocket(error))) => {
                 close_frame(Some(error.close_code()), "")
             }
             Some(End::Lost(_)) => return,
