@@ -156,6 +156,18 @@ impl Heartbeat {
         )
     }
 
+    /// Returns true if a ping has not been answered.
+    #[inline]
+    pub(super) const fn awaits_pong(&self) -> bool {
+        matches!(
+            self.side,
+            Side::Server {
+                oldest: Some(_),
+                ..
+            }
+        )
+    }
+
     /// Returns true if the client pings.
     pub(super) const fn listens(&self) -> bool {
         matches!(self.side, Side::Client { .. })

@@ -205,6 +205,13 @@ impl Session {
         None
     }
 
+    /// Returns true if the session only passes messages on at present: it is open, and they extend no deadline.
+    #[inline]
+    #[must_use]
+    pub fn passes_messages(&self) -> bool {
+        self.is_open() && !self.heartbeat.awaits_pong()
+    }
+
     /// Handles the passing of time; see [`poll_timeout`](Self::poll_timeout).
     pub fn handle_timeout(&mut self, now: Duration) {
         if let State::Closing { reason, close_at } = self.state

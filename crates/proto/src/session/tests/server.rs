@@ -209,6 +209,24 @@ fn a_ping_that_the_transport_cannot_take_has_no_deadline() {
 }
 
 #[test]
+fn messages_are_only_passed_on_unless_a_pong_is_awaited() {
+    for (mut session, _) in [polling(), listening()] {
+        assert!(session.passes_messages());
+        let before = session.poll_timeout();
+        let message = session.handle(Input::Packet(text("4x")), SECOND);
+        assert!(message.is_some());
+        assert_eq!(session.poll_timeout(), before);
+    }
+    let (mut session, _, due) = pinged();
+    assert!(!session.passes_messages());
+    pong(&mut session, due + SECOND);
+    assert!(session.passes_messages());
+    let closing = Input::Close(DisconnectReason::ServerShuttingDown);
+    session.handle(closing, due + SECOND);
+    assert!(!session.passes_messages());
+}
+
+#[test]
 fn traffic_extends_the_wait_for_a_pong_once() {
     let (mut session, config, due) = pinged();
     let late = due + config.ping_timeout / 2;
