@@ -164,14 +164,12 @@ impl Promises<'_> {
         if *first == place {
             return list.push(outbox);
         }
-        match self.others.iter_mut().find(|(known, _)| *known == place) {
-            Some((_, list)) => list.push(outbox),
-            None => {
-                let mut list = fanout.take(place);
-                list.push(outbox);
-                self.others.push((place, list));
-            }
+        if let Some((_, list)) = self.others.iter_mut().find(|(known, _)| *known == place) {
+            return list.push(outbox);
         }
+        let mut list = fanout.take(place);
+        list.push(outbox);
+        self.others.push((place, list));
     }
 }
 

@@ -250,9 +250,10 @@ impl Limits {
     /// each event. Default: 8 MiB. Node has no limit.
     ///
     /// Events wait while their connect handler runs, while an extractor awaits, behind an earlier event of
-    /// [`Order::Completed`](crate::config::Order::Completed), and while a limit is reached: [`max_pending`](Self::max_pending),
-    /// [`max_handlers`](Self::max_handlers), [`max_running_bytes`](Self::max_running_bytes), or half of
-    /// [`max_outbox_bytes`](Self::max_outbox_bytes). An acknowledgement that has been read never waits.
+    /// [`Order::Completed`](crate::config::Order::Completed), and while a limit is reached:
+    /// [`max_pending`](Self::max_pending), [`max_handlers`](Self::max_handlers),
+    /// [`max_running_bytes`](Self::max_running_bytes), or half of [`max_outbox_bytes`](Self::max_outbox_bytes). An
+    /// acknowledgement that has been read never waits.
     ///
     /// At the limit, the connection is not read until events have started; this is the backpressure. A pause of more
     /// than a second is logged once for each connection, with the option that causes it. If handlers of the connection
@@ -317,8 +318,8 @@ impl Limits {
 
     /// Sets the maximum number of warnings and errors caused by clients that are logged in a minute, over all
     /// connections: refused joins, handlers that panic. Default: 600. One more record says that further ones are left
-    /// out, and a later one says how many they were; [`Metrics::logs_left_out`](crate::metrics::Metrics::logs_left_out) counts
-    /// them. Node has no limit.
+    /// out, and a later one says how many they were; [`Metrics::logs_left_out`](crate::metrics::Metrics::logs_left_out)
+    /// counts them. Node has no limit.
     ///
     /// Records at `debug` and below are not limited.
     pub const fn max_log_records(mut self, records: u32) -> Self {

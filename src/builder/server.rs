@@ -189,9 +189,9 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Compresses WebSocket messages if the client offers permessage-deflate; see [`Compression`](crate::config::Compression).
-    /// Default: no compression, as in Node, whose option is `perMessageDeflate`. Polling responses are compressed by a
-    /// tower layer around the server.
+    /// Compresses WebSocket messages if the client offers permessage-deflate; see
+    /// [`Compression`](crate::config::Compression). Default: no compression, as in Node, whose option is
+    /// `perMessageDeflate`. Polling responses are compressed by a tower layer around the server.
     #[cfg(feature = "compression")]
     #[cfg_attr(docsrs, doc(cfg(feature = "compression")))]
     pub fn compression(mut self, compression: crate::config::Compression) -> Self {

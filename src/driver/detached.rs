@@ -33,7 +33,7 @@ struct Table {
     most_bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Entry {
     handlers: usize,
     bytes: usize,
@@ -84,10 +84,8 @@ impl Detached {
         table.next += 1;
         let (number, order) = (table.next, Arc::<Order>::default());
         let entry = Entry {
-            handlers: 0,
-            bytes: 0,
-            ordered: None,
             order: Arc::clone(&order),
+            ..Entry::default()
         };
         table.entries.insert(number, entry);
         Detachment {

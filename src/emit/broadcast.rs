@@ -124,11 +124,10 @@ impl Broadcast {
         let args = event_args(event, &args);
         let sent = args.map(|args| match &self.namespaces {
             SelectedNamespaces::One(namespace) => self.send(namespace, event, args),
-            _ => {
-                for namespace in self.namespaces() {
-                    self.send(&namespace, event, args.clone());
-                }
-            }
+            _ => self
+                .namespaces()
+                .into_iter()
+                .for_each(|namespace| self.send(&namespace, event, args.clone())),
         });
         Emitted::new(sent, counters)
     }
@@ -265,12 +264,8 @@ impl Broadcast {
             let limit = namespace.options.max_room_len;
             rooms.retain(|room| {
                 let fits = room.len() <= limit;
-                if !fits && may_log() {
-                    tracing::warn!(
-                        nsp = &*namespace.name,
-                        limit,
-                        "room not joined: name too long"
-                    );
+                if !fits {
+                    log_long_room(&namespace.name, limit);
                 }
                 fits
             });
@@ -331,6 +326,12 @@ fn names(rooms: impl Rooms) -> Vec<Room> {
     let mut names = Vec::new();
     rooms.for_each(&mut |room| names.push(room));
     names
+}
+
+fn log_long_room(namespace: &str, limit: usize) {
+    if may_log() {
+        tracing::warn!(nsp = namespace, limit, "room not joined: name too long");
+    }
 }
 
 impl fmt::Debug for Broadcast {

@@ -66,21 +66,16 @@ fn read<T>(
     read: impl FnOnce(&Args) -> Result<T, ArgsError>,
 ) -> Result<T, DataRejection> {
     let call = cx.event_call().ok_or(DataRejection::NotAnEvent)?;
-    match read(call.event.args()) {
-        Ok(value) => {
-            call.checked = true;
-            Ok(value)
-        }
-        // The arguments stay unchecked, so the connection is closed even if the handler accepts the rejection.
-        Err(ArgsError::Malformed(error)) => Err(DataRejection::Malformed(error)),
-        Err(error) => {
-            call.checked = true;
-            Err(DataRejection::Mismatch {
-                event: call.event.name().to_owned(),
-                error,
-            })
-        }
-    }
+    let result = read(call.event.args());
+    // Malformed arguments stay unchecked, so the connection is closed even if the handler accepts the rejection.
+    call.checked |= !matches!(result, Err(ArgsError::Malformed(_)));
+    result.map_err(|error| match error {
+        ArgsError::Malformed(error) => DataRejection::Malformed(error),
+        error => DataRejection::Mismatch {
+            event: call.event.name().to_owned(),
+            error,
+        },
+    })
 }
 
 impl<S: Sync, T: DeserializeOwned> FromEvent<S, phase::Event, via::Event> for Data<T> {

@@ -33,8 +33,8 @@ use proto::{DisconnectReason, Sid};
 /// A client in a namespace; the handle that handlers receive. It can be cloned cheaply.
 ///
 /// The handle may be stored after the client has left: then `emit` returns
-/// [`EmitError::Closed`](crate::emit::EmitError::Closed), and [`id`](Self::id), [`rooms`](Self::rooms) and the values that
-/// middleware have stored can still be read. Node's `Socket`.
+/// [`EmitError::Closed`](crate::emit::EmitError::Closed), and [`id`](Self::id), [`rooms`](Self::rooms) and the values
+/// that middleware have stored can still be read. Node's `Socket`.
 ///
 /// ```
 /// use axum_socketio::{Data, Socket};
@@ -138,8 +138,8 @@ impl Socket {
     }
 
     /// Returns true if the client has resumed its session after it had lost its connection: the socket has its previous
-    /// id, rooms and values, and missed events have been sent. Always false without [`Recovery`](crate::config::Recovery).
-    /// Node's `socket.recovered`.
+    /// id, rooms and values, and missed events have been sent. Always false without
+    /// [`Recovery`](crate::config::Recovery). Node's `socket.recovered`.
     #[must_use]
     pub fn recovered(&self) -> bool {
         let resumption = self.0.resumption.as_ref();

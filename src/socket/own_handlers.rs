@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::sync::Lock;
 
-/// The table of a socket's own handlers, each an `H`. It is created for the first handler and dropped when the socket ends, because
-/// a handler may hold the socket that holds it.
+/// The table of a socket's own handlers, each an `H`. It is created for the first handler and dropped when the socket
+/// ends, because a handler may hold the socket that holds it.
 pub(super) struct OwnHandlers<H> {
     /// True if there may be handlers. Avoids the lock in the usual case of none.
     any: AtomicBool,

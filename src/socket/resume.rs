@@ -124,11 +124,8 @@ impl Socket {
     }
 
     fn later_attempt(&self) -> Option<Self> {
-        let (history, resumption) = (
-            self.0.namespace.members.history()?,
-            self.0.resumption.as_ref()?,
-        );
-        let state = resumption.lock();
+        let history = self.0.namespace.members.history()?;
+        let state = self.0.resumption.as_ref()?.lock();
         let pid = state.request.as_ref().map(|_| state.pid)?;
         drop(state);
         if self.ended().is_some() {

@@ -81,8 +81,9 @@ impl Connect {
         self
     }
 
-    /// Resumes the session of a client that was connected before. With the namespace's [`Recovery`](crate::config::Recovery),
-    /// the client recovers its socket and receives the events that it has missed.
+    /// Resumes the session of a client that was connected before. With the namespace's
+    /// [`Recovery`](crate::config::Recovery), the client recovers its socket and receives the events that it has
+    /// missed.
     ///
     /// ```
     /// # use axum_socketio::testing::{TestApp, TestClient};

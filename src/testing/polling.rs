@@ -110,14 +110,12 @@ impl Session {
                 Err(reason) => return reason,
             };
             self.shared.reads().await;
-            for packet in packets(body) {
-                let ended = match packet {
-                    Ok(packet) => self.shared.receive(packet),
-                    Err(reason) => Some(reason),
-                };
-                if let Some(reason) = ended {
-                    return reason;
-                }
+            let ended = packets(body).find_map(|packet| match packet {
+                Ok(packet) => self.shared.receive(packet),
+                Err(reason) => Some(reason),
+            });
+            if let Some(reason) = ended {
+                return reason;
             }
         }
     }

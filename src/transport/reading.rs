@@ -24,8 +24,8 @@ pub(crate) struct Reading {
     pub(crate) batch: Batch,
 }
 
-/// Packets that have been read and not been handled. There are at most 128; together they are at most 64 KiB longer than
-/// the longest of them.
+/// Packets that have been read and not been handled. There are at most 128; together they are at most 64 KiB longer
+/// than the longest of them.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     packets: VecDeque<Packet>,

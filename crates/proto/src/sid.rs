@@ -86,22 +86,22 @@ impl Serialize for Sid {
 
 impl<'de> Deserialize<'de> for Sid {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
+        deserializer.deserialize_str(SidVisitor)
+    }
+}
 
-        impl de::Visitor<'_> for Text {
-            type Value = Sid;
+struct SidVisitor;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an id of 20 characters")
-            }
+impl de::Visitor<'_> for SidVisitor {
+    type Value = Sid;
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Sid, E> {
-                text.parse()
-                    .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
-            }
-        }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id of 20 characters")
+    }
 
-        deserializer.deserialize_str(Text)
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Sid, E> {
+        text.parse()
+            .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
     }
 }
 

@@ -75,6 +75,14 @@ struct State {
 }
 
 impl State {
+    /// Counts packets as written that were exempt from the limits, if there are any.
+    const fn release_excused(&mut self, packets: usize, bytes: usize) {
+        let left = self.excused.packets.saturating_sub(packets);
+        let bytes = self.excused.bytes.saturating_sub(bytes);
+        self.excused.packets = left;
+        self.excused.bytes = if left == 0 { 0 } else { bytes };
+    }
+
     /// Returns the part of the queue that counts against the limits.
     const fn counted(&self) -> Queued {
         Queued {
@@ -324,13 +332,7 @@ impl Outbox {
         let Written { packets, bytes } = written;
         state.packets = state.packets.saturating_sub(packets);
         state.bytes = state.bytes.saturating_sub(bytes);
-        if state.excused.packets > 0 {
-            state.excused.packets = state.excused.packets.saturating_sub(packets);
-            state.excused.bytes = state.excused.bytes.saturating_sub(bytes);
-            if state.excused.packets == 0 {
-                state.excused.bytes = 0;
-            }
-        }
+        state.release_excused(packets, bytes);
         self.measure(state);
         if state.full {
             let counted = state.counted();
