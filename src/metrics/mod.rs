@@ -1,4 +1,4 @@
-//! What a server has counted, at one time: the result of [`SocketIo::metrics`](crate::SocketIo::metrics).
+//! The numbers that a server has counted: the result of [`SocketIo::metrics`](crate::SocketIo::metrics).
 //!
 //! The [guide](crate::guide::metrics) describes each number.
 
