@@ -11,7 +11,7 @@ use super::task::ConnectionTask;
 use super::timers::{Deadline, now};
 use crate::outbox::Queued;
 use proto::DisconnectReason;
-use proto::session::Input;
+use proto::session::SessionInput;
 
 /// The number of times that a passed deadline is put off because the threads were busy: the task of an HTTP connection
 /// may hold a pong and run on another thread. On a runtime with one thread that task runs first anyway.
@@ -41,7 +41,7 @@ impl ConnectionTask {
                 "client does not read what is sent to it"
             );
             self.session
-                .handle(Input::Lost(DisconnectReason::SlowClient), self.now);
+                .handle(SessionInput::Lost(DisconnectReason::SlowClient), self.now);
         }
         self.timers.set(Deadline::Read, self.slowness.deadline());
     }
@@ -86,7 +86,7 @@ impl ConnectionTask {
         }
         if self.websockets.main.is_some() {
             // `slowness` detects clients that read nothing.
-            self.session.handle(Input::PingStuck, self.now);
+            self.session.handle(SessionInput::PingStuck, self.now);
         }
         if self.paused {
             self.tell_paused();
@@ -94,7 +94,7 @@ impl ConnectionTask {
         let receiving =
             self.websockets.more_of_a_message() | self.registration.entry.more_of_a_body();
         if receiving || self.has_unread() {
-            self.session.handle(Input::Receiving, self.now);
+            self.session.handle(SessionInput::Receiving, self.now);
         }
         self.session.handle_timeout(self.now);
         if self.timers.has_passed(Deadline::Connect, self.now) {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::task::ConnectionTask;
 use super::timers::Deadline;
 use proto::DisconnectReason;
-use proto::session::Input;
+use proto::session::SessionInput;
 
 /// The longest time between two polls of a healthy client. If nothing is queued for a client that has not polled for
 /// longer, the shutdown does not wait for it.
@@ -85,7 +85,7 @@ impl ConnectionTask {
             tracing::debug!(handlers, queued, "connection cut off by the shutdown");
             self.guard.cut_off();
         }
-        let lost = Input::Lost(DisconnectReason::ServerShuttingDown);
+        let lost = SessionInput::Lost(DisconnectReason::ServerShuttingDown);
         self.session.handle(lost, self.now);
     }
 }

@@ -10,7 +10,7 @@ use super::inbox::{PollAnswer, PostAnswer};
 use crate::outbox::{Outbox, Pressure, Written};
 use crate::transport::{Body, collect};
 use proto::engine_io::Revision;
-use proto::session::{Control, Input};
+use proto::session::{Control, SessionInput};
 use proto::{DisconnectReason, engine_io};
 
 /// The requests that are pending.
@@ -37,7 +37,7 @@ struct Post {
 #[derive(Debug, Default)]
 pub(super) struct PollWrite {
     /// The input for the session.
-    pub(super) input: Option<Input>,
+    pub(super) input: Option<SessionInput>,
     pub(super) pressure: Pressure,
     /// The part of the outbox that the answer contains.
     pub(super) written: Written,
@@ -63,11 +63,11 @@ impl Polls {
         &mut self,
         poll: oneshot::Sender<PollAnswer>,
         closing: bool,
-    ) -> Option<Input> {
+    ) -> Option<SessionInput> {
         if self.poll.is_some() {
             tracing::debug!("overlapping polls");
             let _ = poll.send(PollAnswer::Overlap);
-            return Some(Input::Lost(DisconnectReason::TransportError));
+            return Some(SessionInput::Lost(DisconnectReason::TransportError));
         }
         self.late |= closing;
         self.poll = Some(poll);
@@ -75,15 +75,15 @@ impl Polls {
     }
 
     /// Returns the loss of the transport if the client has cancelled the pending poll.
-    pub(super) fn check(&mut self, cx: &mut Context<'_>) -> Option<Input> {
+    pub(super) fn check(&mut self, cx: &mut Context<'_>) -> Option<SessionInput> {
         let closed = self.poll.as_mut()?.poll_closed(cx).is_ready();
         closed.then(|| self.lost())
     }
 
-    fn lost(&mut self) -> Input {
+    fn lost(&mut self) -> SessionInput {
         tracing::debug!("poll closed prematurely");
         self.poll = None;
-        Input::Lost(DisconnectReason::TransportError)
+        SessionInput::Lost(DisconnectReason::TransportError)
     }
 
     /// Answers a pending poll with the queued packets and with the packet that the session owes, if there are any.
@@ -104,7 +104,7 @@ impl Polls {
         if closing && outbox.is_empty() {
             // A close packet is sent alone: official clients ignore the packets in one payload with it.
             return PollWrite {
-                input: Some(Input::Flushed),
+                input: Some(SessionInput::Flushed),
                 ..PollWrite::default()
             };
         }
@@ -120,7 +120,7 @@ impl Polls {
             .map(|poll| poll.send(PollAnswer::Payload(body)));
         let input = match sent {
             Some(Err(_)) => Some(self.lost()),
-            Some(Ok(())) if owed == Some(Control::Ping) => Some(Input::PingSent),
+            Some(Ok(())) if owed == Some(Control::Ping) => Some(SessionInput::PingSent),
             _ => None,
         };
         PollWrite {
@@ -183,13 +183,13 @@ impl Polls {
     }
 
     /// Returns the next packet of the POST, or the loss of the transport. Answers the POST if there is none left.
-    pub(super) fn next_packet(&mut self) -> Option<Input> {
+    pub(super) fn next_packet(&mut self) -> Option<SessionInput> {
         match self.post.as_mut()?.packets.next() {
-            Some(Ok(packet)) => Some(Input::Packet(packet)),
+            Some(Ok(packet)) => Some(SessionInput::Packet(packet)),
             Some(Err(error)) => {
                 tracing::debug!(error = error.to_string(), "undecodable payload");
                 self.answer_post(PostAnswer::Undecodable);
-                Some(Input::Lost(DisconnectReason::ParseError))
+                Some(SessionInput::Lost(DisconnectReason::ParseError))
             }
             None => {
                 self.answer_post(PostAnswer::Taken);

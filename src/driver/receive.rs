@@ -13,7 +13,7 @@ use crate::metrics::{Counted, Place};
 use crate::server::OverLimit;
 use crate::transport::{Batch, End, Exceeded, Farewell, Reading, TransportViolation, Unfinished};
 use proto::DisconnectReason;
-use proto::session::Input;
+use proto::session::SessionInput;
 
 const RECEIVED_PACKETS: Place = Place::of(Counted::ReceivedPackets);
 const RECEIVED_BYTES: Place = Place::of(Counted::ReceivedBytes);
@@ -40,14 +40,14 @@ impl ConnectionTask {
                 }
                 // The transport of this request is not used any more.
                 Inbound::Broken(_) | Inbound::TooLarge if self.websockets.main.is_some() => {}
-                Inbound::Broken(reason) => self.input(Input::Lost(reason), cx),
+                Inbound::Broken(reason) => self.input(SessionInput::Lost(reason), cx),
                 Inbound::TooLarge => {
                     self.registration.too_large = true;
-                    self.input(Input::Lost(DisconnectReason::TransportError), cx);
+                    self.input(SessionInput::Lost(DisconnectReason::TransportError), cx);
                 }
                 Inbound::Probe(socket) => {
                     self.websockets.probe = Some(socket);
-                    self.input(Input::ProbeOpened, cx);
+                    self.input(SessionInput::ProbeOpened, cx);
                 }
                 Inbound::ProbeFailed => self.probe_over(),
             }
@@ -71,7 +71,7 @@ impl ConnectionTask {
         }
         self.client.outbox.stall(false);
         if self.owed.is_none() && self.client.outbox.is_empty() {
-            self.input(Input::PollOpened, cx);
+            self.input(SessionInput::PollOpened, cx);
         }
     }
 
@@ -96,7 +96,7 @@ impl ConnectionTask {
             let Some(input) = self.polls.next_packet() else {
                 continue;
             };
-            *taken += usize::from(matches!(input, Input::Packet(_)));
+            *taken += usize::from(matches!(input, SessionInput::Packet(_)));
             self.input(input, cx);
             if self.has_used_share(*taken) {
                 return true;
@@ -182,7 +182,7 @@ impl ConnectionTask {
     fn feed(&mut self, batch: &mut Batch, cx: &mut Context<'_>) {
         let mut taken = 0;
         while let Some(packet) = batch.next() {
-            self.input(Input::Packet(packet), cx);
+            self.input(SessionInput::Packet(packet), cx);
             taken += 1;
             if self.dispatch.is_full() || self.session.is_closed() || self.has_used_share(taken) {
                 break;
@@ -197,7 +197,7 @@ impl ConnectionTask {
             End::Closed(_) | End::Lost(_) | End::Ours(_) => DisconnectReason::TransportClose,
             End::Undecodable(_) => {
                 // A close frame that has been ordered is still sent.
-                return self.input(Input::Lost(DisconnectReason::ParseError), cx);
+                return self.input(SessionInput::Lost(DisconnectReason::ParseError), cx);
             }
             End::Violation(violation) => {
                 // The packets before the violation are answered.
@@ -207,7 +207,7 @@ impl ConnectionTask {
             }
         };
         self.websockets.end = Some(Box::new(end));
-        self.input(Input::Lost(reason), cx);
+        self.input(SessionInput::Lost(reason), cx);
     }
 
     /// Sets the deadline of a message that has begun.
@@ -240,7 +240,7 @@ impl ConnectionTask {
             let farewell = Farewell::policy("message takes too long");
             self.websockets.end = Some(Box::new(End::Ours(farewell)));
         }
-        let lost = Input::Lost(DisconnectReason::TransportError);
+        let lost = SessionInput::Lost(DisconnectReason::TransportError);
         self.session.handle(lost, self.now);
     }
 

@@ -8,7 +8,7 @@ use super::timers::Deadline;
 use crate::outbox::{Pressure, Written};
 use crate::transport::End;
 use proto::DisconnectReason;
-use proto::session::{Control, Input};
+use proto::session::{Control, SessionInput};
 
 impl ConnectionTask {
     pub(super) fn write(&mut self, cx: &mut Context<'_>) {
@@ -37,7 +37,7 @@ impl ConnectionTask {
         }
         let (write, pressure) = socket.poll_outbox(&self.client.outbox, cx);
         if self.session.owes_ping() && !socket.owes_packets() {
-            self.session.handle(Input::PingSent, self.now);
+            self.session.handle(SessionInput::PingSent, self.now);
         }
         let written = socket.take_written();
         self.count_sent(written);
@@ -45,11 +45,11 @@ impl ConnectionTask {
             Poll::Ready(Err(error)) => {
                 tracing::debug!(error = error.to_string(), "cannot write");
                 self.websockets.end = Some(Box::new(End::Lost(error)));
-                let lost = Input::Lost(DisconnectReason::TransportClose);
+                let lost = SessionInput::Lost(DisconnectReason::TransportClose);
                 self.session.handle(lost, self.now);
             }
             Poll::Ready(Ok(())) if self.session.is_closing() => {
-                self.session.handle(Input::Flushed, self.now);
+                self.session.handle(SessionInput::Flushed, self.now);
             }
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }

@@ -22,7 +22,7 @@ use crate::socket::{Client, Command, Socket};
 use crate::transport::{End, WebSocket};
 use proto::connection::Violation;
 use proto::engine_io::Transport;
-use proto::session::{Action, Control, Input};
+use proto::session::{Control, SessionAction, SessionInput};
 use proto::{DecodeError, DisconnectReason, Sid};
 
 /// The number of rounds of the loop before other tasks of the thread run.
@@ -183,7 +183,7 @@ impl ConnectionTask {
         self.dispatch.server.report_panic("connection", panicked);
         // The disconnect handlers run. A second panic is caught as well.
         let closed = guarded(|| {
-            let lost = Input::Lost(DisconnectReason::ForcedClose);
+            let lost = SessionInput::Lost(DisconnectReason::ForcedClose);
             self.session.handle(lost, self.now);
             self.run_actions(cx);
         });
@@ -255,7 +255,7 @@ impl ConnectionTask {
                     }
                 }
                 Command::Drain(limit) => self.drain(limit, cx),
-                Command::Lost(reason) => self.input(Input::Lost(reason), cx),
+                Command::Lost(reason) => self.input(SessionInput::Lost(reason), cx),
                 Command::Close { reason, farewell } => {
                     if self.session.is_open() {
                         self.websockets.end =
@@ -270,7 +270,7 @@ impl ConnectionTask {
         }
     }
 
-    pub(super) fn input(&mut self, input: Input, cx: &mut Context<'_>) {
+    pub(super) fn input(&mut self, input: SessionInput, cx: &mut Context<'_>) {
         if let Some(message) = self.session.handle(input, self.now)
             && let Err(violation) = self.dispatch.message(message, cx)
         {
@@ -282,16 +282,16 @@ impl ConnectionTask {
     pub(super) fn run_actions(&mut self, cx: &mut Context<'_>) {
         while let Some(action) = self.session.poll_action() {
             match action {
-                Action::Send(control) => self.owed = Some(control),
-                Action::AnswerProbe => self.websockets.answer_probe(cx),
-                Action::ReleasePoll => {
+                SessionAction::Send(control) => self.owed = Some(control),
+                SessionAction::AnswerProbe => self.websockets.answer_probe(cx),
+                SessionAction::ReleasePoll => {
                     // The answer contains the queued packets, or a noop if there are none.
                     self.write_poll();
                     self.answer_poll(&[Control::Noop]);
                 }
-                Action::Upgrade => self.upgrade(),
-                Action::CloseProbe => self.probe_over(),
-                Action::Closed(reason) => self.closed(reason, cx),
+                SessionAction::Upgrade => self.upgrade(),
+                SessionAction::CloseProbe => self.probe_over(),
+                SessionAction::Closed(reason) => self.closed(reason, cx),
             }
         }
     }
@@ -312,7 +312,7 @@ impl ConnectionTask {
     /// Closes the connection. Its sockets leave at once, and the transport ends when the queued packets have been
     /// written.
     pub(super) fn close(&mut self, reason: DisconnectReason, cx: &mut Context<'_>) {
-        self.session.handle(Input::Close(reason), self.now);
+        self.session.handle(SessionInput::Close(reason), self.now);
         self.dispatch.close(reason, cx);
     }
 
@@ -347,12 +347,12 @@ impl ConnectionTask {
     pub(super) fn tell_paused(&mut self) {
         let input = if self.polls.is_pending() {
             // The poll takes the ping in this round, however late that is.
-            Input::Receiving
+            SessionInput::Receiving
         } else if self.owed == Some(Control::Pong) && self.websockets.main.is_none() {
             // No poll has fetched the answer to the last ping, which is not read yet.
             return;
         } else {
-            Input::Paused
+            SessionInput::Paused
         };
         self.session.handle(input, self.now);
     }

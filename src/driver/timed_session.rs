@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::time::Instant;
 
 use proto::engine_io::{Message, Packet, Revision, Transport};
-use proto::session::{Action, Input, Session, SessionConfig};
+use proto::session::{Session, SessionAction, SessionConfig, SessionInput};
 
 /// A session that counts time from its start.
 pub(super) struct TimedSession {
@@ -26,10 +26,10 @@ impl TimedSession {
     }
 
     /// Handles an input. Returns the message that it contains, for the layer above.
-    pub(super) fn handle(&mut self, input: Input, now: Instant) -> Option<Message> {
+    pub(super) fn handle(&mut self, input: SessionInput, now: Instant) -> Option<Message> {
         match input {
             // The time of most messages does not matter, and it costs more than the rest.
-            Input::Packet(Packet::Message(message)) if self.session.passes_messages() => {
+            SessionInput::Packet(Packet::Message(message)) if self.session.passes_messages() => {
                 Some(message)
             }
             input => self.session.handle(input, now - self.opened),
@@ -44,7 +44,7 @@ impl TimedSession {
         Some(self.opened + self.session.poll_timeout()?)
     }
 
-    pub(super) fn poll_action(&mut self) -> Option<Action> {
+    pub(super) fn poll_action(&mut self) -> Option<SessionAction> {
         self.session.poll_action()
     }
 }

@@ -8,7 +8,7 @@ use super::websockets::close_in_background;
 use crate::metrics::Counted;
 use crate::transport::{End, Reading};
 use proto::engine_io::Transport;
-use proto::session::{Control, Input};
+use proto::session::{Control, SessionInput};
 
 impl ConnectionTask {
     /// Reads and writes the WebSocket that probes. Returns true if it should be read again at once.
@@ -24,7 +24,7 @@ impl ConnectionTask {
         // The read may have ended after many frames that are not packets.
         let any = matches!(read, Poll::Ready(Ok(())));
         if let Some(packet) = packet {
-            self.input(Input::ProbePacket(packet), cx);
+            self.input(SessionInput::ProbePacket(packet), cx);
         } else if let Poll::Ready(Err(end)) = read {
             if let End::Violation(violation) = end {
                 self.is_too_big(violation);
@@ -41,7 +41,7 @@ impl ConnectionTask {
 
     fn probe_lost(&mut self, cx: &mut Context<'_>) {
         self.probe_over();
-        self.input(Input::ProbeLost, cx);
+        self.input(SessionInput::ProbeLost, cx);
     }
 
     pub(super) fn probe_over(&mut self) {

@@ -11,7 +11,7 @@ mod server;
 
 pub use client::{ClientAction, ClientConfig, ClientInput, ClientSession};
 pub use config::SessionConfig;
-pub use server::{Action, Control, Input, Session};
+pub use server::{Control, Session, SessionAction, SessionInput};
 
 #[cfg(test)]
 mod tests;

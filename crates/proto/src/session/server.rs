@@ -31,7 +31,7 @@ pub(super) const NOOP_DELAY: Duration = Duration::from_millis(100);
 
 /// An input of the session.
 #[derive(Debug)]
-pub enum Input {
+pub enum SessionInput {
     /// A packet arrived on the current transport.
     Packet(Packet),
     /// A poll was opened, and no queued packet can answer it.
@@ -87,7 +87,7 @@ impl Control {
 
 /// The actions that the driver runs, in order.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum SessionAction {
     /// Send a packet on the current transport, after the queue.
     Send(Control),
     /// Write `3probe` to the probing WebSocket. This precedes the release of the poll: a client that has read it does
@@ -136,7 +136,7 @@ pub struct Session {
     probe: Probe,
     upgrade_timeout: Duration,
     close_timeout: Duration,
-    actions: VecDeque<Action>,
+    actions: VecDeque<SessionAction>,
 }
 
 impl Session {
@@ -156,12 +156,12 @@ impl Session {
 
     /// Handles an input. Returns the message that it contains, for the layer above.
     #[inline]
-    pub fn handle(&mut self, input: Input, now: Duration) -> Option<Message> {
+    pub fn handle(&mut self, input: SessionInput, now: Duration) -> Option<Message> {
         match (&self.state, input) {
-            (State::Open, Input::Packet(packet)) => return self.packet(packet, now),
+            (State::Open, SessionInput::Packet(packet)) => return self.packet(packet, now),
             (State::Closed, _) => {}
-            (State::Open, Input::Lost(reason)) => self.close(reason),
-            (State::Open, Input::Close(reason)) => {
+            (State::Open, SessionInput::Lost(reason)) => self.close(reason),
+            (State::Open, SessionInput::Close(reason)) => {
                 // An upgrade continues: its client may have stopped polling, and the queue is then sent over the
                 // WebSocket.
                 self.state = State::Closing {
@@ -172,17 +172,17 @@ impl Session {
             // The reason remains that of the close, whatever ends the session now.
             (
                 State::Closing { reason, .. },
-                Input::Flushed | Input::Lost(_) | Input::Packet(Packet::Close),
+                SessionInput::Flushed | SessionInput::Lost(_) | SessionInput::Packet(Packet::Close),
             ) => {
                 let reason = *reason;
                 self.close(reason);
             }
-            (_, Input::ProbePacket(packet)) => self.probe_packet(packet),
-            (_, Input::ProbeLost) => self.probe = Probe::None,
-            (_, Input::PollOpened) => self.poll_opened(now),
+            (_, SessionInput::ProbePacket(packet)) => self.probe_packet(packet),
+            (_, SessionInput::ProbeLost) => self.probe = Probe::None,
+            (_, SessionInput::PollOpened) => self.poll_opened(now),
             // Other packets of the client are ignored while the session is closing, as in Node.
-            (State::Closing { .. }, _) | (State::Open, Input::Flushed) => {}
-            (State::Open, Input::ProbeOpened) => {
+            (State::Closing { .. }, _) | (State::Open, SessionInput::Flushed) => {}
+            (State::Open, SessionInput::ProbeOpened) => {
                 let close_at = now + self.upgrade_timeout;
                 self.probe = Probe::Open {
                     close_at,
@@ -191,16 +191,16 @@ impl Session {
                     noop_at: None,
                 };
             }
-            (State::Open, Input::PingSent) => self.heartbeat.sent(),
-            (State::Open, Input::PingStuck) if self.owes_ping() => self.wait_longer(now),
-            (State::Open, Input::PingStuck) => {}
-            (State::Open, Input::Paused) => {
+            (State::Open, SessionInput::PingSent) => self.heartbeat.sent(),
+            (State::Open, SessionInput::PingStuck) if self.owes_ping() => self.wait_longer(now),
+            (State::Open, SessionInput::PingStuck) => {}
+            (State::Open, SessionInput::Paused) => {
                 // The driver detects a WebSocket that accepts no data.
                 let sees_writes = self.transport == Transport::WebSocket;
                 let beat = self.heartbeat.paused(now, sees_writes);
                 self.act(beat);
             }
-            (State::Open, Input::Receiving) => self.wait_longer(now),
+            (State::Open, SessionInput::Receiving) => self.wait_longer(now),
         }
         None
     }
@@ -228,7 +228,7 @@ impl Session {
         {
             if noop_at.is_some_and(|at| now >= at) {
                 *noop_at = None;
-                self.actions.push_back(Action::ReleasePoll);
+                self.actions.push_back(SessionAction::ReleasePoll);
             }
             if now >= *close_at {
                 self.close_probe();
@@ -244,8 +244,8 @@ impl Session {
     fn act(&mut self, beat: Beat) {
         match beat {
             Beat::Nothing => {}
-            Beat::SendPing => self.actions.push_back(Action::Send(Control::Ping)),
-            Beat::SendPong => self.actions.push_back(Action::Send(Control::Pong)),
+            Beat::SendPing => self.actions.push_back(SessionAction::Send(Control::Ping)),
+            Beat::SendPong => self.actions.push_back(SessionAction::Send(Control::Pong)),
             Beat::TimedOut => self.close(DisconnectReason::PingTimeout),
             Beat::NotTaken => self.close(DisconnectReason::SlowClient),
         }
@@ -258,7 +258,7 @@ impl Session {
 
     /// Takes the next action, until there is none.
     #[inline]
-    pub fn poll_action(&mut self) -> Option<Action> {
+    pub fn poll_action(&mut self) -> Option<SessionAction> {
         self.actions.pop_front()
     }
 
@@ -339,14 +339,14 @@ impl Session {
         match packet {
             Packet::Ping(data) if &*data == "probe" => {
                 *probed = true;
-                self.actions.push_back(Action::AnswerProbe);
-                self.actions.push_back(Action::ReleasePoll);
+                self.actions.push_back(SessionAction::AnswerProbe);
+                self.actions.push_back(SessionAction::ReleasePoll);
             }
             Packet::Upgrade => {
                 // The heartbeat is unchanged: a pong that was awaited is still awaited.
                 self.probe = Probe::None;
                 self.transport = Transport::WebSocket;
-                self.actions.push_back(Action::Upgrade);
+                self.actions.push_back(SessionAction::Upgrade);
             }
             _ => self.close_probe(),
         }
@@ -364,7 +364,7 @@ impl Session {
         };
         if let Some(left) = releases.checked_sub(1) {
             *releases = left;
-            self.actions.push_back(Action::ReleasePoll);
+            self.actions.push_back(SessionAction::ReleasePoll);
         } else {
             *noop_at = Some(now + NOOP_DELAY);
         }
@@ -373,13 +373,13 @@ impl Session {
     fn close_probe(&mut self) {
         if !matches!(self.probe, Probe::None) {
             self.probe = Probe::None;
-            self.actions.push_back(Action::CloseProbe);
+            self.actions.push_back(SessionAction::CloseProbe);
         }
     }
 
     fn close(&mut self, reason: DisconnectReason) {
         self.close_probe();
         self.state = State::Closed;
-        self.actions.push_back(Action::Closed(reason));
+        self.actions.push_back(SessionAction::Closed(reason));
     }
 }

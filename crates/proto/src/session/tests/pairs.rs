@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use crate::engine_io::{Message, OpenPacket, Packet, Revision, Transport};
 use crate::session::{
-    Action, ClientAction, ClientConfig, ClientInput, ClientSession, Control, Input, Session,
-    SessionConfig,
+    ClientAction, ClientConfig, ClientInput, ClientSession, Control, Session, SessionAction,
+    SessionConfig, SessionInput,
 };
 use crate::{DisconnectReason, Sid};
 
@@ -152,7 +152,7 @@ impl Pair {
             acted = true;
         }
         if self.server.is_closing() && self.at_server.queue.is_empty() {
-            self.server.handle(Input::Flushed, self.now);
+            self.server.handle(SessionInput::Flushed, self.now);
             acted = true;
         }
         if self.client.is_closing() && self.at_client.queue.is_empty() && self.polls {
@@ -162,34 +162,34 @@ impl Pair {
         acted
     }
 
-    fn run_server(&mut self, action: &Action) {
+    fn run_server(&mut self, action: &SessionAction) {
         match action {
-            Action::Send(control) => {
+            SessionAction::Send(control) => {
                 self.at_server.pings += usize::from(*control == Control::Ping);
                 let text = str::from_utf8(control.text()).unwrap();
                 self.at_server.queue.push_back(packet(text));
             }
-            Action::AnswerProbe => match self.fault {
+            SessionAction::AnswerProbe => match self.fault {
                 Fault::CutProbe => {
                     self.client_gets(ClientInput::ProbePacket(packet("3probe")));
                     self.probe = false;
-                    self.server.handle(Input::ProbeLost, self.now);
+                    self.server.handle(SessionInput::ProbeLost, self.now);
                     self.client_gets(ClientInput::ProbeLost);
                 }
                 Fault::WrongProbe => self.client_gets(ClientInput::ProbePacket(packet("3prob"))),
                 _ => self.client_gets(ClientInput::ProbePacket(packet("3probe"))),
             },
-            Action::ReleasePoll => self.release_poll(),
-            Action::Upgrade => {
+            SessionAction::ReleasePoll => self.release_poll(),
+            SessionAction::Upgrade => {
                 self.release_poll();
                 self.transport = Transport::WebSocket;
             }
-            Action::CloseProbe => {
+            SessionAction::CloseProbe => {
                 if std::mem::take(&mut self.probe) {
                     self.client_gets(ClientInput::ProbeLost);
                 }
             }
-            Action::Closed(reason) => {
+            SessionAction::Closed(reason) => {
                 assert_eq!(self.at_server.closed.replace(*reason), None);
                 // A poll is answered, and a WebSocket is closed.
                 self.client_gets(ClientInput::Lost(DisconnectReason::TransportClose));
@@ -207,30 +207,32 @@ impl Pair {
             ClientAction::OpenProbe if self.fault == Fault::NoProbe => {}
             ClientAction::OpenProbe => {
                 self.probe = true;
-                self.server.handle(Input::ProbeOpened, self.now);
+                self.server.handle(SessionInput::ProbeOpened, self.now);
                 self.client.handle(ClientInput::ProbeOpened, self.now);
             }
-            ClientAction::SendProbe => self.server_gets(Input::ProbePacket(packet("2probe"))),
+            ClientAction::SendProbe => {
+                self.server_gets(SessionInput::ProbePacket(packet("2probe")))
+            }
             ClientAction::PausePolling => self.polls = false,
             ClientAction::ResumePolling => self.polls = true,
             ClientAction::Upgrade => {
                 self.polls = true;
-                self.server_gets(Input::ProbePacket(packet("5")));
+                self.server_gets(SessionInput::ProbePacket(packet("5")));
             }
             ClientAction::CloseProbe => {
                 if std::mem::take(&mut self.probe) {
-                    self.server.handle(Input::ProbeLost, self.now);
+                    self.server.handle(SessionInput::ProbeLost, self.now);
                 }
             }
             ClientAction::Closed(reason) => {
                 assert_eq!(self.at_client.closed.replace(*reason), None);
                 self.deliver_up();
-                self.server_gets(Input::Lost(DisconnectReason::TransportClose));
+                self.server_gets(SessionInput::Lost(DisconnectReason::TransportClose));
             }
         }
     }
 
-    fn server_gets(&mut self, input: Input) {
+    fn server_gets(&mut self, input: SessionInput) {
         if self.fault != Fault::DeafServer {
             let message = self.server.handle(input, self.now);
             self.at_server.receive(message);
@@ -254,7 +256,7 @@ impl Pair {
         };
         let moved = !queue.is_empty();
         for packet in queue {
-            self.server_gets(Input::Packet(packet));
+            self.server_gets(SessionInput::Packet(packet));
         }
         moved
     }
@@ -268,7 +270,7 @@ impl Pair {
         self.poll = false;
         for packet in std::mem::take(&mut self.at_server.queue) {
             if matches!(packet, Packet::Ping(_)) {
-                self.server.handle(Input::PingSent, self.now);
+                self.server.handle(SessionInput::PingSent, self.now);
             }
             self.client_gets(ClientInput::Packet(packet));
         }
@@ -289,7 +291,7 @@ impl Pair {
         if self.polls {
             self.poll = true;
             if self.at_server.queue.is_empty() {
-                self.server_gets(Input::PollOpened);
+                self.server_gets(SessionInput::PollOpened);
             }
             return true;
         }
@@ -436,8 +438,10 @@ fn a_server_that_closes_sends_its_queue_first() {
     for transport in BOTH {
         let mut pair = Pair::opened(transport);
         pair.at_server.send("last");
-        pair.server
-            .handle(Input::Close(DisconnectReason::ServerShuttingDown), pair.now);
+        pair.server.handle(
+            SessionInput::Close(DisconnectReason::ServerShuttingDown),
+            pair.now,
+        );
         pair.settle();
         assert_eq!(pair.at_client.received, ["last"]);
         let (client, server) = pair.closed();

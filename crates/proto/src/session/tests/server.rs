@@ -4,7 +4,7 @@ use crate::DisconnectReason;
 use crate::engine_io::{Packet, Revision, Transport};
 use crate::session::heartbeat::LATE;
 use crate::session::server::{NOOP_DELAY, RELEASES};
-use crate::session::{Action, Control, Input, Session, SessionConfig};
+use crate::session::{Control, Session, SessionAction, SessionConfig, SessionInput};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -24,7 +24,7 @@ fn listening() -> (Session, SessionConfig) {
     (session, config)
 }
 
-fn actions(session: &mut Session) -> Vec<Action> {
+fn actions(session: &mut Session) -> Vec<SessionAction> {
     std::iter::from_fn(|| session.poll_action()).collect()
 }
 
@@ -46,11 +46,11 @@ fn a_silent_client_is_closed_after_one_ping() {
     let start = START;
     let (mut session, config) = polling();
     session.handle_timeout(start + config.ping_interval);
-    assert_eq!(actions(&mut session), [Action::Send(Control::Ping)]);
+    assert_eq!(actions(&mut session), [SessionAction::Send(Control::Ping)]);
     session.handle_timeout(start + config.ping_interval + config.ping_timeout);
     assert_eq!(
         actions(&mut session),
-        [Action::Closed(DisconnectReason::PingTimeout)]
+        [SessionAction::Closed(DisconnectReason::PingTimeout)]
     );
     assert_eq!(session.poll_timeout(), None);
 }
@@ -60,13 +60,13 @@ fn pinged() -> (Session, SessionConfig, Duration) {
     let (mut session, config) = polling();
     let due = START + config.ping_interval;
     session.handle_timeout(due);
-    session.handle(Input::PingSent, due);
-    assert_eq!(actions(&mut session), [Action::Send(Control::Ping)]);
+    session.handle(SessionInput::PingSent, due);
+    assert_eq!(actions(&mut session), [SessionAction::Send(Control::Ping)]);
     (session, config, due)
 }
 
 fn pong(session: &mut Session, now: Duration) {
-    session.handle(Input::Packet(text("3")), now);
+    session.handle(SessionInput::Packet(text("3")), now);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_ping_is_sent_every_interval() {
     let next = due + config.ping_interval;
     assert_eq!(session.poll_timeout(), Some(next));
     session.handle_timeout(next);
-    assert_eq!(actions(&mut session), [Action::Send(Control::Ping)]);
+    assert_eq!(actions(&mut session), [SessionAction::Send(Control::Ping)]);
 }
 
 #[test]
@@ -85,20 +85,20 @@ fn pings_go_on_while_a_pong_is_awaited_and_one_pong_answers_all() {
     let (interval, timeout) = (config.ping_interval, config.ping_timeout);
     let mut now = due;
     for _ in 0..3 {
-        session.handle(Input::Receiving, now + timeout);
+        session.handle(SessionInput::Receiving, now + timeout);
         now += interval;
         session.handle_timeout(now);
-        assert_eq!(actions(&mut session), [Action::Send(Control::Ping)]);
+        assert_eq!(actions(&mut session), [SessionAction::Send(Control::Ping)]);
     }
     pong(&mut session, now);
     pong(&mut session, now);
     session.handle_timeout(now);
     assert_eq!(
         actions(&mut session),
-        [Action::Send(Control::Ping)],
+        [SessionAction::Send(Control::Ping)],
         "it was late"
     );
-    session.handle(Input::PingSent, now);
+    session.handle(SessionInput::PingSent, now);
     pong(&mut session, now);
     assert_eq!(session.poll_timeout(), Some(now + interval));
 }
@@ -110,14 +110,14 @@ fn the_deadline_is_that_of_the_oldest_ping() {
     let mut session = Session::open(Transport::WebSocket, Revision::Four, &config);
     for at in [10, 20, 30] {
         session.handle_timeout(start + at * SECOND);
-        session.handle(Input::PingSent, start + at * SECOND);
+        session.handle(SessionInput::PingSent, start + at * SECOND);
     }
     assert_eq!(actions(&mut session).len(), 3);
     assert_eq!(session.poll_timeout(), Some(start + 35 * SECOND));
     session.handle_timeout(start + 35 * SECOND);
     assert_eq!(
         actions(&mut session),
-        [Action::Closed(DisconnectReason::PingTimeout)]
+        [SessionAction::Closed(DisconnectReason::PingTimeout)]
     );
 }
 
@@ -141,7 +141,7 @@ fn a_pong_counts_only_if_a_ping_has_been_sent() {
     session.handle_timeout(due);
     pong(&mut session, due);
     assert_eq!(session.poll_timeout(), Some(due + config.ping_timeout));
-    session.handle(Input::PingSent, due);
+    session.handle(SessionInput::PingSent, due);
     pong(&mut session, due);
     assert_eq!(session.poll_timeout(), Some(due + config.ping_interval));
 }
@@ -152,9 +152,9 @@ fn a_client_that_is_not_read_is_alive_as_long_as_it_takes_the_pings() {
     let end = now + 8 * config.ping_interval;
     while now < end {
         now = session.poll_timeout().unwrap();
-        session.handle(Input::Paused, now);
+        session.handle(SessionInput::Paused, now);
         session.handle_timeout(now);
-        session.handle(Input::PingSent, now);
+        session.handle(SessionInput::PingSent, now);
     }
     assert!(session.is_open());
     assert_eq!(actions(&mut session).len(), 8);
@@ -163,8 +163,8 @@ fn a_client_that_is_not_read_is_alive_as_long_as_it_takes_the_pings() {
     session.handle_timeout(now);
     assert!(session.owes_ping());
     now += config.ping_timeout;
-    session.handle(Input::Paused, now);
-    let slow = Action::Closed(DisconnectReason::SlowClient);
+    session.handle(SessionInput::Paused, now);
+    let slow = SessionAction::Closed(DisconnectReason::SlowClient);
     assert_eq!(actions(&mut session).last(), Some(&slow));
 }
 
@@ -174,10 +174,10 @@ fn a_client_that_is_not_read_and_takes_no_second_ping_is_closed() {
     let second = due + config.ping_interval;
     for now in [second, second + config.ping_timeout] {
         assert!(session.is_open());
-        session.handle(Input::Paused, now);
+        session.handle(SessionInput::Paused, now);
         session.handle_timeout(now);
     }
-    let slow = Action::Closed(DisconnectReason::SlowClient);
+    let slow = SessionAction::Closed(DisconnectReason::SlowClient);
     assert_eq!(actions(&mut session).last(), Some(&slow));
 }
 
@@ -187,9 +187,9 @@ fn a_ping_that_has_not_been_sent_is_followed_by_no_other() {
     let (mut session, config) = polling();
     let due = start + config.ping_interval;
     session.handle_timeout(due);
-    session.handle(Input::Receiving, due + config.ping_timeout);
+    session.handle(SessionInput::Receiving, due + config.ping_timeout);
     session.handle_timeout(due + config.ping_interval);
-    assert_eq!(actions(&mut session), [Action::Send(Control::Ping)]);
+    assert_eq!(actions(&mut session), [SessionAction::Send(Control::Ping)]);
 }
 
 #[test]
@@ -199,11 +199,11 @@ fn a_ping_that_the_transport_cannot_take_has_no_deadline() {
     let due = start + config.ping_interval;
     session.handle_timeout(due);
     let later = due + config.ping_timeout;
-    session.handle(Input::PingStuck, later);
+    session.handle(SessionInput::PingStuck, later);
     session.handle_timeout(later);
     assert!(session.is_open());
-    session.handle(Input::PingSent, later);
-    session.handle(Input::PingStuck, later + config.ping_timeout);
+    session.handle(SessionInput::PingSent, later);
+    session.handle(SessionInput::PingStuck, later + config.ping_timeout);
     session.handle_timeout(later + config.ping_timeout);
     assert!(session.is_closed());
 }
@@ -213,7 +213,7 @@ fn messages_are_only_passed_on_unless_a_pong_is_awaited() {
     for (mut session, _) in [polling(), listening()] {
         assert!(session.passes_messages());
         let before = session.poll_timeout();
-        let message = session.handle(Input::Packet(text("4x")), SECOND);
+        let message = session.handle(SessionInput::Packet(text("4x")), SECOND);
         assert!(message.is_some());
         assert_eq!(session.poll_timeout(), before);
     }
@@ -221,7 +221,7 @@ fn messages_are_only_passed_on_unless_a_pong_is_awaited() {
     assert!(!session.passes_messages());
     pong(&mut session, due + SECOND);
     assert!(session.passes_messages());
-    let closing = Input::Close(DisconnectReason::ServerShuttingDown);
+    let closing = SessionInput::Close(DisconnectReason::ServerShuttingDown);
     session.handle(closing, due + SECOND);
     assert!(!session.passes_messages());
 }
@@ -230,9 +230,12 @@ fn messages_are_only_passed_on_unless_a_pong_is_awaited() {
 fn traffic_extends_the_wait_for_a_pong_once() {
     let (mut session, config, due) = pinged();
     let late = due + config.ping_timeout / 2;
-    session.handle(Input::Packet(text("4x")), late);
+    session.handle(SessionInput::Packet(text("4x")), late);
     let extended = late + config.ping_timeout;
-    session.handle(Input::Packet(text("4x")), late + config.ping_timeout / 2);
+    session.handle(
+        SessionInput::Packet(text("4x")),
+        late + config.ping_timeout / 2,
+    );
     session.handle_timeout(due + config.ping_interval);
     assert_eq!(session.poll_timeout(), Some(extended));
 }
@@ -243,15 +246,18 @@ fn in_revision_3_the_client_pings_and_nothing_else_shows_life() {
     let (mut session, config) = listening();
     let patience = config.ping_interval + config.ping_timeout;
     let later = start + config.ping_interval;
-    session.handle(Input::Packet(text("2")), later);
-    assert_eq!(actions(&mut session), [Action::Send(Control::Pong)]);
-    session.handle(Input::Packet(text("4x")), later + config.ping_interval);
+    session.handle(SessionInput::Packet(text("2")), later);
+    assert_eq!(actions(&mut session), [SessionAction::Send(Control::Pong)]);
+    session.handle(
+        SessionInput::Packet(text("4x")),
+        later + config.ping_interval,
+    );
     session.handle_timeout(later + patience - SECOND);
     assert_eq!(actions(&mut session), []);
     session.handle_timeout(later + patience);
     assert_eq!(
         actions(&mut session),
-        [Action::Closed(DisconnectReason::PingTimeout)]
+        [SessionAction::Closed(DisconnectReason::PingTimeout)]
     );
 }
 
@@ -259,10 +265,10 @@ fn in_revision_3_the_client_pings_and_nothing_else_shows_life() {
 fn in_revision_3_a_pong_from_the_client_is_a_transport_error() {
     let start = START;
     let (mut session, _) = listening();
-    session.handle(Input::Packet(text("3")), start);
+    session.handle(SessionInput::Packet(text("3")), start);
     assert_eq!(
         actions(&mut session),
-        [Action::Closed(DisconnectReason::TransportError)]
+        [SessionAction::Closed(DisconnectReason::TransportError)]
     );
 }
 
@@ -270,20 +276,20 @@ fn in_revision_3_a_pong_from_the_client_is_a_transport_error() {
 fn in_revision_3_an_upgrade_keeps_the_deadline() {
     let start = START;
     let (mut session, config) = listening();
-    session.handle(Input::ProbeOpened, start);
-    session.handle(Input::ProbePacket(text("2probe")), start);
-    session.handle(Input::ProbePacket(text("5")), start);
+    session.handle(SessionInput::ProbeOpened, start);
+    session.handle(SessionInput::ProbePacket(text("2probe")), start);
+    session.handle(SessionInput::ProbePacket(text("5")), start);
     actions(&mut session);
     session.handle_timeout(start + config.ping_interval + config.ping_timeout);
     assert_eq!(
         actions(&mut session),
-        [Action::Closed(DisconnectReason::PingTimeout)]
+        [SessionAction::Closed(DisconnectReason::PingTimeout)]
     );
 }
 
 #[test]
 fn in_revision_3_a_ping_that_cannot_be_read_is_answered_all_the_same() {
-    for unread in [|| Input::Paused, || Input::Receiving] {
+    for unread in [|| SessionInput::Paused, || SessionInput::Receiving] {
         let (start, mut now) = (START, START);
         let (mut session, config) = listening();
         session.handle(unread(), now);
@@ -292,13 +298,13 @@ fn in_revision_3_a_ping_that_cannot_be_read_is_answered_all_the_same() {
             now = session.poll_timeout().unwrap();
             session.handle(unread(), now);
             session.handle_timeout(now);
-            assert_eq!(actions(&mut session), [Action::Send(Control::Pong)]);
+            assert_eq!(actions(&mut session), [SessionAction::Send(Control::Pong)]);
         }
         assert!(now > start + 4 * config.ping_interval);
         while session.is_open() {
             session.handle_timeout(session.poll_timeout().unwrap());
         }
-        let timeout = Action::Closed(DisconnectReason::PingTimeout);
+        let timeout = SessionAction::Closed(DisconnectReason::PingTimeout);
         assert_eq!(actions(&mut session), [timeout]);
     }
 }
@@ -307,10 +313,10 @@ fn in_revision_3_a_ping_that_cannot_be_read_is_answered_all_the_same() {
 fn a_ping_from_the_client_is_a_transport_error() {
     let start = START;
     let (mut session, _) = polling();
-    session.handle(Input::Packet(text("2probe")), start);
+    session.handle(SessionInput::Packet(text("2probe")), start);
     assert_eq!(
         actions(&mut session),
-        [Action::Closed(DisconnectReason::TransportError)]
+        [SessionAction::Closed(DisconnectReason::TransportError)]
     );
 }
 
@@ -320,23 +326,23 @@ fn an_upgrade_releases_the_poll_and_keeps_the_pong_deadline() {
     let (mut session, config) = polling();
     let pinged = start + config.ping_interval;
     session.handle_timeout(pinged);
-    session.handle(Input::ProbeOpened, pinged);
-    session.handle(Input::ProbePacket(text("2probe")), pinged);
-    session.handle(Input::ProbePacket(text("5")), pinged);
+    session.handle(SessionInput::ProbeOpened, pinged);
+    session.handle(SessionInput::ProbePacket(text("2probe")), pinged);
+    session.handle(SessionInput::ProbePacket(text("5")), pinged);
     assert_eq!(
         actions(&mut session),
         [
-            Action::Send(Control::Ping),
-            Action::AnswerProbe,
-            Action::ReleasePoll,
-            Action::Upgrade
+            SessionAction::Send(Control::Ping),
+            SessionAction::AnswerProbe,
+            SessionAction::ReleasePoll,
+            SessionAction::Upgrade
         ]
     );
     assert_eq!(session.transport(), Transport::WebSocket);
     session.handle_timeout(pinged + config.ping_timeout);
     assert_eq!(
         actions(&mut session),
-        [Action::Closed(DisconnectReason::PingTimeout)]
+        [SessionAction::Closed(DisconnectReason::PingTimeout)]
     );
 }
 
@@ -344,15 +350,15 @@ fn an_upgrade_releases_the_poll_and_keeps_the_pong_deadline() {
 fn a_late_wrong_or_lost_probe_leaves_polling_alone() {
     let start = START;
     let (mut session, config) = polling();
-    session.handle(Input::ProbeOpened, start);
-    session.handle(Input::ProbePacket(text("4hello")), start);
-    assert_eq!(actions(&mut session), [Action::CloseProbe]);
-    session.handle(Input::ProbeOpened, start);
-    session.handle(Input::ProbeLost, start);
+    session.handle(SessionInput::ProbeOpened, start);
+    session.handle(SessionInput::ProbePacket(text("4hello")), start);
+    assert_eq!(actions(&mut session), [SessionAction::CloseProbe]);
+    session.handle(SessionInput::ProbeOpened, start);
+    session.handle(SessionInput::ProbeLost, start);
     assert_eq!(actions(&mut session), []);
-    session.handle(Input::ProbeOpened, start);
+    session.handle(SessionInput::ProbeOpened, start);
     session.handle_timeout(start + config.upgrade_timeout);
-    assert_eq!(actions(&mut session), [Action::CloseProbe]);
+    assert_eq!(actions(&mut session), [SessionAction::CloseProbe]);
     assert!(session.is_open());
     assert_eq!(session.transport(), Transport::Polling);
 }
@@ -361,15 +367,15 @@ fn a_late_wrong_or_lost_probe_leaves_polling_alone() {
 fn polls_opened_after_the_probe_are_released_at_once_a_few_times_and_then_later() {
     let start = START;
     let (mut session, config) = polling();
-    session.handle(Input::ProbeOpened, start);
-    session.handle(Input::PollOpened, start);
+    session.handle(SessionInput::ProbeOpened, start);
+    session.handle(SessionInput::PollOpened, start);
     assert_eq!(actions(&mut session), [], "there is no `2probe` yet");
-    session.handle(Input::ProbePacket(text("2probe")), start);
-    let answers = [Action::AnswerProbe, Action::ReleasePoll];
+    session.handle(SessionInput::ProbePacket(text("2probe")), start);
+    let answers = [SessionAction::AnswerProbe, SessionAction::ReleasePoll];
     assert_eq!(actions(&mut session), answers);
     for _ in 0..RELEASES {
-        session.handle(Input::PollOpened, start);
-        assert_eq!(actions(&mut session), [Action::ReleasePoll]);
+        session.handle(SessionInput::PollOpened, start);
+        assert_eq!(actions(&mut session), [SessionAction::ReleasePoll]);
         assert_eq!(
             session.poll_timeout(),
             Some(start + config.upgrade_timeout),
@@ -377,18 +383,18 @@ fn polls_opened_after_the_probe_are_released_at_once_a_few_times_and_then_later(
         );
     }
     // Another probe does not reset the number of releases.
-    session.handle(Input::ProbePacket(text("2probe")), start);
+    session.handle(SessionInput::ProbePacket(text("2probe")), start);
     assert_eq!(actions(&mut session), answers);
     for delayed in 0..2 {
         let opened = start + delayed * NOOP_DELAY;
-        session.handle(Input::PollOpened, opened);
+        session.handle(SessionInput::PollOpened, opened);
         assert_eq!(actions(&mut session), []);
         assert_eq!(session.poll_timeout(), Some(opened + NOOP_DELAY));
         session.handle_timeout(opened + NOOP_DELAY);
-        assert_eq!(actions(&mut session), [Action::ReleasePoll]);
+        assert_eq!(actions(&mut session), [SessionAction::ReleasePoll]);
     }
-    session.handle(Input::ProbePacket(text("5")), start + SECOND);
-    assert_eq!(actions(&mut session), [Action::Upgrade]);
+    session.handle(SessionInput::ProbePacket(text("5")), start + SECOND);
+    assert_eq!(actions(&mut session), [SessionAction::Upgrade]);
 }
 
 #[test]
@@ -396,12 +402,12 @@ fn a_new_upgrade_releases_polls_at_once_again() {
     let start = START;
     let (mut session, _) = polling();
     for _ in 0..2 {
-        session.handle(Input::ProbeOpened, start);
-        session.handle(Input::ProbePacket(text("2probe")), start);
+        session.handle(SessionInput::ProbeOpened, start);
+        session.handle(SessionInput::ProbePacket(text("2probe")), start);
         actions(&mut session);
-        session.handle(Input::PollOpened, start);
-        assert_eq!(actions(&mut session), [Action::ReleasePoll]);
-        session.handle(Input::ProbeLost, start);
+        session.handle(SessionInput::PollOpened, start);
+        assert_eq!(actions(&mut session), [SessionAction::ReleasePoll]);
+        session.handle(SessionInput::ProbeLost, start);
     }
 }
 
@@ -409,33 +415,33 @@ fn a_new_upgrade_releases_polls_at_once_again() {
 fn a_poll_is_released_during_an_upgrade_also_while_the_session_is_closing() {
     let start = START;
     let (mut session, _) = polling();
-    session.handle(Input::ProbeOpened, start);
-    session.handle(Input::ProbePacket(text("2probe")), start);
-    session.handle(Input::Close(DisconnectReason::ForcedClose), start);
+    session.handle(SessionInput::ProbeOpened, start);
+    session.handle(SessionInput::ProbePacket(text("2probe")), start);
+    session.handle(SessionInput::Close(DisconnectReason::ForcedClose), start);
     actions(&mut session);
-    session.handle(Input::PollOpened, start);
-    assert_eq!(actions(&mut session), [Action::ReleasePoll]);
+    session.handle(SessionInput::PollOpened, start);
+    assert_eq!(actions(&mut session), [SessionAction::ReleasePoll]);
 }
 
 #[test]
 fn closing_waits_for_the_flush_but_not_for_ever() {
     let start = START;
     let (mut session, config) = polling();
-    session.handle(Input::Close(DisconnectReason::ForcedClose), start);
-    session.handle(Input::Packet(text("4ignored")), start);
+    session.handle(SessionInput::Close(DisconnectReason::ForcedClose), start);
+    session.handle(SessionInput::Packet(text("4ignored")), start);
     assert_eq!(actions(&mut session), []);
-    session.handle(Input::Flushed, start);
+    session.handle(SessionInput::Flushed, start);
     assert_eq!(
         actions(&mut session),
-        [Action::Closed(DisconnectReason::ForcedClose)]
+        [SessionAction::Closed(DisconnectReason::ForcedClose)]
     );
 
     let (mut session, _) = polling();
-    session.handle(Input::Close(DisconnectReason::ForcedClose), start);
+    session.handle(SessionInput::Close(DisconnectReason::ForcedClose), start);
     session.handle_timeout(start + config.close_timeout);
     assert_eq!(
         actions(&mut session),
-        [Action::Closed(DisconnectReason::ForcedClose)]
+        [SessionAction::Closed(DisconnectReason::ForcedClose)]
     );
 }
 
@@ -443,21 +449,21 @@ fn closing_waits_for_the_flush_but_not_for_ever() {
 fn an_upgrade_under_way_goes_on_while_the_session_is_closing() {
     let start = START;
     let (mut session, config) = polling();
-    session.handle(Input::ProbeOpened, start);
-    session.handle(Input::ProbePacket(text("2probe")), start);
+    session.handle(SessionInput::ProbeOpened, start);
+    session.handle(SessionInput::ProbePacket(text("2probe")), start);
     actions(&mut session);
-    session.handle(Input::Close(DisconnectReason::ForcedClose), start);
-    session.handle(Input::ProbePacket(text("5")), start);
-    assert_eq!(actions(&mut session), [Action::Upgrade]);
-    session.handle(Input::Flushed, start);
+    session.handle(SessionInput::Close(DisconnectReason::ForcedClose), start);
+    session.handle(SessionInput::ProbePacket(text("5")), start);
+    assert_eq!(actions(&mut session), [SessionAction::Upgrade]);
+    session.handle(SessionInput::Flushed, start);
     assert_eq!(
         actions(&mut session),
-        [Action::Closed(DisconnectReason::ForcedClose)]
+        [SessionAction::Closed(DisconnectReason::ForcedClose)]
     );
 
     let (mut session, _) = polling();
-    session.handle(Input::ProbeOpened, start);
-    session.handle(Input::Close(DisconnectReason::ForcedClose), start);
+    session.handle(SessionInput::ProbeOpened, start);
+    session.handle(SessionInput::Close(DisconnectReason::ForcedClose), start);
     session.handle_timeout(start + config.upgrade_timeout);
-    assert_eq!(actions(&mut session), [Action::CloseProbe]);
+    assert_eq!(actions(&mut session), [SessionAction::CloseProbe]);
 }
