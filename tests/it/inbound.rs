@@ -63,6 +63,20 @@ fn waiting() -> (Namespace, Arc<Semaphore>, Arc<AtomicUsize>) {
     (namespace, go, running)
 }
 
+/// Starts a server whose queues are small and whose handlers of `wait` run one at a time, with further limits. Its
+/// clients need not answer pings for hours.
+async fn with_small_queue(limits: Limits) -> (Server, SocketIo, Arc<Semaphore>, Arc<AtomicUsize>) {
+    let (namespace, go, running) = waiting();
+    let (server, io) = with(|io| {
+        io.namespace("/", namespace.max_pending(1))
+            .limits(Limits::new().max_queued_bytes(2000))
+            .limits(limits)
+            .timeouts(Timeouts::new().ping_interval(7200 * SECOND))
+    })
+    .await;
+    (server, io, go, running)
+}
+
 /// A guard that counts a handler until it ends or is dropped.
 struct Running(Arc<AtomicUsize>);
 
@@ -322,13 +336,7 @@ async fn a_client_whose_events_are_handled_stays_though_a_broadcast_awaits_its_a
 
 #[tokio::test]
 async fn a_full_queue_closes_nobody_without_awaited_answers() {
-    let (namespace, go, running) = waiting();
-    let (server, io) = with(|io| {
-        io.namespace("/", namespace.max_pending(1))
-            .limits(Limits::new().max_queued_bytes(2000))
-            .timeouts(Timeouts::new().ping_interval(7200 * SECOND))
-    })
-    .await;
+    let (server, io, go, running) = with_small_queue(Limits::new()).await;
     let clock = Clock::stop();
     let ws = Ws::joined(server.addr).await;
     let flooding = flood(ws, format!(r#"421["wait","{}"]"#, "x".repeat(500)), 20);
@@ -403,13 +411,7 @@ async fn a_pause_is_counted_by_the_option_that_causes_it() {
 #[tokio::test]
 async fn a_lasting_pause_is_logged_once_with_the_option_that_causes_it() {
     let logs = Logs::collect("warn");
-    let (namespace, go, _running) = waiting();
-    let (server, io) = with(|io| {
-        io.namespace("/", namespace.max_pending(1))
-            .limits(Limits::new().max_queued_bytes(2000))
-            .timeouts(Timeouts::new().ping_interval(7200 * SECOND))
-    })
-    .await;
+    let (server, io, go, _running) = with_small_queue(Limits::new()).await;
     let clock = Clock::stop();
     let ws = Ws::joined(server.addr).await;
     let _flooding = flood(ws, format!(r#"42["wait","{}"]"#, "x".repeat(500)), 20);
@@ -438,13 +440,7 @@ async fn a_lasting_pause_is_logged_once_with_the_option_that_causes_it() {
 #[tokio::test]
 async fn pauses_of_many_connections_are_logged_up_to_a_limit() {
     let logs = Logs::collect("warn");
-    let (namespace, _go, _running) = waiting();
-    let (server, io) = with(|io| {
-        io.namespace("/", namespace.max_pending(1))
-            .limits(Limits::new().max_queued_bytes(2000).max_log_records(2))
-            .timeouts(Timeouts::new().ping_interval(7200 * SECOND))
-    })
-    .await;
+    let (server, io, _go, _running) = with_small_queue(Limits::new().max_log_records(2)).await;
     let clock = Clock::stop();
     let mut flooding = Vec::new();
     for n in 1..=4 {
@@ -800,14 +796,7 @@ async fn clients_cannot_log_without_end_by_handlers_that_are_cancelled_or_by_pau
     drop(server);
 
     let logs = Logs::collect("warn");
-    let (namespace, _go, _running) = waiting();
-    let (server, io) = with(|io| {
-        io.namespace("/", namespace.max_pending(1))
-            .limits(Limits::new().max_queued_bytes(2000))
-            .timeouts(Timeouts::new().ping_interval(7200 * SECOND))
-            .limits(Limits::new().max_log_records(2))
-    })
-    .await;
+    let (server, io, _go, _running) = with_small_queue(Limits::new().max_log_records(2)).await;
     let clock = Clock::stop();
     let event = format!(r#"42["wait","{}"]"#, "x".repeat(500));
     let mut flooding = Vec::new();

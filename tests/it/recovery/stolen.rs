@@ -6,7 +6,7 @@ use std::task::{Context, Wake, Waker};
 
 use axum_socketio::config::Recovery;
 use axum_socketio::emit::EmitError;
-use axum_socketio::testing::{ConnectError, TestApp};
+use axum_socketio::testing::{ConnectError, TestApp, TestClient};
 use axum_socketio::{Auth, Namespace, Refused, Socket, SocketIo};
 use serde::Deserialize;
 use serde_json::json;
@@ -46,6 +46,15 @@ fn token(token: &str) -> serde_json::Value {
     json!({ "token": token })
 }
 
+/// Resumes the session of a client, and returns the new one.
+async fn resume(app: &TestApp, owner: &TestClient, as_token: &str) -> TestClient {
+    let coming = app.connect("/").coming_back_as(owner);
+    let again = coming.auth(token(as_token)).await.unwrap();
+    assert!(again.recovered());
+    assert_eq!(again.id(), owner.id());
+    again
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refused_newcomer_with_the_private_id_of_another_does_not_disconnect_them() {
     let (app, io) = guarded();
@@ -70,14 +79,7 @@ async fn a_refused_newcomer_with_the_private_id_of_another_does_not_disconnect_t
         .coming_back_as(&owner)
         .auth(token("disconnects"));
     thief.await.unwrap_err();
-    let again = app
-        .connect("/")
-        .coming_back_as(&owner)
-        .auth(token("right"))
-        .await
-        .unwrap();
-    assert!(again.recovered());
-    assert_eq!(again.id(), owner.id());
+    let again = resume(&app, &owner, "right").await;
     assert_eq!(numbers(&again, &io).await, [2]);
 }
 
@@ -87,14 +89,7 @@ async fn an_admitted_newcomer_takes_over_from_a_connection_that_is_still_there()
     let owner = app.connect("/").auth(token("right")).await.unwrap();
     let socket = io.socket(owner.id()).unwrap();
     io.to("room").emit("n", 1);
-    let again = app
-        .connect("/")
-        .coming_back_as(&owner)
-        .auth(token("right"))
-        .await
-        .unwrap();
-    assert!(again.recovered());
-    assert_eq!(again.id(), owner.id());
+    let again = resume(&app, &owner, "right").await;
     assert!(!socket.connected());
     assert_eq!(numbers(&again, &io).await, [1]);
     assert_eq!(io.local().count().await.unwrap(), 1);
@@ -264,13 +259,7 @@ async fn a_newcomer_whose_middleware_waits_does_not_keep_the_owner_out() {
     let thief = app.connect("/").coming_back_as(&owner).auth(token("slow"));
     let thief = tokio::spawn(thief.into_future());
     begun.notified().await;
-    let again = app
-        .connect("/")
-        .coming_back_as(&owner)
-        .auth(token("quick"))
-        .await
-        .unwrap();
-    assert!(again.recovered());
+    let again = resume(&app, &owner, "quick").await;
     assert_eq!(numbers(&again, &io).await, [1]);
     // The connection of the earlier attempt is closed, and the owner stays connected.
     go_on.notify_one();
