@@ -31,7 +31,7 @@ struct Lane {
     place: u64,
     outboxes: Vec<Arc<Outbox>>,
     /// True if a task is going to write them.
-    begun: bool,
+    scheduled: bool,
 }
 
 /// Returns the lane of a place, and creates it if there is none.
@@ -40,7 +40,7 @@ fn lane(lanes: &mut Vec<Lane>, place: u64) -> Option<&mut Lane> {
         lanes.push(Lane {
             place,
             outboxes: Vec::new(),
-            begun: false,
+            scheduled: false,
         });
     }
     lanes.iter_mut().find(|lane| lane.place == place)
@@ -83,14 +83,14 @@ impl Fanout {
         } else {
             lane.outboxes.append(&mut outboxes);
         }
-        if std::mem::replace(&mut lane.begun, true) {
+        if std::mem::replace(&mut lane.scheduled, true) {
             return;
         }
         drop(lanes);
-        let all = All(Arc::clone(self), place);
+        let batch = Batch::new(Outboxes::OfPlace(Arc::clone(self), place));
         match direct {
-            Some(direct) => direct.run(Box::new(move || drop(all))),
-            None => drop(all),
+            Some(direct) => direct.run(Box::new(move || batch.write())),
+            None => batch.write(),
         }
     }
 
@@ -98,26 +98,24 @@ impl Fanout {
         let mut lanes = self.lanes.lock();
         let mut list = Vec::new();
         if let Some(lane) = lane(&mut lanes, place) {
-            lane.begun = false;
+            lane.scheduled = false;
             list = std::mem::take(&mut lane.outboxes);
         }
         drop(lanes);
         while list.len() > PART {
-            let part = Part {
-                outboxes: list.split_off(list.len() - PART),
-                counters: Arc::clone(&self.counters),
-            };
-            let mut outboxes = part.outboxes.iter();
-            match outboxes.find_map(|outbox| outbox.direct()) {
-                Some(direct) => direct.run(Box::new(move || drop(part))),
-                None => drop(part),
+            let part = list.split_off(list.len() - PART);
+            let direct = part.iter().find_map(|outbox| outbox.direct());
+            let batch = Batch::new(Outboxes::Some(part, Arc::clone(&self.counters)));
+            match direct {
+                Some(direct) => direct.run(Box::new(move || batch.write())),
+                None => batch.write(),
             }
         }
         write(&mut list, &self.counters);
         let mut lanes = self.lanes.lock();
         if lanes.len() > 1 {
             // The runtime of a place may have ended.
-            lanes.retain(|lane| lane.begun || !lane.outboxes.is_empty());
+            lanes.retain(|lane| lane.scheduled || !lane.outboxes.is_empty());
         } else if let Some(lane) = lane(&mut lanes, place)
             && lane.outboxes.capacity() == 0
             && list.capacity() <= KEPT
@@ -181,24 +179,35 @@ impl Drop for Promises<'_> {
     }
 }
 
-/// A guard that writes all promised outboxes of a place when it is dropped, so also if the runtime that was to do it
-/// has ended.
-struct All(Arc<Fanout>, u64);
+/// Outboxes that a task is going to write. They are written even if its runtime drops the task instead.
+struct Batch(Option<Outboxes>);
 
-impl Drop for All {
-    fn drop(&mut self) {
-        self.0.write_all(self.1);
+enum Outboxes {
+    /// All that are promised in a place when they are written.
+    OfPlace(Arc<Fanout>, u64),
+    Some(Vec<Arc<Outbox>>, Arc<Counters>),
+}
+
+impl Batch {
+    const fn new(outboxes: Outboxes) -> Self {
+        Self(Some(outboxes))
+    }
+
+    fn write(mut self) {
+        self.write_once();
+    }
+
+    fn write_once(&mut self) {
+        match self.0.take() {
+            Some(Outboxes::OfPlace(fanout, place)) => fanout.write_all(place),
+            Some(Outboxes::Some(mut outboxes, counters)) => write(&mut outboxes, &counters),
+            None => {}
+        }
     }
 }
 
-/// A guard that writes some outboxes when it is dropped.
-struct Part {
-    outboxes: Vec<Arc<Outbox>>,
-    counters: Arc<Counters>,
-}
-
-impl Drop for Part {
+impl Drop for Batch {
     fn drop(&mut self) {
-        write(&mut self.outboxes, &self.counters);
+        self.write_once();
     }
 }

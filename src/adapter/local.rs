@@ -12,9 +12,11 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{Adapter, AdapterError, Answers, BoxFuture, Facts, Memory, ServerReplies, ServerSide};
-use crate::outbox::Frame;
-use crate::rooms::{Delivered, History, Room, Scope, Target};
+use super::{
+    Adapter, AdapterError, Answers, BoxFuture, Facts, Memory, Publication, ServerReplies,
+    ServerSide,
+};
+use crate::rooms::{Delivered, Room, Scope, Target};
 use crate::sync::Lock;
 use proto::{Args, Sid};
 
@@ -164,38 +166,29 @@ impl Local {
 }
 
 impl Adapter for Local {
-    fn broadcast(&self, target: &Target, frame: &Frame) -> Delivered {
-        let nodes = self.nodes_for(target);
-        nodes
-            .iter()
-            .map(|node| node.memory.broadcast(target, frame))
-            .sum()
-    }
-
-    /// Stores the event in the history of each server, which has offsets of its own.
-    fn broadcast_and_keep(
-        &self,
-        _: &History,
-        target: &Target,
-        make: &dyn Fn(Option<&str>) -> Frame,
-    ) -> Delivered {
-        let keep = |node: &Arc<Node>| match node.memory.history() {
-            Some(history) => node.memory.broadcast_and_keep(history, target, make),
-            None => node.memory.broadcast(target, &make(None)),
+    fn broadcast(&self, publication: Publication<'_>) -> Delivered {
+        let Publication { args, target } = publication;
+        let publish = |node: &Arc<Node>| {
+            let args = args.clone();
+            node.memory.broadcast(Publication { args, target })
         };
-        self.nodes_for(target).iter().map(keep).sum()
+        self.nodes_for(target).iter().map(publish).sum()
     }
 
     fn broadcast_with_ack(
         &self,
-        target: &Target,
-        frame: &Frame,
+        publication: Publication<'_>,
         id: u64,
         answers: Arc<dyn Answers>,
     ) -> Delivered {
+        let Publication { args, target } = publication;
         let ask = |node: &Arc<Node>| {
-            let answers = Arc::clone(&answers);
-            node.memory.broadcast_with_ack(target, frame, id, answers)
+            let publication = Publication {
+                args: args.clone(),
+                target,
+            };
+            node.memory
+                .broadcast_with_ack(publication, id, Arc::clone(&answers))
         };
         self.nodes_for(target).iter().map(ask).sum()
     }

@@ -7,31 +7,36 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::fanout::Fanout;
-use super::{Adapter, AdapterError, Answers, BoxFuture, Facts, ServerReplies};
+use super::{
+    Adapter, AdapterError, Answers, BoxFuture, Facts, PacketEncoder, Publication, ServerReplies,
+};
 use crate::metrics::Counters;
-use crate::outbox::{Frame, Pushed};
-use crate::rooms::{Delivered, History, Room, Scope, Table, Target};
+use crate::outbox::Pushed;
+use crate::rooms::{Delivered, Room, Scope, Table, Target};
 use proto::{Args, Sid};
 
 /// An adapter that delivers to the members on this server, at once.
 pub(crate) struct Memory {
     members: Arc<Table>,
+    encoder: PacketEncoder,
     max_rooms: usize,
     fanout: Arc<Fanout>,
 }
 
 impl Memory {
-    pub(crate) fn new(members: Arc<Table>, max_rooms: usize, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        members: Arc<Table>,
+        encoder: PacketEncoder,
+        max_rooms: usize,
+        counters: Arc<Counters>,
+    ) -> Self {
         let fanout = Fanout::new(counters);
         Self {
             members,
+            encoder,
             max_rooms,
             fanout,
         }
-    }
-
-    pub(super) fn history(&self) -> Option<&History> {
-        self.members.history()
     }
 
     pub(super) fn facts(&self, target: &Target) -> Vec<Facts> {
@@ -53,33 +58,31 @@ impl Memory {
 }
 
 impl Adapter for Memory {
-    fn broadcast(&self, target: &Target, frame: &Frame) -> Delivered {
-        let mut promises = self.fanout.promises();
-        self.members.deliver(target, frame, &mut |place, outbox| {
-            promises.add(place, outbox)
-        })
-    }
-
-    fn broadcast_and_keep(
-        &self,
-        history: &History,
-        target: &Target,
-        make: &dyn Fn(Option<&str>) -> Frame,
-    ) -> Delivered {
-        let now = Instant::now().into_std();
+    fn broadcast(&self, publication: Publication<'_>) -> Delivered {
+        let Publication { args, target } = publication;
         let mut promises = self.fanout.promises();
         let promise = &mut |place, outbox: &_| promises.add(place, outbox);
+        let encoder = &self.encoder;
+        let Some(history) = self.members.history() else {
+            let frame = encoder.for_target(target, encoder.event(args, None));
+            return self.members.deliver(target, &frame, promise);
+        };
+        let make =
+            |offset: Option<&str>| encoder.for_target(target, encoder.event_at(&args, offset));
+        let now = Instant::now().into_std();
         self.members
-            .deliver_and_keep(history, target, now, make, promise)
+            .deliver_and_keep(history, target, now, &make, promise)
     }
 
     fn broadcast_with_ack(
         &self,
-        target: &Target,
-        frame: &Frame,
+        publication: Publication<'_>,
         id: u64,
         answers: Arc<dyn Answers>,
     ) -> Delivered {
+        let Publication { args, target } = publication;
+        let frame = self.encoder.event(args, Some(id));
+        let frame = self.encoder.for_target(target, frame);
         self.members.observe(target, || frame.clone());
         let mut delivered = Delivered::default();
         let members = self.members.select(target);

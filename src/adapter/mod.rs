@@ -6,18 +6,20 @@
 mod fanout;
 mod local;
 mod memory;
+mod publication;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::outbox::Frame;
-use crate::rooms::{Delivered, History, Room, Scope, Target};
+use crate::rooms::{Delivered, Room, Scope, Target};
 use proto::{Args, Sid};
 
 pub use local::LocalCluster;
 pub(crate) use memory::Memory;
+pub(crate) use publication::{PacketEncoder, Publication};
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -65,21 +67,13 @@ pub enum AdapterError {
 }
 
 pub(crate) trait Adapter: fmt::Debug + Send + Sync {
-    fn broadcast(&self, target: &Target, frame: &Frame) -> Delivered;
-    /// Broadcasts in a namespace with a history, which supplies the offset that `make` adds to the frame.
-    fn broadcast_and_keep(
-        &self,
-        history: &History,
-        target: &Target,
-        make: &dyn Fn(Option<&str>) -> Frame,
-    ) -> Delivered;
+    fn broadcast(&self, publication: Publication<'_>) -> Delivered;
     /// Sends an event with the acknowledgement id `id`. `answers` first gets the sockets, then their answers.
     fn broadcast_with_ack(
         &self,
-        target: &Target,
-        frame: &Frame,
+        publication: Publication<'_>,
         id: u64,
-        answers: std::sync::Arc<dyn Answers>,
+        answers: Arc<dyn Answers>,
     ) -> Delivered;
     /// Drops the wait for the answers of these sockets to the event with that id.
     fn forget_answers(&self, id: u64, of: &[Sid]);

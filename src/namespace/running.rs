@@ -10,14 +10,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::options::NamespaceOptions;
 use super::table::{HandlerTable, ServerEventHandlers};
-use crate::adapter::{Adapter, Answers, LocalCluster, Memory};
+use crate::adapter::{Adapter, Answers, LocalCluster, Memory, PacketEncoder, Publication};
 use crate::ids::new_sid;
 use crate::logs::ServerLogs;
 use crate::metrics::{Counted, Counters, Place};
-use crate::outbox::{EmitError, Frame, Pushed};
+use crate::outbox::{EmitError, Pushed};
 use crate::rooms::{Delivered, History, Log, Table, Target};
 use proto::EncodedArgs;
-use proto::socket_io::Kind;
 
 /// A namespace that clients can join, with the table `H` of its handlers.
 pub(crate) struct RunningNamespace<H> {
@@ -25,6 +24,7 @@ pub(crate) struct RunningNamespace<H> {
     pub(crate) handlers: Arc<H>,
     pub(crate) options: NamespaceOptions,
     pub(crate) members: Arc<Table>,
+    pub(crate) encoder: PacketEncoder,
     pub(crate) adapter: Arc<dyn Adapter>,
     /// The counters of the whole server.
     pub(crate) counters: Arc<Counters>,
@@ -74,8 +74,14 @@ impl<H: HandlerTable> RunningNamespace<H> {
             .recovery
             .map(|recovery| History::new(epoch(), recovery, options.detection));
         let members = Arc::new(Table::new(history, observed).ordered(options.ordered_broadcasts));
+        let encoder = PacketEncoder {
+            codec: options.codec.clone(),
+            nsp: Arc::clone(&name),
+            compressed_from: options.compressed_from,
+        };
         let memory = Memory::new(
             Arc::clone(&members),
+            encoder.clone(),
             options.max_rooms,
             Arc::clone(counters),
         );
@@ -96,6 +102,7 @@ impl<H: HandlerTable> RunningNamespace<H> {
             handlers,
             options,
             members,
+            encoder,
             adapter,
             counters: Arc::clone(counters),
             ack_id,
@@ -106,13 +113,7 @@ impl<H: HandlerTable> RunningNamespace<H> {
 
     /// Sends an event to all sockets of a target.
     pub(crate) fn broadcast(self: &Arc<Self>, target: &Target, args: EncodedArgs) -> Delivered {
-        let Some(history) = self.members.history() else {
-            let frame = self.for_target(target, self.event_frame(args, None));
-            return self.counted(self.adapter.broadcast(target, &frame));
-        };
-        let make =
-            |offset: Option<&str>| self.for_target(target, self.event_frame_at(&args, offset));
-        let delivered = self.adapter.broadcast_and_keep(history, target, &make);
+        let delivered = self.adapter.broadcast(Publication { args, target });
         self.sweep();
         self.counted(delivered)
     }
@@ -125,23 +126,8 @@ impl<H: HandlerTable> RunningNamespace<H> {
         id: u64,
         answers: Arc<dyn Answers>,
     ) {
-        let frame = self.for_target(target, self.event_frame(args, Some(id)));
-        self.counted(self.adapter.broadcast_with_ack(target, &frame, id, answers));
-    }
-
-    /// Builds the packet of an event.
-    pub(crate) fn event_frame(&self, args: EncodedArgs, id: Option<u64>) -> Frame {
-        Frame::new(self.options.codec.packet(args, Kind::Event, &self.name, id))
-    }
-
-    /// Builds the packet of an event in a namespace that has a history, with the offset as the last argument.
-    pub(crate) fn event_frame_at(&self, args: &EncodedArgs, offset: Option<&str>) -> Frame {
-        let mut args = args.clone();
-        if let Some(offset) = offset {
-            // Serializing a text as JSON cannot fail.
-            let _ = args.push(offset);
-        }
-        self.event_frame(args, None)
+        let publication = Publication { args, target };
+        self.counted(self.adapter.broadcast_with_ack(publication, id, answers));
     }
 
     /// Counts the result of a broadcast, once for all members.
@@ -158,14 +144,6 @@ impl<H: HandlerTable> RunningNamespace<H> {
             }
         }
         delivered
-    }
-
-    /// Prepares a frame for all sockets of a target: compressed once, or not at all.
-    pub(crate) fn for_target(&self, target: &Target, frame: Frame) -> Frame {
-        if target.uncompressed {
-            return frame.uncompressed();
-        }
-        frame.for_many(self.options.compressed_from)
     }
 
     /// Counts an event that was sent to one socket. A failure is counted by the caller that reports the error.

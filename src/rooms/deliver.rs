@@ -83,7 +83,7 @@ impl Table {
         history: &History,
         target: &Target,
         now: Instant,
-        make: &dyn Fn(Option<&str>) -> Frame,
+        make: &impl Fn(Option<&str>) -> Frame,
         promise: &mut impl FnMut(u64, &Arc<Outbox>),
     ) -> Delivered {
         self.observe(target, || make(None));

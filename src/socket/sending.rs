@@ -42,7 +42,7 @@ impl Socket {
         if !self.connected() {
             return Err(EmitError::Closed);
         }
-        let frame = options.apply(self.0.namespace.event_frame(args, None));
+        let frame = options.apply(self.0.namespace.encoder.event(args, None));
         self.0.member.observe(&frame);
         let sending = self.0.member.outbox.send(frame);
         match select(sending, pin!(self.closed())).await {
@@ -57,7 +57,7 @@ impl Socket {
     pub(crate) fn send(&self, args: EncodedArgs, options: SendOptions) -> Result<bool, EmitError> {
         match self.0.namespace.members.history() {
             Some(history) => self.send_and_store(history, &args, options),
-            None => self.send_frame(self.0.namespace.event_frame(args, None), options),
+            None => self.send_frame(self.0.namespace.encoder.event(args, None), options),
         }
     }
 
@@ -69,7 +69,7 @@ impl Socket {
         id: u64,
         options: SendOptions,
     ) -> Result<bool, EmitError> {
-        self.send_frame(self.0.namespace.event_frame(args, Some(id)), options)
+        self.send_frame(self.0.namespace.encoder.event(args, Some(id)), options)
     }
 
     fn send_frame(&self, frame: Frame, options: SendOptions) -> Result<bool, EmitError> {

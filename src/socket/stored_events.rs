@@ -98,7 +98,7 @@ impl Socket {
     /// Calls the hooks for outgoing events, if the client is connected.
     fn observe(&self, args: &EncodedArgs) {
         if self.0.namespace.members.observed && self.connected() {
-            let frame = self.0.namespace.event_frame_at(args, None);
+            let frame = self.0.namespace.encoder.event_at(args, None);
             self.0.member.observe(&frame);
         }
     }
@@ -108,7 +108,7 @@ impl Socket {
         // A volatile event is not stored, and has the offset of the last one.
         let number = kept.log.last() + u64::from(!options.volatile);
         let offset = kept.log.offset(number);
-        let frame = self.0.namespace.event_frame_at(args, Some(&offset));
+        let frame = self.0.namespace.encoder.event_at(args, Some(&offset));
         (number, options.apply(frame))
     }
 }
