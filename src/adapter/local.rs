@@ -21,7 +21,7 @@ use crate::sync::Lock;
 use proto::{Args, Sid};
 
 /// Servers of one process that act as one. An event that one of them emits reaches the clients of all, and they can
-/// send events to each other with [`Broadcast::server_side_emit`](crate::Broadcast::server_side_emit).
+/// send events to each other with [`NamespaceHandle::server_side_emit`](crate::NamespaceHandle::server_side_emit).
 ///
 /// It is meant for tests of applications that run as several servers, and for processes that have a server on each of
 /// several ports. All its servers have to be built with the same namespaces and the same options.

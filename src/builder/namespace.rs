@@ -136,7 +136,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     }
 
     /// Sets the handler of an event that other servers of the namespace send with
-    /// [`server_side_emit`](crate::Broadcast::server_side_emit). It gets the server's state. Its return value is the
+    /// [`server_side_emit`](crate::NamespaceHandle::server_side_emit). It gets the server's state. Its return value is the
     /// answer of this server if the sender waits for answers. Each event runs in a task of its own. A second handler
     /// for the same event replaces the first. In Node: `io.on("…")`.
     ///

@@ -1,6 +1,5 @@
 //! Emits to many sockets: operators that select them, and what can be done to them.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +10,17 @@ use serde::de::DeserializeOwned;
 use super::ack_stream::AckStream;
 use super::emitted::{Emitted, event_args};
 use super::selection::SelectedNamespaces;
-use super::server_events::{self, ServerAckFuture};
 use super::wait::Wait;
 use crate::adapter::AdapterError;
 use crate::logs::may_log;
 use crate::metrics::EMITS_TO_MANY;
-use crate::namespace::DynamicNamespace;
-use crate::rooms::{Room, RoomEvents, Rooms, Scope, Target};
-use crate::socket::{NamespaceHandlers, Socket, SocketNamespace};
+use crate::rooms::{Room, Rooms, Scope, Target};
+use crate::socket::{Socket, SocketNamespace};
 use proto::EncodedArgs;
 
-/// A selection of sockets of a namespace by rooms, returned by `to`, `except`, `of` and `local`. Node's
-/// `BroadcastOperator`.
+/// A selection of sockets of a namespace, with options for what is sent to them; returned by `to`, `except`, `local`
+/// and similar methods of a [`NamespaceHandle`](crate::NamespaceHandle), of [`SocketIo`](crate::SocketIo) and of a
+/// [`Socket`]. Node's `BroadcastOperator`.
 ///
 /// Without rooms it selects the whole namespace. A socket in several of the rooms receives an event once.
 ///
@@ -30,6 +28,25 @@ use proto::EncodedArgs;
 /// # use axum_socketio::SocketIo;
 /// # fn f(io: SocketIo) {
 /// io.of("/chat").to(["news", "vip"]).except("muted").emit("announcement", "down at six");
+/// # }
+/// ```
+///
+/// The rooms of a namespace, its changes and its other servers are not part of a selection; the
+/// [`NamespaceHandle`](crate::NamespaceHandle) has them:
+///
+/// ```compile_fail,E0599
+/// # async fn f(io: axum_socketio::SocketIo) {
+/// io.to("news").rooms().await;
+/// # }
+/// ```
+/// ```compile_fail,E0599
+/// # fn f(io: axum_socketio::SocketIo) {
+/// io.to("news").room_events();
+/// # }
+/// ```
+/// ```compile_fail,E0599
+/// # fn f(io: axum_socketio::SocketIo) {
+/// io.to("news").server_side_emit("forget", "key");
 /// # }
 /// ```
 #[derive(Clone)]
@@ -45,22 +62,7 @@ impl Broadcast {
         Self::at(SelectedNamespaces::One(namespace), target)
     }
 
-    pub(crate) fn dynamic(dynamic: Arc<DynamicNamespace<NamespaceHandlers>>) -> Self {
-        Self::at(SelectedNamespaces::Pattern(dynamic), Target::default())
-    }
-
-    pub(crate) fn child(dynamic: Arc<DynamicNamespace<NamespaceHandlers>>, name: &str) -> Self {
-        Self::at(
-            SelectedNamespaces::Named(dynamic, name.into()),
-            Target::default(),
-        )
-    }
-
-    pub(crate) fn nowhere() -> Self {
-        Self::at(SelectedNamespaces::None, Target::default())
-    }
-
-    fn at(namespaces: SelectedNamespaces, target: Target) -> Self {
+    pub(super) fn at(namespaces: SelectedNamespaces, target: Target) -> Self {
         Self {
             namespaces,
             target,
@@ -178,85 +180,6 @@ impl Broadcast {
         Ok(count)
     }
 
-    /// Returns the rooms of the namespace on all servers with their numbers of sockets, without the rooms of the
-    /// sockets' own ids. The selection by rooms is ignored.
-    ///
-    /// # Errors
-    ///
-    /// Fails if other servers do not answer.
-    pub async fn rooms(&self) -> Result<HashMap<Room, usize>, AdapterError> {
-        let mut rooms = HashMap::new();
-        for namespace in self.namespaces() {
-            for (room, count) in namespace.adapter.rooms().await? {
-                *rooms.entry(room).or_default() += count;
-            }
-        }
-        Ok(rooms)
-    }
-
-    /// Returns a stream of the changes, from now on, to the rooms of the namespace on this server. For a pattern, it
-    /// covers the namespaces that exist now. The rooms of the sockets' own ids cause no events.
-    ///
-    /// The stream buffers a thousand events; beyond that the oldest are lost, and
-    /// [`RoomEvent::Missed`](crate::rooms::RoomEvent::Missed) reports it.
-    ///
-    /// ```
-    /// # use axum_socketio::rooms::RoomEvent;
-    /// # use axum_socketio::SocketIo;
-    /// # async fn f(io: SocketIo) {
-    /// let mut events = io.of("/").room_events();
-    /// while let Some(event) = events.next().await {
-    ///     if let RoomEvent::Created { room } = event {
-    ///         println!("somebody opened {room}");
-    ///     }
-    /// }
-    /// # }
-    /// ```
-    pub fn room_events(&self) -> RoomEvents {
-        RoomEvents::of(
-            self.namespaces
-                .here()
-                .iter()
-                .map(|namespace| namespace.members.watch()),
-        )
-    }
-
-    /// Sends an event to the other servers of the namespace, where [`on_server`](crate::Namespace::on_server) handles
-    /// it. The selection by rooms is ignored. Node's `serverSideEmit`.
-    ///
-    /// Without a [cluster](crate::config::LocalCluster) there are no other servers.
-    pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        match self.namespaces.counters() {
-            Some(counters) => {
-                server_events::emit_to_servers(&self.namespaces(), event.as_ref(), &args, counters)
-            }
-            None => Emitted::nowhere(),
-        }
-    }
-
-    /// Sends an event to the other servers and returns the answers that arrive within the [`timeout`](Self::timeout).
-    /// The event is sent at once, even if the future is not awaited. Node's `serverSideEmitWithAck`.
-    ///
-    /// ```
-    /// # use axum_socketio::emit::AckError;
-    /// # use axum_socketio::SocketIo;
-    /// # async fn f(io: SocketIo) -> Result<(), AckError> {
-    /// let others = io.of("/").server_side_emit_with_ack::<u64>("memory", ()).await?;
-    /// let all: u64 = others.answers.iter().sum();
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Fails if the arguments cannot be serialized, or if an answer is of another type than `R`.
-    pub fn server_side_emit_with_ack<R: DeserializeOwned>(
-        &self,
-        event: impl AsRef<str>,
-        args: impl Serialize,
-    ) -> ServerAckFuture<R> {
-        ServerAckFuture::ask(&self.namespaces(), event.as_ref(), &args, self.wait)
-    }
-
     /// Makes all selected sockets join rooms, within the limits of [`Socket::join`]. Node's `socketsJoin`.
     pub fn join(&self, rooms: impl Rooms) {
         let mut rooms = names(rooms);
@@ -296,15 +219,6 @@ impl Broadcast {
         for namespace in self.namespaces() {
             namespace.adapter.disconnect(&self.target, scope);
         }
-    }
-
-    /// Returns the socket of this id, if this server holds it and it is connected to the namespace.
-    #[must_use]
-    pub fn socket(&self, id: proto::Sid) -> Option<Socket> {
-        self.namespaces
-            .here()
-            .iter()
-            .find_map(|namespace| Socket::find(namespace, id))
     }
 
     /// Disconnects the selected sockets of this server for which `condition` returns true, and returns their number.

@@ -1,12 +1,14 @@
 //! Events to clients and to other servers: operators that select the recipients, acknowledgements, and their errors.
 //!
-//! A chain of operators begins at a [`Socket`](crate::Socket) or at [`SocketIo`](crate::SocketIo).
+//! A chain of operators begins at a [`Socket`](crate::Socket), at [`SocketIo`](crate::SocketIo), or at a
+//! [`NamespaceHandle`].
 
 mod ack_error;
 mod ack_future;
 mod ack_stream;
 mod broadcast;
 mod emitted;
+mod namespace_handle;
 mod remote;
 mod selection;
 mod server_events;
@@ -21,6 +23,7 @@ pub use ack_future::AckFuture;
 pub use ack_stream::{AckStream, AckSummary};
 pub use broadcast::Broadcast;
 pub use emitted::Emitted;
+pub use namespace_handle::NamespaceHandle;
 pub use remote::RemoteSocket;
 pub use server_events::{ServerAckFuture, ServerAnswers};
 pub use to_socket::ToSocket;

@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::broadcast::Broadcast;
 use super::emitted::Emitted;
+use super::namespace_handle::NamespaceHandle;
 use crate::adapter::{AdapterError, Facts};
-use crate::rooms::{Room, Rooms, Target};
+use crate::rooms::{Room, Rooms};
 use crate::socket::Socket;
 use proto::Sid;
 
@@ -13,13 +14,18 @@ use proto::Sid;
 #[derive(Clone, Debug)]
 pub struct RemoteSocket {
     facts: Facts,
+    namespace: NamespaceHandle,
     here: Broadcast,
 }
 
 impl RemoteSocket {
-    fn new(facts: Facts, all: &Broadcast) -> Self {
-        let here = all.clone().to(facts.id);
-        Self { facts, here }
+    fn new(facts: Facts, namespace: NamespaceHandle) -> Self {
+        let here = namespace.to(facts.id);
+        Self {
+            facts,
+            namespace,
+            here,
+        }
     }
 
     /// Returns the socket's id.
@@ -39,7 +45,7 @@ impl RemoteSocket {
     /// Returns the socket itself, if this server holds it and it is still connected.
     #[must_use]
     pub fn socket(&self) -> Option<Socket> {
-        self.here.socket(self.facts.id)
+        self.namespace.socket(self.facts.id)
     }
 
     /// Sends an event to the socket.
@@ -78,11 +84,11 @@ impl Broadcast {
         let mut sockets = Vec::new();
         for namespace in self.namespaces() {
             let facts = namespace.adapter.fetch(&self.target).await?;
-            let all = Self::new(namespace, Target::default());
+            let namespace = NamespaceHandle::fixed(namespace);
             sockets.extend(
                 facts
                     .into_iter()
-                    .map(|facts| RemoteSocket::new(facts, &all)),
+                    .map(|facts| RemoteSocket::new(facts, namespace.clone())),
             );
         }
         Ok(sockets)

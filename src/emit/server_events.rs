@@ -21,7 +21,7 @@ use proto::Args;
 
 /// The answers of the other servers.
 ///
-/// See [`Broadcast::server_side_emit_with_ack`](crate::Broadcast::server_side_emit_with_ack).
+/// See [`NamespaceHandle::server_side_emit_with_ack`](crate::NamespaceHandle::server_side_emit_with_ack).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerAnswers<R> {
@@ -48,7 +48,7 @@ pub(super) fn emit_to_servers<T: Serialize>(
 }
 
 /// The pending answers of other servers; returned by
-/// [`Broadcast::server_side_emit_with_ack`](crate::Broadcast::server_side_emit_with_ack).
+/// [`NamespaceHandle::server_side_emit_with_ack`](crate::NamespaceHandle::server_side_emit_with_ack).
 #[must_use = "the event is sent, but nobody hears the answers"]
 pub struct ServerAckFuture<R> {
     asked: BoxFuture<Result<ServerReplies, AckError>>,

@@ -49,7 +49,7 @@ pub enum RoomEvent {
 }
 
 /// A stream of the events of a namespace's rooms on this server:
-/// [`Broadcast::room_events`](crate::Broadcast::room_events).
+/// [`NamespaceHandle::room_events`](crate::NamespaceHandle::room_events).
 #[must_use = "what is not asked for is missed"]
 pub struct RoomEvents(Pin<Box<dyn Stream<Item = RoomEvent> + Send>>);
 

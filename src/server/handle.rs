@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 
 use super::Server;
 use crate::adapter::AdapterError;
-use crate::emit::{AckStream, Broadcast, Emitted, RemoteSocket, ServerAckFuture};
+use crate::emit::{AckStream, Broadcast, Emitted, NamespaceHandle, RemoteSocket, ServerAckFuture};
 use crate::metrics::Metrics;
-use crate::rooms::{Rooms, Target};
+use crate::rooms::Rooms;
 use crate::socket::Socket;
 use proto::Sid;
 
@@ -85,15 +85,15 @@ impl SocketIo {
         }
     }
 
-    /// Selects a namespace: `of("admin")` is `of("/admin")`.
+    /// Returns the handle of a namespace: `of("admin")` is `of("/admin")`.
     ///
     /// It never fails: events to a namespace that this server does not have are discarded. The pattern of [dynamic
     /// namespaces](crate::SocketIoBuilder::namespace), as it was registered, selects all those that exist when an event
     /// is sent.
-    pub fn of(&self, nsp: &str) -> Broadcast {
+    pub fn of(&self, nsp: &str) -> NamespaceHandle {
         let Some(server) = self.server() else {
             tracing::debug!(nsp, "this handle has no server");
-            return Broadcast::nowhere();
+            return NamespaceHandle::nowhere();
         };
         let nsp = if nsp.starts_with('/') {
             Cow::Borrowed(nsp)
@@ -101,16 +101,16 @@ impl SocketIo {
             Cow::Owned(format!("/{nsp}"))
         };
         if let Some(dynamic) = server.namespaces.dynamic(&nsp) {
-            return Broadcast::dynamic(Arc::clone(dynamic));
+            return NamespaceHandle::dynamic(Arc::clone(dynamic));
         }
         if let Some(found) = server.namespaces.fixed(&nsp) {
-            return Broadcast::new(Arc::clone(found), Target::default());
+            return NamespaceHandle::fixed(Arc::clone(found));
         }
         if let Some(dynamic) = server.namespaces.dynamic_of(&nsp) {
-            return Broadcast::child(Arc::clone(dynamic), &nsp);
+            return NamespaceHandle::child(Arc::clone(dynamic), &nsp);
         }
         tracing::debug!(nsp = &*nsp, "this server has no such namespace");
-        Broadcast::nowhere()
+        NamespaceHandle::nowhere()
     }
 
     /// Selects the sockets of `/` that are in any of the rooms.
@@ -144,7 +144,7 @@ impl SocketIo {
         self.of("/").timeout(timeout)
     }
 
-    /// Returns all sockets of `/` of all servers; see [`Broadcast::fetch_sockets`].
+    /// Returns all sockets of `/` of all servers; see [`NamespaceHandle::fetch_sockets`].
     ///
     /// # Errors
     ///
@@ -167,12 +167,13 @@ impl SocketIo {
         self.of("/").emit_with_ack(event, args)
     }
 
-    /// Sends an event to the other servers; see [`Broadcast::server_side_emit`].
+    /// Sends an event to the other servers; see [`NamespaceHandle::server_side_emit`].
     pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         self.of("/").server_side_emit(event, args)
     }
 
-    /// Sends an event to the other servers and returns their answers; see [`Broadcast::server_side_emit_with_ack`].
+    /// Sends an event to the other servers and returns their answers; see
+    /// [`NamespaceHandle::server_side_emit_with_ack`].
     pub fn server_side_emit_with_ack<R: DeserializeOwned>(
         &self,
         event: impl AsRef<str>,

@@ -397,7 +397,7 @@ async fn send(socket: Socket, Data(what): Data<Send>) {
 }
 
 async fn send_all(socket: Socket, io: SocketIo, Data(what): Data<Send>) {
-    what.to(io.of(socket.nsp()));
+    what.to(io.of(socket.nsp()).broadcast());
 }
 
 #[derive(Serialize)]

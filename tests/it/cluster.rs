@@ -8,7 +8,9 @@ use axum::Router;
 use axum_socketio::config::{LocalCluster, Recovery};
 use axum_socketio::emit::{AckError, ServerAnswers, ServerEvent};
 use axum_socketio::testing::{TestApp, TestClient};
-use axum_socketio::{Broadcast, Data, Limits, Namespace, Sid, Socket, SocketIo, SocketIoBuilder};
+use axum_socketio::{
+    Data, Limits, Namespace, NamespaceHandle, Sid, Socket, SocketIo, SocketIoBuilder,
+};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -162,7 +164,8 @@ async fn servers_answer_each_other() {
 async fn a_server_that_does_not_answer_is_missing() {
     let ([one, _two, three], _heard) = servers(|io| io);
     let asked = one
-        .timeout(Duration::from_secs(1))
+        .of("/")
+        .server_timeout(Duration::from_secs(1))
         .server_side_emit_with_ack("never", ());
     assert_eq!(parts(asked.await.unwrap()), (vec![2], 1));
     for event in ["panic", "panic at once"] {
@@ -220,7 +223,7 @@ async fn dynamic_namespaces_hear_where_they_are() {
     let ([one, two], _heard) = servers(|io| io);
     let _ann = app(&one).connect("/rooms-1").await.unwrap();
     let bob = app(&two).connect("/rooms-1").await.unwrap();
-    let ask = |at: Broadcast| at.server_side_emit_with_ack::<String>("where", ());
+    let ask = |at: NamespaceHandle| at.server_side_emit_with_ack::<String>("where", ());
     let answers = ask(one.of("/rooms-1")).await.unwrap();
     assert_eq!(answers.answers, ["/rooms-1"]);
     bob.disconnect().await;

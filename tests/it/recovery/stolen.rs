@@ -247,7 +247,7 @@ async fn a_room_that_middleware_left_is_left_from_that_event_on() {
     let rooms = io.socket(again.id()).unwrap().rooms();
     let rooms: Vec<_> = rooms.iter().skip(1).map(|room| &**room).collect();
     assert_eq!(rooms, ["left for a while"]);
-    assert_eq!(io.local().rooms().await.unwrap().len(), 1);
+    assert_eq!(io.of("/").rooms().await.unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

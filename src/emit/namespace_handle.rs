@@ -1,0 +1,273 @@
+//! The handle of a namespace.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::ack_stream::AckStream;
+use super::broadcast::Broadcast;
+use super::emitted::Emitted;
+use super::remote::RemoteSocket;
+use super::selection::SelectedNamespaces;
+use super::server_events::{self, ServerAckFuture};
+use super::wait::Wait;
+use crate::adapter::AdapterError;
+use crate::namespace::DynamicNamespace;
+use crate::rooms::{Room, RoomEvents, Rooms, Target};
+use crate::socket::{NamespaceHandlers, Socket, SocketNamespace};
+use proto::Sid;
+
+/// A namespace of a running server, or all those of a pattern; returned by [`SocketIo::of`](crate::SocketIo::of). It
+/// can be cloned cheaply and stored anywhere.
+///
+/// It has the rooms of the namespace and the events to other servers. [`to`](Self::to), [`except`](Self::except) and
+/// similar methods select some of its sockets; the other methods concern all of them. Node's `Namespace`.
+///
+/// ```
+/// # use axum_socketio::SocketIo;
+/// # use axum_socketio::config::AdapterError;
+/// # async fn f(io: SocketIo) -> Result<(), AdapterError> {
+/// let chat = io.of("/chat");
+/// chat.emit("announcement", "down at six");
+/// for (room, count) in chat.rooms().await? {
+///     chat.to(&room).emit("present", count);
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct NamespaceHandle {
+    namespaces: SelectedNamespaces,
+    /// The time limit of questions to other servers.
+    wait: Wait,
+}
+
+impl NamespaceHandle {
+    pub(crate) fn fixed(namespace: Arc<SocketNamespace>) -> Self {
+        Self::at(SelectedNamespaces::One(namespace))
+    }
+
+    pub(crate) fn dynamic(dynamic: Arc<DynamicNamespace<NamespaceHandlers>>) -> Self {
+        Self::at(SelectedNamespaces::Pattern(dynamic))
+    }
+
+    pub(crate) fn child(dynamic: Arc<DynamicNamespace<NamespaceHandlers>>, name: &str) -> Self {
+        Self::at(SelectedNamespaces::Named(dynamic, name.into()))
+    }
+
+    pub(crate) const fn nowhere() -> Self {
+        Self::at(SelectedNamespaces::None)
+    }
+
+    const fn at(namespaces: SelectedNamespaces) -> Self {
+        Self {
+            namespaces,
+            wait: Wait::Default,
+        }
+    }
+
+    /// Selects all sockets of the namespace.
+    pub fn broadcast(&self) -> Broadcast {
+        Broadcast::at(self.namespaces.clone(), Target::default())
+    }
+
+    /// Selects the sockets that are in any of these rooms. A socket's id is a room too. If only empty lists or `None`
+    /// are given, no socket is selected.
+    pub fn to(&self, rooms: impl Rooms) -> Broadcast {
+        self.broadcast().to(rooms)
+    }
+
+    /// Selects the sockets that are in none of these rooms.
+    pub fn except(&self, rooms: impl Rooms) -> Broadcast {
+        self.broadcast().except(rooms)
+    }
+
+    /// Selects the sockets on this server.
+    pub fn local(&self) -> Broadcast {
+        self.broadcast().local()
+    }
+
+    /// Selects all sockets for volatile events; see [`Broadcast::volatile`].
+    pub fn volatile(&self) -> Broadcast {
+        self.broadcast().volatile()
+    }
+
+    /// Selects all sockets, and sets whether events may be compressed; see [`Broadcast::compress`].
+    pub fn compress(&self, compress: bool) -> Broadcast {
+        self.broadcast().compress(compress)
+    }
+
+    /// Selects all sockets, and sets the time that `emit_with_ack` waits for acknowledgements. Default: the builder's
+    /// `ack_timeout`.
+    pub fn timeout(&self, timeout: Duration) -> Broadcast {
+        self.broadcast().timeout(timeout)
+    }
+
+    /// Selects all sockets, and lets `emit_with_ack` wait for acknowledgements as long as the clients stay connected.
+    pub fn no_timeout(&self) -> Broadcast {
+        self.broadcast().no_timeout()
+    }
+
+    /// Sends an event to all sockets, encoded once. Arguments are as in [`Socket::emit`].
+    pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
+        self.broadcast().emit(event, args)
+    }
+
+    /// Sends an event to all sockets and collects their acknowledgements; see [`Broadcast::emit_with_ack`].
+    pub fn emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: impl AsRef<str>,
+        args: impl Serialize,
+    ) -> AckStream<R> {
+        self.broadcast().emit_with_ack(event, args)
+    }
+
+    /// Returns all sockets of all servers. Node's `fetchSockets`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if other servers do not answer.
+    pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
+        self.broadcast().fetch_sockets().await
+    }
+
+    /// Returns the number of sockets of all servers, without fetching them.
+    ///
+    /// # Errors
+    ///
+    /// Fails if other servers do not answer.
+    pub async fn count(&self) -> Result<usize, AdapterError> {
+        self.broadcast().count().await
+    }
+
+    /// Makes all sockets join rooms, within the limits of [`Socket::join`]. Node's `socketsJoin`.
+    pub fn join(&self, rooms: impl Rooms) {
+        self.broadcast().join(rooms);
+    }
+
+    /// Makes all sockets leave rooms. Node's `socketsLeave`.
+    pub fn leave(&self, rooms: impl Rooms) {
+        self.broadcast().leave(rooms);
+    }
+
+    /// Disconnects all sockets from the namespace. Node's `disconnectSockets`.
+    pub fn disconnect(&self) {
+        self.broadcast().disconnect();
+    }
+
+    /// Closes the connections of all sockets; see [`Socket::disconnect_all`]. Node's `disconnectSockets(true)`.
+    pub fn disconnect_all(&self) {
+        self.broadcast().disconnect_all();
+    }
+
+    /// Disconnects the sockets of this server for which `condition` returns true, and returns their number.
+    pub fn disconnect_where(&self, condition: impl FnMut(&Socket) -> bool) -> usize {
+        self.broadcast().disconnect_where(condition)
+    }
+
+    /// Returns the socket of this id, if this server holds it and it is connected to the namespace.
+    #[must_use]
+    pub fn socket(&self, id: Sid) -> Option<Socket> {
+        let here = self.namespaces.here();
+        here.iter()
+            .find_map(|namespace| Socket::find(namespace, id))
+    }
+
+    /// Returns the rooms of the namespace on all servers with their numbers of sockets, without the rooms of the
+    /// sockets' own ids.
+    ///
+    /// # Errors
+    ///
+    /// Fails if other servers do not answer.
+    pub async fn rooms(&self) -> Result<HashMap<Room, usize>, AdapterError> {
+        let mut rooms = HashMap::new();
+        for namespace in self.namespaces.all() {
+            for (room, count) in namespace.adapter.rooms().await? {
+                *rooms.entry(room).or_default() += count;
+            }
+        }
+        Ok(rooms)
+    }
+
+    /// Returns a stream of the changes, from now on, to the rooms of the namespace on this server. For a pattern, it
+    /// covers the namespaces that exist now. The rooms of the sockets' own ids cause no events.
+    ///
+    /// The stream buffers a thousand events; beyond that the oldest are lost, and
+    /// [`RoomEvent::Missed`](crate::rooms::RoomEvent::Missed) reports it.
+    ///
+    /// ```
+    /// # use axum_socketio::rooms::RoomEvent;
+    /// # use axum_socketio::SocketIo;
+    /// # async fn f(io: SocketIo) {
+    /// let mut events = io.of("/").room_events();
+    /// while let Some(event) = events.next().await {
+    ///     if let RoomEvent::Created { room } = event {
+    ///         println!("somebody opened {room}");
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn room_events(&self) -> RoomEvents {
+        let here = self.namespaces.here();
+        RoomEvents::of(here.iter().map(|namespace| namespace.members.watch()))
+    }
+
+    /// Sends an event to the other servers of the namespace, where [`on_server`](crate::Namespace::on_server) handles
+    /// it. Node's `serverSideEmit`.
+    ///
+    /// Without a [cluster](crate::config::LocalCluster) there are no other servers.
+    pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
+        match self.namespaces.counters() {
+            Some(counters) => server_events::emit_to_servers(
+                &self.namespaces.all(),
+                event.as_ref(),
+                &args,
+                counters,
+            ),
+            None => Emitted::nowhere(),
+        }
+    }
+
+    /// Sends an event to the other servers and returns the answers that arrive within the
+    /// [`server_timeout`](Self::server_timeout). The event is sent at once, even if the future is not awaited. Node's
+    /// `serverSideEmitWithAck`.
+    ///
+    /// ```
+    /// # use axum_socketio::emit::AckError;
+    /// # use axum_socketio::SocketIo;
+    /// # async fn f(io: SocketIo) -> Result<(), AckError> {
+    /// let others = io.of("/").server_side_emit_with_ack::<u64>("memory", ()).await?;
+    /// let all: u64 = others.answers.iter().sum();
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if the arguments cannot be serialized, or if an answer is of another type than `R`.
+    pub fn server_side_emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: impl AsRef<str>,
+        args: impl Serialize,
+    ) -> ServerAckFuture<R> {
+        ServerAckFuture::ask(&self.namespaces.all(), event.as_ref(), &args, self.wait)
+    }
+
+    /// Sets the time that `server_side_emit_with_ack` waits for the answers of other servers. Default: the builder's
+    /// `ack_timeout`.
+    #[must_use = "it returns the handle with the time"]
+    pub fn server_timeout(mut self, timeout: Duration) -> Self {
+        self.wait = Wait::For(timeout);
+        self
+    }
+}
+
+impl fmt::Debug for NamespaceHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NamespaceHandle")
+            .field("name", &self.namespaces.name())
+            .finish_non_exhaustive()
+    }
+}
