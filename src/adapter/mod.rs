@@ -54,10 +54,16 @@ pub(crate) struct ServerReplies {
     pub(crate) missing: usize,
 }
 
-/// The reason for which a cluster could not be queried.
+/// The reason for which the sockets of a namespace could not be queried.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdapterError {
+    /// The server has no namespace of this name, and no pattern that the name fits.
+    #[error("this server has no namespace {0:?}")]
+    NoNamespace(String),
+    /// The handle has no server: it was never passed to `build_into`, or the server has been dropped.
+    #[error("this handle has no server")]
+    NoServer,
     /// Not all servers answered in time. A single server never returns this.
     #[error("{missing} servers did not answer in time")]
     Timeout {

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
+use super::emitted::Emitted;
 use super::wait::{Timer, Wait, has_run_out, timer};
 use crate::adapter::Answers;
 use crate::metrics::Counted;
@@ -160,19 +161,20 @@ impl<R: DeserializeOwned> AckStream<R> {
     }
 
     /// Creates an empty stream for an event that was sent to no socket.
-    pub(super) fn failed(error: Option<EmitError>) -> Self {
+    pub(super) fn failed(emitted: Emitted) -> Self {
         Self {
             shared: Arc::default(),
             timer: None,
             asked: Vec::new(),
             unreadable: Vec::new(),
-            error,
+            error: emitted.into_result().err(),
             timed_out: false,
             answer: PhantomData,
         }
     }
 
-    /// Returns the error if the event was not sent: it could not be encoded, or its name is reserved.
+    /// Returns the error if the event was not sent: it could not be encoded, its name is reserved, or the server has no
+    /// such namespace.
     #[must_use]
     pub fn error(&self) -> Option<&EmitError> {
         self.error.as_ref()

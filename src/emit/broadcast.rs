@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::ack_stream::AckStream;
 use super::emitted::{Emitted, event_args};
-use super::selection::SelectedNamespaces;
+use super::selection::{Missing, SelectedNamespaces};
 use super::wait::Wait;
 use crate::adapter::AdapterError;
 use crate::logs::may_log;
@@ -118,8 +118,9 @@ impl Broadcast {
     /// Sends an event to all selected sockets, encoded once. Arguments are as in [`Socket::emit`].
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         let event = event.as_ref();
-        let Some(counters) = self.namespaces.counters() else {
-            return Emitted::nowhere();
+        let counters = match self.namespaces.counters() {
+            Ok(counters) => counters,
+            Err(missing) => return Emitted::missing(missing),
         };
         // An emit counts once, however many namespaces the pattern has.
         counters.add_all([(EMITS_TO_MANY, 1)]);
@@ -129,13 +130,14 @@ impl Broadcast {
             _ => self
                 .namespaces()
                 .into_iter()
+                .flatten()
                 .for_each(|namespace| self.send(&namespace, event, args.clone())),
         });
         Emitted::new(sent, counters)
     }
 
-    /// Returns the namespaces of the selection.
-    pub(super) fn namespaces(&self) -> Vec<Arc<SocketNamespace>> {
+    /// Returns the namespaces of the selection. A missing one is logged.
+    pub(super) fn namespaces(&self) -> Result<Vec<Arc<SocketNamespace>>, &Missing> {
         if self.target.local {
             self.namespaces.here()
         } else {
@@ -157,13 +159,17 @@ impl Broadcast {
         event: impl AsRef<str>,
         args: impl Serialize,
     ) -> AckStream<R> {
-        let Some(counters) = self.namespaces.counters() else {
-            return AckStream::failed(None);
+        let counters = match self.namespaces.counters() {
+            Ok(counters) => counters,
+            Err(missing) => return AckStream::failed(Emitted::missing(missing)),
         };
         counters.add_all([(EMITS_TO_MANY, 1)]);
         match event_args(event.as_ref(), &args) {
-            Ok(args) => AckStream::ask(self.namespaces(), &self.target, &args, self.wait),
-            Err(error) => AckStream::failed(Emitted::new(Err(error), counters).into_result().err()),
+            Ok(args) => {
+                let namespaces = self.namespaces().unwrap_or_default();
+                AckStream::ask(namespaces, &self.target, &args, self.wait)
+            }
+            Err(error) => AckStream::failed(Emitted::new(Err(error), counters)),
         }
     }
 
@@ -171,10 +177,10 @@ impl Broadcast {
     ///
     /// # Errors
     ///
-    /// Fails if other servers do not answer.
+    /// Fails if the server has no such namespace, or other servers do not answer.
     pub async fn count(&self) -> Result<usize, AdapterError> {
         let mut count = 0;
-        for namespace in self.namespaces() {
+        for namespace in self.namespaces()? {
             count += namespace.adapter.count(&self.target).await?;
         }
         Ok(count)
@@ -183,7 +189,7 @@ impl Broadcast {
     /// Makes all selected sockets join rooms, within the limits of [`Socket::join`]. Node's `socketsJoin`.
     pub fn join(&self, rooms: impl Rooms) {
         let mut rooms = names(rooms);
-        for namespace in self.namespaces() {
+        for namespace in self.namespaces().unwrap_or_default() {
             let limit = namespace.options.max_room_len;
             rooms.retain(|room| {
                 let fits = room.len() <= limit;
@@ -199,7 +205,7 @@ impl Broadcast {
     /// Makes all selected sockets leave rooms. Node's `socketsLeave`.
     pub fn leave(&self, rooms: impl Rooms) {
         let rooms = names(rooms);
-        for namespace in self.namespaces() {
+        for namespace in self.namespaces().unwrap_or_default() {
             namespace.adapter.leave(&self.target, &rooms);
         }
     }
@@ -216,7 +222,7 @@ impl Broadcast {
     }
 
     fn disconnect_from(&self, scope: Scope) {
-        for namespace in self.namespaces() {
+        for namespace in self.namespaces().unwrap_or_default() {
             namespace.adapter.disconnect(&self.target, scope);
         }
     }
@@ -224,7 +230,7 @@ impl Broadcast {
     /// Disconnects the selected sockets of this server for which `condition` returns true, and returns their number.
     pub fn disconnect_where(&self, mut condition: impl FnMut(&Socket) -> bool) -> usize {
         let mut chosen = Vec::new();
-        for namespace in self.namespaces.here() {
+        for namespace in self.namespaces.here().unwrap_or_default() {
             let members = namespace.members.select(&self.target);
             let sockets = members
                 .iter()

@@ -3,7 +3,8 @@
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use crate::metrics::{Counted, Counters};
+use super::selection::Missing;
+use crate::metrics::{Counted, Counters, EMITS_TO_MANY};
 use crate::outbox::EmitError;
 use proto::EncodedArgs;
 use proto::args::reserved;
@@ -31,13 +32,18 @@ impl Emitted {
         Self(result)
     }
 
-    /// Returns the result of an emit through a handle that has no server: success.
-    pub(super) const fn nowhere() -> Self {
-        Self(Ok(()))
+    /// Counts an emit to a namespace that does not exist, and returns its result.
+    pub(super) fn missing(missing: &Missing) -> Self {
+        let error = EmitError::from(missing);
+        let Some(counters) = missing.counters() else {
+            return Self(Err(error));
+        };
+        counters.add_all([(EMITS_TO_MANY, 1)]);
+        Self::new(Err(error), counters)
     }
 
     /// Returns true if the event was queued. A broadcast to an empty room counts as queued, and so does a volatile
-    /// event that was dropped.
+    /// event that was dropped; a broadcast to a namespace that the server does not have does not.
     #[must_use]
     pub fn ok(&self) -> bool {
         self.0.is_ok()
@@ -59,6 +65,7 @@ impl EmitError {
         match self {
             Self::Serialize(_) => "serialize",
             Self::Reserved(_) => "reserved",
+            Self::NoNamespace(_) | Self::NoServer => "no namespace",
             Self::Full(_) => "full",
             Self::Closed => "closed",
         }
@@ -69,8 +76,10 @@ impl EmitError {
 impl IntoResponse for EmitError {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::Serialize(_) | Self::Reserved(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Serialize(_) | Self::Reserved(_) | Self::NoNamespace(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::NoServer | Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Closed => StatusCode::GONE,
         };
         (status, self.to_string()).into_response()

@@ -12,10 +12,11 @@ use super::ack_stream::AckStream;
 use super::broadcast::Broadcast;
 use super::emitted::Emitted;
 use super::remote::RemoteSocket;
-use super::selection::SelectedNamespaces;
+use super::selection::{Missing, SelectedNamespaces};
 use super::server_events::{self, ServerAckFuture};
 use super::wait::Wait;
 use crate::adapter::AdapterError;
+use crate::logs::ServerLogs;
 use crate::namespace::DynamicNamespace;
 use crate::rooms::{Room, RoomEvents, Rooms, Target};
 use crate::socket::{NamespaceHandlers, Socket, SocketNamespace};
@@ -39,6 +40,7 @@ use proto::Sid;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
+#[must_use = "a handle does nothing by itself"]
 pub struct NamespaceHandle {
     namespaces: SelectedNamespaces,
     /// The time limit of questions to other servers.
@@ -58,8 +60,10 @@ impl NamespaceHandle {
         Self::at(SelectedNamespaces::Named(dynamic, name.into()))
     }
 
-    pub(crate) const fn nowhere() -> Self {
-        Self::at(SelectedNamespaces::None)
+    /// Creates the handle of a namespace that the server does not have, or of a handle without a server.
+    pub(crate) fn missing(name: &str, server: Option<Arc<ServerLogs>>) -> Self {
+        let name = name.into();
+        Self::at(SelectedNamespaces::Missing(Missing { name, server }))
     }
 
     const fn at(namespaces: SelectedNamespaces) -> Self {
@@ -129,7 +133,7 @@ impl NamespaceHandle {
     ///
     /// # Errors
     ///
-    /// Fails if other servers do not answer.
+    /// Fails if the server has no such namespace, or other servers do not answer.
     pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
         self.broadcast().fetch_sockets().await
     }
@@ -138,7 +142,7 @@ impl NamespaceHandle {
     ///
     /// # Errors
     ///
-    /// Fails if other servers do not answer.
+    /// Fails if the server has no such namespace, or other servers do not answer.
     pub async fn count(&self) -> Result<usize, AdapterError> {
         self.broadcast().count().await
     }
@@ -171,7 +175,7 @@ impl NamespaceHandle {
     /// Returns the socket of this id, if this server holds it and it is connected to the namespace.
     #[must_use]
     pub fn socket(&self, id: Sid) -> Option<Socket> {
-        let here = self.namespaces.here();
+        let here = self.namespaces.here().unwrap_or_default();
         here.iter()
             .find_map(|namespace| Socket::find(namespace, id))
     }
@@ -181,10 +185,10 @@ impl NamespaceHandle {
     ///
     /// # Errors
     ///
-    /// Fails if other servers do not answer.
+    /// Fails if the server has no such namespace, or other servers do not answer.
     pub async fn rooms(&self) -> Result<HashMap<Room, usize>, AdapterError> {
         let mut rooms = HashMap::new();
-        for namespace in self.namespaces.all() {
+        for namespace in self.namespaces.all()? {
             for (room, count) in namespace.adapter.rooms().await? {
                 *rooms.entry(room).or_default() += count;
             }
@@ -211,7 +215,7 @@ impl NamespaceHandle {
     /// # }
     /// ```
     pub fn room_events(&self) -> RoomEvents {
-        let here = self.namespaces.here();
+        let here = self.namespaces.here().unwrap_or_default();
         RoomEvents::of(here.iter().map(|namespace| namespace.members.watch()))
     }
 
@@ -220,15 +224,12 @@ impl NamespaceHandle {
     ///
     /// Without a [cluster](crate::config::LocalCluster) there are no other servers.
     pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        match self.namespaces.counters() {
-            Some(counters) => server_events::emit_to_servers(
-                &self.namespaces.all(),
-                event.as_ref(),
-                &args,
-                counters,
-            ),
-            None => Emitted::nowhere(),
-        }
+        let counters = match self.namespaces.counters() {
+            Ok(counters) => counters,
+            Err(missing) => return Emitted::missing(missing),
+        };
+        let namespaces = self.namespaces.all().unwrap_or_default();
+        server_events::emit_to_servers(&namespaces, event.as_ref(), &args, counters)
     }
 
     /// Sends an event to the other servers and returns the answers that arrive within the
@@ -246,18 +247,20 @@ impl NamespaceHandle {
     ///
     /// # Errors
     ///
-    /// Fails if the arguments cannot be serialized, or if an answer is of another type than `R`.
+    /// Fails if the server has no such namespace, the arguments cannot be serialized, or an answer is of another type than `R`.
     pub fn server_side_emit_with_ack<R: DeserializeOwned>(
         &self,
         event: impl AsRef<str>,
         args: impl Serialize,
     ) -> ServerAckFuture<R> {
-        ServerAckFuture::ask(&self.namespaces.all(), event.as_ref(), &args, self.wait)
+        match self.namespaces.all() {
+            Ok(namespaces) => ServerAckFuture::ask(&namespaces, event.as_ref(), &args, self.wait),
+            Err(missing) => ServerAckFuture::failed(Emitted::missing(missing)),
+        }
     }
 
     /// Sets the time that `server_side_emit_with_ack` waits for the answers of other servers. Default: the builder's
     /// `ack_timeout`.
-    #[must_use = "it returns the handle with the time"]
     pub fn server_timeout(mut self, timeout: Duration) -> Self {
         self.wait = Wait::For(timeout);
         self

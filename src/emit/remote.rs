@@ -79,10 +79,10 @@ impl Broadcast {
     ///
     /// # Errors
     ///
-    /// Fails if other servers do not answer.
+    /// Fails if the server has no such namespace, or other servers do not answer.
     pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
         let mut sockets = Vec::new();
-        for namespace in self.namespaces() {
+        for namespace in self.namespaces()? {
             let facts = namespace.adapter.fetch(&self.target).await?;
             let namespace = NamespaceHandle::fixed(namespace);
             sockets.extend(

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use crate::adapter::AdapterError;
+use crate::logs::{ServerLogs, log_emit_without_server};
 use crate::metrics::Counters;
 use crate::namespace::DynamicNamespace;
+use crate::outbox::EmitError;
 use crate::socket::{NamespaceHandlers, SocketNamespace};
 
 /// The namespaces of a selection.
 #[derive(Clone)]
 pub(super) enum SelectedNamespaces {
-    None,
+    Missing(Missing),
     One(Arc<SocketNamespace>),
     /// The namespaces of a pattern, as they exist when the selection is used.
     Pattern(Arc<DynamicNamespace<NamespaceHandlers>>),
@@ -18,40 +21,89 @@ pub(super) enum SelectedNamespaces {
 }
 
 impl SelectedNamespaces {
-    /// Returns the namespaces that exist now, on any server.
-    pub(super) fn all(&self) -> Vec<Arc<SocketNamespace>> {
+    /// Returns the namespaces that exist now, on any server. A missing one is logged.
+    pub(super) fn all(&self) -> Result<Vec<Arc<SocketNamespace>>, &Missing> {
         match self {
-            Self::Pattern(dynamic) => dynamic.all(),
-            Self::Named(dynamic, name) => dynamic.named(name).into_iter().collect(),
-            Self::None | Self::One(_) => self.here(),
+            Self::Pattern(dynamic) => Ok(dynamic.all()),
+            Self::Named(dynamic, name) => Ok(dynamic.named(name).into_iter().collect()),
+            Self::Missing(_) | Self::One(_) => self.here(),
         }
     }
 
-    /// Returns the namespaces that exist now on this server.
-    pub(super) fn here(&self) -> Vec<Arc<SocketNamespace>> {
+    /// Returns the namespaces that exist now on this server. A missing one is logged.
+    pub(super) fn here(&self) -> Result<Vec<Arc<SocketNamespace>>, &Missing> {
         match self {
-            Self::None => Vec::new(),
-            Self::One(namespace) => vec![Arc::clone(namespace)],
-            Self::Pattern(dynamic) => dynamic.here(),
-            Self::Named(dynamic, name) => dynamic.existing(name).into_iter().collect(),
+            Self::Missing(missing) => {
+                missing.log();
+                Err(missing)
+            }
+            Self::One(namespace) => Ok(vec![Arc::clone(namespace)]),
+            Self::Pattern(dynamic) => Ok(dynamic.here()),
+            Self::Named(dynamic, name) => Ok(dynamic.existing(name).into_iter().collect()),
         }
     }
 
+    /// Returns the counters of the server. A missing namespace is logged.
+    pub(super) fn counters(&self) -> Result<&Counters, &Missing> {
+        match self {
+            Self::Missing(missing) => {
+                missing.log();
+                Err(missing)
+            }
+            Self::One(namespace) => Ok(&namespace.counters),
+            Self::Pattern(dynamic) | Self::Named(dynamic, _) => Ok(dynamic.counters()),
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Missing(missing) => &missing.name,
+            Self::One(namespace) => &namespace.name,
+            Self::Pattern(dynamic) => &dynamic.pattern,
+            Self::Named(_, name) => name,
+        }
+    }
+}
+
+/// A namespace that the server does not have, or whose handle has no server.
+#[derive(Clone)]
+pub(super) struct Missing {
+    pub(super) name: Arc<str>,
+    pub(super) server: Option<Arc<ServerLogs>>,
+}
+
+impl Missing {
     /// Returns the counters of the server, if there is one.
     pub(super) fn counters(&self) -> Option<&Counters> {
-        match self {
-            Self::None => None,
-            Self::One(namespace) => Some(&namespace.counters),
-            Self::Pattern(dynamic) | Self::Named(dynamic, _) => Some(dynamic.counters()),
-        }
+        self.server.as_ref().map(|server| &**server.counters())
     }
 
-    pub(super) fn name(&self) -> Option<&str> {
-        match self {
-            Self::None => None,
-            Self::One(namespace) => Some(&namespace.name),
-            Self::Pattern(dynamic) => Some(&dynamic.pattern),
-            Self::Named(_, name) => Some(name),
+    fn log(&self) {
+        let nsp = &*self.name;
+        match &self.server {
+            Some(server) if server.allow() => {
+                tracing::warn!(nsp, "nothing is sent: this server has no such namespace");
+            }
+            Some(_) => {}
+            None => log_emit_without_server(nsp),
+        }
+    }
+}
+
+impl From<&Missing> for EmitError {
+    fn from(missing: &Missing) -> Self {
+        match &missing.server {
+            Some(_) => Self::NoNamespace(missing.name.to_string()),
+            None => Self::NoServer,
+        }
+    }
+}
+
+impl From<&Missing> for AdapterError {
+    fn from(missing: &Missing) -> Self {
+        match &missing.server {
+            Some(_) => Self::NoNamespace(missing.name.to_string()),
+            None => Self::NoServer,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Events to other servers, and their answers.
 
 use std::fmt;
+use std::future::ready as resolved;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -79,6 +80,16 @@ impl<R> ServerAckFuture<R> {
             }
             Ok(all)
         };
+        Self {
+            asked: Box::pin(asked),
+            answer: PhantomData,
+        }
+    }
+
+    /// Creates the future of an event that was not sent.
+    pub(super) fn failed(emitted: Emitted) -> Self {
+        let result = emitted.into_result().map_err(AckError::from);
+        let asked = resolved(result.map(|()| ServerReplies::default()));
         Self {
             asked: Box::pin(asked),
             answer: PhantomData,

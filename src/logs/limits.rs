@@ -176,6 +176,18 @@ pub(crate) fn log_no_server() {
     }
 }
 
+/// Logs an emit through a handle that was never passed to `build_into`, or has outlived its server.
+pub(crate) fn log_emit_without_server(nsp: &str) {
+    static LIMIT: LogLimit = LogLimit::new(10);
+    if is_allowed(LIMIT.next(now()), |_| {}) {
+        tracing::warn!(
+            nsp,
+            "nothing is sent: this `SocketIo` has no server; \
+             give the handle to `build_into` and keep the result"
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -186,8 +186,10 @@ families! {
     Emits emits: Counter by to ["socket", "broadcast"];
     /// Events that were queued for a client: one for each client of a broadcast.
     Deliveries deliveries: Counter;
-    /// Events that were not queued for a client; what cannot be encoded is for nobody, and counts once.
-    Undelivered undelivered: Counter by reason ["volatile", "full", "closed", "serialize", "reserved"];
+    /// Events that were not queued for a client; those without a namespace or an encoding count once.
+    Undelivered undelivered: Counter by reason [
+        "volatile", "full", "closed", "serialize", "reserved", "no namespace",
+    ];
     /// Acknowledgements that clients have sent.
     AcksReceived acks_received: Counter;
     /// Acknowledgements of clients that were waited for in vain.

@@ -50,7 +50,8 @@ impl SocketIo {
 
     /// Creates an empty handle for a state that the server's own handlers need. Pass it to `build_into` later.
     ///
-    /// Until then, and after the server is dropped, its emits are discarded.
+    /// Until then, and after the server is dropped, its emits fail with
+    /// [`EmitError::NoServer`](crate::emit::EmitError::NoServer).
     ///
     /// ```
     /// use axum_socketio::{Namespace, SocketIo};
@@ -87,13 +88,13 @@ impl SocketIo {
 
     /// Returns the handle of a namespace: `of("admin")` is `of("/admin")`.
     ///
-    /// It never fails: events to a namespace that this server does not have are discarded. The pattern of [dynamic
-    /// namespaces](crate::SocketIoBuilder::namespace), as it was registered, selects all those that exist when an event
-    /// is sent.
+    /// Events to a namespace that this server does not have fail with
+    /// [`EmitError::NoNamespace`](crate::emit::EmitError::NoNamespace), and are logged; the name of a [dynamic
+    /// namespace](crate::SocketIoBuilder::namespace) that does not exist yet is no error. The pattern of dynamic
+    /// namespaces, as it was registered, selects all those that exist when an event is sent.
     pub fn of(&self, nsp: &str) -> NamespaceHandle {
         let Some(server) = self.server() else {
-            tracing::debug!(nsp, "this handle has no server");
-            return NamespaceHandle::nowhere();
+            return NamespaceHandle::missing(nsp, None);
         };
         let nsp = if nsp.starts_with('/') {
             Cow::Borrowed(nsp)
@@ -109,8 +110,7 @@ impl SocketIo {
         if let Some(dynamic) = server.namespaces.dynamic_of(&nsp) {
             return NamespaceHandle::child(Arc::clone(dynamic), &nsp);
         }
-        tracing::debug!(nsp = &*nsp, "this server has no such namespace");
-        NamespaceHandle::nowhere()
+        NamespaceHandle::missing(&nsp, Some(Arc::clone(&server.logs)))
     }
 
     /// Selects the sockets of `/` that are in any of the rooms.
@@ -148,7 +148,7 @@ impl SocketIo {
     ///
     /// # Errors
     ///
-    /// Fails if other servers do not answer.
+    /// Fails if the handle has no server, or other servers do not answer.
     pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
         self.of("/").fetch_sockets().await
     }

@@ -4,6 +4,7 @@ mod arguments;
 mod before;
 mod dynamic;
 mod leaving;
+mod missing;
 mod namespaces;
 mod order;
 mod outgoing;
