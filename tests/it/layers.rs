@@ -103,6 +103,7 @@ const PROTO: &[&str] = &[
     "websocket",
     "engine_io",
     "socket_io",
+    "cluster",
     "session",
     "connection",
 ];

@@ -10,6 +10,8 @@
 //! Above them are the state machines: [`session`] opens, keeps alive, upgrades and closes an Engine.IO session at
 //! either end, and [`connection`] routes the packets of one client to the namespaces that it has joined.
 //!
+//! [`cluster`] has the messages that servers exchange.
+//!
 //! Every decoder is total: it returns a [`DecodeError`] for bad input, and neither panics nor ignores it. Nothing here
 //! reads a clock or a source of random numbers: the time, counted from the start of a session, and new ids are
 //! arguments.
@@ -21,6 +23,7 @@
 mod always;
 pub mod args;
 pub mod buf;
+pub mod cluster;
 pub mod connection;
 mod cursor;
 pub mod engine_io;

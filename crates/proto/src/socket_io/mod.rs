@@ -4,15 +4,13 @@
 
 mod attachments;
 mod encode;
-#[cfg(feature = "msgpack")]
-mod msgpack;
+pub(crate) mod msgpack;
 mod packet;
 mod parser;
 mod text;
 
 pub use attachments::Assembler;
 pub use encode::EncodedPacket;
-#[cfg(feature = "msgpack")]
 pub use msgpack::Msgpack;
 pub use packet::{Event, Kind, Packet, PacketLimits};
 pub use parser::{Codec, Decoding, Encoded};

@@ -15,6 +15,8 @@ mod write;
 
 use std::fmt::Display;
 
+use bytes::Bytes;
+
 use super::{Decoder, PacketLimits, Parser, Parts};
 use crate::DecodeError;
 use crate::engine_io::Message;
@@ -51,6 +53,19 @@ impl Decoder for Msgpack {
             Message::Text(_) => Err(malformed("text")),
         }
     }
+}
+
+/// Encodes a JSON value whose placeholders refer to attachments.
+pub(crate) fn from_json(json: &str, attachments: &[Bytes]) -> Vec<u8> {
+    write::json(json, attachments)
+}
+
+/// Decodes a single value as JSON, whose placeholders refer to the returned attachments.
+pub(crate) fn to_json(
+    message: &Bytes,
+    max_attachments: usize,
+) -> Result<(String, Vec<Bytes>), DecodeError> {
+    read::json(message, max_attachments)
 }
 
 fn malformed(what: impl Display) -> DecodeError {

@@ -23,7 +23,7 @@ pub(super) fn packet(
     message: &Bytes,
     limits: &PacketLimits,
 ) -> Result<Parts<'static>, DecodeError> {
-    let mut input = ValueReader(message);
+    let mut input = ValueReader::new(message);
     let Value::Map(members) = input.next()? else {
         return Err(malformed("not a map"));
     };
@@ -38,7 +38,7 @@ pub(super) fn packet(
             _ => return Err(malformed("a key that is not text")),
         }
     }
-    if !input.0.is_empty() {
+    if !input.rest.is_empty() {
         return Err(malformed("bytes behind the packet"));
     }
     let (json, attachments) = data.unzip();
@@ -49,6 +49,23 @@ pub(super) fn packet(
         json: json.map(Cow::Owned),
         attachments: attachments.unwrap_or_default().into(),
     })
+}
+
+/// Decodes a single value as JSON, whose placeholders refer to the returned attachments. A value of nil is `null`.
+pub(super) fn json(
+    message: &Bytes,
+    max_attachments: usize,
+) -> Result<(String, Vec<Bytes>), DecodeError> {
+    let mut input = ValueReader::with_timestamps(message);
+    let limits = PacketLimits {
+        max_attachments,
+        ..PacketLimits::default()
+    };
+    let read = Json::read(&mut input, message, &limits)?;
+    if !input.rest.is_empty() {
+        return Err(malformed("bytes behind the value"));
+    }
+    Ok(read.unwrap_or_else(|| ("null".to_owned(), Vec::new())))
 }
 
 /// Returns a value that is a whole number and not negative, in whatever form it is encoded.
@@ -120,7 +137,7 @@ impl<'m> Json<'m> {
         limits: &PacketLimits,
     ) -> Result<Option<(String, Vec<Bytes>)>, DecodeError> {
         let mut json = Self {
-            text: Vec::with_capacity(input.0.len().min(TYPICAL)),
+            text: Vec::with_capacity(input.rest.len().min(TYPICAL)),
             attachments: Vec::new(),
             open: Vec::new(),
             message,

@@ -8,7 +8,11 @@ use crate::always::always;
 
 /// The unread part of a message.
 #[derive(Debug)]
-pub(super) struct ValueReader<'m>(pub(super) &'m [u8]);
+pub(super) struct ValueReader<'m> {
+    pub(super) rest: &'m [u8],
+    /// True if extensions of type -1 are timestamps. The package `notepack.io` 2, which clients use, has none.
+    timestamps: bool,
+}
 
 /// A value, or the start of an array or a map: its elements or members follow.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +37,20 @@ pub(super) enum Value<'m> {
 }
 
 impl<'m> ValueReader<'m> {
+    pub(super) const fn new(message: &'m [u8]) -> Self {
+        Self {
+            rest: message,
+            timestamps: false,
+        }
+    }
+
+    pub(super) const fn with_timestamps(message: &'m [u8]) -> Self {
+        Self {
+            rest: message,
+            timestamps: true,
+        }
+    }
+
     pub(super) fn next(&mut self) -> Result<Value<'m>, DecodeError> {
         let [marker] = self.bytes()?;
         Ok(match Marker::from_u8(marker) {
@@ -75,7 +93,7 @@ impl<'m> ValueReader<'m> {
                     let date = always(data.try_into().ok(), "eight bytes have been taken");
                     Value::Date(i64::from_be_bytes(date))
                 }
-                (kind, data) => Value::Extension(kind, data),
+                (kind, data) => self.other(kind, data),
             },
             Marker::FixExt16 => self.fixed_extension(16)?,
             Marker::Ext8 => self.sized_extension(Self::len8)?,
@@ -87,7 +105,7 @@ impl<'m> ValueReader<'m> {
 
     /// Takes `undefined` if it is next. Returns true if it was.
     pub(super) fn undefined(&mut self) -> Result<bool, DecodeError> {
-        let next = self.0.starts_with(&[Marker::FixExt1.to_u8(), 0]);
+        let next = self.rest.starts_with(&[Marker::FixExt1.to_u8(), 0]);
         if next {
             self.take(3)?;
         }
@@ -109,14 +127,20 @@ impl<'m> ValueReader<'m> {
     }
 
     fn take(&mut self, len: usize) -> Result<&'m [u8], DecodeError> {
-        let (taken, rest) = self.0.split_at_checked(len).ok_or(malformed("too short"))?;
-        self.0 = rest;
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(len)
+            .ok_or(malformed("too short"))?;
+        self.rest = rest;
         Ok(taken)
     }
 
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let (bytes, rest) = self.0.split_first_chunk().ok_or(malformed("too short"))?;
-        self.0 = rest;
+        let (bytes, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or(malformed("too short"))?;
+        self.rest = rest;
         Ok(*bytes)
     }
 
@@ -147,7 +171,7 @@ impl<'m> ValueReader<'m> {
 
     fn fixed_extension(&mut self, len: usize) -> Result<Value<'m>, DecodeError> {
         let (kind, data) = self.extension(len)?;
-        Ok(Value::Extension(kind, data))
+        Ok(self.other(kind, data))
     }
 
     /// Reads an extension with a length of its own. Kind 0 is an `ArrayBuffer`, as `notepack.io` encodes it.
@@ -158,7 +182,36 @@ impl<'m> ValueReader<'m> {
         let len = len(self)?;
         Ok(match self.extension(len as usize)? {
             (0, data) => Value::Binary(data),
-            (kind, data) => Value::Extension(kind, data),
+            (kind, data) => self.other(kind, data),
         })
     }
+
+    fn other(&self, kind: i8, data: &'m [u8]) -> Value<'m> {
+        let millis = || {
+            (self.timestamps && kind == -1)
+                .then(|| timestamp(data))
+                .flatten()
+        };
+        millis().map_or(Value::Extension(kind, data), Value::Date)
+    }
+}
+
+/// Reads a timestamp of MessagePack, in milliseconds since 1970. Out of range, it becomes a date that JavaScript lacks.
+fn timestamp(data: &[u8]) -> Option<i64> {
+    const NANOS: u64 = 1_000_000;
+    let (seconds, nanos) = match data.len() {
+        4 => (u32::from_be_bytes(data.try_into().ok()?).into(), 0),
+        8 => {
+            let both = u64::from_be_bytes(data.try_into().ok()?);
+            (i64::try_from(both & 0x3_ffff_ffff).ok()?, both >> 34)
+        }
+        12 => {
+            let (nanos, seconds) = data.split_first_chunk()?;
+            let seconds = i64::from_be_bytes(seconds.try_into().ok()?);
+            (seconds, u32::from_be_bytes(*nanos).into())
+        }
+        _ => return None,
+    };
+    let millis = i64::try_from(nanos / NANOS).ok()?;
+    Some(seconds.saturating_mul(1000).saturating_add(millis))
 }

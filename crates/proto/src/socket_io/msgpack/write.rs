@@ -2,12 +2,24 @@
 
 use std::io;
 
+use bytes::Bytes;
 use rmp::encode;
 
 use crate::always::always;
 use crate::args::scan::Scanner;
 use crate::buf::copy;
 use crate::socket_io::{Kind, Parts, text::unescape};
+
+/// Encodes a JSON value whose placeholders refer to attachments.
+pub(super) fn json(json: &str, attachments: &[Bytes]) -> Vec<u8> {
+    let attached: usize = attachments.iter().map(|data| data.len() + 5).sum();
+    let mut message = Vec::with_capacity(json.len() + attached);
+    always(
+        value(json, attachments, &mut message).ok(),
+        "a vector can be written to",
+    );
+    message
+}
 
 /// Encodes a packet.
 pub(super) fn packet(packet: &Parts<'_>) -> Vec<u8> {
@@ -30,7 +42,7 @@ fn write(packet: &Parts<'_>, message: &mut Vec<u8>) -> io::Result<()> {
     encode::write_str(message, &packet.nsp)?;
     if let Some(json) = &packet.json {
         encode::write_str(message, "data")?;
-        value(packet, json, message)?;
+        value(json, &packet.attachments, message)?;
     }
     if let Some(id) = packet.id {
         encode::write_str(message, "id")?;
@@ -100,10 +112,10 @@ impl<'t> Iterator for Tokens<'t> {
     }
 }
 
-fn tokens<'t>(packet: &Parts<'_>, json: &'t str) -> Tokens<'t> {
+fn tokens<'t>(json: &'t str, attachments: &[Bytes]) -> Tokens<'t> {
     Tokens {
         json: Scanner::new(json),
-        attachments: packet.attachments.len(),
+        attachments: attachments.len(),
     }
 }
 
@@ -132,9 +144,9 @@ const COUNTED: &str = "all have been counted";
 
 /// Writes a JSON value. The text is scanned twice, because an array in MessagePack begins with its length. There is no
 /// recursion, because received JSON may be nested without limit.
-fn value(packet: &Parts<'_>, json: &str, message: &mut Vec<u8>) -> io::Result<()> {
-    let mut lengths = lengths(tokens(packet, json)).into_iter();
-    for token in tokens(packet, json) {
+fn value(json: &str, attachments: &[Bytes], message: &mut Vec<u8>) -> io::Result<()> {
+    let mut lengths = lengths(tokens(json, attachments)).into_iter();
+    for token in tokens(json, attachments) {
         match token {
             Token::Array => {
                 let length = always(lengths.next(), COUNTED);
@@ -146,7 +158,7 @@ fn value(packet: &Parts<'_>, json: &str, message: &mut Vec<u8>) -> io::Result<()
             }
             Token::Close => {}
             Token::Attachment(number) => {
-                let data = packet.attachments.get(number).map(|data| &data[..]);
+                let data = attachments.get(number).map(|data| &data[..]);
                 let data = always(data, "it is the number of an attachment");
                 encode::write_bin_len(message, u32::try_from(data.len()).unwrap_or(u32::MAX))?;
                 copy::append(message, data);

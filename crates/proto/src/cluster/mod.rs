@@ -1,0 +1,19 @@
+//! The messages that the servers of a cluster exchange, and the engine that carries them.
+//!
+//! The messages are those of the Node.js adapters for sharded Redis, Redis Streams and PostgreSQL, so servers of both
+//! kinds can share a cluster. Members that only servers of this crate understand are ignored by Node.js.
+
+mod decode;
+mod encode;
+mod message;
+mod requests;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use decode::MessageError;
+pub use message::{
+    Body, ClientAnswer, FetchAnswer, Flags, Message, Selection, SocketFacts, Wanted,
+};
+pub use requests::Requests;
+pub use wire::{BoxFuture, Destination, Link, PublishError, Receiver, SubscribeError, Topic, Wire};

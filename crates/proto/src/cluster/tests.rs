@@ -1,0 +1,279 @@
+//! The messages that Node.js servers have sent, and some that no server should send.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use super::*;
+
+#[derive(Deserialize)]
+struct Recorded {
+    op: String,
+    payload: String,
+}
+
+/// Returns messages that two Node.js servers with the sharded adapter of Redis have exchanged.
+fn recorded() -> Vec<(String, Bytes)> {
+    let list = include_str!("../../tests/vectors/cluster-messages.json");
+    let list: Vec<Recorded> = serde_json::from_str(list).unwrap();
+    let decode = |Recorded { op, payload }| {
+        let payload = base64_simd::STANDARD.decode_to_vec(payload).unwrap();
+        (op, payload.into())
+    };
+    list.into_iter().map(decode).collect()
+}
+
+#[test]
+fn messages_of_node_are_decoded_and_encoded_to_the_same_bytes() {
+    let all = recorded();
+    assert!(all.len() > 50);
+    for (op, payload) in all {
+        let message = Message::decode(&payload).unwrap_or_else(|error| panic!("{op}: {error}"));
+        assert_eq!(
+            message.encode(),
+            named_by_text(&payload),
+            "{op}: {message:?}"
+        );
+    }
+}
+
+/// Replaces the room that was named by the number 42: here, a room is named by its text.
+fn named_by_text(payload: &[u8]) -> Vec<u8> {
+    let mut bytes = payload.to_vec();
+    for (number, text) in [
+        (&b"\"room1\",42]"[..], &b"\"room1\",\"42\"]"[..]),
+        (b"\"rooms\":[42]", b"\"rooms\":[\"42\"]"),
+        (b"room1\x2a", b"room1\xa242"),
+    ] {
+        while let Some(at) = bytes.windows(number.len()).position(|part| part == number) {
+            bytes.splice(at..at + number.len(), text.iter().copied());
+        }
+    }
+    bytes
+}
+
+fn decode(json: &str) -> Result<Message<'static>, MessageError> {
+    Message::decode(&Bytes::copy_from_slice(json.as_bytes()))
+}
+
+#[test]
+fn unknown_members_and_missing_options_are_accepted() {
+    let message = decode(
+        r#"{"new":1,"uid":"emitter","type":3,
+        "data":{"packet":{"type":2,"data":["e"],"id":1},"opts":{"rooms":[42,"a",1.5],"flags":{"new":true}}}}"#,
+    )
+    .unwrap();
+    assert_eq!((&*message.uid, &*message.nsp), ("emitter", "/"));
+    let Body::Broadcast {
+        args,
+        request,
+        selection,
+        extended,
+    } = message.body
+    else {
+        panic!("{message:?}");
+    };
+    assert_eq!((&*args, request, extended), (r#"["e"]"#, None, false));
+    assert_eq!(selection.rooms, ["42", "a", "1.5"]);
+    assert_eq!(selection.except, [""; 0]);
+    assert_eq!(selection.flags, Flags::default());
+}
+
+#[test]
+fn what_must_not_reach_clients_is_refused() {
+    let broadcast = |args: &str| {
+        decode(&format!(
+            r#"{{"uid":"a","nsp":"/","type":3,"data":{{"packet":{{"type":2,"data":{args}}},"opts":{{}}}}}}"#
+        ))
+    };
+    assert!(broadcast(r#"["e",1]"#).is_ok());
+    for args in [
+        "1",
+        "[]",
+        "[1]",
+        "{}",
+        r#"["connect"]"#,
+        r#"["disconnect",1]"#,
+    ] {
+        let refused = broadcast(args);
+        assert!(
+            matches!(refused, Err(MessageError::Content(_))),
+            "{args}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn malformed_messages_are_errors() {
+    for bytes in [
+        &b""[..],
+        b"\xc1\xff",
+        b"{",
+        b"{}",
+        b"\xff\xfe{",
+        br#"{"uid":"a","nsp":"/","type":3}"#,
+        br#"{"uid":"a","nsp":"/","type":7,"data":{"opts":{}}}"#,
+        br#"{"uid":"a","nsp":"/","type":11,"data":{"requestId":"x","clientCount":-1}}"#,
+        br#"{"uid":"a","nsp":"/","type":12,"data":{"requestId":"x","outcome":"gone"}}"#,
+        br#"{"uid":"a","nsp":"/","type":-1}"#,
+    ] {
+        let decoded = Message::decode(&Bytes::from_static(bytes));
+        assert!(decoded.is_err(), "{bytes:?}: {decoded:?}");
+    }
+    assert_eq!(
+        decode(r#"{"uid":"a","nsp":"/","type":99}"#),
+        Err(MessageError::UnknownType(99))
+    );
+}
+
+fn text() -> impl Strategy<Value = Cow<'static, str>> {
+    any::<String>().prop_map(Cow::Owned)
+}
+
+fn texts() -> impl Strategy<Value = Vec<Cow<'static, str>>> {
+    prop::collection::vec(text(), 0..3)
+}
+
+fn selection() -> impl Strategy<Value = Selection<'static>> {
+    let flag = || any::<Option<bool>>();
+    let timeout = prop::option::of(0..1_u64 << 50);
+    let flags = (flag(), flag(), flag(), timeout);
+    (texts(), texts(), flags).prop_map(|(rooms, except, (volatile, compress, single, timeout))| {
+        Selection {
+            rooms,
+            except,
+            flags: Flags {
+                volatile,
+                compress,
+                expect_single_response: single,
+                timeout,
+            },
+        }
+    })
+}
+
+/// Returns an event with an argument, and the attachments that belong to it.
+fn event() -> impl Strategy<Value = (Cow<'static, str>, Vec<Bytes>)> {
+    let binary = prop::collection::vec(any::<Vec<u8>>(), 0..3);
+    ("e\\PC{0,5}", any::<String>(), binary).prop_map(|(name, arg, binary)| {
+        let binary: Vec<_> = binary.into_iter().map(Bytes::from).collect();
+        let args = crate::EncodedArgs::event(&name, &(arg, &binary)).unwrap();
+        (args.json().to_owned().into(), binary)
+    })
+}
+
+fn message() -> impl Strategy<Value = Message<'static>> {
+    let broadcast = (
+        event(),
+        prop::option::of(text()),
+        selection(),
+        any::<bool>(),
+    )
+        .prop_map(|((args, attachments), request, selection, extended)| {
+            let extended = extended && request.is_some();
+            let body = Body::Broadcast {
+                args,
+                request,
+                selection,
+                extended,
+            };
+            (body, attachments)
+        });
+    let plain = |body| (body, Vec::new());
+    let join = (selection(), texts())
+        .prop_map(move |(selection, rooms)| plain(Body::Join { selection, rooms }));
+    let wanted = prop_oneof![
+        Just(Wanted::Sockets),
+        Just(Wanted::Count),
+        Just(Wanted::Rooms)
+    ];
+    let fetch = (text(), selection(), wanted).prop_map(move |(request, selection, wanted)| {
+        plain(Body::Fetch {
+            request,
+            selection,
+            wanted,
+        })
+    });
+    let answer = (text(), prop::option::of(text()), event(), any::<bool>()).prop_map(
+        |(request, sid, (args, attachments), all)| {
+            let answer = ClientAnswer::Answered {
+                answer: args.clone(),
+                // Binary values would be encoded twice, and have different numbers.
+                args: (all && attachments.is_empty()).then_some(args),
+            };
+            let body = Body::ClientAnswer {
+                request,
+                sid,
+                answer,
+            };
+            (body, attachments)
+        },
+    );
+    let count = (text(), any::<u32>(), texts()).prop_map(move |(request, count, sids)| {
+        plain(Body::ClientCount {
+            request,
+            count: count.into(),
+            sids,
+        })
+    });
+    let body = prop_oneof![broadcast, join, fetch, answer, count];
+    (text(), text(), body).prop_map(|(uid, nsp, (body, attachments))| Message {
+        uid,
+        nsp,
+        body,
+        attachments: attachments.into(),
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_message_that_is_encoded_is_decoded(message in message()) {
+        prop_assert_eq!(Message::decode(&message.encode()), Ok(message));
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoder_panic(bytes: Vec<u8>) {
+        let _ = Message::decode(&bytes.into());
+    }
+
+    #[test]
+    fn no_change_of_a_message_makes_the_decoder_panic(at in any::<prop::sample::Index>(), byte: u8, message in message()) {
+        let mut bytes = message.encode().to_vec();
+        *at.get_mut(&mut bytes) = byte;
+        let _ = Message::decode(&bytes.into());
+    }
+}
+
+#[test]
+fn a_request_ends_with_the_last_expected_answer() {
+    let mut requests = Requests::new(2);
+    let no_limit = None;
+    requests.insert("a", Vec::new(), no_limit).unwrap();
+    assert_eq!(requests.answer("a", |all| all.push(1)), None);
+    assert_eq!(requests.expect("a", 2), None);
+    assert_eq!(requests.answer("b", |all| all.push(7)), None);
+    assert_eq!(requests.answer("a", |all| all.push(2)), Some(vec![1, 2]));
+    assert_eq!(requests.answer("a", |all| all.push(3)), None);
+
+    requests.insert("c", vec![1], no_limit).unwrap();
+    assert_eq!(requests.expect("c", 0), Some(vec![1]));
+}
+
+#[test]
+fn requests_are_limited_and_expire() {
+    use std::time::Duration;
+
+    let seconds = Duration::from_secs;
+    let mut requests = Requests::new(2);
+    requests.insert("a", 1, Some(seconds(5))).unwrap();
+    requests.insert("b", 2, Some(seconds(9))).unwrap();
+    assert_eq!(requests.insert("c", 3, None), Err(3));
+    assert_eq!(requests.expire(seconds(4)), [0; 0]);
+    assert_eq!(requests.expire(seconds(5)), [1]);
+    requests.insert("c", 3, None).unwrap();
+    assert_eq!(requests.expire(seconds(1000)), [2]);
+    assert_eq!((requests.len(), requests.is_empty()), (1, false));
+    assert_eq!(requests.remove("c"), Some(3));
+}
