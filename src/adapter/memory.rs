@@ -124,8 +124,9 @@ impl Adapter for Memory {
     fn join(&self, target: &Target, rooms: &[Room]) {
         for member in self.members.select(target) {
             for room in rooms {
-                if !self.members.join(&member, Arc::clone(room), self.max_rooms) {
-                    tracing::debug!(socket = %member.id, limit = self.max_rooms, "not joined: too many rooms");
+                let joined = self.members.join(&member, Arc::clone(room), self.max_rooms);
+                if let Err(error) = joined {
+                    tracing::debug!(socket = %member.id, error = error.to_string(), "room not joined");
                 }
             }
         }

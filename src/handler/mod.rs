@@ -16,6 +16,7 @@ mod event_request;
 mod function;
 #[cfg(feature = "metrics")]
 mod handler_time;
+mod joined;
 mod layer;
 mod outcome;
 mod rate_limit;

@@ -189,7 +189,7 @@ impl Table {
 mod tests {
     use super::*;
     use crate::outbox::Outbox;
-    use crate::rooms::{Link, Room, Scope};
+    use crate::rooms::{JoinError, Link, Room, Scope};
 
     struct Nobody;
 
@@ -213,7 +213,7 @@ mod tests {
         for (member, rooms) in members {
             table.insert(member);
             for room in *rooms {
-                assert!(table.join(member, (*room).into(), 10));
+                table.join(member, (*room).into(), 10).unwrap();
             }
         }
         table
@@ -259,7 +259,7 @@ mod tests {
         let table = table(&[(&a, &[]), (&b, &[])]);
         assert_eq!(ids(&table, &[&own], &[]), sorted([&a]));
         assert_eq!(ids(&table, &[], &[&own]), sorted([&b]));
-        table.join(&b, own.as_str().into(), 10);
+        table.join(&b, own.as_str().into(), 10).unwrap();
         assert_eq!(ids(&table, &[&own], &[]), sorted([&a, &b]));
     }
 
@@ -279,8 +279,9 @@ mod tests {
     fn rooms_of_a_member_are_limited() {
         let a = member(1);
         let table = table(&[(&a, &["x"])]);
-        assert!(!table.join(&a, "y".into(), 1));
-        assert!(table.join(&a, "x".into(), 1));
+        let full = table.join(&a, "y".into(), 1);
+        assert_eq!(full, Err(JoinError::TooManyRooms(1)));
+        assert_eq!(table.join(&a, "x".into(), 1), Ok(()));
         assert_eq!(ids(&table, &["y"], &[]), []);
     }
 }

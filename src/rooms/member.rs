@@ -52,11 +52,11 @@ pub(crate) struct Member {
     pub(crate) link: Weak<dyn Link>,
     pub(crate) acks: Lock<Acks<AckSink>>,
     /// The rooms. Only [`Table`](super::Table) changes them, together with the members of the rooms.
-    pub(super) joined: Lock<Joined>,
+    pub(super) joined: Lock<Membership>,
 }
 
 #[derive(Default)]
-pub(super) struct Joined {
+pub(super) struct Membership {
     /// The rooms, in the order of joining.
     pub(super) rooms: Vec<Room>,
     /// The stays in rooms, if there is a history.
@@ -96,7 +96,7 @@ impl Member {
 
     /// Restores the stays of a resumed socket, which is still in the rooms that it has not left.
     pub(crate) fn returning(self, stays: Vec<Stay>, known_after: u64) -> Self {
-        *self.joined.lock() = Joined {
+        *self.joined.lock() = Membership {
             rooms: open_rooms(&stays),
             stays,
             known_after,

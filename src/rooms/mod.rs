@@ -6,6 +6,7 @@
 mod acks;
 mod deliver;
 mod events;
+mod join;
 mod member;
 pub(crate) mod recovery;
 mod serving;
@@ -15,6 +16,7 @@ mod target;
 pub(crate) use acks::Awaited;
 pub(crate) use deliver::Delivered;
 pub use events::{RoomEvent, RoomEvents};
+pub use join::{JoinError, JoinFuture, Joined};
 pub(crate) use member::{Answer, Link, Member, Scope};
 pub(crate) use recovery::{
     Asker, Audience, Away, Claim, Forgotten, History, Kept, Log, Offset, Stay,

@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 
 use super::events::Watchers;
 use super::member::Presence;
-use super::{History, Member, Room, RoomEvent, RoomEvents, Stay};
+use super::{History, JoinError, Member, Room, RoomEvent, RoomEvents, Stay};
 use crate::sync::Lock;
 use proto::Sid;
 
@@ -133,18 +133,26 @@ impl Table {
         }
     }
 
-    /// Adds a member to a room, unless it has left the namespace. Returns false if it is in `limit` rooms already.
-    pub(crate) fn join(&self, member: &Arc<Member>, room: Room, limit: usize) -> bool {
+    /// Adds a member to a room, unless it has left the namespace, or is in `limit` rooms already.
+    pub(crate) fn join(
+        &self,
+        member: &Arc<Member>,
+        room: Room,
+        limit: usize,
+    ) -> Result<(), JoinError> {
         if *room == *member.id.as_str() {
-            return true;
+            return Ok(());
         }
         let kept = self.history().map(History::lock);
         let mut joined = member.joined.lock();
-        if joined.presence == Presence::Gone || joined.rooms.contains(&room) {
-            return true;
+        if joined.presence == Presence::Gone {
+            return Err(JoinError::Closed);
+        }
+        if joined.rooms.contains(&room) {
+            return Ok(());
         }
         if joined.rooms.len() >= limit {
-            return false;
+            return Err(JoinError::TooManyRooms(limit));
         }
         joined.rooms.push(Arc::clone(&room));
         if let Some(kept) = kept {
@@ -157,7 +165,7 @@ impl Table {
         if joined.presence == Presence::Here {
             self.put_in(room, member);
         }
-        true
+        Ok(())
     }
 
     pub(crate) fn leave(&self, member: &Member, room: &str) {

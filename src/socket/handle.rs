@@ -25,7 +25,7 @@ use super::values::{SocketValue, SocketValues};
 use crate::http::OpeningRequest;
 use crate::metrics::Counters;
 use crate::outbox::{Frame, Queued};
-use crate::rooms::{Link, Member, Room, Rooms, Scope};
+use crate::rooms::{JoinError, Joined, Link, Member, Room, Rooms, Scope};
 use crate::sync::Lock;
 use proto::engine_io::Transport;
 use proto::{DisconnectReason, Sid};
@@ -146,23 +146,41 @@ impl Socket {
         resumption.is_some_and(|resumption| resumption.lock().recovered())
     }
 
-    /// Joins rooms. A room beyond the builder's `max_rooms` is not joined, and a warning is logged.
-    pub fn join(&self, rooms: impl Rooms) {
+    /// Joins rooms, at once. A room beyond the builder's `max_rooms`, or with a name longer than `max_room_len`, is not
+    /// joined, and a warning is logged.
+    ///
+    /// The result may be ignored, returned from a handler, or awaited; see [`Joined`].
+    pub fn join(&self, rooms: impl Rooms) -> Joined {
+        let mut joined = Ok(());
+        rooms.for_each(&mut |room: Room| {
+            if let Err(error) = self.join_room(room) {
+                self.log_not_joined(&error);
+                if joined.is_ok() {
+                    joined = Err(error);
+                }
+            }
+        });
+        Joined::new(joined)
+    }
+
+    fn join_room(&self, room: Room) -> Result<(), JoinError> {
         let SocketNamespace {
             members, options, ..
         } = &*self.0.namespace;
-        rooms.for_each(&mut |room: Room| {
-            if room.len() > options.max_room_len {
-                self.log_not_joined("name too long; see max_room_len", options.max_room_len);
-            } else if !members.join(&self.0.member, room, options.max_rooms) {
-                self.log_not_joined("too many rooms; see max_rooms", options.max_rooms);
-            }
-        });
+        if room.len() > options.max_room_len {
+            return Err(JoinError::NameTooLong(options.max_room_len));
+        }
+        members.join(&self.0.member, room, options.max_rooms)
     }
 
     /// Logs a room that was not joined. The log is limited, as clients may choose the rooms and ask for any number of
     /// them.
-    fn log_not_joined(&self, reason: &'static str, limit: usize) {
+    fn log_not_joined(&self, error: &JoinError) {
+        let (reason, limit) = match error {
+            JoinError::NameTooLong(limit) => ("name too long; see max_room_len", limit),
+            JoinError::TooManyRooms(limit) => ("too many rooms; see max_rooms", limit),
+            JoinError::Closed => return,
+        };
         if self.0.client.logs.allow() {
             tracing::warn!(socket = %self.id(), reason, limit, "room not joined");
         }

@@ -31,10 +31,9 @@ impl Socket {
         let (id, nsp) = (self.id(), self.nsp());
         if !self.0.client.revision.is_four() && nsp != "/" {
             let room = format!("{nsp}#{id}").into();
-            self.0
-                .namespace
-                .members
-                .join(&self.0.member, room, usize::MAX);
+            let members = &self.0.namespace.members;
+            // A socket that has left meanwhile needs no rooms.
+            let _ = members.join(&self.0.member, room, usize::MAX);
         }
     }
 

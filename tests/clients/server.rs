@@ -357,7 +357,7 @@ async fn join(socket: Socket, Data(wanted): Data<OneOrMore>) -> Json<Vec<String>
     match wanted {
         OneOrMore::One(room) => socket.join(room),
         OneOrMore::More(rooms) => socket.join(rooms),
-    }
+    };
     Json(rooms(&socket))
 }
 

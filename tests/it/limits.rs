@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::{Json, Router};
 use axum_socketio::config::Order;
 use axum_socketio::emit::{AckError, EmitError};
+use axum_socketio::rooms::JoinError;
 use axum_socketio::{Data, Limits, Namespace, Socket, SocketIo, Timeouts};
 use bytes::Bytes;
 use futures_util::future::poll_immediate;
@@ -877,6 +878,56 @@ async fn rooms_and_their_names_are_limited() {
     drop(other);
     io.to("b").join(["b", "d"]);
     assert_eq!(io.to("d").fetch_sockets().await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn the_result_of_a_join_names_the_limit() {
+    let (sender, mut sockets) = mpsc::unbounded_channel();
+    let namespace = Namespace::new()
+        .on_connect(move |socket: Socket| {
+            let _ = sender.send(socket.clone());
+            async move { socket.join("four") }
+        })
+        .on(
+            "join",
+            async |socket: Socket, Data(rooms): Data<Vec<String>>| socket.join(rooms),
+        );
+    let refused = Namespace::new().middleware(async |socket: Socket| socket.join("long!"));
+    let io = SocketIo::builder()
+        .namespace("/", namespace)
+        .namespace("/refused", refused)
+        .limits(Limits::new().max_rooms(3).max_room_len(4))
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut ws = Ws::joined(server.addr).await;
+    let socket = within("a socket", sockets.recv()).await.unwrap();
+    let too_long = r#"{"error":"the name of the room is longer than 4 bytes"}"#;
+    let too_many = r#"{"error":"the socket is in 3 rooms already"}"#;
+    for (rooms, answer) in [
+        (r#"["a"]"#, ""),
+        // The other rooms are joined.
+        (r#"["long!","b"]"#, too_long),
+        (r#"["c"]"#, too_many),
+        (r#"["a","b"]"#, ""),
+    ] {
+        ws.send(&format!(r#"421["join",{rooms}]"#)).await;
+        assert_eq!(ws.text().await, format!("431[{answer}]"), "{rooms}");
+    }
+    assert_eq!(io.metrics().handler_errors, 2);
+    let joined = socket.join("c");
+    assert_eq!(joined.clone().await, Err(JoinError::TooManyRooms(3)));
+    assert_eq!(joined.into_result(), Err(JoinError::TooManyRooms(3)));
+    assert_eq!(socket.join("long!").await, Err(JoinError::NameTooLong(4)));
+    assert_eq!(socket.join(["a", "four"]).await, Ok(()));
+    assert!(socket.join(None::<&str>).ok());
+
+    ws.send("40/refused,").await;
+    let message = r#"{"message":"the name of the room is longer than 4 bytes"}"#;
+    assert_eq!(ws.text().await, format!("44/refused,{message}"));
+
+    ws.close().await;
+    within("the end", socket.closed()).await;
+    assert_eq!(socket.join("a").await, Err(JoinError::Closed));
 }
 
 #[tokio::test]
