@@ -20,8 +20,8 @@ mod context;
 mod data;
 mod handshake;
 mod rejection;
+mod request_use;
 
-use std::any::type_name;
 use std::future::Future;
 
 use axum_core::extract::FromRequestParts;
@@ -35,6 +35,7 @@ pub use context::{Event, Recovered};
 pub use data::{Data, RawArgs};
 pub use handshake::SocketIoRejection;
 pub use rejection::DataRejection;
+use request_use::RequestUse;
 
 pub use crate::socket::EventContext;
 pub use proto::{Binary, Rest};
@@ -112,21 +113,21 @@ pub trait FromEvent<S, P = phase::Event, M = via::Event>: Sized {
 #[diagnostic::do_not_recommend]
 impl<S, P, T> FromEvent<S, P, via::Parts> for T
 where
-    T: FromRequestParts<S>,
+    T: FromRequestParts<S> + 'static,
     S: Send + Sync,
 {
     type Rejection = T::Rejection;
 
     async fn from_event(cx: &mut EventContext, state: &S) -> Result<Self, Self::Rejection> {
-        let using = Use::of::<T>();
-        if let Use::Nothing = using
+        let used = RequestUse::of::<T>();
+        if used == RequestUse::None
             && let Some(argument) = without_request(state)
         {
             return argument;
         }
-        let parts = match using {
-            Use::Write => cx.parts_mut(),
-            Use::Nothing | Use::Read => cx.parts(),
+        let parts = match used {
+            RequestUse::Write => cx.parts_mut(),
+            RequestUse::None | RequestUse::Read => cx.parts(),
         };
         T::from_request_parts(parts, state).await
     }
@@ -139,46 +140,4 @@ fn without_request<T: FromRequestParts<S>, S: Send + Sync>(
 ) -> Option<Result<T, T::Rejection>> {
     let mut none = Request::new(()).into_parts().0;
     T::from_request_parts(&mut none, state).now_or_never()
-}
-
-/// The use that an extractor makes of the request. It is derived from the extractor's name, since it only has to be
-/// known if it is less than full: an unknown extractor is assumed to write, and its socket's extensions are copied
-/// again for the next event.
-enum Use {
-    Nothing,
-    Read,
-    Write,
-}
-
-impl Use {
-    fn of<T>() -> Self {
-        let name = type_name::<T>();
-        let inner = name.strip_prefix("core::option::Option<").unwrap_or(name);
-        if name.starts_with("axum::extract::state::State<") {
-            Self::Nothing
-        } else if inner.starts_with("axum::") || inner.starts_with("http::") {
-            Self::Read
-        } else {
-            Self::Write
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::extract::{Query, State};
-    use axum::{Extension, Json};
-
-    use super::*;
-
-    #[test]
-    fn axums_own_extractors_are_known_by_their_names() {
-        assert!(matches!(Use::of::<State<u8>>(), Use::Nothing));
-        assert!(matches!(Use::of::<Extension<u8>>(), Use::Read));
-        assert!(matches!(Use::of::<Option<Extension<u8>>>(), Use::Read));
-        assert!(matches!(Use::of::<Query<u8>>(), Use::Read));
-        assert!(matches!(Use::of::<http::HeaderMap>(), Use::Read));
-        assert!(matches!(Use::of::<crate::SocketIo>(), Use::Write));
-        assert!(matches!(Use::of::<Result<Json<u8>, u8>>(), Use::Write));
-    }
 }

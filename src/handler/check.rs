@@ -8,7 +8,8 @@ use axum::{Extension, Json};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::{IntoOutcome, Phase};
+use super::Phase;
+pub use super::outcome::IntoOutcome;
 use crate::extract::{Auth, Data};
 
 /// Checks, one by one, that a function with these arguments, and this result, can be a handler in a namespace with this
@@ -73,7 +74,7 @@ macro_rules! __check_handler {
                 T: $crate::extract::FromEvent<$state, $crate::extract::phase::$phase, M>,
             {
             }
-            fn result<T: $crate::handler::IntoOutcome<$crate::extract::phase::$phase>>() {}
+            fn result<T: $crate::handler::check::IntoOutcome<$crate::extract::phase::$phase>>() {}
             $($crate::handler::check::Argument::<$argument>::new().check::<$state>();)*
             $(argument::<$argument, _>();)*
             $(result::<$result>();)?

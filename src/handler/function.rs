@@ -38,7 +38,7 @@ macro_rules! handler {
         #[diagnostic::do_not_recommend]
         #[expect(non_snake_case, unused_mut, unused_variables, clippy::allow_attributes, reason = "names of a macro")]
         #[allow(unfulfilled_lint_expectations, reason = "not every arity needs each of them")]
-        impl<F, Fut, R, S, P, $($T, $M,)*> Handler<(P, R, $(($M, $T),)*), S, P> for F
+        impl<F, Fut, R, S, P, $($T, $M,)*> Handler<S, P, (P, R, $(($M, $T),)*)> for F
         where
             F: FnOnce($($T),*) -> Fut + Clone + Send + Sync + 'static,
             Fut: Future<Output = R> + 'static,

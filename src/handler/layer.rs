@@ -128,11 +128,11 @@ pub(crate) fn layered(
 }
 
 #[diagnostic::do_not_recommend]
-impl<L, H, M, S> Handler<M, S> for Layered<L, H, M, S, phase::Event>
+impl<L, H, S, M> Handler<S, phase::Event, M> for Layered<L, H, S, phase::Event, M>
 where
-    H: Handler<M, S>,
-    M: 'static,
+    H: Handler<S, phase::Event, M>,
     S: 'static,
+    M: 'static,
     L: Layer<EventService> + Clone + Send + Sync + 'static,
     L::Service: Service<EventRequest, Response = AckBody> + Clone + Send + Sync + 'static,
     <L::Service as Service<EventRequest>>::Error: Into<BoxError>,

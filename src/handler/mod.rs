@@ -32,20 +32,23 @@ pub use event_request::EventRequest;
 pub use handler_time::{HandlerTime, Timed, TimedFuture};
 pub(crate) use layer::Dispatcher;
 pub use layer::EventService;
-pub use outcome::{IntoOutcome, Phase};
+pub(crate) use outcome::IntoOutcome;
+pub use outcome::Phase;
 pub use rate_limit::{RateLimit, RateLimited};
 pub use refused::Refused;
 pub use reply::{IntoAck, Reply};
 
 use crate::extract::phase;
 use crate::logs::may_log;
+pub(crate) use crate::socket::BoxHandler;
 use crate::socket::Socket;
-pub use crate::socket::{AckBody, Admission, BoxHandler, Done, Failed, Outgoing, Rejected};
+pub use crate::socket::{AckBody, Failed, Outgoing, Rejected};
 use proto::args::reserved;
 
 /// An async function that can handle events in a namespace with the state `S`.
 ///
-/// It is implemented for functions and closures, never by hand. `P` is the kind of handler; `M` is inferred.
+/// It is implemented for functions and closures, and cannot be implemented elsewhere. `P` is the kind of handler; `M`
+/// is inferred.
 ///
 /// To find out *which argument* of a function is wrong, use [`check_handler!`](crate::check_handler).
 #[diagnostic::on_unimplemented(
@@ -58,24 +61,25 @@ use proto::args::reserved;
     note = "`check_handler!(State; function(A, B))` names the argument, or the result, that is wrong",
     note = "if the state should be another one: `with_state` comes after the namespaces whose handlers need the state"
 )]
-pub trait Handler<M, S, P: Phase = phase::Event>: Clone + Send + Sync + Sized + 'static {
+pub trait Handler<S, P: Phase, M>: Clone + Send + Sync + Sized + 'static {
     /// The return value of the function when it is called. It must be `Send` wherever a handler is registered. This is
     /// a separate bound, so that the compiler can point at the `.await` over which a value that is not `Send` is held.
     type Future;
 
-    /// Binds the handler to its state.
+    /// Binds the handler to its state. The type that it returns has no public name, so no other crate implements it.
+    #[doc(hidden)]
     fn into_boxed(self, state: &Arc<S>) -> BoxHandler<P::Outcome>
     where
         Self::Future: Send;
 
     /// Delays the next event of the same socket for this handler until this one has ended.
-    fn one_at_a_time(self) -> OneAtATime<Self, M, S, P> {
+    fn one_at_a_time(self) -> OneAtATime<Self, S, P, M> {
         OneAtATime(self, PhantomData)
     }
 
     /// Drops the handler's future when its socket disconnects. By default, the handler runs to its end, since it may be
     /// between two writes to a database.
-    fn cancel_on_disconnect(self) -> CancelOnDisconnect<Self, M, S, P> {
+    fn cancel_on_disconnect(self) -> CancelOnDisconnect<Self, S, P, M> {
         CancelOnDisconnect(self, PhantomData)
     }
 
@@ -84,7 +88,7 @@ pub trait Handler<M, S, P: Phase = phase::Event>: Clone + Send + Sync + Sized + 
     ///
     /// An error of the layer is sent to the client: a timeout answers `{"error":"timed out"}`, load shedding
     /// `{"error":"overloaded"}`.
-    fn layer<L>(self, layer: L) -> Layered<L, Self, M, S, P> {
+    fn layer<L>(self, layer: L) -> Layered<L, Self, S, P, M> {
         Layered {
             layer,
             handler: self,
@@ -94,27 +98,27 @@ pub trait Handler<M, S, P: Phase = phase::Event>: Clone + Send + Sync + Sized + 
 }
 
 /// The inferred types of a wrapped handler.
-type Inferred<M, S, P> = PhantomData<fn(&S) -> (M, P)>;
+type Inferred<S, P, M> = PhantomData<fn(&S) -> (P, M)>;
 
 /// The handler made by [`Handler::one_at_a_time`].
-pub struct OneAtATime<H, M, S, P>(H, Inferred<M, S, P>);
+pub struct OneAtATime<H, S, P, M>(H, Inferred<S, P, M>);
 
 /// The handler made by [`Handler::cancel_on_disconnect`].
-pub struct CancelOnDisconnect<H, M, S, P>(H, Inferred<M, S, P>);
+pub struct CancelOnDisconnect<H, S, P, M>(H, Inferred<S, P, M>);
 
 /// The handler made by [`Handler::layer`].
-pub struct Layered<L, H, M, S, P> {
+pub struct Layered<L, H, S, P, M> {
     layer: L,
     handler: H,
-    marker: Inferred<M, S, P>,
+    marker: Inferred<S, P, M>,
 }
 
 #[diagnostic::do_not_recommend]
-impl<H, M, S> Handler<M, S> for OneAtATime<H, M, S, phase::Event>
+impl<H, S, M> Handler<S, phase::Event, M> for OneAtATime<H, S, phase::Event, M>
 where
-    H: Handler<M, S>,
-    M: 'static,
+    H: Handler<S, phase::Event, M>,
     S: 'static,
+    M: 'static,
 {
     type Future = H::Future;
 
@@ -129,11 +133,11 @@ where
 }
 
 #[diagnostic::do_not_recommend]
-impl<H, M, S> Handler<M, S> for CancelOnDisconnect<H, M, S, phase::Event>
+impl<H, S, M> Handler<S, phase::Event, M> for CancelOnDisconnect<H, S, phase::Event, M>
 where
-    H: Handler<M, S>,
-    M: 'static,
+    H: Handler<S, phase::Event, M>,
     S: 'static,
+    M: 'static,
 {
     type Future = H::Future;
 
@@ -145,19 +149,19 @@ where
     }
 }
 
-impl<H: Clone, M, S, P> Clone for OneAtATime<H, M, S, P> {
+impl<H: Clone, S, P, M> Clone for OneAtATime<H, S, P, M> {
     fn clone(&self) -> Self {
         Self(self.0.clone(), PhantomData)
     }
 }
 
-impl<H: Clone, M, S, P> Clone for CancelOnDisconnect<H, M, S, P> {
+impl<H: Clone, S, P, M> Clone for CancelOnDisconnect<H, S, P, M> {
     fn clone(&self) -> Self {
         Self(self.0.clone(), PhantomData)
     }
 }
 
-impl<L: Clone, H: Clone, M, S, P> Clone for Layered<L, H, M, S, P> {
+impl<L: Clone, H: Clone, S, P, M> Clone for Layered<L, H, S, P, M> {
     fn clone(&self) -> Self {
         let (layer, handler) = (self.layer.clone(), self.handler.clone());
         Self {
@@ -168,19 +172,19 @@ impl<L: Clone, H: Clone, M, S, P> Clone for Layered<L, H, M, S, P> {
     }
 }
 
-impl<H, M, S, P> fmt::Debug for OneAtATime<H, M, S, P> {
+impl<H, S, P, M> fmt::Debug for OneAtATime<H, S, P, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OneAtATime").finish_non_exhaustive()
     }
 }
 
-impl<H, M, S, P> fmt::Debug for CancelOnDisconnect<H, M, S, P> {
+impl<H, S, P, M> fmt::Debug for CancelOnDisconnect<H, S, P, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CancelOnDisconnect").finish_non_exhaustive()
     }
 }
 
-impl<L, H, M, S, P> fmt::Debug for Layered<L, H, M, S, P> {
+impl<L, H, S, P, M> fmt::Debug for Layered<L, H, S, P, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Layered").finish_non_exhaustive()
     }
@@ -200,7 +204,7 @@ impl Socket {
     /// socket.on("rename", async |Data(name): Data<String>| println!("{name}"));
     /// # }
     /// ```
-    pub fn on<M, H: Handler<M, ()>>(&self, event: &str, handler: H)
+    pub fn on<M, H: Handler<(), phase::Event, M>>(&self, event: &str, handler: H)
     where
         H::Future: Send,
     {
@@ -211,7 +215,7 @@ impl Socket {
     /// Sets a handler that is called with every event of this socket, after the namespace's
     /// [`on_any`](crate::Namespace::on_any) and before the event's own handler. Its return value is ignored. Node's
     /// `socket.onAny`.
-    pub fn on_any<M, H: Handler<M, ()>>(&self, handler: H)
+    pub fn on_any<M, H: Handler<(), phase::Event, M>>(&self, handler: H)
     where
         H::Future: Send,
     {
@@ -227,7 +231,7 @@ impl Socket {
     /// socket.before(async |Event(name): Event| if name == "post" { Err("guests only read") } else { Ok(()) });
     /// # }
     /// ```
-    pub fn before<M, H: Handler<M, ()>>(&self, handler: H)
+    pub fn before<M, H: Handler<(), phase::Event, M>>(&self, handler: H)
     where
         H::Future: Send,
     {
@@ -235,7 +239,7 @@ impl Socket {
     }
 
     /// Sets the handler of the next such event only, even if [`before`](Self::before) refuses it.
-    pub fn once<M, H: Handler<M, ()>>(&self, event: &str, handler: H)
+    pub fn once<M, H: Handler<(), phase::Event, M>>(&self, event: &str, handler: H)
     where
         H::Future: Send,
     {

@@ -22,11 +22,13 @@ use crate::socket::{
 };
 use proto::DecodeError;
 
-/// A kind of handler, and the outcome of such a handler.
-pub trait Phase: Send + Sync + Sized + 'static {
+/// A kind of handler: one of the types in [`phase`](crate::extract::phase). No other type implements it.
+pub trait Phase: sealed::Phase + Send + Sync + Sized + 'static {
     /// The outcome on which the server acts.
+    #[doc(hidden)]
     type Outcome: Send + 'static;
 
+    /// Makes the outcome of a handler one of whose arguments was rejected.
     #[doc(hidden)]
     fn rejected(
         cx: EventContext,
@@ -38,8 +40,20 @@ pub trait Phase: Send + Sync + Sized + 'static {
     #[doc(hidden)]
     fn named(outcome: Self::Outcome, handler: fn() -> &'static str) -> Self::Outcome;
 
+    /// Makes the outcome of a handler whose event is not JSON.
     #[doc(hidden)]
     fn malformed(error: DecodeError) -> Self::Outcome;
+}
+
+mod sealed {
+    use crate::extract::phase;
+
+    pub trait Phase {}
+
+    impl Phase for phase::Middleware {}
+    impl Phase for phase::Connect {}
+    impl Phase for phase::Event {}
+    impl Phase for phase::Disconnect {}
 }
 
 /// The types of a handler's function and of one of its arguments.
@@ -77,7 +91,7 @@ impl Names {
     }
 }
 
-/// A return value for this kind of handler.
+/// A return value for this kind of handler. Users see it only in errors of the compiler.
 #[diagnostic::on_unimplemented(
     message = "a Socket.IO handler cannot return `{Self}` here",
     note = "the handler of an event returns an acknowledgement: `()`, `Json<T>`, `Reply<T>`, `(StatusCode, _)`, a \

@@ -26,13 +26,12 @@ mod table;
 mod values;
 
 pub(crate) use ack_claims::{AckClaim, RequestedAck};
-pub(crate) use admission::Refusal;
-pub use admission::{Admission, Done};
+pub(crate) use admission::{Admission, Done, Refusal};
 pub use answer::AckBody;
 pub(crate) use answer::{Failure, HandlerAnswer, Stop};
 pub(crate) use client::{Client, Command};
-pub use context::{BoxHandler, EventContext};
-pub(crate) use context::{Call, ErasedHandler, EventCall};
+pub use context::EventContext;
+pub(crate) use context::{BoxHandler, Call, ErasedHandler, EventCall};
 pub(crate) use event_name::EventName;
 pub(crate) use faults::Fault;
 pub use handle::Socket;
