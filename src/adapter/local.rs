@@ -13,10 +13,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{
-    Adapter, AdapterError, Answers, BoxFuture, Facts, Memory, Publication, ServerReplies,
-    ServerSide,
+    Adapter, AdapterError, Answers, BoxFuture, Facts, LocalMembers, Memory, Publication,
+    ServerReplies, ServerSide,
 };
-use crate::rooms::{Delivered, Room, Scope, Target};
+use crate::rooms::{Delivered, Link, Room, Scope, Target};
 use crate::sync::Lock;
 use proto::{Args, Sid};
 
@@ -54,8 +54,15 @@ struct Space {
 
 /// One namespace on one server.
 struct Node {
-    memory: Memory,
+    memory: Box<dyn LocalMembers>,
     server: Box<dyn ServerSide>,
+}
+
+impl Node {
+    fn new(memory: Memory<impl Link>, server: Box<dyn ServerSide>) -> Arc<Self> {
+        let memory = Box::new(memory);
+        Arc::new(Self { memory, server })
+    }
 }
 
 impl LocalCluster {
@@ -79,10 +86,10 @@ impl LocalCluster {
         &self,
         nsp: &Arc<str>,
         pattern: Option<&Arc<str>>,
-        memory: Memory,
+        memory: Memory<impl Link>,
         server: Box<dyn ServerSide>,
     ) -> (Arc<dyn Adapter>, Arc<AtomicU64>) {
-        let node = Arc::new(Node { memory, server });
+        let node = Node::new(memory, server);
         let mut spaces = self.0.lock();
         let space = spaces.entry(Arc::clone(nsp)).or_default();
         space.pattern = pattern.cloned();
@@ -97,10 +104,10 @@ impl LocalCluster {
     pub(crate) fn look(
         &self,
         nsp: &Arc<str>,
-        memory: Memory,
+        memory: Memory<impl Link>,
         server: Box<dyn ServerSide>,
     ) -> (Arc<dyn Adapter>, Arc<AtomicU64>) {
-        let node = Arc::new(Node { memory, server });
+        let node = Node::new(memory, server);
         let spaces = self.0.lock();
         let ack_ids = spaces.get(nsp).map(|space| Arc::clone(&space.ack_ids));
         drop(spaces);

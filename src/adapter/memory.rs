@@ -12,20 +12,28 @@ use super::{
 };
 use crate::metrics::Counters;
 use crate::outbox::Pushed;
-use crate::rooms::{Delivered, Room, Scope, Table, Target};
+use crate::rooms::{Delivered, Link, Room, Scope, Table, Target};
 use proto::{Args, Sid};
 
+/// The members on one server. It is object safe, so that a cluster need not know the type of their sockets.
+pub(super) trait LocalMembers: Adapter {
+    fn facts(&self, target: &Target) -> Vec<Facts>;
+    fn size(&self, target: &Target) -> usize;
+    /// Returns the rooms, with the number of sockets in each.
+    fn room_sizes(&self) -> Vec<(Room, usize)>;
+}
+
 /// An adapter that delivers to the members on this server, at once.
-pub(crate) struct Memory {
-    members: Arc<Table>,
+pub(crate) struct Memory<L: Link> {
+    members: Arc<Table<L>>,
     encoder: PacketEncoder,
     max_rooms: usize,
     fanout: Arc<Fanout>,
 }
 
-impl Memory {
+impl<L: Link> Memory<L> {
     pub(crate) fn new(
-        members: Arc<Table>,
+        members: Arc<Table<L>>,
         encoder: PacketEncoder,
         max_rooms: usize,
         counters: Arc<Counters>,
@@ -38,8 +46,10 @@ impl Memory {
             fanout,
         }
     }
+}
 
-    pub(super) fn facts(&self, target: &Target) -> Vec<Facts> {
+impl<L: Link> LocalMembers for Memory<L> {
+    fn facts(&self, target: &Target) -> Vec<Facts> {
         let members = self.members.select(target);
         let facts = members.iter().map(|member| Facts {
             id: member.id,
@@ -48,16 +58,16 @@ impl Memory {
         facts.collect()
     }
 
-    pub(super) fn size(&self, target: &Target) -> usize {
+    fn size(&self, target: &Target) -> usize {
         self.members.count(target)
     }
 
-    pub(super) fn room_sizes(&self) -> Vec<(Room, usize)> {
+    fn room_sizes(&self) -> Vec<(Room, usize)> {
         self.members.rooms()
     }
 }
 
-impl Adapter for Memory {
+impl<L: Link> Adapter for Memory<L> {
     fn broadcast(&self, publication: Publication<'_>) -> Delivered {
         let Publication { args, target } = publication;
         let mut promises = self.fanout.promises();
@@ -163,7 +173,7 @@ impl Adapter for Memory {
     }
 }
 
-impl std::fmt::Debug for Memory {
+impl<L: Link> std::fmt::Debug for Memory<L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Memory")
             .field("members", &self.members.len())

@@ -18,6 +18,7 @@ use crate::rooms::{Delivered, Room, Scope, Target};
 use proto::{Args, Sid};
 
 pub use local::LocalCluster;
+use memory::LocalMembers;
 pub(crate) use memory::Memory;
 pub(crate) use publication::{PacketEncoder, Publication};
 

@@ -18,7 +18,7 @@ use super::websockets::{CLOSE_HANDSHAKE, WebSockets};
 use crate::panics::{Panicked, guarded};
 use crate::rooms::Serving;
 use crate::server::{OverLimit, Server};
-use crate::socket::{Client, Command, Socket};
+use crate::socket::{Client, Command};
 use crate::transport::{End, WebSocket};
 use proto::connection::Violation;
 use proto::engine_io::Transport;
@@ -247,10 +247,8 @@ impl ConnectionTask {
     fn take_commands(&mut self, cx: &mut Context<'_>) {
         for command in self.client.take_commands() {
             match command {
-                Command::Left(link) => {
-                    if let Some(socket) = Socket::from_link(link)
-                        && let Err(violation) = self.dispatch.left_by_server(&socket, cx)
-                    {
+                Command::Left(socket) => {
+                    if let Err(violation) = self.dispatch.left_by_server(&socket, cx) {
                         self.violated(&violation, cx);
                     }
                 }

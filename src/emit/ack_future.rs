@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 use super::ack_error::AckError;
 use super::wait::{Timer, Wait, has_run_out, timer};
 use crate::metrics::{Counted, Counters};
-use crate::rooms::{Answer, Member};
-use crate::socket::{SendOptions, Socket};
+use crate::rooms::Answer;
+use crate::socket::{SendOptions, Socket, SocketMember};
 
 /// The acknowledgement of one client; returned by [`Socket::emit_with_ack`].
 #[must_use = "the event is sent, but nobody hears the answer"]
@@ -23,7 +23,7 @@ pub struct AckFuture<R> {
     state: Progress,
     timer: Timer,
     /// The member and the id of the pending acknowledgement, which is removed on drop.
-    asked: Option<(Arc<Member>, u64)>,
+    asked: Option<(Arc<SocketMember>, u64)>,
     counters: Arc<Counters>,
     answer: PhantomData<fn() -> R>,
 }

@@ -232,9 +232,7 @@ impl Broadcast {
         let mut chosen = Vec::new();
         for namespace in self.namespaces.here().unwrap_or_default() {
             let members = namespace.members.select(&self.target);
-            let sockets = members
-                .iter()
-                .filter_map(|member| Socket::from_link(member.link.upgrade()?));
+            let sockets = members.iter().filter_map(|member| Socket::of(member));
             chosen.extend(sockets.filter(|socket| condition(socket)));
         }
         chosen.iter().for_each(Socket::disconnect);

@@ -15,7 +15,7 @@ use crate::metrics::Counters;
 use crate::sync::Lock;
 
 /// The namespaces of a pattern. Each exists while it has a socket, or a session that may be resumed.
-pub(crate) struct DynamicNamespace<H> {
+pub(crate) struct DynamicNamespace<H: HandlerTable> {
     /// The pattern as it was registered.
     pub(crate) pattern: Arc<str>,
     matcher: Pattern,
@@ -162,7 +162,7 @@ impl<H: HandlerTable> Siblings for DynamicNamespace<H> {
     }
 }
 
-impl<H> fmt::Debug for DynamicNamespace<H> {
+impl<H: HandlerTable> fmt::Debug for DynamicNamespace<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DynamicNamespace")
             .field("pattern", &self.pattern)
@@ -174,11 +174,25 @@ impl<H> fmt::Debug for DynamicNamespace<H> {
 mod tests {
     use super::*;
     use crate::namespace::{AckFormat, Namespaces, Order, ServerHandler, Unhandled};
+    use crate::outbox::Frame;
+    use crate::rooms::{Link, Scope};
     use proto::socket_io::Codec;
+
+    struct NoSocket;
+
+    impl Link for NoSocket {
+        type Values = ();
+
+        fn disconnect(self: &Arc<Self>, _: Scope) {}
+        fn outgoing(self: &Arc<Self>, _: &Frame) {}
+        fn supersede(self: &Arc<Self>) {}
+    }
 
     struct NoHandlers;
 
     impl HandlerTable for NoHandlers {
+        type Link = NoSocket;
+
         fn server_handler(&self, _: &str) -> Option<&ServerHandler> {
             None
         }

@@ -12,14 +12,14 @@ use super::running::RunningNamespace;
 use super::table::HandlerTable;
 
 /// The namespaces of a server, with the tables `H` of their handlers.
-pub(crate) struct Namespaces<H> {
+pub(crate) struct Namespaces<H: HandlerTable> {
     fixed: HashMap<Arc<str>, Arc<RunningNamespace<H>>>,
     /// The dynamic namespaces by pattern. The first matching pattern wins.
     dynamic: Vec<Arc<DynamicNamespace<H>>>,
 }
 
 /// The result of a client's request for a namespace.
-pub(crate) enum Found<H> {
+pub(crate) enum Found<H: HandlerTable> {
     Namespace {
         namespace: Arc<RunningNamespace<H>>,
         /// The handshake's extensions with the parameters of the name, if it fits a pattern.
@@ -32,7 +32,7 @@ pub(crate) enum Found<H> {
     Failed,
 }
 
-impl<H> Default for Namespaces<H> {
+impl<H: HandlerTable> Default for Namespaces<H> {
     fn default() -> Self {
         Self {
             fixed: HashMap::new(),
@@ -129,7 +129,7 @@ impl<H: HandlerTable> Namespaces<H> {
     }
 }
 
-impl<H> fmt::Debug for Namespaces<H> {
+impl<H: HandlerTable> fmt::Debug for Namespaces<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Namespaces")
             .field("fixed", &self.fixed.keys())

@@ -19,11 +19,11 @@ use crate::rooms::{Delivered, History, Log, Table, Target};
 use proto::EncodedArgs;
 
 /// A namespace that clients can join, with the table `H` of its handlers.
-pub(crate) struct RunningNamespace<H> {
+pub(crate) struct RunningNamespace<H: HandlerTable> {
     pub(crate) name: Arc<str>,
     pub(crate) handlers: Arc<H>,
     pub(crate) options: NamespaceOptions,
-    pub(crate) members: Arc<Table>,
+    pub(crate) members: Arc<Table<H::Link>>,
     pub(crate) encoder: PacketEncoder,
     pub(crate) adapter: Arc<dyn Adapter>,
     /// The counters of the whole server.
@@ -189,7 +189,7 @@ impl<H: HandlerTable> RunningNamespace<H> {
 /// Returns the adapter of a namespace, and the counter of its acknowledgement ids.
 fn adapter<H: HandlerTable>(
     name: &Arc<str>,
-    memory: Memory,
+    memory: Memory<H::Link>,
     cluster: Option<&LocalCluster>,
     server: ServerEventHandlers<H>,
     creation: &Creation<'_>,
@@ -206,9 +206,9 @@ fn adapter<H: HandlerTable>(
 }
 
 /// The task that removes expired entries from the history, until it is empty.
-struct Sweeper<H>(Weak<RunningNamespace<H>>);
+struct Sweeper<H: HandlerTable>(Weak<RunningNamespace<H>>);
 
-impl<H> Sweeper<H> {
+impl<H: HandlerTable> Sweeper<H> {
     async fn sweep_up(&self) {
         let Self(nsp) = self;
         while let Some(this) = nsp.upgrade() {
@@ -231,7 +231,7 @@ impl<H> Sweeper<H> {
 }
 
 /// Lets another sweeper start, even if this one is cancelled or panics.
-impl<H> Drop for Sweeper<H> {
+impl<H: HandlerTable> Drop for Sweeper<H> {
     fn drop(&mut self) {
         if let Some(nsp) = self.0.upgrade() {
             nsp.sweeping.store(false, Ordering::Release);
@@ -248,7 +248,7 @@ fn epoch() -> [u8; Log::EPOCH] {
     first.copied().unwrap_or([b'0'; Log::EPOCH])
 }
 
-impl<H> Drop for RunningNamespace<H> {
+impl<H: HandlerTable> Drop for RunningNamespace<H> {
     fn drop(&mut self) {
         let siblings = self.siblings.as_ref();
         if let Some(siblings) = siblings.and_then(Weak::upgrade) {
@@ -257,7 +257,7 @@ impl<H> Drop for RunningNamespace<H> {
     }
 }
 
-impl<H> fmt::Debug for RunningNamespace<H> {
+impl<H: HandlerTable> fmt::Debug for RunningNamespace<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunningNamespace")
             .field("name", &self.name)

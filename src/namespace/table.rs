@@ -11,10 +11,14 @@ use crate::logs::{Cause, ServerLogs, in_full};
 use crate::metrics::Counted;
 use crate::outbox::EmitError;
 use crate::panics::{Panicked, guarded_future};
+use crate::rooms::Link;
 use proto::Args;
 
 /// A table of handlers. A namespace calls those for events of other servers itself; the others need a socket.
 pub(crate) trait HandlerTable: Send + Sync + 'static {
+    /// The sockets that join the namespace.
+    type Link: Link;
+
     /// Returns the handler for an event of another server.
     fn server_handler(&self, event: &str) -> Option<&ServerHandler>;
     /// Returns true if there are hooks for the events that are sent to clients.

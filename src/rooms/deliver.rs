@@ -5,7 +5,7 @@ use std::iter::Sum;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Audience, Forgotten, History, Member, Table, Target};
+use super::{Audience, Forgotten, History, Link, Member, Table, Target};
 use crate::outbox::{Frame, Outbox, Pushed};
 use proto::Sid;
 
@@ -43,7 +43,7 @@ impl Sum for Delivered {
     }
 }
 
-impl Table {
+impl<L: Link> Table<L> {
     /// Queues a frame for every member of the target. Wakes their connections' tasks, or hands their outboxes to
     /// `promise`, which has to ensure that they are written. Does not allocate if the target is one room or the whole
     /// namespace.
@@ -80,7 +80,7 @@ impl Table {
     /// makes it, with or without an offset.
     pub(crate) fn deliver_and_keep(
         &self,
-        history: &History,
+        history: &History<L>,
         target: &Target,
         now: Instant,
         make: &impl Fn(Option<&str>) -> Frame,
@@ -118,7 +118,7 @@ impl Table {
     }
 
     /// Returns the members of the target, each once.
-    pub(crate) fn select(&self, target: &Target) -> Vec<Arc<Member>> {
+    pub(crate) fn select(&self, target: &Target) -> Vec<Arc<Member<L>>> {
         let mut selected = Vec::new();
         self.for_each(target, |member, _| selected.push(Arc::clone(member)));
         selected
@@ -136,14 +136,14 @@ impl Table {
     }
 
     /// Visits each member once, and passes whether there are many of them.
-    fn for_each(&self, target: &Target, mut visit: impl FnMut(&Arc<Member>, bool)) {
+    fn for_each(&self, target: &Target, mut visit: impl FnMut(&Arc<Member<L>>, bool)) {
         let except = self.excepted(target);
-        let mut visit = |member: &Arc<Member>, many| {
+        let mut visit = |member: &Arc<Member<L>>, many| {
             if target.except_id != Some(member.id) && !except.contains(&member.id) {
                 visit(member, many);
             }
         };
-        let mut visit_all = |list: &[Arc<Member>]| {
+        let mut visit_all = |list: &[Arc<Member<L>>]| {
             let many = list.len() >= MANY;
             list.iter().for_each(|member| visit(member, many));
         };
@@ -189,17 +189,19 @@ impl Table {
 mod tests {
     use super::*;
     use crate::outbox::Outbox;
-    use crate::rooms::{JoinError, Link, Room, Scope};
+    use crate::rooms::{JoinError, Room, Scope};
 
     struct Nobody;
 
     impl Link for Nobody {
-        fn disconnect(&self, _: Scope) {}
-        fn outgoing(&self, _: &Frame) {}
-        fn supersede(&self) {}
+        type Values = ();
+
+        fn disconnect(self: &Arc<Self>, _: Scope) {}
+        fn outgoing(self: &Arc<Self>, _: &Frame) {}
+        fn supersede(self: &Arc<Self>) {}
     }
 
-    fn member(n: u8) -> Arc<Member> {
+    fn member(n: u8) -> Arc<Member<Nobody>> {
         let link = std::sync::Weak::<Nobody>::new();
         Arc::new(Member::new(
             Sid::from_random([n; 15]),
@@ -208,7 +210,7 @@ mod tests {
         ))
     }
 
-    fn table(members: &[(&Arc<Member>, &[&str])]) -> Table {
+    fn table(members: &[(&Arc<Member<Nobody>>, &[&str])]) -> Table<Nobody> {
         let table = Table::new(None, false);
         for (member, rooms) in members {
             table.insert(member);
@@ -219,7 +221,7 @@ mod tests {
         table
     }
 
-    fn ids(table: &Table, rooms: &[&str], except: &[&str]) -> Vec<Sid> {
+    fn ids(table: &Table<Nobody>, rooms: &[&str], except: &[&str]) -> Vec<Sid> {
         let names = |names: &[&str]| names.iter().map(|&name| name.into()).collect::<Vec<Room>>();
         let target = Target {
             rooms: (!rooms.is_empty()).then(|| names(rooms)),
@@ -235,7 +237,7 @@ mod tests {
         ids
     }
 
-    fn sorted<const N: usize>(members: [&Arc<Member>; N]) -> Vec<Sid> {
+    fn sorted<const N: usize>(members: [&Arc<Member<Nobody>>; N]) -> Vec<Sid> {
         let mut ids: Vec<_> = members.iter().map(|member| member.id).collect();
         ids.sort();
         ids

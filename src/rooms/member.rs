@@ -1,6 +1,5 @@
 //! One client in one namespace, as broadcasts use it.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -19,19 +18,16 @@ pub(crate) type Answer = Option<Args>;
 pub(crate) type AckSink = Box<dyn FnOnce(Answer) + Send>;
 
 /// The socket behind a member, as far as a room can act on it.
-pub(crate) trait Link: Any + Send + Sync {
-    /// Disconnects the socket, by decision of the server.
-    fn disconnect(&self, scope: Scope);
-    /// Calls the hooks for an event that is emitted to the socket.
-    fn outgoing(&self, frame: &Frame);
-    /// Ends the socket because its client has reconnected over another connection, so this one is lost.
-    fn supersede(&self);
-}
+pub(crate) trait Link: Send + Sync + Sized + 'static {
+    /// The values that users have stored with the socket, as its session keeps them.
+    type Values: Clone + Send + Sync;
 
-impl fmt::Debug for dyn Link {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Link")
-    }
+    /// Disconnects the socket, by decision of the server.
+    fn disconnect(self: &Arc<Self>, scope: Scope);
+    /// Calls the hooks for an event that is emitted to the socket.
+    fn outgoing(self: &Arc<Self>, frame: &Frame);
+    /// Ends the socket because its client has reconnected over another connection, so this one is lost.
+    fn supersede(self: &Arc<Self>);
 }
 
 /// The extent of a disconnect.
@@ -44,12 +40,12 @@ pub(crate) enum Scope {
 
 /// A client in a namespace. The fields that a broadcast reads stand at the beginning.
 #[repr(C)]
-pub(crate) struct Member {
+pub(crate) struct Member<L> {
     pub(crate) outbox: Arc<Outbox>,
     /// True if the link has to be called for outgoing events.
     observed: bool,
     pub(crate) id: Sid,
-    pub(crate) link: Weak<dyn Link>,
+    pub(crate) link: Weak<L>,
     pub(crate) acks: Lock<Acks<AckSink>>,
     /// The rooms. Only [`Table`](super::Table) changes them, together with the members of the rooms.
     pub(super) joined: Lock<Membership>,
@@ -76,8 +72,8 @@ pub(super) enum Presence {
     Gone,
 }
 
-impl Member {
-    pub(crate) fn new(id: Sid, outbox: Arc<Outbox>, link: Weak<dyn Link>) -> Self {
+impl<L: Link> Member<L> {
+    pub(crate) fn new(id: Sid, outbox: Arc<Outbox>, link: Weak<L>) -> Self {
         Self {
             id,
             outbox,
@@ -214,7 +210,7 @@ fn open_rooms(stays: &[Stay]) -> Vec<Room> {
     open.map(|stay| Arc::clone(&stay.room)).collect()
 }
 
-impl fmt::Debug for Member {
+impl<L> fmt::Debug for Member<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Member")
             .field("id", &self.id)

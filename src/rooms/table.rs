@@ -14,21 +14,20 @@ use rustc_hash::FxHashMap;
 
 use super::events::Watchers;
 use super::member::Presence;
-use super::{History, JoinError, Member, Room, RoomEvent, RoomEvents, Stay};
+use super::{History, JoinError, Link, Member, Room, RoomEvent, RoomEvents, Stay};
 use crate::sync::Lock;
 use proto::Sid;
 
 const SHARDS: usize = 16;
 
 /// The members of one namespace on this server.
-#[derive(Debug)]
-pub(crate) struct Table {
-    all: Lock<Members>,
-    shards: [Shard; SHARDS],
+pub(crate) struct Table<L: Link> {
+    all: Lock<Members<L>>,
+    shards: [Shard<L>; SHARDS],
     hasher: RandomState,
     watchers: Watchers,
     /// The events that are stored for clients that lose their connection.
-    history: Option<Box<History>>,
+    history: Option<Box<History<L>>>,
     /// True if hooks are called for outgoing events.
     pub(crate) observed: bool,
     /// The lock of a broadcast while it is queued, if all members are to get broadcasts in one order.
@@ -37,20 +36,27 @@ pub(crate) struct Table {
 
 /// A part of the rooms. It has cache lines of its own, so that threads that work on different rooms do not slow each
 /// other down.
-#[derive(Debug, Default)]
 #[repr(align(128))]
-struct Shard(Lock<HashMap<Room, Members>>);
+struct Shard<L>(Lock<HashMap<Room, Members<L>>>);
 
 /// A set of members that can be iterated as a slice, without a lock, while others join and leave.
-#[derive(Debug, Default)]
-struct Members {
-    list: Arc<Vec<Arc<Member>>>,
+struct Members<L> {
+    list: Arc<Vec<Arc<Member<L>>>>,
     /// The positions in `list`. The server makes all ids, so the hasher need not withstand chosen keys.
     index: FxHashMap<Sid, usize>,
 }
 
-impl Members {
-    fn insert(&mut self, member: &Arc<Member>) {
+impl<L> Default for Members<L> {
+    fn default() -> Self {
+        Self {
+            list: Arc::default(),
+            index: FxHashMap::default(),
+        }
+    }
+}
+
+impl<L> Members<L> {
+    fn insert(&mut self, member: &Arc<Member<L>>) {
         if let Entry::Vacant(slot) = self.index.entry(member.id) {
             slot.insert(self.list.len());
             Arc::make_mut(&mut self.list).push(Arc::clone(member));
@@ -68,16 +74,16 @@ impl Members {
         }
     }
 
-    fn get(&self, id: Sid) -> Option<&Arc<Member>> {
+    fn get(&self, id: Sid) -> Option<&Arc<Member<L>>> {
         self.list.get(*self.index.get(&id)?)
     }
 }
 
-impl Table {
-    pub(crate) fn new(history: Option<History>, observed: bool) -> Self {
+impl<L: Link> Table<L> {
+    pub(crate) fn new(history: Option<History<L>>, observed: bool) -> Self {
         Self {
-            all: Lock::new(Members::default()),
-            shards: Default::default(),
+            all: Lock::default(),
+            shards: std::array::from_fn(|_| Shard(Lock::default())),
             hasher: RandomState::new(),
             watchers: Watchers::default(),
             history: history.map(Box::new),
@@ -98,7 +104,7 @@ impl Table {
         self.turn.as_ref().map(Lock::lock)
     }
 
-    pub(crate) fn history(&self) -> Option<&History> {
+    pub(crate) fn history(&self) -> Option<&History<L>> {
         self.history.as_deref()
     }
 
@@ -109,7 +115,7 @@ impl Table {
 
     /// Admits a member to the namespace, and to the rooms that it has joined meanwhile. Does nothing if it has already
     /// left.
-    pub(crate) fn insert(&self, member: &Arc<Member>) {
+    pub(crate) fn insert(&self, member: &Arc<Member<L>>) {
         let mut joined = member.joined.lock();
         if joined.presence != Presence::Expected {
             return;
@@ -122,7 +128,7 @@ impl Table {
     }
 
     /// Removes a member from the namespace and from all its rooms, which stay readable on the member.
-    pub(crate) fn remove(&self, member: &Member) {
+    pub(crate) fn remove(&self, member: &Member<L>) {
         let mut joined = member.joined.lock();
         if std::mem::replace(&mut joined.presence, Presence::Gone) != Presence::Here {
             return;
@@ -136,7 +142,7 @@ impl Table {
     /// Adds a member to a room, unless it has left the namespace, or is in `limit` rooms already.
     pub(crate) fn join(
         &self,
-        member: &Arc<Member>,
+        member: &Arc<Member<L>>,
         room: Room,
         limit: usize,
     ) -> Result<(), JoinError> {
@@ -168,7 +174,7 @@ impl Table {
         Ok(())
     }
 
-    pub(crate) fn leave(&self, member: &Member, room: &str) {
+    pub(crate) fn leave(&self, member: &Member<L>, room: &str) {
         let kept = self.history().map(History::lock);
         let mut joined = member.joined.lock();
         let before = joined.rooms.len();
@@ -183,12 +189,12 @@ impl Table {
     }
 
     /// Returns a snapshot of all members.
-    pub(super) fn everybody(&self) -> Arc<Vec<Arc<Member>>> {
+    pub(super) fn everybody(&self) -> Arc<Vec<Arc<Member<L>>>> {
         Arc::clone(&self.all.lock().list)
     }
 
     /// Returns a snapshot of the members of a stored room.
-    pub(super) fn room(&self, room: &str) -> Option<Arc<Vec<Arc<Member>>>> {
+    pub(super) fn room(&self, room: &str) -> Option<Arc<Vec<Arc<Member<L>>>>> {
         self.shard(room)
             .lock()
             .get(room)
@@ -196,11 +202,11 @@ impl Table {
     }
 
     /// Returns the member whose id is the name of the room.
-    pub(super) fn own_room(&self, room: &str) -> Option<Arc<Member>> {
+    pub(super) fn own_room(&self, room: &str) -> Option<Arc<Member<L>>> {
         self.get(room.parse().ok()?)
     }
 
-    pub(crate) fn get(&self, id: Sid) -> Option<Arc<Member>> {
+    pub(crate) fn get(&self, id: Sid) -> Option<Arc<Member<L>>> {
         self.all.lock().get(id).cloned()
     }
 
@@ -222,7 +228,7 @@ impl Table {
         rooms
     }
 
-    fn put_in(&self, room: Room, member: &Arc<Member>) {
+    fn put_in(&self, room: Room, member: &Arc<Member<L>>) {
         let id = member.id;
         // The stream gets the events under the lock, so that those of each room are in order.
         let mut shard = self.shard(&room).lock();
@@ -256,7 +262,7 @@ impl Table {
         }
     }
 
-    fn shard(&self, room: &str) -> &Lock<HashMap<Room, Members>> {
+    fn shard(&self, room: &str) -> &Lock<HashMap<Room, Members<L>>> {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "any bits of the hash will do"

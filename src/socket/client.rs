@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use super::Socket;
 use super::pace::Pace;
 use crate::http::OpeningRequest;
 use crate::logs::{Logs, ServerLogs};
 use crate::outbox::Outbox;
-use crate::rooms::Link;
 use crate::sync::Lock;
 use proto::engine_io::{Revision, Transport};
 use proto::websocket::CloseFrame;
@@ -18,7 +18,7 @@ use proto::{DisconnectReason, Sid};
 #[derive(Debug)]
 pub(crate) enum Command {
     /// The server has disconnected this socket: its client is notified, and its disconnect handler run.
-    Left(Arc<dyn Link>),
+    Left(Socket),
     /// The connection is considered lost, although the transport has reported no error.
     Lost(DisconnectReason),
     /// The server is shutting down: no more events start, and the connection is closed when its handlers have finished,

@@ -1,6 +1,5 @@
 //! The handle of a socket.
 
-use std::any::Any;
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,9 +17,10 @@ use super::context::BoxHandler;
 use super::event_name::EventName;
 use super::own_handlers::OwnHandlers;
 use super::request::SocketRequest;
+use super::resume::StoredValues;
 use super::resumption::Resumption;
 use super::state::SocketState;
-use super::table::SocketNamespace;
+use super::table::{SocketMember, SocketNamespace};
 use super::values::{SocketValue, SocketValues};
 use crate::http::OpeningRequest;
 use crate::metrics::Counters;
@@ -46,10 +46,11 @@ use proto::{DisconnectReason, Sid};
 #[derive(Clone)]
 pub struct Socket(pub(super) Arc<Inner>);
 
-pub(super) struct Inner {
+/// The state of a socket, which all of its handles share.
+pub(crate) struct Inner {
     pub(super) namespace: Arc<SocketNamespace>,
     pub(super) client: Arc<Client>,
-    pub(super) member: Arc<Member>,
+    pub(super) member: Arc<SocketMember>,
     /// The JSON object of the CONNECT packet.
     pub(super) auth: Option<ByteString>,
     pub(super) state: Lock<SocketState>,
@@ -267,7 +268,7 @@ impl Socket {
         self.0.auth.as_deref()
     }
 
-    pub(crate) fn member(&self) -> &Arc<Member> {
+    pub(crate) fn member(&self) -> &Arc<SocketMember> {
         &self.0.member
     }
 
@@ -364,17 +365,12 @@ impl Socket {
 
     /// Returns the socket of this id in a namespace, if it is connected to this server.
     pub(crate) fn find(namespace: &SocketNamespace, id: Sid) -> Option<Self> {
-        Self::from_link(namespace.members.get(id)?.link.upgrade()?)
+        Self::of(&*namespace.members.get(id)?)
     }
 
-    pub(super) fn as_link(&self) -> Arc<dyn Link> {
-        let link: Arc<Inner> = Arc::clone(&self.0);
-        link
-    }
-
-    pub(crate) fn from_link(link: Arc<dyn Link>) -> Option<Self> {
-        let link: Arc<dyn Any + Send + Sync> = link;
-        link.downcast::<Inner>().ok().map(Self)
+    /// Returns the socket of a member, unless it has been dropped.
+    pub(crate) fn of(member: &SocketMember) -> Option<Self> {
+        member.link.upgrade().map(Self)
     }
 }
 
@@ -396,27 +392,24 @@ impl Drop for Inner {
 }
 
 impl Link for Inner {
-    fn disconnect(&self, scope: Scope) {
-        let Some(socket) = self.member.link.upgrade().and_then(Socket::from_link) else {
-            return;
-        };
+    type Values = Arc<StoredValues>;
+
+    fn disconnect(self: &Arc<Self>, scope: Scope) {
+        let socket = Socket(Arc::clone(self));
         match scope {
             Scope::Namespace => socket.disconnect(),
             Scope::Connection => socket.disconnect_all(),
         }
     }
 
-    fn outgoing(&self, frame: &Frame) {
-        if let Some(socket) = self.member.link.upgrade().and_then(Socket::from_link) {
-            self.namespace.handlers.outgoing.call(&socket, frame);
-        }
+    fn outgoing(self: &Arc<Self>, frame: &Frame) {
+        let socket = Socket(Arc::clone(self));
+        self.namespace.handlers.outgoing.call(&socket, frame);
     }
 
-    fn supersede(&self) {
+    fn supersede(self: &Arc<Self>) {
         let reason = DisconnectReason::TransportClose;
-        if let Some(socket) = self.member.link.upgrade().and_then(Socket::from_link) {
-            socket.end(reason);
-        }
+        Socket(Arc::clone(self)).end(reason);
         self.client.command(Command::Lost(reason));
     }
 }

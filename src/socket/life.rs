@@ -124,7 +124,7 @@ impl Socket {
     pub(super) fn disconnect_from(&self, scope: Scope) {
         // A socket that middleware have not admitted yet is only ended by its connection.
         if self.connected() && self.end(DisconnectReason::ServerNamespaceDisconnect) {
-            self.0.client.command(Command::Left(self.as_link()));
+            self.0.client.command(Command::Left(self.clone()));
         } else {
             self.revoke(scope);
         }

@@ -42,5 +42,5 @@ pub(crate) use reply::reply;
 pub(crate) use resumption::Resumption;
 pub(crate) use sending::SendOptions;
 pub(crate) use state::{Connected, Ended};
-pub(crate) use table::{HandlerLayers, NamespaceHandlers, SocketNamespace};
+pub(crate) use table::{HandlerLayers, NamespaceHandlers, SocketMember, SocketNamespace};
 pub(crate) use values::{SocketValue, SocketValues};

@@ -1,6 +1,5 @@
 //! Sockets whose sessions can be resumed after a lost connection.
 
-use std::any::Any;
 use std::fmt;
 use std::pin::pin;
 use std::sync::{Arc, MutexGuard};
@@ -8,7 +7,8 @@ use std::sync::{Arc, MutexGuard};
 use futures_util::future::select;
 
 use super::Socket;
-use super::resumption::{ResumeAuth, ResumeRequest, Resumption};
+use super::handle::Inner;
+use super::resumption::{ResumeAuth, ResumeRequest, Resumption, Session};
 use super::state::{Connected, Ended};
 use super::table::SocketNamespace;
 use super::values::{SocketValue, SocketValues};
@@ -23,15 +23,15 @@ use proto::Sid;
 /// Values that are dropped once the history is no longer locked.
 #[derive(Default)]
 struct Undone {
-    forgotten: Forgotten,
+    forgotten: Forgotten<Arc<StoredValues>>,
     /// The values that users have stored with the claimed session.
-    data: Option<Arc<dyn Any + Send + Sync>>,
+    values: Option<Arc<StoredValues>>,
     /// Earlier attempts to resume the session, whose connections count as lost.
-    others: Vec<Arc<dyn Link>>,
+    others: Vec<Arc<Inner>>,
 }
 
 /// The values that users have stored with a session, as the history keeps them.
-struct StoredValues {
+pub(crate) struct StoredValues {
     values: SocketValues,
     /// The dynamic namespace of the session, which exists as long as the session may be resumed.
     _namespace: Option<Arc<SocketNamespace>>,
@@ -46,7 +46,7 @@ impl Drop for StoredValues {
 impl Resumption {
     /// Creates the state of a new socket, or of one whose client asks to resume a session. `None` if there are no
     /// random bytes.
-    pub(crate) fn new(history: &History, auth: Option<&str>) -> Option<Self> {
+    pub(crate) fn new(history: &History<Inner>, auth: Option<&str>) -> Option<Self> {
         let fresh = new_sid()?;
         let named = auth.and_then(|auth| serde_json::from_str::<ResumeAuth<'_>>(auth).ok());
         let forgotten = named.is_some();
@@ -69,17 +69,14 @@ impl Resumption {
 
 impl ResumeAuth<'_> {
     /// Looks the session up, without changing it.
-    pub(super) fn find(&self, history: &History) -> Option<(Sid, ResumeRequest)> {
+    pub(super) fn find(&self, history: &History<Inner>) -> Option<(Sid, ResumeRequest)> {
         let pid = self.pid.parse().ok()?;
         let kept = history.lock();
         let claim = kept.sessions.look(pid, now());
         let away = match &claim {
             Claim::Nothing => None,
             Claim::Away(away) => Some(away.clone()),
-            Claim::Held(link) => {
-                let holder = Socket::from_link(Arc::clone(link));
-                holder.and_then(|holder| holder.session_to_store(&kept))
-            }
+            Claim::Held(link) => Socket(Arc::clone(link)).session_to_store(&kept),
         };
         let offset = self.offset.as_deref().map(Box::from);
         let request = away.map(|away| ResumeRequest { away, offset });
@@ -101,7 +98,8 @@ impl Socket {
         };
         let state = resumption.lock();
         let request = state.request.as_ref();
-        let Some((pid, data)) = request.map(|request| (state.pid, Arc::clone(&request.away.data)))
+        let Some((pid, stored)) =
+            request.map(|request| (state.pid, Arc::clone(&request.away.values)))
         else {
             return;
         };
@@ -110,9 +108,7 @@ impl Socket {
             let link = self.0.member.link.clone();
             history.lock().sessions.seek(pid, link);
         }
-        if let Some(StoredValues { values, .. }) = data.downcast_ref() {
-            self.add_values(values.clone());
-        }
+        self.add_values(stored.values.clone());
     }
 
     /// Resolves when no later attempt to resume the same session is undecided: the latest one that is admitted wins and
@@ -134,16 +130,16 @@ impl Socket {
         let kept = history.lock();
         let seekers = kept.sessions.seekers(pid);
         drop(kept);
-        let seekers = seekers.into_iter().rev().filter_map(Self::from_link);
+        let seekers = seekers.into_iter().rev().map(Self);
         let mut later = seekers.take_while(|seeker| seeker != self);
         later.find(|seeker| seeker.ended().is_none())
     }
 
     /// Returns the session that would be stored if the connection were lost now.
-    pub(super) fn session_to_store(&self, kept: &Kept) -> Option<Away> {
+    pub(super) fn session_to_store(&self, kept: &Kept<Inner>) -> Option<Session> {
         let began = self.0.resumption.as_ref()?.lock().began;
         let (stays, known_after) = self.0.member.stays();
-        let data = StoredValues {
+        let values = StoredValues {
             values: self.0.request.added(),
             _namespace: self
                 .0
@@ -156,13 +152,13 @@ impl Socket {
             began,
             stays,
             known_after,
-            data: Arc::new(data),
+            values: Arc::new(values),
             until: kept.sessions.until(now()),
         })
     }
 
     /// Returns the socket whose session this one resumes, if that socket is still connected.
-    fn predecessor(&self, kept: &Kept) -> Option<Arc<dyn Link>> {
+    fn predecessor(&self, kept: &Kept<Inner>) -> Option<Arc<Inner>> {
         let resumption = self.0.resumption.as_ref()?.lock();
         resumption
             .request
@@ -172,7 +168,7 @@ impl Socket {
     }
 
     /// Returns true if a later attempt to resume the same session has been admitted, which is about to end this socket.
-    fn is_overtaken(&self, kept: &Kept) -> bool {
+    fn is_overtaken(&self, kept: &Kept<Inner>) -> bool {
         let Some(resumption) = &self.0.resumption else {
             return false;
         };
@@ -187,7 +183,7 @@ impl Socket {
         &self,
         pid: Sid,
         request: &ResumeRequest,
-        kept: &mut Kept,
+        kept: &mut Kept<Inner>,
         undone: &mut Undone,
     ) -> Option<Vec<Frame>> {
         let away = kept.sessions.claim(pid, now(), &mut undone.forgotten)?;
@@ -206,17 +202,14 @@ impl Socket {
         if missed.is_some() {
             undone.others = kept.sessions.overtake(pid, &self.0.member.link);
         }
-        undone.data = Some(Arc::clone(&away.data));
+        undone.values = Some(Arc::clone(&away.values));
         undone.forgotten.keep(away);
         missed
     }
 
     /// Takes the values that were stored with the session after this socket has asked for it, unless middleware have
     /// stored another value of the type with this socket.
-    fn take_newer(&self, before: &Arc<dyn Any + Send + Sync>, now: &Arc<dyn Any + Send + Sync>) {
-        let (Some(before), Some(now)) = (before.downcast_ref(), now.downcast_ref()) else {
-            return;
-        };
+    fn take_newer(&self, before: &StoredValues, now: &StoredValues) {
         let (StoredValues { values: before, .. }, StoredValues { values: now, .. }) = (before, now);
         let was_kept = |kept: &SocketValue| before.iter().any(|other| other.is_same(kept));
         let own = self.0.request.added();
@@ -232,7 +225,7 @@ impl Socket {
     }
 
     /// Joins the namespace, and resumes the session if there is one.
-    pub(super) fn connect_with(&self, history: &History) -> Connected {
+    pub(super) fn connect_with(&self, history: &History<Inner>) -> Connected {
         let Some(resumption) = &self.0.resumption else {
             return Connected::Over;
         };
@@ -268,8 +261,8 @@ impl Socket {
         }
         // Values of users are dropped, and attempts that lost are ended, without holding a lock.
         drop(kept);
-        if let (Some(request), Some(data)) = (&request, &undone.data) {
-            self.take_newer(&request.away.data, data);
+        if let (Some(request), Some(values)) = (&request, &undone.values) {
+            self.take_newer(&request.away.values, values);
         }
         undone.others.iter().for_each(|other| other.supersede());
         if request.is_some() {
@@ -280,7 +273,10 @@ impl Socket {
 
     /// Locks the history once no other socket has the session. Returns `None` if this socket has ended, or a later
     /// attempt has been admitted.
-    fn lock_as_successor<'h>(&self, history: &'h History) -> Option<MutexGuard<'h, Kept>> {
+    fn lock_as_successor<'h>(
+        &self,
+        history: &'h History<Inner>,
+    ) -> Option<MutexGuard<'h, Kept<Inner>>> {
         loop {
             let kept = history.lock();
             // The socket cannot end while the history is locked.
@@ -297,7 +293,7 @@ impl Socket {
     }
 
     /// Joins the namespace with the private id of the session, and queues the missed events.
-    fn join_with(&self, pid: Sid, missed: Vec<Frame>, kept: &mut Kept) -> Connected {
+    fn join_with(&self, pid: Sid, missed: Vec<Frame>, kept: &mut Kept<Inner>) -> Connected {
         kept.sessions.hold(pid, self.0.member.link.clone());
         let opened = self.open(Some(pid), missed);
         self.0.namespace.members.insert(&self.0.member);
@@ -328,7 +324,7 @@ impl Socket {
         let mut kept = history.lock();
         let holder = kept.sessions.revoke(pid, &mut forgotten);
         let seekers = kept.sessions.seekers(pid);
-        let itself = holder.as_ref().is_some_and(|holder| self.is_behind(holder));
+        let itself = { holder.as_ref() }.is_some_and(|holder| Arc::ptr_eq(holder, &self.0));
         drop(kept);
         drop(forgotten);
         match holder {
@@ -341,7 +337,12 @@ impl Socket {
     }
 
     /// Stores the session of a socket that has ended, if its client may resume it.
-    pub(super) fn store_session(&self, kept: &mut Kept, ended: Ended, forgotten: &mut Forgotten) {
+    pub(super) fn store_session(
+        &self,
+        kept: &mut Kept<Inner>,
+        ended: Ended,
+        forgotten: &mut Forgotten<Arc<StoredValues>>,
+    ) {
         let Some(resumption) = &self.0.resumption else {
             return;
         };
@@ -378,17 +379,13 @@ impl Socket {
     }
 
     /// Returns true if the client is connected or may resume the session.
-    pub(super) fn is_known(&self, kept: &Kept) -> bool {
+    pub(super) fn is_known(&self, kept: &Kept<Inner>) -> bool {
         let Some(resumption) = &self.0.resumption else {
             return false;
         };
         // Until the socket is admitted, the private id may belong to another one.
         let state = resumption.lock();
         state.holds && kept.sessions.knows(state.pid)
-    }
-
-    fn is_behind(&self, link: &Arc<dyn Link>) -> bool {
-        Self::from_link(Arc::clone(link)).is_some_and(|socket| socket == *self)
     }
 }
 

@@ -1,11 +1,17 @@
 //! The resumption of sessions, as one socket knows of it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::handle::Inner;
+use super::resume::StoredValues;
 use crate::rooms::{Away, Kept, Offset, Stay};
 use proto::Sid;
+
+/// A stored session.
+pub(super) type Session = Away<Arc<StoredValues>>;
 
 /// The recovery state of a socket.
 #[derive(Debug)]
@@ -60,7 +66,7 @@ impl Resumption {
 #[derive(Debug)]
 pub(super) struct ResumeRequest {
     /// The state of the session at the time of the request.
-    pub(super) away: Away,
+    pub(super) away: Session,
     /// The offset of the last event that the client has seen, as sent by the client.
     pub(super) offset: Option<Box<str>>,
 }
@@ -77,7 +83,7 @@ pub(super) struct ResumeAuth<'a> {
 
 impl ResumeRequest {
     /// Returns the number of the last event that the client has seen, if all later events are still stored.
-    pub(super) fn after(&self, kept: &Kept, away: &Away) -> Option<u64> {
+    pub(super) fn after(&self, kept: &Kept<Inner>, away: &Session) -> Option<u64> {
         let began = away.began;
         let after = match self.offset.as_deref().map(|offset| kept.log.parse(offset)) {
             None | Some(Some(Offset::Elsewhere)) => began,

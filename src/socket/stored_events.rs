@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use futures_util::future::{Either, select};
 
 use super::Socket;
+use super::handle::Inner;
 use super::sending::SendOptions;
 use crate::clock::now;
 use crate::outbox::{EmitError, Frame, Pushed, Sending};
@@ -17,7 +18,7 @@ impl Socket {
     /// Queues an event, or stores it until the client resumes the session.
     pub(super) fn send_and_store(
         &self,
-        history: &History,
+        history: &History<Inner>,
         args: &EncodedArgs,
         options: SendOptions,
     ) -> Result<bool, EmitError> {
@@ -47,7 +48,7 @@ impl Socket {
     /// Queues an event as soon as the outbox has room, or stores it until the client resumes the session.
     pub(super) async fn send_and_store_when_writable(
         &self,
-        history: &History,
+        history: &History<Inner>,
         args: EncodedArgs,
         options: SendOptions,
     ) -> Result<(), EmitError> {
@@ -104,7 +105,12 @@ impl Socket {
     }
 
     /// Returns the number of the next event in the history, and the frame of an event with the offset of that number.
-    fn next_frame(&self, kept: &Kept, args: &EncodedArgs, options: SendOptions) -> (u64, Frame) {
+    fn next_frame(
+        &self,
+        kept: &Kept<Inner>,
+        args: &EncodedArgs,
+        options: SendOptions,
+    ) -> (u64, Frame) {
         // A volatile event is not stored, and has the offset of the last one.
         let number = kept.log.last() + u64::from(!options.volatile);
         let offset = kept.log.offset(number);
@@ -115,7 +121,7 @@ impl Socket {
 
 /// An event in the history that is withdrawn if its future is dropped before it was queued.
 struct Unsent<'a> {
-    history: &'a History,
+    history: &'a History<Inner>,
     number: Option<u64>,
 }
 

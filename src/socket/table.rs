@@ -4,14 +4,19 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::handle::Inner;
 use super::{
     AckBody, Admission, BoxHandler, Done, EventContext, EventName, Failed, OutgoingHooks, Rejected,
 };
 use crate::adapter::BoxFuture;
 use crate::namespace::{HandlerTable, RunningNamespace, ServerHandler};
+use crate::rooms::Member;
 
 /// A namespace with its handlers.
 pub(crate) type SocketNamespace = RunningNamespace<NamespaceHandlers>;
+
+/// A socket, as a member of its namespace's rooms.
+pub(crate) type SocketMember = Member<Inner>;
 
 /// The handlers that are registered for a namespace.
 #[derive(Default)]
@@ -49,6 +54,8 @@ impl NamespaceHandlers {
 }
 
 impl HandlerTable for NamespaceHandlers {
+    type Link = Inner;
+
     fn server_handler(&self, event: &str) -> Option<&ServerHandler> {
         self.servers.get(event)
     }

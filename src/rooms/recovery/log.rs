@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 
 use std::time::{Duration, Instant};
 
+use super::stays;
 use super::stays::Stay;
-use super::{Forgotten, stays};
 use crate::outbox::Frame;
 use crate::rooms::{Room, Target};
 use proto::Sid;
@@ -115,7 +115,7 @@ impl Log {
         now: Instant,
         audience: Audience,
         frame: Frame,
-        forgotten: &mut Forgotten,
+        forgotten: &mut Vec<Frame>,
     ) {
         let size = frame.size() + audience.size() + OVERHEAD;
         self.last += 1;
@@ -141,14 +141,14 @@ impl Log {
             .take()
     }
 
-    pub(crate) fn expire(&mut self, now: Instant, forgotten: &mut Forgotten) {
+    pub(crate) fn expire(&mut self, now: Instant, forgotten: &mut Vec<Frame>) {
         while self.next_expiry().is_some_and(|at| at <= now) {
             self.forget_first(forgotten);
         }
     }
 
     /// Removes all events, when no client will ask for any of them.
-    pub(super) fn clear(&mut self, forgotten: &mut Forgotten) {
+    pub(super) fn clear(&mut self, forgotten: &mut Vec<Frame>) {
         while !self.entries.is_empty() {
             self.forget_first(forgotten);
         }
@@ -159,10 +159,10 @@ impl Log {
         self.entries.front()?.at.checked_add(self.keep)
     }
 
-    fn forget_first(&mut self, forgotten: &mut Forgotten) {
+    fn forget_first(&mut self, forgotten: &mut Vec<Frame>) {
         if let Some(entry) = self.entries.pop_front() {
             self.bytes -= entry.size;
-            forgotten.frames.extend(entry.frame);
+            forgotten.extend(entry.frame);
         }
     }
 
@@ -328,7 +328,7 @@ mod tests {
 
     fn append(log: &mut Log, now: Instant, audience: Audience) {
         let next = frame(log.last() + 1);
-        let mut forgotten = Forgotten::default();
+        let mut forgotten = Vec::new();
         log.append(now, audience, next, &mut forgotten);
         drop(forgotten);
     }
@@ -407,9 +407,9 @@ mod tests {
         assert_eq!(since(&log, 0, id(1), &[]), None);
         assert_eq!(since(&log, 1, id(1), &[]), Some(vec![2, 3]));
         assert!(!log.reaches(0) && log.reaches(1) && log.reaches(3) && !log.reaches(4));
-        let mut forgotten = Forgotten::default();
+        let mut forgotten = Vec::new();
         log.expire(now + Duration::from_secs(60), &mut forgotten);
-        assert_eq!(forgotten.frames.len(), 2);
+        assert_eq!(forgotten.len(), 2);
         assert_eq!((log.bytes, log.next_expiry()), (0, None));
         assert_eq!(since(&log, 2, id(1), &[]), None);
         // A client that has seen all events misses nothing.

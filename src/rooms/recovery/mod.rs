@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::outbox::Frame;
 use crate::panics::let_go;
+use crate::rooms::Link;
 use crate::sync::Lock;
 
 pub(crate) use log::{Asker, Audience, Log, Offset};
@@ -21,30 +22,28 @@ pub(crate) use sessions::{Away, Claim, Sessions};
 pub(crate) use stays::Stay;
 
 /// The recovery state of a namespace.
-#[derive(Debug)]
-pub(crate) struct History {
+pub(crate) struct History<L: Link> {
     pub(crate) options: Recovery,
-    kept: Lock<Kept>,
+    kept: Lock<Kept<L>>,
 }
 
-#[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct Kept<L: Link> {
     pub(crate) log: Log,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Sessions<L>,
 }
 
-impl Kept {
+impl<L: Link> Kept<L> {
     /// Gives an event its number, and stores it if a client may resume and ask for it.
     pub(crate) fn append(
         &mut self,
         now: Instant,
         audience: Audience,
         frame: Frame,
-        forgotten: &mut Forgotten,
+        forgotten: &mut Forgotten<L::Values>,
     ) {
-        self.log.append(now, audience, frame, forgotten);
+        self.log.append(now, audience, frame, &mut forgotten.frames);
         if self.sessions.is_empty() {
-            self.log.clear(forgotten);
+            self.log.clear(&mut forgotten.frames);
         }
     }
 }
@@ -53,21 +52,29 @@ impl Kept {
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Removed frames and sessions. They hold values of users, which have to be dropped without holding a lock.
-#[derive(Debug, Default)]
 #[must_use = "to be dropped when no lock is held"]
-pub(crate) struct Forgotten {
+pub(crate) struct Forgotten<V> {
     frames: Vec<Frame>,
-    sessions: Vec<Away>,
+    sessions: Vec<Away<V>>,
 }
 
-impl Forgotten {
+impl<V> Default for Forgotten<V> {
+    fn default() -> Self {
+        Self {
+            frames: Vec::new(),
+            sessions: Vec::new(),
+        }
+    }
+}
+
+impl<V> Forgotten<V> {
     /// Stores a session until no lock is held.
-    pub(crate) fn keep(&mut self, away: Away) {
+    pub(crate) fn keep(&mut self, away: Away<V>) {
         self.sessions.push(away);
     }
 }
 
-impl History {
+impl<L: Link> History<L> {
     /// Creates an empty history. `detection` is the time that it takes to detect a lost connection: events sent during
     /// that time are missed too.
     pub(crate) fn new(epoch: [u8; Log::EPOCH], mut options: Recovery, detection: Duration) -> Self {
@@ -81,7 +88,7 @@ impl History {
         }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Kept> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Kept<L>> {
         self.kept.lock()
     }
 
@@ -105,9 +112,9 @@ impl History {
         let mut kept = self.lock();
         let Kept { log, sessions } = &mut *kept;
         sessions.expire(now, &mut forgotten);
-        log.expire(now, &mut forgotten);
+        log.expire(now, &mut forgotten.frames);
         if sessions.is_empty() {
-            log.clear(&mut forgotten);
+            log.clear(&mut forgotten.frames);
         }
         let next = [log.next_expiry(), sessions.next_expiry()];
         drop(kept);

@@ -8,7 +8,6 @@
 //!                                claimed, when middleware have admitted it
 //! ```
 
-use std::any::Any;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -22,7 +21,7 @@ use proto::Sid;
 
 /// The stored state of a socket.
 #[derive(Clone)]
-pub(crate) struct Away {
+pub(crate) struct Away<V> {
     pub(crate) id: Sid,
     /// The number of the last event before the socket was first admitted.
     pub(crate) began: u64,
@@ -30,49 +29,50 @@ pub(crate) struct Away {
     /// The number of the event after which the stays are known.
     pub(crate) known_after: u64,
     /// The values that users have stored with the socket.
-    pub(crate) data: Arc<dyn Any + Send + Sync>,
+    pub(crate) values: V,
     /// The time at which the state expires.
     pub(crate) until: Instant,
 }
 
-enum Place {
-    Held(Weak<dyn Link>),
-    Away(Away),
+enum Place<L: Link> {
+    Held(Weak<L>),
+    Away(Away<L::Values>),
 }
 
 /// The state of the session with a private id.
-pub(crate) enum Claim {
+pub(crate) enum Claim<L: Link> {
     /// A connected socket has the id: its connection is not known to be lost.
-    Held(Arc<dyn Link>),
+    Held(Arc<L>),
     /// The stored state.
-    Away(Away),
+    Away(Away<L::Values>),
     Nothing,
 }
 
 /// The sessions of a namespace, by private id.
-#[derive(Default)]
-pub(crate) struct Sessions {
+pub(crate) struct Sessions<L: Link> {
     // The server makes all these ids, so the hasher need not withstand chosen keys.
-    places: FxHashMap<Sid, Place>,
+    places: FxHashMap<Sid, Place<L>>,
     /// The stored sessions, the first to expire first.
     away: BTreeSet<(Instant, Sid)>,
     /// Sockets that middleware have not admitted yet and that want to resume a session, the latest last.
-    seekers: FxHashMap<Sid, Vec<Weak<dyn Link>>>,
+    seekers: FxHashMap<Sid, Vec<Weak<L>>>,
     keep: Duration,
     max: usize,
 }
 
-impl Sessions {
+impl<L: Link> Sessions<L> {
     pub(super) fn new(keep: Duration, max: usize) -> Self {
         Self {
+            places: FxHashMap::default(),
+            away: BTreeSet::new(),
+            seekers: FxHashMap::default(),
             keep,
             max,
-            ..Self::default()
         }
     }
 
     /// Registers a socket that has connected or resumed.
-    pub(crate) fn hold(&mut self, pid: Sid, link: Weak<dyn Link>) {
+    pub(crate) fn hold(&mut self, pid: Sid, link: Weak<L>) {
         self.places.insert(pid, Place::Held(link));
     }
 
@@ -88,7 +88,12 @@ impl Sessions {
     }
 
     /// Stores a session whose connection is lost, or that could not resume.
-    pub(crate) fn keep(&mut self, pid: Sid, away: Away, forgotten: &mut Forgotten) {
+    pub(crate) fn keep(
+        &mut self,
+        pid: Sid,
+        away: Away<L::Values>,
+        forgotten: &mut Forgotten<L::Values>,
+    ) {
         self.away.insert((away.until, pid));
         self.places.insert(pid, Place::Away(away));
         while self.away.len() > self.max {
@@ -102,7 +107,11 @@ impl Sessions {
     }
 
     /// Revokes a session, so that no client can resume it. Returns the socket that has its id, if it is connected.
-    pub(crate) fn revoke(&mut self, pid: Sid, forgotten: &mut Forgotten) -> Option<Arc<dyn Link>> {
+    pub(crate) fn revoke(
+        &mut self,
+        pid: Sid,
+        forgotten: &mut Forgotten<L::Values>,
+    ) -> Option<Arc<L>> {
         forgotten.sessions.extend(self.take_out(pid));
         self.holder(pid)
     }
@@ -115,12 +124,12 @@ impl Sessions {
     }
 
     /// Registers a socket that wants to resume the session with this private id.
-    pub(crate) fn seek(&mut self, pid: Sid, link: Weak<dyn Link>) {
+    pub(crate) fn seek(&mut self, pid: Sid, link: Weak<L>) {
         self.seekers.entry(pid).or_default().push(link);
     }
 
     /// Unregisters a socket whose attempt to resume has been decided.
-    pub(crate) fn stop_seeking(&mut self, pid: Sid, link: &Weak<dyn Link>) {
+    pub(crate) fn stop_seeking(&mut self, pid: Sid, link: &Weak<L>) {
         if let Some(seekers) = self.seekers.get_mut(&pid) {
             seekers.retain(|other| !other.ptr_eq(link));
             if seekers.is_empty() {
@@ -130,13 +139,13 @@ impl Sessions {
     }
 
     /// Returns true until the attempt succeeds, fails or is overtaken.
-    pub(crate) fn seeks(&self, pid: Sid, link: &Weak<dyn Link>) -> bool {
+    pub(crate) fn seeks(&self, pid: Sid, link: &Weak<L>) -> bool {
         let mut seekers = self.seekers.get(&pid).into_iter().flatten();
         seekers.any(|other| other.ptr_eq(link))
     }
 
     /// Removes an admitted socket and the earlier attempts from the seekers. Returns the earlier attempts.
-    pub(crate) fn overtake(&mut self, pid: Sid, link: &Weak<dyn Link>) -> Vec<Arc<dyn Link>> {
+    pub(crate) fn overtake(&mut self, pid: Sid, link: &Weak<L>) -> Vec<Arc<L>> {
         let Some(seekers) = self.seekers.get_mut(&pid) else {
             return Vec::new();
         };
@@ -153,13 +162,13 @@ impl Sessions {
     }
 
     /// Returns the sockets that want to resume the session with this private id, the latest last.
-    pub(crate) fn seekers(&self, pid: Sid) -> Vec<Arc<dyn Link>> {
+    pub(crate) fn seekers(&self, pid: Sid) -> Vec<Arc<L>> {
         let seekers = self.seekers.get(&pid).into_iter().flatten();
         seekers.filter_map(Weak::upgrade).collect()
     }
 
     /// Returns the socket that has this private id, if it is connected.
-    pub(crate) fn holder(&self, pid: Sid) -> Option<Arc<dyn Link>> {
+    pub(crate) fn holder(&self, pid: Sid) -> Option<Arc<L>> {
         match self.places.get(&pid)? {
             Place::Held(link) => link.upgrade(),
             Place::Away(_) => None,
@@ -167,7 +176,7 @@ impl Sessions {
     }
 
     /// Returns what a claim would find for a private id, without claiming it.
-    pub(crate) fn look(&self, pid: Sid, now: Instant) -> Claim {
+    pub(crate) fn look(&self, pid: Sid, now: Instant) -> Claim<L> {
         match self.places.get(&pid) {
             None => Claim::Nothing,
             Some(Place::Held(link)) => link.upgrade().map_or(Claim::Nothing, Claim::Held),
@@ -182,8 +191,8 @@ impl Sessions {
         &mut self,
         pid: Sid,
         now: Instant,
-        forgotten: &mut Forgotten,
-    ) -> Option<Away> {
+        forgotten: &mut Forgotten<L::Values>,
+    ) -> Option<Away<L::Values>> {
         let away = self.take_out(pid)?;
         if away.until <= now {
             forgotten.sessions.push(away);
@@ -192,13 +201,13 @@ impl Sessions {
         Some(away)
     }
 
-    pub(crate) fn expire(&mut self, now: Instant, forgotten: &mut Forgotten) {
+    pub(crate) fn expire(&mut self, now: Instant, forgotten: &mut Forgotten<L::Values>) {
         while self.next_expiry().is_some_and(|at| at <= now) {
             self.forget_first(forgotten);
         }
     }
 
-    pub(super) fn forget_away(&mut self, forgotten: &mut Forgotten) {
+    pub(super) fn forget_away(&mut self, forgotten: &mut Forgotten<L::Values>) {
         while !self.away.is_empty() {
             self.forget_first(forgotten);
         }
@@ -208,13 +217,13 @@ impl Sessions {
         self.away.first().map(|(at, _)| *at)
     }
 
-    fn forget_first(&mut self, forgotten: &mut Forgotten) {
+    fn forget_first(&mut self, forgotten: &mut Forgotten<L::Values>) {
         if let Some((_, pid)) = self.away.first().copied() {
             forgotten.sessions.extend(self.take_out(pid));
         }
     }
 
-    fn take_out(&mut self, pid: Sid) -> Option<Away> {
+    fn take_out(&mut self, pid: Sid) -> Option<Away<L::Values>> {
         self.places
             .get(&pid)
             .filter(|place| matches!(place, Place::Away(_)))?;
@@ -226,7 +235,7 @@ impl Sessions {
     }
 }
 
-impl fmt::Debug for Sessions {
+impl<L: Link> fmt::Debug for Sessions<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
             .field("known", &self.places.len())
@@ -235,7 +244,7 @@ impl fmt::Debug for Sessions {
     }
 }
 
-impl fmt::Debug for Away {
+impl<V> fmt::Debug for Away<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Away")
             .field("id", &self.id)
@@ -254,9 +263,11 @@ mod tests {
     struct Attempt(u8);
 
     impl Link for Attempt {
-        fn disconnect(&self, _: Scope) {}
-        fn outgoing(&self, _: &Frame) {}
-        fn supersede(&self) {}
+        type Values = ();
+
+        fn disconnect(self: &Arc<Self>, _: Scope) {}
+        fn outgoing(self: &Arc<Self>, _: &Frame) {}
+        fn supersede(self: &Arc<Self>) {}
     }
 
     fn id(n: u8) -> Sid {
@@ -268,18 +279,18 @@ mod tests {
         Instant::now()
     }
 
-    fn away(until: Instant) -> Away {
+    fn away(until: Instant) -> Away<()> {
         Away {
             id: id(9),
             began: 0,
             stays: Vec::new(),
             known_after: 0,
-            data: Arc::new(()),
+            values: (),
             until,
         }
     }
 
-    fn what(sessions: &mut Sessions, pid: Sid, now: Instant) -> &'static str {
+    fn what(sessions: &mut Sessions<Attempt>, pid: Sid, now: Instant) -> &'static str {
         let what = match sessions.look(pid, now) {
             Claim::Held(_) => "held",
             Claim::Away(_) => "away",
@@ -295,13 +306,13 @@ mod tests {
     #[test]
     fn a_session_is_claimed_once() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions = Sessions::new(MINUTE, 10);
+        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10);
         assert_eq!(what(&mut sessions, id(1), now), "nothing");
         sessions.keep(id(1), away(now + MINUTE), &mut forgotten);
         assert!(sessions.knows(id(1)));
         assert_eq!(what(&mut sessions, id(1), now), "away");
         assert_eq!(what(&mut sessions, id(1), now), "nothing");
-        let socket: Arc<dyn Link> = Arc::new(Attempt(0));
+        let socket = Arc::new(Attempt(0));
         sessions.hold(id(1), Arc::downgrade(&socket));
         assert_eq!(what(&mut sessions, id(1), now), "held");
         sessions.end(id(1));
@@ -312,7 +323,7 @@ mod tests {
     #[test]
     fn a_revoked_session_is_forgotten_unless_a_socket_holds_it() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions = Sessions::new(MINUTE, 10);
+        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10);
         sessions.keep(id(1), away(now + MINUTE), &mut forgotten);
         assert!(sessions.revoke(id(1), &mut forgotten).is_none());
         assert!(!sessions.knows(id(1)));
@@ -320,7 +331,7 @@ mod tests {
             (forgotten.sessions.len(), sessions.next_expiry()),
             (1, None)
         );
-        let socket: Arc<dyn Link> = Arc::new(Attempt(0));
+        let socket = Arc::new(Attempt(0));
         sessions.hold(id(1), Arc::downgrade(&socket));
         assert!(sessions.revoke(id(1), &mut forgotten).is_some());
         assert!(sessions.knows(id(1)), "it is here");
@@ -328,8 +339,8 @@ mod tests {
 
     #[test]
     fn an_admitted_socket_overtakes_those_that_asked_before_it_alone() {
-        let mut sessions = Sessions::new(MINUTE, 10);
-        let links = [1, 2, 3, 4].map(|n| Arc::new(Attempt(n)) as Arc<dyn Link>);
+        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10);
+        let links = [1, 2, 3, 4].map(|n| Arc::new(Attempt(n)));
         let [first, second, third, fourth] = links.each_ref().map(Arc::downgrade);
         for link in [&first, &second, &third, &fourth] {
             sessions.seek(id(1), link.clone());
@@ -347,7 +358,7 @@ mod tests {
     #[test]
     fn who_stays_away_too_long_is_forgotten() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions = Sessions::new(MINUTE, 10);
+        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10);
         for (n, seconds) in [(1, 10), (2, 5), (3, 20)] {
             sessions.keep(
                 id(n),
@@ -368,7 +379,7 @@ mod tests {
     #[test]
     fn of_too_many_the_first_to_be_forgotten_goes() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions = Sessions::new(MINUTE, 2);
+        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 2);
         for n in 1..=3 {
             let until = now + Duration::from_secs(n.into());
             sessions.keep(id(n), away(until), &mut forgotten);
