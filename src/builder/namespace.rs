@@ -17,6 +17,7 @@ use crate::namespace::{
 };
 use crate::rooms::recovery::Recovery;
 use crate::socket::{Failed, NamespaceHandlers, Outgoing, Rejected};
+use proto::Surplus;
 
 /// The handlers of a namespace, which still need the state `S`, as those of a `Router<S>` do.
 ///
@@ -46,6 +47,7 @@ pub struct Namespace<S = ()> {
     order: Option<Order>,
     max_pending: Option<usize>,
     unhandled: Option<Unhandled>,
+    surplus: Surplus,
     recovery: Option<Option<Recovery>>,
     ordered_broadcasts: bool,
 }
@@ -58,6 +60,7 @@ impl<S> Default for Namespace<S> {
             order: None,
             max_pending: None,
             unhandled: None,
+            surplus: Surplus::Ignored,
             recovery: None,
             ordered_broadcasts: false,
         }
@@ -331,6 +334,24 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self
     }
 
+    /// Rejects events with more arguments than their handlers take.
+    ///
+    /// By default, surplus arguments are ignored, as in Node, so that a newer client may send more of them. Arguments
+    /// that no handler reads, and those that a [`Rest`](crate::extract::Rest) takes, are accepted in any case.
+    ///
+    /// ```
+    /// use axum_socketio::{Data, Namespace};
+    ///
+    /// // The event `["rename", "a", "b"]` is answered with `{"error":"rename: expected 1 argument, got 2"}`.
+    /// let namespace: Namespace = Namespace::new()
+    ///     .strict_arguments()
+    ///     .on("rename", async |Data(name): Data<String>| println!("{name}"));
+    /// ```
+    pub fn strict_arguments(mut self) -> Self {
+        self.surplus = Surplus::Refused;
+        self
+    }
+
     /// Sets whether the events that clients miss are stored for them, and how many: [`Recovery`], or `None`. Default:
     /// the [builder's](crate::SocketIoBuilder::recovery) setting.
     pub fn recovery(mut self, recovery: impl Into<Option<Recovery>>) -> Self {
@@ -376,6 +397,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
             order,
             max_pending,
             unhandled,
+            surplus,
             recovery,
             ordered_broadcasts,
         } = self;
@@ -385,6 +407,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
             order,
             max_pending,
             unhandled,
+            surplus,
             recovery,
             ordered_broadcasts,
         }
@@ -409,6 +432,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         options.order = self.order.unwrap_or(options.order);
         options.max_pending = self.max_pending.unwrap_or(options.max_pending);
         options.unhandled = self.unhandled.unwrap_or(options.unhandled);
+        options.surplus = self.surplus;
         options.recovery = self.recovery.unwrap_or(options.recovery);
         options.ordered_broadcasts = self.ordered_broadcasts;
         (handlers, options)

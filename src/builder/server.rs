@@ -76,6 +76,7 @@ impl SocketIo {
                 order: Order::Started,
                 max_pending: 64,
                 unhandled: Unhandled::Error,
+                surplus: proto::Surplus::Ignored,
                 ack_format: AckFormat::Value,
                 max_rooms: 1024,
                 max_room_len: 1024,

@@ -18,7 +18,7 @@ use crate::adapter::{BoxFuture, ServerReplies};
 use crate::metrics::Counters;
 use crate::namespace::server_args;
 use crate::socket::SocketNamespace;
-use proto::Args;
+use proto::{Args, Surplus};
 
 /// The answers of the other servers.
 ///
@@ -102,7 +102,9 @@ impl<R: DeserializeOwned> Future for ServerAckFuture<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let ServerReplies { answers, missing } = ready!(self.asked.as_mut().poll(cx))?;
-        let answers = answers.iter().map(Args::deserialize_one);
+        let answers = answers
+            .iter()
+            .map(|answer| answer.deserialize_one(Surplus::Ignored));
         let answers = answers.collect::<Result<_, _>>().map_err(AckError::Decode);
         Poll::Ready(answers.map(|answers| ServerAnswers { answers, missing }))
     }

@@ -19,8 +19,9 @@ use crate::socket::{SendOptions, Socket};
 impl Socket {
     /// Sends an event to this client.
     ///
-    /// A tuple is sent as several arguments, `()` as none, and any other value, including a vector, as one. `Bytes`
-    /// anywhere in the arguments are sent as binary; a `Vec<u8>` is a list of numbers unless marked `#[serde(with =
+    /// A tuple, an array of fixed size included, is sent as several arguments, `()` as none, and any other value, a
+    /// vector or a tuple struct included, as one; `(value,)` is always one. `Value::Null`, which serde reports as `()`,
+    /// is none. `Bytes` anywhere in the arguments are sent as binary; a `Vec<u8>` is a list of numbers unless marked `#[serde(with =
     /// "serde_bytes")]`.
     ///
     /// The event is queued, not awaited; see [`Emitted`] for the possible errors. Events that are emitted by one task

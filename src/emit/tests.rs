@@ -30,6 +30,7 @@ fn connected_in(cluster: Option<crate::adapter::LocalCluster>) -> (Socket, Arc<C
         order: Order::Started,
         max_pending: 1,
         unhandled: Unhandled::Error,
+        surplus: proto::Surplus::Ignored,
         ack_format: AckFormat::Value,
         max_rooms: 1,
         max_room_len: 1,

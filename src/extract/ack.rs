@@ -15,7 +15,8 @@ use proto::EncodeError;
 /// The client's acknowledgement, sent by the handler itself. The handler's return value is then not sent, unless it is
 /// an error and no answer was sent before.
 ///
-/// `T` is the answer; as with `emit`, a tuple is several arguments.
+/// `T` is the answer. A tuple, an array of fixed size included, is several arguments, `()` is none, and any other
+/// value, a tuple struct included, is one; `(value,)` is always one.
 ///
 /// ```
 /// use axum_socketio::{Ack, Data};

@@ -5,13 +5,15 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::{DataRejection, EventContext, FromEvent, phase, via};
-use proto::{Args, ArgsError};
+use proto::{Args, ArgsError, Surplus};
 
 /// The arguments of an event, as the type `T`.
 ///
-/// A tuple is the list of arguments, and any other type is the single argument. Arguments that may be missing at the
-/// end are `Option`. Surplus arguments are rejected, unless the tuple ends with a [`Rest`](super::Rest). Binary data is
-/// [`Binary`](super::Binary), or any type that deserializes from bytes.
+/// A tuple, an array of fixed size included, takes one argument for each of its elements, `()` takes none, and any
+/// other type, a tuple struct included, takes one; `Data<(T,)>` always takes one. Arguments that may be missing at the
+/// end are `Option`. Surplus arguments are ignored, as in Node, unless the namespace has
+/// [`strict_arguments`](crate::Namespace::strict_arguments); a tuple that ends with a [`Rest`](super::Rest) takes them.
+/// Binary data is [`Binary`](super::Binary), or any type that deserializes from bytes.
 ///
 /// ```
 /// use axum_socketio::Data;
@@ -63,10 +65,11 @@ impl RawArgs {
 
 fn read<T>(
     cx: &mut EventContext,
-    read: impl FnOnce(&Args) -> Result<T, ArgsError>,
+    read: impl FnOnce(&Args, Surplus) -> Result<T, ArgsError>,
 ) -> Result<T, DataRejection> {
+    let surplus = cx.socket().namespace().options.surplus;
     let call = cx.event_call().ok_or(DataRejection::NotAnEvent)?;
-    let result = read(call.event.args());
+    let result = read(call.event.args(), surplus);
     // Malformed arguments stay unchecked, so the connection is closed even if the handler accepts the rejection.
     call.checked |= !matches!(result, Err(ArgsError::Malformed(_)));
     result.map_err(|error| match error {
@@ -84,11 +87,11 @@ impl<S: Sync, T: DeserializeOwned> FromEvent<S, phase::Event, via::Event> for Da
     const DATA: bool = true;
 
     async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, DataRejection> {
-        read(cx, Args::deserialize).map(Self)
+        read(cx, Args::deserialize_with).map(Self)
     }
 }
 
-/// Extracts exactly one argument, so one function can serve an HTTP route and an event.
+/// Extracts one argument, even if `T` is a tuple, so one function can serve an HTTP route and an event.
 impl<S: Sync, T: DeserializeOwned> FromEvent<S, phase::Event, via::Event> for Json<T> {
     type Rejection = DataRejection;
 
@@ -103,7 +106,7 @@ impl<S: Sync> FromEvent<S, phase::Event, via::Event> for RawArgs {
     type Rejection = DataRejection;
 
     async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, DataRejection> {
-        read(cx, |args| {
+        read(cx, |args, _| {
             args.check()
                 .map_err(ArgsError::Malformed)
                 .map(|()| Self(args.clone()))

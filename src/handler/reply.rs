@@ -15,8 +15,8 @@ use crate::socket::{AckBody, Failure};
 /// | result | the client's callback gets |
 /// |---|---|
 /// | `()` | no arguments |
-/// | `Json<T>` | the value |
-/// | [`Reply<T>`] | the value, or several arguments if it is a tuple; binary allowed |
+/// | `Json<T>` | one argument, as over HTTP |
+/// | [`Reply<T>`] | one argument, several if it is a tuple, none if it is `()`; binary allowed |
 /// | `(StatusCode, T)` | what `T` says, as an error if the status is one |
 /// | a `Response` | its body: JSON as it is, else as text; an error if its status is one |
 /// | `Err(E)` with `E: IntoResponse` | its body: JSON as it is, text as `{"error": text}` |
@@ -30,7 +30,10 @@ pub trait IntoAck: Send {
     }
 }
 
-/// An acknowledgement in the format of `emit`: a tuple is several arguments, and `Bytes` in it are sent as binary.
+/// An acknowledgement in the format of `emit`, in which `Bytes` are sent as binary.
+///
+/// A tuple, an array of fixed size included, is several arguments, `()` is none, and any other value, a tuple struct
+/// included, is one; `Reply((value,))` is always one. `Value::Null`, which serde reports as `()`, is none.
 ///
 /// ```
 /// use axum_socketio::Reply;
@@ -50,8 +53,7 @@ impl IntoAck for () {
 
 impl<T: Serialize + Send> IntoAck for Json<T> {
     async fn into_ack(self) -> AckBody {
-        // A tuple is one argument too: over HTTP, it would be one value.
-        AckBody::ok(&(self.0,))
+        AckBody::ok_one(&self.0)
     }
 }
 
@@ -90,8 +92,8 @@ impl IntoAck for Response {
         }
         match content {
             Content::Empty => AckBody::ok(&()),
-            Content::Text(text) => AckBody::ok(&(text,)),
-            Content::Json(json) => AckBody::ok(&(json,)),
+            Content::Text(text) => AckBody::ok_one(&text),
+            Content::Json(json) => AckBody::ok_one(&json),
         }
     }
 

@@ -208,6 +208,7 @@ mod tests {
             order: Order::Started,
             max_pending: 1,
             unhandled: Unhandled::Error,
+            surplus: proto::Surplus::Ignored,
             ack_format: AckFormat::Value,
             max_rooms: 1,
             max_room_len: 1,

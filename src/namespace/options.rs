@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::adapter::LocalCluster;
 use crate::rooms::recovery::Recovery;
+use proto::Surplus;
 use proto::socket_io::Codec;
 
 /// The rule that decides when the next event of a socket may start.
@@ -50,6 +51,7 @@ pub(crate) struct NamespaceOptions {
     pub(crate) order: Order,
     pub(crate) max_pending: usize,
     pub(crate) unhandled: Unhandled,
+    pub(crate) surplus: Surplus,
     pub(crate) ack_format: AckFormat,
     pub(crate) max_rooms: usize,
     pub(crate) max_room_len: usize,

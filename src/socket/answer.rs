@@ -65,7 +65,16 @@ impl AckBody {
 
     /// Encodes `value` as the arguments of an acknowledgement: a tuple gives several arguments, `()` none.
     pub(crate) fn ok<T: Serialize + ?Sized>(value: &T) -> Self {
-        match EncodedArgs::ack(value) {
+        Self::encoded(EncodedArgs::ack(value))
+    }
+
+    /// Encodes `value` as the only argument of an acknowledgement.
+    pub(crate) fn ok_one<T: Serialize + ?Sized>(value: &T) -> Self {
+        Self::encoded(EncodedArgs::ack_of_one(value))
+    }
+
+    fn encoded(args: Result<EncodedArgs, EncodeError>) -> Self {
+        match args {
             Ok(args) => Self(HandlerAnswer::Ok(args)),
             Err(error) => {
                 let failure = Failure::Serialize(Box::new(error), None);
@@ -85,7 +94,7 @@ impl AckBody {
     }
 
     pub(crate) fn error_value<T: Serialize>(value: &T, failure: Failure) -> Self {
-        let args = EncodedArgs::ack(&(value,));
+        let args = EncodedArgs::ack_of_one(value);
         Self(args.map_or(HandlerAnswer::Silent, |args| {
             HandlerAnswer::Error(args, failure)
         }))

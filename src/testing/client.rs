@@ -15,7 +15,7 @@ use super::expect::{Expect, Waiting, fail};
 use super::state::{Back, ClientSocket};
 use proto::engine_io::Packet;
 use proto::socket_io::Kind;
-use proto::{Args, EncodeError, EncodedArgs, Sid};
+use proto::{Args, EncodeError, EncodedArgs, Sid, Surplus};
 
 /// A client in a namespace, returned by [`TestApp::connect`].
 ///
@@ -327,12 +327,13 @@ impl TestClient {
 
 /// Deserializes arguments, or fails the test and shows them.
 fn read<T: DeserializeOwned>(expect: Expect, what: &str, args: &Args) -> T {
-    args.deserialize().unwrap_or_else(|error| {
-        let (kind, json) = (type_name::<T>(), args.json());
-        expect.fail(format_args!(
-            "expected {what} that is a {kind}: {error}; it is {json}"
-        ))
-    })
+    args.deserialize_with(Surplus::Refused)
+        .unwrap_or_else(|error| {
+            let (kind, json) = (type_name::<T>(), args.json());
+            expect.fail(format_args!(
+                "expected {what} that is a {kind}: {error}; it is {json}"
+            ))
+        })
 }
 
 impl fmt::Debug for TestClient {

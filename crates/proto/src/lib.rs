@@ -36,7 +36,7 @@ pub mod sid;
 pub mod socket_io;
 pub mod websocket;
 
-pub use args::{Args, ArgsError, Binary, EncodedArgs, Rest, without_place};
+pub use args::{Args, ArgsError, Binary, EncodedArgs, Rest, Surplus, without_place};
 pub use error::{DecodeError, EncodeError};
 pub use query::decode_query;
 pub use reason::DisconnectReason;

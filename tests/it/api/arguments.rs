@@ -154,10 +154,6 @@ async fn data_is_the_list_of_arguments_or_the_only_one() {
                 r#"["two",1]"#,
                 r#"[{"error":"two: expected 2 arguments, got 1"}]"#,
             ),
-            (
-                r#"["two",1,2,3]"#,
-                r#"[{"error":"two: expected 2 arguments, got 3"}]"#,
-            ),
             (r#"["maybe",1]"#, "[1]"),
             (r#"["maybe",1,2]"#, "[2]"),
             (r#"["rest",1,2,3]"#, "[2]"),

@@ -12,6 +12,7 @@ mod rate_limit;
 mod results;
 mod rooms;
 mod shutdown;
+mod spread;
 
 use axum::Router;
 use axum_socketio::{Namespace, SocketIo};

@@ -86,7 +86,7 @@ impl Talk {
             }
             "join" => {
                 for room in args
-                    .deserialize_one::<Vec<String>>()
+                    .deserialize::<Vec<String>>()
                     .map_err(io::Error::other)?
                 {
                     self.rooms.join(room, &self.member);
@@ -95,7 +95,7 @@ impl Talk {
             }
             "leave" => {
                 for room in args
-                    .deserialize_one::<Vec<String>>()
+                    .deserialize::<Vec<String>>()
                     .map_err(io::Error::other)?
                 {
                     self.rooms.leave(&room, &self.member);

@@ -4,8 +4,9 @@
 //! attachments. [`Args`] holds the text as it was received and deserializes it once, into the types that a handler asks
 //! for. Neither builds a `serde_json::Value`.
 //!
-//! In both directions, a tuple, a tuple struct or an array of fixed size is several arguments, `()` is no argument, and
-//! any other value, a vector included, is one argument.
+//! In both directions, a tuple, an array of fixed size included, is several arguments, `()` is none, and any other value,
+//! a tuple struct or a vector included, is one; `(value,)` is always one. serde cannot tell an array of fixed size from a
+//! tuple, nor `Value::Null` from `()`, so `Value::Null` alone is no argument.
 
 mod binary;
 mod de;
@@ -18,7 +19,7 @@ mod tests;
 
 pub use binary::Binary;
 pub(crate) use de::{ATTACHMENT, check_json};
-pub use de::{Args, ArgsError, without_place};
+pub use de::{Args, ArgsError, Surplus, without_place};
 pub use reserved::reserved;
 pub use rest::Rest;
 pub(crate) use scan::check_placeholders;

@@ -11,8 +11,8 @@ use serde::{
 /// The remaining arguments, as the last element of a tuple, or all arguments: `Data<(String, Rest<u32>)>`,
 /// `Data<Rest<Value>>`.
 ///
-/// A [`Rest`] that is emitted or returned is one argument per element. Inside of an argument, and in HTTP, it is an
-/// array.
+/// A [`Rest`] that is emitted or returned is one argument per element. Inside of an argument, in `Json` and in HTTP, it
+/// is an array.
 ///
 /// ```
 /// use axum_socketio::{Data, Reply, extract::Rest};

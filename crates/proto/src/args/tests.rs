@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Args, Binary, EncodedArgs, Rest, check_placeholders};
+use super::{Args, Binary, EncodedArgs, Rest, Surplus, check_placeholders};
 use crate::DecodeError;
 
 const ATTACHMENTS: [&[u8]; 3] = [b"zero", b"one", b"\xff"];
@@ -70,7 +70,10 @@ fn placeholders_are_bytes_wherever_bytes_are_wanted() {
         read::<BTreeMap<String, Bytes>>(&fill(r#"[{"k":$1}]"#)),
         BTreeMap::from([("k".to_owned(), ONE)])
     );
-    assert_eq!(args(&fill("[[$1,2]]")).deserialize_one(), Ok((ONE, 2)));
+    assert_eq!(
+        args(&fill("[[$1,2]]")).deserialize_one(Surplus::Refused),
+        Ok((ONE, 2))
+    );
 }
 
 #[test]
@@ -439,7 +442,7 @@ proptest! {
             let _ = args.deserialize::<Value>();
             let _ = args.deserialize::<Rest<Value>>();
             let _ = args.deserialize::<(Bytes, Option<Document>)>();
-            let _ = args.deserialize_one::<Alternative>();
+            let _ = args.deserialize_one::<Alternative>(Surplus::Refused);
         }
         let _ = check_placeholders(&json, 1);
     }

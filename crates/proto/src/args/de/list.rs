@@ -1,12 +1,13 @@
 //! The deserializer of a JSON array as the arguments of a handler.
 //!
-//! The requested type decides how the array is read: a tuple takes its elements, any other type is its only element.
+//! The requested type decides how the array is read: a tuple takes its elements, any other type its first element.
 
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Error;
 
+use super::Surplus;
 use super::value::Reader;
 use crate::args::rest::REST;
 
@@ -54,8 +55,8 @@ impl<'de, 'a> List<'de, 'a> {
         Ok(())
     }
 
-    /// Ends the array. Returns an error if there are more arguments than the type has read.
-    pub(super) fn close(&mut self) -> Result<(), Error> {
+    /// Ends the array, of which the type may have left some arguments.
+    pub(super) fn close(&mut self, surplus: Surplus) -> Result<(), Error> {
         if self.unread {
             return Err(Error::custom("an argument has not been read"));
         }
@@ -70,7 +71,7 @@ impl<'de, 'a> List<'de, 'a> {
         if self.reader.json.peek().is_some() {
             return Err(Error::custom("trailing characters"));
         }
-        if self.got > taken {
+        if self.got > taken && surplus == Surplus::Refused {
             return Err(self.count_mismatch());
         }
         Ok(())
@@ -81,7 +82,7 @@ impl<'de, 'a> List<'de, 'a> {
         T::deserialize(All(self))
     }
 
-    /// Reads exactly one argument, whatever its type.
+    /// Reads one argument, whatever its type.
     pub(super) fn one<T: Deserialize<'de>>(&mut self) -> Result<T, Error> {
         self.wanted = 1;
         self.next(|reader| T::deserialize(reader))
@@ -183,11 +184,6 @@ impl<'r, 'de, 'a> All<'r, 'de, 'a> {
         self.0.wanted = 1;
         Next(self.0)
     }
-
-    fn several<V: Visitor<'de>>(self, wanted: usize, visitor: V) -> Result<V::Value, Error> {
-        self.0.wanted = wanted;
-        visitor.visit_seq(self.0)
-    }
 }
 
 /// Calls a macro with the methods of a `Deserializer` that mean one argument in any case.
@@ -280,21 +276,14 @@ impl<'de> Deserializer<'de> for All<'_, 'de, '_> {
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Error> {
-        self.several(len, visitor)
-    }
-
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        len: usize,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.several(len, visitor)
+        self.0.wanted = len;
+        visitor.visit_seq(self.0)
     }
 
     one_argument!(only);
     only! {
         deserialize_option();
+        deserialize_tuple_struct(name: &'static str, len: usize);
         deserialize_newtype_struct(name: &'static str);
     }
 }

@@ -32,6 +32,16 @@ pub struct Args {
     attachments: Vec<Bytes>,
 }
 
+/// The treatment of arguments that are left when a type has taken its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Surplus {
+    /// They are ignored, as by a function in JavaScript, so that a newer peer may add arguments.
+    #[default]
+    Ignored,
+    /// They are an error.
+    Refused,
+}
+
 /// An error of reading arguments into a type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -39,7 +49,7 @@ pub enum ArgsError {
     /// The text is not JSON, which is a violation of the protocol.
     #[error(transparent)]
     Malformed(DecodeError),
-    /// The text is JSON of another type, or there are too few or too many arguments.
+    /// The text is JSON of another type, or there are too few arguments, or too many and they are refused.
     #[error("{message}{}", Place(*argument))]
     Mismatch {
         /// The argument that does not fit, counted from 1.
@@ -99,35 +109,45 @@ impl Args {
         &self.packet
     }
 
-    /// Deserializes all arguments into one type.
+    /// Deserializes the arguments into one type, and ignores the arguments that it does not take.
     ///
-    /// A tuple, a tuple struct or an array of fixed size takes one argument for each of its elements, `()` takes none,
-    /// and any other type takes the only argument. An `Option` may be missing at the end. [`Rest`](crate::Rest) as the
-    /// last element takes all that remain.
+    /// A tuple, an array of fixed size included, takes one argument for each of its elements, `()` takes none, and any
+    /// other type, a tuple struct included, takes one; `(T,)` always takes one. An `Option` may be missing at the end.
+    /// [`Rest`](crate::Rest) as the last element takes all that remain.
     ///
     /// # Errors
     ///
     /// [`ArgsError::Malformed`] if the text is not JSON, [`ArgsError::Mismatch`] if the arguments do not fit.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        self.read(|list| list.all())
+        self.deserialize_with(Surplus::Ignored)
     }
 
-    /// Deserializes exactly one argument, even if the type is a tuple.
+    /// Deserializes the arguments as [`deserialize`](Self::deserialize) does, with this treatment of surplus ones.
     ///
     /// # Errors
     ///
     /// The errors of [`deserialize`](Self::deserialize).
-    pub fn deserialize_one<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        self.read(|list| list.one())
+    pub fn deserialize_with<T: DeserializeOwned>(&self, surplus: Surplus) -> Result<T, ArgsError> {
+        self.read(surplus, |list| list.all())
+    }
+
+    /// Deserializes one argument, even if the type is a tuple, with this treatment of surplus ones.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`deserialize`](Self::deserialize).
+    pub fn deserialize_one<T: DeserializeOwned>(&self, surplus: Surplus) -> Result<T, ArgsError> {
+        self.read(surplus, |list| list.one())
     }
 
     fn read<'a, T>(
         &'a self,
+        surplus: Surplus,
         read: impl FnOnce(&mut List<'a, 'a>) -> Result<T, Error>,
     ) -> Result<T, ArgsError> {
         let mut list = List::new(self.json(), &self.attachments);
         let value = list.open(self.named).and_then(|()| read(&mut list));
-        let value = value.and_then(|value| list.close().map(|()| value));
+        let value = value.and_then(|value| list.close(surplus).map(|()| value));
         value.map_err(|error| self.explain(&error, list.position()))
     }
 

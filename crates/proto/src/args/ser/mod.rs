@@ -39,7 +39,7 @@ impl EncodedArgs {
         Ok(encoded.close())
     }
 
-    /// The arguments of an acknowledgement: `[arg,...]`.
+    /// The arguments of an acknowledgement: `[arg,...]`. A tuple is several of them, `()` none, any other value one.
     ///
     /// # Errors
     ///
@@ -47,6 +47,21 @@ impl EncodedArgs {
     pub fn ack<T: Serialize + ?Sized>(args: &T) -> Result<Self, EncodeError> {
         let mut encoded = Self::open();
         encoded.push_all(args).map_err(EncodeError::Json)?;
+        Ok(encoded.close())
+    }
+
+    /// The arguments of an acknowledgement with one argument, even if the value is a tuple or a [`Rest`](crate::Rest):
+    /// `[arg]`.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Json`] if the value has no form in JSON.
+    pub fn ack_of_one<T: Serialize + ?Sized>(arg: &T) -> Result<Self, EncodeError> {
+        let mut encoded = Self::open();
+        encoded
+            .list()
+            .push(arg, Spread::Nothing)
+            .map_err(EncodeError::Json)?;
         Ok(encoded.close())
     }
 
@@ -58,7 +73,7 @@ impl EncodedArgs {
     pub fn push<T: Serialize + ?Sized>(&mut self, arg: &T) -> Result<(), EncodeError> {
         let before = (self.buf.len(), self.attachments.len());
         self.buf.pop();
-        let pushed = self.list().push(arg);
+        let pushed = self.list().push(arg, Spread::Rest);
         if pushed.is_err() {
             self.buf.truncate(before.0 - 1);
             self.attachments.truncate(before.1);
@@ -116,7 +131,7 @@ impl EncodedArgs {
     fn push_all<T: Serialize + ?Sized>(&mut self, args: &T) -> Result<(), Error> {
         args.serialize(Arguments {
             list: self.list(),
-            whole: true,
+            spread: Spread::All,
             writer: &mut None,
         })
     }
@@ -175,13 +190,13 @@ impl<'a> List<'a> {
         self.json.push(b'"');
     }
 
-    fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+    fn push<T: Serialize + ?Sized>(&mut self, value: &T, spread: Spread) -> Result<(), Error> {
         value.serialize(Arguments {
             list: List {
                 json: self.json,
                 attachments: self.attachments,
             },
-            whole: false,
+            spread,
             writer: &mut None,
         })
     }
@@ -199,7 +214,7 @@ impl ser::SerializeTuple for Tuple<'_, '_> {
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         match self {
-            Self::Several(list) => list.push(value),
+            Self::Several(list) => list.push(value, Spread::Rest),
             Self::One(tuple) => tuple.serialize_element(value),
         }
     }
@@ -225,12 +240,22 @@ impl ser::SerializeTupleStruct for Tuple<'_, '_> {
     }
 }
 
+/// The values that become any number of arguments instead of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spread {
+    /// A tuple, `()` and a [`Rest`](crate::Rest): the value is the whole list of arguments.
+    All,
+    /// A [`Rest`](crate::Rest): the value is an element of the tuple that is the list.
+    Rest,
+    /// No value.
+    Nothing,
+}
+
 /// The serializer of the arguments, in which the type of the value decides whether it is several arguments, none or
 /// one.
 struct Arguments<'w, 'a> {
     list: List<'a>,
-    /// True if the value is the whole list of arguments rather than one of them.
-    whole: bool,
+    spread: Spread,
     /// The writer of a single argument, stored here until the value has ended.
     writer: &'w mut Option<Writer<'a>>,
 }
@@ -261,14 +286,14 @@ impl<'w, 'a> Serializer for Arguments<'w, 'a> {
     type SerializeStructVariant = <&'w mut Writer<'a> as Serializer>::SerializeStructVariant;
 
     fn serialize_unit(self) -> Result<(), Error> {
-        if self.whole {
+        if self.spread == Spread::All {
             return Ok(());
         }
         self.one().serialize_unit()
     }
 
     fn serialize_tuple(self, len: usize) -> Result<Tuple<'w, 'a>, Error> {
-        if self.whole {
+        if self.spread == Spread::All {
             return Ok(Tuple::Several(self.list));
         }
         self.one().serialize_tuple(len).map(Tuple::One)
@@ -279,7 +304,7 @@ impl<'w, 'a> Serializer for Arguments<'w, 'a> {
         name: &'static str,
         len: usize,
     ) -> Result<Tuple<'w, 'a>, Error> {
-        if self.whole || name == REST {
+        if name == REST && self.spread != Spread::Nothing {
             return Ok(Tuple::Several(self.list));
         }
         self.one().serialize_tuple(len).map(Tuple::One)

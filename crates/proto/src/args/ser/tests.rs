@@ -44,8 +44,12 @@ fn a_tuple_is_several_arguments_and_unit_is_none() {
     assert_eq!(event((1, "two", [3])), r#"["e",1,"two",[3]]"#);
     assert_eq!(ack((1, "two", ())), r#"[1,"two",null]"#);
     assert_eq!(ack((1,)), "[1]");
-    assert_eq!(ack(Pair(1, "x")), r#"[1,"x"]"#);
     assert_eq!(ack([1, 2]), "[1,2]");
+    assert_eq!(
+        ack(serde_json::Value::Null),
+        "[]",
+        "serde reports it as a unit"
+    );
     assert_eq!(ack(Box::new(&(1, 2))), "[1,2]");
 }
 
@@ -62,6 +66,7 @@ fn everything_else_is_one_argument() {
     assert_eq!(ack(Some((1, 2))), "[[1,2]]");
     assert_eq!(ack(Newtype((1, 2))), "[[1,2]]");
     assert_eq!(ack(Unit), "[null]");
+    assert_eq!(ack(Pair(1, "x")), r#"[[1,"x"]]"#);
     assert_eq!(ack('x'), r#"["x"]"#);
     assert_eq!(ack(true), "[true]");
     assert_eq!(ack(format_args!("{}-{}", 1, 2)), r#"["1-2"]"#);
@@ -82,6 +87,8 @@ fn the_rest_is_as_many_arguments_as_it_holds() {
     assert_eq!(ack(Rest(vec![(1, 2), (3, 4)])), "[[1,2],[3,4]]");
     assert_eq!(ack(Rest(vec![()])), "[null]");
     assert_eq!(ack((vec![Rest(vec![1])],)), "[[[1]]]");
+    let one = |args: &Rest<u8>| EncodedArgs::ack_of_one(args).unwrap();
+    assert_eq!(one(&Rest(vec![1, 2])).json(), "[[1,2]]");
     assert_eq!(serde_json::to_string(&Rest(vec![1, 2])).unwrap(), "[1,2]");
 }
 

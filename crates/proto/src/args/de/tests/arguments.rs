@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::Rest;
-use crate::args::de::{Args, ArgsError};
+use crate::args::de::{Args, ArgsError, Surplus};
 
 fn event(array: &'static str) -> Args {
     Args::in_packet(ByteString::from_static(array), 0, true)
@@ -21,7 +21,10 @@ fn ack(array: &'static str) -> Args {
 
 /// Returns the message of the error. Panics on success.
 fn refusal<T: DeserializeOwned + std::fmt::Debug>(array: &'static str) -> String {
-    match ack(array).deserialize::<T>().unwrap_err() {
+    match ack(array)
+        .deserialize_with::<T>(Surplus::Refused)
+        .unwrap_err()
+    {
         ArgsError::Malformed(error) => panic!("{error}"),
         mismatch @ ArgsError::Mismatch { .. } => mismatch.to_string(),
     }
@@ -50,7 +53,6 @@ struct Unit;
 fn a_tuple_is_the_list_of_arguments() {
     let args = event(r#"["e", 1, "x"]"#);
     assert_eq!(args.deserialize(), Ok((1, String::from("x"))));
-    assert_eq!(args.deserialize(), Ok(Pair(1, "x".into())));
     assert_eq!(ack("[1,2]").deserialize(), Ok([1, 2]));
     assert_eq!(ack("[1,2]").deserialize(), Ok(Transparent((1, 2))));
     assert_eq!(ack("[[1,2]]").deserialize(), Ok(((1, 2),)));
@@ -66,6 +68,11 @@ fn anything_else_is_the_only_argument() {
     assert_eq!(ack("[[1,2]]").deserialize(), Ok(vec![1, 2]));
     assert_eq!(ack("[[1,2]]").deserialize(), Ok(Newtype((1, 2))));
     assert_eq!(ack("[null]").deserialize(), Ok(Unit));
+    assert_eq!(
+        ack(r#"[[1,"x"]]"#).deserialize(),
+        Ok(Pair(1, "x".into())),
+        "a tuple struct is a value with a name"
+    );
     assert_eq!(ack("[1.5]").deserialize(), Ok(1.5));
     assert_eq!(ack("[true]").deserialize(), Ok(true));
     assert_eq!(
@@ -95,7 +102,17 @@ fn missing_arguments_may_be_optional() {
 }
 
 #[test]
-fn extra_arguments_are_refused() {
+fn surplus_arguments_are_ignored_or_refused() {
+    assert_eq!(ack(r#"[1,"x",{}]"#).deserialize(), Ok(1));
+    assert_eq!(ack("[1,2,3]").deserialize(), Ok((1, 2)));
+    assert_eq!(ack("[1,2]").deserialize(), Ok(()));
+    assert_eq!(ack("[1,2]").deserialize(), Ok(Some(1)));
+    assert_eq!(
+        ack("[[1,2],3]").deserialize_one(Surplus::Ignored),
+        Ok((1, 2))
+    );
+    let malformed = ack("[1,}]").deserialize::<u8>().unwrap_err();
+    assert!(matches!(malformed, ArgsError::Malformed(_)), "{malformed}");
     assert_eq!(refusal::<u8>("[1,2]"), "expected 1 argument, got 2");
     assert_eq!(refusal::<(u8,)>("[1,2,3]"), "expected 1 argument, got 3");
     assert_eq!(refusal::<()>("[1,2]"), "expected 0 arguments, got 2");
@@ -127,17 +144,29 @@ fn the_rest_takes_what_remains() {
 
 #[test]
 fn one_argument_is_one_even_for_a_tuple() {
-    assert_eq!(event(r#"["e",[1,2]]"#).deserialize_one(), Ok((1, 2)));
-    assert_eq!(ack("[null]").deserialize_one(), Ok(()));
-    assert_eq!(ack("[[1]]").deserialize_one(), Ok(Rest(vec![1])));
-    let error = ack("[]").deserialize_one::<Option<u8>>().unwrap_err();
+    assert_eq!(
+        event(r#"["e",[1,2]]"#).deserialize_one(Surplus::Refused),
+        Ok((1, 2))
+    );
+    assert_eq!(ack("[null]").deserialize_one(Surplus::Refused), Ok(()));
+    assert_eq!(
+        ack("[[1]]").deserialize_one(Surplus::Refused),
+        Ok(Rest(vec![1]))
+    );
+    let error = ack("[]")
+        .deserialize_one::<Option<u8>>(Surplus::Refused)
+        .unwrap_err();
     assert_eq!(error.to_string(), "expected 1 argument, got 0");
-    let error = ack("[1,2]").deserialize_one::<(u8, u8)>().unwrap_err();
+    let error = ack("[1,2]")
+        .deserialize_one::<(u8, u8)>(Surplus::Refused)
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "invalid type: integer `1`, expected a tuple of size 2 at argument 1"
     );
-    let error = ack("[[1,2],3]").deserialize_one::<(u8, u8)>().unwrap_err();
+    let error = ack("[[1,2],3]")
+        .deserialize_one::<(u8, u8)>(Surplus::Refused)
+        .unwrap_err();
     assert_eq!(error.to_string(), "expected 1 argument, got 2");
 }
 
@@ -191,7 +220,7 @@ fn malformed_json_is_told_from_a_mismatch() {
             args.deserialize::<Value>().unwrap_err(),
             args.deserialize::<Rest<Value>>().unwrap_err(),
             args.deserialize::<Rest<String>>().unwrap_err(),
-            args.deserialize_one::<Value>().unwrap_err(),
+            args.deserialize_one::<Value>(Surplus::Refused).unwrap_err(),
             args.raw().unwrap_err(),
             args.count().unwrap_err(),
         ] {

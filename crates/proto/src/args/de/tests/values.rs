@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::args::de::{Args, ArgsError, check_json, without_place};
-use crate::{Binary, Rest};
+use crate::{Binary, Rest, Surplus};
 
 #[derive(Debug, PartialEq, Deserialize)]
 enum Choice {
@@ -84,10 +84,12 @@ fn both<T: DeserializeOwned + Debug>(json: &str) -> [String; 2] {
         result => format!("{result:?}"),
     };
     let args = Args::new(format!("[{json}]").into(), Vec::new());
-    let read = args.deserialize_one::<T>().map_err(|error| match error {
-        ArgsError::Mismatch { message, .. } => message,
-        ArgsError::Malformed(error) => error.to_string(),
-    });
+    let read = args
+        .deserialize_one::<T>(Surplus::Refused)
+        .map_err(|error| match error {
+            ArgsError::Mismatch { message, .. } => message,
+            ArgsError::Malformed(error) => error.to_string(),
+        });
     let expected = serde_json::from_str::<T>(json).map_err(|error| without_place(&error));
     [show(read), show(expected)]
 }
@@ -227,8 +229,10 @@ fn a_type_that_handles_errors_reads_on_after_a_value_and_hides_no_malformed_one(
             "{array}"
         );
     }
-    let nothing = Args::new(r#"["a"]"#.into(), Vec::new()).deserialize::<Blind>();
-    assert!(matches!(nothing, Err(ArgsError::Mismatch { .. })));
+    let args = Args::new(r#"["a"]"#.into(), Vec::new());
+    assert!(args.deserialize::<Blind>().is_ok());
+    let refused = args.deserialize_with::<Blind>(Surplus::Refused);
+    assert!(matches!(refused, Err(ArgsError::Mismatch { .. })));
 }
 
 proptest! {
