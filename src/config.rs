@@ -2,7 +2,6 @@
 //!
 //! [`Limits`](crate::Limits) and [`Timeouts`](crate::Timeouts) stand at the root of the crate.
 
-pub use crate::adapter::{AdapterError, LocalCluster};
 // The crate `http` has the name of the module.
 pub use crate::http::{ClientFiles, ConnectionError, OwnScheme};
 pub use crate::namespace::{AckFormat, Order, Unhandled};

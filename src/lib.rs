@@ -40,6 +40,7 @@
 mod adapter;
 mod builder;
 mod clock;
+pub mod cluster;
 pub mod config;
 mod driver;
 pub mod emit;

@@ -20,7 +20,7 @@ const KEPT: usize = 16 * PART;
 /// They are written there, and not where the broadcast was made: that may be a thread without a runtime, or one whose
 /// runtime does not run at the moment.
 #[derive(Debug)]
-pub(super) struct Fanout {
+pub(crate) struct Fanout {
     lanes: Lock<Vec<Lane>>,
     counters: Arc<Counters>,
 }
@@ -47,7 +47,7 @@ fn lane(lanes: &mut Vec<Lane>, place: u64) -> Option<&mut Lane> {
 }
 
 impl Fanout {
-    pub(super) fn new(counters: Arc<Counters>) -> Arc<Self> {
+    pub(crate) fn new(counters: Arc<Counters>) -> Arc<Self> {
         let lanes = Lock::default();
         Arc::new(Self { lanes, counters })
     }

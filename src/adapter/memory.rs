@@ -1,74 +1,51 @@
 //! The adapter of a single server.
 
-use std::future::ready;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::Instant;
 
 use super::fanout::Fanout;
-use super::{
-    Adapter, AdapterError, Answers, BoxFuture, Facts, PacketEncoder, Publication, ServerReplies,
-};
-use crate::metrics::Counters;
+use super::{Answers, BoxFuture, Facts, LocalSockets, PacketEncoder, Publication, ServerSide};
+use crate::metrics::{Counted, Counters, Place};
 use crate::outbox::Pushed;
-use crate::rooms::{Delivered, Link, Room, Scope, Table, Target};
+use crate::rooms::{Delivered, Link, Room, Scope, Sweeper, Table, Target};
 use proto::{Args, Sid};
 
-/// The members on one server. It is object safe, so that a cluster need not know the type of their sockets.
-pub(super) trait LocalMembers: Adapter {
-    fn facts(&self, target: &Target) -> Vec<Facts>;
-    fn size(&self, target: &Target) -> usize;
-    /// Returns the rooms, with the number of sockets in each.
-    fn room_sizes(&self) -> Vec<(Room, usize)>;
-}
+const DELIVERIES: Place = Place::of(Counted::Deliveries);
 
-/// An adapter that delivers to the members on this server, at once.
+/// The sockets of one namespace on this server. An event is delivered to them at once.
 pub(crate) struct Memory<L: Link> {
-    members: Arc<Table<L>>,
-    encoder: PacketEncoder,
-    max_rooms: usize,
-    fanout: Arc<Fanout>,
+    pub(crate) members: Arc<Table<L>>,
+    pub(crate) encoder: PacketEncoder,
+    pub(crate) max_rooms: usize,
+    /// The counter of acknowledgement ids, which the namespaces of a pattern share.
+    pub(crate) ack_ids: Arc<AtomicU64>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) fanout: Arc<Fanout>,
+    pub(crate) sweeper: Arc<Sweeper<L>>,
+    /// The handlers for events of other servers.
+    pub(crate) server: Box<dyn ServerSide>,
 }
 
 impl<L: Link> Memory<L> {
-    pub(crate) fn new(
-        members: Arc<Table<L>>,
-        encoder: PacketEncoder,
-        max_rooms: usize,
-        counters: Arc<Counters>,
-    ) -> Self {
-        let fanout = Fanout::new(counters);
-        Self {
-            members,
-            encoder,
-            max_rooms,
-            fanout,
+    /// Counts the result of a broadcast, once for all members.
+    fn counted(&self, delivered: Delivered) -> Delivered {
+        let Delivered {
+            queued,
+            dropped,
+            full,
+        } = delivered;
+        self.counters.add_all([(DELIVERIES, queued)]);
+        for (reason, count) in [("volatile", dropped), ("full", full)] {
+            if count > 0 {
+                self.counters.add_for(Counted::Undelivered, reason, count);
+            }
         }
-    }
-}
-
-impl<L: Link> LocalMembers for Memory<L> {
-    fn facts(&self, target: &Target) -> Vec<Facts> {
-        let members = self.members.select(target);
-        let facts = members.iter().map(|member| Facts {
-            id: member.id,
-            rooms: member.rooms(),
-        });
-        facts.collect()
+        delivered
     }
 
-    fn size(&self, target: &Target) -> usize {
-        self.members.count(target)
-    }
-
-    fn room_sizes(&self) -> Vec<(Room, usize)> {
-        self.members.rooms()
-    }
-}
-
-impl<L: Link> Adapter for Memory<L> {
-    fn broadcast(&self, publication: Publication<'_>) -> Delivered {
+    fn deliver(&self, publication: Publication<'_>) -> Delivered {
         let Publication { args, target } = publication;
         let mut promises = self.fanout.promises();
         let promise = &mut |place, outbox: &_| promises.add(place, outbox);
@@ -80,16 +57,20 @@ impl<L: Link> Adapter for Memory<L> {
         let make =
             |offset: Option<&str>| encoder.for_target(target, encoder.event_at(&args, offset));
         let now = Instant::now().into_std();
-        self.members
-            .deliver_and_keep(history, target, now, &make, promise)
+        let delivered = self
+            .members
+            .deliver_and_keep(history, target, now, &make, promise);
+        self.sweeper.sweep();
+        delivered
+    }
+}
+
+impl<L: Link> LocalSockets for Memory<L> {
+    fn broadcast(&self, publication: Publication<'_>) -> Delivered {
+        self.counted(self.deliver(publication))
     }
 
-    fn broadcast_with_ack(
-        &self,
-        publication: Publication<'_>,
-        id: u64,
-        answers: Arc<dyn Answers>,
-    ) -> Delivered {
+    fn broadcast_with_ack(&self, publication: Publication<'_>, id: u64, answers: Arc<dyn Answers>) {
         let Publication { args, target } = publication;
         let frame = self.encoder.event(args, Some(id));
         let frame = self.encoder.for_target(target, frame);
@@ -97,7 +78,7 @@ impl<L: Link> Adapter for Memory<L> {
         let mut delivered = Delivered::default();
         let members = self.members.select(target);
         answers.asked(members.iter().map(|member| member.id).collect());
-        let _turn = self.members.turn();
+        let turn = self.members.turn();
         for member in members {
             let (sid, sink) = (member.id, Arc::clone(&answers));
             member.expect_ack(id, Box::new(move |answer| sink.answer(sid, answer)));
@@ -108,7 +89,8 @@ impl<L: Link> Adapter for Memory<L> {
                 answers.unsent(sid);
             }
         }
-        delivered
+        drop(turn);
+        self.counted(delivered);
     }
 
     fn forget_answers(&self, id: u64, of: &[Sid]) {
@@ -119,16 +101,25 @@ impl<L: Link> Adapter for Memory<L> {
         }
     }
 
-    fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>> {
-        Box::pin(ready(Ok(self.facts(target))))
+    fn next_ack_id(&self) -> u64 {
+        self.ack_ids.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn count(&self, target: &Target) -> BoxFuture<Result<usize, AdapterError>> {
-        Box::pin(ready(Ok(self.size(target))))
+    fn facts(&self, target: &Target) -> Vec<Facts> {
+        let members = self.members.select(target);
+        let facts = members.iter().map(|member| Facts {
+            id: member.id,
+            rooms: member.rooms(),
+        });
+        facts.collect()
     }
 
-    fn rooms(&self) -> BoxFuture<Result<Vec<(Room, usize)>, AdapterError>> {
-        Box::pin(ready(Ok(self.room_sizes())))
+    fn count(&self, target: &Target) -> usize {
+        self.members.count(target)
+    }
+
+    fn rooms(&self) -> Vec<(Room, usize)> {
+        self.members.rooms()
     }
 
     fn join(&self, target: &Target, rooms: &[Room]) {
@@ -158,18 +149,8 @@ impl<L: Link> Adapter for Memory<L> {
         }
     }
 
-    fn emit_to_servers(&self, event: &str, _: &Args) {
-        tracing::debug!(event, "there are no other servers");
-    }
-
-    fn ask_servers(
-        &self,
-        event: &str,
-        args: &Args,
-        _: Option<Duration>,
-    ) -> BoxFuture<ServerReplies> {
-        self.emit_to_servers(event, args);
-        Box::pin(ready(ServerReplies::default()))
+    fn handle(&self, event: &str, args: Args) -> BoxFuture<Option<Args>> {
+        self.server.handle(event, args)
     }
 }
 

@@ -1,24 +1,29 @@
 //! The recipients of a broadcast: the members on this server, or those of a cluster.
 //!
-//! One adapter serves one namespace. It is object safe, so that no type of an adapter appears in users' code, and the
-//! trait is private until the first cluster adapter has shown what it needs.
+//! One adapter serves one namespace, or all namespaces of a pattern. It is object safe, so that no type of an adapter
+//! appears in users' code. There are two: a server alone has only [`LocalSockets`], and a [cluster](cluster) publishes
+//! everything to the other servers as well.
 
+mod cluster;
 mod fanout;
-mod local;
+mod local_cluster;
 mod memory;
 mod publication;
 
+use std::borrow::Cow;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::rooms::{Delivered, Room, Scope, Target};
+use proto::cluster::SocketFacts;
 use proto::{Args, Sid};
 
-pub use local::LocalCluster;
-use memory::LocalMembers;
+pub(crate) use cluster::{Cluster, ClusterServer, Membership};
+pub(crate) use fanout::Fanout;
+pub use local_cluster::LocalCluster;
 pub(crate) use memory::Memory;
 pub(crate) use publication::{PacketEncoder, Publication};
 
@@ -28,7 +33,31 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) id: Sid,
+    /// The rooms, without the one of its own id.
     pub(crate) rooms: Vec<Room>,
+}
+
+impl Facts {
+    /// Returns the form of the facts in messages to other servers.
+    fn for_peers(&self) -> SocketFacts<'_> {
+        let rooms = self.rooms.iter().map(|room| Cow::Borrowed(&**room));
+        let own = std::iter::once(Cow::Owned(self.id.as_str().to_owned()));
+        SocketFacts {
+            id: self.id.as_str().to_owned().into(),
+            handshake: "{}".into(),
+            rooms: own.chain(rooms).collect(),
+            data: "{}".into(),
+        }
+    }
+
+    /// Reads the facts in a message of another server.
+    fn of_peer(facts: &SocketFacts<'_>) -> Option<Self> {
+        let rooms = facts.rooms.iter().filter(|room| **room != facts.id);
+        Some(Self {
+            id: facts.id.parse().ok()?,
+            rooms: rooms.map(|room| Room::from(&**room)).collect(),
+        })
+    }
 }
 
 /// The collector of the answers to a broadcast, as they arrive.
@@ -39,6 +68,8 @@ pub(crate) trait Answers: Send + Sync {
     fn answer(&self, id: Sid, answer: Option<Args>);
     /// Records that the event could not be sent to a socket, so it will not answer.
     fn unsent(&self, id: Sid);
+    /// Changes the number of servers that have not yet said which sockets they ask. It may be negative meanwhile.
+    fn expect_servers(&self, change: isize);
 }
 
 /// The handlers of one server for the events of other servers.
@@ -65,6 +96,9 @@ pub enum AdapterError {
     /// The handle has no server: it was never passed to `build_into`, or the server has been dropped.
     #[error("this handle has no server")]
     NoServer,
+    /// Too many requests to other servers are waiting for answers. A single server never returns this.
+    #[error("too many requests to other servers are pending")]
+    TooManyRequests,
     /// Not all servers answered in time. A single server never returns this.
     #[error("{missing} servers did not answer in time")]
     Timeout {
@@ -73,17 +107,36 @@ pub enum AdapterError {
     },
 }
 
+/// A broadcast with acknowledgements that has been sent.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// The id of the acknowledgements of this server's clients.
+    id: u64,
+    /// The id of the request to other servers, if there is one.
+    request: Option<String>,
+}
+
+/// The acknowledgements that have not arrived when the caller needs no more of them.
+#[derive(Debug, Default)]
+pub(crate) struct Unanswered {
+    pub(crate) sockets: Vec<Sid>,
+    /// True if a server has not said which sockets it asks.
+    pub(crate) servers: bool,
+}
+
+/// Everything that can be done with the sockets of a namespace, on all servers.
 pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     fn broadcast(&self, publication: Publication<'_>) -> Delivered;
-    /// Sends an event with the acknowledgement id `id`. `answers` first gets the sockets, then their answers.
+    /// Sends an event with acknowledgements. `answers` first gets the sockets of each server, then their answers; other
+    /// servers wait for these until the limit.
     fn broadcast_with_ack(
         &self,
         publication: Publication<'_>,
-        id: u64,
+        limit: Option<Duration>,
         answers: Arc<dyn Answers>,
-    ) -> Delivered;
-    /// Drops the wait for the answers of these sockets to the event with that id.
-    fn forget_answers(&self, id: u64, of: &[Sid]);
+    ) -> Asked;
+    /// Drops the wait for the answers that have not arrived.
+    fn forget_answers(&self, asked: &Asked, unanswered: Unanswered);
     fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>>;
     fn count(&self, target: &Target) -> BoxFuture<Result<usize, AdapterError>>;
     /// Returns the rooms, with the number of sockets in each.
@@ -103,4 +156,84 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
         args: &Args,
         limit: Option<Duration>,
     ) -> BoxFuture<ServerReplies>;
+}
+
+/// The sockets of a namespace on this server.
+pub(crate) trait LocalSockets: fmt::Debug + Send + Sync + 'static {
+    fn broadcast(&self, publication: Publication<'_>) -> Delivered;
+    /// Sends an event with the acknowledgement id `id`. `answers` first gets the sockets, then their answers.
+    fn broadcast_with_ack(&self, publication: Publication<'_>, id: u64, answers: Arc<dyn Answers>);
+    /// Drops the wait for the answers of these sockets to the event with that id.
+    fn forget_answers(&self, id: u64, of: &[Sid]);
+    /// Returns the next id for acknowledgements.
+    fn next_ack_id(&self) -> u64;
+    fn facts(&self, target: &Target) -> Vec<Facts>;
+    fn count(&self, target: &Target) -> usize;
+    /// Returns the rooms, with the number of sockets in each.
+    fn rooms(&self) -> Vec<(Room, usize)>;
+    fn join(&self, target: &Target, rooms: &[Room]);
+    fn leave(&self, target: &Target, rooms: &[Room]);
+    fn disconnect(&self, target: &Target, scope: Scope);
+    /// Runs the handlers for an event of another server. Resolves to `None` if no handler has an answer.
+    fn handle(&self, event: &str, args: Args) -> BoxFuture<Option<Args>>;
+}
+
+/// A server alone: there is nobody but its own sockets.
+impl<L: LocalSockets> Adapter for L {
+    fn broadcast(&self, publication: Publication<'_>) -> Delivered {
+        LocalSockets::broadcast(self, publication)
+    }
+
+    fn broadcast_with_ack(
+        &self,
+        publication: Publication<'_>,
+        _: Option<Duration>,
+        answers: Arc<dyn Answers>,
+    ) -> Asked {
+        let id = self.next_ack_id();
+        LocalSockets::broadcast_with_ack(self, publication, id, answers);
+        Asked { id, request: None }
+    }
+
+    fn forget_answers(&self, asked: &Asked, unanswered: Unanswered) {
+        LocalSockets::forget_answers(self, asked.id, &unanswered.sockets);
+    }
+
+    fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>> {
+        Box::pin(ready(Ok(self.facts(target))))
+    }
+
+    fn count(&self, target: &Target) -> BoxFuture<Result<usize, AdapterError>> {
+        Box::pin(ready(Ok(LocalSockets::count(self, target))))
+    }
+
+    fn rooms(&self) -> BoxFuture<Result<Vec<(Room, usize)>, AdapterError>> {
+        Box::pin(ready(Ok(LocalSockets::rooms(self))))
+    }
+
+    fn join(&self, target: &Target, rooms: &[Room]) {
+        LocalSockets::join(self, target, rooms);
+    }
+
+    fn leave(&self, target: &Target, rooms: &[Room]) {
+        LocalSockets::leave(self, target, rooms);
+    }
+
+    fn disconnect(&self, target: &Target, scope: Scope) {
+        LocalSockets::disconnect(self, target, scope);
+    }
+
+    fn emit_to_servers(&self, event: &str, _: &Args) {
+        tracing::debug!(event, "there are no other servers");
+    }
+
+    fn ask_servers(
+        &self,
+        event: &str,
+        args: &Args,
+        _: Option<Duration>,
+    ) -> BoxFuture<ServerReplies> {
+        self.emit_to_servers(event, args);
+        Box::pin(ready(ServerReplies::default()))
+    }
 }

@@ -8,17 +8,19 @@ use std::time::Duration;
 use super::check::{check, check_namespace};
 use super::limits::{ChosenLimits, MAX_RUNNING_BYTES};
 use super::{Limits, Namespace, Timeouts};
-use crate::adapter::LocalCluster;
+use crate::adapter::ClusterServer;
 use crate::driver::SessionTable;
 use crate::http::{AllowRequest, Hooks};
+use crate::ids::new_sid;
 use crate::logs::ServerLogs;
 use crate::metrics::Counters;
 use crate::namespace::{
-    AckFormat, Creation, DynamicNamespace, NamespaceOptions, Namespaces, Order, Pattern, Unhandled,
+    AckFormat, DynamicNamespace, NamespaceOptions, Namespaces, Order, Pattern, Unhandled,
 };
 use crate::rooms::recovery::Recovery;
 use crate::server::{EngineSettings, Server, Settings, SocketIo};
 use crate::socket::{NamespaceHandlers, SocketNamespace};
+use proto::cluster::Wire;
 use proto::engine_io::Transport;
 use proto::socket_io::{Codec, Parser};
 
@@ -40,6 +42,7 @@ pub struct SocketIoBuilder<S = ()> {
     pub(super) options: NamespaceOptions,
     pub(super) hooks: Hooks,
     pub(super) allow: Option<MakeAllow<S>>,
+    pub(super) cluster: Option<Box<dyn Wire>>,
 }
 
 /// Makes the handler of `allow_request` from the state.
@@ -89,6 +92,7 @@ impl SocketIo {
             },
             hooks: Hooks::default(),
             allow: None,
+            cluster: None,
         }
     }
 }
@@ -136,6 +140,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
             options,
             mut hooks,
             allow,
+            cluster,
         } = self;
         let state = Arc::new(state);
         if let Some(allow) = allow {
@@ -152,6 +157,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
             options,
             hooks,
             allow: None,
+            cluster,
         }
     }
 
@@ -234,9 +240,17 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Makes this server one of several in this process that act as one; see [`LocalCluster`].
-    pub fn cluster(mut self, cluster: &LocalCluster) -> Self {
-        self.options.cluster = Some(cluster.clone());
+    /// Makes this server one of several that act as one, connected by an engine: [`LocalCluster`](crate::cluster::LocalCluster) for servers in one
+    /// process.
+    ///
+    /// ```
+    /// use axum_socketio::SocketIo;
+    /// use axum_socketio::cluster::LocalCluster;
+    ///
+    /// let io = SocketIo::builder::<()>().cluster(LocalCluster::new()).build();
+    /// ```
+    pub fn cluster(mut self, wire: impl Wire) -> Self {
+        self.cluster = Some(Box::new(wire));
         self
     }
 }
@@ -292,6 +306,7 @@ impl SocketIoBuilder {
             mut options,
             mut hooks,
             allow,
+            cluster,
         } = self;
         chosen.fill(&mut settings);
         options.compressed_from = { settings.engine.compression }.map(|wanted| wanted.least());
@@ -309,6 +324,14 @@ impl SocketIoBuilder {
             settings.max_log_records_per_connection,
             settings.max_log_records,
         ));
+        options.cluster = cluster.and_then(|wire| {
+            let uid = new_sid()?;
+            Some(ClusterServer::connect(
+                &*wire,
+                uid.as_str().into(),
+                Arc::clone(&logs),
+            ))
+        });
         let mut running = Namespaces::default();
         let root = ("/".to_owned(), Namespace::new());
         let declared = namespaces.iter().any(|(name, _)| name == "/");
@@ -347,13 +370,7 @@ fn add(
             id, pattern, handlers, options, max, logs,
         ))
     } else {
-        running.add(SocketNamespace::new(
-            id,
-            handlers,
-            options,
-            logs,
-            Creation::Registered,
-        ))
+        running.add(SocketNamespace::new(id, handlers, options, logs, None))
     };
     if !first {
         tracing::warn!(

@@ -1,6 +1,6 @@
 //! The acknowledgements of many clients: a stream with a summary.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -12,11 +12,11 @@ use serde::de::DeserializeOwned;
 
 use super::emitted::Emitted;
 use super::wait::{Timer, Wait, has_run_out, timer};
-use crate::adapter::Answers;
+use crate::adapter::{Answers, Asked, Publication, Unanswered};
 use crate::metrics::Counted;
+use crate::namespace::Recipients;
 use crate::outbox::EmitError;
 use crate::rooms::Target;
-use crate::socket::SocketNamespace;
 use crate::sync::Lock;
 use proto::{Args, EncodedArgs, Sid};
 
@@ -30,6 +30,9 @@ pub struct AckSummary {
     pub answered: usize,
     /// The sockets that have not answered yet; after the end of the stream, those that did not answer in time.
     pub missing: Vec<Sid>,
+    /// The number of other servers of a cluster that have not said which sockets they ask; after the end of the stream,
+    /// those that did not do it in time.
+    pub silent_servers: usize,
     /// The sockets that left before answering.
     pub left: Vec<Sid>,
     /// The sockets that the event was not queued for: the outbox was full, or the event volatile and the client not
@@ -58,8 +61,8 @@ pub struct AckSummary {
 pub struct AckStream<R> {
     shared: Arc<Collector>,
     timer: Timer,
-    /// The namespaces with the ids of their pending acknowledgements, which are removed on drop.
-    asked: Vec<(Arc<SocketNamespace>, u64)>,
+    /// The pending acknowledgements, which are removed on drop.
+    asked: Option<(Recipients, Asked)>,
     unreadable: Vec<Sid>,
     error: Option<EmitError>,
     timed_out: bool,
@@ -73,43 +76,64 @@ struct Collector(Lock<Collected>);
 struct Collected {
     asked: usize,
     answered: usize,
-    /// Each socket with the number of its question, since a socket's id is unique within its namespace only.
-    missing: HashSet<(usize, Sid)>,
+    /// The number of unanswered events for each socket: in several namespaces, sockets may have the same id.
+    missing: HashMap<Sid, usize>,
+    /// The number of other servers that have not said which sockets they ask.
+    servers: isize,
     left: Vec<Sid>,
     unsent: Vec<Sid>,
     answers: VecDeque<(Sid, Args)>,
     waker: Option<Waker>,
 }
 
-/// The request for acknowledgements in one namespace.
-struct Question {
-    number: usize,
-    shared: Arc<Collector>,
+impl Collected {
+    /// Returns true if no more answers will arrive.
+    fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.servers <= 0
+    }
+
+    fn missing(&self) -> Vec<Sid> {
+        let each = self.missing.iter();
+        each.flat_map(|(id, count)| std::iter::repeat_n(*id, *count))
+            .collect()
+    }
 }
 
-impl Question {
-    /// Removes a socket from the missing ones, notes its result and wakes the stream. Does nothing if it was not
-    /// missing.
-    fn settle(&self, id: Sid, note: impl FnOnce(&mut Collected)) {
-        let mut collected = self.shared.0.lock();
-        if !collected.missing.remove(&(self.number, id)) {
-            return;
-        }
-        note(&mut collected);
+impl Collector {
+    /// Changes the collection, and wakes the stream.
+    fn change(&self, change: impl FnOnce(&mut Collected)) {
+        let mut collected = self.0.lock();
+        change(&mut collected);
         let waker = collected.waker.take();
         drop(collected);
         if let Some(waker) = waker {
             waker.wake();
         }
     }
+
+    /// Removes a socket from the missing ones, and notes its result. Does nothing if it was not missing.
+    fn settle(&self, id: Sid, note: impl FnOnce(&mut Collected)) {
+        self.change(|collected| {
+            let Some(count) = collected.missing.get_mut(&id) else {
+                return;
+            };
+            *count -= 1;
+            if *count == 0 {
+                collected.missing.remove(&id);
+            }
+            note(collected);
+        });
+    }
 }
 
-impl Answers for Question {
+impl Answers for Collector {
     fn asked(&self, ids: Vec<Sid>) {
-        let mut collected = self.shared.0.lock();
-        collected.asked += ids.len();
-        let missing = ids.into_iter().map(|id| (self.number, id));
-        collected.missing.extend(missing);
+        self.change(|collected| {
+            collected.asked += ids.len();
+            for id in ids {
+                *collected.missing.entry(id).or_default() += 1;
+            }
+        });
     }
 
     fn answer(&self, id: Sid, answer: Option<Args>) {
@@ -125,32 +149,28 @@ impl Answers for Question {
     fn unsent(&self, id: Sid) {
         self.settle(id, |collected| collected.unsent.push(id));
     }
+
+    fn expect_servers(&self, change: isize) {
+        self.change(|collected| collected.servers += change);
+    }
 }
 
 impl<R: DeserializeOwned> AckStream<R> {
     pub(super) fn ask(
-        namespaces: Vec<Arc<SocketNamespace>>,
+        recipients: Recipients,
         target: &Target,
-        args: &EncodedArgs,
+        args: EncodedArgs,
         wait: Wait,
     ) -> Self {
-        let shared = Arc::new(Collector::default());
-        let timer = namespaces
-            .first()
-            .and_then(|namespace| timer(wait, namespace.options.ack_timeout));
-        let ask = |(number, namespace): (usize, Arc<SocketNamespace>)| {
-            let id = namespace.next_ack_id();
-            let shared = Arc::clone(&shared);
-            namespace.ask(
-                target,
-                args.clone(),
-                id,
-                Arc::new(Question { number, shared }),
-            );
-            (namespace, id)
-        };
+        let shared = Arc::<Collector>::default();
+        let timer = timer(wait, recipients.ack_timeout);
+        let asked = recipients.adapter.broadcast_with_ack(
+            Publication { args, target },
+            wait.limit(recipients.ack_timeout),
+            Arc::clone(&shared) as _,
+        );
         Self {
-            asked: namespaces.into_iter().enumerate().map(ask).collect(),
+            asked: Some((recipients, asked)),
             shared,
             timer,
             unreadable: Vec::new(),
@@ -165,7 +185,7 @@ impl<R: DeserializeOwned> AckStream<R> {
         Self {
             shared: Arc::default(),
             timer: None,
-            asked: Vec::new(),
+            asked: None,
             unreadable: Vec::new(),
             error: emitted.into_result().err(),
             timed_out: false,
@@ -201,7 +221,7 @@ impl<R: DeserializeOwned> AckStream<R> {
                 let mut collected = self.shared.0.lock();
                 let answer = collected.answers.pop_front();
                 if answer.is_none() {
-                    if collected.missing.is_empty() {
+                    if collected.is_complete() {
                         return Poll::Ready(None);
                     }
                     collected.waker = Some(cx.waker().clone());
@@ -229,11 +249,11 @@ impl<R: DeserializeOwned> AckStream<R> {
 impl<R> AckStream<R> {
     /// Counts the missing acknowledgements as timed out, once even if the stream is polled again.
     fn time_out(&mut self) {
-        if let Some((namespace, _)) = self.asked.first()
+        if let Some((recipients, _)) = &self.asked
             && !std::mem::replace(&mut self.timed_out, true)
         {
-            let missing = self.shared.0.lock().missing.len();
-            namespace.counters.add(Counted::AcksTimedOut, missing);
+            let missing = self.shared.0.lock().missing().len();
+            recipients.counters.add(Counted::AcksTimedOut, missing);
         }
     }
 
@@ -244,7 +264,8 @@ impl<R> AckStream<R> {
         AckSummary {
             asked: collected.asked,
             answered: collected.answered,
-            missing: collected.missing.iter().map(|(_, id)| *id).collect(),
+            missing: collected.missing(),
+            silent_servers: collected.servers.try_into().unwrap_or_default(),
             left: collected.left.clone(),
             unsent: collected.unsent.clone(),
             unreadable: self.unreadable.clone(),
@@ -262,14 +283,17 @@ impl<R: DeserializeOwned> Stream for AckStream<R> {
 
 impl<R> Drop for AckStream<R> {
     fn drop(&mut self) {
-        let missing: Vec<_> = self.shared.0.lock().missing.drain().collect();
-        for (number, (namespace, id)) in self.asked.iter().enumerate() {
-            let of_it = missing.iter().filter(|(question, _)| *question == number);
-            let of_it: Vec<_> = of_it.map(|(_, sid)| *sid).collect();
-            if !of_it.is_empty() {
-                namespace.adapter.forget_answers(*id, &of_it);
-            }
-        }
+        let Some((recipients, asked)) = &self.asked else {
+            return;
+        };
+        let mut collected = self.shared.0.lock();
+        let unanswered = Unanswered {
+            sockets: collected.missing(),
+            servers: collected.servers > 0,
+        };
+        collected.missing.clear();
+        drop(collected);
+        recipients.adapter.forget_answers(asked, unanswered);
     }
 }
 

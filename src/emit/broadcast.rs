@@ -9,14 +9,13 @@ use serde::de::DeserializeOwned;
 
 use super::ack_stream::AckStream;
 use super::emitted::{Emitted, event_args};
-use super::selection::{Missing, SelectedNamespaces};
+use super::selection::SelectedNamespaces;
 use super::wait::Wait;
-use crate::adapter::AdapterError;
+use crate::adapter::{AdapterError, Publication};
 use crate::logs::may_log;
 use crate::metrics::EMITS_TO_MANY;
 use crate::rooms::{Room, Rooms, Scope, Target};
 use crate::socket::{Socket, SocketNamespace};
-use proto::EncodedArgs;
 
 /// A selection of sockets of a namespace, with options for what is sent to them; returned by `to`, `except`, `local`
 /// and similar methods of a [`NamespaceHandle`](crate::NamespaceHandle), of [`SocketIo`](crate::SocketIo) and of a
@@ -52,7 +51,7 @@ use proto::EncodedArgs;
 #[derive(Clone)]
 #[must_use = "nothing is sent before `emit`"]
 pub struct Broadcast {
-    namespaces: SelectedNamespaces,
+    pub(super) namespaces: SelectedNamespaces,
     pub(super) target: Target,
     pub(super) wait: Wait,
 }
@@ -118,36 +117,19 @@ impl Broadcast {
     /// Sends an event to all selected sockets, encoded once. Arguments are as in [`Socket::emit`].
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         let event = event.as_ref();
-        let counters = match self.namespaces.counters() {
-            Ok(counters) => counters,
+        let recipients = match self.namespaces.recipients() {
+            Ok(recipients) => recipients,
             Err(missing) => return Emitted::missing(missing),
         };
+        let counters = &recipients.counters;
         // An emit counts once, however many namespaces the pattern has.
         counters.add_all([(EMITS_TO_MANY, 1)]);
-        let args = event_args(event, &args);
-        let sent = args.map(|args| match &self.namespaces {
-            SelectedNamespaces::One(namespace) => self.send(namespace, event, args),
-            _ => self
-                .namespaces()
-                .into_iter()
-                .flatten()
-                .for_each(|namespace| self.send(&namespace, event, args.clone())),
+        let sent = event_args(event, &args).map(|args| {
+            let target = &self.target;
+            let delivered = recipients.adapter.broadcast(Publication { args, target });
+            tracing::trace!(nsp = &*recipients.name, event, ?delivered, "broadcast");
         });
         Emitted::new(sent, counters)
-    }
-
-    /// Returns the namespaces of the selection. A missing one is logged.
-    pub(super) fn namespaces(&self) -> Result<Vec<Arc<SocketNamespace>>, &Missing> {
-        if self.target.local {
-            self.namespaces.here()
-        } else {
-            self.namespaces.all()
-        }
-    }
-
-    fn send(&self, namespace: &Arc<SocketNamespace>, event: &str, args: EncodedArgs) {
-        let delivered = namespace.broadcast(&self.target, args);
-        tracing::trace!(nsp = &*namespace.name, event, ?delivered, "broadcast");
     }
 
     /// Sends an event to all selected sockets and collects their acknowledgements, each a value of type `R`.
@@ -159,17 +141,14 @@ impl Broadcast {
         event: impl AsRef<str>,
         args: impl Serialize,
     ) -> AckStream<R> {
-        let counters = match self.namespaces.counters() {
-            Ok(counters) => counters,
+        let recipients = match self.namespaces.recipients() {
+            Ok(recipients) => recipients,
             Err(missing) => return AckStream::failed(Emitted::missing(missing)),
         };
-        counters.add_all([(EMITS_TO_MANY, 1)]);
+        recipients.counters.add_all([(EMITS_TO_MANY, 1)]);
         match event_args(event.as_ref(), &args) {
-            Ok(args) => {
-                let namespaces = self.namespaces().unwrap_or_default();
-                AckStream::ask(namespaces, &self.target, &args, self.wait)
-            }
-            Err(error) => AckStream::failed(Emitted::new(Err(error), counters)),
+            Ok(args) => AckStream::ask(recipients.into_owned(), &self.target, args, self.wait),
+            Err(error) => AckStream::failed(Emitted::new(Err(error), &recipients.counters)),
         }
     }
 
@@ -179,34 +158,32 @@ impl Broadcast {
     ///
     /// Fails if the server has no such namespace, or other servers do not answer.
     pub async fn count(&self) -> Result<usize, AdapterError> {
-        let mut count = 0;
-        for namespace in self.namespaces()? {
-            count += namespace.adapter.count(&self.target).await?;
-        }
-        Ok(count)
+        let recipients = self.namespaces.recipients()?.into_owned();
+        recipients.adapter.count(&self.target).await
     }
 
     /// Makes all selected sockets join rooms, within the limits of [`Socket::join`]. Node's `socketsJoin`.
     pub fn join(&self, rooms: impl Rooms) {
         let mut rooms = names(rooms);
-        for namespace in self.namespaces().unwrap_or_default() {
-            let limit = namespace.options.max_room_len;
-            rooms.retain(|room| {
-                let fits = room.len() <= limit;
-                if !fits {
-                    log_long_room(&namespace.name, limit);
-                }
-                fits
-            });
-            namespace.adapter.join(&self.target, &rooms);
-        }
+        let Ok(recipients) = self.namespaces.recipients() else {
+            return;
+        };
+        let limit = recipients.max_room_len;
+        rooms.retain(|room| {
+            let fits = room.len() <= limit;
+            if !fits {
+                log_long_room(&recipients.name, limit);
+            }
+            fits
+        });
+        recipients.adapter.join(&self.target, &rooms);
     }
 
     /// Makes all selected sockets leave rooms. Node's `socketsLeave`.
     pub fn leave(&self, rooms: impl Rooms) {
         let rooms = names(rooms);
-        for namespace in self.namespaces().unwrap_or_default() {
-            namespace.adapter.leave(&self.target, &rooms);
+        if let Ok(recipients) = self.namespaces.recipients() {
+            recipients.adapter.leave(&self.target, &rooms);
         }
     }
 
@@ -222,8 +199,8 @@ impl Broadcast {
     }
 
     fn disconnect_from(&self, scope: Scope) {
-        for namespace in self.namespaces().unwrap_or_default() {
-            namespace.adapter.disconnect(&self.target, scope);
+        if let Ok(recipients) = self.namespaces.recipients() {
+            recipients.adapter.disconnect(&self.target, scope);
         }
     }
 

@@ -30,7 +30,7 @@ use proto::Sid;
 ///
 /// ```
 /// # use axum_socketio::SocketIo;
-/// # use axum_socketio::config::AdapterError;
+/// # use axum_socketio::cluster::AdapterError;
 /// # async fn f(io: SocketIo) -> Result<(), AdapterError> {
 /// let chat = io.of("/chat");
 /// chat.emit("announcement", "down at six");
@@ -66,7 +66,7 @@ impl NamespaceHandle {
         Self::at(SelectedNamespaces::Missing(Missing { name, server }))
     }
 
-    const fn at(namespaces: SelectedNamespaces) -> Self {
+    pub(super) const fn at(namespaces: SelectedNamespaces) -> Self {
         Self {
             namespaces,
             wait: Wait::Default,
@@ -187,13 +187,8 @@ impl NamespaceHandle {
     ///
     /// Fails if the server has no such namespace, or other servers do not answer.
     pub async fn rooms(&self) -> Result<HashMap<Room, usize>, AdapterError> {
-        let mut rooms = HashMap::new();
-        for namespace in self.namespaces.all()? {
-            for (room, count) in namespace.adapter.rooms().await? {
-                *rooms.entry(room).or_default() += count;
-            }
-        }
-        Ok(rooms)
+        let recipients = self.namespaces.recipients()?.into_owned();
+        Ok(recipients.adapter.rooms().await?.into_iter().collect())
     }
 
     /// Returns a stream of the changes, from now on, to the rooms of the namespace on this server. For a pattern, it
@@ -222,14 +217,12 @@ impl NamespaceHandle {
     /// Sends an event to the other servers of the namespace, where [`on_server`](crate::Namespace::on_server) handles
     /// it. Node's `serverSideEmit`.
     ///
-    /// Without a [cluster](crate::config::LocalCluster) there are no other servers.
+    /// Without a [cluster](crate::cluster::LocalCluster) there are no other servers.
     pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        let counters = match self.namespaces.counters() {
-            Ok(counters) => counters,
-            Err(missing) => return Emitted::missing(missing),
-        };
-        let namespaces = self.namespaces.all().unwrap_or_default();
-        server_events::emit_to_servers(&namespaces, event.as_ref(), &args, counters)
+        match self.namespaces.recipients() {
+            Ok(recipients) => server_events::emit_to_servers(&recipients, event.as_ref(), &args),
+            Err(missing) => Emitted::missing(missing),
+        }
     }
 
     /// Sends an event to the other servers and returns the answers that arrive within the
@@ -253,8 +246,8 @@ impl NamespaceHandle {
         event: impl AsRef<str>,
         args: impl Serialize,
     ) -> ServerAckFuture<R> {
-        match self.namespaces.all() {
-            Ok(namespaces) => ServerAckFuture::ask(&namespaces, event.as_ref(), &args, self.wait),
+        match self.namespaces.recipients() {
+            Ok(recipients) => ServerAckFuture::ask(&recipients, event.as_ref(), &args, self.wait),
             Err(missing) => ServerAckFuture::failed(Emitted::missing(missing)),
         }
     }

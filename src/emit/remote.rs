@@ -81,16 +81,12 @@ impl Broadcast {
     ///
     /// Fails if the server has no such namespace, or other servers do not answer.
     pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
-        let mut sockets = Vec::new();
-        for namespace in self.namespaces()? {
-            let facts = namespace.adapter.fetch(&self.target).await?;
-            let namespace = NamespaceHandle::fixed(namespace);
-            sockets.extend(
-                facts
-                    .into_iter()
-                    .map(|facts| RemoteSocket::new(facts, namespace.clone())),
-            );
-        }
-        Ok(sockets)
+        let recipients = self.namespaces.recipients()?.into_owned();
+        let facts = recipients.adapter.fetch(&self.target).await?;
+        let namespace = NamespaceHandle::at(self.namespaces.clone());
+        let sockets = facts.into_iter();
+        Ok(sockets
+            .map(|facts| RemoteSocket::new(facts, namespace.clone()))
+            .collect())
     }
 }

@@ -1,11 +1,12 @@
 //! The namespaces that an emit is for.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::adapter::AdapterError;
 use crate::logs::{ServerLogs, log_emit_without_server};
 use crate::metrics::Counters;
-use crate::namespace::DynamicNamespace;
+use crate::namespace::{DynamicNamespace, Recipients};
 use crate::outbox::EmitError;
 use crate::socket::{NamespaceHandlers, SocketNamespace};
 
@@ -21,12 +22,16 @@ pub(super) enum SelectedNamespaces {
 }
 
 impl SelectedNamespaces {
-    /// Returns the namespaces that exist now, on any server. A missing one is logged.
-    pub(super) fn all(&self) -> Result<Vec<Arc<SocketNamespace>>, &Missing> {
+    /// Returns the sockets of the namespaces, on all servers. A missing namespace is logged.
+    pub(super) fn recipients(&self) -> Result<Cow<'_, Recipients>, &Missing> {
         match self {
-            Self::Pattern(dynamic) => Ok(dynamic.all()),
-            Self::Named(dynamic, name) => Ok(dynamic.named(name).into_iter().collect()),
-            Self::Missing(_) | Self::One(_) => self.here(),
+            Self::Missing(missing) => {
+                missing.log();
+                Err(missing)
+            }
+            Self::One(namespace) => Ok(Cow::Borrowed(&namespace.recipients)),
+            Self::Pattern(dynamic) => Ok(Cow::Borrowed(&dynamic.recipients)),
+            Self::Named(dynamic, name) => Ok(Cow::Owned(dynamic.recipients_of(name))),
         }
     }
 
@@ -40,18 +45,6 @@ impl SelectedNamespaces {
             Self::One(namespace) => Ok(vec![Arc::clone(namespace)]),
             Self::Pattern(dynamic) => Ok(dynamic.here()),
             Self::Named(dynamic, name) => Ok(dynamic.existing(name).into_iter().collect()),
-        }
-    }
-
-    /// Returns the counters of the server. A missing namespace is logged.
-    pub(super) fn counters(&self) -> Result<&Counters, &Missing> {
-        match self {
-            Self::Missing(missing) => {
-                missing.log();
-                Err(missing)
-            }
-            Self::One(namespace) => Ok(&namespace.counters),
-            Self::Pattern(dynamic) | Self::Named(dynamic, _) => Ok(dynamic.counters()),
         }
     }
 

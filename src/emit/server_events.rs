@@ -4,10 +4,8 @@ use std::fmt;
 use std::future::ready as resolved;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use futures_util::future::join_all;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,9 +13,7 @@ use super::ack_error::AckError;
 use super::emitted::Emitted;
 use super::wait::Wait;
 use crate::adapter::{BoxFuture, ServerReplies};
-use crate::metrics::Counters;
-use crate::namespace::server_args;
-use crate::socket::SocketNamespace;
+use crate::namespace::{Recipients, server_args};
 use proto::{Args, Surplus};
 
 /// The answers of the other servers.
@@ -35,17 +31,13 @@ pub struct ServerAnswers<R> {
 
 /// Sends an event to the other servers.
 pub(super) fn emit_to_servers<T: Serialize>(
-    namespaces: &[Arc<SocketNamespace>],
+    recipients: &Recipients,
     event: &str,
     args: &T,
-    counters: &Counters,
 ) -> Emitted {
-    let sent = server_args(args).map(|args| {
-        for namespace in namespaces {
-            namespace.adapter.emit_to_servers(event, &args);
-        }
-    });
-    Emitted::new(sent, counters)
+    let sent = server_args(args);
+    let sent = sent.map(|args| recipients.adapter.emit_to_servers(event, &args));
+    Emitted::new(sent, &recipients.counters)
 }
 
 /// The pending answers of other servers; returned by
@@ -59,29 +51,16 @@ pub struct ServerAckFuture<R> {
 impl<R> ServerAckFuture<R> {
     /// Sends the event at once.
     pub(super) fn ask<T: Serialize>(
-        namespaces: &[Arc<SocketNamespace>],
+        recipients: &Recipients,
         event: &str,
         args: &T,
         wait: Wait,
     ) -> Self {
-        let ask = |args: Args| {
-            let ask = |namespace: &Arc<SocketNamespace>| {
-                let limit = wait.limit(namespace.options.ack_timeout);
-                namespace.adapter.ask_servers(event, &args, limit)
-            };
-            namespaces.iter().map(ask).collect::<Vec<_>>()
-        };
+        let limit = wait.limit(recipients.ack_timeout);
+        let ask = |args: Args| recipients.adapter.ask_servers(event, &args, limit);
         let asked = server_args(args).map(ask);
-        let asked = async move {
-            let mut all = ServerReplies::default();
-            for of_nsp in join_all(asked?).await {
-                all.answers.extend(of_nsp.answers);
-                all.missing += of_nsp.missing;
-            }
-            Ok(all)
-        };
         Self {
-            asked: Box::pin(asked),
+            asked: Box::pin(async move { Ok(asked?.await) }),
             answer: PhantomData,
         }
     }

@@ -1,17 +1,20 @@
 //! The namespaces that are created for a pattern.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
 use http::Extensions;
 
+use super::children::Children;
 use super::options::NamespaceOptions;
 use super::pattern::Pattern;
-use super::running::{Creation, RunningNamespace, Siblings};
-use super::table::HandlerTable;
+use super::recipients::Recipients;
+use super::running::{Parent, RunningNamespace, Siblings};
+use super::table::{HandlerTable, ServerEventHandlers};
+use crate::adapter::Membership;
 use crate::logs::ServerLogs;
-use crate::metrics::Counters;
 use crate::sync::Lock;
 
 /// The namespaces of a pattern. Each exists while it has a socket, or a session that may be resumed.
@@ -23,6 +26,10 @@ pub(crate) struct DynamicNamespace<H: HandlerTable> {
     options: NamespaceOptions,
     max: usize,
     logs: Arc<ServerLogs>,
+    /// The sockets of all namespaces of the pattern, on all servers.
+    pub(crate) recipients: Recipients,
+    /// The counter of acknowledgement ids, which the namespaces share.
+    ack_ids: Arc<AtomicU64>,
     children: Lock<HashMap<Arc<str>, Weak<RunningNamespace<H>>>>,
 }
 
@@ -34,21 +41,37 @@ impl<H: HandlerTable> DynamicNamespace<H> {
         options: NamespaceOptions,
         max: usize,
         logs: Arc<ServerLogs>,
-    ) -> Self {
-        Self {
-            pattern,
-            matcher,
-            handlers,
-            options,
-            max,
-            logs,
-            children: Lock::default(),
-        }
-    }
-
-    /// Returns the counters of the whole server.
-    pub(crate) fn counters(&self) -> &Counters {
-        self.logs.counters()
+    ) -> Arc<Self> {
+        let ack_ids = Arc::<AtomicU64>::default();
+        Arc::new_cyclic(|this: &Weak<Self>| {
+            let local = Children {
+                pattern: Weak::clone(this),
+                ack_ids: Arc::clone(&ack_ids),
+                server: ServerEventHandlers {
+                    nsp: Arc::clone(&pattern),
+                    handlers: Arc::clone(&handlers),
+                    logs: Arc::clone(&logs),
+                },
+            };
+            let recipients = Recipients::new(
+                Arc::clone(&pattern),
+                Arc::new(local),
+                Membership::Member,
+                &options,
+                Arc::clone(logs.counters()),
+            );
+            Self {
+                pattern,
+                matcher,
+                handlers,
+                options,
+                max,
+                logs,
+                recipients,
+                ack_ids,
+                children: Lock::default(),
+            }
+        })
     }
 
     /// Returns the handshake's extensions with the parameters of the name added, if the name fits the pattern.
@@ -65,23 +88,16 @@ impl<H: HandlerTable> DynamicNamespace<H> {
             .collect()
     }
 
-    /// Returns the existing namespaces of the pattern, including those of other servers.
-    pub(crate) fn all(self: &Arc<Self>) -> Vec<Arc<RunningNamespace<H>>> {
-        let mut all = self.here();
-        if let Some(cluster) = &self.options.cluster {
-            let here: HashSet<_> = all.iter().map(|nsp| Arc::clone(&nsp.name)).collect();
-            let names = cluster.made_for(&self.pattern).into_iter();
-            let elsewhere = names.filter(|name| !here.contains(name));
-            all.extend(elsewhere.map(|name| self.elsewhere(name)));
-        }
-        all
-    }
-
-    /// Returns the namespace of this name, if it exists on this server or may exist on another.
-    pub(crate) fn named(self: &Arc<Self>, name: &str) -> Option<Arc<RunningNamespace<H>>> {
-        let cluster = || self.options.cluster.is_some();
-        let elsewhere = || cluster().then(|| self.elsewhere(name.into()));
-        self.existing(name).or_else(elsewhere)
+    /// Returns the sockets of the namespace of this name, which may exist on this server or on others.
+    pub(crate) fn recipients_of(&self, name: &str) -> Recipients {
+        let existing = self.existing(name);
+        existing.map_or_else(
+            || {
+                let counters = Arc::clone(self.logs.counters());
+                Recipients::elsewhere(name.into(), &self.options, counters)
+            },
+            |namespace| namespace.recipients.clone(),
+        )
     }
 
     /// Returns the namespace of this name, if it exists on this server.
@@ -106,25 +122,21 @@ impl<H: HandlerTable> DynamicNamespace<H> {
         }
         let name: Arc<str> = name.into();
         let siblings: Weak<Self> = Arc::downgrade(self);
-        let creation = Creation::Requested {
-            pattern: &self.pattern,
+        let parent = Parent {
             siblings,
+            ack_ids: Arc::clone(&self.ack_ids),
         };
-        let nsp = self.create(Arc::clone(&name), creation);
+        let (handlers, options) = (Arc::clone(&self.handlers), self.options.clone());
+        let nsp = RunningNamespace::new(
+            Arc::clone(&name),
+            handlers,
+            options,
+            &self.logs,
+            Some(parent),
+        );
+        let nsp = Arc::new(nsp);
         children.insert(name, Arc::downgrade(&nsp));
         Some(nsp)
-    }
-
-    /// Creates a temporary namespace for emits to sockets of other servers. It counts against no limit.
-    fn elsewhere(&self, name: Arc<str>) -> Arc<RunningNamespace<H>> {
-        self.create(name, Creation::Elsewhere)
-    }
-
-    fn create(&self, name: Arc<str>, creation: Creation<'_>) -> Arc<RunningNamespace<H>> {
-        let (handlers, options) = (Arc::clone(&self.handlers), self.options.clone());
-        Arc::new(RunningNamespace::new(
-            name, handlers, options, &self.logs, creation,
-        ))
     }
 
     /// Drops namespaces that only hold sessions of disconnected sockets, until one more fits. Returns false if none
@@ -173,6 +185,7 @@ impl<H: HandlerTable> fmt::Debug for DynamicNamespace<H> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Counters;
     use crate::namespace::{AckFormat, Namespaces, Order, ServerHandler, Unhandled};
     use crate::outbox::Frame;
     use crate::rooms::{Link, Scope};
@@ -221,7 +234,7 @@ mod tests {
         }
     }
 
-    fn dynamic(pattern: &str, max: usize) -> DynamicNamespace<NoHandlers> {
+    fn dynamic(pattern: &str, max: usize) -> Arc<DynamicNamespace<NoHandlers>> {
         let logs = Arc::new(ServerLogs::new(Arc::new(Counters::new(1)), 10, 10));
         let (name, matcher) = (pattern.into(), Pattern::new(pattern));
         DynamicNamespace::new(name, matcher, Arc::new(NoHandlers), options(), max, logs)
@@ -229,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_namespace_leaves_its_pattern_when_it_is_dropped() {
-        let dynamic = Arc::new(dynamic("/{id}", 1));
+        let dynamic = dynamic("/{id}", 1);
         let one = dynamic.find_or_create("/1").unwrap();
         assert!(one.is_dynamic());
         assert!(Arc::ptr_eq(&one, &dynamic.find_or_create("/1").unwrap()));
@@ -241,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_namespace_may_outlive_its_pattern() {
-        let dynamic = Arc::new(dynamic("/{id}", 1));
+        let dynamic = dynamic("/{id}", 1);
         let one = dynamic.find_or_create("/1").unwrap();
         drop(dynamic);
         assert!(!one.is_dynamic());

@@ -2,10 +2,12 @@
 //!
 //! They do not know what handlers are: `H` is the table of them that belongs to a namespace.
 
+mod children;
 mod dynamic;
 mod namespaces;
 mod options;
 mod pattern;
+mod recipients;
 mod running;
 mod server_event;
 mod table;
@@ -15,7 +17,8 @@ pub(crate) use namespaces::{Found, Namespaces};
 pub(crate) use options::NamespaceOptions;
 pub use options::{AckFormat, Order, Unhandled};
 pub(crate) use pattern::Pattern;
-pub(crate) use running::{Creation, RunningNamespace};
+pub(crate) use recipients::Recipients;
+pub(crate) use running::RunningNamespace;
 pub use server_event::ServerEvent;
 pub(crate) use server_event::{ServerHandler, server_args};
 pub(crate) use table::HandlerTable;

@@ -49,11 +49,11 @@ impl<H: HandlerTable> Namespaces<H> {
     }
 
     /// Adds a pattern. Returns false if it replaces an equal one.
-    pub(crate) fn add_dynamic(&mut self, dynamic: DynamicNamespace<H>) -> bool {
+    pub(crate) fn add_dynamic(&mut self, dynamic: Arc<DynamicNamespace<H>>) -> bool {
         let before = self.dynamic.len();
         self.dynamic
             .retain(|other| other.pattern != dynamic.pattern);
-        self.dynamic.push(Arc::new(dynamic));
+        self.dynamic.push(dynamic);
         self.dynamic.len() > before
     }
 
@@ -103,9 +103,12 @@ impl<H: HandlerTable> Namespaces<H> {
 
     /// Disconnects all namespaces from other servers, after a shutdown.
     pub(crate) fn close(&self) {
+        for dynamic in &self.dynamic {
+            dynamic.recipients.adapter.close();
+        }
         let dynamic = self.dynamic.iter().flat_map(|dynamic| dynamic.here());
         let all = self.fixed.values().map(Arc::clone).chain(dynamic);
-        all.for_each(|namespace| namespace.adapter.close());
+        all.for_each(|namespace| namespace.recipients.adapter.close());
     }
 
     /// Returns the number of connected sockets for each registered name and pattern.

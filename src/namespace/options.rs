@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::adapter::LocalCluster;
+use std::sync::Arc;
+
+use crate::adapter::ClusterServer;
 use crate::rooms::recovery::Recovery;
 use proto::Surplus;
 use proto::socket_io::Codec;
@@ -62,7 +64,7 @@ pub(crate) struct NamespaceOptions {
     /// The minimum size of a message to be compressed, if any is.
     pub(crate) compressed_from: Option<usize>,
     /// The cluster that this server may share with other servers.
-    pub(crate) cluster: Option<LocalCluster>,
+    pub(crate) cluster: Option<Arc<ClusterServer>>,
     /// The maximum time until a lost connection is detected.
     pub(crate) detection: Duration,
 }

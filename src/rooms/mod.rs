@@ -19,7 +19,7 @@ pub use events::{RoomEvent, RoomEvents};
 pub use join::{JoinError, JoinFuture, Joined};
 pub(crate) use member::{Answer, Link, Member, Scope};
 pub(crate) use recovery::{
-    Asker, Audience, Away, Claim, Forgotten, History, Kept, Log, Offset, Stay,
+    Asker, Audience, Away, Claim, Forgotten, History, Kept, Log, Offset, Stay, Sweeper,
 };
 pub(crate) use serving::Serving;
 pub(crate) use table::Table;

@@ -5,7 +5,8 @@ use std::future::{pending, ready};
 use std::time::Duration;
 
 use axum::Router;
-use axum_socketio::config::{LocalCluster, Recovery};
+use axum_socketio::cluster::LocalCluster;
+use axum_socketio::config::Recovery;
 use axum_socketio::emit::{AckError, ServerAnswers, ServerEvent};
 use axum_socketio::testing::{TestApp, TestClient};
 use axum_socketio::{
@@ -56,7 +57,7 @@ fn servers<const N: usize>(
         let rooms = Namespace::new().on_server("where", async |event: ServerEvent, _| {
             event.nsp().to_owned()
         });
-        set(SocketIo::builder().cluster(&cluster))
+        set(SocketIo::builder().cluster(cluster.clone()))
             .namespace("/", namespace)
             .namespace("/rooms-{id}", rooms)
             .with_state(number)
@@ -100,6 +101,7 @@ async fn sockets_of_other_servers_are_counted_fetched_moved_and_disconnected() {
     assert_eq!(one.of("/").count().await.unwrap(), 2);
     assert_eq!(one.local().count().await.unwrap(), 1);
     one.of("/").join("all");
+    assert_eq!(one.of("/").rooms().await.unwrap()["all"], 2);
     assert_eq!(two.of("/").rooms().await.unwrap()["all"], 2);
     let sockets = one.fetch_sockets().await.unwrap();
     let mut ids: Vec<Sid> = sockets.iter().map(|socket| socket.id()).collect();
@@ -187,7 +189,7 @@ async fn failures_of_handlers_for_other_servers_are_logged_up_to_the_limit_of_th
             .on_server("panic", async |_, ()| -> u8 { panic!("on purpose") })
             .on_server("unanswerable", async |_, ()| HashMap::from([((1, 2), 3)]));
         let io = SocketIo::builder()
-            .cluster(&cluster)
+            .cluster(cluster.clone())
             .limits(Limits::new().max_log_records(max));
         io.namespace("/news", namespace).build()
     });
@@ -285,7 +287,7 @@ async fn a_pattern_means_what_was_made_for_it_and_nothing_else_that_fits() {
     let cluster = LocalCluster::new();
     let server = || {
         let io = SocketIo::builder()
-            .cluster(&cluster)
+            .cluster(cluster.clone())
             .namespace("/admin", Namespace::new())
             .namespace("/a-{id}", Namespace::new())
             .namespace("/{tenant}", Namespace::new());
@@ -316,7 +318,7 @@ async fn what_is_emitted_to_namespaces_of_other_servers_takes_no_place_here() {
     let cluster = LocalCluster::new();
     let server = || {
         let io = SocketIo::builder()
-            .cluster(&cluster)
+            .cluster(cluster.clone())
             .recovery(Recovery::new())
             .limits(Limits::new().max_dynamic_namespaces(1))
             .namespace("/rooms-{id}", Namespace::new());
@@ -341,18 +343,24 @@ async fn what_is_emitted_to_namespaces_of_other_servers_takes_no_place_here() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_reached_on_other_servers_is_counted_by_who_emits() {
-    let ([one, two], _heard) = servers(|io| io);
-    let (_ann, _bob) = (connect(&one).await, connect(&two).await);
-    one.emit("news", 1);
-    let asking = one.of("/").emit_with_ack::<()>("news", 2);
-    assert_eq!(one.metrics().deliveries, 4);
-    assert_eq!(two.metrics().deliveries, 0);
-    drop(asking);
-    let ([one, two], _heard) = servers(|io| io.recovery(Recovery::new()));
-    let (_ann, _bob) = (connect(&one).await, connect(&two).await);
-    one.emit("news", 1);
-    assert_eq!(one.metrics().deliveries, 2);
+async fn deliveries_are_counted_by_the_server_that_delivers() {
+    for recovery in [None, Some(Recovery::new())] {
+        let ([one, two], _heard) = servers(|io| match recovery {
+            Some(recovery) => io.recovery(recovery),
+            None => io,
+        });
+        let (ann, bob) = (connect(&one).await, connect(&two).await);
+        one.emit("news", 1);
+        let asking = one.of("/").emit_with_ack::<()>("news", 2);
+        for client in [&ann, &bob] {
+            assert_eq!(client.next::<u8>("news").await, 1);
+            assert_eq!(client.next::<u8>("news").await, 2);
+        }
+        drop(asking);
+        for io in [one, two] {
+            assert_eq!(io.metrics().deliveries, 2);
+        }
+    }
 }
 
 #[test]

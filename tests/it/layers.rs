@@ -48,8 +48,8 @@ const PACKAGES: [Package; 2] = [
             "outbox",
             "metrics",
             "rooms",
-            "adapter",
             "logs",
+            "adapter",
             "ids",
             "http",
             "namespace",
@@ -64,7 +64,7 @@ const PACKAGES: [Package; 2] = [
             "builder",
             "testing",
         ],
-        outside: &["lib", "config", "guide", "parser", "protocol"],
+        outside: &["lib", "cluster", "config", "guide", "parser", "protocol"],
         pure: &["sync", "log_limit", "panics", "outbox", "metrics"],
         impure: &["tokio::", "getrandom", "Instant::now", "hyper"],
         narrow: &[

@@ -7,6 +7,7 @@ mod log;
 mod options;
 mod sessions;
 mod stays;
+mod sweeper;
 
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ pub(crate) use log::{Asker, Audience, Log, Offset};
 pub use options::Recovery;
 pub(crate) use sessions::{Away, Claim, Sessions};
 pub(crate) use stays::Stay;
+pub(crate) use sweeper::Sweeper;
 
 /// The recovery state of a namespace.
 pub(crate) struct History<L: Link> {

@@ -1,6 +1,6 @@
 //! Namespaces that no server declares, and handles without a server.
 
-use axum_socketio::config::AdapterError;
+use axum_socketio::cluster::AdapterError;
 use axum_socketio::emit::{AckError, EmitError};
 use axum_socketio::{Limits, Namespace, Sid, SocketIo};
 

@@ -16,4 +16,4 @@ pub use message::{
     Body, ClientAnswer, FetchAnswer, Flags, Message, Selection, SocketFacts, Wanted,
 };
 pub use requests::Requests;
-pub use wire::{BoxFuture, Destination, Link, PublishError, Receiver, SubscribeError, Topic, Wire};
+pub use wire::{BoxFuture, Channel, PublishError, Receiver, Wire, WireConnection, WireError};

@@ -1,7 +1,6 @@
 //! The requests of a server to others that wait for answers.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 /// The pending requests of a server. `W` collects the answers to one.
 #[derive(Debug)]
@@ -16,8 +15,6 @@ struct Request<W> {
     /// The number of servers that will answer, once it is known.
     expected: Option<usize>,
     answered: usize,
-    /// The time at which the wait ends, if it is limited.
-    deadline: Option<Duration>,
 }
 
 impl<W> Requests<W> {
@@ -35,7 +32,7 @@ impl<W> Requests<W> {
     /// # Errors
     ///
     /// Returns the waiter.
-    pub fn insert(&mut self, id: &str, waiter: W, deadline: Option<Duration>) -> Result<(), W> {
+    pub fn insert(&mut self, id: &str, waiter: W) -> Result<(), W> {
         if self.pending.len() >= self.max {
             return Err(waiter);
         }
@@ -43,7 +40,6 @@ impl<W> Requests<W> {
             waiter,
             expected: None,
             answered: 0,
-            deadline,
         };
         self.pending.insert(id.into(), request);
         Ok(())
@@ -54,11 +50,6 @@ impl<W> Requests<W> {
         let request = self.pending.get_mut(id)?;
         request.expected = Some(servers);
         self.take_if_complete(id)
-    }
-
-    /// Returns the waiter of a request, for an answer that is not the last of its server.
-    pub fn get_mut(&mut self, id: &str) -> Option<&mut W> {
-        self.pending.get_mut(id).map(|request| &mut request.waiter)
     }
 
     /// Passes the answer of a server to the waiter. Returns the waiter if this was the last one. An answer to an unknown
@@ -73,14 +64,6 @@ impl<W> Requests<W> {
     /// Removes a request.
     pub fn remove(&mut self, id: &str) -> Option<W> {
         self.pending.remove(id).map(|request| request.waiter)
-    }
-
-    /// Removes the requests whose time is up.
-    pub fn expire(&mut self, now: Duration) -> Vec<W> {
-        let due = |request: &Request<W>| request.deadline.is_some_and(|deadline| deadline <= now);
-        let pending = &mut self.pending;
-        let expired = pending.extract_if(|_, request| due(request));
-        expired.map(|(_, request)| request.waiter).collect()
     }
 
     /// Returns the number of pending requests.

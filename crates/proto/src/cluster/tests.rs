@@ -249,31 +249,23 @@ proptest! {
 #[test]
 fn a_request_ends_with_the_last_expected_answer() {
     let mut requests = Requests::new(2);
-    let no_limit = None;
-    requests.insert("a", Vec::new(), no_limit).unwrap();
+    requests.insert("a", Vec::new()).unwrap();
     assert_eq!(requests.answer("a", |all| all.push(1)), None);
     assert_eq!(requests.expect("a", 2), None);
     assert_eq!(requests.answer("b", |all| all.push(7)), None);
     assert_eq!(requests.answer("a", |all| all.push(2)), Some(vec![1, 2]));
     assert_eq!(requests.answer("a", |all| all.push(3)), None);
 
-    requests.insert("c", vec![1], no_limit).unwrap();
+    requests.insert("c", vec![1]).unwrap();
     assert_eq!(requests.expect("c", 0), Some(vec![1]));
 }
 
 #[test]
-fn requests_are_limited_and_expire() {
-    use std::time::Duration;
-
-    let seconds = Duration::from_secs;
-    let mut requests = Requests::new(2);
-    requests.insert("a", 1, Some(seconds(5))).unwrap();
-    requests.insert("b", 2, Some(seconds(9))).unwrap();
-    assert_eq!(requests.insert("c", 3, None), Err(3));
-    assert_eq!(requests.expire(seconds(4)), [0; 0]);
-    assert_eq!(requests.expire(seconds(5)), [1]);
-    requests.insert("c", 3, None).unwrap();
-    assert_eq!(requests.expire(seconds(1000)), [2]);
+fn requests_are_limited() {
+    let mut requests = Requests::new(1);
+    requests.insert("a", 1).unwrap();
+    assert_eq!(requests.insert("b", 2), Err(2));
     assert_eq!((requests.len(), requests.is_empty()), (1, false));
-    assert_eq!(requests.remove("c"), Some(3));
+    assert_eq!(requests.remove("a"), Some(1));
+    requests.insert("b", 2).unwrap();
 }

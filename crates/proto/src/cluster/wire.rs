@@ -9,64 +9,65 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 /// A future on the heap.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// An engine that carries messages between the servers of a cluster.
 ///
 /// It knows channels and bytes, but not what the bytes mean.
 pub trait Wire: fmt::Debug + Send + Sync + 'static {
     /// Connects a server, which passes what arrives to `receiver`.
-    fn connect(&self, receiver: Arc<dyn Receiver>) -> Arc<dyn Link>;
+    fn connect(&self, receiver: Arc<dyn Receiver>) -> Arc<dyn WireConnection>;
 }
 
 /// The connection of one server to the engine.
-pub trait Link: fmt::Debug + Send + Sync {
-    /// Sends a message to the servers that have subscribed to the destination; the sender itself may be among them.
-    /// Never waits: a message is queued within a limit.
+pub trait WireConnection: fmt::Debug + Send + Sync {
+    /// Sends a message to the servers that have subscribed to a channel; the sender itself may be among them. Never
+    /// waits: a message is queued within a limit.
     ///
     /// # Errors
     ///
-    /// Fails if the queue is full, or if the connection has been closed.
-    fn publish(&self, to: Destination<'_>, message: Bytes) -> Result<(), PublishError>;
+    /// Fails if a queue is full, or if the connection has been closed.
+    fn publish(&self, channel: Channel<'_>, message: Bytes) -> Result<(), PublishError>;
 
-    /// Subscribes to a topic. The future resolves when the engine has confirmed it; the subscription is made even if the
-    /// future is dropped.
-    fn subscribe(&self, topic: Topic<'_>) -> BoxFuture<'static, Result<(), SubscribeError>>;
+    /// Subscribes to a channel. The future resolves when the engine has confirmed it; the subscription is made even if
+    /// the future is dropped.
+    fn subscribe(&self, channel: Channel<'_>) -> BoxFuture<Result<(), WireError>>;
 
     /// Ends a subscription.
-    fn unsubscribe(&self, topic: Topic<'_>);
+    fn unsubscribe(&self, channel: Channel<'_>);
 
-    /// Returns the number of servers, this one included, that have subscribed to a namespace.
-    fn servers(&self, nsp: &str) -> BoxFuture<'static, Result<usize, SubscribeError>>;
-
-    /// Closes the connection.
-    fn close(&self);
+    /// Returns the number of servers, this one included, that have subscribed to a channel.
+    fn subscribers(&self, channel: Channel<'_>) -> BoxFuture<Result<usize, WireError>>;
 }
 
 /// The receiver of messages. Calls are made one at a time, in the order in which the engine delivers.
 pub trait Receiver: Send + Sync + 'static {
-    /// Takes a message that was sent to a namespace.
+    /// Takes a message that was sent to a channel of a namespace.
     fn receive(&self, nsp: &str, message: Bytes);
-}
-
-/// The subscribers that a message is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Destination<'a> {
-    /// All servers with a namespace.
-    Namespace(&'a str),
-    /// All servers with members in a room of a namespace.
-    Room(&'a str, &'a str),
-    /// The server with this id, about a namespace.
-    Server(&'a str, &'a str),
 }
 
 /// A set of messages that a server subscribes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Topic<'a> {
-    /// The messages to a namespace, and those about it to the server with this id.
-    Namespace(&'a str, &'a str),
-    /// The messages to a room of a namespace.
-    Room(&'a str, &'a str),
+pub enum Channel<'a> {
+    /// The messages for all servers with a namespace.
+    Namespace {
+        /// The namespace, or the pattern of dynamic ones.
+        nsp: &'a str,
+    },
+    /// The messages for the servers with members in a room.
+    Room {
+        /// The namespace of the room.
+        nsp: &'a str,
+        /// The room.
+        room: &'a str,
+    },
+    /// The messages for one server.
+    Server {
+        /// The namespace that they are about.
+        nsp: &'a str,
+        /// The id of the server.
+        uid: &'a str,
+    },
 }
 
 /// The reason for which a message was not published.
@@ -81,7 +82,7 @@ pub enum PublishError {
     Closed,
 }
 
-/// The reason for which the engine has not confirmed a request.
+/// The engine does not answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the engine of the cluster does not answer")]
-pub struct SubscribeError(#[source] pub Option<Box<dyn Error + Send + Sync>>);
+pub struct WireError(#[source] pub Option<Box<dyn Error + Send + Sync>>);

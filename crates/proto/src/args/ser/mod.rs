@@ -65,6 +65,14 @@ impl EncodedArgs {
         Ok(encoded.close())
     }
 
+    /// Arguments that are encoded already: a JSON array, whose placeholders refer to the attachments.
+    #[must_use]
+    pub fn from_json(json: &str, attachments: Vec<Bytes>) -> Self {
+        let mut buf = scratch::take(HEADROOM);
+        copy::append(&mut buf, json.as_bytes());
+        Self { buf, attachments }
+    }
+
     /// Adds one more argument at the end, even if it is a tuple.
     ///
     /// # Errors

@@ -1,0 +1,158 @@
+//! A server among others that share an engine.
+
+mod asked;
+mod namespace;
+mod receive;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+
+use crate::logs::ServerLogs;
+use crate::panics::{guarded, log_panic};
+use crate::sync::Lock;
+use proto::cluster::{Message, MessageError, Receiver, Wire, WireConnection};
+
+pub(crate) use namespace::{Cluster, Membership};
+
+/// A server in a cluster: its connection to the engine, shared by all its namespaces.
+pub(crate) struct ClusterServer {
+    /// The id of this server.
+    uid: Arc<str>,
+    connection: Arc<dyn WireConnection>,
+    routes: Arc<Routes>,
+    /// The number of the next request.
+    next: AtomicU64,
+}
+
+/// The namespaces that take messages, by name.
+struct Routes {
+    uid: Arc<str>,
+    logs: Arc<ServerLogs>,
+    endpoints: Lock<HashMap<Arc<str>, Vec<Route>>>,
+}
+
+/// A part of this server that takes the messages of a namespace.
+struct Route {
+    endpoint: Weak<dyn Endpoint>,
+    membership: Membership,
+}
+
+/// The kinds of routes that a namespace still has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Remaining {
+    members: bool,
+    any: bool,
+}
+
+/// A namespace that takes messages of other servers.
+trait Endpoint: Send + Sync {
+    fn receive(self: Arc<Self>, message: Message<'static>);
+}
+
+impl ClusterServer {
+    /// Connects a server with this id to an engine.
+    pub(crate) fn connect(wire: &dyn Wire, uid: Arc<str>, logs: Arc<ServerLogs>) -> Arc<Self> {
+        let routes = Arc::new(Routes {
+            uid: Arc::clone(&uid),
+            logs,
+            endpoints: Lock::default(),
+        });
+        let receiver: Arc<Routes> = Arc::clone(&routes);
+        Arc::new(Self {
+            uid,
+            connection: wire.connect(receiver),
+            routes,
+            next: AtomicU64::new(0),
+        })
+    }
+
+    /// Returns a new id for a request, which no other server uses.
+    fn request_id(&self) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        format!("{}-{number:x}", self.uid)
+    }
+}
+
+impl Routes {
+    fn insert(&self, nsp: &Arc<str>, endpoint: Weak<dyn Endpoint>, membership: Membership) {
+        let route = Route {
+            endpoint,
+            membership,
+        };
+        let mut endpoints = self.endpoints.lock();
+        endpoints.entry(Arc::clone(nsp)).or_default().push(route);
+    }
+
+    /// Removes an endpoint. Returns the routes that remain, or `None` if it had been removed already.
+    fn remove(&self, nsp: &str, gone: *const ()) -> Option<Remaining> {
+        let mut endpoints = self.endpoints.lock();
+        let routes = endpoints.get_mut(nsp)?;
+        let is_gone = |route: &Route| route.endpoint.as_ptr().cast::<()>() == gone;
+        let at = routes.iter().position(is_gone)?;
+        routes.swap_remove(at);
+        let is_member = |route: &Route| route.membership == Membership::Member;
+        let remaining = Remaining {
+            members: routes.iter().any(is_member),
+            any: !routes.is_empty(),
+        };
+        if !remaining.any {
+            endpoints.remove(nsp);
+        }
+        Some(remaining)
+    }
+
+    fn of(&self, nsp: &str) -> Vec<Arc<dyn Endpoint>> {
+        let endpoints = self.endpoints.lock();
+        let routes = endpoints.get(nsp).into_iter().flatten();
+        let endpoints = routes.filter_map(|route| route.endpoint.upgrade());
+        endpoints.collect()
+    }
+
+    fn route(&self, nsp: &str, message: &Bytes) -> Result<(), MessageError> {
+        let message = Message::decode(message)?;
+        if *message.uid == *self.uid || *message.nsp != *nsp {
+            return Ok(());
+        }
+        let mut endpoints = self.of(nsp);
+        let last = endpoints.pop();
+        for endpoint in endpoints {
+            endpoint.receive(message.clone());
+        }
+        if let Some(endpoint) = last {
+            endpoint.receive(message);
+        }
+        Ok(())
+    }
+}
+
+impl Receiver for Routes {
+    fn receive(&self, nsp: &str, message: Bytes) {
+        match guarded(|| self.route(nsp, &message)) {
+            Ok(Ok(())) => {}
+            // A newer server may send messages that this one does not know.
+            Ok(Err(MessageError::UnknownType(kind))) => {
+                tracing::debug!(nsp, kind, "unknown message of another server");
+            }
+            Ok(Err(error)) => {
+                if self.logs.allow() {
+                    let error = error.to_string();
+                    tracing::warn!(nsp, error, "message of another server dropped");
+                }
+            }
+            Err(panicked) => log_panic("cluster", &panicked),
+        }
+    }
+}
+
+impl fmt::Debug for ClusterServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterServer")
+            .field("uid", &self.uid)
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,218 @@
+//! The messages of other servers.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tokio::runtime::Handle;
+
+use super::Endpoint;
+use super::asked::first_and_all;
+use super::namespace::Cluster;
+use crate::adapter::{Facts, LocalSockets, Publication};
+use crate::rooms::{Room, Scope, Target};
+use proto::cluster::{Body, Channel, ClientAnswer, FetchAnswer, Message, Selection, Wanted};
+use proto::{Args, EncodedArgs};
+
+impl<L: LocalSockets> Endpoint for Cluster<L> {
+    fn receive(self: Arc<Self>, message: Message<'static>) {
+        let Message {
+            uid,
+            body,
+            attachments,
+            nsp,
+        } = message;
+        match body {
+            Body::InitialHeartbeat | Body::Heartbeat | Body::Close => {}
+            Body::Broadcast {
+                args,
+                request,
+                selection,
+                extended,
+            } => {
+                let limit = selection.flags.timeout.map(Duration::from_millis);
+                let target = target(selection);
+                let publication = Publication {
+                    args: EncodedArgs::from_json(&args, attachments.into_owned()),
+                    target: &target,
+                };
+                match request {
+                    None => drop(self.local.broadcast(publication)),
+                    Some(request) => {
+                        let (uid, request) = (uid.into_owned(), request.into_owned());
+                        self.answer_peer(publication, uid, request, limit, extended);
+                    }
+                }
+            }
+            Body::Join { selection, rooms } => self.local.join(&target(selection), &names(rooms)),
+            Body::Leave { selection, rooms } => self.local.leave(&target(selection), &names(rooms)),
+            Body::Disconnect { selection, close } => {
+                let scope = if close {
+                    Scope::Connection
+                } else {
+                    Scope::Namespace
+                };
+                self.local.disconnect(&target(selection), scope);
+            }
+            Body::Fetch {
+                request,
+                selection,
+                wanted,
+            } => self.answer_fetch(&uid, request, &target(selection), wanted),
+            Body::ServerEvent { args, request, .. } => {
+                self.handle(uid, &args, attachments.into_owned(), request);
+            }
+            Body::Abandon { request } => self.abandon(&request),
+            body => self.take_answer(Message {
+                uid,
+                nsp,
+                body,
+                attachments,
+            }),
+        }
+    }
+}
+
+impl<L: LocalSockets> Cluster<L> {
+    fn answer_fetch(&self, uid: &str, request: Cow<'_, str>, target: &Target, wanted: Wanted) {
+        let facts;
+        let answer = match wanted {
+            Wanted::Sockets => {
+                facts = self.local.facts(target);
+                FetchAnswer::Sockets(facts.iter().map(Facts::for_peers).collect())
+            }
+            Wanted::Count => FetchAnswer::Count(self.local.count(target) as u64),
+            Wanted::Rooms => {
+                let rooms = self.local.rooms().into_iter();
+                let owned = |room: Room| Cow::Owned(String::from(&*room));
+                FetchAnswer::Rooms(
+                    rooms
+                        .map(|(room, count)| (owned(room), count as u64))
+                        .collect(),
+                )
+            }
+        };
+        let channel = Channel::Server {
+            nsp: &self.nsp,
+            uid,
+        };
+        self.publish_to(channel, Body::FetchAnswer { request, answer }, &[]);
+    }
+
+    /// Runs the handlers for an event of another server, in a task of their own.
+    fn handle(
+        self: &Arc<Self>,
+        uid: Cow<'static, str>,
+        args: &str,
+        attachments: Vec<Bytes>,
+        request: Option<Cow<'static, str>>,
+    ) {
+        let Some((event, rest)) = split_event(args) else {
+            return;
+        };
+        let args = Args::new(rest.into(), attachments);
+        let answer = self.local.handle(&event, args);
+        let this = Arc::downgrade(self);
+        let work = async move {
+            let answer = answer.await;
+            if let (Some(request), Some(this)) = (request, this.upgrade()) {
+                this.answer_event(&uid, request, answer.as_ref());
+            }
+        };
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(work)),
+            Err(_) => {
+                tracing::warn!(
+                    nsp = &*self.nsp,
+                    event,
+                    "event of another server not handled: there is no runtime"
+                );
+            }
+        }
+    }
+
+    fn answer_event(&self, uid: &str, request: Cow<'_, str>, answer: Option<&Args>) {
+        let (first, all) = answer.map(first_and_all).unwrap_or_default();
+        let body = Body::ServerAnswer {
+            request,
+            answer: first.map(Cow::Borrowed),
+            args: all.map(Cow::Borrowed),
+        };
+        let channel = Channel::Server {
+            nsp: &self.nsp,
+            uid,
+        };
+        let attachments = answer.map(Args::attachments).unwrap_or_default();
+        self.publish_to(channel, body, attachments);
+    }
+
+    /// Passes an answer to the request that it belongs to.
+    fn take_answer(&self, message: Message<'static>) {
+        match message.body {
+            Body::ClientCount { request, sids, .. } => {
+                let asking = self.asking.lock().get(&*request).cloned();
+                if let Some(answers) = asking {
+                    answers.asked(sids.iter().filter_map(|sid| sid.parse().ok()).collect());
+                    answers.expect_servers(-1);
+                }
+            }
+            Body::ClientAnswer {
+                request,
+                sid,
+                answer,
+            } => {
+                let asking = self.asking.lock().get(&*request).cloned();
+                let (Some(answers), Some(sid)) = (asking, sid.and_then(|sid| sid.parse().ok()))
+                else {
+                    return;
+                };
+                match answer {
+                    ClientAnswer::Answered { answer, args } => {
+                        let json = args.unwrap_or_else(|| format!("[{answer}]").into());
+                        let attachments = message.attachments.into_owned();
+                        let args = Args::new(json.into_owned().into(), attachments);
+                        answers.answer(sid, Some(args));
+                    }
+                    ClientAnswer::Left => answers.answer(sid, None),
+                    ClientAnswer::Unsent => answers.unsent(sid),
+                }
+            }
+            Body::FetchAnswer { ref request, .. } | Body::ServerAnswer { ref request, .. } => {
+                let request = request.clone();
+                let add = |waiter: &mut super::namespace::Waiter| waiter.answers.push(message);
+                let complete = self.requests.lock().answer(&request, add);
+                if let Some(waiter) = complete {
+                    waiter.finish();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn names(rooms: Vec<Cow<'static, str>>) -> Vec<Room> {
+    rooms.into_iter().map(|room| Room::from(&*room)).collect()
+}
+
+/// Returns the target that a message selects.
+fn target(selection: Selection<'static>) -> Target {
+    Target {
+        rooms: (!selection.rooms.is_empty()).then(|| names(selection.rooms)),
+        except: names(selection.except),
+        except_id: None,
+        volatile: selection.flags.volatile == Some(true),
+        uncompressed: selection.flags.compress == Some(false),
+        local: true,
+    }
+}
+
+/// Splits the array of an event into its name and the array of its arguments.
+fn split_event(args: &str) -> Option<(String, String)> {
+    let list: Vec<&RawValue> = serde_json::from_str(args).ok()?;
+    let (name, rest) = list.split_first()?;
+    let name = serde_json::from_str(name.get()).ok()?;
+    let rest: Vec<_> = rest.iter().map(|value| value.get()).collect();
+    Some((name, format!("[{}]", rest.join(","))))
+}

@@ -1,0 +1,251 @@
+//! An engine in memory: several servers in one process.
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::future::ready;
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::task::yield_now;
+
+use super::BoxFuture;
+use crate::sync::Lock;
+use proto::cluster::{Channel, PublishError, Receiver, Wire, WireConnection, WireError};
+
+/// The maximum size of the messages that wait for a server, in bytes.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// The size that a waiting message counts in addition to its bytes.
+const OVERHEAD: usize = 128;
+
+/// The number of messages that are delivered before other tasks may run.
+const BATCH: usize = 64;
+
+/// Servers of one process that act as one. An event that one of them emits reaches the clients of all, and they can
+/// send events to each other with [`NamespaceHandle::server_side_emit`](crate::NamespaceHandle::server_side_emit).
+///
+/// It is meant for tests of applications that run as several servers, and for processes that have a server on each of
+/// several ports. All its servers have to be built with the same namespaces and the same options.
+///
+/// The servers exchange messages as they would over a network: an event is delivered to the clients of another server
+/// soon, by a task, in the order in which this server has emitted. Up to 64 MiB of messages wait for each server; then
+/// events are lost for its clients, and a warning is logged.
+///
+/// ```
+/// use axum_socketio::cluster::LocalCluster;
+/// use axum_socketio::{Namespace, SocketIo};
+///
+/// let cluster = LocalCluster::new();
+/// let server = || SocketIo::builder().cluster(cluster.clone()).namespace("/", Namespace::new()).build();
+/// let (one, other) = (server(), server());
+/// one.emit("news", "to the clients of both");
+/// # drop(other);
+/// ```
+#[derive(Clone, Default)]
+pub struct LocalCluster(Arc<Lock<Vec<Weak<Inbox>>>>);
+
+impl LocalCluster {
+    /// Creates a cluster without servers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn inboxes(&self) -> Vec<Arc<Inbox>> {
+        self.0.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+impl Wire for LocalCluster {
+    fn connect(&self, receiver: Arc<dyn Receiver>) -> Arc<dyn WireConnection> {
+        let inbox = Arc::new(Inbox {
+            receiver,
+            state: Lock::default(),
+        });
+        let mut inboxes = self.0.lock();
+        inboxes.retain(|inbox| inbox.strong_count() > 0);
+        inboxes.push(Arc::downgrade(&inbox));
+        drop(inboxes);
+        Arc::new(Connection {
+            inbox,
+            cluster: self.clone(),
+        })
+    }
+}
+
+/// The connection of one server.
+struct Connection {
+    inbox: Arc<Inbox>,
+    cluster: LocalCluster,
+}
+
+/// The messages for one server.
+struct Inbox {
+    receiver: Arc<dyn Receiver>,
+    state: Lock<State>,
+}
+
+#[derive(Default)]
+struct State {
+    channels: HashSet<Name>,
+    waiting: VecDeque<(Arc<str>, Bytes)>,
+    bytes: usize,
+    /// True if a task delivers the messages.
+    running: bool,
+}
+
+/// A channel, with the names that belong to it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Name {
+    Namespace(Arc<str>),
+    Room(Arc<str>, Arc<str>),
+    Server(Arc<str>, Arc<str>),
+}
+
+impl From<Channel<'_>> for Name {
+    fn from(channel: Channel<'_>) -> Self {
+        match channel {
+            Channel::Namespace { nsp } => Self::Namespace(nsp.into()),
+            Channel::Room { nsp, room } => Self::Room(nsp.into(), room.into()),
+            Channel::Server { nsp, uid } => Self::Server(nsp.into(), uid.into()),
+        }
+    }
+}
+
+impl Name {
+    const fn nsp(&self) -> &Arc<str> {
+        match self {
+            Self::Namespace(nsp) | Self::Room(nsp, _) | Self::Server(nsp, _) => nsp,
+        }
+    }
+}
+
+impl WireConnection for Connection {
+    fn publish(&self, channel: Channel<'_>, message: Bytes) -> Result<(), PublishError> {
+        let name = Name::from(channel);
+        let mut published = Ok(());
+        for inbox in self.cluster.inboxes() {
+            if !Arc::ptr_eq(&inbox, &self.inbox)
+                && let Err(error) = inbox.push(&name, &message)
+            {
+                published = Err(error);
+            }
+        }
+        published
+    }
+
+    fn subscribe(&self, channel: Channel<'_>) -> BoxFuture<Result<(), WireError>> {
+        self.inbox.state.lock().channels.insert(channel.into());
+        Box::pin(ready(Ok(())))
+    }
+
+    fn unsubscribe(&self, channel: Channel<'_>) {
+        self.inbox.state.lock().channels.remove(&channel.into());
+    }
+
+    fn subscribers(&self, channel: Channel<'_>) -> BoxFuture<Result<usize, WireError>> {
+        let name = Name::from(channel);
+        let inboxes = self.cluster.inboxes();
+        let subscribed = inboxes
+            .iter()
+            .filter(|inbox| inbox.state.lock().channels.contains(&name));
+        Box::pin(ready(Ok(subscribed.count())))
+    }
+}
+
+impl Inbox {
+    /// Adds a message, if the server has subscribed to its channel, and ensures that it is delivered.
+    fn push(self: &Arc<Self>, channel: &Name, message: &Bytes) -> Result<(), PublishError> {
+        let mut state = self.state.lock();
+        if !state.channels.contains(channel) {
+            return Ok(());
+        }
+        let size = message.len() + OVERHEAD;
+        if state.bytes + size > MAX_BYTES {
+            return Err(PublishError::Full);
+        }
+        state.bytes += size;
+        let nsp = Arc::clone(channel.nsp());
+        state.waiting.push_back((nsp, message.clone()));
+        let running = std::mem::replace(&mut state.running, true);
+        drop(state);
+        if !running {
+            let mut delivery = Delivery {
+                inbox: Arc::clone(self),
+                done: false,
+            };
+            match Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(delivery.run())),
+                Err(_) => delivery.run_here(),
+            }
+        }
+        Ok(())
+    }
+
+    fn next(&self) -> Option<(Arc<str>, Bytes)> {
+        let mut state = self.state.lock();
+        let next = state.waiting.pop_front();
+        match &next {
+            Some((_, message)) => state.bytes -= message.len() + OVERHEAD,
+            None => {
+                state.running = false;
+                state.waiting = VecDeque::new();
+            }
+        }
+        next
+    }
+}
+
+/// The task that delivers the messages of one server. If its runtime drops it, the rest is delivered at once.
+struct Delivery {
+    inbox: Arc<Inbox>,
+    /// True if nothing has been left, and another task may have begun.
+    done: bool,
+}
+
+impl Delivery {
+    async fn run(mut self) {
+        while !self.deliver(BATCH) {
+            yield_now().await;
+        }
+    }
+
+    fn run_here(&mut self) {
+        while !self.deliver(BATCH) {}
+    }
+
+    /// Delivers some messages. Returns true if there are no more.
+    fn deliver(&mut self, count: usize) -> bool {
+        for _ in 0..count {
+            let Some((nsp, message)) = self.inbox.next() else {
+                self.done = true;
+                break;
+            };
+            self.inbox.receiver.receive(&nsp, message);
+        }
+        self.done
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if !self.done {
+            self.run_here();
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for LocalCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalCluster")
+            .field("servers", &self.inboxes().len())
+            .finish()
+    }
+}
