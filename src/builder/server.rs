@@ -18,6 +18,8 @@ use crate::namespace::{
     AckFormat, DynamicNamespace, NamespaceOptions, Namespaces, Order, Pattern, Unhandled,
 };
 use crate::rooms::recovery::Recovery;
+#[cfg(all(test, feature = "testing"))]
+use crate::rooms::recovery::Stores;
 use crate::server::{EngineSettings, Server, Settings, SocketIo};
 use crate::socket::{NamespaceHandlers, SocketNamespace};
 use proto::cluster::Wire;
@@ -85,6 +87,7 @@ impl SocketIo {
                 max_room_len: 1024,
                 ack_timeout: Duration::from_secs(5),
                 recovery: None,
+                stores: None,
                 ordered_broadcasts: false,
                 compressed_from: None,
                 cluster: None,
@@ -237,6 +240,13 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// Node's `connectionStateRecovery`.
     pub fn recovery(mut self, recovery: Recovery) -> Self {
         self.options.recovery = Some(recovery);
+        self
+    }
+
+    /// Sets the stores in which servers share what they keep for recovery.
+    #[cfg(all(test, feature = "testing"))]
+    pub(crate) fn recovery_stores(mut self, stores: Arc<dyn Stores>) -> Self {
+        self.options.stores = Some(stores);
         self
     }
 

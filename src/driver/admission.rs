@@ -68,10 +68,11 @@ impl Dispatch {
         self.router.insert(nsp.clone(), socket.clone());
         self.holds_little = false;
         let skips = skips && socket.recovered();
-        if skips || socket.namespace().handlers.middleware.is_empty() {
+        let asked = !skips && !socket.namespace().handlers.middleware.is_empty();
+        if !asked && !socket.has_to_claim() {
             return self.admitted(&socket, Ok(()), cx);
         }
-        self.run(&socket, Work::admit(&socket), cx)
+        self.run(&socket, Work::admit(&socket, asked), cx)
     }
 
     /// Refuses the client if its auth is too long. Returns false if it is.

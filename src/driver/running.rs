@@ -69,9 +69,9 @@ pub(super) enum Finished {
 }
 
 impl Work {
-    /// Calls all middleware of the namespace, one after another.
-    pub(super) fn admit(socket: &Socket) -> Self {
-        let future = Pending::Admit(Box::pin(admit(socket.clone())));
+    /// Calls all middleware of the namespace one after another if they are `asked`, and claims the session to resume.
+    pub(super) fn admit(socket: &Socket, asked: bool) -> Self {
+        let future = Pending::Admit(Box::pin(admit(socket.clone(), asked)));
         let span = span(socket, "middleware");
         Self { future, span }
     }
@@ -340,15 +340,18 @@ fn call(socket: &Socket, span: &Span, handler: &BoxHandler<Done>, call: Call) ->
         .unwrap_or_else(|_| Box::pin(ready(Done(Err(Refusal::panicked())))))
 }
 
-async fn admit(socket: Socket) -> Result<(), Refusal> {
-    let nsp = std::sync::Arc::clone(socket.namespace());
-    for middleware in &nsp.handlers.middleware {
-        let admission = middleware
-            .call(EventContext::new(socket.clone(), Call::Middleware))
-            .await;
-        socket.add_values(admission.0?);
+async fn admit(socket: Socket, asked: bool) -> Result<(), Refusal> {
+    if asked {
+        let nsp = std::sync::Arc::clone(socket.namespace());
+        for middleware in &nsp.handlers.middleware {
+            let admission = middleware
+                .call(EventContext::new(socket.clone(), Call::Middleware))
+                .await;
+            socket.add_values(admission.0?);
+        }
+        socket.await_turn().await;
     }
-    socket.await_turn().await;
+    socket.claim_at_store().await;
     Ok(())
 }
 

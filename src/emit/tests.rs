@@ -43,6 +43,7 @@ fn connected_in(cluster: Option<&LocalCluster>) -> (Socket, Arc<Client>) {
         max_room_len: 1,
         ack_timeout: Duration::from_secs(5),
         recovery: None,
+        stores: None,
         ordered_broadcasts: false,
         compressed_from: None,
         cluster,

@@ -141,7 +141,7 @@ families! {
         "transport close", "transport error", "parse error", "forced close", "slow client", "queue full",
     ];
     /// Sockets that came back after a lost connection, and those that found nothing of theirs any more.
-    Recoveries recoveries: Counter by outcome ["recovered", "failed"];
+    Recoveries recoveries: Counter by outcome ["recovered", "failed", "unavailable"];
     /// Packets of Engine.IO that were received; each attachment is one.
     ReceivedPackets received_packets: Counter;
     /// Bytes of the packets that were received.

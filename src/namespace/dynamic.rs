@@ -227,6 +227,7 @@ mod tests {
             max_room_len: 1,
             ack_timeout: std::time::Duration::from_secs(1),
             recovery: None,
+            stores: None,
             ordered_broadcasts: false,
             compressed_from: None,
             cluster: None,

@@ -1,11 +1,10 @@
 //! The options of a namespace.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use std::sync::Arc;
-
 use crate::adapter::ClusterServer;
-use crate::rooms::recovery::Recovery;
+use crate::rooms::recovery::{Recovery, Stores};
 use proto::Surplus;
 use proto::socket_io::Codec;
 
@@ -59,6 +58,8 @@ pub(crate) struct NamespaceOptions {
     pub(crate) max_room_len: usize,
     pub(crate) ack_timeout: Duration,
     pub(crate) recovery: Option<Recovery>,
+    /// The stores that other servers use too, if recovery has them.
+    pub(crate) stores: Option<Arc<dyn Stores>>,
     /// True if all sockets receive the broadcasts of several threads in one order.
     pub(crate) ordered_broadcasts: bool,
     /// The minimum size of a message to be compressed, if any is.

@@ -56,9 +56,10 @@ impl<H: HandlerTable> RunningNamespace<H> {
     ) -> Self {
         let counters = logs.counters();
         let observed = handlers.observes_outgoing();
+        let store = options.stores.as_ref().map(|stores| stores.open(&name));
         let history = options
             .recovery
-            .map(|recovery| History::new(epoch(), recovery, options.detection));
+            .map(|recovery| History::new(epoch(), recovery, options.detection, store));
         let members = Arc::new(Table::new(history, observed).ordered(options.ordered_broadcasts));
         let encoder = PacketEncoder {
             codec: options.codec.clone(),

@@ -205,7 +205,7 @@ impl<L: Link> Member<L> {
 }
 
 /// Returns the rooms that have not been left.
-fn open_rooms(stays: &[Stay]) -> Vec<Room> {
+pub(super) fn open_rooms(stays: &[Stay]) -> Vec<Room> {
     let open = stays.iter().filter(|stay| stay.until.is_none());
     open.map(|stay| Arc::clone(&stay.room)).collect()
 }

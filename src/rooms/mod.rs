@@ -17,9 +17,11 @@ pub(crate) use acks::Awaited;
 pub(crate) use deliver::Delivered;
 pub use events::{RoomEvent, RoomEvents};
 pub use join::{JoinError, JoinFuture, Joined};
+use member::open_rooms;
 pub(crate) use member::{Answer, Link, Member, Scope};
 pub(crate) use recovery::{
-    Asker, Audience, Away, Claim, Forgotten, History, Kept, Log, Offset, Stay, Sweeper,
+    Asker, Audience, Away, Claim, Forgotten, History, Kept, Log, Offset, Reply, SavedSession, Stay,
+    Store, StoreError, Sweeper,
 };
 pub(crate) use serving::Serving;
 pub(crate) use table::Table;

@@ -5,6 +5,7 @@
 mod ack_claims;
 mod admission;
 mod answer;
+mod claim;
 mod client;
 mod context;
 mod event_name;

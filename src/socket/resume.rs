@@ -8,7 +8,7 @@ use futures_util::future::select;
 
 use super::Socket;
 use super::handle::Inner;
-use super::resumption::{ResumeAuth, ResumeRequest, Resumption, Session};
+use super::resumption::{ResumeAuth, ResumeRequest, Resumption, Session, StoreClaim};
 use super::state::{Connected, Ended};
 use super::table::SocketNamespace;
 use super::values::{SocketValue, SocketValues};
@@ -63,6 +63,7 @@ impl Resumption {
             forgotten: forgotten && request.is_none(),
             recovered: request.is_some(),
             request,
+            claim: StoreClaim::Open,
         })
     }
 }
@@ -163,7 +164,7 @@ impl Socket {
         resumption
             .request
             .as_ref()
-            .filter(|_| !resumption.revoked)?;
+            .filter(|_| !resumption.is_refused())?;
         kept.sessions.holder(resumption.pid)
     }
 
@@ -236,7 +237,7 @@ impl Socket {
         let mut state = resumption.lock();
         let request = state.request.take();
         let missed = match &request {
-            Some(_) if state.revoked => None,
+            Some(_) if state.is_refused() => None,
             Some(request) => self.claim(state.pid, request, &mut kept, &mut undone),
             None => {
                 state.began = kept.log.last();
@@ -244,7 +245,10 @@ impl Socket {
             }
         };
         kept.sessions.stop_seeking(state.pid, &self.0.member.link);
-        let (pid, outcome) = (state.pid, state.outcome());
+        if let Some(session) = state.take_claimed().filter(|_| state.revoked) {
+            kept.sessions.put_back(state.pid, session);
+        }
+        let (pid, outcome, failure) = (state.pid, state.outcome(), state.failure());
         state.holds = missed.is_some();
         drop(state);
         let connected = match missed {
@@ -254,7 +258,7 @@ impl Socket {
         let outcome = match connected {
             Connected::Yes => outcome,
             Connected::Over => None,
-            Connected::Outdated => Some("failed"),
+            Connected::Outdated => Some(failure),
         };
         if let Some(outcome) = outcome {
             self.counters().add_for(Counted::Recoveries, outcome, 1);
@@ -296,6 +300,11 @@ impl Socket {
     fn join_with(&self, pid: Sid, missed: Vec<Frame>, kept: &mut Kept<Inner>) -> Connected {
         kept.sessions.hold(pid, self.0.member.link.clone());
         let opened = self.open(Some(pid), missed);
+        if kept.sessions.store().is_some()
+            && let Some(session) = self.session_to_store(kept)
+        {
+            kept.sessions.publish(pid, session.saved());
+        }
         self.0.namespace.members.insert(&self.0.member);
         if opened {
             Connected::Yes
@@ -352,6 +361,9 @@ impl Socket {
         if let Some(request) = request {
             kept.sessions
                 .stop_seeking(resumption.pid, &self.0.member.link);
+            if let Some(session) = resumption.take_claimed() {
+                kept.sessions.put_back(resumption.pid, session);
+            }
             forgotten.keep(request.away);
         }
         if !resumption.holds {

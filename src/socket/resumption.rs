@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::handle::Inner;
 use super::resume::StoredValues;
-use crate::rooms::{Away, Kept, Offset, Stay};
+use crate::rooms::{Away, Kept, Offset, SavedSession, Stay};
 use proto::Sid;
 
 /// A stored session.
@@ -30,6 +30,17 @@ pub(crate) struct Resumption {
     /// True if the client has requested a session that is not stored any more.
     pub(super) forgotten: bool,
     pub(super) recovered: bool,
+    pub(super) claim: StoreClaim,
+}
+
+/// The claim of a session at a store that servers share. Without a store it stays open.
+#[derive(Debug, Default)]
+pub(super) enum StoreClaim {
+    #[default]
+    Open,
+    Taken(SavedSession),
+    /// The store has not given the session out. Holds the label of the outcome in the counters.
+    Refused(&'static str),
 }
 
 impl Resumption {
@@ -46,6 +57,14 @@ impl Resumption {
         }
     }
 
+    /// Returns the label, in the counters, of a session that is not resumed.
+    pub(super) const fn failure(&self) -> &'static str {
+        match self.claim {
+            StoreClaim::Refused(outcome) => outcome,
+            StoreClaim::Open | StoreClaim::Taken(_) => "failed",
+        }
+    }
+
     /// Returns the id of the socket to resume.
     pub(crate) fn id(&self) -> Option<Sid> {
         self.request.as_ref().map(|request| request.away.id)
@@ -55,6 +74,23 @@ impl Resumption {
     pub(super) fn stays(&self) -> Option<(Vec<Stay>, u64)> {
         let away = &self.request.as_ref()?.away;
         Some((away.stays.clone(), away.known_after))
+    }
+
+    /// Returns true if the session may not be claimed any more: the server has revoked it, or its store does not give
+    /// it out.
+    pub(super) const fn is_refused(&self) -> bool {
+        self.revoked || matches!(self.claim, StoreClaim::Refused(_))
+    }
+
+    /// Takes the session that was claimed at the store.
+    pub(super) fn take_claimed(&mut self) -> Option<SavedSession> {
+        match std::mem::take(&mut self.claim) {
+            StoreClaim::Taken(session) => Some(session),
+            other => {
+                self.claim = other;
+                None
+            }
+        }
     }
 
     pub(super) const fn recovered(&self) -> bool {

@@ -7,9 +7,12 @@ mod log;
 mod options;
 mod sessions;
 mod stays;
+mod store;
 mod sweeper;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
 
-use std::sync::MutexGuard;
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::outbox::Frame;
@@ -21,6 +24,7 @@ pub(crate) use log::{Asker, Audience, Log, Offset};
 pub use options::Recovery;
 pub(crate) use sessions::{Away, Claim, Sessions};
 pub(crate) use stays::Stay;
+pub(crate) use store::{Reply, SavedSession, Store, StoreError, Stores};
 pub(crate) use sweeper::Sweeper;
 
 /// The recovery state of a namespace.
@@ -79,11 +83,16 @@ impl<V> Forgotten<V> {
 impl<L: Link> History<L> {
     /// Creates an empty history. `detection` is the time that it takes to detect a lost connection: events sent during
     /// that time are missed too.
-    pub(crate) fn new(epoch: [u8; Log::EPOCH], mut options: Recovery, detection: Duration) -> Self {
+    pub(crate) fn new(
+        epoch: [u8; Log::EPOCH],
+        mut options: Recovery,
+        detection: Duration,
+        store: Option<Arc<dyn Store>>,
+    ) -> Self {
         options.max_duration = options.max_duration.min(FOREVER);
         let keep = options.max_duration.saturating_add(detection);
         let log = Log::new(epoch, options.max_packets, options.max_bytes, keep);
-        let sessions = Sessions::new(options.max_duration, options.max_sessions);
+        let sessions = Sessions::new(options.max_duration, options.max_sessions, store);
         Self {
             options,
             kept: Lock::new(Kept { log, sessions }),

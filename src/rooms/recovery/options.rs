@@ -29,6 +29,7 @@ pub struct Recovery {
     pub(crate) max_bytes: usize,
     pub(crate) max_sessions: usize,
     pub(crate) skip_middlewares: bool,
+    pub(crate) claim_timeout: Duration,
 }
 
 impl Default for Recovery {
@@ -39,6 +40,7 @@ impl Default for Recovery {
             max_bytes: 16 * 1024 * 1024,
             max_sessions: 10_000,
             skip_middlewares: false,
+            claim_timeout: Duration::from_secs(2),
         }
     }
 }
@@ -79,6 +81,15 @@ impl Recovery {
     /// access meanwhile is not admitted. Node's `skipMiddlewares`, which is true there.
     pub const fn skip_middlewares(mut self, skip: bool) -> Self {
         self.skip_middlewares = skip;
+        self
+    }
+
+    /// Sets the time that a client which reconnects waits for a store that servers share to give its session out.
+    /// After that time it gets a new socket. Default: 2 seconds. A server that keeps sessions in its own memory never
+    /// waits. Node has no limit. It is private until there is a store.
+    #[cfg(all(test, feature = "testing"))]
+    pub(crate) const fn claim_timeout(mut self, timeout: Duration) -> Self {
+        self.claim_timeout = timeout;
         self
     }
 }

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use super::{Forgotten, Stay};
-use crate::rooms::Link;
+use super::{Forgotten, SavedSession, Stay, Store};
+use crate::rooms::{Link, open_rooms};
 use proto::Sid;
 
 /// The stored state of a socket.
@@ -32,6 +32,16 @@ pub(crate) struct Away<V> {
     pub(crate) values: V,
     /// The time at which the state expires.
     pub(crate) until: Instant,
+}
+
+impl<V> Away<V> {
+    /// Returns the part of the session that a store keeps.
+    pub(crate) fn saved(&self) -> SavedSession {
+        SavedSession {
+            id: self.id,
+            rooms: open_rooms(&self.stays),
+        }
+    }
 }
 
 enum Place<L: Link> {
@@ -58,16 +68,19 @@ pub(crate) struct Sessions<L: Link> {
     seekers: FxHashMap<Sid, Vec<Weak<L>>>,
     keep: Duration,
     max: usize,
+    /// The store that other servers use too, if there is one.
+    store: Option<Arc<dyn Store>>,
 }
 
 impl<L: Link> Sessions<L> {
-    pub(super) fn new(keep: Duration, max: usize) -> Self {
+    pub(super) fn new(keep: Duration, max: usize, store: Option<Arc<dyn Store>>) -> Self {
         Self {
             places: FxHashMap::default(),
             away: BTreeSet::new(),
             seekers: FxHashMap::default(),
             keep,
             max,
+            store,
         }
     }
 
@@ -94,6 +107,9 @@ impl<L: Link> Sessions<L> {
         away: Away<L::Values>,
         forgotten: &mut Forgotten<L::Values>,
     ) {
+        if let Some(store) = &self.store {
+            store.save(pid, away.saved(), self.keep);
+        }
         self.away.insert((away.until, pid));
         self.places.insert(pid, Place::Away(away));
         while self.away.len() > self.max {
@@ -113,6 +129,9 @@ impl<L: Link> Sessions<L> {
         forgotten: &mut Forgotten<L::Values>,
     ) -> Option<Arc<L>> {
         forgotten.sessions.extend(self.take_out(pid));
+        if let Some(store) = &self.store {
+            store.discard(pid);
+        }
         self.holder(pid)
     }
 
@@ -120,6 +139,29 @@ impl<L: Link> Sessions<L> {
     pub(crate) fn end(&mut self, pid: Sid) {
         if let Some(Place::Held(_)) = self.places.get(&pid) {
             self.places.remove(&pid);
+            if let Some(store) = &self.store {
+                store.discard(pid);
+            }
+        }
+    }
+
+    /// Returns the store that other servers use too.
+    pub(crate) fn store(&self) -> Option<&Arc<dyn Store>> {
+        self.store.as_ref()
+    }
+
+    /// Writes the session of a connected socket to the store, so that another server can claim it.
+    pub(crate) fn publish(&self, pid: Sid, session: SavedSession) {
+        if let Some(store) = &self.store {
+            store.save(pid, session, self.keep);
+        }
+    }
+
+    /// Returns a claimed session to the store, since its claimant does not join. A session that has found another
+    /// socket meanwhile stays that socket's.
+    pub(crate) fn put_back(&self, pid: Sid, session: SavedSession) {
+        if self.holder(pid).is_none() {
+            self.publish(pid, session);
         }
     }
 
@@ -306,7 +348,7 @@ mod tests {
     #[test]
     fn a_session_is_claimed_once() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10);
+        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10, None);
         assert_eq!(what(&mut sessions, id(1), now), "nothing");
         sessions.keep(id(1), away(now + MINUTE), &mut forgotten);
         assert!(sessions.knows(id(1)));
@@ -323,7 +365,7 @@ mod tests {
     #[test]
     fn a_revoked_session_is_forgotten_unless_a_socket_holds_it() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10);
+        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10, None);
         sessions.keep(id(1), away(now + MINUTE), &mut forgotten);
         assert!(sessions.revoke(id(1), &mut forgotten).is_none());
         assert!(!sessions.knows(id(1)));
@@ -339,7 +381,7 @@ mod tests {
 
     #[test]
     fn an_admitted_socket_overtakes_those_that_asked_before_it_alone() {
-        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10);
+        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10, None);
         let links = [1, 2, 3, 4].map(|n| Arc::new(Attempt(n)));
         let [first, second, third, fourth] = links.each_ref().map(Arc::downgrade);
         for link in [&first, &second, &third, &fourth] {
@@ -358,7 +400,7 @@ mod tests {
     #[test]
     fn who_stays_away_too_long_is_forgotten() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10);
+        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10, None);
         for (n, seconds) in [(1, 10), (2, 5), (3, 20)] {
             sessions.keep(
                 id(n),
@@ -379,7 +421,7 @@ mod tests {
     #[test]
     fn of_too_many_the_first_to_be_forgotten_goes() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 2);
+        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 2, None);
         for n in 1..=3 {
             let until = now + Duration::from_secs(n.into());
             sessions.keep(id(n), away(until), &mut forgotten);

@@ -1,0 +1,95 @@
+//! The claim of a session at a store that servers share.
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use super::Socket;
+use super::resumption::StoreClaim;
+use crate::logs::in_full;
+use crate::rooms::{Reply, SavedSession, Store, StoreError};
+use proto::Sid;
+
+/// The label of the outcome in the counters if the store has no such session, or another server has claimed it.
+const GONE: &str = "failed";
+
+/// The label of the outcome in the counters if the store has not answered.
+const UNAVAILABLE: &str = "unavailable";
+
+impl Socket {
+    /// Returns true if a store has to give out the session to resume before the socket can join.
+    pub(crate) fn has_to_claim(&self) -> bool {
+        self.claim_to_make().is_some()
+    }
+
+    /// Claims the session to resume at the store, if there is one. The socket joins as the session only if the store
+    /// gives it out; the result is kept until then.
+    pub(crate) async fn claim_at_store(&self) {
+        let Some((store, pid)) = self.claim_to_make() else {
+            return;
+        };
+        let claim = match self.await_store(store.claim(pid)).await {
+            Some(Some(session)) => StoreClaim::Taken(session),
+            Some(None) => StoreClaim::Refused(GONE),
+            None => StoreClaim::Refused(UNAVAILABLE),
+        };
+        self.record_claim(pid, claim);
+    }
+
+    fn claim_to_make(&self) -> Option<(Arc<dyn Store>, Sid)> {
+        let state = self.0.resumption.as_ref()?.lock();
+        let pid = state.request.as_ref().map(|_| state.pid)?;
+        drop(state);
+        let kept = self.0.namespace.members.history()?.lock();
+        Some((Arc::clone(kept.sessions.store()?), pid))
+    }
+
+    fn record_claim(&self, pid: Sid, claim: StoreClaim) {
+        let (Some(history), Some(resumption)) =
+            (self.0.namespace.members.history(), &self.0.resumption)
+        else {
+            return;
+        };
+        let kept = history.lock();
+        let mut state = resumption.lock();
+        match claim {
+            // The socket has ended meanwhile, so its client may resume the session elsewhere.
+            StoreClaim::Taken(session) if state.request.is_none() => {
+                kept.sessions.put_back(pid, session);
+            }
+            claim => state.claim = claim,
+        }
+    }
+
+    /// Waits for the reply of the store. Returns `None`, and logs the reason, if there is none in time.
+    async fn await_store(
+        &self,
+        reply: Reply<Option<SavedSession>>,
+    ) -> Option<Option<SavedSession>> {
+        let limit = self.0.namespace.options.recovery?.claim_timeout;
+        match timeout(limit, reply).await {
+            Ok(Ok(session)) => return Some(session),
+            Ok(Err(error)) => self.log_no_reply(Some(&error)),
+            Err(_) => self.log_no_reply(None),
+        }
+        None
+    }
+
+    fn log_no_reply(&self, error: Option<&StoreError>) {
+        if !self.0.client.logs.allow() {
+            return;
+        }
+        let (socket, nsp) = (self.id(), self.nsp());
+        match error {
+            Some(error) => {
+                let error = in_full(&**error);
+                tracing::warn!(%socket, nsp, error, "session not recovered: its store has failed");
+            }
+            None => tracing::warn!(
+                %socket,
+                nsp,
+                "session not recovered: its store did not answer in time; see claim_timeout"
+            ),
+        }
+    }
+}
