@@ -19,8 +19,8 @@
 //!   [`service`](SocketIo::service) mount it.
 //! - [`Namespace`] is a table of handlers, as a router is a table of routes.
 //! - [`extract`] lists the arguments that a handler may take, [`handler`] the values that it may return.
-//! - [`NamespaceHandle`] is a namespace of the running server; [`Socket`] is one client in it, [`Broadcast`] several of
-//!   them; [`emit`] has acknowledgements and errors.
+//! - [`NamespaceHandle`] is a namespace of the running server; [`Socket`] is one client in it, [`BroadcastOperator`]
+//!   several of them; [`emit`] has acknowledgements and errors.
 //! - [`Limits`] and [`Timeouts`] list the defaults of all limits and times, [`config`] has the values of other options.
 //! - [`guide`] has longer documents; [troubleshooting](guide::troubleshooting) lists symptoms and their causes.
 //!
@@ -70,7 +70,7 @@ pub mod testing;
 mod transport;
 
 pub use builder::{Limits, Namespace, SocketIoBuilder, Timeouts};
-pub use emit::{Broadcast, NamespaceHandle};
+pub use emit::{BroadcastOperator, NamespaceHandle};
 pub use extract::{Ack, Auth, Data, Event};
 pub use handler::{Refused, Reply};
 pub use proto::{DisconnectReason, Sid};

@@ -43,7 +43,7 @@ pub struct AckSummary {
 }
 
 /// The acknowledgements of many clients, in the order in which they arrive; returned by
-/// [`Broadcast::emit_with_ack`](crate::Broadcast::emit_with_ack).
+/// [`BroadcastOperator::emit_with_ack`](crate::BroadcastOperator::emit_with_ack).
 ///
 /// The stream does not wait for clients that leave.
 ///

@@ -50,13 +50,13 @@ use crate::socket::{Socket, SocketNamespace};
 /// ```
 #[derive(Clone)]
 #[must_use = "nothing is sent before `emit`"]
-pub struct Broadcast {
+pub struct BroadcastOperator {
     pub(super) namespaces: SelectedNamespaces,
     pub(super) target: Target,
     pub(super) wait: Wait,
 }
 
-impl Broadcast {
+impl BroadcastOperator {
     pub(crate) fn new(namespace: Arc<SocketNamespace>, target: Target) -> Self {
         Self::at(SelectedNamespaces::One(namespace), target)
     }
@@ -229,9 +229,9 @@ fn log_long_room(namespace: &str, limit: usize) {
     }
 }
 
-impl fmt::Debug for Broadcast {
+impl fmt::Debug for BroadcastOperator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Broadcast")
+        f.debug_struct("BroadcastOperator")
             .field("nsp", &self.namespaces.name())
             .field("target", &self.target)
             .finish_non_exhaustive()

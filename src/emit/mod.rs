@@ -13,20 +13,20 @@ mod remote;
 mod selection;
 mod server_events;
 mod socket;
+mod socket_operator;
 #[cfg(test)]
 mod tests;
-mod to_socket;
 mod wait;
 
 pub use ack_error::AckError;
 pub use ack_future::AckFuture;
 pub use ack_stream::{AckStream, AckSummary};
-pub use broadcast::Broadcast;
+pub use broadcast::BroadcastOperator;
 pub use emitted::Emitted;
 pub use namespace_handle::NamespaceHandle;
 pub use remote::RemoteSocket;
 pub use server_events::{ServerAckFuture, ServerAnswers};
-pub use to_socket::ToSocket;
+pub use socket_operator::SocketOperator;
 
 pub use crate::namespace::ServerEvent;
 pub use crate::outbox::{EmitError, Queued};

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ack_stream::AckStream;
-use super::broadcast::Broadcast;
+use super::broadcast::BroadcastOperator;
 use super::emitted::Emitted;
 use super::remote::RemoteSocket;
 use super::selection::{Missing, SelectedNamespaces};
@@ -74,44 +74,44 @@ impl NamespaceHandle {
     }
 
     /// Selects all sockets of the namespace.
-    pub fn broadcast(&self) -> Broadcast {
-        Broadcast::at(self.namespaces.clone(), Target::default())
+    pub fn broadcast(&self) -> BroadcastOperator {
+        BroadcastOperator::at(self.namespaces.clone(), Target::default())
     }
 
     /// Selects the sockets that are in any of these rooms. A socket's id is a room too. If only empty lists or `None`
     /// are given, no socket is selected.
-    pub fn to(&self, rooms: impl Rooms) -> Broadcast {
+    pub fn to(&self, rooms: impl Rooms) -> BroadcastOperator {
         self.broadcast().to(rooms)
     }
 
     /// Selects the sockets that are in none of these rooms.
-    pub fn except(&self, rooms: impl Rooms) -> Broadcast {
+    pub fn except(&self, rooms: impl Rooms) -> BroadcastOperator {
         self.broadcast().except(rooms)
     }
 
     /// Selects the sockets on this server.
-    pub fn local(&self) -> Broadcast {
+    pub fn local(&self) -> BroadcastOperator {
         self.broadcast().local()
     }
 
-    /// Selects all sockets for volatile events; see [`Broadcast::volatile`].
-    pub fn volatile(&self) -> Broadcast {
+    /// Selects all sockets for volatile events; see [`BroadcastOperator::volatile`].
+    pub fn volatile(&self) -> BroadcastOperator {
         self.broadcast().volatile()
     }
 
-    /// Selects all sockets, and sets whether events may be compressed; see [`Broadcast::compress`].
-    pub fn compress(&self, compress: bool) -> Broadcast {
+    /// Selects all sockets, and sets whether events may be compressed; see [`BroadcastOperator::compress`].
+    pub fn compress(&self, compress: bool) -> BroadcastOperator {
         self.broadcast().compress(compress)
     }
 
     /// Selects all sockets, and sets the time that `emit_with_ack` waits for acknowledgements. Default: the builder's
     /// `ack_timeout`.
-    pub fn timeout(&self, timeout: Duration) -> Broadcast {
+    pub fn timeout(&self, timeout: Duration) -> BroadcastOperator {
         self.broadcast().timeout(timeout)
     }
 
     /// Selects all sockets, and lets `emit_with_ack` wait for acknowledgements as long as the clients stay connected.
-    pub fn no_timeout(&self) -> Broadcast {
+    pub fn no_timeout(&self) -> BroadcastOperator {
         self.broadcast().no_timeout()
     }
 
@@ -120,7 +120,7 @@ impl NamespaceHandle {
         self.broadcast().emit(event, args)
     }
 
-    /// Sends an event to all sockets and collects their acknowledgements; see [`Broadcast::emit_with_ack`].
+    /// Sends an event to all sockets and collects their acknowledgements; see [`BroadcastOperator::emit_with_ack`].
     pub fn emit_with_ack<R: DeserializeOwned>(
         &self,
         event: impl AsRef<str>,

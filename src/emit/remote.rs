@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::broadcast::Broadcast;
+use super::broadcast::BroadcastOperator;
 use super::emitted::Emitted;
 use super::namespace_handle::NamespaceHandle;
 use crate::adapter::{AdapterError, Facts};
@@ -15,7 +15,7 @@ use proto::Sid;
 pub struct RemoteSocket {
     facts: Facts,
     namespace: NamespaceHandle,
-    here: Broadcast,
+    here: BroadcastOperator,
 }
 
 impl RemoteSocket {
@@ -74,7 +74,7 @@ impl RemoteSocket {
     }
 }
 
-impl Broadcast {
+impl BroadcastOperator {
     /// Returns the selected sockets of all servers. Node's `fetchSockets`.
     ///
     /// # Errors

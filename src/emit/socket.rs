@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ack_future::AckFuture;
-use super::broadcast::Broadcast;
+use super::broadcast::BroadcastOperator;
 use super::emitted::{Emitted, event_args};
-use super::to_socket::ToSocket;
+use super::socket_operator::SocketOperator;
 use crate::metrics::EMITS_TO_SOCKET;
 use crate::outbox::EmitError;
 use crate::rooms::{Rooms, Target};
@@ -58,7 +58,7 @@ impl Socket {
         event: E,
         args: T,
     ) -> impl Future<Output = Result<(), EmitError>> + Send + use<E, T> {
-        ToSocket::new(self.clone()).emit_when_writable(event, args)
+        SocketOperator::new(self.clone()).emit_when_writable(event, args)
     }
 
     /// Sends an event and waits for the client's acknowledgement, at most for the builder's `ack_timeout`.
@@ -77,46 +77,46 @@ impl Socket {
         event: impl AsRef<str>,
         args: impl Serialize,
     ) -> AckFuture<R> {
-        ToSocket::new(self.clone()).emit_with_ack(event, args)
+        SocketOperator::new(self.clone()).emit_with_ack(event, args)
     }
 
     /// Sets the time that the next `emit_with_ack` waits.
-    pub fn timeout(&self, timeout: Duration) -> ToSocket {
-        ToSocket::new(self.clone()).timeout(timeout)
+    pub fn timeout(&self, timeout: Duration) -> SocketOperator {
+        SocketOperator::new(self.clone()).timeout(timeout)
     }
 
     /// Lets the next `emit_with_ack` wait as long as the client stays connected.
-    pub fn no_timeout(&self) -> ToSocket {
-        ToSocket::new(self.clone()).no_timeout()
+    pub fn no_timeout(&self) -> SocketOperator {
+        SocketOperator::new(self.clone()).no_timeout()
     }
 
     /// Makes the next event volatile: it is dropped if the client cannot be written to at once.
-    pub fn volatile(&self) -> ToSocket {
-        ToSocket::new(self.clone()).volatile()
+    pub fn volatile(&self) -> SocketOperator {
+        SocketOperator::new(self.clone()).volatile()
     }
 
-    /// Sets whether the next event may be compressed; see [`Broadcast::compress`].
-    pub fn compress(&self, compress: bool) -> ToSocket {
-        ToSocket::new(self.clone()).compress(compress)
+    /// Sets whether the next event may be compressed; see [`BroadcastOperator::compress`].
+    pub fn compress(&self, compress: bool) -> SocketOperator {
+        SocketOperator::new(self.clone()).compress(compress)
     }
 
     /// Selects all sockets in any of the rooms **except this one**, as in Node.
-    pub fn to(&self, rooms: impl Rooms) -> Broadcast {
+    pub fn to(&self, rooms: impl Rooms) -> BroadcastOperator {
         self.broadcast().to(rooms)
     }
 
     /// Selects all other sockets that are in none of the rooms.
-    pub fn except(&self, rooms: impl Rooms) -> Broadcast {
+    pub fn except(&self, rooms: impl Rooms) -> BroadcastOperator {
         self.broadcast().except(rooms)
     }
 
     /// Selects all other sockets of the namespace.
-    pub fn broadcast(&self) -> Broadcast {
+    pub fn broadcast(&self) -> BroadcastOperator {
         let target = Target {
             except_id: Some(self.id()),
             ..Target::default()
         };
-        Broadcast::new(Arc::clone(self.namespace()), target)
+        BroadcastOperator::new(Arc::clone(self.namespace()), target)
     }
 
     /// Queues an event without waiting for room, and counts it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Request;
 use tokio::task::yield_now;
 
-use super::Broadcast;
+use super::BroadcastOperator;
 use crate::adapter::{ClusterServer, LocalCluster};
 use crate::http::OpeningRequest;
 use crate::ids::new_sid;
@@ -93,7 +93,7 @@ async fn a_question_that_is_dropped_leaves_nothing_behind() {
     assert!(forgotten(&socket));
 
     let (socket, _client) = connected();
-    let all = Broadcast::new(Arc::clone(socket.namespace()), Target::default());
+    let all = BroadcastOperator::new(Arc::clone(socket.namespace()), Target::default());
     drop(all.emit_with_ack::<()>("q", ()));
     assert!(forgotten(&socket));
 }
@@ -104,7 +104,8 @@ async fn a_question_to_the_sockets_of_other_servers_leaves_nothing_behind() {
     let (one, _client) = connected_in(Some(&cluster));
     let (other, _other) = connected_in(Some(&cluster));
     let target = Target::default();
-    let asking = Broadcast::new(Arc::clone(one.namespace()), target).emit_with_ack::<()>("q", ());
+    let asking =
+        BroadcastOperator::new(Arc::clone(one.namespace()), target).emit_with_ack::<()>("q", ());
     while asking.summary().asked < 2 {
         yield_now().await;
     }

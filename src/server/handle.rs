@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 
 use super::Server;
 use crate::adapter::AdapterError;
-use crate::emit::{AckStream, Broadcast, Emitted, NamespaceHandle, RemoteSocket, ServerAckFuture};
+use crate::emit::{
+    AckStream, BroadcastOperator, Emitted, NamespaceHandle, RemoteSocket, ServerAckFuture,
+};
 use crate::metrics::Metrics;
 use crate::rooms::Rooms;
 use crate::socket::Socket;
@@ -114,33 +116,33 @@ impl SocketIo {
     }
 
     /// Selects the sockets of `/` that are in any of the rooms.
-    pub fn to(&self, rooms: impl Rooms) -> Broadcast {
+    pub fn to(&self, rooms: impl Rooms) -> BroadcastOperator {
         self.of("/").to(rooms)
     }
 
     /// Selects the sockets of `/` that are in none of the rooms.
-    pub fn except(&self, rooms: impl Rooms) -> Broadcast {
+    pub fn except(&self, rooms: impl Rooms) -> BroadcastOperator {
         self.of("/").except(rooms)
     }
 
     /// Selects the sockets of `/` on this server.
-    pub fn local(&self) -> Broadcast {
+    pub fn local(&self) -> BroadcastOperator {
         self.of("/").local()
     }
 
     /// Selects the sockets of `/` for volatile events, which are dropped for each client that cannot be written to at
     /// once.
-    pub fn volatile(&self) -> Broadcast {
+    pub fn volatile(&self) -> BroadcastOperator {
         self.of("/").volatile()
     }
 
     /// Selects the sockets of `/`, and sets whether events may be compressed.
-    pub fn compress(&self, compress: bool) -> Broadcast {
+    pub fn compress(&self, compress: bool) -> BroadcastOperator {
         self.of("/").compress(compress)
     }
 
     /// Selects the sockets of `/`, and sets the time that `emit_with_ack` waits for acknowledgements.
-    pub fn timeout(&self, timeout: Duration) -> Broadcast {
+    pub fn timeout(&self, timeout: Duration) -> BroadcastOperator {
         self.of("/").timeout(timeout)
     }
 
@@ -158,7 +160,8 @@ impl SocketIo {
         self.of("/").emit(event, args)
     }
 
-    /// Sends an event to all sockets of `/` and collects their acknowledgements; see [`Broadcast::emit_with_ack`].
+    /// Sends an event to all sockets of `/` and collects their acknowledgements; see
+    /// [`BroadcastOperator::emit_with_ack`].
     pub fn emit_with_ack<R: DeserializeOwned>(
         &self,
         event: impl AsRef<str>,

@@ -13,8 +13,8 @@ use axum_socketio::emit::AckError;
 use axum_socketio::extract::{EventContext, FromEvent, Rest};
 use axum_socketio::handler::Handler;
 use axum_socketio::{
-    Auth, Broadcast, Data, DisconnectReason, Namespace, Refused, Reply, Sid, Socket, SocketIo,
-    Timeouts,
+    Auth, BroadcastOperator, Data, DisconnectReason, Namespace, Refused, Reply, Sid, Socket,
+    SocketIo, Timeouts,
 };
 use bytes::Bytes;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
@@ -383,7 +383,7 @@ struct Send {
 }
 
 impl Send {
-    fn to(self, all: Broadcast) {
+    fn to(self, all: BroadcastOperator) {
         let chosen = match self.to {
             Some(rooms) => all.to(rooms),
             None => all,

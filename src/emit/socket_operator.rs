@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::ack_future::AckFuture;
-use super::broadcast::Broadcast;
+use super::broadcast::BroadcastOperator;
 use super::emitted::{Emitted, event_args};
 use super::wait::Wait;
 use crate::metrics::EMITS_TO_SOCKET;
@@ -16,17 +16,18 @@ use crate::outbox::EmitError;
 use crate::rooms::Rooms;
 use crate::socket::{SendOptions, Socket};
 
-/// A socket with options for the next emit, to it or to the others; returned by [`Socket::timeout`] and
-/// [`Socket::volatile`].
+/// One socket, with options for what is sent to it, or to the others; returned by [`Socket::timeout`],
+/// [`Socket::volatile`] and similar methods. [`BroadcastOperator`] is its counterpart for several
+/// sockets.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is sent before `emit`"]
-pub struct ToSocket {
+pub struct SocketOperator {
     socket: Socket,
     options: SendOptions,
     wait: Wait,
 }
 
-impl ToSocket {
+impl SocketOperator {
     pub(super) fn new(socket: Socket) -> Self {
         Self {
             socket,
@@ -41,7 +42,7 @@ impl ToSocket {
         self
     }
 
-    /// See [`Broadcast::compress`].
+    /// See [`BroadcastOperator::compress`].
     pub fn compress(mut self, compress: bool) -> Self {
         self.options.uncompressed = !compress;
         self
@@ -60,17 +61,17 @@ impl ToSocket {
     }
 
     /// See [`Socket::to`].
-    pub fn to(self, rooms: impl Rooms) -> Broadcast {
+    pub fn to(self, rooms: impl Rooms) -> BroadcastOperator {
         self.broadcast().to(rooms)
     }
 
     /// See [`Socket::except`].
-    pub fn except(self, rooms: impl Rooms) -> Broadcast {
+    pub fn except(self, rooms: impl Rooms) -> BroadcastOperator {
         self.broadcast().except(rooms)
     }
 
     /// See [`Socket::broadcast`].
-    pub fn broadcast(self) -> Broadcast {
+    pub fn broadcast(self) -> BroadcastOperator {
         let mut others = self.socket.broadcast();
         others.target.volatile = self.options.volatile;
         others.target.uncompressed = self.options.uncompressed;
