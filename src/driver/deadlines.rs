@@ -25,7 +25,7 @@ impl ConnectionTask {
         let early = self.slowness.is_early(self.now);
         let mut slow = self.slowness.verdict(self.now);
         if (early || slow == Some(Slow::Stalled))
-            && let Some(mut pressure) = self.websockets.try_write(&self.client.outbox)
+            && let Some(mut pressure) = self.duplexes.try_write(&self.client.outbox)
         {
             pressure.moved &= !early;
             self.slowness.note(pressure, self.now);
@@ -77,14 +77,14 @@ impl ConnectionTask {
 
     /// Returns true if a pong may have been received and not been read, because there is much before it.
     fn has_unread(&self) -> bool {
-        !self.paused && (self.websockets.more || self.polls.has_post())
+        !self.paused && (self.duplexes.more || self.polls.has_post())
     }
 
     fn check_deadlines(&mut self, cx: &mut Context<'_>) {
         if self.dispatch.joined {
             self.timers.set(Deadline::Connect, None);
         }
-        if self.websockets.main.is_some() {
+        if self.duplexes.main.is_some() {
             // `slowness` detects clients that read nothing.
             self.session.handle(SessionInput::PingStuck, self.now);
         }
@@ -92,7 +92,7 @@ impl ConnectionTask {
             self.tell_paused();
         }
         let receiving =
-            self.websockets.more_of_a_message() | self.registration.entry.more_of_a_body();
+            self.duplexes.more_of_a_message() | self.registration.entry.more_of_a_body();
         if receiving || self.has_unread() {
             self.session.handle(SessionInput::Receiving, self.now);
         }

@@ -60,9 +60,10 @@ impl ConnectionTask {
         }
     }
 
-    /// Returns the time by which the client must poll. There is none over WebSocket and while a poll is pending.
+    /// Returns the time by which the client must poll. There is none while a poll is pending, and none for a
+    /// transport other than polling.
     fn fetch_by(&self) -> Option<Instant> {
-        if self.websockets.main.is_some() || self.polls.is_pending() {
+        if self.duplexes.main.is_some() || self.polls.is_pending() {
             return None;
         }
         let answered = self.polls.answered;

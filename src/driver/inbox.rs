@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::{Notify, oneshot};
 
 use crate::sync::Lock;
-use crate::transport::{Body, WebSocket};
+use crate::transport::{Body, Duplex};
 use proto::{DisconnectReason, engine_io};
 
 /// The number of requests that may wait for the task. A client that follows the protocol has at most three: a poll, a
@@ -25,9 +25,9 @@ pub(crate) enum Inbound {
     Broken(DisconnectReason),
     /// The body of a POST is longer than the limit.
     TooLarge,
-    /// A WebSocket that asks to become the transport.
-    Probe(Box<WebSocket>),
-    /// The upgrade to WebSocket failed before the handshake was complete.
+    /// A full-duplex transport that asks to replace polling.
+    Probe(Box<Duplex>),
+    /// The upgrade failed before the handshake of the new transport was complete.
     ProbeFailed,
 }
 
@@ -37,7 +37,7 @@ pub(crate) enum PollAnswer {
     Payload(Body),
     /// Another poll was pending: 400.
     Overlap,
-    /// A WebSocket has become the transport: 400.
+    /// A full-duplex transport has replaced polling: 400.
     Upgraded,
 }
 
@@ -90,7 +90,7 @@ impl Inbox {
         self.state.lock().waiting.pop_front()
     }
 
-    /// Frees the memory of the queue. A connection over WebSocket receives no more requests.
+    /// Frees the memory of the queue. A connection that does not poll receives no more requests.
     pub(super) fn shrink(&self) {
         self.state.lock().waiting.shrink_to_fit();
     }

@@ -19,7 +19,7 @@ const OVERHEAD: usize = 256;
 impl ConnectionTask {
     /// Publishes the bytes that the connection holds, and checks a pause.
     pub(super) fn watch_inbound(&mut self, cx: &mut Context<'_>) {
-        let unfinished = self.websockets.unfinished() + self.polls.post_bytes();
+        let unfinished = self.duplexes.unfinished() + self.polls.post_bytes();
         if unfinished > 0 || !self.dispatch.holds_little {
             self.dispatch.unfinished = unfinished;
             self.dispatch.publish();

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::duplexes::{Left, close_in_background};
 use super::inbox::{Inbound, PollAnswer, PostAnswer};
 use super::task::ConnectionTask;
 use super::timers::Deadline;
-use super::websockets::{Left, close_in_background};
 use crate::metrics::{Counted, Place};
 use crate::server::OverLimit;
 use crate::transport::{Batch, End, Exceeded, Farewell, Reading, TransportViolation, Unfinished};
@@ -31,7 +31,7 @@ impl ConnectionTask {
             }
             match inbound {
                 Inbound::Poll(poll) => {
-                    // The WebSocket is read first, since the client may have sent `2probe` and `5` before this poll.
+                    // The probe is read first, since the client may have sent `2probe` and `5` before this poll.
                     let _ = self.read_probe(cx) && self.read_probe(cx);
                     self.open_poll(poll, cx);
                 }
@@ -39,14 +39,14 @@ impl ConnectionTask {
                     self.polls.begin_post(packets, done);
                 }
                 // The transport of this request is not used any more.
-                Inbound::Broken(_) | Inbound::TooLarge if self.websockets.main.is_some() => {}
+                Inbound::Broken(_) | Inbound::TooLarge if self.duplexes.main.is_some() => {}
                 Inbound::Broken(reason) => self.input(SessionInput::Lost(reason), cx),
                 Inbound::TooLarge => {
                     self.registration.too_large = true;
                     self.input(SessionInput::Lost(DisconnectReason::TransportError), cx);
                 }
                 Inbound::Probe(socket) => {
-                    self.websockets.probe = Some(socket);
+                    self.duplexes.probe = Some(socket);
                     self.input(SessionInput::ProbeOpened, cx);
                 }
                 Inbound::ProbeFailed => self.probe_over(),
@@ -62,7 +62,7 @@ impl ConnectionTask {
     }
 
     fn open_poll(&mut self, poll: oneshot::Sender<PollAnswer>, cx: &mut Context<'_>) {
-        if self.websockets.main.is_some() {
+        if self.duplexes.main.is_some() {
             let _ = poll.send(PollAnswer::Upgraded);
             return;
         }
@@ -105,17 +105,17 @@ impl ConnectionTask {
         true
     }
 
-    /// Reads the WebSocket. Returns true if it should be read again at once.
+    /// Reads the transport, unless it is polling. Returns true if it should be read again at once.
     pub(super) fn read(&mut self, cx: &mut Context<'_>) -> bool {
         if self.session.is_closed() || !self.goes_on_reading() {
             return false;
         }
-        if let Some(left) = self.websockets.left.take() {
+        if let Some(left) = self.duplexes.left.take() {
             let Left { mut batch, end, .. } = *left;
             let read = Poll::Ready(end.map_or(Ok(()), Err));
             return self.take_read(&mut batch, read, cx);
         }
-        let Some(socket) = &mut self.websockets.main else {
+        let Some(socket) = &mut self.duplexes.main else {
             return false;
         };
         let mut reading = Reading::many();
@@ -148,11 +148,11 @@ impl ConnectionTask {
                     Poll::Ready(Err(end)) => Some(end),
                     Poll::Ready(Ok(())) | Poll::Pending => None,
                 };
-                self.websockets.keep(batch, end);
+                self.duplexes.keep(batch, end);
                 return self.goes_on_reading();
             }
         }
-        self.websockets.more = matches!(read, Poll::Ready(Ok(())));
+        self.duplexes.more = matches!(read, Poll::Ready(Ok(())));
         match read {
             Poll::Pending => {
                 if any {
@@ -190,9 +190,9 @@ impl ConnectionTask {
         }
     }
 
-    /// Handles the end of the WebSocket.
+    /// Handles the end of the transport.
     fn ended(&mut self, end: End, cx: &mut Context<'_>) {
-        tracing::debug!(end = end.to_string(), "websocket ended");
+        tracing::debug!(end = end.to_string(), "transport ended");
         let reason = match &end {
             End::Closed(_) | End::Lost(_) | End::Ours(_) => DisconnectReason::TransportClose,
             End::Undecodable(_) => {
@@ -206,7 +206,7 @@ impl ConnectionTask {
                 DisconnectReason::TransportError
             }
         };
-        self.websockets.end = Some(Box::new(end));
+        self.duplexes.end = Some(Box::new(end));
         self.input(SessionInput::Lost(reason), cx);
     }
 
@@ -228,7 +228,7 @@ impl ConnectionTask {
     /// Closes the connection if a message takes too long, unless the rest of it may have been received and not been
     /// read.
     pub(super) fn check_message(&mut self) {
-        if self.websockets.more {
+        if self.duplexes.more {
             return;
         }
         self.timers.set(Deadline::Message, None);
@@ -238,7 +238,7 @@ impl ConnectionTask {
         counters.add_for(Counted::InputTimeouts, "message", 1);
         if self.session.is_open() {
             let farewell = Farewell::policy("message takes too long");
-            self.websockets.end = Some(Box::new(End::Ours(farewell)));
+            self.duplexes.end = Some(Box::new(End::Ours(farewell)));
         }
         let lost = SessionInput::Lost(DisconnectReason::TransportError);
         self.session.handle(lost, self.now);

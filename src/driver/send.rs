@@ -15,7 +15,7 @@ impl ConnectionTask {
         if self.session.is_closed() {
             return;
         }
-        let pressure = if self.websockets.main.is_some() {
+        let pressure = if self.duplexes.main.is_some() {
             self.write_socket(cx)
         } else {
             self.write_poll()
@@ -29,7 +29,7 @@ impl ConnectionTask {
 
     /// Writes the queued packets. Returns whether the client keeps up.
     pub(super) fn write_socket(&mut self, cx: &mut Context<'_>) -> Pressure {
-        let Some(socket) = &mut self.websockets.main else {
+        let Some(socket) = &mut self.duplexes.main else {
             return Pressure::default();
         };
         if let Some(owed) = self.owed.take() {
@@ -44,7 +44,7 @@ impl ConnectionTask {
         match write {
             Poll::Ready(Err(error)) => {
                 tracing::debug!(error = error.to_string(), "cannot write");
-                self.websockets.end = Some(Box::new(End::Lost(error)));
+                self.duplexes.end = Some(Box::new(End::Lost(error)));
                 let lost = SessionInput::Lost(DisconnectReason::TransportClose);
                 self.session.handle(lost, self.now);
             }

@@ -33,13 +33,13 @@ pub(crate) struct SessionEntry {
     pub(crate) posting: AtomicBool,
     /// True if a part of an unfinished POST has arrived since the last check.
     progress: AtomicBool,
-    /// True if a WebSocket is the transport or is about to become it.
+    /// True if the transport is not polling, or is about to be replaced.
     pub(crate) upgrading: AtomicBool,
 }
 
 impl SessionEntry {
     pub(super) fn new(client: Arc<Client>) -> Self {
-        let upgrading = client.transport() == Transport::WebSocket;
+        let upgrading = client.transport() != Transport::Polling;
         Self {
             client,
             inbox: Inbox::default(),

@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 use tracing::Span;
 
 use super::dispatch::Dispatch;
+use super::duplexes::{CLOSE_HANDSHAKE, Duplexes};
 use super::polls::Polls;
 use super::registration::Registration;
 use super::sessions::{Guard, SessionEntry};
 use super::slowness::Slowness;
 use super::timed_session::TimedSession;
 use super::timers::{Timers, now};
-use super::websockets::{CLOSE_HANDSHAKE, WebSockets};
 use crate::panics::{Panicked, guarded};
 use crate::rooms::Serving;
 use crate::server::{OverLimit, Server};
 use crate::socket::{Client, Command};
-use crate::transport::{End, WebSocket};
+use crate::transport::{Duplex, End};
 use proto::connection::Violation;
 use proto::engine_io::Transport;
 use proto::session::{Control, SessionAction, SessionInput};
@@ -59,7 +59,7 @@ pub(crate) struct ConnectionTask {
     pub(super) session: TimedSession,
     pub(super) dispatch: Dispatch,
     pub(super) polls: Polls,
-    pub(super) websockets: WebSockets,
+    pub(super) duplexes: Duplexes,
     /// The next packet of the session itself, for either transport.
     pub(super) owed: Option<Control>,
     pub(super) timers: Timers,
@@ -82,7 +82,7 @@ impl ConnectionTask {
         server: &Arc<Server>,
         guard: Guard,
         client: Arc<Client>,
-        socket: Option<WebSocket>,
+        socket: Option<Duplex>,
     ) -> Box<Self> {
         let transport = client.transport();
         let entry = Arc::new(SessionEntry::new(Arc::clone(&client)));
@@ -109,7 +109,7 @@ impl ConnectionTask {
             registration,
             guard,
             polls: Polls::new(max_packets, now),
-            websockets: WebSockets::new(socket),
+            duplexes: Duplexes::new(socket),
             owed: None,
             timers: Timers::new(at, now + config.connect_timeout),
             now,
@@ -144,14 +144,14 @@ impl ConnectionTask {
             client,
             mut dispatch,
             guard,
-            websockets,
+            duplexes,
             ..
         } = *self;
         drop(registration);
         client.close_commands();
         async move {
             let farewell =
-                guard.or_limit(tokio::time::timeout(CLOSE_HANDSHAKE, websockets.farewell()));
+                guard.or_limit(tokio::time::timeout(CLOSE_HANDSHAKE, duplexes.farewell()));
             let handlers = std::future::poll_fn(|cx| {
                 guarded(|| dispatch.poll_end(cx)).unwrap_or_else(|panicked| {
                     dispatch.server.report_panic("connection", &panicked);
@@ -214,7 +214,7 @@ impl ConnectionTask {
             }
             let mut again = self.polls.has_post() && self.take_post(cx);
             again |= self.read(cx);
-            again |= self.websockets.probe.is_some() && self.read_probe(cx);
+            again |= self.duplexes.probe.is_some() && self.read_probe(cx);
             self.check_drain(cx);
             self.watch_inbound(cx);
             self.check_time(cx);
@@ -256,7 +256,7 @@ impl ConnectionTask {
                 Command::Lost(reason) => self.input(SessionInput::Lost(reason), cx),
                 Command::Close { reason, farewell } => {
                     if self.session.is_open() {
-                        self.websockets.end =
+                        self.duplexes.end =
                             farewell.map(|farewell| Box::new(End::Ours(farewell.into())));
                     }
                     if reason == DisconnectReason::ServerNamespaceDisconnect {
@@ -281,7 +281,7 @@ impl ConnectionTask {
         while let Some(action) = self.session.poll_action() {
             match action {
                 SessionAction::Send(control) => self.owed = Some(control),
-                SessionAction::AnswerProbe => self.websockets.answer_probe(cx),
+                SessionAction::AnswerProbe => self.duplexes.answer_probe(cx),
                 SessionAction::ReleasePoll => {
                     // The answer contains the queued packets, or a noop if there are none.
                     self.write_poll();
@@ -321,12 +321,12 @@ impl ConnectionTask {
         self.guard.leave();
         self.dispatch.close(reason, cx);
         // The closing handshake may take seconds, and nothing is counted as held any more.
-        self.websockets.left = None;
+        self.duplexes.left = None;
         if self.client.outbox.close() || reason == DisconnectReason::SlowClient {
             // A close frame must not be written into the middle of another frame. A client that reads nothing gets
             // none.
             let lost = End::Lost(std::io::ErrorKind::WriteZero.into());
-            self.websockets.end = Some(Box::new(lost));
+            self.duplexes.end = Some(Box::new(lost));
         }
         self.end_polls(reason);
     }
@@ -346,7 +346,7 @@ impl ConnectionTask {
         let input = if self.polls.is_pending() {
             // The poll takes the ping in this round, however late that is.
             SessionInput::Receiving
-        } else if self.owed == Some(Control::Pong) && self.websockets.main.is_none() {
+        } else if self.owed == Some(Control::Pong) && self.duplexes.main.is_none() {
             // No poll has fetched the answer to the last ping, which is not read yet.
             return;
         } else {

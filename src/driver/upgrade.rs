@@ -1,19 +1,19 @@
-//! The upgrade of a connection from polling to WebSocket.
+//! The upgrade of a connection from polling to a full-duplex transport.
 
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
+use super::duplexes::close_in_background;
 use super::task::ConnectionTask;
-use super::websockets::close_in_background;
 use crate::metrics::Counted;
 use crate::transport::{End, Reading};
 use proto::engine_io::Transport;
 use proto::session::{Control, SessionInput};
 
 impl ConnectionTask {
-    /// Reads and writes the WebSocket that probes. Returns true if it should be read again at once.
+    /// Reads and writes the transport that probes. Returns true if it should be read again at once.
     pub(super) fn read_probe(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(probe) = &mut self.websockets.probe else {
+        let Some(probe) = &mut self.duplexes.probe else {
             return false;
         };
         // One packet is read at a time: the packets after the upgrade belong to the session.
@@ -31,7 +31,7 @@ impl ConnectionTask {
             }
             self.probe_lost(cx);
         }
-        if let Some(probe) = &mut self.websockets.probe
+        if let Some(probe) = &mut self.duplexes.probe
             && let Poll::Ready(Err(_)) = probe.poll_write(cx)
         {
             self.probe_lost(cx);
@@ -45,7 +45,7 @@ impl ConnectionTask {
     }
 
     pub(super) fn probe_over(&mut self) {
-        if let Some(probe) = self.websockets.probe.take() {
+        if let Some(probe) = self.duplexes.probe.take() {
             close_in_background(probe);
         }
         self.dispatch
@@ -59,17 +59,19 @@ impl ConnectionTask {
 
     pub(super) fn upgrade(&mut self) {
         self.answer_poll(&[Control::Noop]);
-        self.websockets.main = self.websockets.probe.take();
-        self.client.set_transport(Transport::WebSocket);
+        let Some(main) = self.duplexes.probe.take() else {
+            return;
+        };
+        let transport = main.kind();
+        self.client.set_transport(transport);
         self.registration.entry.inbox.shrink();
         let counters = self.dispatch.counters();
         counters.add_for(Counted::Upgrades, "done", 1);
         counters.sub_for(Counted::Connections, Transport::Polling.as_str());
-        counters.add_for(Counted::Connections, Transport::WebSocket.as_str(), 1);
+        counters.add_for(Counted::Connections, transport.as_str(), 1);
         let outbox = &self.client.outbox;
         outbox.stall(false);
-        if let Some(main) = &self.websockets.main {
-            main.open_direct(outbox);
-        }
+        main.open_direct(outbox);
+        self.duplexes.main = Some(main);
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn open(
     if transport == Transport::Polling {
         open_polling(context, guard, revision, parts)
     } else {
-        open_websocket(context, guard, revision, parts)
+        open_duplex(context, guard, revision, parts)
     }
 }
 
@@ -64,17 +64,12 @@ fn open_polling(context: &Context, guard: Guard, revision: Revision, parts: Part
     Ok((response, Box::pin(connection.run().instrument(span))))
 }
 
-fn open_websocket(
-    context: &Context,
-    guard: Guard,
-    revision: Revision,
-    mut parts: Parts,
-) -> Opening {
+fn open_duplex(context: &Context, guard: Guard, revision: Revision, mut parts: Parts) -> Opening {
     let config = &context.server.settings.engine;
     let switch = switch_protocols(&mut parts, revision, config)?;
     let (client, packet) = fresh(context, &guard, parts, Transport::WebSocket, revision);
     let server = Arc::clone(&context.server);
-    let (response, socket) = switch.socket(revision, config);
+    let (response, socket) = switch.transport(revision, config);
     // The span is created before the request is answered, since the span that it follows may be closed afterwards.
     let span = span(client.sid);
     let task = async move {

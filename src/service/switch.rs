@@ -1,4 +1,4 @@
-//! The switch of a connection from HTTP to WebSocket.
+//! The switch of a connection from HTTP to a full-duplex transport.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use hyper::upgrade::OnUpgrade;
 use super::refusal::Refusal;
 use super::response::empty;
 use crate::server::EngineSettings;
-use crate::transport::WebSocket;
+use crate::transport::{Duplex, WebSocket};
 use proto::engine_io::Revision;
 use proto::websocket::{Agreed, accept_key, is_key, negotiate};
 
-/// A connection that becomes a WebSocket when the response has been sent.
+/// A connection that changes its protocol when the response has been sent.
 pub(super) struct Switch {
     response: Response<Body>,
     on_upgrade: OnUpgrade,
@@ -22,22 +22,22 @@ pub(super) struct Switch {
 }
 
 impl Switch {
-    /// Returns the response, and a future of the WebSocket.
-    pub(super) fn socket(
+    /// Returns the response, and a future of the transport.
+    pub(super) fn transport(
         self,
         revision: Revision,
         config: &EngineSettings,
     ) -> (
         Response<Body>,
-        impl Future<Output = hyper::Result<WebSocket>> + Send + use<>,
+        impl Future<Output = hyper::Result<Duplex>> + Send + use<>,
     ) {
         let (on_upgrade, max, compression) =
             (self.on_upgrade, config.max_payload, self.compression);
-        let socket = async move {
+        let transport = async move {
             let upgraded = on_upgrade.await?;
-            Ok(WebSocket::new(upgraded, max, revision, compression))
+            Ok(WebSocket::new(upgraded, max, revision, compression).into())
         };
-        (self.response, socket)
+        (self.response, transport)
     }
 }
 

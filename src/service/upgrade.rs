@@ -1,4 +1,4 @@
-//! WebSockets that take over a session from polling.
+//! Transports that take over a session from polling.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use super::context::{Context, Opening};
 use super::switch::switch_protocols;
 use crate::driver::{Inbound, SessionEntry, turn_away};
 use crate::metrics::Counted;
-use crate::transport::WebSocket;
+use crate::transport::Duplex;
 
-/// Answers the upgrade of a session. A session has one WebSocket at a time, and is taken over once.
+/// Answers the upgrade of a session. A session is taken over once, by one transport at a time.
 pub(super) fn upgrade(context: &Context, entry: Arc<SessionEntry>, mut parts: Parts) -> Opening {
     let config = &context.server.settings.engine;
     let revision = entry.client.revision;
     let switch = switch_protocols(&mut parts, revision, config)?;
-    let (response, socket) = switch.socket(revision, config);
+    let (response, socket) = switch.transport(revision, config);
     let Some(upgrading) = Upgrading::begin(&entry) else {
         let task = refuse_another(context, &entry, socket);
         return Ok((response, Box::pin(task)));
@@ -30,7 +30,7 @@ pub(super) fn upgrade(context: &Context, entry: Arc<SessionEntry>, mut parts: Pa
                 Inbound::ProbeFailed
             }
         };
-        // A WebSocket that the session does not take is dropped.
+        // A transport that the session does not take is dropped.
         if entry.hand(inbound).is_ok() {
             upgrading.hand_over();
         }
@@ -45,7 +45,7 @@ struct Upgrading {
 }
 
 impl Upgrading {
-    /// Returns `None` if a WebSocket is taking over the session, or has.
+    /// Returns `None` if a transport is taking over the session, or has.
     fn begin(entry: &Arc<SessionEntry>) -> Option<Self> {
         let free = !entry.upgrading.swap(true, Ordering::AcqRel);
         free.then(|| Self {
@@ -54,7 +54,7 @@ impl Upgrading {
         })
     }
 
-    /// The connection's task has the WebSocket, and decides whether there may be another one.
+    /// The connection's task has the transport, and decides whether there may be another one.
     fn hand_over(mut self) {
         self.handed_over = true;
     }
@@ -68,7 +68,7 @@ impl Drop for Upgrading {
     }
 }
 
-/// Closes the second WebSocket of a session after it was accepted, as Node's server does. Applications that use the
+/// Closes the second transport of a session after it was accepted, as Node's server does. Applications that use the
 /// `ws` package directly do not catch the error that a response with another status causes.
 fn refuse_another<F>(
     context: &Context,
@@ -76,7 +76,7 @@ fn refuse_another<F>(
     socket: F,
 ) -> impl Future<Output = ()> + Send + use<F>
 where
-    F: Future<Output = hyper::Result<WebSocket>> + Send + 'static,
+    F: Future<Output = hyper::Result<Duplex>> + Send + 'static,
 {
     let counters = &context.server.counters;
     counters.add_for(Counted::RequestsRefused, "UPGRADED_ALREADY", 1);

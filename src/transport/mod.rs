@@ -1,5 +1,6 @@
-//! Transports: conversion between the bytes of a connection and Engine.IO packets.
+//! Transports: conversion between the bytes of a connection and Engine.IO packets. [`Duplex`] lists all but polling.
 
+mod duplex;
 mod end;
 mod flight;
 mod polling;
@@ -8,6 +9,7 @@ mod stream;
 mod websocket;
 mod writer;
 
+pub(crate) use duplex::Duplex;
 pub(crate) use end::{End, Exceeded, Farewell, TransportViolation};
 pub(crate) use flight::{Flight, InFlight};
 pub(crate) use polling::{Body, collect};

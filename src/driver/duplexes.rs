@@ -1,21 +1,21 @@
-//! The WebSockets of a connection: the one in use, and one that probes in order to replace polling.
+//! The full-duplex transports of a connection: the one in use, and one that probes in order to replace polling.
 
 use std::task::Context;
 use std::time::Duration;
 
 use crate::outbox::{Outbox, Pressure};
-use crate::transport::{Batch, End, WebSocket};
+use crate::transport::{Batch, Duplex, End};
 use proto::engine_io::Packet;
 
 /// The longest time of a closing handshake.
 pub(super) const CLOSE_HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// The WebSockets of a connection.
+/// The full-duplex transports of a connection.
 #[derive(Debug, Default)]
-pub(super) struct WebSockets {
-    /// The WebSocket in use, unless the transport is polling.
-    pub(super) main: Option<Box<WebSocket>>,
-    pub(super) probe: Option<Box<WebSocket>>,
+pub(super) struct Duplexes {
+    /// The one in use, unless the transport is polling.
+    pub(super) main: Option<Box<Duplex>>,
+    pub(super) probe: Option<Box<Duplex>>,
     /// The rest of its last read.
     pub(super) left: Option<Box<Left>>,
     /// True if more may have been received by it than has been handled.
@@ -34,8 +34,8 @@ pub(super) struct Left {
     pub(super) end: Option<End>,
 }
 
-impl WebSockets {
-    pub(super) fn new(main: Option<WebSocket>) -> Self {
+impl Duplexes {
+    pub(super) fn new(main: Option<Duplex>) -> Self {
         Self {
             main: main.map(Box::new),
             ..Self::default()
@@ -47,7 +47,7 @@ impl WebSockets {
         self.main.as_mut().is_some_and(|main| main.take_progress())
     }
 
-    /// Writes as much as the connection takes; see [`WebSocket::try_write`].
+    /// Writes as much as the connection takes; see [`Duplex::try_write`].
     pub(super) fn try_write(&mut self, outbox: &Outbox) -> Option<Pressure> {
         self.main.as_mut()?.try_write(outbox)
     }
@@ -79,7 +79,7 @@ impl WebSockets {
         }
     }
 
-    /// Performs the closing handshakes of the remaining WebSockets.
+    /// Performs the closing handshakes of those that remain.
     pub(super) async fn farewell(self) {
         if let Some(probe) = self.probe {
             close_in_background(probe);
@@ -90,11 +90,11 @@ impl WebSockets {
     }
 }
 
-pub(super) fn close_in_background(socket: Box<WebSocket>) {
+pub(super) fn close_in_background(socket: Box<Duplex>) {
     tokio::spawn(turn_away(*socket));
 }
 
-/// Closes a WebSocket that no session takes.
-pub(crate) async fn turn_away(socket: WebSocket) {
+/// Closes a transport that no session takes.
+pub(crate) async fn turn_away(socket: Duplex) {
     let _ = tokio::time::timeout(CLOSE_HANDSHAKE, socket.close(None)).await;
 }
