@@ -14,8 +14,8 @@ pub(super) const CLOSE_HANDSHAKE: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Duplexes {
     /// The one in use, unless the transport is polling.
-    pub(super) main: Option<Box<Duplex>>,
-    pub(super) probe: Option<Box<Duplex>>,
+    pub(super) main: Option<Duplex>,
+    pub(super) probe: Option<Duplex>,
     /// The rest of its last read.
     pub(super) left: Option<Box<Left>>,
     /// True if more may have been received by it than has been handled.
@@ -37,7 +37,7 @@ pub(super) struct Left {
 impl Duplexes {
     pub(super) fn new(main: Option<Duplex>) -> Self {
         Self {
-            main: main.map(Box::new),
+            main,
             ..Self::default()
         }
     }
@@ -90,8 +90,8 @@ impl Duplexes {
     }
 }
 
-pub(super) fn close_in_background(socket: Box<Duplex>) {
-    tokio::spawn(turn_away(*socket));
+pub(super) fn close_in_background(socket: Duplex) {
+    tokio::spawn(turn_away(socket));
 }
 
 /// Closes a transport that no session takes.

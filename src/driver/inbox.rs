@@ -26,7 +26,7 @@ pub(crate) enum Inbound {
     /// The body of a POST is longer than the limit.
     TooLarge,
     /// A full-duplex transport that asks to replace polling.
-    Probe(Box<Duplex>),
+    Probe(Duplex),
     /// The upgrade failed before the handshake of the new transport was complete.
     ProbeFailed,
 }

@@ -190,6 +190,12 @@ impl Attachment {
         }
     }
 
+    /// Returns the raw data, to be shared.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn bytes(&self) -> &Bytes {
+        &self.data
+    }
+
     /// Returns the raw data.
     pub(crate) fn data(&self) -> &[u8] {
         &self.data

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, Method, Version, header};
 use memchr::memchr2;
 
 use super::refusal::Refusal;
+use super::switch::is_upgrade;
 use crate::driver::SessionEntry;
 use crate::server::EngineSettings;
 use proto::engine_io::{Revision, Transport};
@@ -52,7 +53,7 @@ pub(super) fn parse(
     if !config.transports.contains(&transport) {
         return Err(Refusal::TransportUnknown);
     }
-    let upgrade = is_websocket(parts);
+    let upgrade = is_upgrade(parts);
     let Some(sid) = query.sid.as_deref().filter(|sid| !sid.is_empty()) else {
         return open(&query, config, transport, upgrade, &parts.method);
     };
@@ -167,7 +168,7 @@ fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
 }
 
 /// Returns true if the request asks for a WebSocket, by RFC 6455 over HTTP/1.1 or by RFC 8441 over HTTP/2.
-fn is_websocket(parts: &Parts) -> bool {
+pub(super) fn is_websocket(parts: &Parts) -> bool {
     if parts.version == Version::HTTP_2 {
         // A CONNECT with a path, which it needs to arrive here, is an extended one. Its version is checked later.
         return parts.method == Method::CONNECT;

@@ -8,17 +8,29 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
 use hyper::upgrade::OnUpgrade;
 
 use super::refusal::Refusal;
+use super::request::is_websocket;
 use super::response::empty;
 use crate::server::EngineSettings;
 use crate::transport::{Duplex, WebSocket};
+#[cfg(feature = "testing")]
+use crate::transport::{Memory, MemoryOffer};
 use proto::engine_io::Revision;
 use proto::websocket::{Agreed, accept_key, is_key, negotiate};
 
 /// A connection that changes its protocol when the response has been sent.
 pub(super) struct Switch {
     response: Response<Body>,
-    on_upgrade: OnUpgrade,
-    compression: Option<Agreed>,
+    to: To,
+}
+
+/// The transport that a connection becomes.
+enum To {
+    WebSocket {
+        on_upgrade: OnUpgrade,
+        compression: Option<Agreed>,
+    },
+    #[cfg(feature = "testing")]
+    Memory(Memory),
 }
 
 impl Switch {
@@ -31,18 +43,52 @@ impl Switch {
         Response<Body>,
         impl Future<Output = hyper::Result<Duplex>> + Send + use<>,
     ) {
-        let (on_upgrade, max, compression) =
-            (self.on_upgrade, config.max_payload, self.compression);
+        let (to, max) = (self.to, config.max_payload);
         let transport = async move {
-            let upgraded = on_upgrade.await?;
-            Ok(WebSocket::new(upgraded, max, revision, compression).into())
+            match to {
+                To::WebSocket {
+                    on_upgrade,
+                    compression,
+                } => {
+                    let upgraded = on_upgrade.await?;
+                    Ok(WebSocket::new(upgraded, max, revision, compression).into())
+                }
+                #[cfg(feature = "testing")]
+                To::Memory(memory) => Ok(memory.into()),
+            }
         };
         (self.response, transport)
     }
 }
 
-/// Checks a handshake of WebSocket, by RFC 6455 or, over HTTP/2, by RFC 8441. Takes the connection out of `parts`.
+/// Returns true if the request asks for a full-duplex transport.
+pub(super) fn is_upgrade(parts: &Parts) -> bool {
+    #[cfg(feature = "testing")]
+    if parts.extensions.get::<MemoryOffer>().is_some() {
+        return true;
+    }
+    is_websocket(parts)
+}
+
+/// Takes the transport that the request asks for out of `parts`.
 pub(super) fn switch_protocols(
+    parts: &mut Parts,
+    revision: Revision,
+    config: &EngineSettings,
+) -> Result<Switch, Refusal> {
+    #[cfg(feature = "testing")]
+    if let Some(offer) = parts.extensions.remove::<MemoryOffer>() {
+        let memory = offer.take(config.max_payload, revision);
+        return Ok(Switch {
+            response: empty(StatusCode::SWITCHING_PROTOCOLS),
+            to: To::Memory(memory.ok_or(Refusal::NoUpgrade)?),
+        });
+    }
+    switch_to_websocket(parts, revision, config)
+}
+
+/// Checks a handshake of WebSocket, by RFC 6455 or, over HTTP/2, by RFC 8441. Takes the connection out of `parts`.
+fn switch_to_websocket(
     parts: &mut Parts,
     revision: Revision,
     config: &EngineSettings,
@@ -75,8 +121,10 @@ pub(super) fn switch_protocols(
     });
     Ok(Switch {
         response,
-        on_upgrade,
-        compression,
+        to: To::WebSocket {
+            on_upgrade,
+            compression,
+        },
     })
 }
 

@@ -24,7 +24,7 @@ pub(super) fn upgrade(context: &Context, entry: Arc<SessionEntry>, mut parts: Pa
     };
     let task = async move {
         let inbound = match socket.await {
-            Ok(socket) => Inbound::Probe(Box::new(socket)),
+            Ok(socket) => Inbound::Probe(socket),
             Err(error) => {
                 tracing::debug!(sid = %entry.client.sid, error = error.to_string(), "upgrade failed");
                 Inbound::ProbeFailed

@@ -52,6 +52,11 @@
 //! #     .enable_all().start_paused(true).build().unwrap().block_on(a_message_reaches_the_room());
 //! ```
 //!
+//! # Many clients
+//!
+//! A [`MemoryClient`] is a client of Engine.IO without bytes on a wire. It needs so little that one process can hold a
+//! million of them beside the server, to find out what an application does under load.
+//!
 //! # Time
 //!
 //! With `start_paused = true` (feature `test-util` of tokio) the clock stands still while any task can make progress,
@@ -77,6 +82,7 @@ mod error;
 mod expect;
 mod handshake;
 mod http1;
+mod memory;
 mod polling;
 mod request;
 mod state;
@@ -87,4 +93,7 @@ pub use client::{Question, TestClient};
 pub use connect::{Connect, Join};
 pub use error::{ConnectError, Disconnected};
 pub use expect::Waiting;
+pub use memory::{MemoryClient, MemoryClosed, TrySendError};
 pub use request::{TestRequest, TestResponse};
+
+pub use crate::transport::MemoryPacket;

@@ -4,6 +4,8 @@ use std::io;
 use std::task::{Context, Poll};
 
 use super::end::End;
+#[cfg(feature = "testing")]
+use super::memory::Memory;
 use super::reading::Reading;
 use super::websocket::{Unfinished, WebSocket};
 use crate::outbox::{Outbox, Pressure, Written};
@@ -13,9 +15,12 @@ use proto::engine_io::Transport;
 /// type.
 ///
 /// The variants are told apart by a branch. A trait object would keep the compiler from inlining the reads and writes.
+/// They are boxed, since a connection over polling has none.
 #[derive(Debug)]
 pub(crate) enum Duplex {
-    WebSocket(WebSocket),
+    WebSocket(Box<WebSocket>),
+    #[cfg(feature = "testing")]
+    Memory(Box<Memory>),
 }
 
 /// Calls a method of the transport in use.
@@ -23,6 +28,8 @@ macro_rules! each {
     ($duplex:expr, $transport:ident => $call:expr) => {
         match $duplex {
             Duplex::WebSocket($transport) => $call,
+            #[cfg(feature = "testing")]
+            Duplex::Memory($transport) => $call,
         }
     };
 }
@@ -32,6 +39,9 @@ impl Duplex {
     pub(crate) const fn kind(&self) -> Transport {
         match self {
             Self::WebSocket(_) => Transport::WebSocket,
+            // It stands for a WebSocket.
+            #[cfg(feature = "testing")]
+            Self::Memory(_) => Transport::WebSocket,
         }
     }
 
@@ -123,6 +133,13 @@ impl Duplex {
 
 impl From<WebSocket> for Duplex {
     fn from(socket: WebSocket) -> Self {
-        Self::WebSocket(socket)
+        Self::WebSocket(Box::new(socket))
+    }
+}
+
+#[cfg(feature = "testing")]
+impl From<Memory> for Duplex {
+    fn from(memory: Memory) -> Self {
+        Self::Memory(Box::new(memory))
     }
 }

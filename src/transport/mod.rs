@@ -3,6 +3,8 @@
 mod duplex;
 mod end;
 mod flight;
+#[cfg(feature = "testing")]
+mod memory;
 mod polling;
 mod reading;
 mod stream;
@@ -12,6 +14,10 @@ mod writer;
 pub(crate) use duplex::Duplex;
 pub(crate) use end::{End, Exceeded, Farewell, TransportViolation};
 pub(crate) use flight::{Flight, InFlight};
+#[cfg(feature = "testing")]
+pub use memory::MemoryPacket;
+#[cfg(feature = "testing")]
+pub(crate) use memory::{ClientEnd, Link, Memory, MemoryOffer, NotSent};
 pub(crate) use polling::{Body, collect};
 pub(crate) use reading::{Batch, Reading};
 pub(crate) use websocket::{Unfinished, WebSocket};

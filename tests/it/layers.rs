@@ -84,8 +84,8 @@ const PACKAGES: [Package; 2] = [
                     "transport",
                 ],
             ),
-            // A client, which knows nothing of the server.
-            ("testing", &["sync"]),
+            // A client, which knows nothing of the server but the transport in memory that joins them.
+            ("testing", &["sync", "transport"]),
         ],
     },
 ];

@@ -3,6 +3,7 @@
 mod connect;
 mod events;
 mod failures;
+mod memory;
 mod time;
 
 use axum::Router;
