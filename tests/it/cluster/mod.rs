@@ -1,5 +1,7 @@
 //! Several servers that act as one, and the messages between them.
 
+mod wire;
+
 use std::collections::HashMap;
 use std::future::{pending, ready};
 use std::time::Duration;
@@ -414,4 +416,25 @@ async fn what_is_local_is_looked_for_here_alone() {
         assert!(two.of(place).socket(bob.id()).is_some());
         assert_eq!(one.of(place).disconnect_where(|_| true), 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_beyond_the_queue_of_another_server_are_lost_and_logged() {
+    let logs = Logs::collect("warn");
+    let ([one, two], _heard) = servers(|io| io);
+    let bob = connect(&two).await;
+    let large = "x".repeat(1024 * 1024);
+    // No other task runs meanwhile.
+    for _ in 0..70 {
+        one.to("nobody").emit("large", &large);
+    }
+    let lost = logs.with("message to other servers lost").len();
+    assert_eq!(
+        lost,
+        70 - 63,
+        "a message has some bytes more than its argument"
+    );
+    tokio::task::yield_now().await;
+    one.emit("news", 1);
+    assert_eq!(bob.next::<u8>("news").await, 1);
 }

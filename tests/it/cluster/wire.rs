@@ -1,0 +1,328 @@
+//! The messages of a server and an engine, one by one.
+
+use std::future::ready;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum_socketio::cluster::{
+    AdapterError, BoxFuture, Channel, PublishError, Receiver, Wire, WireConnection, WireError,
+};
+use axum_socketio::testing::TestClient;
+use axum_socketio::{Limits, Namespace, Socket, SocketIo};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::connect;
+use crate::support::Logs;
+
+/// An engine that records what is published, and delivers what a test gives it.
+#[derive(Clone, Default)]
+struct Engine(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    receiver: Option<Arc<dyn Receiver>>,
+    published: Vec<(String, Bytes)>,
+    subscribed: Vec<String>,
+    /// The number of servers that have subscribed to each channel.
+    servers: usize,
+    is_full: bool,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+fn name(channel: Channel<'_>) -> String {
+    match channel {
+        Channel::Namespace { nsp } => format!("{nsp}#"),
+        Channel::Room { nsp, room } => format!("{nsp}#{room}#"),
+        Channel::Server { nsp, uid } => format!("{nsp}#{uid}#"),
+    }
+}
+
+impl Wire for Engine {
+    fn connect(&self, receiver: Arc<dyn Receiver>) -> Arc<dyn WireConnection> {
+        self.0.lock().unwrap().receiver = Some(receiver);
+        Arc::new(self.clone())
+    }
+}
+
+impl WireConnection for Engine {
+    fn publish(&self, channel: Channel<'_>, message: Bytes) -> Result<(), PublishError> {
+        let mut state = self.0.lock().unwrap();
+        if state.is_full {
+            return Err(PublishError::Full);
+        }
+        state.published.push((name(channel), message));
+        Ok(())
+    }
+
+    fn subscribe(&self, channel: Channel<'_>) -> BoxFuture<Result<(), WireError>> {
+        self.0.lock().unwrap().subscribed.push(name(channel));
+        Box::pin(ready(Ok(())))
+    }
+
+    fn unsubscribe(&self, channel: Channel<'_>) {
+        let name = name(channel);
+        self.0
+            .lock()
+            .unwrap()
+            .subscribed
+            .retain(|other| *other != name);
+    }
+
+    fn subscribers(&self, _: Channel<'_>) -> BoxFuture<Result<usize, WireError>> {
+        Box::pin(ready(Ok(self.0.lock().unwrap().servers)))
+    }
+}
+
+impl Engine {
+    fn with_servers(servers: usize) -> Self {
+        let engine = Self::default();
+        engine.0.lock().unwrap().servers = servers;
+        engine
+    }
+
+    /// Delivers a message to the server.
+    fn deliver(&self, nsp: &str, message: impl Into<Bytes>) {
+        let receiver = self.0.lock().unwrap().receiver.clone();
+        receiver.unwrap().receive(nsp, message.into());
+    }
+
+    /// Delivers a message of a Node.js server.
+    fn deliver_json(&self, kind: u8, data: &Value) {
+        let message = json!({ "type": kind, "data": data, "uid": "node", "nsp": "/" });
+        self.deliver("/", message.to_string());
+    }
+
+    /// Returns what has been published since the last call.
+    fn published(&self) -> Vec<(String, String)> {
+        let published = std::mem::take(&mut self.0.lock().unwrap().published);
+        let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+        let published = published.into_iter();
+        published.map(|(name, bytes)| (name, text(bytes))).collect()
+    }
+
+    /// Returns the only message that has been published, without the id of its sender.
+    fn message(&self) -> (String, Value) {
+        let mut published = self.published();
+        assert_eq!(published.len(), 1, "{published:?}");
+        let (channel, message) = published.remove(0);
+        let mut message: Value = serde_json::from_str(&message).unwrap();
+        let uid = message.as_object_mut().unwrap().remove("uid");
+        assert!(uid.is_some());
+        (channel, message)
+    }
+}
+
+fn server(engine: &Engine) -> SocketIo {
+    let namespace = Namespace::new()
+        .on("join", async |socket: Socket| socket.join("x"))
+        .on_server(
+            "add",
+            async |event: axum_socketio::emit::ServerEvent, ()| {
+                event.data::<(u8, u8)>().map_or(0, |(a, b)| a + b)
+            },
+        );
+    SocketIo::builder()
+        .cluster(engine.clone())
+        .limits(Limits::new().max_log_records(20))
+        .namespace("/", namespace)
+        .build()
+}
+
+async fn joined(io: &SocketIo) -> TestClient {
+    let client = connect(io).await;
+    client.emit_with_ack::<()>("join", ()).await;
+    client
+}
+
+fn broadcast(args: &Value, rooms: &[&str]) -> Value {
+    json!({ "packet": { "type": 2, "data": args }, "opts": { "rooms": rooms, "except": [], "flags": {} } })
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_node_servers_move_reach_and_disconnect_clients() {
+    let engine = Engine::with_servers(2);
+    let io = server(&engine);
+    let (ann, bob) = (joined(&io).await, connect(&io).await);
+    engine.deliver_json(3, &broadcast(&json!(["news", 1, { "a": null }]), &["x"]));
+    assert_eq!(ann.next::<(u8, Value)>("news").await.0, 1);
+    bob.expect_no("news").await;
+    let opts = json!({ "rooms": [bob.id()], "except": [], "flags": {} });
+    engine.deliver_json(4, &json!({ "opts": opts, "rooms": ["x", "y"] }));
+    engine.deliver_json(5, &json!({ "opts": opts, "rooms": ["x"] }));
+    assert_eq!(
+        io.to("y").count().await.map_err(drop),
+        Err(()),
+        "the other server is silent"
+    );
+    assert_eq!(io.to("y").local().count().await.unwrap(), 1);
+    assert_eq!(io.to("x").local().count().await.unwrap(), 1);
+    engine.deliver_json(6, &json!({ "opts": opts, "close": false }));
+    bob.disconnected().await;
+    // With binary values, the message is MessagePack.
+    let message = b"\x84\xa4type\x03\xa4data\x82\xa6packet\x82\xa4type\x02\xa4data\x92\xa3bin\xc4\x03\x01\x02\xff\
+        \xa4opts\x83\xa5rooms\x90\xa6except\x90\xa5flags\x80\xa3uid\xa4node\xa3nsp\xa1/";
+    engine.deliver("/", Bytes::from_static(message));
+    assert_eq!(ann.next::<Bytes>("bin").await, &b"\x01\x02\xff"[..]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_server_gets_the_answers_that_it_understands() {
+    let engine = Engine::with_servers(2);
+    let io = server(&engine);
+    let ann = joined(&io).await;
+    let _bob = connect(&io).await;
+    let mut request = broadcast(&json!(["q"]), &["x"]);
+    request["requestId"] = json!("r1");
+    request["opts"]["flags"]["timeout"] = json!(2000);
+    engine.deliver_json(3, &request);
+    let count = json!({ "type": 11, "data": { "requestId": "r1", "clientCount": 1 }, "nsp": "/" });
+    assert_eq!(engine.message(), ("/#node#".to_owned(), count));
+    ann.next_with_ack::<()>("q").await.ack((7, "second")).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let (_, answer) = engine.message();
+    assert_eq!(answer["data"]["packet"], 7);
+    assert_eq!(
+        (&answer["type"], &answer["data"]["sid"]),
+        (&json!(12), &Value::Null)
+    );
+
+    let opts = json!({ "rooms": ["x"], "except": [], "flags": {} });
+    engine.deliver_json(7, &json!({ "opts": opts, "requestId": "r2" }));
+    let (channel, answer) = engine.message();
+    assert_eq!((&*channel, &answer["type"]), ("/#node#", &json!(8)));
+    let sockets = &answer["data"]["sockets"];
+    assert_eq!(sockets[0]["id"], json!(ann.id()));
+    assert_eq!(sockets[0]["rooms"], json!([ann.id(), "x"]));
+    assert_eq!(sockets.as_array().unwrap().len(), 1);
+
+    engine.deliver_json(9, &json!({ "requestId": "r3", "packet": ["add", 2, 3] }));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let answer = json!({ "type": 10, "data": { "requestId": "r3", "packet": 5 }, "nsp": "/" });
+    assert_eq!(engine.message(), ("/#node#".to_owned(), answer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_server_that_has_given_up_is_not_waited_for() {
+    let engine = Engine::with_servers(2);
+    let io = server(&engine);
+    let ann = joined(&io).await;
+    let mut request = broadcast(&json!(["q"]), &[]);
+    request["requestId"] = json!("r1");
+    request["opts"]["flags"]["timeout"] = json!(2000);
+    engine.deliver_json(3, &request);
+    let question = ann.next_with_ack::<()>("q").await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    engine.published();
+    question.ack(1).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(engine.published(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_sends_what_node_servers_send() {
+    let engine = Engine::with_servers(1);
+    let io = server(&engine);
+    io.to("x")
+        .except("y")
+        .volatile()
+        .emit("hello", ("world", 1));
+    let expected = json!({
+        "type": 3, "nsp": "/",
+        "data": {
+            "packet": { "type": 2, "data": ["hello", "world", 1] },
+            "opts": { "rooms": ["x"], "except": ["y"], "flags": { "volatile": true } },
+        },
+    });
+    assert_eq!(engine.message(), ("/#".to_owned(), expected));
+    io.local().emit("hello", ());
+    io.to(None::<&str>).emit("hello", ());
+    assert_eq!(engine.published(), []);
+    assert_eq!(
+        io.of("/").count().await.unwrap(),
+        0,
+        "there is no other server"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_messages_are_dropped_and_logged_up_to_the_limit() {
+    let logs = Logs::collect("warn");
+    let engine = Engine::with_servers(2);
+    let io = server(&engine);
+    let ann = joined(&io).await;
+    for _ in 0..10 {
+        for message in [
+            &b""[..],
+            b"\xc1\xff",
+            b"{",
+            b"{\"type\":3}",
+            b"[1]",
+            b"\x81\xa4type\x03",
+        ] {
+            engine.deliver("/", Bytes::from_static(message));
+        }
+        for args in [json!(["connect"]), json!([]), json!([1]), json!("x")] {
+            engine.deliver_json(3, &broadcast(&args, &[]));
+        }
+        engine.deliver_json(200, &json!({}));
+        engine.deliver_json(12, &json!({ "requestId": "unknown", "packet": 1 }));
+    }
+    assert_eq!(logs.with("message of another server dropped").len(), 20);
+    engine.deliver_json(3, &broadcast(&json!(["news", 1]), &[]));
+    assert_eq!(ann.next::<u8>("news").await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_takes_nothing_delays_and_loses_nothing_here() {
+    let logs = Logs::collect("warn");
+    let engine = Engine::with_servers(2);
+    let io = server(&engine);
+    let ann = joined(&io).await;
+    engine.0.lock().unwrap().is_full = true;
+    assert!(io.emit("news", 1).ok());
+    assert_eq!(ann.next::<u8>("news").await, 1);
+    assert_eq!(logs.with("message to other servers lost").len(), 1);
+    assert!(matches!(
+        io.of("/").count().await,
+        Err(AdapterError::Timeout { missing: 1 })
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_names_its_clients_is_reported_as_silent() {
+    let engine = Engine::with_servers(3);
+    let io = server(&engine);
+    let ann = connect(&io).await;
+    let asking = io
+        .timeout(Duration::from_secs(1))
+        .emit_with_ack::<u8>("q", ());
+    ann.next_with_ack::<()>("q").await.ack(1).await;
+    let (channel, request) = engine.message();
+    assert_eq!(channel, "/#");
+    let count = json!({ "requestId": request["data"]["requestId"], "clientCount": 0 });
+    engine.deliver_json(11, &count);
+    let (answers, summary) = asking.all().await;
+    assert_eq!(answers, [(ann.id(), 1)]);
+    assert_eq!(summary.silent_servers, 1);
+    // The other servers need not answer any more.
+    let (_, message) = engine.message();
+    assert_eq!(message["type"], 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_leaves_the_channels_of_its_namespaces() {
+    let engine = Engine::with_servers(1);
+    let io = server(&engine);
+    let subscribed = || engine.0.lock().unwrap().subscribed.clone();
+    assert_eq!(subscribed().len(), 2);
+    assert_eq!(subscribed()[0], "/#");
+    io.close();
+    io.closed().await;
+    assert_eq!(subscribed(), [""; 0]);
+}
