@@ -7,12 +7,10 @@ use tokio::time::Instant;
 
 use super::fanout::Fanout;
 use super::{Answers, BoxFuture, Facts, LocalSockets, PacketEncoder, Publication, ServerSide};
-use crate::metrics::{Counted, Counters, Place};
+use crate::metrics::{Counted, Counters, UndeliveredReason};
 use crate::outbox::Pushed;
 use crate::rooms::{Delivered, Link, Room, Scope, Sweeper, Table, Target};
 use proto::{Args, Sid};
-
-const DELIVERIES: Place = Place::of(Counted::Deliveries);
 
 /// The sockets of one namespace on this server. An event is delivered to them at once.
 pub(crate) struct Memory<L: Link> {
@@ -36,10 +34,13 @@ impl<L: Link> Memory<L> {
             dropped,
             full,
         } = delivered;
-        self.counters.add_all([(DELIVERIES, queued)]);
-        for (reason, count) in [("volatile", dropped), ("full", full)] {
+        self.counters.add(Counted::Deliveries, queued);
+        for (reason, count) in [
+            (UndeliveredReason::Volatile, dropped),
+            (UndeliveredReason::Full, full),
+        ] {
             if count > 0 {
-                self.counters.add_for(Counted::Undelivered, reason, count);
+                self.counters.add(Counted::Undelivered(reason), count);
             }
         }
         delivered

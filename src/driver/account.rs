@@ -160,7 +160,7 @@ impl Share {
         } else {
             let less = before - held;
             self.account.total.fetch_sub(less, Ordering::SeqCst);
-            self.counters.sub_many(Counted::InboundBytes, less);
+            self.counters.sub(Counted::InboundBytes, less);
             self.account.wake_some();
         }
     }

@@ -10,7 +10,7 @@ use super::dispatch::Dispatch;
 use super::failures::not_admitted;
 use super::running::Work;
 use crate::ids::new_sid;
-use crate::metrics::Counted;
+use crate::metrics::{AdmissionFailure, Counted, Hook};
 use crate::namespace::Found;
 use crate::outbox::Frame;
 use crate::panics::guarded;
@@ -59,7 +59,7 @@ impl Dispatch {
             if self.client.logs.allow() {
                 tracing::error!(nsp = &**nsp, "no random bytes for the id of a socket");
             }
-            self.refuse(nsp, &Refusal::internal(), "internal error");
+            self.refuse(nsp, &Refusal::internal(), AdmissionFailure::InternalError);
             return Ok(());
         };
         let client = Arc::clone(&self.client);
@@ -80,7 +80,11 @@ impl Dispatch {
         let (limit, size) = (self.server.settings.max_auth_len, auth.map_or(0, str::len));
         if size > limit {
             OverLimit::auth(limit, size).report(&self.server, &self.client);
-            self.refuse(nsp, &Refusal::new("auth is too long"), "auth too long");
+            self.refuse(
+                nsp,
+                &Refusal::new("auth is too long"),
+                AdmissionFailure::AuthTooLong,
+            );
         }
         size <= limit
     }
@@ -92,7 +96,7 @@ impl Dispatch {
         // Values of the request are cloned for a dynamic namespace, and may panic.
         let found =
             guarded(|| self.server.namespaces.find(nsp, handshake)).unwrap_or_else(|panicked| {
-                self.server.report_panic("clone of an extension", &panicked);
+                self.server.report_panic(Hook::ExtensionClone, &panicked);
                 Found::Failed
             });
         match found {
@@ -100,8 +104,14 @@ impl Dispatch {
                 namespace,
                 extensions,
             } => return Some((namespace, extensions)),
-            Found::Failed => self.refuse(nsp, &Refusal::internal(), "internal error"),
-            Found::Nothing => self.refuse(nsp, &Refusal::invalid_namespace(), "no namespace"),
+            Found::Failed => {
+                self.refuse(nsp, &Refusal::internal(), AdmissionFailure::InternalError)
+            }
+            Found::Nothing => self.refuse(
+                nsp,
+                &Refusal::invalid_namespace(),
+                AdmissionFailure::NoNamespace,
+            ),
             Found::TooMany => {
                 if self.client.logs.allow() {
                     let limit = self.server.settings.max_dynamic_namespaces;
@@ -112,7 +122,7 @@ impl Dispatch {
                     );
                 }
                 let refusal = Refusal::new("Too many namespaces");
-                self.refuse(nsp, &refusal, "too many namespaces");
+                self.refuse(nsp, &refusal, AdmissionFailure::TooManyNamespaces);
             }
         }
         None
@@ -136,9 +146,9 @@ impl Dispatch {
             self.forget(socket);
             not_admitted(socket, &refusal);
             if self.client.revision.is_four() {
-                self.refuse(nsp, &refusal, "middleware");
+                self.refuse(nsp, &refusal, AdmissionFailure::Middleware);
             } else {
-                self.refuse_with(nsp, &refusal.without_object(), "middleware");
+                self.refuse_with(nsp, &refusal.without_object(), AdmissionFailure::Middleware);
             }
             return Ok(());
         }
@@ -165,15 +175,13 @@ impl Dispatch {
         }
     }
 
-    fn refuse(&self, nsp: &str, refusal: &Refusal, reason: &'static str) {
+    fn refuse(&self, nsp: &str, refusal: &Refusal, reason: AdmissionFailure) {
         let body = serde_json::to_string(refusal).unwrap_or_default();
         self.refuse_with(nsp, &body, reason);
     }
 
-    fn refuse_with(&self, nsp: &str, body: &str, reason: &'static str) {
-        self.server
-            .counters
-            .add_for(Counted::SocketsRefused, reason, 1);
+    fn refuse_with(&self, nsp: &str, body: &str, reason: AdmissionFailure) {
+        self.server.counters.add(Counted::SocketsRefused(reason), 1);
         let codec = &self.server.settings.codec;
         let packet = codec.plain(Kind::ConnectError, nsp, Some(body));
         self.client.outbox.push_owed(Frame::new(packet));

@@ -12,7 +12,7 @@ use super::failures::{failed, refused};
 use super::lanes::{Lane, Lanes, Task};
 use super::pause::Pause;
 use super::running::{Completion, Finished, Handlers, Running, Work, span};
-use crate::metrics::{Counted, Counters};
+use crate::metrics::{Counted, Counters, Hook};
 use crate::namespace::{Order, Unhandled};
 use crate::panics::guarded;
 use crate::server::Server;
@@ -208,7 +208,7 @@ impl Dispatch {
                 self.moved = true;
                 // The code that awaits it may have a waker that panics.
                 if let Err(panicked) = guarded(|| socket.member().answer(id, args)) {
-                    socket.report_panic("waker", &panicked);
+                    socket.report_panic(Hook::Waker, &panicked);
                 }
                 Ok(())
             }

@@ -3,10 +3,10 @@
 use http::StatusCode;
 
 use crate::http::words;
-use crate::logs::{Cause, TypeName, in_full};
-use crate::metrics::Counted;
+use crate::logs::{TypeName, in_full};
+use crate::metrics::{Counted, FaultCause, Hook, StopCause};
 use crate::panics::guarded;
-use crate::socket::{EventName, Failed, Failure, Fault, Refusal, Socket, Stop};
+use crate::socket::{EventName, Failed, Failure, Fault, Refusal, Socket};
 use proto::EncodedArgs;
 
 /// Reports that the handler of an event has answered with an error.
@@ -17,14 +17,14 @@ pub(super) fn failed(socket: &Socket, event: &EventName, error: &EncodedArgs, fa
     let status = match failure {
         Failure::Handler(status, name) => {
             if status.is_server_error() {
-                report(socket, event, (Cause::Handler, *name), *status, words);
+                report(socket, event, (FaultCause::Handler, *name), *status, words);
             }
             *status
         }
         Failure::Serialize(error, name) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
             let error = || in_full(&**error);
-            report(socket, event, (Cause::Serialize, *name), status, error);
+            report(socket, event, (FaultCause::Serialize, *name), status, error);
             status
         }
         Failure::Panic => {
@@ -33,11 +33,11 @@ pub(super) fn failed(socket: &Socket, event: &EventName, error: &EncodedArgs, fa
         }
         Failure::Rejection => return counters.add(Counted::EventsRejected, 1),
         Failure::Stopped(cause) => {
-            if *cause == Stop::Other {
+            if *cause == StopCause::Other {
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
-                report(socket, event, (Cause::Layer, None), status, words);
+                report(socket, event, (FaultCause::Layer, None), status, words);
             }
-            return counters.add_for(Counted::EventsStopped, cause.as_str(), 1);
+            return counters.add(Counted::EventsStopped(*cause), 1);
         }
         Failure::Unhandled => return,
     };
@@ -54,7 +54,7 @@ fn words_of(error: &EncodedArgs) -> Option<String> {
 fn report(
     socket: &Socket,
     event: &EventName,
-    (cause, name): (Cause, Option<TypeName>),
+    (cause, name): (FaultCause, Option<TypeName>),
     status: StatusCode,
     error: impl FnOnce() -> String,
 ) {
@@ -93,7 +93,7 @@ fn report_refusal(socket: &Socket, event: &str, refusal: &Refusal) {
     let Some(status) = refusal.server_error() else {
         return;
     };
-    Cause::Handler.report(socket, || Fault {
+    FaultCause::Handler.report(socket, || Fault {
         event,
         handler: refusal.handler,
         argument: None,
@@ -128,6 +128,6 @@ fn tell<'a>(
     };
     // The client receives the first error, even if the hook panics.
     if let Err(panicked) = guarded(|| hook(&failed)) {
-        socket.report_panic("on_error", &panicked);
+        socket.report_panic(Hook::OnError, &panicked);
     }
 }

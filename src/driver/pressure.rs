@@ -9,7 +9,7 @@ use super::dispatch::Dispatch;
 use super::pause::{Full, GRACE, Pause, patience};
 use super::task::ConnectionTask;
 use super::timers::Deadline;
-use crate::metrics::Counted;
+use crate::metrics::{Counted, ReadingLimit};
 use crate::socket::Socket;
 use proto::DisconnectReason;
 
@@ -149,7 +149,7 @@ impl Dispatch {
 
     fn begin_pause(&mut self, full: Full, now: Instant) {
         let option = self.option(full);
-        self.counters().add_for(Counted::ReadingPaused, option, 1);
+        self.counters().add(Counted::ReadingPaused(option), 1);
         self.pause = Some(Box::new(Pause {
             moved: now,
             next: now + GRACE,
@@ -166,25 +166,25 @@ impl Dispatch {
     }
 
     /// Returns the option that stops the reading. If events wait, it is the option for which they wait.
-    fn option(&self, full: Full) -> &'static str {
+    fn option(&self, full: Full) -> ReadingLimit {
         let settings = &self.server.settings;
         let outbox = self.client.outbox.queued();
         if full == Full::Server {
-            "max_inbound_bytes"
+            ReadingLimit::InboundBytes
         } else if self.client.outbox.is_crowded() {
             if outbox.packets > settings.engine.max_outbox_packets / 2 {
-                "max_outbox_packets"
+                ReadingLimit::OutboxPackets
             } else {
-                "max_outbox_bytes"
+                ReadingLimit::OutboxBytes
             }
         } else if self.handlers.len() >= settings.max_handlers {
-            "max_handlers"
+            ReadingLimit::Handlers
         } else if self.runs_much() {
-            "max_running_bytes"
+            ReadingLimit::RunningBytes
         } else if self.router.sockets().any(Socket::has_max_pending) {
-            "max_pending"
+            ReadingLimit::Pending
         } else {
-            "max_queued_bytes"
+            ReadingLimit::QueuedBytes
         }
     }
 
@@ -195,7 +195,7 @@ impl Dispatch {
         }
         let (requests, _) = self.router.backlog();
         tracing::warn!(
-            option = self.option(full),
+            option = self.option(full).as_str(),
             max_queued_bytes = self.server.settings.max_queued_bytes,
             queued_events = requests + self.lanes.len(),
             queued_bytes = self.queued_bytes(),

@@ -9,14 +9,11 @@ use super::duplexes::{Left, close_in_background};
 use super::inbox::{Inbound, PollAnswer, PostAnswer};
 use super::task::ConnectionTask;
 use super::timers::Deadline;
-use crate::metrics::{Counted, Place};
+use crate::metrics::{Counted, LateInput};
 use crate::server::OverLimit;
 use crate::transport::{Batch, End, Exceeded, Farewell, Reading, TransportViolation, Unfinished};
 use proto::DisconnectReason;
 use proto::session::SessionInput;
-
-const RECEIVED_PACKETS: Place = Place::of(Counted::ReceivedPackets);
-const RECEIVED_BYTES: Place = Place::of(Counted::ReceivedBytes);
 
 /// The number of packets of a POST that are taken before the answers to them are written.
 const BATCH: usize = 128;
@@ -235,7 +232,7 @@ impl ConnectionTask {
         let timeout = self.message_timeout();
         tracing::debug!(?timeout, "message takes longer than `message_timeout`");
         let counters = self.dispatch.counters();
-        counters.add_for(Counted::InputTimeouts, "message", 1);
+        counters.add(Counted::InputTimeouts(LateInput::Message), 1);
         if self.session.is_open() {
             let farewell = Farewell::policy("message takes too long");
             self.duplexes.end = Some(Box::new(End::Ours(farewell)));
@@ -261,7 +258,10 @@ impl ConnectionTask {
     fn count_received(&self, packets: usize, bytes: usize) {
         if packets > 0 {
             let counters = self.dispatch.counters();
-            counters.add_all([(RECEIVED_PACKETS, packets), (RECEIVED_BYTES, bytes)]);
+            counters.add_all([
+                (Counted::ReceivedPackets, packets),
+                (Counted::ReceivedBytes, bytes),
+            ]);
         }
     }
 }

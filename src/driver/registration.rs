@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::sessions::SessionEntry;
-use crate::metrics::{Counted, Counters};
+use crate::metrics::{CloseReason, Counted, Counters};
 use proto::DisconnectReason;
 
 /// The registration of an open connection with the counters and its requests. It ends when it is dropped.
@@ -17,9 +17,9 @@ pub(super) struct Registration {
 
 impl Registration {
     pub(super) fn begin(counters: &Arc<Counters>, entry: Arc<SessionEntry>) -> Self {
-        let transport = entry.client.transport().as_str();
-        counters.add_for(Counted::ConnectionsOpened, transport, 1);
-        counters.add_for(Counted::Connections, transport, 1);
+        let transport = entry.client.transport();
+        counters.add(Counted::ConnectionsOpened(transport), 1);
+        counters.add(Counted::Connections(transport), 1);
         Self {
             counters: Arc::clone(counters),
             entry,
@@ -30,15 +30,15 @@ impl Registration {
 
     pub(super) fn end(&mut self, reason: DisconnectReason) {
         if !std::mem::replace(&mut self.over, true) {
-            let transport = self.entry.client.transport().as_str();
+            let transport = self.entry.client.transport();
             let counters = &self.counters;
             // Clients and handlers receive Node's reason.
             let reason = match reason {
-                DisconnectReason::TransportError if self.too_large => "payload too large",
-                reason => reason.as_str(),
+                DisconnectReason::TransportError if self.too_large => CloseReason::PayloadTooLarge,
+                reason => CloseReason::Disconnect(reason),
             };
-            counters.add_for(Counted::ConnectionsClosed, reason, 1);
-            counters.sub_for(Counted::Connections, transport);
+            counters.add(Counted::ConnectionsClosed(reason), 1);
+            counters.sub(Counted::Connections(transport), 1);
         }
     }
 }

@@ -244,7 +244,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if self.is_event {
             self.socket.remove_pending();
-            self.socket.counters().sub(Counted::HandlersWaiting);
+            self.socket.counters().sub(Counted::HandlersWaiting, 1);
         }
         // Others must be dropped as well, even if the drop of this one panics.
         let _in_span = self.work.span.enter();

@@ -15,6 +15,7 @@ use super::sessions::{Guard, SessionEntry};
 use super::slowness::Slowness;
 use super::timed_session::TimedSession;
 use super::timers::{Timers, now};
+use crate::metrics::Hook;
 use crate::panics::{Panicked, guarded};
 use crate::rooms::Serving;
 use crate::server::{OverLimit, Server};
@@ -154,7 +155,7 @@ impl ConnectionTask {
                 guard.or_limit(tokio::time::timeout(CLOSE_HANDSHAKE, duplexes.farewell()));
             let handlers = std::future::poll_fn(|cx| {
                 guarded(|| dispatch.poll_end(cx)).unwrap_or_else(|panicked| {
-                    dispatch.server.report_panic("connection", &panicked);
+                    dispatch.server.report_panic(Hook::Connection, &panicked);
                     Poll::Ready(())
                 })
             });
@@ -180,7 +181,9 @@ impl ConnectionTask {
 
     #[cold]
     fn panicked(&mut self, panicked: &Panicked, cx: &mut Context<'_>) {
-        self.dispatch.server.report_panic("connection", panicked);
+        self.dispatch
+            .server
+            .report_panic(Hook::Connection, panicked);
         // The disconnect handlers run. A second panic is caught as well.
         let closed = guarded(|| {
             let lost = SessionInput::Lost(DisconnectReason::ForcedClose);
@@ -188,7 +191,9 @@ impl ConnectionTask {
             self.run_actions(cx);
         });
         if let Err(panicked) = closed {
-            self.dispatch.server.report_panic("connection", &panicked);
+            self.dispatch
+                .server
+                .report_panic(Hook::Connection, &panicked);
         }
     }
 
@@ -302,7 +307,7 @@ impl ConnectionTask {
         if let Violation::Malformed(DecodeError::ParserPanicked(message)) = violation {
             self.dispatch
                 .server
-                .report_panic("parser", &message.clone().into());
+                .report_panic(Hook::Parser, &message.clone().into());
         }
         self.close(DisconnectReason::ForcedClose, cx);
     }

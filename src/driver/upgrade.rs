@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use super::duplexes::close_in_background;
 use super::task::ConnectionTask;
-use crate::metrics::Counted;
+use crate::metrics::{Counted, UpgradeOutcome};
 use crate::transport::{End, Reading};
 use proto::engine_io::Transport;
 use proto::session::{Control, SessionInput};
@@ -50,7 +50,7 @@ impl ConnectionTask {
         }
         self.dispatch
             .counters()
-            .add_for(Counted::Upgrades, "failed", 1);
+            .add(Counted::Upgrades(UpgradeOutcome::Failed), 1);
         self.registration
             .entry
             .upgrading
@@ -66,9 +66,9 @@ impl ConnectionTask {
         self.client.set_transport(transport);
         self.registration.entry.inbox.shrink();
         let counters = self.dispatch.counters();
-        counters.add_for(Counted::Upgrades, "done", 1);
-        counters.sub_for(Counted::Connections, Transport::Polling.as_str());
-        counters.add_for(Counted::Connections, transport.as_str(), 1);
+        counters.add(Counted::Upgrades(UpgradeOutcome::Done), 1);
+        counters.sub(Counted::Connections(Transport::Polling), 1);
+        counters.add(Counted::Connections(transport), 1);
         let outbox = &self.client.outbox;
         outbox.stall(false);
         main.open_direct(outbox);

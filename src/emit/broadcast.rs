@@ -13,7 +13,7 @@ use super::selection::SelectedNamespaces;
 use super::wait::Wait;
 use crate::adapter::{AdapterError, Publication};
 use crate::logs::may_log;
-use crate::metrics::EMITS_TO_MANY;
+use crate::metrics::{Counted, EmitScope};
 use crate::rooms::{Room, Rooms, Scope, Target};
 use crate::socket::{Socket, SocketNamespace};
 
@@ -123,7 +123,7 @@ impl BroadcastOperator {
         };
         let counters = &recipients.counters;
         // An emit counts once, however many namespaces the pattern has.
-        counters.add_all([(EMITS_TO_MANY, 1)]);
+        counters.add(Counted::Emits(EmitScope::Broadcast), 1);
         let sent = event_args(event, &args).map(|args| {
             let target = &self.target;
             let delivered = recipients.adapter.broadcast(Publication { args, target });
@@ -145,7 +145,9 @@ impl BroadcastOperator {
             Ok(recipients) => recipients,
             Err(missing) => return AckStream::failed(Emitted::missing(missing)),
         };
-        recipients.counters.add_all([(EMITS_TO_MANY, 1)]);
+        recipients
+            .counters
+            .add(Counted::Emits(EmitScope::Broadcast), 1);
         match event_args(event.as_ref(), &args) {
             Ok(args) => AckStream::ask(recipients.into_owned(), &self.target, args, self.wait),
             Err(error) => AckStream::failed(Emitted::new(Err(error), &recipients.counters)),

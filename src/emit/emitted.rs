@@ -4,7 +4,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use super::selection::Missing;
-use crate::metrics::{Counted, Counters, EMITS_TO_MANY};
+use crate::metrics::{Counted, Counters, EmitScope, UndeliveredReason};
 use crate::outbox::EmitError;
 use proto::EncodedArgs;
 use proto::args::reserved;
@@ -27,7 +27,7 @@ impl Emitted {
     pub(super) fn new(result: Result<(), EmitError>, counters: &Counters) -> Self {
         if let Err(error) = &result {
             tracing::debug!(error = error.to_string(), "not emitted");
-            counters.add_for(Counted::Undelivered, error.reason(), 1);
+            counters.add(Counted::Undelivered(error.reason()), 1);
         }
         Self(result)
     }
@@ -38,7 +38,7 @@ impl Emitted {
         let Some(counters) = missing.counters() else {
             return Self(Err(error));
         };
-        counters.add_all([(EMITS_TO_MANY, 1)]);
+        counters.add(Counted::Emits(EmitScope::Broadcast), 1);
         Self::new(Err(error), counters)
     }
 
@@ -61,13 +61,13 @@ impl Emitted {
 
 impl EmitError {
     /// Returns the label of the error in the counters.
-    const fn reason(&self) -> &'static str {
+    const fn reason(&self) -> UndeliveredReason {
         match self {
-            Self::Serialize(_) => "serialize",
-            Self::Reserved(_) => "reserved",
-            Self::NoNamespace(_) | Self::NoServer => "no namespace",
-            Self::Full(_) => "full",
-            Self::Closed => "closed",
+            Self::Serialize(_) => UndeliveredReason::Serialize,
+            Self::Reserved(_) => UndeliveredReason::Reserved,
+            Self::NoNamespace(_) | Self::NoServer => UndeliveredReason::NoNamespace,
+            Self::Full(_) => UndeliveredReason::Full,
+            Self::Closed => UndeliveredReason::Closed,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::ack_future::AckFuture;
 use super::broadcast::BroadcastOperator;
 use super::emitted::{Emitted, event_args};
 use super::socket_operator::SocketOperator;
-use crate::metrics::EMITS_TO_SOCKET;
+use crate::metrics::{Counted, EmitScope};
 use crate::outbox::EmitError;
 use crate::rooms::{Rooms, Target};
 use crate::socket::{SendOptions, Socket};
@@ -127,7 +127,7 @@ impl Socket {
         options: SendOptions,
     ) -> Emitted {
         let counters = self.counters();
-        counters.add_all([(EMITS_TO_SOCKET, 1)]);
+        counters.add(Counted::Emits(EmitScope::Socket), 1);
         // With a history, the event may be for a client that has not resumed its session yet.
         let has_history = self.namespace().members.history().is_some();
         let sent = if has_history || self.connected() {
@@ -148,7 +148,7 @@ impl Socket {
         options: SendOptions,
     ) -> Result<bool, EmitError> {
         let counters = self.counters();
-        counters.add_all([(EMITS_TO_SOCKET, 1)]);
+        counters.add(Counted::Emits(EmitScope::Socket), 1);
         let sent = if self.connected() {
             event_args(event, args).and_then(|args| self.send_with_ack(args, id, options))
         } else {

@@ -11,7 +11,7 @@ use super::ack_future::AckFuture;
 use super::broadcast::BroadcastOperator;
 use super::emitted::{Emitted, event_args};
 use super::wait::Wait;
-use crate::metrics::EMITS_TO_SOCKET;
+use crate::metrics::{Counted, EmitScope};
 use crate::outbox::EmitError;
 use crate::rooms::Rooms;
 use crate::socket::{SendOptions, Socket};
@@ -103,7 +103,7 @@ impl SocketOperator {
         } = self.clone();
         async move {
             let counters = &socket.namespace().counters;
-            counters.add_all([(EMITS_TO_SOCKET, 1)]);
+            counters.add(Counted::Emits(EmitScope::Socket), 1);
             let sent = match args {
                 Err(error) => Err(error),
                 Ok(args) if options.volatile => socket.send(args, options).map(drop),

@@ -8,7 +8,8 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::{EventContext, FromEvent, phase, via};
-use crate::logs::{Cause, in_full};
+use crate::logs::in_full;
+use crate::metrics::FaultCause;
 use crate::socket::{AckBody, AckClaim, EventName, Failure, Fault, HandlerAnswer, Socket, reply};
 use proto::EncodeError;
 
@@ -70,7 +71,7 @@ impl<T> Ack<T> {
     }
 
     fn report(&self, event: &EventName, error: &EncodeError) {
-        Cause::Serialize.report(&self.socket, || Fault {
+        FaultCause::Serialize.report(&self.socket, || Fault {
             event: self.socket.event_name(event),
             handler: None,
             argument: Some(std::any::type_name::<Self>),

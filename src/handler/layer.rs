@@ -16,7 +16,8 @@ use super::rate_limit::TooFast;
 use super::{Handler, Layered};
 use crate::adapter::BoxFuture;
 use crate::extract::{EventContext, phase};
-use crate::socket::{AckBody, BoxHandler, ErasedHandler, Failure, HandlerLayers, Stop};
+use crate::metrics::StopCause;
+use crate::socket::{AckBody, BoxHandler, ErasedHandler, Failure, HandlerLayers};
 
 /// The innermost service of a layer, which calls the event's handler.
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,13 +93,13 @@ impl HandlerLayers for Dispatcher {
 fn failed(error: &BoxError) -> AckBody {
     tracing::debug!(error = error.to_string(), "event stopped by a layer");
     if error.is::<timeout::error::Elapsed>() {
-        AckBody::error("timed out", Failure::Stopped(Stop::Timeout))
+        AckBody::error("timed out", Failure::Stopped(StopCause::Timeout))
     } else if error.is::<load_shed::error::Overloaded>() {
-        AckBody::error("overloaded", Failure::Stopped(Stop::Overload))
+        AckBody::error("overloaded", Failure::Stopped(StopCause::Overload))
     } else if error.is::<TooFast>() {
-        AckBody::error("too many events", Failure::Stopped(Stop::RateLimit))
+        AckBody::error("too many events", Failure::Stopped(StopCause::RateLimit))
     } else {
-        AckBody::error(&error.to_string(), Failure::Stopped(Stop::Other))
+        AckBody::error(&error.to_string(), Failure::Stopped(StopCause::Other))
     }
 }
 

@@ -14,7 +14,8 @@ use super::refused::Refused;
 use super::reply::IntoAck;
 use crate::extract::{EventContext, phase};
 use crate::http::{Content, INTERNAL_ERROR, reason, words};
-use crate::logs::{Cause, TypeName};
+use crate::logs::TypeName;
+use crate::metrics::{FaultCause, Hook};
 use crate::panics::guarded;
 use crate::socket::{
     AckBody, Admission, Done, Failure, Fault, HandlerAnswer, Refusal, Rejected, SocketValue,
@@ -68,7 +69,7 @@ impl Names {
     /// Logs and counts that the argument could not be extracted through no fault of the client, which does not get the
     /// error's text: it names types of the application.
     fn report(self, cx: &EventContext, status: StatusCode, error: impl FnOnce() -> String) {
-        Cause::Extractor.report(cx.socket(), || Fault {
+        FaultCause::Extractor.report(cx.socket(), || Fault {
             event: cx.label(),
             handler: Some(self.handler),
             argument: Some(self.argument),
@@ -132,7 +133,7 @@ impl Phase for phase::Event {
             };
             // The client gets the rejection even if the hook panics.
             if let Err(panicked) = guarded(|| hook(&rejected)) {
-                cx.socket().report_panic("on_rejection", &panicked);
+                cx.socket().report_panic(Hook::OnRejection, &panicked);
             }
         }
         if is_fault {

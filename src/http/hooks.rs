@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use super::{ClientFiles, Origins};
 use crate::adapter::BoxFuture;
 use crate::logs::TypeName;
+use crate::metrics::Hook;
 use crate::panics::{Panicked, guarded};
 use proto::Sid;
 
@@ -87,17 +88,17 @@ impl Hooks {
         answer: &mut Response<Body>,
         request: &Parts,
         opens: bool,
-    ) -> Result<(), (&'static str, Panicked)> {
+    ) -> Result<(), (Hook, Panicked)> {
         let status = answer.status();
         if status.is_client_error() || status.is_server_error() {
             return Ok(());
         }
         let hooks = [
             (
-                "on_initial_headers",
+                Hook::OnInitialHeaders,
                 self.initial_headers.as_ref().filter(|_| opens),
             ),
-            ("on_headers", self.headers.as_ref()),
+            (Hook::OnHeaders, self.headers.as_ref()),
         ];
         for (name, hook) in hooks {
             if let Some(hook) = hook {

@@ -193,6 +193,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::metrics::Family;
 
     fn server(per_connection: u32, in_all: u32) -> Arc<ServerLogs> {
         let counters = Arc::new(Counters::new(1));
@@ -204,7 +205,7 @@ mod tests {
     }
 
     fn left_out(server: &ServerLogs) -> u64 {
-        let all = server.counters.numbers(Counted::LogsLeftOut);
+        let all = server.counters.numbers(Family::LogsLeftOut);
         all.map(|(_, number)| number).sum()
     }
 

@@ -3,24 +3,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::families::{Counted, Family};
-
-/// The number of families.
-const FAMILIES: usize = Counted::FAMILIES.len();
-
-/// The index in a shard at which each family's numbers begin; the last one is the end.
-#[expect(clippy::indexing_slicing, reason = "the compiler would find out")]
-const STARTS: [usize; FAMILIES + 1] = {
-    let mut starts = [0; FAMILIES + 1];
-    let mut family = 0;
-    while family < FAMILIES {
-        starts[family + 1] = starts[family] + Counted::FAMILIES[family].values.len();
-        family += 1;
-    }
-    starts
-};
-
-const SLOTS: usize = STARTS[FAMILIES];
+use super::families::{Counted, Family, SLOTS, start};
 
 /// The maximum number of shards. More processors than this share them.
 const MAX_SHARDS: usize = 64;
@@ -50,15 +33,15 @@ impl Counters {
     /// Adds to a number.
     #[inline]
     pub(crate) fn add(&self, counted: Counted, count: usize) {
-        self.change(counted, 0, count as u64);
+        self.change(counted, count as u64);
     }
 
     /// Adds to several numbers, for which the shard is looked up once.
     #[inline]
-    pub(crate) fn add_all<const N: usize>(&self, all: [(Place, usize); N]) {
+    pub(crate) fn add_all<const N: usize>(&self, all: [(Counted, usize); N]) {
         if let Some(Shard(numbers)) = self.shard() {
-            for (Place(place), count) in all {
-                if let Some(number) = numbers.get(place) {
+            for (counted, count) in all {
+                if let Some(number) = numbers.get(counted.index()) {
                     number.fetch_add(count as u64, Ordering::Relaxed);
                 }
             }
@@ -68,43 +51,27 @@ impl Counters {
     /// Adds packets and bytes that transports have accepted.
     #[inline]
     pub(crate) fn add_sent(&self, packets: usize, bytes: usize) {
-        self.add_all([(SENT_PACKETS, packets), (SENT_BYTES, bytes)]);
-    }
-
-    /// Adds to the number of one value of the label.
-    #[inline]
-    pub(crate) fn add_for(&self, counted: Counted, value: &str, count: usize) {
-        self.change(counted, index(counted, value), count as u64);
-    }
-
-    /// Subtracts one from a number.
-    #[inline]
-    pub(crate) fn sub(&self, counted: Counted) {
-        self.change(counted, 0, 1_u64.wrapping_neg());
+        self.add_all([(Counted::SentPackets, packets), (Counted::SentBytes, bytes)]);
     }
 
     /// Subtracts from a number.
-    pub(crate) fn sub_many(&self, counted: Counted, count: usize) {
-        self.change(counted, 0, (count as u64).wrapping_neg());
+    #[inline]
+    pub(crate) fn sub(&self, counted: Counted, count: usize) {
+        self.change(counted, (count as u64).wrapping_neg());
     }
 
     /// Changes a number by the difference between two amounts.
     pub(crate) fn shift(&self, counted: Counted, before: usize, now: usize) {
-        self.change(counted, 0, (now as u64).wrapping_sub(before as u64));
+        self.change(counted, (now as u64).wrapping_sub(before as u64));
     }
 
-    /// Subtracts one from the number of one value of the label.
+    /// Changes a number. If it is known at compile time, so is its index.
     #[inline]
-    pub(crate) fn sub_for(&self, counted: Counted, value: &str) {
-        self.change(counted, index(counted, value), 1_u64.wrapping_neg());
-    }
-
-    /// Changes a number. If the family is known at compile time, so is the index of its number.
-    #[inline]
-    fn change(&self, counted: Counted, index: usize, by: u64) {
-        let at = counted.start() + index;
+    fn change(&self, counted: Counted, by: u64) {
         // A thread that subtracts what another one has added brings its shard below zero, but the sum is right.
-        if let Some(number) = self.shard().and_then(|Shard(numbers)| numbers.get(at)) {
+        if let Some(Shard(numbers)) = self.shard()
+            && let Some(number) = numbers.get(counted.index())
+        {
             number.fetch_add(by, Ordering::Relaxed);
         }
     }
@@ -115,11 +82,10 @@ impl Counters {
     }
 
     /// Returns the numbers of a family, by the values of its label.
-    pub(crate) fn numbers(&self, counted: Counted) -> impl Iterator<Item = (&'static str, u64)> {
-        let values = counted.family().map_or(&[][..], |family| family.values);
+    pub(crate) fn numbers(&self, family: Family) -> impl Iterator<Item = (&'static str, u64)> {
         let sum = move |index: usize| {
             let shards = self.shards.iter();
-            let numbers = shards.filter_map(|Shard(numbers)| numbers.get(counted.start() + index));
+            let numbers = shards.filter_map(|Shard(numbers)| numbers.get(index));
             let sum = numbers.fold(0_u64, |sum, number| {
                 sum.wrapping_add(number.load(Ordering::Relaxed))
             });
@@ -127,53 +93,10 @@ impl Counters {
             // been added.
             if sum > u64::MAX / 2 { 0 } else { sum }
         };
+        let values = family.declaration().values.iter();
         values
-            .iter()
-            .enumerate()
-            .map(move |(index, value)| (*value, sum(index)))
-    }
-}
-
-/// The index of a number, known at compile time: for numbers that change with every message.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place(usize);
-
-impl Place {
-    /// Returns the index of a family without a label.
-    pub(crate) const fn of(counted: Counted) -> Self {
-        Self::nth(counted, 0)
-    }
-
-    /// Returns the index of one value of the label, by its position in the list.
-    #[expect(clippy::indexing_slicing, reason = "the compiler would find out")]
-    pub(crate) const fn nth(counted: Counted, index: usize) -> Self {
-        assert!(index < Counted::FAMILIES[counted as usize].values.len());
-        Self(STARTS[counted as usize] + index)
-    }
-}
-
-const SENT_PACKETS: Place = Place::of(Counted::SentPackets);
-const SENT_BYTES: Place = Place::of(Counted::SentBytes);
-/// Events that are emitted to one socket.
-pub(crate) const EMITS_TO_SOCKET: Place = Place::nth(Counted::Emits, 0);
-/// Events that are emitted to many sockets.
-pub(crate) const EMITS_TO_MANY: Place = Place::nth(Counted::Emits, 1);
-
-/// Returns the position of a value among those of the label, or the last one if it is unknown.
-fn index(counted: Counted, value: &str) -> usize {
-    let values = counted.family().map_or(&[][..], |family| family.values);
-    let known = values.iter().position(|known| *known == value);
-    known.unwrap_or(values.len().saturating_sub(1))
-}
-
-impl Counted {
-    #[inline]
-    fn start(self) -> usize {
-        STARTS.get(self as usize).copied().unwrap_or_default()
-    }
-
-    pub(crate) fn family(self) -> Option<&'static Family> {
-        Self::FAMILIES.get(self as usize)
+            .zip(start(family)..)
+            .map(move |(value, index)| (*value, sum(index)))
     }
 }
 
@@ -193,14 +116,21 @@ fn thread() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
-    use super::super::Metrics;
+    use super::super::{ByLabel, CloseReason, Hook, InputLimit, Metrics, UpgradeOutcome};
     use super::*;
     use proto::DisconnectReason;
+    use proto::engine_io::Transport;
 
     fn read(counters: &Counters) -> Metrics {
-        Metrics::collect(|counted| counters.numbers(counted), BTreeMap::new())
+        Metrics::collect(|family| counters.numbers(family), BTreeMap::new())
+    }
+
+    /// Returns the numbers that are not zero.
+    fn moved(numbers: &ByLabel) -> Vec<(&'static str, u64)> {
+        let all = numbers.iter().map(|(label, number)| (*label, *number));
+        all.filter(|(_, number)| *number > 0).collect()
     }
 
     #[test]
@@ -211,12 +141,12 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..1000 {
                         counters.add(Counted::EventsReceived, 1);
-                        counters.add_for(Counted::Connections, "websocket", 2);
+                        counters.add(Counted::Connections(Transport::WebSocket), 2);
                     }
                 });
                 scope.spawn(|| {
                     for _ in 0..1000 {
-                        counters.sub_for(Counted::Connections, "websocket");
+                        counters.sub(Counted::Connections(Transport::WebSocket), 1);
                     }
                 });
             }
@@ -230,7 +160,7 @@ mod tests {
     #[test]
     fn a_gauge_that_is_read_in_the_middle_is_not_below_zero() {
         let counters = Counters::new(1);
-        counters.sub(Counted::HandlersWaiting);
+        counters.sub(Counted::HandlersWaiting, 1);
         assert_eq!(read(&counters).handlers_waiting, 0);
         counters.add(Counted::HandlersWaiting, 1);
         assert_eq!(read(&counters).handlers_waiting, 0);
@@ -240,7 +170,7 @@ mod tests {
     fn each_number_has_a_place_of_its_own() {
         let counters = Counters::new(1);
         for (number, counted) in [
-            Counted::Upgrades,
+            Counted::Upgrades(UpgradeOutcome::Done),
             Counted::SocketsConnected,
             Counted::AcksTimedOut,
         ]
@@ -257,35 +187,36 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_has_its_number() {
-        use DisconnectReason as R;
-
+    fn labels_are_counted_under_their_names() {
         let counters = Counters::new(1);
-        for reason in [
-            R::ClientNamespaceDisconnect,
-            R::ServerNamespaceDisconnect,
-            R::ServerShuttingDown,
-            R::PingTimeout,
-            R::TransportClose,
-            R::TransportError,
-            R::ParseError,
-            R::ForcedClose,
-            R::SlowClient,
-            R::QueueFull,
-        ] {
-            counters.add_for(Counted::SocketsDisconnected, reason.as_str(), 1);
-            if reason != R::ClientNamespaceDisconnect {
-                counters.add_for(Counted::ConnectionsClosed, reason.as_str(), 1);
-            }
-        }
-        counters.add_for(Counted::ConnectionsClosed, "payload too large", 1);
+        let reason = DisconnectReason::PingTimeout;
+        counters.add(Counted::SocketsDisconnected(reason), 2);
+        let reason = CloseReason::Disconnect(DisconnectReason::QueueFull);
+        counters.add(Counted::ConnectionsClosed(reason), 1);
+        counters.add(Counted::ConnectionsClosed(CloseReason::PayloadTooLarge), 3);
+        counters.add(Counted::InputRefused(InputLimit::Ratio), 4);
+        counters.add(Counted::HookPanics(Hook::AllowRequest), 5);
         let metrics = read(&counters);
-        assert!(
-            metrics
-                .sockets_disconnected
-                .values()
-                .all(|&count| count == 1)
+        assert_eq!(moved(&metrics.sockets_disconnected), [("ping timeout", 2)]);
+        let closed = [("payload too large", 3), ("queue full", 1)];
+        assert_eq!(moved(&metrics.connections_closed), closed);
+        assert_eq!(
+            moved(&metrics.input_refused),
+            [("Compression::max_ratio", 4)]
         );
-        assert!(metrics.connections_closed.values().all(|&count| count == 1));
+        assert_eq!(moved(&metrics.hook_panics), [("allow_request", 5)]);
+    }
+
+    #[test]
+    fn no_label_has_two_values_of_one_name() {
+        for declaration in Family::DECLARATIONS {
+            let names: BTreeSet<_> = declaration.values.iter().collect();
+            assert_eq!(
+                names.len(),
+                declaration.values.len(),
+                "{}",
+                declaration.name
+            );
+        }
     }
 }

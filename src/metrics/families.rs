@@ -2,6 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::labels::{
+    AdmissionFailure, CloseReason, EmitScope, FaultCause, Hook, InputLimit, Label, LateInput,
+    ReadingLimit, RecoveryOutcome, RequestRule, StopCause, UndeliveredReason, UpgradeOutcome,
+};
+use proto::DisconnectReason;
+use proto::engine_io::Transport;
+
 /// The numbers of a family, one for each value of its label, including values that have not occurred.
 pub type ByLabel = BTreeMap<&'static str, u64>;
 
@@ -11,7 +18,7 @@ pub type ByLabel = BTreeMap<&'static str, u64>;
     not(feature = "metrics"),
     expect(dead_code, reason = "only the facade asks for words")
 )]
-pub(crate) struct Family {
+pub(crate) struct Declaration {
     pub(crate) name: &'static str,
     pub(crate) help: &'static str,
     pub(crate) kind: MetricKind,
@@ -32,23 +39,38 @@ pub(crate) enum MetricKind {
 macro_rules! families {
     ($(
         #[doc = $help:literal]
-        $variant:ident $field:ident: $kind:ident $(by $label:ident [$($value:literal),+ $(,)?])?;
+        $variant:ident $field:ident: $kind:ident $(by $label:ident: $Label:ty)?;
     )+) => {
-        /// The families of numbers.
+        /// A counted number. A family with a label has a number for each of its values.
         #[derive(Clone, Copy, Debug)]
-        pub(crate) enum Counted { $($variant),+ }
+        pub(crate) enum Counted { $($variant $(($Label))?),+ }
 
         impl Counted {
+            /// Returns the index of the number in a shard. It is known at compile time if the value is.
+            #[inline]
+            pub(super) fn index(self) -> usize {
+                match self {
+                    $(Self::$variant $(($label))? =>
+                        start(Family::$variant) $(+ $label.index())?,)+
+                }
+            }
+        }
+
+        /// The families of numbers.
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) enum Family { $($variant),+ }
+
+        impl Family {
             #[cfg(feature = "metrics")]
             pub(crate) const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The families, in the order of the variants.
-            pub(crate) const FAMILIES: &[Family] = &[$(Family {
+            /// The declarations, in the order of the variants.
+            pub(super) const DECLARATIONS: &[Declaration] = &[$(Declaration {
                 name: name!($kind $field),
                 help: $help,
                 kind: MetricKind::$kind,
                 label: concat!($(stringify!($label))?),
-                values: values!($($($value),+)?),
+                values: values!($($Label)?),
             }),+];
         }
 
@@ -66,10 +88,10 @@ macro_rules! families {
         impl Metrics {
             /// Collects the numbers, which `numbers` returns for each value of the label of a family.
             pub(crate) fn collect<I: Iterator<Item = (&'static str, u64)>>(
-                numbers: impl Fn(Counted) -> I,
+                numbers: impl Fn(Family) -> I,
                 sockets: BTreeMap<String, u64>,
             ) -> Self {
-                Self { $($field: Number::sum(numbers(Counted::$variant)),)+ sockets }
+                Self { $($field: Number::sum(numbers(Family::$variant)),)+ sockets }
             }
         }
     };
@@ -88,8 +110,8 @@ macro_rules! values {
     () => {
         &[""]
     };
-    ($($value:literal),+) => {
-        &[$($value),+]
+    ($Label:ty) => {
+        <$Label as Label>::NAMES
     };
 }
 
@@ -103,99 +125,105 @@ macro_rules! number {
 }
 
 families! {
-    /// Connections that are open now.
-    Connections connections: Gauge by transport ["polling", "websocket"];
+    /// Open connections.
+    Connections connections: Gauge by transport: Transport;
     /// Connections that were opened, by their first transport.
-    ConnectionsOpened connections_opened: Counter by transport ["polling", "websocket"];
+    ConnectionsOpened connections_opened: Counter by transport: Transport;
     /// Connections that were closed.
-    ConnectionsClosed connections_closed: Counter by reason [
-        "server namespace disconnect", "server shutting down", "ping timeout", "transport close", "transport error",
-        "parse error", "forced close", "slow client", "queue full", "payload too large",
-    ];
-    /// Input of clients that was refused since it is over a limit, by the option of the builder.
-    InputRefused input_refused: Counter by limit [
-        "max_payload", "max_attachments", "max_packet_bytes", "max_namespaces", "max_namespace_len", "max_event_len",
-        "max_auth_len", "Compression::max_ratio",
-    ];
-    /// Requests that were refused; the reasons are the contexts of `on_connection_error`, and `UPGRADED_ALREADY`.
-    RequestsRefused requests_refused: Counter by reason [
-        "TRANSPORT_UNKNOWN", "SESSION_UNKNOWN", "BAD_HANDSHAKE_METHOD", "FORBIDDEN", "INVALID_ORIGIN", "UNAVAILABLE",
-        "TOO_MANY_CONNECTIONS", "TOO_MANY_CONNECTIONS_OF_ADDRESS", "UNSUPPORTED_PROTOCOL_VERSION", "WEBSOCKET_VERSION",
-        "PROTOCOL_MISMATCH", "UPGRADE_REFUSED", "TRANSPORT_MISMATCH", "TRANSPORT_HANDSHAKE_ERROR", "BAD_WEBSOCKET_KEY",
-        "BAD_WEBSOCKET_PROTOCOL", "NO_UPGRADE", "UPGRADED_ALREADY", "OVERLAP", "BAD_METHOD", "BAD_BODY", "BODY_LIMIT",
-        "INTERNAL_ERROR", "OTHER",
-    ];
-    /// Connections that tried to move from polling to WebSocket.
-    Upgrades upgrades: Counter by outcome ["done", "failed"];
-    /// Connections that were closed since a request's body or a WebSocket message took too long.
-    InputTimeouts input_timeouts: Counter by input ["body", "message"];
-    /// Sockets that were let into a namespace.
+    ConnectionsClosed connections_closed: Counter by reason: CloseReason;
+    /// Input of clients that was refused because it exceeds a limit, by the option of the builder.
+    InputRefused input_refused: Counter by limit: InputLimit;
+    /// Requests that were refused, by the rule that they break.
+    RequestsRefused requests_refused: Counter by reason: RequestRule;
+    /// Upgrades of connections from polling to WebSocket, by their outcome.
+    Upgrades upgrades: Counter by outcome: UpgradeOutcome;
+    /// Connections that were closed because the body of a request or a WebSocket message took too long to arrive.
+    InputTimeouts input_timeouts: Counter by input: LateInput;
+    /// Sockets that have connected to a namespace.
     SocketsConnected sockets_connected: Counter;
-    /// Sockets that were not let into a namespace.
-    SocketsRefused sockets_refused: Counter by reason [
-        "middleware", "no namespace", "too many namespaces", "auth too long", "internal error",
-    ];
-    /// Sockets that have left their namespace.
-    SocketsDisconnected sockets_disconnected: Counter by reason [
-        "client namespace disconnect", "server namespace disconnect", "server shutting down", "ping timeout",
-        "transport close", "transport error", "parse error", "forced close", "slow client", "queue full",
-    ];
-    /// Sockets that came back after a lost connection, and those that found nothing of theirs any more.
-    Recoveries recoveries: Counter by outcome ["recovered", "failed", "unavailable"];
-    /// Packets of Engine.IO that were received; each attachment is one.
+    /// Sockets that were refused by a namespace.
+    SocketsRefused sockets_refused: Counter by reason: AdmissionFailure;
+    /// Sockets that have disconnected from their namespace.
+    SocketsDisconnected sockets_disconnected: Counter by reason: DisconnectReason;
+    /// Attempts of clients to resume a session after a lost connection, by their outcome.
+    Recoveries recoveries: Counter by outcome: RecoveryOutcome;
+    /// Engine.IO packets that were received. Each attachment is a packet.
     ReceivedPackets received_packets: Counter;
     /// Bytes of the packets that were received.
     ReceivedBytes received_bytes: Counter;
-    /// Packets of Socket.IO that were written; attachments belong to theirs.
+    /// Socket.IO packets that were written. Attachments count as a part of their packet.
     SentPackets sent_packets: Counter;
     /// Bytes of the packets that were written.
     SentBytes sent_bytes: Counter;
-    /// Events that clients have sent.
+    /// Events that were received from clients.
     EventsReceived events_received: Counter;
-    /// Events of clients that no handler is for.
+    /// Events of clients that have no handler.
     EventsUnhandled events_unhandled: Counter;
-    /// Events of clients whose arguments did not fit the handler.
+    /// Events of clients that an extractor of the handler has rejected.
     EventsRejected events_rejected: Counter;
-    /// Events of clients that a layer kept from the handler.
-    EventsStopped events_stopped: Counter by cause ["rate limit", "timeout", "overload", "other"];
-    /// Handlers of events that have begun and wait for something now.
+    /// Events of clients that a layer has not passed to the handler.
+    EventsStopped events_stopped: Counter by cause: StopCause;
+    /// Pending handlers of events.
     HandlersWaiting handlers_waiting: Gauge;
-    /// Handlers that go on now though their connections have closed.
+    /// Pending handlers whose connections have closed.
     DetachedHandlers detached_handlers: Gauge;
     /// Handlers that were cancelled after their connections had closed, because a limit was reached.
     DetachedHandlersCancelled detached_handlers_cancelled: Counter;
-    /// Bytes of clients' input that connections hold now: events that wait or run, and what is not complete.
+    /// Bytes of input that connections hold: events that are queued or handled, and incomplete packets.
     InboundBytes inbound_bytes: Gauge;
-    /// Times that the reading of a connection was paused, by the option whose limit was reached.
-    ReadingPaused reading_paused: Counter by option [
-        "max_queued_bytes", "max_pending", "max_handlers", "max_running_bytes", "max_outbox_packets",
-        "max_outbox_bytes", "max_inbound_bytes",
-    ];
-    /// Handlers that have returned an error, those of connect and disconnect among them.
+    /// Times that reading from a connection was paused, by the option whose limit was reached.
+    ReadingPaused reading_paused: Counter by option: ReadingLimit;
+    /// Errors that handlers have returned, including handlers of connect and disconnect.
     HandlerErrors handler_errors: Counter;
-    /// Handlers and middleware that have panicked.
+    /// Panics of handlers and middleware.
     HandlerPanics handler_panics: Counter;
-    /// Other code of the application that has panicked.
-    HookPanics hook_panics: Counter by hook [
-        "allow_request", "max_connections_per_address", "on_initial_headers", "on_headers", "on_connection_error",
-        "on_error", "on_rejection", "on_any_outgoing", "on_server", "parser", "waker", "other",
-    ];
-    /// Faults of the application or its set-up, which have a status of 5xx.
-    ServerErrors server_errors: Counter by cause ["extractor", "handler", "serialize", "layer", "allow_request"];
-    /// Events that the application has emitted: to one socket, or to many at once.
-    Emits emits: Counter by to ["socket", "broadcast"];
-    /// Events that were queued for a client: one for each client of a broadcast.
+    /// Panics of other code of the application.
+    HookPanics hook_panics: Counter by hook: Hook;
+    /// Faults of the application or its setup, with a status of 5xx.
+    ServerErrors server_errors: Counter by cause: FaultCause;
+    /// Events that the application has emitted. A broadcast counts once.
+    Emits emits: Counter by to: EmitScope;
+    /// Events that were queued for clients. A broadcast counts once for each client.
     Deliveries deliveries: Counter;
-    /// Events that were not queued for a client; those without a namespace or an encoding count once.
-    Undelivered undelivered: Counter by reason [
-        "volatile", "full", "closed", "serialize", "reserved", "no namespace",
-    ];
-    /// Acknowledgements that clients have sent.
+    /// Events that were not queued for a client. An event that cannot be encoded, or has no namespace, counts once.
+    Undelivered undelivered: Counter by reason: UndeliveredReason;
+    /// Acknowledgements that were received from clients.
     AcksReceived acks_received: Counter;
-    /// Acknowledgements of clients that were waited for in vain.
+    /// Acknowledgements of clients that have not arrived in time.
     AcksTimedOut acks_timed_out: Counter;
-    /// Warnings and errors that clients caused and that were not logged, beyond the limits on log records.
+    /// Log records of warnings and errors that were left out because clients have caused too many.
     LogsLeftOut logs_left_out: Counter;
+}
+
+/// The number of families.
+const FAMILIES: usize = Family::DECLARATIONS.len();
+
+/// The index in a shard at which each family's numbers begin; the last one is the end.
+#[expect(clippy::indexing_slicing, reason = "the compiler would find out")]
+const STARTS: [usize; FAMILIES + 1] = {
+    let mut starts = [0; FAMILIES + 1];
+    let mut family = 0;
+    while family < FAMILIES {
+        starts[family + 1] = starts[family] + Family::DECLARATIONS[family].values.len();
+        family += 1;
+    }
+    starts
+};
+
+/// The size of a shard.
+pub(super) const SLOTS: usize = STARTS[FAMILIES];
+
+/// Returns the index in a shard at which the numbers of a family begin.
+#[expect(clippy::indexing_slicing, reason = "each family has a start")]
+pub(super) const fn start(family: Family) -> usize {
+    STARTS[family as usize]
+}
+
+impl Family {
+    #[expect(clippy::indexing_slicing, reason = "each family has a declaration")]
+    pub(crate) const fn declaration(self) -> &'static Declaration {
+        &Self::DECLARATIONS[self as usize]
+    }
 }
 
 /// The type of a family in [`Metrics`].

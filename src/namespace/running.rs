@@ -10,7 +10,7 @@ use super::table::{HandlerTable, ServerEventHandlers};
 use crate::adapter::{Fanout, Membership, Memory, PacketEncoder};
 use crate::ids::new_sid;
 use crate::logs::ServerLogs;
-use crate::metrics::{Counted, Counters};
+use crate::metrics::{Counted, Counters, UndeliveredReason};
 use crate::outbox::{EmitError, Pushed};
 use crate::rooms::{History, Log, Sweeper, Table};
 
@@ -113,7 +113,9 @@ impl<H: HandlerTable> RunningNamespace<H> {
     pub(crate) fn sent(&self, pushed: Pushed) -> Result<bool, EmitError> {
         match pushed {
             Pushed::Queued => self.counters.add(Counted::Deliveries, 1),
-            Pushed::Dropped => self.counters.add_for(Counted::Undelivered, "volatile", 1),
+            Pushed::Dropped => self
+                .counters
+                .add(Counted::Undelivered(UndeliveredReason::Volatile), 1),
             Pushed::Full(_) | Pushed::Closed => {}
         }
         pushed.into_result()

@@ -7,8 +7,8 @@ use tracing::Instrument;
 
 use super::server_event::{ServerEvent, ServerHandler};
 use crate::adapter::{BoxFuture, ServerSide};
-use crate::logs::{Cause, ServerLogs, in_full};
-use crate::metrics::Counted;
+use crate::logs::{ServerLogs, in_full};
+use crate::metrics::{Counted, FaultCause, Hook};
 use crate::outbox::EmitError;
 use crate::panics::{Panicked, guarded_future};
 use crate::rooms::Link;
@@ -69,11 +69,11 @@ impl<H: HandlerTable> ServerSide for ServerEventHandlers<H> {
 
 /// Counts and logs a panic in a handler for events of other servers.
 fn report_panic(logs: &ServerLogs, nsp: &str, event: &str, panicked: &Panicked) {
-    let hook = "on_server";
-    logs.counters().add_for(Counted::HookPanics, hook, 1);
+    let hook = Hook::OnServer;
+    logs.counters().add(Counted::HookPanics(hook), 1);
     if logs.allow() {
         tracing::error!(
-            hook,
+            hook = hook.as_str(),
             nsp,
             event,
             panic = panicked.message(),
@@ -84,8 +84,8 @@ fn report_panic(logs: &ServerLogs, nsp: &str, event: &str, panicked: &Panicked) 
 
 /// Counts and logs an answer to another server that cannot be serialized.
 fn report_unserializable(logs: &ServerLogs, nsp: &str, event: &str, error: &EmitError) {
-    let cause = Cause::Serialize.as_str();
-    logs.counters().add_for(Counted::ServerErrors, cause, 1);
+    let counted = Counted::ServerErrors(FaultCause::Serialize);
+    logs.counters().add(counted, 1);
     if logs.allow() {
         let error = in_full(error);
         tracing::warn!(

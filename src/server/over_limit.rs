@@ -1,22 +1,22 @@
 //! Input of a client that exceeds a limit. It is counted, and logged with the option that sets the limit.
 
 use super::Server;
-use crate::metrics::Counted;
+use crate::metrics::{Counted, InputLimit};
 use crate::socket::Client;
 use proto::DecodeError;
 
 /// A piece of input that exceeds a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OverLimit {
-    /// The name of the builder's option.
-    pub(crate) option: &'static str,
+    /// The builder's option.
+    pub(crate) option: InputLimit,
     pub(crate) limit: usize,
     /// The size of the input, if the client has declared it.
     pub(crate) size: Option<u64>,
 }
 
 impl OverLimit {
-    const fn new(option: &'static str, limit: usize) -> Self {
+    const fn new(option: InputLimit, limit: usize) -> Self {
         let size = None;
         Self {
             option,
@@ -27,7 +27,7 @@ impl OverLimit {
 
     /// Creates the value for a message or a body.
     pub(crate) const fn payload(limit: usize, size: Option<u64>) -> Self {
-        let option = "max_payload";
+        let option = InputLimit::Payload;
         Self {
             option,
             limit,
@@ -37,19 +37,19 @@ impl OverLimit {
 
     /// Creates the value for a compressed message that inflates too much.
     pub(crate) const fn ratio(limit: usize) -> Self {
-        Self::new("Compression::max_ratio", limit)
+        Self::new(InputLimit::Ratio, limit)
     }
 
     pub(crate) const fn auth(limit: usize, size: usize) -> Self {
         let size = Some(size as u64);
         Self {
             size,
-            ..Self::new("max_auth_len", limit)
+            ..Self::new(InputLimit::AuthLen, limit)
         }
     }
 
     pub(crate) const fn namespaces(limit: usize) -> Self {
-        Self::new("max_namespaces", limit)
+        Self::new(InputLimit::Namespaces, limit)
     }
 
     /// Counts the input, and logs it within the limit of the client's log records.
@@ -59,19 +59,19 @@ impl OverLimit {
             limit,
             size,
         } = *self;
-        server.counters.add_for(Counted::InputRefused, option, 1);
+        server.counters.add(Counted::InputRefused(option), 1);
         if client.logs.allow() {
-            let transport = client.transport().as_str();
+            let (transport, option) = (client.transport().as_str(), option.as_str());
             tracing::warn!(sid = %client.sid, transport, limit, size, "input of a client is refused: over {option}");
         }
     }
 
     pub(crate) fn of_packet(error: &DecodeError) -> Option<Self> {
         Some(match error {
-            DecodeError::TooManyAttachments(limit) => Self::new("max_attachments", *limit),
-            DecodeError::AttachmentsTooLarge(limit) => Self::new("max_packet_bytes", *limit),
-            DecodeError::NamespaceTooLong(limit) => Self::new("max_namespace_len", *limit),
-            DecodeError::EventNameTooLong(limit) => Self::new("max_event_len", *limit),
+            DecodeError::TooManyAttachments(limit) => Self::new(InputLimit::Attachments, *limit),
+            DecodeError::AttachmentsTooLarge(limit) => Self::new(InputLimit::PacketBytes, *limit),
+            DecodeError::NamespaceTooLong(limit) => Self::new(InputLimit::NamespaceLen, *limit),
+            DecodeError::EventNameTooLong(limit) => Self::new(InputLimit::EventLen, *limit),
             _ => return None,
         })
     }

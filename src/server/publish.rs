@@ -3,7 +3,7 @@
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use super::SocketIo;
-use crate::metrics::{Counted, Counters, MetricKind};
+use crate::metrics::{Counters, Family, MetricKind};
 
 /// The only metric whose label has values that are chosen by the application.
 const SOCKETS: &str = "socketio_sockets";
@@ -39,31 +39,30 @@ impl SocketIo {
         let Some(server) = self.server() else {
             return;
         };
-        for counted in Counted::ALL {
-            publish(*counted, &server.counters);
+        for family in Family::ALL {
+            publish(*family, &server.counters);
         }
-        describe_gauge!(SOCKETS, Unit::Count, "Sockets that are connected now.");
+        describe_gauge!(SOCKETS, Unit::Count, "Connected sockets.");
         for (nsp, count) in server.namespaces.sockets() {
             gauge!(SOCKETS, "namespace" => nsp).set(exact(count));
         }
     }
 }
 
-fn publish(counted: Counted, counters: &Counters) {
-    let Some(family) = counted.family() else {
-        return;
-    };
-    let (name, help, unit) = (family.name, family.help.trim(), unit(family.name));
-    match family.kind {
+fn publish(family: Family, counters: &Counters) {
+    let declaration = family.declaration();
+    let (name, help) = (declaration.name, declaration.help.trim());
+    let unit = unit(name);
+    match declaration.kind {
         MetricKind::Counter => describe_counter!(name, unit, help),
         MetricKind::Gauge => describe_gauge!(name, unit, help),
     }
-    for (value, number) in counters.numbers(counted) {
-        let labels: &[(&str, &str)] = match family.label {
+    for (value, number) in counters.numbers(family) {
+        let labels: &[(&str, &str)] = match declaration.label {
             "" => &[],
             label => &[(label, value)],
         };
-        match family.kind {
+        match declaration.kind {
             MetricKind::Counter => counter!(name, labels).absolute(number),
             MetricKind::Gauge => gauge!(name, labels).set(exact(number)),
         }

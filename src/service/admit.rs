@@ -10,6 +10,7 @@ use super::context::Context;
 use super::refusal::{FORBIDDEN, Refusal, finish, refuse as refuse_request};
 use crate::http::{AllowRequest, ConnectionError, Content, INTERNAL_ERROR, reason, words};
 use crate::logs::TypeName;
+use crate::metrics::{Hook, RequestRule};
 use crate::panics::guarded_future;
 use crate::server::Server;
 
@@ -25,9 +26,9 @@ pub(super) async fn admit(
     let answer = match guarded_future(|| (allow.call)(request)).await {
         Ok(answer) => answer,
         Err(panicked) => {
-            context.server.report_panic("allow_request", &panicked);
+            context.server.report_panic(Hook::AllowRequest, &panicked);
             return Err(refuse_request(
-                Refusal::Internal,
+                Refusal::InternalError,
                 &context.server,
                 Some(&parts),
             ));
@@ -81,10 +82,10 @@ async fn refuse(
         code: FORBIDDEN,
         message: &message,
         status,
-        context: "FORBIDDEN",
+        context: RequestRule::Forbidden.as_str(),
         request,
     };
-    finish("FORBIDDEN", Some(&error), response, server)
+    finish(RequestRule::Forbidden, Some(&error), response, server)
 }
 
 fn with_code(message: String) -> (String, String) {

@@ -13,6 +13,7 @@ use super::switch::switch_protocols;
 use crate::driver::{ConnectionTask, Guard, TurnedAway, span};
 use crate::http::OpeningRequest;
 use crate::ids::new_sid;
+use crate::metrics::Hook;
 use crate::outbox::Outbox;
 use crate::panics::guarded;
 use crate::socket::Client;
@@ -23,9 +24,9 @@ use proto::engine_io::{Revision, Transport};
 pub(super) fn begin(context: &Context, parts: &Parts) -> Result<Guard, Refusal> {
     let sid = new_sid().ok_or(Refusal::Unavailable)?;
     let address = context.server.hooks.address(parts).map_err(|panicked| {
-        let hook = "max_connections_per_address";
+        let hook = Hook::MaxConnectionsPerAddress;
         context.server.report_panic(hook, &panicked);
-        Refusal::Internal
+        Refusal::InternalError
     })?;
     Ok(context.sessions.begin(sid, address)?)
 }
@@ -86,7 +87,7 @@ fn open_duplex(context: &Context, guard: Guard, revision: Revision, mut parts: P
         let connection = guarded(|| ConnectionTask::open(&server, guard, client, Some(socket)));
         let connection = match connection {
             Ok(connection) => connection,
-            Err(panicked) => return server.report_panic("connection", &panicked),
+            Err(panicked) => return server.report_panic(Hook::Connection, &panicked),
         };
         drop(server);
         connection.run().await;
@@ -98,8 +99,8 @@ impl From<TurnedAway> for Refusal {
     fn from(why: TurnedAway) -> Self {
         match why {
             TurnedAway::ShuttingDown => Self::Unavailable,
-            TurnedAway::TooMany => Self::TooMany,
-            TurnedAway::TooManyOfAddress => Self::TooManyOfAddress,
+            TurnedAway::TooMany => Self::TooManyConnections,
+            TurnedAway::TooManyOfAddress => Self::TooManyConnectionsOfAddress,
         }
     }
 }

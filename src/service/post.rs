@@ -19,7 +19,7 @@ use super::context::{Context, Served};
 use super::refusal::Refusal;
 use super::response::{accepted, empty};
 use crate::driver::{Inbound, PostAnswer, SessionEntry};
-use crate::metrics::Counted;
+use crate::metrics::{Counted, LateInput};
 use crate::server::OverLimit;
 use crate::socket::Client;
 use proto::DisconnectReason;
@@ -213,7 +213,9 @@ impl Posting {
             BodyError::Late => {
                 let timeout = config.body_timeout;
                 tracing::debug!(?timeout, "request body is slower than `body_timeout`");
-                server.counters.add_for(Counted::InputTimeouts, "body", 1);
+                server
+                    .counters
+                    .add(Counted::InputTimeouts(LateInput::Body), 1);
                 self.fail(DisconnectReason::TransportError, Ok(late(kind)))
             }
             BodyError::Lost(error) => {

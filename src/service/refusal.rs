@@ -7,22 +7,19 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 use super::response::{answer, empty};
 use crate::http::ConnectionError;
-use crate::metrics::Counted;
+use crate::metrics::{Counted, Hook, RequestRule};
 use crate::server::Server;
 
 macro_rules! refusals {
-    ($($(#[doc = $doc:literal])* $rule:ident: $context:literal, $status:ident, $code:expr, $message:literal;)+) => {
+    ($($(#[doc = $doc:literal])* $rule:ident: $status:ident, $code:expr, $message:literal;)+) => {
         /// A rule that a request breaks.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Refusal { $($(#[doc = $doc])* $rule),+ }
 
         impl Refusal {
-            #[cfg(test)]
-            const ALL: &[Self] = &[$(Self::$rule),+];
-
-            /// Returns the name of the rule, which is that of Node if Node has the rule.
-            pub(super) const fn context(self) -> &'static str {
-                match self { $(Self::$rule => $context),+ }
+            /// Returns the label of the rule in the counters.
+            const fn label(self) -> RequestRule {
+                match self { $(Self::$rule => RequestRule::$rule),+ }
             }
 
             pub(super) const fn status(self) -> StatusCode {
@@ -46,39 +43,44 @@ macro_rules! refusals {
 pub(super) const FORBIDDEN: u8 = 4;
 
 refusals! {
-    TransportUnknown: "TRANSPORT_UNKNOWN", BAD_REQUEST, 0, "Transport unknown";
-    SessionUnknown: "SESSION_UNKNOWN", BAD_REQUEST, 1, "Session ID unknown";
-    BadHandshakeMethod: "BAD_HANDSHAKE_METHOD", BAD_REQUEST, 2, "Bad handshake method";
-    TransportHandshake: "TRANSPORT_HANDSHAKE_ERROR", BAD_REQUEST, 3, "Bad request";
-    ProtocolMismatch: "PROTOCOL_MISMATCH", BAD_REQUEST, 3, "Bad request";
-    TransportMismatch: "TRANSPORT_MISMATCH", BAD_REQUEST, 3, "Bad request";
-    UpgradeRefused: "UPGRADE_REFUSED", BAD_REQUEST, 3, "Bad request";
+    TransportUnknown: BAD_REQUEST, 0, "Transport unknown";
+    SessionUnknown: BAD_REQUEST, 1, "Session ID unknown";
+    BadHandshakeMethod: BAD_REQUEST, 2, "Bad handshake method";
+    TransportHandshakeError: BAD_REQUEST, 3, "Bad request";
+    ProtocolMismatch: BAD_REQUEST, 3, "Bad request";
+    TransportMismatch: BAD_REQUEST, 3, "Bad request";
+    UpgradeRefused: BAD_REQUEST, 3, "Bad request";
     /// A version of WebSocket other than that of RFC 6455.
-    WebSocketVersion: "WEBSOCKET_VERSION", BAD_REQUEST, 3, "Bad request";
-    WebSocketKey: "BAD_WEBSOCKET_KEY", BAD_REQUEST, 3, "Bad request";
-    WebSocketProtocol: "BAD_WEBSOCKET_PROTOCOL", BAD_REQUEST, 3, "Bad request";
+    WebSocketVersion: BAD_REQUEST, 3, "Bad request";
+    BadWebSocketKey: BAD_REQUEST, 3, "Bad request";
+    BadWebSocketProtocol: BAD_REQUEST, 3, "Bad request";
     /// A connection that the HTTP server, or a layer, does not let be upgraded.
-    NoUpgrade: "NO_UPGRADE", BAD_REQUEST, 3, "Bad request";
+    NoUpgrade: BAD_REQUEST, 3, "Bad request";
     /// A page of another origin.
-    Origin: "INVALID_ORIGIN", FORBIDDEN, FORBIDDEN, "Forbidden";
-    UnsupportedVersion: "UNSUPPORTED_PROTOCOL_VERSION", BAD_REQUEST, 5, "Unsupported protocol version";
+    InvalidOrigin: FORBIDDEN, FORBIDDEN, "Forbidden";
+    UnsupportedProtocolVersion: BAD_REQUEST, 5, "Unsupported protocol version";
     /// A server that is shutting down or was dropped. A client that tries again may reach another one.
-    Unavailable: "UNAVAILABLE", SERVICE_UNAVAILABLE, FORBIDDEN, "Server unavailable";
-    TooMany: "TOO_MANY_CONNECTIONS", SERVICE_UNAVAILABLE, FORBIDDEN, "Too many connections";
-    TooManyOfAddress: "TOO_MANY_CONNECTIONS_OF_ADDRESS", TOO_MANY_REQUESTS, FORBIDDEN, "Too many connections";
+    Unavailable: SERVICE_UNAVAILABLE, FORBIDDEN, "Server unavailable";
+    TooManyConnections: SERVICE_UNAVAILABLE, FORBIDDEN, "Too many connections";
+    TooManyConnectionsOfAddress: TOO_MANY_REQUESTS, FORBIDDEN, "Too many connections";
     /// A poll or a POST that arrives while the session has another one, or while too many requests of it wait.
-    Overlap: "OVERLAP", BAD_REQUEST, 3, "Bad request";
+    Overlap: BAD_REQUEST, 3, "Bad request";
     /// A method of a session over polling other than GET and POST.
-    BadMethod: "BAD_METHOD", INTERNAL_SERVER_ERROR, 3, "Bad request";
+    BadMethod: INTERNAL_SERVER_ERROR, 3, "Bad request";
     /// The body of a POST that holds something other than packets, or that cannot be read.
-    BadBody: "BAD_BODY", BAD_REQUEST, 3, "Bad request";
+    BadBody: BAD_REQUEST, 3, "Bad request";
     /// The body of a POST that is larger than a layer around the server allows.
-    BodyLimit: "BODY_LIMIT", PAYLOAD_TOO_LARGE, 3, "Bad request";
+    BodyLimit: PAYLOAD_TOO_LARGE, 3, "Bad request";
     /// A panic in a hook of the application.
-    Internal: "INTERNAL_ERROR", INTERNAL_SERVER_ERROR, FORBIDDEN, "Internal server error";
+    InternalError: INTERNAL_SERVER_ERROR, FORBIDDEN, "Internal server error";
 }
 
 impl Refusal {
+    /// Returns the name of the rule, which is that of Node if Node has the rule.
+    pub(super) const fn context(self) -> &'static str {
+        self.label().as_str()
+    }
+
     /// Returns the response, such as `400 {"code":1,"message":"Session ID unknown"}`.
     pub(super) fn response(self) -> Response<Body> {
         let (code, message) = (self.code(), self.message());
@@ -95,7 +97,7 @@ impl Refusal {
         };
         let more = match self {
             Self::WebSocketVersion => Some((header::SEC_WEBSOCKET_VERSION, "13")),
-            Self::Unavailable | Self::TooMany | Self::TooManyOfAddress => {
+            Self::Unavailable | Self::TooManyConnections | Self::TooManyConnectionsOfAddress => {
                 Some((header::RETRY_AFTER, "1"))
             }
             _ => None,
@@ -113,11 +115,11 @@ impl Refusal {
         tracing::debug!(refusal = message, context, "request refused");
         let settings = &server.settings;
         let (limit, cause) = match self {
-            Self::TooMany => (
+            Self::TooManyConnections => (
                 Some(settings.max_connections),
                 "a client is refused: too many connections; see max_connections",
             ),
-            Self::TooManyOfAddress => (
+            Self::TooManyConnectionsOfAddress => (
                 Some(settings.max_connections_per_address),
                 "a client is refused: too many connections of its address; see max_connections_per_address",
             ),
@@ -144,24 +146,22 @@ pub(super) fn refuse(refusal: Refusal, server: &Server, request: Option<&Parts>)
         request,
     });
     let response = refusal.response();
-    finish(refusal.context(), error.as_ref(), response, server)
+    finish(refusal.label(), error.as_ref(), response, server)
 }
 
 /// Counts a request that is refused, and shows it to the application. Returns `response`, unless the hook panics.
 pub(super) fn finish(
-    context: &str,
+    rule: RequestRule,
     error: Option<&ConnectionError<'_>>,
     response: Response<Body>,
     server: &Server,
 ) -> Response<Body> {
-    server
-        .counters
-        .add_for(Counted::RequestsRefused, context, 1);
+    server.counters.add(Counted::RequestsRefused(rule), 1);
     let seen = error.map_or(Ok(()), |error| server.hooks.call_error_hook(error));
     seen.map_or_else(
         |panicked| {
-            server.report_panic("on_connection_error", &panicked);
-            Refusal::Internal.response()
+            server.report_panic(Hook::OnConnectionError, &panicked);
+            Refusal::InternalError.response()
         },
         |()| response,
     )
@@ -169,26 +169,12 @@ pub(super) fn finish(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn each_refusal_has_a_label_of_its_own() {
-        let labels = Counted::RequestsRefused.family().unwrap().values;
-        for refusal in Refusal::ALL {
-            let context = refusal.context();
-            let same = Refusal::ALL
-                .iter()
-                .filter(|other| other.context() == context);
-            assert_eq!(same.count(), 1, "{context}");
-            assert!(labels.contains(&context), "{context}");
-        }
-    }
+    use crate::metrics::Family;
 
     #[test]
     fn the_documents_explain_each_label() {
         let table = include_str!("../../docs/operations.md");
-        let labels = Counted::RequestsRefused.family().unwrap().values;
-        for label in labels.iter().filter(|label| **label != "OTHER") {
+        for label in Family::RequestsRefused.declaration().values {
             assert!(table.contains(&format!("`{label}`")), "{label}");
         }
     }

@@ -94,13 +94,13 @@ fn open(
         return Err(Refusal::BadHandshakeMethod);
     }
     if (transport == Transport::WebSocket) != upgrade {
-        return Err(Refusal::TransportHandshake);
+        return Err(Refusal::TransportHandshakeError);
     }
     let revision = query.revision();
     if revision.is_four() || config.allow_eio3 {
         Ok(Asked::Open(transport, revision))
     } else {
-        Err(Refusal::UnsupportedVersion)
+        Err(Refusal::UnsupportedProtocolVersion)
     }
 }
 
@@ -254,7 +254,7 @@ mod tests {
                 "GET",
                 "/?EIO=+4&transport=polling",
                 &[],
-                Err(Refusal::UnsupportedVersion),
+                Err(Refusal::UnsupportedProtocolVersion),
             ),
             ("GET", "/", &[], Err(Refusal::TransportUnknown)),
             (
@@ -279,25 +279,25 @@ mod tests {
                 "GET",
                 "/?EIO=4&transport=websocket",
                 &[],
-                Err(Refusal::TransportHandshake),
+                Err(Refusal::TransportHandshakeError),
             ),
             (
                 "GET",
                 "/?EIO=4&transport=polling",
                 UPGRADE,
-                Err(Refusal::TransportHandshake),
+                Err(Refusal::TransportHandshakeError),
             ),
             (
                 "GET",
                 "/?transport=polling",
                 &[],
-                Err(Refusal::UnsupportedVersion),
+                Err(Refusal::UnsupportedProtocolVersion),
             ),
             (
                 "GET",
                 "/?EIO=3&transport=polling",
                 &[],
-                Err(Refusal::UnsupportedVersion),
+                Err(Refusal::UnsupportedProtocolVersion),
             ),
             (
                 "GET",

@@ -21,6 +21,7 @@ use super::response::payload;
 use super::upgrade::upgrade;
 use crate::driver::{Inbound, NotQueued, PollAnswer, SessionEntry};
 use crate::logs::log_no_server;
+use crate::metrics::Hook;
 use crate::panics::{Panicked, guarded_future};
 use proto::DisconnectReason;
 use proto::engine_io::{Revision, Transport};
@@ -50,8 +51,8 @@ where
     // Hooks are guarded one by one. The values of the request, and its body, can run foreign code that panics too.
     let answer = guarded_future(|| answer(&context, request));
     answer.await.unwrap_or_else(|panicked| {
-        context.server.report_panic("request", &panicked);
-        refuse(Refusal::Internal, &context.server, None)
+        context.server.report_panic(Hook::Request, &panicked);
+        refuse(Refusal::InternalError, &context.server, None)
     })
 }
 
@@ -123,7 +124,7 @@ where
 fn hook_panicked(
     context: &Context,
     session: Option<Arc<SessionEntry>>,
-    (hook, panicked): (&'static str, &Panicked),
+    (hook, panicked): (Hook, &Panicked),
     request: &Parts,
 ) -> Response<Body> {
     context.server.report_panic(hook, panicked);
@@ -131,7 +132,7 @@ fn hook_panicked(
         // The packets in the response are lost.
         entry.broken(DisconnectReason::TransportError);
     }
-    refuse(Refusal::Internal, &context.server, Some(request))
+    refuse(Refusal::InternalError, &context.server, Some(request))
 }
 
 /// Returns the meaning of a request, if its page may make it.
@@ -141,7 +142,7 @@ fn ask(context: &Context, parts: &Parts) -> Result<Asked, Refusal> {
     if context.server.hooks.origins.allow(parts) {
         Ok(asked)
     } else {
-        Err(Refusal::Origin)
+        Err(Refusal::InvalidOrigin)
     }
 }
 

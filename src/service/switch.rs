@@ -103,7 +103,7 @@ fn switch_to_websocket(
         .map(|key| accept_key(key.as_bytes()));
     let http2 = parts.version == Version::HTTP_2;
     if accept.is_none() && !http2 {
-        return Err(Refusal::WebSocketKey);
+        return Err(Refusal::BadWebSocketKey);
     }
     let subprotocol = first_subprotocol(&parts.headers)?;
     let Some(on_upgrade) = parts.extensions.remove::<OnUpgrade>() else {
@@ -160,7 +160,7 @@ fn agree(
 /// Returns the first of the subprotocols that are offered. A list that RFC 6455 (section 4.1) does not allow is
 /// refused, as in Node.
 fn first_subprotocol(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
-    const BAD: Refusal = Refusal::WebSocketProtocol;
+    const BAD: Refusal = Refusal::BadWebSocketProtocol;
     let (mut first, mut names) = (None, BTreeSet::new());
     for value in headers.get_all(header::SEC_WEBSOCKET_PROTOCOL) {
         for name in value.to_str().map_err(|_| BAD)?.split(',') {

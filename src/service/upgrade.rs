@@ -9,7 +9,7 @@ use http::request::Parts;
 use super::context::{Context, Opening};
 use super::switch::switch_protocols;
 use crate::driver::{Inbound, SessionEntry, turn_away};
-use crate::metrics::Counted;
+use crate::metrics::{Counted, RequestRule};
 use crate::transport::Duplex;
 
 /// Answers the upgrade of a session. A session is taken over once, by one transport at a time.
@@ -79,7 +79,7 @@ where
     F: Future<Output = hyper::Result<Duplex>> + Send + 'static,
 {
     let counters = &context.server.counters;
-    counters.add_for(Counted::RequestsRefused, "UPGRADED_ALREADY", 1);
+    counters.add(Counted::RequestsRefused(RequestRule::UpgradedAlready), 1);
     tracing::debug!(sid = %entry.client.sid, "second websocket of a session closed");
     async move {
         if let Ok(socket) = socket.await {

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::http::{INTERNAL_ERROR, reason};
 use crate::logs::TypeName;
+use crate::metrics::StopCause;
 use proto::{DecodeError, EncodeError, EncodedArgs};
 
 /// The answer of an event handler.
@@ -34,30 +35,9 @@ pub(crate) enum Failure {
     /// An extractor has rejected the arguments.
     Rejection,
     /// A layer has stopped the event.
-    Stopped(Stop),
+    Stopped(StopCause),
     /// There is no handler.
     Unhandled,
-}
-
-/// The reason why a layer stopped an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
-    RateLimit,
-    Timeout,
-    Overload,
-    Other,
-}
-
-impl Stop {
-    /// Returns the label of the reason in the counters.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::RateLimit => "rate limit",
-            Self::Timeout => "timeout",
-            Self::Overload => "overload",
-            Self::Other => "other",
-        }
-    }
 }
 
 impl AckBody {

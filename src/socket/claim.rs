@@ -7,14 +7,9 @@ use tokio::time::timeout;
 use super::Socket;
 use super::resumption::StoreClaim;
 use crate::logs::in_full;
+use crate::metrics::RecoveryOutcome;
 use crate::rooms::{Reply, SavedSession, Store, StoreError};
 use proto::Sid;
-
-/// The label of the outcome in the counters if the store has no such session, or another server has claimed it.
-const GONE: &str = "failed";
-
-/// The label of the outcome in the counters if the store has not answered.
-const UNAVAILABLE: &str = "unavailable";
 
 impl Socket {
     /// Returns true if a store has to give out the session to resume before the socket can join.
@@ -30,8 +25,8 @@ impl Socket {
         };
         let claim = match self.await_store(store.claim(pid)).await {
             Some(Some(session)) => StoreClaim::Taken(session),
-            Some(None) => StoreClaim::Refused(GONE),
-            None => StoreClaim::Refused(UNAVAILABLE),
+            Some(None) => StoreClaim::Refused(RecoveryOutcome::Failed),
+            None => StoreClaim::Refused(RecoveryOutcome::Unavailable),
         };
         self.record_claim(pid, claim);
     }

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use http::StatusCode;
 
 use super::Socket;
-use crate::logs::{Cause, TypeName};
-use crate::metrics::Counted;
+use crate::logs::TypeName;
+use crate::metrics::{Counted, FaultCause, Hook};
 use crate::panics::Panicked;
 
 /// The details of a fault of one handler, for the log.
@@ -23,12 +23,11 @@ pub(crate) struct Fault<'a> {
     pub(crate) error: Cow<'a, str>,
 }
 
-impl Cause {
+impl FaultCause {
     /// Counts a fault, and logs it unless the connection has reached its limit of records. `fault` is called only for
     /// the log.
     pub(crate) fn report<'a>(self, socket: &Socket, fault: impl FnOnce() -> Fault<'a>) {
-        let cause = self.as_str();
-        socket.counters().add_for(Counted::ServerErrors, cause, 1);
+        socket.counters().add(Counted::ServerErrors(self), 1);
         if socket.client().logs.allow() {
             self.log(socket, &fault());
         }
@@ -53,10 +52,10 @@ impl Cause {
 
 impl Socket {
     /// Counts and logs a panic in a hook of the application.
-    pub(crate) fn report_panic(&self, hook: &'static str, panicked: &Panicked) {
-        self.counters().add_for(Counted::HookPanics, hook, 1);
+    pub(crate) fn report_panic(&self, hook: Hook, panicked: &Panicked) {
+        self.counters().add(Counted::HookPanics(hook), 1);
         if self.client().logs.allow() {
-            let (socket, nsp) = (self.id(), self.nsp());
+            let (socket, nsp, hook) = (self.id(), self.nsp(), hook.as_str());
             tracing::error!(%socket, nsp, hook, panic = panicked.message(), "hook panicked");
         }
     }

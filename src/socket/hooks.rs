@@ -6,6 +6,7 @@ use std::fmt;
 use http::StatusCode;
 
 use super::Socket;
+use crate::metrics::Hook;
 use crate::outbox::Frame;
 use crate::panics::guarded;
 use proto::socket_io::{Codec, Decoding, Event, Packet, PacketLimits, Parser};
@@ -92,7 +93,7 @@ impl OutgoingHooks {
         for hook in &self.0 {
             // A panic of one hook affects neither the other hooks nor the delivery.
             if let Err(panicked) = guarded(|| hook(&outgoing)) {
-                socket.report_panic("on_any_outgoing", &panicked);
+                socket.report_panic(Hook::OnAnyOutgoing, &panicked);
             }
         }
     }

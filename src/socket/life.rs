@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::state::{Connected, Ended, SocketState};
 use super::{Command, Socket};
-use crate::metrics::Counted;
+use crate::metrics::{Counted, Hook};
 use crate::outbox::Frame;
 use crate::panics::guarded;
 use crate::rooms::{Forgotten, History, Scope};
@@ -89,8 +89,7 @@ impl Socket {
         self.0.connected.store(false, Ordering::Release);
         drop(state);
         if was_connected {
-            self.counters()
-                .add_for(Counted::SocketsDisconnected, reason.as_str(), 1);
+            self.counters().add(Counted::SocketsDisconnected(reason), 1);
         }
         self.0.namespace.members.remove(&self.0.member);
         if let Some(kept) = &mut kept {
@@ -101,7 +100,7 @@ impl Socket {
         self.0.namespace.sweep();
         self.0.member.close_acks();
         if let Err(panicked) = guarded(|| self.0.closed.notify_waiters()) {
-            self.report_panic("waker", &panicked);
+            self.report_panic(Hook::Waker, &panicked);
         }
         true
     }

@@ -29,7 +29,7 @@ mod values;
 pub(crate) use ack_claims::{AckClaim, RequestedAck};
 pub(crate) use admission::{Admission, Done, Refusal};
 pub use answer::AckBody;
-pub(crate) use answer::{Failure, HandlerAnswer, Stop};
+pub(crate) use answer::{Failure, HandlerAnswer};
 pub(crate) use client::{Client, Command};
 pub use context::EventContext;
 pub(crate) use context::{BoxHandler, Call, ErasedHandler, EventCall};

@@ -261,7 +261,7 @@ impl Socket {
             Connected::Outdated => Some(failure),
         };
         if let Some(outcome) = outcome {
-            self.counters().add_for(Counted::Recoveries, outcome, 1);
+            self.counters().add(Counted::Recoveries(outcome), 1);
         }
         // Values of users are dropped, and attempts that lost are ended, without holding a lock.
         drop(kept);

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::handle::Inner;
 use super::resume::StoredValues;
+use crate::metrics::RecoveryOutcome;
 use crate::rooms::{Away, Kept, Offset, SavedSession, Stay};
 use proto::Sid;
 
@@ -39,29 +40,29 @@ pub(super) enum StoreClaim {
     #[default]
     Open,
     Taken(SavedSession),
-    /// The store has not given the session out. Holds the label of the outcome in the counters.
-    Refused(&'static str),
+    /// The store has not given the session out.
+    Refused(RecoveryOutcome),
 }
 
 impl Resumption {
     /// Returns the label of the outcome in the counters; `None` if the client has not asked to resume a session.
-    pub(super) const fn outcome(&self) -> Option<&'static str> {
+    pub(super) const fn outcome(&self) -> Option<RecoveryOutcome> {
         match self {
             Self {
                 recovered: true, ..
-            } => Some("recovered"),
+            } => Some(RecoveryOutcome::Recovered),
             Self {
                 forgotten: true, ..
-            } => Some("failed"),
+            } => Some(RecoveryOutcome::Failed),
             Self { .. } => None,
         }
     }
 
     /// Returns the label, in the counters, of a session that is not resumed.
-    pub(super) const fn failure(&self) -> &'static str {
+    pub(super) const fn failure(&self) -> RecoveryOutcome {
         match self.claim {
             StoreClaim::Refused(outcome) => outcome,
-            StoreClaim::Open | StoreClaim::Taken(_) => "failed",
+            StoreClaim::Open | StoreClaim::Taken(_) => RecoveryOutcome::Failed,
         }
     }
 

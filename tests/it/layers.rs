@@ -92,6 +92,7 @@ const PACKAGES: [Package; 2] = [
 
 const PROTO: &[&str] = &[
     "always",
+    "named_enum",
     "panics",
     "buf",
     "cursor",

@@ -581,7 +581,7 @@ mod facade {
         client.ask(r#"["y"]"#).await;
         let text = published(&io);
         for line in [
-            "# HELP socketio_events_received_total Events that clients have sent.",
+            "# HELP socketio_events_received_total Events that were received from clients.",
             "# TYPE socketio_events_received_total counter",
             "socketio_events_received_total 2",
             "socketio_events_unhandled_total 1",

@@ -324,7 +324,7 @@ async fn a_parser_that_panics_when_it_writes_ends_the_connection_and_disconnect_
     let asked = tokio::spawn(async move { client.emit_with_ack::<()>("x", ()).await });
     asked.await.unwrap_err();
     assert_eq!(reasons.recv().await, Some("forced close"));
-    assert_eq!(io.metrics().hook_panics["other"], 1);
+    assert_eq!(io.metrics().hook_panics["connection"], 1);
     // Other clients are not affected.
     app.connect("/").await.unwrap();
 }

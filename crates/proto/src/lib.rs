@@ -28,6 +28,7 @@ pub mod connection;
 mod cursor;
 pub mod engine_io;
 pub mod error;
+mod named_enum;
 pub mod panics;
 mod query;
 mod reason;
