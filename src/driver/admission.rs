@@ -17,6 +17,7 @@ use crate::panics::guarded;
 use crate::server::OverLimit;
 use crate::socket::{Connected, Refusal, Resumption, Socket, SocketNamespace};
 use proto::DisconnectReason;
+use proto::always;
 use proto::connection::Violation;
 use proto::socket_io::Kind;
 
@@ -176,7 +177,10 @@ impl Dispatch {
     }
 
     fn refuse(&self, nsp: &str, refusal: &Refusal, reason: AdmissionFailure) {
-        let body = serde_json::to_string(refusal).unwrap_or_default();
+        let body = always(
+            serde_json::to_string(refusal).ok(),
+            "texts and raw JSON can be serialized",
+        );
         self.refuse_with(nsp, &body, reason);
     }
 

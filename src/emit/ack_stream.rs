@@ -265,7 +265,7 @@ impl<R> AckStream<R> {
             asked: collected.asked,
             answered: collected.answered,
             missing: collected.missing(),
-            silent_servers: collected.servers.try_into().unwrap_or_default(),
+            silent_servers: collected.servers.max(0).unsigned_abs(),
             left: collected.left.clone(),
             unsent: collected.unsent.clone(),
             unreadable: self.unreadable.clone(),

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use super::{EventContext, FromEvent, phase, via};
 use crate::socket::{Call, Socket};
 use proto::DisconnectReason;
+use proto::always;
 
 /// The name of the event, for fallbacks and `on_any`.
 ///
@@ -54,7 +55,9 @@ impl<S: Sync> FromEvent<S, phase::Event, via::Event> for Event {
     type Rejection = Infallible;
 
     async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(cx.event().unwrap_or_default().to_owned()))
+        Ok(Self(
+            always(cx.event(), "this phase has an event").to_owned(),
+        ))
     }
 }
 

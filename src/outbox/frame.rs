@@ -92,7 +92,7 @@ impl Frame {
         self.text.len() + attachments
     }
 
-    /// Returns the Engine.IO text packet of the default parser.
+    /// Returns the Engine.IO text packet of the default parser. The messages of another parser have none.
     pub(crate) fn text(&self) -> &[u8] {
         let header = Header::len_of(&self.text);
         self.text.get(header..).unwrap_or_default()

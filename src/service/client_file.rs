@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::response::empty;
 use crate::http::{ClientFile, ClientFiles};
+use proto::always;
 
 /// Returns the file that a request asks for, if it is one of the client's.
 pub(super) fn asked<'f>(files: &'f ClientFiles, parts: &Parts) -> Option<&'f ClientFile> {
@@ -65,7 +66,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=ut
 fn names(tags: &HeaderValue, etag: &HeaderValue) -> bool {
     let (tags, etag) = (
         tags.to_str().unwrap_or_default(),
-        etag.to_str().unwrap_or_default(),
+        always(etag.to_str().ok(), "an entity tag of the server is ASCII"),
     );
     let mut tags = tags.split(',').map(str::trim);
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)

@@ -9,6 +9,7 @@ use super::Socket;
 use crate::metrics::Hook;
 use crate::outbox::Frame;
 use crate::panics::guarded;
+use proto::always;
 use proto::socket_io::{Codec, Decoding, Event, Packet, PacketLimits, Parser};
 
 /// A rejection of the arguments of an event; see [`Namespace::on_rejection`](crate::Namespace::on_rejection).
@@ -142,13 +143,13 @@ fn json<'a>(packet: &'a [u8], nsp: &str) -> Option<&'a str> {
 
 /// Returns the first element, a string, of an array that was encoded by the default parser.
 fn name(json: &str) -> Cow<'_, str> {
-    let quoted = json.strip_prefix("[\"").unwrap_or_default();
+    let quoted = always(json.strip_prefix("[\""), "an event begins with its name");
     let end = quoted.find(['"', '\\']).unwrap_or_default();
     match quoted.split_at_checked(end) {
         Some((name, rest)) if rest.starts_with('"') => name.into(),
         // The name contains escapes.
         _ => {
-            let elements = json.strip_prefix('[').unwrap_or_default();
+            let elements = always(json.strip_prefix('['), "an event is an array");
             let mut names = serde_json::Deserializer::from_str(elements).into_iter::<String>();
             names.next().and_then(Result::ok).unwrap_or_default().into()
         }

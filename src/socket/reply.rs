@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::{AckBody, HandlerAnswer, Socket};
 use crate::namespace::AckFormat;
+use proto::always;
 use proto::socket_io::Kind;
 
 /// Sends the answer of a handler, in the server's format.
@@ -46,9 +47,10 @@ fn value(list: &str) -> &str {
 
 /// Returns the text between the brackets of an array.
 fn inner(list: &str) -> &str {
-    list.strip_prefix('[')
-        .and_then(|list| list.strip_suffix(']'))
-        .unwrap_or_default()
+    let inner = list
+        .strip_prefix('[')
+        .and_then(|list| list.strip_suffix(']'));
+    always(inner, "arguments are an array")
 }
 
 #[cfg(test)]

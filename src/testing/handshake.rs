@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 use http_body_util::Full;
 use proto::Sid;
+use proto::always;
 use proto::engine_io::Transport;
 
 /// The request that opens a session. Polling repeats it.
@@ -29,8 +30,7 @@ impl HandshakeRequest {
         }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        // The URI was validated when it was set.
-        *request.uri_mut() = target.parse().unwrap_or_default();
+        *request.uri_mut() = always(target.parse().ok(), "the URI was validated when it was set");
         *request.headers_mut() = self.headers.clone();
         request
     }

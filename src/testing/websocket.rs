@@ -17,6 +17,7 @@ use super::error::{ConnectError, Disconnected};
 use super::handshake::HandshakeRequest;
 use super::http1;
 use super::http1::Http;
+use proto::always;
 use proto::engine_io::{Message, Packet, Transport};
 use proto::websocket::{DecoderConfig, FrameDecoder, Opcode, WebSocketEvent, masked_frame};
 
@@ -83,7 +84,7 @@ async fn read(mut from_server: ReadHalf<Io>, shared: &SharedState) -> Disconnect
             Ok(length) => length,
         };
         shared.reads().await;
-        let mut input = buffer.get(..length).unwrap_or_default();
+        let mut input = always(buffer.get(..length), "the bytes were read into the buffer");
         loop {
             let ended = match decoder.next_event(&mut input) {
                 Ok(Some(event)) => hear(event, shared),

@@ -4,7 +4,7 @@
 /// with an empty value, since input must not make a server panic.
 #[inline]
 #[track_caller]
-pub(crate) fn always<T: Default>(value: Option<T>, reason: &str) -> T {
+pub fn always<T: Default>(value: Option<T>, reason: &str) -> T {
     debug_assert!(value.is_some(), "{reason}");
     value.unwrap_or_default()
 }

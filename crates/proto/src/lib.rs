@@ -37,6 +37,8 @@ pub mod sid;
 pub mod socket_io;
 pub mod websocket;
 
+#[doc(hidden)]
+pub use always::always;
 pub use args::{Args, ArgsError, Binary, EncodedArgs, Rest, Surplus, without_place};
 pub use error::{DecodeError, EncodeError};
 pub use query::decode_query;
