@@ -1,7 +1,7 @@
 //! The adapter of a single server.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use tokio::time::Instant;
 
@@ -22,13 +22,16 @@ pub(crate) struct Memory<L: Link> {
     pub(crate) counters: Arc<Counters>,
     pub(crate) fanout: Arc<Fanout>,
     pub(crate) sweeper: Arc<Sweeper<L>>,
+    /// True while a task looks after the events that wait for their positions.
+    pub(crate) watching: AtomicBool,
+    pub(crate) own: Weak<Self>,
     /// The handlers for events of other servers.
     pub(crate) server: Box<dyn ServerSide>,
 }
 
 impl<L: Link> Memory<L> {
     /// Counts the result of a broadcast, once for all members.
-    fn counted(&self, delivered: Delivered) -> Delivered {
+    pub(super) fn counted(&self, delivered: Delivered) -> Delivered {
         let Delivered {
             queued,
             dropped,
@@ -55,6 +58,12 @@ impl<L: Link> Memory<L> {
             let frame = encoder.for_target(target, encoder.event(args, None));
             return self.members.deliver(target, &frame, promise);
         };
+        if let Some(store) = &history.store
+            && !target.volatile
+        {
+            let publication = Publication { args, target };
+            return self.hand_over(history, &**store, publication);
+        }
         let make =
             |offset: Option<&str>| encoder.for_target(target, encoder.event_at(&args, offset));
         let now = Instant::now().into_std();

@@ -8,6 +8,7 @@ mod cluster;
 mod fanout;
 mod local_cluster;
 mod memory;
+mod positions;
 mod publication;
 
 use std::borrow::Cow;

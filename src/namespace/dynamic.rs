@@ -188,7 +188,7 @@ mod tests {
     use crate::metrics::Counters;
     use crate::namespace::{AckFormat, Namespaces, Order, ServerHandler, Unhandled};
     use crate::outbox::Frame;
-    use crate::rooms::{Link, Scope};
+    use crate::rooms::{Link, Member, Scope};
     use proto::socket_io::Codec;
 
     struct NoSocket;
@@ -199,6 +199,9 @@ mod tests {
         fn disconnect(self: &Arc<Self>, _: Scope) {}
         fn outgoing(self: &Arc<Self>, _: &Frame) {}
         fn supersede(self: &Arc<Self>) {}
+        fn member(&self) -> &Member<Self> {
+            unreachable!("nobody asks for it")
+        }
     }
 
     struct NoHandlers;

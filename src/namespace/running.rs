@@ -1,7 +1,7 @@
 //! A running namespace.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::options::NamespaceOptions;
@@ -71,7 +71,7 @@ impl<H: HandlerTable> RunningNamespace<H> {
             None => (None, Arc::default()),
         };
         let sweeper = Sweeper::new(&members);
-        let local = Arc::new(Memory {
+        let local = Arc::new_cyclic(|own| Memory {
             members: Arc::clone(&members),
             encoder: encoder.clone(),
             max_rooms: options.max_rooms,
@@ -79,12 +79,18 @@ impl<H: HandlerTable> RunningNamespace<H> {
             counters: Arc::clone(counters),
             fanout: Fanout::new(Arc::clone(counters)),
             sweeper: Arc::clone(&sweeper),
+            watching: AtomicBool::new(false),
+            own: Weak::clone(own),
             server: Box::new(ServerEventHandlers {
                 nsp: Arc::clone(&name),
                 handlers: Arc::clone(&handlers),
                 logs: Arc::clone(logs),
             }),
         });
+        if let Some(store) = members.history().and_then(|history| history.store.as_ref()) {
+            let feed: Weak<Memory<H::Link>> = Arc::downgrade(&local);
+            store.start(feed);
+        }
         let recipients = Recipients::new(
             Arc::clone(&name),
             Arc::clone(&local),

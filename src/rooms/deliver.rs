@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::iter::Sum;
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,6 +31,14 @@ impl Delivered {
             Pushed::Full(_) => self.full += 1,
             Pushed::Closed => {}
         }
+    }
+}
+
+impl AddAssign for Delivered {
+    fn add_assign(&mut self, other: Self) {
+        self.queued += other.queued;
+        self.dropped += other.dropped;
+        self.full += other.full;
     }
 }
 
@@ -136,7 +145,7 @@ impl<L: Link> Table<L> {
     }
 
     /// Visits each member once, and passes whether there are many of them.
-    fn for_each(&self, target: &Target, mut visit: impl FnMut(&Arc<Member<L>>, bool)) {
+    pub(super) fn for_each(&self, target: &Target, mut visit: impl FnMut(&Arc<Member<L>>, bool)) {
         let except = self.excepted(target);
         let mut visit = |member: &Arc<Member<L>>, many| {
             if target.except_id != Some(member.id) && !except.contains(&member.id) {
@@ -199,6 +208,9 @@ mod tests {
         fn disconnect(self: &Arc<Self>, _: Scope) {}
         fn outgoing(self: &Arc<Self>, _: &Frame) {}
         fn supersede(self: &Arc<Self>) {}
+        fn member(&self) -> &Member<Self> {
+            unreachable!("nobody asks for it")
+        }
     }
 
     fn member(n: u8) -> Arc<Member<Nobody>> {

@@ -28,6 +28,8 @@ pub(crate) trait Link: Send + Sync + Sized + 'static {
     fn outgoing(self: &Arc<Self>, frame: &Frame);
     /// Ends the socket because its client has reconnected over another connection, so this one is lost.
     fn supersede(self: &Arc<Self>);
+    /// Returns the socket as a member of its namespace's rooms.
+    fn member(&self) -> &Member<Self>;
 }
 
 /// The extent of a disconnect.

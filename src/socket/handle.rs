@@ -412,6 +412,10 @@ impl Link for Inner {
         Socket(Arc::clone(self)).end(reason);
         self.client.command(Command::Lost(reason));
     }
+
+    fn member(&self) -> &SocketMember {
+        &self.member
+    }
 }
 
 impl PartialEq for Socket {

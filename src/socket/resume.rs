@@ -265,6 +265,9 @@ impl Socket {
         }
         // Values of users are dropped, and attempts that lost are ended, without holding a lock.
         drop(kept);
+        if history.store.is_some() {
+            self.0.namespace.sweep();
+        }
         if let (Some(request), Some(values)) = (&request, &undone.values) {
             self.take_newer(&request.away.values, values);
         }
@@ -303,7 +306,7 @@ impl Socket {
         if kept.sessions.store().is_some()
             && let Some(session) = self.session_to_store(kept)
         {
-            kept.sessions.publish(pid, session.saved());
+            kept.sessions.publish(pid, &session);
         }
         self.0.namespace.members.insert(&self.0.member);
         if opened {

@@ -126,7 +126,7 @@ impl ResumeRequest {
             None | Some(Some(Offset::Elsewhere)) => began,
             // Clients retain the offset of their previous socket.
             Some(Some(Offset::At(number))) => number.max(began),
-            Some(None) => return None,
+            Some(Some(Offset::Unknown) | None) => return None,
         };
         (kept.log.reaches(after) && after >= away.known_after).then_some(after)
     }

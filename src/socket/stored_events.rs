@@ -9,9 +9,10 @@ use futures_util::future::{Either, select};
 use super::Socket;
 use super::handle::Inner;
 use super::sending::SendOptions;
+use crate::adapter::{LocalSockets, Publication};
 use crate::clock::now;
 use crate::outbox::{EmitError, Frame, Pushed, Sending};
-use crate::rooms::{Audience, Forgotten, History, Kept};
+use crate::rooms::{Audience, Forgotten, History, Kept, Target};
 use proto::EncodedArgs;
 
 impl Socket {
@@ -22,6 +23,9 @@ impl Socket {
         args: &EncodedArgs,
         options: SendOptions,
     ) -> Result<bool, EmitError> {
+        if history.store.is_some() && !options.volatile {
+            return self.hand_over(history, args, options);
+        }
         self.observe(args);
         let mut forgotten = Forgotten::default();
         let mut kept = history.lock();
@@ -52,6 +56,10 @@ impl Socket {
         args: EncodedArgs,
         options: SendOptions,
     ) -> Result<(), EmitError> {
+        if history.store.is_some() {
+            self.flushed().await;
+            return self.send_and_store(history, &args, options).map(drop);
+        }
         self.observe(&args);
         let mut unsent = Unsent {
             history,
@@ -94,6 +102,30 @@ impl Socket {
         } else {
             sent
         }
+    }
+
+    /// Hands an event to the store, as one for the room of the socket's id. It is delivered like a broadcast, when its
+    /// position is known, so an outbox that is full then is only counted.
+    fn hand_over(
+        &self,
+        history: &History<Inner>,
+        args: &EncodedArgs,
+        options: SendOptions,
+    ) -> Result<bool, EmitError> {
+        if !self.connected() && !self.is_known(&history.lock()) {
+            return Err(EmitError::Closed);
+        }
+        let target = Target {
+            rooms: Some(vec![self.id().as_str().into()]),
+            uncompressed: options.uncompressed,
+            ..Target::default()
+        };
+        let (args, target) = (args.clone(), &target);
+        self.0
+            .namespace
+            .local
+            .broadcast(Publication { args, target });
+        Ok(true)
     }
 
     /// Calls the hooks for outgoing events, if the client is connected.

@@ -1,11 +1,12 @@
 //! The events of a namespace, in order, with their recipients.
 
 use std::collections::{HashMap, VecDeque};
-
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::stays;
+use super::positions::Positions;
 use super::stays::Stay;
+use super::{Position, Store, stays};
 use crate::outbox::Frame;
 use crate::rooms::{Room, Target};
 use proto::Sid;
@@ -27,6 +28,8 @@ pub(crate) struct Log {
     last: u64,
     entries: VecDeque<Entry>,
     bytes: usize,
+    /// The positions of the events, if a store assigns them.
+    positions: Option<Box<Positions>>,
 }
 
 #[derive(Debug)]
@@ -56,6 +59,8 @@ pub(crate) struct Asker<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Offset {
     At(u64),
+    /// A position that this log cannot place among its events.
+    Unknown,
     /// A position in another log: that of a server that no longer exists. The client has seen nothing of this log.
     Elsewhere,
 }
@@ -78,7 +83,14 @@ impl Log {
             last: 0,
             entries: VecDeque::new(),
             bytes: 0,
+            positions: None,
         }
+    }
+
+    /// Takes offsets from a store.
+    pub(crate) fn positioned_by(mut self, store: Option<Arc<dyn Store>>) -> Self {
+        self.positions = store.map(|store| Box::new(Positions::new(store)));
+        self
     }
 
     /// Returns the number of the last event, 0 before the first.
@@ -91,14 +103,20 @@ impl Log {
         self.last - self.entries.len() as u64
     }
 
-    /// Returns the offset of an event, as clients get it.
+    /// Returns the offset of an event, as clients get it. If a store assigns the positions, it is that of the last event.
     pub(crate) fn offset(&self, number: u64) -> String {
+        if let Some(positions) = &self.positions {
+            return positions.last_offset();
+        }
         let epoch = str::from_utf8(&self.epoch).unwrap_or_default();
         format!("{epoch}{number}")
     }
 
     /// Parses an offset written by [`offset`](Self::offset), of any log.
     pub(crate) fn parse(&self, offset: &str) -> Option<Offset> {
+        if let Some(positions) = &self.positions {
+            return positions.parse(offset, self.lost());
+        }
         let (epoch, number) = offset.split_at_checked(Self::EPOCH)?;
         let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
         let number = number.parse().ok().filter(|_| digits)?;
@@ -132,6 +150,44 @@ impl Log {
         self.expire(now, forgotten);
     }
 
+    /// Appends an event at its position in a store.
+    pub(crate) fn append_at(
+        &mut self,
+        position: Position,
+        now: Instant,
+        audience: Audience,
+        frame: Frame,
+        forgotten: &mut Vec<Frame>,
+    ) {
+        if let Some(positions) = &mut self.positions {
+            positions.push(position);
+        }
+        self.append(now, audience, frame, forgotten);
+    }
+
+    /// Records the position of an event that was delivered without it.
+    pub(crate) fn pass(&mut self, position: Position) {
+        if let Some(positions) = &mut self.positions {
+            positions.pass(position);
+        }
+    }
+
+    /// Records that an event was delivered without a position. Nobody can resume who has seen only earlier ones.
+    pub(crate) fn cut(&mut self, forgotten: &mut Vec<Frame>) {
+        self.clear(forgotten);
+        // The event has a number, so no client can have seen it by its offset.
+        self.last += 1;
+        if let Some(positions) = &mut self.positions {
+            positions.cut();
+        }
+    }
+
+    /// Returns the first position that a client must have seen to resume.
+    pub(crate) fn floor(&self) -> Position {
+        let positions = self.positions.as_ref();
+        positions.map_or_else(Position::default, |positions| positions.floor())
+    }
+
     /// Withdraws a stored event, so that it is not replayed.
     pub(crate) fn withdraw(&mut self, number: u64) -> Option<Frame> {
         let at = number.checked_sub(self.lost() + 1)?;
@@ -162,6 +218,9 @@ impl Log {
     fn forget_first(&mut self, forgotten: &mut Vec<Frame>) {
         if let Some(entry) = self.entries.pop_front() {
             self.bytes -= entry.size;
+            if let Some(positions) = &mut self.positions {
+                positions.forget_first();
+            }
             forgotten.extend(entry.frame);
         }
     }

@@ -3,14 +3,17 @@
 //! One lock protects all of it. Emits to the namespace, joins and leaves take it too, so the log has the order of every
 //! client's own queue, and the last offset that a client has seen determines all that it has received.
 
+mod arrival;
 mod log;
 mod options;
+mod positions;
 mod sessions;
 mod stays;
 mod store;
 mod sweeper;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
+mod waiting;
 
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
@@ -20,22 +23,29 @@ use crate::panics::let_go;
 use crate::rooms::Link;
 use crate::sync::Lock;
 
+pub(crate) use arrival::Delivery;
 pub(crate) use log::{Asker, Audience, Log, Offset};
 pub use options::Recovery;
+pub(crate) use positions::Position;
 pub(crate) use sessions::{Away, Claim, Sessions};
 pub(crate) use stays::Stay;
-pub(crate) use store::{Reply, SavedSession, Store, StoreError, Stores};
+pub(crate) use store::{Arrival, Feed, Reply, SavedSession, Store, StoreError, Stores};
 pub(crate) use sweeper::Sweeper;
+pub(crate) use waiting::{Event, Waiting};
 
 /// The recovery state of a namespace.
 pub(crate) struct History<L: Link> {
     pub(crate) options: Recovery,
+    /// The store that other servers use too, if there is one.
+    pub(crate) store: Option<Arc<dyn Store>>,
     kept: Lock<Kept<L>>,
 }
 
 pub(crate) struct Kept<L: Link> {
     pub(crate) log: Log,
     pub(crate) sessions: Sessions<L>,
+    /// The events that wait for their positions, if a store assigns them.
+    pub(crate) waiting: Waiting,
 }
 
 impl<L: Link> Kept<L> {
@@ -52,6 +62,36 @@ impl<L: Link> Kept<L> {
             self.log.clear(&mut forgotten.frames);
         }
     }
+
+    /// Stores an event at its position in a store, like [`append`](Self::append).
+    fn append_at(
+        &mut self,
+        position: Position,
+        now: Instant,
+        audience: Audience,
+        frame: Frame,
+        forgotten: &mut Forgotten<L::Values>,
+    ) {
+        let frames = &mut forgotten.frames;
+        self.log.append_at(position, now, audience, frame, frames);
+        self.sessions.renew(forgotten);
+        if self.sessions.is_empty() {
+            self.log.clear(&mut forgotten.frames);
+        }
+    }
+
+    /// Records the position of an event that was delivered without it.
+    fn pass(&mut self, position: Position, forgotten: &mut Forgotten<L::Values>) {
+        self.log.pass(position);
+        self.cut(forgotten);
+    }
+
+    /// Records that an event was delivered without a position: no client of this server that has seen only earlier
+    /// events can resume its session.
+    fn cut(&mut self, forgotten: &mut Forgotten<L::Values>) {
+        self.log.cut(&mut forgotten.frames);
+        self.sessions.cut(self.log.floor(), forgotten);
+    }
 }
 
 /// The longest duration, about ten years: adding a longer one to a time would overflow.
@@ -62,6 +102,8 @@ const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 pub(crate) struct Forgotten<V> {
     frames: Vec<Frame>,
     sessions: Vec<Away<V>>,
+    /// Sockets, of which this may be the last reference.
+    links: Vec<Arc<dyn Send + Sync>>,
 }
 
 impl<V> Default for Forgotten<V> {
@@ -69,6 +111,7 @@ impl<V> Default for Forgotten<V> {
         Self {
             frames: Vec::new(),
             sessions: Vec::new(),
+            links: Vec::new(),
         }
     }
 }
@@ -91,11 +134,17 @@ impl<L: Link> History<L> {
     ) -> Self {
         options.max_duration = options.max_duration.min(FOREVER);
         let keep = options.max_duration.saturating_add(detection);
-        let log = Log::new(epoch, options.max_packets, options.max_bytes, keep);
-        let sessions = Sessions::new(options.max_duration, options.max_sessions, store);
+        let log = Log::new(epoch, options.max_packets, options.max_bytes, keep)
+            .positioned_by(store.clone());
+        let sessions = Sessions::new(options.max_duration, options.max_sessions, store.clone());
         Self {
             options,
-            kept: Lock::new(Kept { log, sessions }),
+            store,
+            kept: Lock::new(Kept {
+                log,
+                sessions,
+                waiting: Waiting::default(),
+            }),
         }
     }
 
@@ -105,7 +154,11 @@ impl<L: Link> History<L> {
 
     pub(crate) fn is_empty(&self) -> bool {
         let kept = self.lock();
-        kept.log.next_expiry().is_none() && kept.sessions.next_expiry().is_none()
+        let next = [
+            kept.sessions.next_expiry(),
+            kept.sessions.next_publication(),
+        ];
+        kept.log.next_expiry().is_none() && next == [None, None]
     }
 
     /// Removes all sessions that might resume.
@@ -121,13 +174,18 @@ impl<L: Link> History<L> {
     pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
         let mut forgotten = Forgotten::default();
         let mut kept = self.lock();
-        let Kept { log, sessions } = &mut *kept;
+        let Kept { log, sessions, .. } = &mut *kept;
         sessions.expire(now, &mut forgotten);
         log.expire(now, &mut forgotten.frames);
         if sessions.is_empty() {
             log.clear(&mut forgotten.frames);
         }
-        let next = [log.next_expiry(), sessions.next_expiry()];
+        sessions.publish_due(now, &mut forgotten);
+        let next = [
+            log.next_expiry(),
+            sessions.next_expiry(),
+            sessions.next_publication(),
+        ];
         drop(kept);
         let_go(forgotten);
         next.into_iter().flatten().min()

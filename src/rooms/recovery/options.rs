@@ -30,6 +30,7 @@ pub struct Recovery {
     pub(crate) max_sessions: usize,
     pub(crate) skip_middlewares: bool,
     pub(crate) claim_timeout: Duration,
+    pub(crate) position_timeout: Duration,
 }
 
 impl Default for Recovery {
@@ -41,6 +42,7 @@ impl Default for Recovery {
             max_sessions: 10_000,
             skip_middlewares: false,
             claim_timeout: Duration::from_secs(2),
+            position_timeout: Duration::from_secs(1),
         }
     }
 }

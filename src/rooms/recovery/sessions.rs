@@ -15,9 +15,12 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use super::{Forgotten, SavedSession, Stay, Store};
+use super::{Forgotten, Position, SavedSession, Stay, Store};
 use crate::rooms::{Link, open_rooms};
 use proto::Sid;
+
+/// The interval at which sessions of connected sockets are written to a store.
+const PUBLISH: Duration = Duration::from_secs(10);
 
 /// The stored state of a socket.
 #[derive(Clone)]
@@ -36,10 +39,11 @@ pub(crate) struct Away<V> {
 
 impl<V> Away<V> {
     /// Returns the part of the session that a store keeps.
-    pub(crate) fn saved(&self) -> SavedSession {
+    pub(crate) fn saved(&self, floor: Position) -> SavedSession {
         SavedSession {
             id: self.id,
             rooms: open_rooms(&self.stays),
+            floor,
         }
     }
 }
@@ -70,6 +74,12 @@ pub(crate) struct Sessions<L: Link> {
     max: usize,
     /// The store that other servers use too, if there is one.
     store: Option<Arc<dyn Store>>,
+    /// True if the store may not know the floor, since no event has had a position since it was raised.
+    stale: bool,
+    /// The first position that clients must have seen to resume.
+    floor: Position,
+    /// The time of the last regular publication, if there was one.
+    published: Option<Instant>,
 }
 
 impl<L: Link> Sessions<L> {
@@ -81,6 +91,9 @@ impl<L: Link> Sessions<L> {
             keep,
             max,
             store,
+            stale: false,
+            floor: Position::default(),
+            published: None,
         }
     }
 
@@ -108,7 +121,7 @@ impl<L: Link> Sessions<L> {
         forgotten: &mut Forgotten<L::Values>,
     ) {
         if let Some(store) = &self.store {
-            store.save(pid, away.saved(), self.keep);
+            store.save(pid, away.saved(self.floor), self.keep);
         }
         self.away.insert((away.until, pid));
         self.places.insert(pid, Place::Away(away));
@@ -151,9 +164,66 @@ impl<L: Link> Sessions<L> {
     }
 
     /// Writes the session of a connected socket to the store, so that another server can claim it.
-    pub(crate) fn publish(&self, pid: Sid, session: SavedSession) {
+    pub(crate) fn publish(&self, pid: Sid, session: &Away<L::Values>) {
+        self.save(pid, session.saved(self.floor));
+    }
+
+    fn save(&self, pid: Sid, session: SavedSession) {
         if let Some(store) = &self.store {
             store.save(pid, session, self.keep);
+        }
+    }
+
+    /// Records that an event was delivered without a position: nobody can resume who has not seen a later one.
+    pub(super) fn cut(&mut self, floor: Position, forgotten: &mut Forgotten<L::Values>) {
+        self.floor = floor;
+        if !std::mem::replace(&mut self.stale, true) {
+            self.revise(forgotten);
+        }
+    }
+
+    /// Corrects the sessions in the store when events have positions again, as it may have missed that they had none.
+    pub(super) fn renew(&mut self, forgotten: &mut Forgotten<L::Values>) {
+        if std::mem::take(&mut self.stale) {
+            self.revise(forgotten);
+        }
+    }
+
+    fn revise(&self, forgotten: &mut Forgotten<L::Values>) {
+        let Some(store) = &self.store else { return };
+        self.publish_all(forgotten);
+        self.away.iter().for_each(|(_, pid)| store.discard(*pid));
+    }
+
+    /// Writes the sessions of all connected sockets to the store at intervals, so that none expires there, and a server
+    /// that claims one knows the rooms.
+    pub(super) fn publish_due(&mut self, now: Instant, forgotten: &mut Forgotten<L::Values>) {
+        if self.next_publication().is_some_and(|at| at <= now) {
+            self.published = Some(now);
+            self.publish_all(forgotten);
+        } else if self.published.is_none() {
+            self.published = Some(now);
+        }
+    }
+
+    /// Returns the time of the next regular publication, if there are sessions and a store.
+    pub(super) fn next_publication(&self) -> Option<Instant> {
+        self.store.as_ref().filter(|_| !self.is_empty())?;
+        let last = self.published?;
+        last.checked_add(PUBLISH.min(self.keep / 2))
+    }
+
+    fn publish_all(&self, forgotten: &mut Forgotten<L::Values>) {
+        let Some(store) = &self.store else { return };
+        for (pid, place) in &self.places {
+            let Place::Held(link) = place else { continue };
+            if let Some(link) = link.upgrade() {
+                let member = link.member();
+                let (id, rooms, floor) = (member.id, member.rooms(), self.floor);
+                store.save(*pid, SavedSession { id, rooms, floor }, self.keep);
+                // This may be the last reference to the socket.
+                forgotten.links.push(link);
+            }
         }
     }
 
@@ -161,7 +231,7 @@ impl<L: Link> Sessions<L> {
     /// socket meanwhile stays that socket's.
     pub(crate) fn put_back(&self, pid: Sid, session: SavedSession) {
         if self.holder(pid).is_none() {
-            self.publish(pid, session);
+            self.save(pid, session);
         }
     }
 
@@ -298,7 +368,7 @@ impl<V> fmt::Debug for Away<V> {
 mod tests {
     use super::*;
     use crate::outbox::Frame;
-    use crate::rooms::Scope;
+    use crate::rooms::{Member, Scope};
 
     /// A link that is not zero-sized: two zero-sized values may share an address.
     #[expect(dead_code, reason = "only there to have a size")]
@@ -310,6 +380,9 @@ mod tests {
         fn disconnect(self: &Arc<Self>, _: Scope) {}
         fn outgoing(self: &Arc<Self>, _: &Frame) {}
         fn supersede(self: &Arc<Self>) {}
+        fn member(&self) -> &Member<Self> {
+            unreachable!("there is no store")
+        }
     }
 
     fn id(n: u8) -> Sid {

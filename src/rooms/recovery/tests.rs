@@ -1,14 +1,17 @@
 //! The behaviours of recovery, with the memory of one server and with a store that answers later.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::future::{IntoFuture, pending};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{Instant, sleep};
 
-use super::{Recovery, Reply as StoreReply, SavedSession, Store, Stores};
+use super::{
+    Arrival, Event, Feed, Position, Recovery, Reply as StoreReply, SavedSession, Store, Stores,
+};
 use crate::sync::Lock;
 use crate::testing::{TestApp, TestClient};
 use crate::{Data, Namespace, Refused, Reply, Socket, SocketIo};
@@ -24,19 +27,32 @@ const LIMIT: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 struct Engine(Arc<Lock<EngineState>>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct EngineState {
     sessions: HashMap<Sid, (SavedSession, Instant)>,
     /// The number of claims that have arrived.
     claims: usize,
     condition: Condition,
+    feeds: Vec<Weak<dyn Feed>>,
+    /// The events that have no position yet.
+    queue: Vec<Queued>,
+    /// True while a task gives out positions.
+    running: bool,
+    last: u128,
+}
+
+/// An event of a server, with its token.
+struct Queued {
+    server: usize,
+    token: u64,
+    event: Event,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Condition {
     #[default]
     Works,
-    /// Claims fail, and commands are lost.
+    /// Claims and appends fail, and commands are lost.
     Down,
     /// Nothing is answered.
     Silent,
@@ -54,17 +70,93 @@ impl Engine {
     fn claims(&self) -> usize {
         self.0.lock().claims
     }
+
+    /// Gives positions to the queued events, and reports them to all servers in that order.
+    async fn run(self) {
+        loop {
+            sleep(DELAY).await;
+            let mut state = self.0.lock();
+            if state.condition == Condition::Silent {
+                continue;
+            }
+            let queue = std::mem::take(&mut state.queue);
+            if queue.is_empty() {
+                state.running = false;
+                return;
+            }
+            let feeds = state.feeds.clone();
+            let before = state.last;
+            state.last += 3 * queue.len() as u128;
+            drop(state);
+            for (position, queued) in (1..).map(|n| Position(before + 3 * n)).zip(queue) {
+                for (server, feed) in feeds.iter().enumerate() {
+                    let own = server == queued.server;
+                    if let Some(feed) = feed.upgrade().filter(|_| own || !queued.event.target.local)
+                    {
+                        feed.arrived(
+                            position,
+                            match own {
+                                true => Arrival::Own(queued.token),
+                                false => Arrival::Foreign(queued.event.clone()),
+                            },
+                        );
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl Stores for Engine {
     fn open(&self, _: &Arc<str>) -> Arc<dyn Store> {
-        Arc::new(self.clone())
+        let server = Lock::new(None);
+        let engine = self.clone();
+        Arc::new(EngineStore { engine, server })
     }
 }
 
-impl Store for Engine {
+/// The store of one server.
+#[derive(Debug)]
+struct EngineStore {
+    engine: Engine,
+    /// The number of the server.
+    server: Lock<Option<usize>>,
+}
+
+impl Store for EngineStore {
+    fn start(&self, feed: Weak<dyn Feed>) {
+        let mut state = self.engine.0.lock();
+        *self.server.lock() = Some(state.feeds.len());
+        state.feeds.push(feed);
+    }
+
+    fn append(&self, token: u64, event: &Event) -> bool {
+        let mut state = self.engine.0.lock();
+        if state.condition == Condition::Down {
+            return false;
+        }
+        let (server, event) = (self.server.lock().unwrap(), event.clone());
+        state.queue.push(Queued {
+            server,
+            token,
+            event,
+        });
+        if !std::mem::replace(&mut state.running, true) {
+            tokio::spawn(self.engine.clone().run());
+        }
+        true
+    }
+
+    fn offset(&self, position: Position) -> String {
+        format!("{}-0", position.0)
+    }
+
+    fn parse(&self, offset: &str) -> Option<Position> {
+        Some(Position(offset.strip_suffix("-0")?.parse().ok()?))
+    }
+
     fn claim(&self, pid: Sid) -> StoreReply<Option<SavedSession>> {
-        let engine = self.clone();
+        let engine = self.engine.clone();
         engine.0.lock().claims += 1;
         Box::pin(async move {
             sleep(DELAY).await;
@@ -81,14 +173,20 @@ impl Store for Engine {
     }
 
     fn save(&self, pid: Sid, session: SavedSession, keep: Duration) {
-        let mut state = self.0.lock();
+        let mut state = self.engine.0.lock();
         if state.condition != Condition::Down {
             state.sessions.insert(pid, (session, Instant::now() + keep));
         }
     }
 
     fn discard(&self, pid: Sid) {
-        self.0.lock().sessions.remove(&pid);
+        self.engine.0.lock().sessions.remove(&pid);
+    }
+}
+
+impl fmt::Debug for EngineState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineState").finish_non_exhaustive()
     }
 }
 
@@ -247,8 +345,9 @@ async fn a_store_without_an_answer_makes_a_new_socket() {
         let (app, io) = serve(Some(&engine), namespace);
         let first = app.connect("/").await.unwrap();
         first.cut().await;
-        engine.set(condition);
         io.emit("n", 1);
+        sleep(2 * DELAY).await;
+        engine.set(condition);
         let began = Instant::now();
         let again = app.connect("/").coming_back_as(&first).await.unwrap();
         assert!(!again.recovered() && again.id() != first.id());
@@ -257,11 +356,14 @@ async fn a_store_without_an_answer_makes_a_new_socket() {
         // Middleware are asked about the new socket too.
         assert_eq!(*asked.lock(), 3);
         engine.set(Condition::Works);
-        again.cut().await;
+        sleep(2 * DELAY).await;
         io.emit("n", 2);
+        assert_eq!(again.next::<u32>("n").await, 2);
+        again.cut().await;
+        io.emit("n", 3);
         let back = app.connect("/").coming_back_as(&again).await.unwrap();
         assert!(back.recovered());
-        assert_eq!(numbers(&back, &io).await, [2]);
+        assert_eq!(numbers(&back, &io).await, [3]);
     }
 }
 
@@ -325,4 +427,141 @@ async fn sessions_that_will_not_resume_leave_the_store() {
     assert_eq!(engine.sessions(), 1);
     sockets.recv().await.unwrap().disconnect();
     assert_eq!(engine.sessions(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_for_one_and_for_many_keep_their_order() {
+    for (app, io) in both(Namespace::new) {
+        let client = app.connect("/").await.unwrap();
+        let socket = io.socket(client.id()).unwrap();
+        socket.join("room");
+        for round in 0..5 {
+            io.emit("n", 4 * round);
+            socket.emit("n", 4 * round + 1);
+            io.to("room").emit("n", 4 * round + 2);
+            let waited = socket.emit_when_writable("n", 4 * round + 3).await;
+            waited.unwrap();
+            sleep(DELAY / 4).await;
+        }
+        let expected: Vec<_> = (0..20).collect();
+        assert_eq!(numbers(&client, &io).await, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_delivered_when_it_has_its_position() {
+    let engine = Engine::default();
+    let (app, io) = serve(Some(&engine), Namespace::new());
+    let client = app.connect("/").await.unwrap();
+    let began = Instant::now();
+    io.emit("n", 1);
+    assert!(began.elapsed().is_zero());
+    client.next::<u32>("n").await;
+    assert!(began.elapsed() >= DELAY);
+    // Volatile events, and those that ask for an acknowledgement, do not wait.
+    io.volatile().emit("n", 2);
+    client.next::<u32>("n").await;
+    assert!(began.elapsed() < 2 * DELAY);
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_of_one_engine_deliver_in_one_order() {
+    let engine = Engine::default();
+    let servers = [1, 2].map(|_| serve(Some(&engine), Namespace::new()));
+    let [(app, io), (other_app, other_io)] = &servers;
+    let mut client = app.connect("/").await.unwrap();
+    let other = other_app.connect("/").await.unwrap();
+    for round in 0..3 {
+        io.emit("n", 3 * round);
+        other_io.emit("n", 3 * round + 1);
+        io.local().emit("n", 100);
+        io.emit("n", 3 * round + 2);
+    }
+    let of_all: Vec<u32> = (0..9).collect();
+    assert_eq!(numbers(&other, other_io).await, of_all);
+    let mut here = numbers(&client, io).await;
+    assert_eq!(here.iter().filter(|number| **number == 100).count(), 3);
+    here.retain(|number| *number != 100);
+    assert_eq!(here, of_all);
+    client.cut().await;
+    other_io.emit("n", 9);
+    io.emit("n", 10);
+    client = app.connect("/").coming_back_as(&client).await.unwrap();
+    assert!(client.recovered());
+    assert_eq!(numbers(&client, io).await, [9, 10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_engine_events_have_no_offset_and_their_clients_do_not_recover() {
+    for condition in [Condition::Down, Condition::Silent] {
+        let engine = Engine::default();
+        let (app, io) = serve(Some(&engine), Namespace::new());
+        let connected = app.connect("/").await.unwrap();
+        let away = app.connect("/").await.unwrap();
+        io.emit("n", 1);
+        for client in [&connected, &away] {
+            assert_eq!(client.next::<u32>("n").await, 1);
+        }
+        away.cut().await;
+        engine.set(condition);
+        let began = Instant::now();
+        io.emit("n", 2);
+        io.to(connected.id()).emit("n", 3);
+        assert_eq!(connected.next::<u32>("n").await, 2);
+        assert_eq!(connected.next::<u32>("n").await, 3);
+        let waited = began.elapsed();
+        assert_eq!(waited.is_zero(), condition == Condition::Down);
+        assert!(waited < Duration::from_secs(2));
+        engine.set(Condition::Works);
+        // Events whose positions come late are not delivered again.
+        sleep(3 * DELAY).await;
+        connected.cut().await;
+        for client in [&connected, &away] {
+            let again = app.connect("/").coming_back_as(client).await.unwrap();
+            assert!(!again.recovered(), "{condition:?}");
+            assert!(numbers(&again, &io).await.is_empty());
+            // From the next event on it may recover again.
+            again.cut().await;
+            io.emit("n", 4);
+            let back = app.connect("/").coming_back_as(&again).await.unwrap();
+            assert!(back.recovered());
+            assert_eq!(numbers(&back, &io).await, [4]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_wait_are_limited() {
+    let engine = Engine::default();
+    engine.set(Condition::Silent);
+    let recovery = Recovery::new().max_packets(2);
+    let io = SocketIo::builder()
+        .recovery(recovery)
+        .recovery_stores(Arc::new(engine))
+        .namespace("/", Namespace::new())
+        .build();
+    let client = TestApp::new(io.service()).connect("/").await.unwrap();
+    let began = Instant::now();
+    for number in 0..5 {
+        io.emit("n", number);
+    }
+    for number in 0..3 {
+        assert_eq!(client.next::<u32>("n").await, number);
+    }
+    assert!(began.elapsed().is_zero());
+    assert_eq!(client.next::<u32>("n").await, 3);
+    assert!(!began.elapsed().is_zero());
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_of_connected_sockets_are_saved_at_intervals() {
+    let engine = Engine::default();
+    let (app, io) = serve(Some(&engine), Namespace::new());
+    let client = app.connect("/").await.unwrap();
+    io.socket(client.id()).unwrap().join("room");
+    sleep(Duration::from_secs(600)).await;
+    let state = engine.0.lock();
+    let (session, until) = state.sessions.values().next().unwrap();
+    assert!(*until > Instant::now());
+    assert_eq!((session.id, session.rooms.len()), (client.id(), 1));
 }

@@ -1,0 +1,106 @@
+//! Events that wait for their positions in a store.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use tokio::runtime::Handle;
+use tokio::time::sleep_until;
+
+use super::{Memory, Publication};
+use crate::clock::now;
+use crate::outbox::Outbox;
+use crate::rooms::recovery::{Arrival, Delivery, Event, Feed, Position, Store};
+use crate::rooms::{Delivered, History, Link};
+
+impl<L: Link> Memory<L> {
+    /// Hands an event to the store. It is delivered when its position is known, or without one when it has waited too
+    /// long.
+    pub(super) fn hand_over(
+        &self,
+        history: &History<L>,
+        store: &dyn Store,
+        publication: Publication<'_>,
+    ) -> Delivered {
+        let Publication { args, target } = publication;
+        // The copy has the size of its content; the original has a large buffer of the thread.
+        let event = Event {
+            target: target.clone(),
+            args: args.clone(),
+        };
+        drop(args);
+        let delivered =
+            self.delivering(|delivery| self.members.hand_over(history, store, event, delivery));
+        self.watch_waiting();
+        delivered
+    }
+
+    /// Calls `deliver` with the tools that it needs.
+    fn delivering<T>(&self, deliver: impl FnOnce(&mut Delivery<'_>) -> T) -> T {
+        let encoder = &self.encoder;
+        let mut promises = self.fanout.promises();
+        let mut delivery = Delivery {
+            now: now(),
+            make: &|event, offset| {
+                encoder.for_target(&event.target, encoder.event_at(&event.args, offset))
+            },
+            promise: &mut |place, outbox: &Arc<Outbox>| promises.add(place, outbox),
+        };
+        deliver(&mut delivery)
+    }
+
+    /// Delivers the events that have waited too long, without offsets. Returns the time at which the next one has.
+    fn deliver_overdue(&self) -> Option<Instant> {
+        let history = self.members.history()?;
+        let limit = history.options.position_timeout;
+        let (delivered, next) =
+            self.delivering(|delivery| self.members.deliver_overdue(history, limit, delivery));
+        self.counted(delivered);
+        next
+    }
+
+    /// Starts a task that delivers the events which wait too long, unless it is running.
+    fn watch_waiting(&self) {
+        if self.watching.load(Ordering::Relaxed) {
+            return;
+        }
+        // Without a runtime, the next event that is emitted on one starts the task.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if self.watching.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let own = self.own.clone();
+        runtime.spawn(async move {
+            while let Some(local) = own.upgrade() {
+                let Some(next) = local.deliver_overdue() else {
+                    local.watching.store(false, Ordering::Release);
+                    // An event that was added meanwhile has found this task running, and has started no other.
+                    if local.deliver_overdue().is_none()
+                        || local.watching.swap(true, Ordering::AcqRel)
+                    {
+                        return;
+                    }
+                    continue;
+                };
+                drop(local);
+                sleep_until(next.into()).await;
+            }
+        });
+    }
+}
+
+impl<L: Link> Feed for Memory<L> {
+    fn arrived(&self, position: Position, arrival: Arrival) {
+        let Some(history) = self.members.history() else {
+            return;
+        };
+        let Some(store) = &history.store else { return };
+        let arrived = (position, arrival);
+        let delivered =
+            self.delivering(|delivery| self.members.arrive(history, &**store, arrived, delivery));
+        self.counted(delivered);
+        self.sweeper.sweep();
+    }
+}

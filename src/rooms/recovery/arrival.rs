@@ -1,0 +1,137 @@
+//! The delivery of events in a namespace whose events get their positions from a store.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Arrival, Audience, Event, Forgotten, History, Kept, Position, Store};
+use crate::outbox::{Frame, Outbox};
+use crate::rooms::{Delivered, Link, Table};
+
+/// The tools of a delivery: the time, the encoder of an event with or without its offset, and the promise to write an
+/// outbox.
+pub(crate) struct Delivery<'a> {
+    pub(crate) now: Instant,
+    pub(crate) make: &'a dyn Fn(&Event, Option<&str>) -> Frame,
+    pub(crate) promise: &'a mut dyn FnMut(u64, &Arc<Outbox>),
+}
+
+impl<L: Link> Table<L> {
+    /// Hands an event to the store, which will report its position. If it cannot, the event is delivered now, behind
+    /// those that wait.
+    pub(crate) fn hand_over(
+        &self,
+        history: &History<L>,
+        store: &dyn Store,
+        event: Event,
+        delivery: &mut Delivery<'_>,
+    ) -> Delivered {
+        self.observe(&event.target, || (delivery.make)(&event, None));
+        let mut forgotten = Forgotten::default();
+        let turn = self.turn();
+        let mut kept = history.lock();
+        let taken = kept.waiting.push(event, delivery.now, store);
+        let (events, bytes) = (history.options.max_packets, history.options.max_bytes);
+        let mut delivered = Delivered::default();
+        while (!taken && kept.waiting.since().is_some()) || kept.waiting.exceeds(events, bytes) {
+            delivered += self.deliver_first(&mut kept, delivery, &mut forgotten);
+        }
+        // Frames hold bytes of users, which are dropped without holding a lock.
+        drop(kept);
+        drop(turn);
+        drop(forgotten);
+        delivered
+    }
+
+    /// Delivers an event at its position, and stores it in the log.
+    pub(crate) fn arrive(
+        &self,
+        history: &History<L>,
+        store: &dyn Store,
+        (position, arrival): (Position, Arrival),
+        delivery: &mut Delivery<'_>,
+    ) -> Delivered {
+        if let Arrival::Foreign(event) = &arrival {
+            self.observe(&event.target, || (delivery.make)(event, None));
+        }
+        let mut forgotten = Forgotten::default();
+        let turn = self.turn();
+        let mut kept = history.lock();
+        let event = match arrival {
+            Arrival::Foreign(event) => Some(event),
+            Arrival::Own(token) => kept.waiting.take(token),
+        };
+        let mut delivered = Delivered::default();
+        match event {
+            Some(event) => {
+                let frame = (delivery.make)(&event, Some(&store.offset(position)));
+                delivered = self.queue_for_all(&event, &frame, delivery.promise);
+                let audience = Audience::Target(event.target);
+                kept.append_at(
+                    position,
+                    delivery.now,
+                    audience,
+                    frame.apart(),
+                    &mut forgotten,
+                );
+            }
+            // It was delivered without an offset, so the log cannot say who has it.
+            None => kept.pass(position, &mut forgotten),
+        }
+        drop(kept);
+        drop(turn);
+        drop(forgotten);
+        delivered
+    }
+
+    /// Delivers the events that have waited for this time, without offsets. Returns the time at which the next one has.
+    pub(crate) fn deliver_overdue(
+        &self,
+        history: &History<L>,
+        limit: Duration,
+        delivery: &mut Delivery<'_>,
+    ) -> (Delivered, Option<Instant>) {
+        let mut forgotten = Forgotten::default();
+        let mut delivered = Delivered::default();
+        let turn = self.turn();
+        let mut kept = history.lock();
+        // A time that the clock cannot represent is never reached.
+        let due = |kept: &Kept<L>| kept.waiting.since()?.checked_add(limit);
+        while due(&kept).is_some_and(|due| due <= delivery.now) {
+            delivered += self.deliver_first(&mut kept, delivery, &mut forgotten);
+        }
+        let next = due(&kept);
+        drop(kept);
+        drop(turn);
+        drop(forgotten);
+        (delivered, next)
+    }
+
+    /// Delivers the first event that waits, without an offset.
+    fn deliver_first(
+        &self,
+        kept: &mut Kept<L>,
+        delivery: &mut Delivery<'_>,
+        forgotten: &mut Forgotten<L::Values>,
+    ) -> Delivered {
+        let Some(event) = kept.waiting.take_first() else {
+            return Delivered::default();
+        };
+        let frame = (delivery.make)(&event, None);
+        kept.cut(forgotten);
+        self.queue_for_all(&event, &frame, delivery.promise)
+    }
+
+    fn queue_for_all(
+        &self,
+        event: &Event,
+        frame: &Frame,
+        mut promise: &mut dyn FnMut(u64, &Arc<Outbox>),
+    ) -> Delivered {
+        let mut delivered = Delivered::default();
+        self.for_each(&event.target, |member, many| {
+            let volatile = event.target.volatile;
+            delivered.met(member.queue(frame.clone(), volatile, many, &mut promise));
+        });
+        delivered
+    }
+}

@@ -1,0 +1,90 @@
+//! The events of this server whose positions are not known yet.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::Store;
+use crate::rooms::Target;
+use proto::EncodedArgs;
+
+/// The memory that a waiting event needs beside its arguments, in bytes.
+const OVERHEAD: usize = 128;
+
+/// An event for the sockets of a target, before it is encoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) target: Target,
+    /// The name of the event, and its arguments.
+    pub(crate) args: EncodedArgs,
+}
+
+impl Event {
+    fn size(&self) -> usize {
+        let attachments = self.args.attachments().iter().map(Bytes::len);
+        self.args.json().len() + attachments.sum::<usize>()
+    }
+}
+
+/// The events that a store has been given and that wait for their positions, in the order of the emits.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    last: u64,
+    events: VecDeque<WaitingEvent>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct WaitingEvent {
+    token: u64,
+    event: Event,
+    since: Instant,
+    size: usize,
+}
+
+impl Waiting {
+    /// Adds an event and hands it to the store. Returns false if the store does not take it.
+    pub(crate) fn push(&mut self, event: Event, since: Instant, store: &dyn Store) -> bool {
+        self.last += 1;
+        let token = self.last;
+        let taken = store.append(token, &event);
+        let size = event.size() + OVERHEAD;
+        self.bytes += size;
+        self.events.push_back(WaitingEvent {
+            token,
+            event,
+            since,
+            size,
+        });
+        taken
+    }
+
+    /// Removes an event. Returns `None` if it waits no more.
+    pub(crate) fn take(&mut self, token: u64) -> Option<Event> {
+        let at = self.events.binary_search_by_key(&token, |one| one.token);
+        let taken = self.events.remove(at.ok()?)?;
+        Some(self.count_off(taken))
+    }
+
+    /// Removes the first event.
+    pub(crate) fn take_first(&mut self) -> Option<Event> {
+        let taken = self.events.pop_front()?;
+        Some(self.count_off(taken))
+    }
+
+    /// Returns the time since which the first event waits.
+    pub(crate) fn since(&self) -> Option<Instant> {
+        self.events.front().map(|first| first.since)
+    }
+
+    /// Returns true if more events or bytes wait than this.
+    pub(crate) fn exceeds(&self, events: usize, bytes: usize) -> bool {
+        self.events.len() > events || self.bytes > bytes
+    }
+
+    fn count_off(&mut self, taken: WaitingEvent) -> Event {
+        self.bytes -= taken.size;
+        taken.event
+    }
+}
