@@ -65,16 +65,17 @@ impl Frame {
     }
 
     fn of_messages(messages: Vec<Message>) -> Self {
-        let mut messages: Vec<_> = messages.into_iter().map(Attachment::from).collect();
-        if messages.is_empty() {
-            // A frame is queued until its bytes have been written, so it cannot be empty.
-            messages.push(Attachment::text(&Packet::Noop));
-        }
+        let messages = messages.into_iter().map(Attachment::from);
         Self {
             text: PacketBytes::default(),
-            attachments: Some(messages.into()),
+            attachments: (messages.len() > 0).then(|| messages.collect()),
             deflated: None,
         }
+    }
+
+    /// Returns true if there is nothing to send: another parser has written no message.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.attachments.is_none()
     }
 
     fn attachments(&self) -> &[Attachment] {
@@ -291,10 +292,11 @@ mod tests {
     }
 
     #[test]
-    fn a_parser_that_writes_nothing_sends_what_says_nothing() {
+    fn a_frame_without_messages_is_empty() {
         let frame = Frame::new(Encoded::Messages(Vec::new()));
-        assert_eq!(websocket(&frame), b"\x81\x016");
-        assert_eq!(polling(&frame), b"6");
+        assert!(frame.is_empty());
+        assert_eq!(websocket(&frame), b"");
+        assert_eq!(polling(&frame), b"");
         assert_eq!(frame.messages().count(), 0);
     }
 

@@ -328,3 +328,49 @@ async fn a_parser_that_panics_when_it_writes_ends_the_connection_and_disconnect_
     // Other clients are not affected.
     app.connect("/").await.unwrap();
 }
+
+/// A parser that writes no messages for some events.
+#[derive(Debug)]
+struct Quiet;
+
+impl Parser for Quiet {
+    fn encode(&self, packet: &Parts<'_>) -> Vec<Message> {
+        let json = packet.json.as_deref().unwrap_or_default();
+        if json.contains("secret") {
+            return Vec::new();
+        }
+        Pieces.encode(packet)
+    }
+
+    fn decoder(&self) -> Box<dyn Decoder> {
+        Pieces.decoder()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parser_that_writes_nothing_sends_nothing() {
+    for recovery in [None, Some(Recovery::new())] {
+        for transport in BOTH {
+            let namespace = Namespace::new().recovery(recovery.clone()).on(
+                "go",
+                async |socket: Socket, io: SocketIo| {
+                    let before = socket.queued();
+                    assert!(socket.emit("secret", 1).ok());
+                    assert!(io.emit("secret", 2).ok());
+                    socket.emit_when_writable("secret", 3).await.unwrap();
+                    assert_eq!(socket.queued(), before);
+                    socket.emit("open", ());
+                },
+            );
+            let io = SocketIo::builder()
+                .parser(Quiet)
+                .namespace("/", namespace)
+                .build();
+            let app = TestApp::new(Router::new().layer(io.layer())).parser(Quiet);
+            let connect = app.connect("/").transport(transport);
+            let client = connect.await.unwrap();
+            client.emit("go", ()).await;
+            client.next::<()>("open").await;
+        }
+    }
+}

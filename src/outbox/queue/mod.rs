@@ -188,7 +188,7 @@ impl Outbox {
     /// Queues an event that the client missed. Such events have their own limits.
     pub(crate) fn push_missed(&self, frame: Frame) {
         let mut state = self.state.lock();
-        if !state.closed {
+        if !state.closed && !frame.is_empty() {
             state.excused.packets += 1;
             state.excused.bytes += frame.size();
             self.queue(state, frame);
@@ -201,6 +201,9 @@ impl Outbox {
     }
 
     fn enqueue(&self, state: &mut State, frame: Frame) {
+        if frame.is_empty() {
+            return;
+        }
         state.packets += 1;
         state.bytes += frame.size();
         self.measure(state);
