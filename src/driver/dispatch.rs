@@ -269,7 +269,7 @@ impl Dispatch {
         let (shared, own) = (&socket.namespace().handlers.any, socket.own_any());
         for handler in shared.iter().chain(&own) {
             let name = EventName::copied(event.name());
-            let call = EventCall::new(event.clone(), name.clone(), None);
+            let call = EventCall::observed(event.clone(), name.clone());
             let context = EventContext::new(socket.clone(), Call::Event(call));
             let completion = Completion {
                 name,

@@ -123,6 +123,10 @@ impl Phase for phase::Event {
         if is_fault {
             names.report(&cx, status, || message.clone());
         }
+        if cx.only_observes() {
+            tracing::trace!(socket = %cx.socket().id(), event, %status, error = message, "event not observed");
+            return AckBody::SILENT;
+        }
         tracing::debug!(socket = %cx.socket().id(), event, %status, error = message, "event rejected");
         if let Some(hook) = &cx.socket().namespace().handlers.on_rejection {
             let rejected = Rejected {

@@ -112,6 +112,16 @@ pub(crate) struct EventCall {
     pub(crate) ack_taken: bool,
     /// True if the JSON of the arguments has been parsed or checked.
     pub(crate) checked: bool,
+    pub(crate) role: Role,
+}
+
+/// The part of a handler in an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It handles the event, or may refuse it.
+    Handle,
+    /// It only sees the event, which others handle.
+    Observe,
 }
 
 impl EventCall {
@@ -122,6 +132,15 @@ impl EventCall {
             ack,
             ack_taken: false,
             checked: false,
+            role: Role::Handle,
+        }
+    }
+
+    /// Creates the call of a handler that only sees the event.
+    pub(crate) fn observed(event: Event, name: EventName) -> Self {
+        Self {
+            role: Role::Observe,
+            ..Self::new(event, name, None)
         }
     }
 }
@@ -218,6 +237,11 @@ impl EventContext {
         let taken = std::mem::replace(&mut call.ack_taken, true);
         let asked = call.ack.filter(|_| !taken)?;
         Some((asked, call.name.clone()))
+    }
+
+    /// Returns true if the handler only sees the event.
+    pub(crate) fn only_observes(&self) -> bool {
+        matches!(&self.call, Call::Event(call) if call.role == Role::Observe)
     }
 
     pub(crate) fn call(&self) -> &Call {

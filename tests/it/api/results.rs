@@ -196,6 +196,38 @@ async fn rejections_are_seen_by_the_hook() {
 }
 
 #[tokio::test]
+async fn an_event_that_does_not_fit_an_observer_is_not_rejected() {
+    let hook = Arc::new(Mutex::new(0));
+    let (rejections, seen) = (Arc::clone(&hook), Arc::new(Mutex::new(0)));
+    let observed = Arc::clone(&seen);
+    let namespace = Namespace::new()
+        .on_rejection(move |_| *rejections.lock().unwrap() += 1)
+        .on_any(move |Data(_): Data<String>| {
+            *observed.lock().unwrap() += 1;
+            async {}
+        })
+        .on_connect(async |socket: Socket| socket.on_any(async |_: Data<String>| {}))
+        .on("number", async |Data(_): Data<u8>| {});
+    let (server, io) = with(namespace).await;
+    let mut client = Ws::joined(server.addr).await;
+    assert_eq!(client.ask(r#"["number",1]"#).await, "[]");
+    assert_eq!(
+        (io.metrics().events_rejected, *hook.lock().unwrap()),
+        (0, 0)
+    );
+    let answer = client.ask(r#"["number","x"]"#).await;
+    assert!(answer.contains("expected u8"), "{answer}");
+    assert_eq!(
+        (io.metrics().events_rejected, *hook.lock().unwrap()),
+        (1, 1)
+    );
+    assert_eq!(*seen.lock().unwrap(), 1);
+    // The client has violated the protocol, whoever reads the arguments.
+    client.send(r#"421["number",}]"#).await;
+    client.ended().await;
+}
+
+#[tokio::test]
 async fn one_function_serves_a_route_and_an_event() {
     type Todos = Arc<Mutex<Vec<Value>>>;
 
