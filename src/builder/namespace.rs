@@ -3,18 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
 use tower::BoxError;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::extract::phase;
 use crate::handler::{
-    AckBody, BoxHandler, Dispatcher, EventRequest, EventService, Handler, Phase, report_reserved,
+    AckBody, BoxHandler, Dispatcher, EventRequest, EventService, Handler, Phase,
+    ServerEventHandler, report_reserved,
 };
-use crate::namespace::{
-    NamespaceOptions, Order, ServerEvent, ServerHandler, Unhandled, server_args,
-};
+use crate::namespace::{NamespaceOptions, Order, Unhandled};
 use crate::rooms::recovery::Recovery;
 use crate::socket::{Failed, NamespaceHandlers, Outgoing, Rejected};
 use proto::Surplus;
@@ -143,44 +141,45 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     }
 
     /// Sets the handler of an event that other servers of the namespace send with
-    /// [`server_side_emit`](crate::NamespaceHandle::server_side_emit). It gets the server's state. Its return value is the
-    /// answer of this server if the sender waits for answers. Each event runs in a task of its own. A second handler
-    /// for the same event replaces the first. In Node: `io.on("…")`.
+    /// [`server_side_emit`](crate::NamespaceHandle::server_side_emit). Its arguments are extractors:
+    /// [`FromServerEvent`](crate::extract::FromServerEvent). Its return value is the answer of this server if the
+    /// sender waits for answers: an [`IntoAck`](crate::handler::IntoAck), as for an event of a client. A server whose
+    /// handler returns an error counts as missing, and the error is logged there. Each event runs in a task of its own.
+    /// A second handler for the same event replaces the first. In Node: `io.on("…")`.
     ///
     /// ```
-    /// use axum_socketio::emit::ServerEvent;
-    /// use axum_socketio::Namespace;
+    /// use axum::Json;
+    /// use axum::extract::State;
+    /// use axum_socketio::{Data, Namespace};
     ///
     /// #[derive(Clone)]
     /// struct Cache;
     /// # impl Cache { fn forget(&self, key: &str) -> bool { key.is_empty() } }
     ///
-    /// let namespace: Namespace<Cache> =
-    ///     Namespace::new().on_server("forget", async |event: ServerEvent, cache: Cache| {
-    ///         event.data::<String>().is_ok_and(|key| cache.forget(&key))
-    ///     });
+    /// async fn forget(State(cache): State<Cache>, Data(key): Data<String>) -> Json<bool> {
+    ///     Json(cache.forget(&key))
+    /// }
+    ///
+    /// let namespace: Namespace<Cache> = Namespace::new().on_server("forget", forget);
     /// ```
-    pub fn on_server<F, Fut, R>(self, event: impl Into<String>, handler: F) -> Self
+    pub fn on_server<M: 'static, H: ServerEventHandler<S, M>>(
+        self,
+        event: impl Into<String>,
+        handler: H,
+    ) -> Self
     where
-        F: Fn(ServerEvent, S) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = R> + Send + 'static,
-        R: Serialize,
-        S: Clone,
+        H::Future: Send,
     {
         let event = event.into();
         self.register(move |state, handlers| {
-            let state = Arc::clone(state);
-            let handler: ServerHandler = Arc::new(move |event| {
-                let answer = handler(event, S::clone(&state));
-                Box::pin(async move { server_args(&(answer.await,)) })
-            });
+            let handler = handler.into_server_handler(state);
             let replaced = handlers.servers.insert(event.as_str().into(), handler);
             only_one(&event, replaced.is_some());
         })
     }
 
-    /// Sets a handler that is called with every event, before the event's own handler. Its return value is ignored.
-    /// Node's `onAny`.
+    /// Sets a handler that is called with every event, before the event's own handler. Its return value is ignored, and
+    /// it is not called for an event that does not fit its arguments, which is no rejection. Node's `onAny`.
     pub fn on_any<M: 'static, H: Handler<S, phase::Event, M>>(self, handler: H) -> Self
     where
         H::Future: Send,

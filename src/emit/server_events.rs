@@ -14,7 +14,7 @@ use super::emitted::Emitted;
 use super::wait::Wait;
 use crate::adapter::{BoxFuture, ServerReplies};
 use crate::namespace::{Recipients, server_args};
-use proto::{Args, Surplus};
+use proto::Args;
 
 /// The answers of the other servers.
 ///
@@ -24,8 +24,8 @@ use proto::{Args, Surplus};
 pub struct ServerAnswers<R> {
     /// The answers, one of each server that has answered.
     pub answers: Vec<R>,
-    /// The number of servers without an answer in time: they do not handle the event, their handler panicked, or they
-    /// are slow.
+    /// The number of servers without an answer in time: they do not handle the event, their handler failed or
+    /// panicked, or they are slow.
     pub missing: usize,
 }
 
@@ -81,9 +81,7 @@ impl<R: DeserializeOwned> Future for ServerAckFuture<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let ServerReplies { answers, missing } = ready!(self.asked.as_mut().poll(cx))?;
-        let answers = answers
-            .iter()
-            .map(|answer| answer.deserialize_one(Surplus::Ignored));
+        let answers = answers.iter().map(Args::deserialize);
         let answers = answers.collect::<Result<_, _>>().map_err(AckError::Decode);
         Poll::Ready(answers.map(|answers| ServerAnswers { answers, missing }))
     }

@@ -40,6 +40,11 @@ pub struct Data<T>(pub T);
 pub struct RawArgs(Args);
 
 impl RawArgs {
+    pub(super) fn of(args: &Args) -> Result<Self, ArgsError> {
+        args.check().map_err(ArgsError::Malformed)?;
+        Ok(Self(args.clone()))
+    }
+
     /// Returns the JSON array, with the event's name first. Attachments are placeholders in it:
     /// `{"_placeholder":true,"num":0}`.
     #[must_use]
@@ -72,13 +77,7 @@ fn read<T>(
     let result = read(call.event.args(), surplus);
     // Malformed arguments stay unchecked, so the connection is closed even if the handler accepts the rejection.
     call.checked |= !matches!(result, Err(ArgsError::Malformed(_)));
-    result.map_err(|error| match error {
-        ArgsError::Malformed(error) => DataRejection::Malformed(error),
-        error => DataRejection::Mismatch {
-            event: call.event.name().to_owned(),
-            error,
-        },
-    })
+    result.map_err(|error| DataRejection::new(call.event.name(), error))
 }
 
 impl<S: Sync, T: DeserializeOwned> FromEvent<S, phase::Event, via::Event> for Data<T> {
@@ -106,11 +105,7 @@ impl<S: Sync> FromEvent<S, phase::Event, via::Event> for RawArgs {
     type Rejection = DataRejection;
 
     async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, DataRejection> {
-        read(cx, |args, _| {
-            args.check()
-                .map_err(ArgsError::Malformed)
-                .map(|()| Self(args.clone()))
-        })
+        read(cx, |args, _| Self::of(args))
     }
 }
 

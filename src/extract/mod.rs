@@ -13,6 +13,8 @@
 //!
 //! `Option<_>` and `Result<_, _>` of `Data`, `Json` and `Auth` make an argument optional, or pass its rejection to the
 //! handler. In a middleware, a `Socket` cannot emit yet.
+//!
+//! An event of another server has no socket: [`FromServerEvent`] lists the arguments of its handlers.
 
 mod ack;
 mod auth;
@@ -21,6 +23,7 @@ mod data;
 mod handshake;
 mod rejection;
 mod request_use;
+mod server_event;
 
 use std::future::Future;
 
@@ -36,6 +39,7 @@ pub use data::{Data, RawArgs};
 pub use handshake::SocketIoRejection;
 pub use rejection::DataRejection;
 use request_use::RequestUse;
+pub use server_event::FromServerEvent;
 
 pub use crate::socket::EventContext;
 pub use proto::{Binary, Rest};

@@ -25,6 +25,18 @@ pub enum DataRejection {
     NotAnEvent,
 }
 
+impl DataRejection {
+    pub(super) fn new(event: &str, error: ArgsError) -> Self {
+        match error {
+            ArgsError::Malformed(error) => Self::Malformed(error),
+            error => Self::Mismatch {
+                event: event.to_owned(),
+                error,
+            },
+        }
+    }
+}
+
 impl IntoResponse for DataRejection {
     fn into_response(self) -> Response {
         let status = match &self {

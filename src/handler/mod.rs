@@ -7,6 +7,7 @@
 //! |---|---|
 //! | event | the client's acknowledgement, see [`IntoAck`] |
 //! | middleware | `()`, `Extension<T>` to store with the socket, a tuple of them, or `Result<_, E: IntoResponse>` |
+//! | event of another server | the answer that the other server awaits, see [`IntoAck`] |
 //! | connect, disconnect | `()`, or `Result<(), E: IntoResponse>` |
 
 mod cancel;
@@ -22,6 +23,7 @@ mod outcome;
 mod rate_limit;
 mod refused;
 mod reply;
+mod server_event;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -37,6 +39,7 @@ pub use outcome::Phase;
 pub use rate_limit::{RateLimit, RateLimited};
 pub use refused::Refused;
 pub use reply::{IntoAck, Reply};
+pub use server_event::ServerEventHandler;
 
 use crate::extract::phase;
 use crate::logs::may_log;
@@ -213,8 +216,8 @@ impl Socket {
     }
 
     /// Sets a handler that is called with every event of this socket, after the namespace's
-    /// [`on_any`](crate::Namespace::on_any) and before the event's own handler. Its return value is ignored. Node's
-    /// `socket.onAny`.
+    /// [`on_any`](crate::Namespace::on_any) and before the event's own handler. Its return value is ignored, and it is
+    /// not called for an event that does not fit its arguments. Node's `socket.onAny`.
     pub fn on_any<M, H: Handler<(), phase::Event, M>>(&self, handler: H)
     where
         H::Future: Send,

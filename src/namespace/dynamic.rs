@@ -51,6 +51,7 @@ impl<H: HandlerTable> DynamicNamespace<H> {
                     nsp: Arc::clone(&pattern),
                     handlers: Arc::clone(&handlers),
                     logs: Arc::clone(&logs),
+                    surplus: options.surplus,
                 },
             };
             let recipients = Recipients::new(

@@ -20,5 +20,5 @@ pub(crate) use pattern::Pattern;
 pub(crate) use recipients::Recipients;
 pub(crate) use running::RunningNamespace;
 pub use server_event::ServerEvent;
-pub(crate) use server_event::{ServerHandler, server_args};
+pub(crate) use server_event::{ServerEventFailure, ServerHandler, received, server_args};
 pub(crate) use table::HandlerTable;

@@ -85,6 +85,7 @@ impl<H: HandlerTable> RunningNamespace<H> {
                 nsp: Arc::clone(&name),
                 handlers: Arc::clone(&handlers),
                 logs: Arc::clone(logs),
+                surplus: options.surplus,
             }),
         });
         if let Some(store) = members.history().and_then(|history| history.store.as_ref()) {

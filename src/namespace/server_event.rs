@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::adapter::BoxFuture;
+use crate::metrics::FaultCause;
 use crate::outbox::EmitError;
-use proto::{Args, ArgsError, EncodedArgs};
+use proto::{Args, ArgsError, EncodedArgs, Surplus};
 
 /// An event of another server; see [`Namespace::on_server`](crate::Namespace::on_server).
 #[derive(Clone, Debug)]
@@ -16,6 +17,7 @@ pub struct ServerEvent {
     pub(super) nsp: Arc<str>,
     pub(super) event: Box<str>,
     pub(super) args: Args,
+    pub(super) surplus: Surplus,
 }
 
 impl ServerEvent {
@@ -31,23 +33,42 @@ impl ServerEvent {
         &self.nsp
     }
 
-    /// Deserializes the arguments like [`Data`](crate::Data): a tuple takes several, any other type the first.
+    /// Deserializes the arguments as [`Data`](crate::Data) does: a tuple takes several, any other type the first.
     ///
     /// # Errors
     ///
     /// Fails if the arguments are of another type.
     pub fn data<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        self.args.deserialize()
+        self.args.deserialize_with(self.surplus)
+    }
+
+    pub(crate) fn args(&self) -> &Args {
+        &self.args
+    }
+
+    pub(crate) fn surplus(&self) -> Surplus {
+        self.surplus
     }
 }
 
 /// A handler of events of other servers, with its answer.
 pub(crate) type ServerHandler =
-    Arc<dyn Fn(ServerEvent) -> BoxFuture<Result<Args, EmitError>> + Send + Sync>;
+    Arc<dyn Fn(ServerEvent) -> BoxFuture<Result<Args, ServerEventFailure>> + Send + Sync>;
 
-/// Encodes the arguments of an event between servers, or of its answer, without the event's name.
+/// The failure of a handler of events of other servers.
+#[derive(Debug)]
+pub struct ServerEventFailure {
+    pub(crate) cause: FaultCause,
+    pub(crate) error: String,
+}
+
+/// Encodes the arguments of an event between servers, without the event's name.
 pub(crate) fn server_args<T: Serialize + ?Sized>(args: &T) -> Result<Args, EmitError> {
     let args = EncodedArgs::ack(args).map_err(EmitError::Serialize)?;
-    let json = ByteString::from(args.json());
-    Ok(Args::new(json, args.attachments().to_vec()))
+    Ok(received(&args))
+}
+
+/// Returns encoded arguments as another server receives them.
+pub(crate) fn received(args: &EncodedArgs) -> Args {
+    Args::new(ByteString::from(args.json()), args.attachments().to_vec())
 }

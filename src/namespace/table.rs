@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use tracing::Instrument;
 
-use super::server_event::{ServerEvent, ServerHandler};
+use super::server_event::{ServerEvent, ServerEventFailure, ServerHandler};
 use crate::adapter::{BoxFuture, ServerSide};
-use crate::logs::{ServerLogs, in_full};
-use crate::metrics::{Counted, FaultCause, Hook};
-use crate::outbox::EmitError;
+use crate::logs::ServerLogs;
+use crate::metrics::{Counted, Hook};
 use crate::panics::{Panicked, guarded_future};
 use crate::rooms::Link;
-use proto::Args;
+use proto::{Args, Surplus};
 
 /// A table of handlers. A namespace calls those for events of other servers itself; the others need a socket.
 pub(crate) trait HandlerTable: Send + Sync + 'static {
@@ -30,6 +29,7 @@ pub(super) struct ServerEventHandlers<H> {
     pub(super) nsp: Arc<str>,
     pub(super) handlers: Arc<H>,
     pub(super) logs: Arc<ServerLogs>,
+    pub(super) surplus: Surplus,
 }
 
 impl<H: HandlerTable> ServerSide for ServerEventHandlers<H> {
@@ -54,11 +54,12 @@ impl<H: HandlerTable> ServerSide for ServerEventHandlers<H> {
             nsp: Arc::clone(&self.nsp),
             event: name.clone(),
             args,
+            surplus: self.surplus,
         };
         let answer = async move {
             match guarded_future(|| handler(event)).await {
                 Ok(Ok(answer)) => return Some(answer),
-                Ok(Err(error)) => report_unserializable(&logs, &nsp, &name, &error),
+                Ok(Err(failure)) => report_failure(&logs, &nsp, &name, &failure),
                 Err(panicked) => report_panic(&logs, &nsp, &name, &panicked),
             }
             None
@@ -82,18 +83,13 @@ fn report_panic(logs: &ServerLogs, nsp: &str, event: &str, panicked: &Panicked) 
     }
 }
 
-/// Counts and logs an answer to another server that cannot be serialized.
-fn report_unserializable(logs: &ServerLogs, nsp: &str, event: &str, error: &EmitError) {
-    let counted = Counted::ServerErrors(FaultCause::Serialize);
-    logs.counters().add(counted, 1);
+/// Counts and logs that a handler gives no answer to another server.
+fn report_failure(logs: &ServerLogs, nsp: &str, event: &str, failure: &ServerEventFailure) {
+    let ServerEventFailure { cause, error } = failure;
+    logs.counters().add(Counted::ServerErrors(*cause), 1);
     if logs.allow() {
-        let error = in_full(error);
-        tracing::warn!(
-            nsp,
-            event,
-            error,
-            "cannot serialize the answer to another server"
-        );
+        let cause = cause.as_str();
+        tracing::warn!(nsp, event, cause, error, "no answer to another server");
     }
 }
 

@@ -6,13 +6,15 @@ use std::collections::HashMap;
 use std::future::{pending, ready};
 use std::time::Duration;
 
-use axum::Router;
+use axum::extract::State;
+use axum::{Json, Router};
 use axum_socketio::cluster::LocalCluster;
 use axum_socketio::config::Recovery;
 use axum_socketio::emit::{AckError, ServerAnswers, ServerEvent};
+use axum_socketio::extract::{Binary, RawArgs};
 use axum_socketio::testing::{TestApp, TestClient};
 use axum_socketio::{
-    Data, Limits, Namespace, NamespaceHandle, Sid, Socket, SocketIo, SocketIoBuilder,
+    Data, Event, Limits, Namespace, NamespaceHandle, Reply, Sid, Socket, SocketIo, SocketIoBuilder,
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -35,29 +37,35 @@ fn servers<const N: usize>(
             .on("join", async |socket: Socket, Data(room): Data<String>| {
                 socket.join(room);
             })
-            .on_server("hello", move |event: ServerEvent, number| {
-                let _ = sender.send((number, event.data().unwrap()));
-                ready(number)
-            })
-            .on_server("sum", async |event: ServerEvent, number: usize| {
-                event.data::<Bytes>().map_or(0, |bytes| bytes.len()) + number
-            })
-            .on_server("panic", async |_, number: usize| {
+            .on_server(
+                "hello",
+                move |State(number): State<usize>, Data(said): Data<Value>| {
+                    let _ = sender.send((number, said));
+                    ready(Json(number))
+                },
+            )
+            .on_server(
+                "sum",
+                async |State(number): State<usize>, bytes: Option<Data<Bytes>>| {
+                    Json(bytes.map_or(0, |Data(bytes)| bytes.len()) + number)
+                },
+            )
+            .on_server("panic", async |State(number): State<usize>| {
                 assert_eq!(number, 0, "on purpose");
-                number
+                Json(number)
             })
-            .on_server("panic at once", |_, number: usize| {
+            .on_server("panic at once", |State(number): State<usize>| {
                 assert_eq!(number, 0, "on purpose");
-                ready(number)
+                ready(Json(number))
             })
-            .on_server("never", |_, number: usize| async move {
+            .on_server("never", async |State(number): State<usize>| {
                 if number == 1 {
                     pending::<()>().await;
                 }
-                number
+                Json(number)
             });
-        let rooms = Namespace::new().on_server("where", async |event: ServerEvent, _| {
-            event.nsp().to_owned()
+        let rooms = Namespace::new().on_server("where", async |event: ServerEvent| {
+            Json(event.nsp().to_owned())
         });
         set(SocketIo::builder().cluster(cluster.clone()))
             .namespace("/", namespace)
@@ -151,6 +159,10 @@ async fn servers_tell_each_other_but_not_themselves() {
 }
 
 fn parts(answers: ServerAnswers<usize>) -> (Vec<usize>, usize) {
+    parts_of(answers)
+}
+
+fn parts_of<R>(answers: ServerAnswers<R>) -> (Vec<R>, usize) {
     (answers.answers, answers.missing)
 }
 
@@ -188,8 +200,14 @@ async fn failures_of_handlers_for_other_servers_are_logged_up_to_the_limit_of_th
     let cluster = LocalCluster::new();
     let [one, two] = [5, 100].map(|max| {
         let namespace = Namespace::new()
-            .on_server("panic", async |_, ()| -> u8 { panic!("on purpose") })
-            .on_server("unanswerable", async |_, ()| HashMap::from([((1, 2), 3)]));
+            .on_server("panic", async || {
+                if true {
+                    panic!("on purpose")
+                }
+            })
+            .on_server("unanswerable", async || Json(HashMap::from([((1, 2), 3)])))
+            .on_server("failing", async || Err::<(), _>("no disk"))
+            .on_server("mistyped", async |_: Data<String>| {});
         let io = SocketIo::builder()
             .cluster(cluster.clone())
             .limits(Limits::new().max_log_records(max));
@@ -212,6 +230,44 @@ async fn failures_of_handlers_for_other_servers_are_logged_up_to_the_limit_of_th
     ask(&one, "unanswerable").await;
     assert_eq!(named("unanswerable"), 1, "{:?}", logs.records());
     assert_eq!(two.metrics().server_errors["serialize"], 1);
+    ask(&one, "failing").await;
+    ask(&one, "mistyped").await;
+    for error in ["no disk", "mistyped: expected 1 argument, got 0"] {
+        assert_eq!(logs.with(error).len(), 1, "{:?}", logs.records());
+    }
+    assert_eq!(two.metrics().server_errors["handler"], 1);
+    assert_eq!(two.metrics().server_errors["extractor"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_between_servers_follow_the_rule_of_arguments() {
+    let cluster = LocalCluster::new();
+    let [one, two] = [false, true].map(|strict| {
+        let namespace = Namespace::new()
+            .on_server("two", async |Data((a, b)): Data<(u8, u8)>| Reply((a, b)))
+            .on_server("one", async |Json(list): Json<Vec<u8>>| Json(list))
+            .on_server("none", async |args: RawArgs, Event(name): Event| {
+                assert_eq!((args.attachments().len(), &*name), (1, "none"));
+            });
+        let namespace = if strict {
+            namespace.strict_arguments()
+        } else {
+            namespace
+        };
+        let io = SocketIo::builder().cluster(cluster.clone());
+        io.namespace("/", namespace).build()
+    });
+    let asked = one.server_side_emit_with_ack("two", [1, 2]);
+    assert_eq!(parts_of(asked.await.unwrap()), (vec![(1, 2)], 0));
+    let asked = one.server_side_emit_with_ack("one", vec![1, 2]);
+    assert_eq!(parts_of(asked.await.unwrap()), (vec![vec![1, 2]], 0));
+    let asked = one.server_side_emit_with_ack("none", Binary::from(vec![1]));
+    assert_eq!(parts_of(asked.await.unwrap()), (vec![()], 0));
+    // The first server ignores a third argument, and the second one rejects it.
+    let asked = two.server_side_emit_with_ack("two", (1, 2, 3));
+    assert_eq!(parts_of(asked.await.unwrap()), (vec![(1, 2)], 0));
+    let asked = one.server_side_emit_with_ack::<(u8, u8)>("two", (1, 2, 3));
+    assert_eq!(parts_of(asked.await.unwrap()), (vec![], 1));
 }
 
 #[tokio::test(start_paused = true)]

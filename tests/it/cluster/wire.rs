@@ -4,11 +4,12 @@ use std::future::ready;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Json;
 use axum_socketio::cluster::{
     AdapterError, BoxFuture, Channel, PublishError, Receiver, Wire, WireConnection, WireError,
 };
 use axum_socketio::testing::TestClient;
-use axum_socketio::{Limits, Namespace, Socket, SocketIo};
+use axum_socketio::{Data, Limits, Namespace, Socket, SocketIo};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -121,12 +122,9 @@ impl Engine {
 fn server(engine: &Engine) -> SocketIo {
     let namespace = Namespace::new()
         .on("join", async |socket: Socket| socket.join("x"))
-        .on_server(
-            "add",
-            async |event: axum_socketio::emit::ServerEvent, ()| {
-                event.data::<(u8, u8)>().map_or(0, |(a, b)| a + b)
-            },
-        );
+        .on_server("add", async |numbers: Option<Data<(u8, u8)>>| {
+            Json(numbers.map_or(0, |Data((a, b))| a + b))
+        });
     SocketIo::builder()
         .cluster(engine.clone())
         .limits(Limits::new().max_log_records(20))
