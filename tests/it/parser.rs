@@ -351,7 +351,7 @@ impl Parser for Quiet {
 async fn a_parser_that_writes_nothing_sends_nothing() {
     for recovery in [None, Some(Recovery::new())] {
         for transport in BOTH {
-            let namespace = Namespace::new().recovery(recovery.clone()).on(
+            let namespace = Namespace::new().recovery(recovery).on(
                 "go",
                 async |socket: Socket, io: SocketIo| {
                     let before = socket.queued();
