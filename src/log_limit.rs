@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_records_pass_in_a_minute_and_the_next_one_says_how_many_did_not() {
+    fn the_record_after_the_limit_has_the_number_of_suppressed_ones() {
         let (limit, start) = (LogLimit::new(2), now());
         let verdicts: Vec<_> = (0..5).map(|_| limit.next(start)).collect();
         let expected = [
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_takes_the_place_of_a_record_and_is_not_counted() {
+    fn a_notice_replaces_a_record_and_is_not_counted() {
         let (limit, start) = (LogLimit::new(2), now());
         assert_eq!(limit.next_notice(start), Verdict::Write);
         assert_eq!(limit.next(start), Verdict::Write);

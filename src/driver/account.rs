@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_fills_the_account_stops_and_leaves_room_for_others() {
+    fn a_connection_at_the_limit_pauses_and_leaves_room_for_others() {
         let account = account(10 * MEGABYTE);
         let mut attackers: Vec<_> = (0..10).map(|_| (share(&account), 0)).collect();
         let mut went_on = true;
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_wait_no_longer_are_not_woken_in_place_of_others() {
+    fn connections_that_no_longer_wait_are_not_woken() {
         let account = account(MEGABYTE);
         let mut holder = share(&account);
         holder.set(MEGABYTE);
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_hold_too_much_still_are_not_woken_in_place_of_one_that_holds_less() {
+    fn the_connection_that_holds_least_is_woken_first() {
         const LARGE: usize = 400_000;
         const SMALL: usize = 100_000;
         let account = account(20 * MEGABYTE);

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_holds_more_bytes_than_a_connection_that_is_open_loses_its_handlers() {
+    fn the_detached_connection_with_most_bytes_loses_its_handlers() {
         let detached = Detached::new(10);
         let (mut small, mut large) = (detached.begin(), detached.begin());
         detached.set(&mut small, 3, 100);

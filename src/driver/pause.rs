@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn handlers_that_await_an_acknowledgement_end_a_pause_for_their_own_queue_first() {
+    fn a_pause_ends_first_if_handlers_await_acknowledgements() {
         for holds_events in [false, true] {
             let patience = |full| patience(full, Awaited::ByHandlers, holds_events);
             assert_eq!(patience(Full::Queue), Some(Duration::from_secs(1)));

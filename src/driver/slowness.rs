@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_outbox_is_given_up_after_the_limit_and_one_that_drains_in_time_is_not() {
+    fn a_client_whose_outbox_stays_full_is_disconnected() {
         let (mut slowness, start) = slowness();
         slowness.note(FULL, start);
         slowness.note(FULL, start + 9 * SECOND);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_takes_nothing_is_given_up_and_one_that_takes_a_little_is_not() {
+    fn only_a_client_that_reads_nothing_is_disconnected() {
         let (mut slowness, start) = slowness();
         slowness.note(WAITING, start);
         assert!(!slowness.is_early(start + 2 * SECOND));

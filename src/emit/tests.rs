@@ -118,7 +118,7 @@ async fn a_question_to_the_sockets_of_other_servers_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn an_acknowledgement_that_is_let_go_wakes_the_connection_only_if_it_drains() {
+async fn a_dropped_acknowledgement_wakes_only_a_draining_connection() {
     let (socket, client) = connected();
     let let_go = |call| {
         let asked = RequestedAck { id: 0, call };

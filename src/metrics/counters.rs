@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_threads_add_and_take_away_is_summed() {
+    fn additions_and_subtractions_of_threads_are_summed() {
         let counters = Counters::new(3);
         std::thread::scope(|scope| {
             for _ in 0..8 {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn each_number_has_a_place_of_its_own() {
+    fn each_number_has_an_index_of_its_own() {
         let counters = Counters::new(1);
         for (number, counted) in [
             Counted::Upgrades(UpgradeOutcome::Done),

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_handshake_has_stays() {
+    fn extensions_of_the_handshake_stay() {
         let mut handshake = Extensions::new();
         handshake.insert(7_u8);
         let extensions = Pattern::new("/{x}").fits("/y", &handshake).unwrap();

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_fails_what_waits_and_what_comes_later() {
+    fn a_disconnect_fails_pending_and_later_acknowledgements() {
         let mut acks = Acks::new();
         acks.expect(1, AskedBy::Other, "one").unwrap();
         assert_eq!(acks.close(), ["one"]);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_handlers_of_the_client_await_is_told_from_what_others_await() {
+    fn acknowledgements_of_handlers_and_of_others_are_told_apart() {
         let mut acks = Acks::new();
         assert_eq!(acks.awaited(), Awaited::No);
         acks.expect(1, AskedBy::Other, ()).unwrap();

@@ -181,7 +181,7 @@ mod tests {
     use crate::metrics::Counters;
 
     #[test]
-    fn what_was_sent_past_layers_that_are_gone_is_forgotten() {
+    fn paces_of_dropped_layers_are_removed() {
         let client = Client::new(
             Sid::from_random([1; 15]),
             Revision::Four,

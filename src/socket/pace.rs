@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn so_much_comes_at_once_and_then_as_time_goes_by() {
+    fn a_burst_is_followed_by_the_rate() {
         let rate = Rate {
             amount: 10.0,
             per: SECOND,
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_larger_than_the_rate_never_comes() {
+    fn a_cost_above_the_rate_is_never_allowed() {
         let rate = Rate {
             amount: 10.0,
             per: SECOND,

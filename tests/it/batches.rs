@@ -86,7 +86,7 @@ fn close(code: u16) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn packets_that_are_left_over_keep_their_order_and_the_end_comes_after_them() {
+async fn leftover_packets_keep_their_order_before_the_end() {
     let mut narrow = narrow().await;
     let mut ws = Ws::joined(narrow.server.addr).await;
     ws.send_raw(&[events(0..100, 0), close(4321)].concat())
@@ -151,7 +151,7 @@ async fn packets_behind_a_close_packet_are_dropped() {
 }
 
 #[tokio::test]
-async fn a_websocket_ping_of_the_read_is_answered_while_packets_before_it_are_left_over() {
+async fn a_websocket_ping_is_answered_before_leftover_packets() {
     let mut narrow = narrow().await;
     let mut ws = Ws::joined(narrow.server.addr).await;
     let ping = masked_frame(Opcode::Ping, b"there?", MASK).to_vec();
@@ -186,7 +186,7 @@ async fn packets_that_are_left_over_count_as_input_that_is_held() {
 }
 
 #[tokio::test]
-async fn packets_that_are_left_over_are_dropped_with_a_connection_that_the_server_closes() {
+async fn leftover_packets_are_dropped_when_the_server_closes() {
     let mut narrow = narrow().await;
     let mut ws = Ws::joined(narrow.server.addr).await;
     ws.send_raw(&events(0..10, 6000)).await;

@@ -55,7 +55,7 @@ async fn numbers(client: &mut Ws, senders: usize, each: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_several_threads_emit_to_many_arrives_whole_and_in_the_order_of_each() {
+async fn broadcasts_of_several_threads_arrive_in_the_order_of_each() {
     const SENDERS: usize = 4;
     const EACH: usize = 150;
     let limits = |builder: SocketIoBuilder| {
@@ -152,7 +152,7 @@ async fn races(namespace: Namespace) -> Vec<Vec<String>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn broadcasts_of_several_threads_arrive_everywhere_in_one_order_where_that_is_wanted() {
+async fn ordered_broadcasts_arrive_in_one_order_everywhere() {
     for namespace in [
         Namespace::new().ordered_broadcasts(true),
         Namespace::new()
@@ -195,7 +195,7 @@ async fn a_hook_that_broadcasts_does_not_wait_for_the_broadcast_that_it_sees() {
 }
 
 #[tokio::test]
-async fn who_does_not_read_keeps_nobody_else_waiting_and_gets_it_all_later() {
+async fn a_client_that_does_not_read_delays_no_other_client() {
     let limits =
         |builder: SocketIoBuilder| builder.limits(Limits::new().max_outbox_bytes(100_000_000));
     let (_server, io, mut clients) = room(20, limits).await;
@@ -272,7 +272,7 @@ async fn a_runtime_that_ends_at_once_may_emit_to_many() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_emitted_before_a_thread_blocks_in_place_does_not_wait_for_it() {
+async fn an_emit_is_not_delayed_by_block_in_place() {
     let (_server, io, mut clients) = room(20, |builder| builder).await;
     let (heard, blocked) = std::sync::mpsc::channel();
     let emitting = tokio::spawn(async move {
@@ -389,7 +389,7 @@ async fn a_waker_that_panics_concerns_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn who_listens_to_what_is_emitted_holds_up_no_other_broadcast() {
+async fn an_outgoing_hook_delays_no_other_broadcast() {
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let stopped = std::sync::Mutex::new(stopped);
     let namespace =

@@ -158,7 +158,7 @@ async fn packets_of_each_poll(server: &Server, io: &SocketIo, agent: &str) -> Ve
 const PYTHON: [&str; 2] = ["python-requests/2.34.2", "Python/3.11 aiohttp/3.14.5"];
 
 #[tokio::test]
-async fn clients_in_python_get_sixteen_packets_at_a_time_and_all_others_what_there_is() {
+async fn only_python_clients_get_at_most_sixteen_packets_per_poll() {
     let (server, io, _) = start(|io| io).await;
     for agent in PYTHON {
         let polls = packets_of_each_poll(&server, &io, agent).await;

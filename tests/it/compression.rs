@@ -159,7 +159,7 @@ async fn an_event_with_attachments_is_compressed_part_by_part() {
 }
 
 #[tokio::test]
-async fn what_a_client_compresses_is_read() {
+async fn compressed_messages_of_clients_are_read() {
     let (server, ..) = start(on).await;
     let (mut client, _) = Client::join(server.addr, OFFER).await;
     for number in 0..3 {
@@ -175,7 +175,7 @@ async fn what_a_client_compresses_is_read() {
 }
 
 #[tokio::test]
-async fn what_becomes_too_long_or_cannot_be_read_ends_the_connection() {
+async fn oversized_or_corrupt_compressed_messages_close() {
     let logs = Logs::collect("warn");
     let (server, io, mut reasons) =
         start(|io| on(io).limits(Limits::new().max_payload(100_000))).await;
@@ -267,7 +267,7 @@ async fn a_bitmap_of_zeros_passes_where_the_ratio_is_not_limited() {
 }
 
 #[tokio::test]
-async fn messages_are_inflated_one_after_another_while_their_connection_takes_them() {
+async fn messages_are_inflated_only_as_the_connection_reads_them() {
     let namespace = Namespace::new()
         .on("wait", async |_: Data<IgnoredAny>| {
             std::future::pending::<()>().await

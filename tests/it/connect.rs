@@ -377,7 +377,7 @@ async fn a_client_may_leave_a_namespace_and_join_it_again() {
 }
 
 #[tokio::test]
-async fn who_joins_nothing_is_closed_after_a_while() {
+async fn a_client_without_a_namespace_is_closed_after_the_timeout() {
     let (server, io, _) =
         start(|io| io.timeouts(Timeouts::new().connect_timeout(Duration::from_millis(50)))).await;
     let mut ws = Ws::open(server.addr).await;
@@ -391,7 +391,7 @@ async fn who_joins_nothing_is_closed_after_a_while() {
 }
 
 #[tokio::test]
-async fn who_is_refused_everywhere_is_closed_after_a_while() {
+async fn a_client_that_is_refused_everywhere_is_closed() {
     let (server, ..) =
         start(|io| io.timeouts(Timeouts::new().connect_timeout(Duration::from_millis(500)))).await;
     let mut ws = Ws::open(server.addr).await;
@@ -402,7 +402,7 @@ async fn who_is_refused_everywhere_is_closed_after_a_while() {
 }
 
 #[tokio::test]
-async fn who_joined_in_time_stays_also_when_a_middleware_took_its_time_and_nothing_follows() {
+async fn a_slow_middleware_does_not_count_as_a_connect_timeout() {
     let (namespace, mut reasons) = echo();
     let slow = namespace.middleware(tokio::task::yield_now);
     let timeout = Duration::from_millis(500);
@@ -421,7 +421,7 @@ async fn who_joined_in_time_stays_also_when_a_middleware_took_its_time_and_nothi
 }
 
 #[tokio::test]
-async fn who_is_admitted_too_late_is_not_connected() {
+async fn a_client_that_is_admitted_too_late_is_not_connected() {
     let gate = Arc::new(Notify::new());
     let opens = Arc::clone(&gate);
     let namespace = Namespace::new().middleware(move || {

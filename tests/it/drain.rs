@@ -198,7 +198,7 @@ async fn forty_clients_get_the_acknowledgements_of_their_running_handlers() {
 }
 
 #[tokio::test]
-async fn what_a_handler_emits_after_the_signal_arrives_before_the_socket_leaves() {
+async fn events_of_handlers_that_run_during_a_shutdown_arrive() {
     let mut held = plain().await;
     let mut client = Ws::joined(held.server.addr).await;
     client.send(r#"421["news"]"#).await;
@@ -363,7 +363,7 @@ async fn a_handler_that_never_ends_is_dropped_at_the_limit() {
 }
 
 #[tokio::test]
-async fn who_is_being_admitted_is_not_waited_for_and_a_connect_handler_is() {
+async fn a_shutdown_awaits_connect_handlers_but_not_middleware() {
     let limit = Duration::from_secs(30);
     let gate = Arc::new(Semaphore::new(0));
     let (sender, mut seen) = mpsc::unbounded_channel();
@@ -459,7 +459,7 @@ async fn nobody_waits_for_sessions_that_nobody_polls() {
 }
 
 #[tokio::test]
-async fn a_client_between_two_polls_is_told() {
+async fn a_shutdown_reaches_a_client_between_two_polls() {
     let (server, io, _reasons) = start(|io| io).await;
     let _clock = Clock::stop();
     let mut client = Polling::joined(server.addr).await;
@@ -471,7 +471,7 @@ async fn a_client_between_two_polls_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_queued_for_a_client_that_does_not_poll_is_kept_for_five_seconds() {
+async fn packets_wait_five_seconds_for_a_poll_during_a_shutdown() {
     let (server, io, _reasons) = start(|io| io).await;
     let clock = Clock::stop();
     let vanished = Polling::joined(server.addr).await;

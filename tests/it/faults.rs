@@ -101,7 +101,7 @@ async fn nobody_waits_for_the_event_and_it_is_logged_all_the_same() {
 }
 
 #[tokio::test]
-async fn what_the_client_does_wrong_is_not_a_fault() {
+async fn errors_of_clients_are_not_faults() {
     let logs = Logs::collect("warn");
     let (server, io) = start(
         Namespace::new()

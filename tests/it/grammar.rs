@@ -79,7 +79,7 @@ async fn all_are_ignored(cases: &[&str]) {
 }
 
 #[tokio::test]
-async fn what_is_no_engine_io_packet_closes() {
+async fn an_invalid_engine_io_packet_closes() {
     let cases: [&[&str]; 7] = [&[""], &["7"], &["9"], &["x"], &["b!"], &["bA"], &["ä"]];
     all_close("parse error", &cases).await;
 }
@@ -480,7 +480,7 @@ async fn packets_for_a_namespace_that_was_left_close() {
 }
 
 #[tokio::test]
-async fn what_a_client_sends_before_it_leaves_is_handled() {
+async fn events_before_a_disconnect_are_handled() {
     let (server, _io, mut reasons) = start().await;
     let mut ws = Ws::joined(server.addr).await;
     ws.join("/other").await;
@@ -492,7 +492,7 @@ async fn what_a_client_sends_before_it_leaves_is_handled() {
 }
 
 #[tokio::test]
-async fn what_crosses_a_disconnect_by_the_server_is_dropped() {
+async fn packets_that_cross_a_disconnect_of_the_server_are_dropped() {
     let (server, _io, mut reasons) = start().await;
     let mut ws = Ws::joined(server.addr).await;
     ws.send_all(&[r#"42["hop"]"#, r#"421["echo",1]"#, "41"])
@@ -504,7 +504,7 @@ async fn what_crosses_a_disconnect_by_the_server_is_dropped() {
 }
 
 #[tokio::test]
-async fn events_that_waited_for_their_turn_are_dropped_when_the_server_disconnects() {
+async fn queued_events_are_dropped_when_the_server_disconnects() {
     let (namespace, mut reasons) = echo();
     let namespace = namespace
         .on("hop", async |socket: Socket| {

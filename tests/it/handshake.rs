@@ -97,8 +97,7 @@ async fn an_application_refuses_handshakes_in_its_own_words() {
 }
 
 #[tokio::test]
-async fn what_it_returns_for_a_handshake_is_there_for_sockets_and_later_requests_are_not_asked_about()
- {
+async fn allow_request_is_called_once_and_its_extensions_reach_sockets() {
     let (server, _io) = guarded().await;
     let (answer, http) = handshake(server.addr, WEBSOCKET, &[("x-do", "open sesame")]).await;
     let mut client = Ws::on(answer, http).unwrap();
@@ -284,7 +283,7 @@ async fn a_full_server_does_not_ask_the_application() {
 }
 
 #[tokio::test]
-async fn who_is_refused_takes_no_place() {
+async fn a_refused_client_does_not_count_as_a_connection() {
     let builder = SocketIo::builder()
         .limits(Limits::new().max_connections(1))
         .allow_request(async || StatusCode::FORBIDDEN);
@@ -295,7 +294,7 @@ async fn who_is_refused_takes_no_place() {
 }
 
 #[tokio::test]
-async fn every_refused_request_is_told_with_its_rule() {
+async fn every_refused_request_reaches_the_hook_with_its_rule() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let tell = Arc::clone(&told);
     let builder = SocketIo::builder()

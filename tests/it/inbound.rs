@@ -142,7 +142,7 @@ async fn five_thousand_events_whose_handlers_ask_the_client_are_all_answered() {
 }
 
 #[tokio::test]
-async fn a_full_queue_behind_handlers_that_ask_the_client_closes_the_connection() {
+async fn a_full_queue_behind_awaited_acknowledgements_closes() {
     let clock = Clock::stop();
     for transport in ["websocket", "polling"] {
         let (namespace, mut reasons) = asking();
@@ -327,7 +327,7 @@ async fn streaming(clock: &Clock, step: Duration, steps: usize) {
 }
 
 #[tokio::test]
-async fn a_client_whose_events_are_handled_stays_though_a_broadcast_awaits_its_answer() {
+async fn progress_keeps_a_client_that_a_broadcast_awaits_connected() {
     let clock = Clock::stop();
     streaming(&clock, SECOND / 2, 20).await;
     // The limit also holds if each handler takes a long time.
@@ -484,7 +484,7 @@ async fn events_whose_handlers_run_are_limited_by_size() {
 }
 
 #[tokio::test]
-async fn one_event_of_any_size_runs_also_in_a_lane() {
+async fn one_event_of_any_size_runs_in_an_ordered_namespace() {
     for order in [Order::Started, Order::Completed] {
         let (namespace, go, running) = waiting();
         let (server, _io) = with(|io| {
@@ -771,7 +771,7 @@ async fn handlers_that_outlive_their_connections_are_limited() {
 }
 
 #[tokio::test]
-async fn clients_cannot_log_without_end_by_handlers_that_are_cancelled_or_by_pauses() {
+async fn records_of_cancelled_handlers_and_pauses_are_limited() {
     let logs = Logs::collect("warn");
     let (namespace, _go, running) = waiting();
     let (server, io) = with(|io| {
@@ -851,7 +851,7 @@ async fn a_connection_that_is_open_goes_before_handlers_that_outlived_theirs() {
 }
 
 #[tokio::test]
-async fn handlers_that_outlived_their_connection_stay_if_they_hold_less_than_one_that_is_open() {
+async fn small_detached_handlers_survive_a_larger_open_connection() {
     let (namespace, go, running) = waiting();
     let (server, io) = with(|io| {
         io.namespace("/", namespace.max_pending(1))
@@ -880,7 +880,7 @@ async fn handlers_that_outlived_their_connection_stay_if_they_hold_less_than_one
 }
 
 #[tokio::test]
-async fn events_that_wait_are_not_handled_once_their_connection_is_cancelled_but_disconnects_are() {
+async fn a_cancelled_connection_runs_only_disconnect_handlers() {
     let (namespace, _go, running) = waiting();
     let left = Arc::new(AtomicUsize::new(0));
     let leaving = Arc::clone(&left);

@@ -376,7 +376,7 @@ async fn a_client_that_does_not_close_its_side_is_waited_for_but_not_for_ever() 
 }
 
 #[tokio::test]
-async fn a_session_that_is_closed_waits_for_its_client_to_fetch_the_rest_but_not_for_ever() {
+async fn a_closed_session_waits_a_limited_time_for_the_last_poll() {
     let (server, io, mut reasons) =
         start(|io| io.timeouts(Timeouts::new().close_timeout(Duration::from_secs(3)))).await;
     let clock = Clock::stop();
@@ -455,7 +455,7 @@ async fn a_sender_may_go_as_fast_as_its_client_reads() {
 }
 
 #[tokio::test]
-async fn who_waits_for_room_hears_that_it_takes_too_long_or_that_the_socket_is_closed() {
+async fn waiting_senders_get_a_timeout_or_the_end_of_the_socket() {
     let clock = Clock::stop();
     let (namespace, mut sockets) = sockets();
     let io = SocketIo::builder()
@@ -488,7 +488,7 @@ async fn who_waits_for_room_hears_that_it_takes_too_long_or_that_the_socket_is_c
 }
 
 #[tokio::test]
-async fn what_is_volatile_reaches_a_polling_client_only_while_it_polls() {
+async fn volatile_events_reach_a_polling_client_only_while_it_polls() {
     let (server, io, _) = start(|io| io).await;
     let mut client = Polling::joined(server.addr).await;
     io.of("/").volatile().emit("lost", ());
@@ -628,7 +628,7 @@ async fn a_connection_whose_packets_wait_is_read_up_to_a_limit() {
 }
 
 #[tokio::test]
-async fn what_waits_for_its_turn_is_limited_by_size_too() {
+async fn queued_events_are_limited_by_size_too() {
     let (namespace, go, running) = waiting();
     let io = SocketIo::builder()
         .namespace("/", namespace.order(Order::Completed))

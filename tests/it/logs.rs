@@ -261,7 +261,7 @@ fn calls(source: &str) -> Vec<&str> {
 }
 
 #[test]
-fn what_is_logged_by_its_display_is_never_text_of_a_peer() {
+fn text_of_a_peer_is_never_logged_by_display() {
     fn sources(dir: &std::path::Path, all: &mut Vec<std::path::PathBuf>) {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();

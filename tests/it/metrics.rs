@@ -155,7 +155,7 @@ async fn requests_that_are_refused_are_counted_by_their_reason() {
 }
 
 #[tokio::test]
-async fn requests_that_break_the_rules_of_polling_are_counted_and_shown_to_the_hook() {
+async fn violations_of_polling_are_counted_and_passed_to_the_hook() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sees = Arc::clone(&seen);
     let (server, io, _reasons) = start(|io| {
@@ -360,7 +360,7 @@ async fn each_way_to_fail_has_its_number() {
 }
 
 #[tokio::test]
-async fn a_hook_sees_errors_and_panics_of_handlers_and_its_own_panic_harms_nobody() {
+async fn on_error_sees_errors_and_panics_and_may_panic_itself() {
     let (sender, mut failures) = mpsc::unbounded_channel();
     let namespace = failing().on_error(move |failed: &Failed<'_>| {
         let (event, message) = (failed.event.to_owned(), failed.message.to_owned());
@@ -389,7 +389,7 @@ async fn a_hook_sees_errors_and_panics_of_handlers_and_its_own_panic_harms_nobod
 }
 
 #[tokio::test]
-async fn the_hook_hears_which_event_failed_how() {
+async fn on_error_gets_the_event_and_its_error() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (sender, waits) = (Arc::clone(&seen), Arc::new(Notify::new()));
     let goes_on = Arc::clone(&waits);
@@ -528,7 +528,7 @@ async fn acknowledgements_are_counted_and_so_are_those_that_do_not_come() {
 
 #[cfg(feature = "testing")]
 #[tokio::test(start_paused = true)]
-async fn who_comes_back_and_who_comes_too_late_is_counted() {
+async fn recoveries_are_counted_by_outcome() {
     use axum_socketio::config::Recovery;
     use axum_socketio::testing::TestApp;
 
@@ -574,7 +574,7 @@ mod facade {
     }
 
     #[tokio::test]
-    async fn what_is_counted_is_published_with_labels_and_words() {
+    async fn counters_are_published_with_labels_and_descriptions() {
         let (server, io) = with(Namespace::new().on("x", async || {})).await;
         let mut client = Ws::joined(server.addr).await;
         client.ask(r#"["x"]"#).await;
@@ -596,7 +596,7 @@ mod facade {
     }
 
     #[tokio::test]
-    async fn how_long_handlers_take_is_measured_by_names_that_clients_cannot_choose() {
+    async fn the_duration_of_handlers_is_recorded_by_registered_names() {
         use axum_socketio::handler::HandlerTime;
 
         let recorder = PrometheusBuilder::new().build_recorder();

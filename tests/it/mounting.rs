@@ -73,7 +73,7 @@ async fn a_fallback_before_the_layer_is_beneath_it() {
 }
 
 #[tokio::test]
-async fn a_fallback_after_the_layer_answers_in_its_place() {
+async fn a_fallback_after_the_layer_replaces_it() {
     assert_eq!(
         who(routes().layer(io().layer()).fallback(fallback), PATH).await,
         "fallback"

@@ -113,7 +113,7 @@ async fn a_panic_in_allow_request_is_answered_with_500() {
 }
 
 #[tokio::test]
-async fn a_panic_in_a_hook_on_headers_is_answered_with_500_and_ends_the_session() {
+async fn a_panic_in_a_header_hook_is_a_500_and_ends_the_session() {
     for initial in [true, false] {
         let hook = |_: &mut axum::http::HeaderMap, parts: &Parts| {
             if wants_boom(parts) {
@@ -290,7 +290,7 @@ async fn a_request_is_cloned_only_for_hooks_that_see_it() {
 }
 
 #[tokio::test]
-async fn a_handler_may_panic_with_a_payload_that_panics_and_its_disconnect_handler_runs() {
+async fn a_panic_payload_may_panic_when_it_is_dropped() {
     let logs = Logs::collect("error");
     let with = |namespace: Namespace| {
         namespace

@@ -307,7 +307,7 @@ impl Parser for PanicsOnAck {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_parser_that_panics_when_it_writes_ends_the_connection_and_disconnect_handlers_run() {
+async fn a_parser_that_panics_when_it_writes_ends_the_connection() {
     let (sender, mut reasons) = tokio::sync::mpsc::unbounded_channel();
     let namespace = Namespace::new().on("x", async || {}).on_disconnect(
         async move |reason: axum_socketio::DisconnectReason| {

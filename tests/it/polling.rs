@@ -239,7 +239,7 @@ async fn a_character_may_be_split_between_chunks() {
 }
 
 #[tokio::test]
-async fn what_is_no_payload_is_answered_400_and_closes_the_session() {
+async fn an_invalid_payload_is_answered_400_and_closes_the_session() {
     let (server, io, mut reasons) = start(|io| io).await;
     let bodies: [&[u8]; 9] = [
         b"",
@@ -263,7 +263,7 @@ async fn what_is_no_payload_is_answered_400_and_closes_the_session() {
 }
 
 #[tokio::test]
-async fn what_stands_before_garbage_is_still_handled() {
+async fn packets_before_an_invalid_one_are_handled() {
     let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
     let namespace = Namespace::new().on("e", move |Data(n): Data<u8>| {
         let _ = sender.send(n);
@@ -295,7 +295,7 @@ async fn a_client_that_closes_gets_its_poll_back() {
 }
 
 #[tokio::test]
-async fn what_follows_a_close_is_not_handled() {
+async fn packets_after_a_close_are_not_handled() {
     let (server, _io, mut reasons) = start(|io| io).await;
     let mut client = Polling::joined(server.addr).await;
     client.send("1\x1e42[\"echo\"]\x1ejunk").await;
@@ -328,7 +328,7 @@ async fn the_next_polls_get_what_was_left_and_learn_of_the_end() {
 }
 
 #[tokio::test]
-async fn what_was_left_may_take_several_polls() {
+async fn remaining_packets_may_take_several_polls() {
     let (server, io, _) = start(|io| io.limits(Limits::new().max_poll_packets(16))).await;
     let mut client = Polling::joined(server.addr).await;
     for n in 0..20 {
@@ -344,7 +344,7 @@ async fn what_was_left_may_take_several_polls() {
 }
 
 #[tokio::test]
-async fn a_server_that_disconnects_a_client_tells_it_and_closes() {
+async fn a_disconnected_polling_client_gets_a_packet_and_a_close() {
     let namespace = Namespace::new().on("out", async |socket: Socket| {
         socket.emit("bye", ());
         socket.disconnect_all();

@@ -93,7 +93,7 @@ async fn a_client_that_reads_gets_all_acknowledgements_of_a_flood() {
 }
 
 #[tokio::test]
-async fn what_the_protocol_owes_is_sent_though_the_outbox_is_full() {
+async fn protocol_packets_are_sent_though_the_outbox_is_full() {
     let fill = |socket: &Socket| {
         for n in 0..10 {
             socket.emit("x", n);
@@ -227,7 +227,7 @@ fn reasons(namespace: Namespace) -> (Namespace, mpsc::UnboundedReceiver<Disconne
 }
 
 #[tokio::test]
-async fn malformed_arguments_free_the_lane_of_their_handler() {
+async fn malformed_arguments_do_not_block_ordered_events() {
     let permits = Arc::new(Semaphore::new(0));
     let given = Arc::clone(&permits);
     let handle = async |_: Gate, Data(_): Data<Value>| {};
@@ -259,7 +259,7 @@ async fn a_poll_that_overlaps_at_the_end_is_answered_though_a_handler_runs() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_a_socket_that_has_left_is_not_told_to_the_next() {
+async fn a_refusal_is_not_sent_to_the_next_socket_of_a_client() {
     let permits = Arc::new(Semaphore::new(0));
     let (gate, attempts) = (Arc::clone(&permits), Arc::new(AtomicUsize::new(0)));
     let (done, mut refused) = mpsc::unbounded_channel();

@@ -38,7 +38,7 @@ fn sid(answer: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_first_socket_leaves_without_a_packet_and_the_connection_stays_open() {
+async fn the_first_socket_leaves_without_closing_the_connection() {
     let (namespace, mut log) = logged();
     let (server, io) = with(|io| io.namespace("/", echo().0).namespace("/a", namespace)).await;
     let mut ws = Ws::joined(server.addr).await;
@@ -59,7 +59,7 @@ async fn the_first_socket_leaves_without_a_packet_and_the_connection_stays_open(
 }
 
 #[tokio::test]
-async fn so_it_is_over_polling_and_three_times_in_a_row() {
+async fn a_client_rejoins_three_times_over_polling() {
     let (namespace, mut log) = logged();
     let (server, _io) = with(|io| io.namespace("/", namespace)).await;
     let mut client = Polling::open(server.addr).await;
@@ -117,7 +117,7 @@ async fn a_first_connect_that_is_in_its_middleware_gets_no_answer() {
 }
 
 #[tokio::test]
-async fn events_before_it_are_the_first_sockets_and_events_behind_it_the_seconds() {
+async fn events_go_to_the_socket_that_was_connected_before_them() {
     let go = Arc::new(Semaphore::new(0));
     let gate = Arc::clone(&go);
     let (sender, mut log) = mpsc::unbounded_channel();
@@ -276,7 +276,7 @@ async fn with_recovery_the_first_session_is_over_and_the_second_is_new() {
 }
 
 #[tokio::test]
-async fn a_session_that_was_claimed_in_the_middleware_may_be_claimed_by_the_second() {
+async fn the_second_socket_may_claim_the_session_of_the_first() {
     let go = Arc::new(Semaphore::new(1));
     let gate = Arc::clone(&go);
     let wait = move || {
@@ -332,7 +332,7 @@ async fn while_nothing_may_start_the_newest_connect_waits() {
 
 #[cfg(feature = "v3")]
 #[tokio::test]
-async fn so_it_is_with_clients_of_revision_3() {
+async fn a_client_of_revision_3_rejoins() {
     let (namespace, mut log) = logged();
     let (server, _io) = with(|io| {
         io.allow_eio3(true)

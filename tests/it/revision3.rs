@@ -141,7 +141,7 @@ async fn binary_arguments_begin_with_the_type_of_the_packet() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_ping_is_given_up() {
+async fn a_client_that_does_not_ping_is_closed() {
     let (server, _, mut reasons) = start(|io| {
         io.allow_eio3(true).timeouts(
             Timeouts::new()
@@ -251,7 +251,7 @@ async fn input_over_the_limit_is_logged_and_counted_for_them_too() {
 }
 
 #[tokio::test]
-async fn who_fetches_no_answer_while_the_server_does_not_read_is_given_up() {
+async fn a_client_that_stops_polling_is_closed_while_reading_is_paused() {
     let wait = || std::future::pending::<()>();
     let namespace = Namespace::new().max_pending(1).on("wait", wait);
     let io = SocketIo::builder()

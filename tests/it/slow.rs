@@ -50,7 +50,7 @@ async fn a_body_that_takes_too_long_is_answered_408_and_ends_its_session() {
 }
 
 #[tokio::test]
-async fn a_body_that_takes_too_long_ends_a_session_without_a_namespace_or_that_is_closing() {
+async fn a_late_body_ends_a_closing_session_or_one_without_namespace() {
     let (server, io, mut reasons) =
         start(|io| io.timeouts(Timeouts::new().body_timeout(5 * SECOND))).await;
     let clock = Clock::stop();
@@ -503,7 +503,7 @@ async fn loses_once(client: &mut impl Drain, socket: Socket, clock: &Clock) {
 }
 
 #[tokio::test]
-async fn an_outbox_that_keeps_refusing_ends_its_client_also_if_it_drains_in_between() {
+async fn a_client_whose_outbox_refuses_often_is_disconnected() {
     let (server, _io, mut opened, mut ended) =
         sockets(|io| io.limits(Limits::new().max_outbox_packets(10))).await;
     let clock = Clock::stop();
@@ -558,7 +558,7 @@ async fn a_sender_that_waits_for_room_makes_nobody_slow_whose_client_reads() {
 
 /// A server that can write again notices that the client has read meanwhile.
 #[test]
-fn a_client_is_not_slow_because_the_only_thread_of_the_server_was_blocked() {
+fn a_blocked_server_thread_does_not_make_clients_slow() {
     let (told, tell) = std::sync::mpsc::channel();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let thread = std::thread::spawn(move || {

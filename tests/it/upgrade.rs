@@ -84,7 +84,7 @@ async fn a_client_probes_then_moves() {
 }
 
 #[tokio::test]
-async fn polls_opened_during_the_upgrade_are_released_at_once_a_few_times_and_then_later() {
+async fn few_polls_of_an_upgrade_are_released_at_once_the_rest_later() {
     let (server, io, _) = start(|io| io).await;
     let mut client = Polling::joined(server.addr).await;
     let clock = Clock::stop();
@@ -247,7 +247,7 @@ async fn packets_right_behind_the_upgrade_are_handled() {
 }
 
 #[tokio::test]
-async fn what_is_emitted_during_the_upgrade_arrives_once_and_in_order() {
+async fn events_during_an_upgrade_arrive_once_and_in_order() {
     let (server, io, _) = start(|io| io).await;
     let mut client = Polling::joined(server.addr).await;
     let emit = |numbers: std::ops::Range<u32>| {
@@ -387,7 +387,7 @@ async fn a_probe_that_takes_too_long_leaves_polling_alone() {
 }
 
 #[tokio::test]
-async fn a_message_that_never_ends_ends_the_probe_and_after_the_upgrade_the_session() {
+async fn an_endless_message_ends_the_probe_or_the_upgraded_session() {
     let (server, io, mut reasons) = start(|io| {
         io.timeouts(
             Timeouts::new()
@@ -430,7 +430,7 @@ async fn only_one_websocket_at_a_time_may_take_over() {
 }
 
 #[tokio::test]
-async fn a_second_websocket_that_never_closes_is_given_up() {
+async fn a_second_websocket_that_never_closes_is_dropped() {
     let (server, ..) = start(|io| io).await;
     let client = Polling::joined(server.addr).await;
     let mut ws = upgraded(&client).await;
@@ -552,7 +552,7 @@ async fn an_answer_that_is_owed_is_still_owed_after_the_upgrade() {
 }
 
 #[tokio::test]
-async fn a_post_that_is_given_up_after_the_upgrade_does_no_harm() {
+async fn a_post_that_is_aborted_after_the_upgrade_is_harmless() {
     let (server, _, mut reasons) = start(|io| io).await;
     let mut client = Polling::joined(server.addr).await;
     let mut ws = probe(&client).await;

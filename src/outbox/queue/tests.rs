@@ -58,7 +58,7 @@ fn bytes_are_limited_but_one_frame_of_any_size_is_taken() {
 }
 
 #[test]
-fn what_is_volatile_is_dropped_when_the_transport_is_not_ready() {
+fn volatile_frames_are_dropped_while_the_transport_is_not_ready() {
     let outbox = Outbox::new(10, 1000);
     assert_eq!(outbox.push(frame(), true), Pushed::Queued);
     assert_eq!(outbox.push(frame(), true), Pushed::Dropped);
@@ -81,7 +81,7 @@ fn a_push_wakes_the_writer_once_or_keeps_it_from_sleeping() {
 }
 
 #[test]
-fn who_waits_for_room_is_woken_when_there_is_some_or_never_will_be() {
+fn a_waiting_sender_is_woken_by_free_room_or_by_the_end() {
     let (outbox, count) = (Outbox::new(2, 1000), Arc::new(Count::default()));
     let waker = Waker::from(Arc::clone(&count));
     let cx = &mut Context::from_waker(&waker);
@@ -131,7 +131,7 @@ fn frames_that_wait_for_room_are_let_in_in_order_and_overtaken_by_none() {
 }
 
 #[test]
-fn what_waits_behind_a_frame_that_is_withdrawn_may_fit() {
+fn a_frame_behind_a_withdrawn_one_may_fit() {
     let outbox = Outbox::new(10, 2 * frame().size());
     let cx = &mut Context::from_waker(Waker::noop());
     outbox.push(frame(), false);
@@ -145,7 +145,7 @@ fn what_waits_behind_a_frame_that_is_withdrawn_may_fit() {
 }
 
 #[test]
-fn what_waits_for_room_counts_as_refused_until_some_has_been_written() {
+fn a_waiting_frame_counts_as_refused_until_bytes_are_written() {
     let outbox = Outbox::new(1, 1000);
     let cx = &mut Context::from_waker(Waker::noop());
     outbox.push(frame(), false);
@@ -170,7 +170,7 @@ fn what_waits_for_room_counts_as_refused_until_some_has_been_written() {
 }
 
 #[test]
-fn of_who_waits_for_room_one_waker_is_kept_and_of_who_does_no_longer_none() {
+fn a_waiting_sender_has_one_waker_and_a_dropped_one_has_none() {
     let outbox = Outbox::new(2, 1000);
     outbox.push(frame(), false);
     let waiting = || outbox.state.lock().waiting.len();
@@ -190,7 +190,7 @@ fn of_who_waits_for_room_one_waker_is_kept_and_of_who_does_no_longer_none() {
 }
 
 #[test]
-fn what_the_protocol_owes_is_queued_beyond_the_limits() {
+fn protocol_packets_are_queued_beyond_the_limits() {
     let outbox = Outbox::new(2, 1000);
     for _ in 0..3 {
         outbox.push_owed(frame());
@@ -238,7 +238,7 @@ fn frames_are_taken_in_order_and_one_by_one_if_they_fit() {
 }
 
 #[test]
-fn who_has_taken_all_may_sleep() {
+fn a_writer_that_has_taken_all_frames_may_sleep() {
     let outbox = Outbox::new(10, 1000);
     outbox.push(frame(), false);
     take(&outbox);
@@ -251,7 +251,7 @@ fn who_has_taken_all_may_sleep() {
 }
 
 #[test]
-fn who_is_awake_is_not_woken_but_looks_again() {
+fn an_awake_writer_is_not_woken_but_checks_again() {
     let (outbox, count) = (Outbox::new(10, 1000), Arc::new(Count::default()));
     let waker = Waker::from(Arc::clone(&count));
     assert!(!outbox.register(&waker));
@@ -303,7 +303,7 @@ fn chunk(frame: &Frame) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_queued_while_the_writer_sleeps_is_written_at_once_and_wakes_nobody() {
+fn frames_are_written_directly_while_the_writer_sleeps() {
     let (outbox, line, count) = asleep(&[]);
     let names = ["/a", "/b", "/c"];
     let promised = names.map(|name| outbox.push_direct(named(name), false));
@@ -326,7 +326,7 @@ fn what_is_queued_while_the_writer_sleeps_is_written_at_once_and_wakes_nobody() 
 }
 
 #[test]
-fn what_is_not_taken_at_once_is_left_to_the_writer_from_where_it_is() {
+fn a_partial_direct_write_is_continued_by_the_writer() {
     let (a, b) = (named("/a"), named("/b"));
     for (takes, written, begun) in [(0, 0, 0), (3, 0, 3), (chunk(&a).len() + 2, 1, 2)] {
         let (outbox, line, count) = asleep(&[takes]);
@@ -363,7 +363,7 @@ fn while_the_transport_is_stalled_nothing_is_written_past_the_writer() {
 }
 
 #[test]
-fn who_is_awake_writes_by_itself() {
+fn an_awake_writer_gets_no_direct_writes() {
     let (outbox, line, count) = asleep(&[]);
     outbox.push_direct(named("/a"), false);
     outbox.awake();
@@ -379,7 +379,7 @@ fn who_is_awake_writes_by_itself() {
 }
 
 #[test]
-fn what_has_attachments_or_is_too_much_is_left_to_the_writer() {
+fn attachments_and_large_frames_are_not_written_directly() {
     use proto::{Binary, EncodedArgs};
 
     let args = |data: usize| {
@@ -414,7 +414,7 @@ fn what_has_attachments_or_is_too_much_is_left_to_the_writer() {
 }
 
 #[test]
-fn who_waits_for_little_to_be_queued_is_woken_by_what_is_written_past_the_writer() {
+fn a_direct_write_wakes_those_who_wait_for_the_queue_to_shrink() {
     let (outbox, _, writer) = asleep(&[]);
     for _ in 0..4 {
         outbox.push_direct(named("/a"), false);
@@ -444,7 +444,7 @@ fn a_frame_that_was_refused_is_reported_once_also_if_there_is_room_again() {
 }
 
 #[test]
-fn what_is_in_flight_counts_until_it_has_landed() {
+fn bytes_in_flight_count_until_they_are_written() {
     let (outbox, count) = (Outbox::new(1, 1000), Arc::new(Count::default()));
     let waker = Waker::from(Arc::clone(&count));
     outbox.push(frame(), false);

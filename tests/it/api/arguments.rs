@@ -194,7 +194,7 @@ async fn binary_travels_inside_of_structures() {
 }
 
 #[tokio::test]
-async fn what_an_extractor_adds_is_gone_at_the_next_event() {
+async fn extensions_of_an_extractor_end_with_their_event() {
     struct Twice(bool, bool);
 
     impl<S: Sync> FromRequestParts<S> for Twice {
@@ -220,7 +220,7 @@ async fn what_an_extractor_adds_is_gone_at_the_next_event() {
 }
 
 #[tokio::test]
-async fn what_an_extractor_takes_out_of_the_request_is_there_at_the_next_event() {
+async fn removed_extensions_are_restored_for_the_next_event() {
     struct Taken(bool);
 
     impl<S: Sync> FromRequestParts<S> for Taken {

@@ -112,7 +112,7 @@ async fn later_events_wait_while_one_is_decided_about() {
 }
 
 #[tokio::test]
-async fn who_is_disconnected_before_an_event_is_not_served_and_a_panic_loses_that_event_only() {
+async fn before_event_hooks_may_disconnect_or_panic() {
     let (sender, mut handled) = mpsc::unbounded_channel();
     let namespace = Namespace::new()
         .before(async |socket: Socket, Event(name): Event| match &*name {

@@ -132,7 +132,7 @@ async fn a_middleware_says_whether_there_is_such_a_namespace() {
 }
 
 #[tokio::test]
-async fn a_name_of_its_own_goes_before_patterns_and_the_first_pattern_before_others() {
+async fn exact_names_win_over_patterns_and_the_first_pattern_wins() {
     let which = |name: &'static str| Namespace::new().on("which", async move || Json(name));
     let builder = SocketIo::builder()
         .namespace("/{any}", which("any"))
@@ -215,7 +215,7 @@ async fn one_operator_reaches_all_namespaces_of_a_pattern() {
 }
 
 #[tokio::test]
-async fn namespaces_are_gone_with_their_last_sockets_and_no_more_than_some_are_there() {
+async fn dynamic_namespaces_end_with_their_sockets_and_are_limited() {
     let rooms = Namespace::new().middleware(async |Path(id): Path<u32>| id < 10);
     let builder = SocketIo::builder()
         .namespace("/room-{id}", rooms)
@@ -253,7 +253,7 @@ fn a_pattern_that_axum_does_not_know_is_found_when_the_server_is_built() {
 }
 
 #[tokio::test]
-async fn what_a_route_was_matched_by_is_that_of_the_handshake() {
+async fn the_matched_path_is_that_of_the_handshake() {
     let matched = async |path: MatchedPath| Json(path.as_str().to_owned());
     let io = SocketIo::builder()
         .namespace("/", Namespace::new().on("matched", matched))

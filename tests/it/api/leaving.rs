@@ -116,7 +116,7 @@ async fn a_polling_client_is_closed_plainly() {
 
 /// A test of what Node does in `disconnecting`.
 #[tokio::test]
-async fn who_leaves_still_knows_its_rooms_and_can_tell_who_is_in_them() {
+async fn a_leaving_socket_knows_its_rooms_and_their_members() {
     let namespace = Namespace::new()
         .on_connect(async |socket: Socket| socket.join(["a", "b"]))
         .on("kick", async |socket: Socket| socket.disconnect())

@@ -131,7 +131,7 @@ async fn a_connect_handler_that_fails_disconnects_its_socket_and_no_other() {
 }
 
 #[tokio::test]
-async fn what_a_middleware_joined_is_undone_when_the_socket_is_refused() {
+async fn rooms_joined_in_middleware_are_left_on_a_refusal() {
     let namespace = Namespace::new()
         .middleware(async |socket: Socket| socket.join("early"))
         .middleware(async |Auth(auth): Auth<Value>| {
@@ -173,7 +173,7 @@ async fn every_event_is_seen_first_and_the_rest_falls_back() {
 }
 
 #[tokio::test]
-async fn who_sees_every_event_first_may_disconnect_before_it_is_handled() {
+async fn an_on_any_handler_may_disconnect_before_the_event_is_handled() {
     let (sender, mut handled) = mpsc::unbounded_channel::<()>();
     let namespace = Namespace::new()
         .on_any(async |socket: Socket| socket.disconnect())
@@ -210,7 +210,7 @@ async fn a_socket_may_have_handlers_of_its_own() {
 }
 
 #[tokio::test]
-async fn who_leaves_is_told_of_with_reason_and_rooms() {
+async fn on_disconnect_gets_the_reason_and_the_rooms() {
     let (sender, mut left) = mpsc::unbounded_channel();
     let namespace = Namespace::new()
         .on_connect(async |socket: Socket| socket.join(["a", "b"]))
@@ -247,7 +247,7 @@ async fn who_leaves_is_told_of_with_reason_and_rooms() {
 }
 
 #[tokio::test]
-async fn whom_the_server_disconnects_is_told_of_also_when_the_connection_ends_with_it() {
+async fn a_disconnect_packet_is_sent_before_the_connection_closes() {
     let (sender, mut left) = mpsc::unbounded_channel();
     let namespace = Namespace::new()
         .on("kick", async |socket: Socket| socket.disconnect())
@@ -262,7 +262,7 @@ async fn whom_the_server_disconnects_is_told_of_also_when_the_connection_ends_wi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_may_join_again_as_soon_as_it_hears_that_the_server_has_disconnected_it() {
+async fn a_client_may_rejoin_once_it_received_a_disconnect() {
     const TIMES: usize = 100;
 
     let (sender, mut left) = mpsc::unbounded_channel();
@@ -366,7 +366,7 @@ async fn a_handler_of_a_socket_may_hold_that_socket() {
 }
 
 #[tokio::test]
-async fn what_is_inserted_stays_with_the_socket() {
+async fn inserted_values_stay_with_the_socket() {
     #[derive(Clone)]
     struct Name(String);
 

@@ -187,7 +187,7 @@ async fn a_handler_outlives_its_socket_unless_it_asks_not_to() {
 }
 
 #[tokio::test]
-async fn a_handler_hears_its_clients_answer_while_it_waits() {
+async fn a_handler_can_await_an_acknowledgement_of_its_client() {
     let namespace = Namespace::new()
         .order(Order::Completed)
         .on("ask", async |socket: Socket| {
@@ -286,7 +286,7 @@ async fn logged(log: &Log, expected: &[&str]) {
 }
 
 #[tokio::test]
-async fn what_a_client_sent_before_it_left_a_namespace_is_handled_before_it_has_left() {
+async fn events_sent_before_a_disconnect_are_handled_before_it() {
     let (log, go) = (Log::default(), Arc::new(Semaphore::new(0)));
     let (server, io) = with(logging(&log, &go)).await;
     let mut client = Ws::joined(server.addr).await;
@@ -308,7 +308,7 @@ async fn what_a_client_sent_before_it_left_a_namespace_is_handled_before_it_has_
 }
 
 #[tokio::test]
-async fn what_a_client_sent_before_it_closed_is_handled() {
+async fn events_sent_before_a_close_are_handled() {
     for order in [Order::Started, Order::Completed] {
         let (log, go) = (Log::default(), Arc::new(Semaphore::new(0)));
         let (server, _io) = with(logging(&log, &go).order(order).max_pending(2)).await;
@@ -323,7 +323,7 @@ async fn what_a_client_sent_before_it_closed_is_handled() {
 }
 
 #[tokio::test]
-async fn what_waits_when_the_server_disconnects_a_socket_is_dropped() {
+async fn queued_events_are_dropped_when_the_socket_is_disconnected() {
     let (log, go) = (Log::default(), Arc::new(Semaphore::new(0)));
     let (server, _io) = with(logging(&log, &go)).await;
     let mut client = Ws::joined(server.addr).await;
@@ -339,7 +339,7 @@ async fn what_waits_when_the_server_disconnects_a_socket_is_dropped() {
 }
 
 #[tokio::test]
-async fn what_waits_when_the_server_closes_the_connection_is_dropped() {
+async fn queued_events_are_dropped_when_the_connection_is_closed() {
     for (breaks, reason) in [(true, "forced close"), (false, "server shutting down")] {
         let (log, go) = (Log::default(), Arc::new(Semaphore::new(0)));
         let (server, io) = with(logging(&log, &go)).await;
@@ -366,7 +366,7 @@ async fn what_waits_when_the_server_closes_the_connection_is_dropped() {
 }
 
 #[tokio::test]
-async fn an_answer_behind_many_events_that_wait_reaches_the_handler_that_awaits_it() {
+async fn an_acknowledgement_behind_queued_events_reaches_its_handler() {
     let namespace = Namespace::new()
         .max_pending(1)
         .on("ask", async |socket: Socket| {

@@ -86,7 +86,7 @@ async fn namespaces_of_one_limit_share_it() {
 }
 
 #[tokio::test]
-async fn who_sends_too_fast_may_be_disconnected() {
+async fn a_client_that_sends_too_fast_may_be_disconnected() {
     let limit = RateLimit::new(2, SECOND).disconnect();
     let (server, _io) = with(quiet().layer(limit)).await;
     let _clock = Clock::stop();

@@ -81,7 +81,7 @@ async fn every_result_is_an_acknowledgement() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_emitted_is_an_error_and_nothing_is_sent() {
+async fn a_failed_emit_is_an_error_and_sends_nothing() {
     struct Broken;
 
     impl Serialize for Broken {

@@ -146,7 +146,7 @@ async fn many_are_asked_and_who_is_missing_is_known() {
 }
 
 #[tokio::test]
-async fn who_leaves_is_not_waited_for() {
+async fn the_ack_of_a_client_that_leaves_is_not_awaited() {
     let (_server, io, mut clients) = three().await;
     let asking = io.of("/").no_timeout().emit_with_ack::<u8>("vote", ());
     clients[0].text().await;
@@ -198,7 +198,7 @@ async fn one_is_asked_and_may_fail_to_answer() {
 }
 
 #[tokio::test]
-async fn an_answer_is_waited_for_as_long_as_the_server_says_unless_told_otherwise() {
+async fn the_ack_timeout_is_the_servers_unless_an_emit_has_its_own() {
     let (_server, io, mut clients) = three().await;
     let found = io.to("y").fetch_sockets().await.unwrap();
     let socket = io.socket(found[0].id()).unwrap();
@@ -229,7 +229,7 @@ async fn an_answer_is_waited_for_as_long_as_the_server_says_unless_told_otherwis
 }
 
 #[tokio::test]
-async fn who_could_not_be_asked_is_not_waited_for() {
+async fn the_ack_of_a_client_with_a_full_outbox_is_not_awaited() {
     let namespace = Namespace::new();
     let io = SocketIo::builder()
         .namespace("/", namespace)
@@ -264,7 +264,7 @@ async fn no_room_is_nobody() {
 }
 
 #[tokio::test]
-async fn who_has_left_joins_nothing() {
+async fn a_disconnected_socket_joins_no_room() {
     let (sender, mut left) = tokio::sync::mpsc::unbounded_channel();
     let namespace = Namespace::new().on_disconnect(move |socket: Socket| async move {
         socket.join("late");
@@ -310,7 +310,7 @@ async fn sockets_and_rooms_are_counted() {
 }
 
 #[tokio::test]
-async fn what_happens_to_rooms_is_told_in_order() {
+async fn room_events_arrive_in_order() {
     let (_server, io, mut clients) = three().await;
     let sockets = io.fetch_sockets().await.unwrap();
     let ids: HashMap<_, _> = sockets
@@ -346,7 +346,7 @@ fn name(id: Sid, [a, b, c]: [Sid; 3]) -> &'static str {
 }
 
 #[tokio::test]
-async fn who_watches_rooms_too_slowly_is_told_what_it_missed() {
+async fn a_slow_receiver_of_room_events_learns_what_it_missed() {
     let (_server, io, _clients) = three().await;
     let mut events = io.of("/").room_events();
     for _ in 0..1000 {

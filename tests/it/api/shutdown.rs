@@ -142,7 +142,7 @@ async fn clients_are_closed_one_after_another_over_the_drain_window() {
 }
 
 #[test]
-fn a_runtime_that_is_dropped_keeps_no_handler_of_a_socket_that_was_leaving() {
+fn a_dropped_runtime_drops_handlers_of_leaving_sockets() {
     let held = Arc::new(());
     let captured = Arc::clone(&held);
     let namespace = Namespace::new()

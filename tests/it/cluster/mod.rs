@@ -85,7 +85,7 @@ async fn connect(io: &SocketIo) -> TestClient {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_one_server_emits_reaches_the_clients_of_all() {
+async fn an_emit_of_one_server_reaches_the_clients_of_all() {
     let ([one, two], _heard) = servers(|io| io);
     let (ann, bob) = (connect(&one).await, connect(&two).await);
     one.emit("news", 1);
@@ -147,7 +147,7 @@ async fn clients_of_all_servers_answer_whatever_their_own_servers_ask() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn servers_tell_each_other_but_not_themselves() {
+async fn server_events_reach_the_other_servers_only() {
     let ([one, _two, _three], mut heard) = servers(|io| io);
     assert!(one.server_side_emit("hello", json!({ "é": 1 })).ok());
     let mut who = [heard.recv().await.unwrap(), heard.recv().await.unwrap()];
@@ -195,7 +195,7 @@ async fn a_server_that_does_not_answer_is_missing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_of_handlers_for_other_servers_are_logged_up_to_the_limit_of_their_server() {
+async fn failures_of_server_event_handlers_are_logged_up_to_the_limit() {
     let logs = Logs::collect("warn");
     let cluster = LocalCluster::new();
     let [one, two] = [5, 100].map(|max| {
@@ -279,7 +279,7 @@ async fn a_server_alone_has_nobody_to_ask() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dynamic_namespaces_hear_where_they_are() {
+async fn dynamic_namespaces_receive_server_events() {
     let ([one, two], _heard) = servers(|io| io);
     let _ann = app(&one).connect("/rooms-1").await.unwrap();
     let bob = app(&two).connect("/rooms-1").await.unwrap();
@@ -372,7 +372,7 @@ async fn a_pattern_means_what_was_made_for_it_and_nothing_else_that_fits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_emitted_to_namespaces_of_other_servers_takes_no_place_here() {
+async fn emits_to_namespaces_of_other_servers_create_none_here() {
     let cluster = LocalCluster::new();
     let server = || {
         let io = SocketIo::builder()
@@ -422,7 +422,7 @@ async fn deliveries_are_counted_by_the_server_that_delivers() {
 }
 
 #[test]
-fn without_a_runtime_nobody_is_told_and_all_are_missing() {
+fn without_a_runtime_no_other_server_is_reached() {
     let ([one, _two], _heard) = servers(|io| io);
     let asked = one.server_side_emit_with_ack::<usize>("hello", 1);
     let asked = futures_util::FutureExt::now_or_never(asked.into_future());
@@ -442,7 +442,7 @@ async fn a_server_that_has_shut_down_is_no_part_of_it_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_looks_at_a_namespace_of_another_server_is_no_part_of_it() {
+async fn a_handle_of_a_namespace_elsewhere_does_not_join_it() {
     let ([one, two], _heard) = servers(|io| io);
     let _bob = app(&two).connect("/rooms-1").await.unwrap();
     // The sockets that are found keep the namespace of the search alive.
@@ -463,7 +463,7 @@ async fn who_looks_at_a_namespace_of_another_server_is_no_part_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_local_is_looked_for_here_alone() {
+async fn local_selections_ask_no_other_server() {
     let ([one, two], _heard) = servers(|io| io);
     let bob = app(&two).connect("/rooms-1").await.unwrap();
     for place in ["/rooms-1", "/rooms-{id}"] {

@@ -206,7 +206,7 @@ async fn a_node_server_gets_the_answers_that_it_understands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_server_that_has_given_up_is_not_waited_for() {
+async fn a_node_server_that_timed_out_is_not_awaited() {
     let engine = Engine::with_servers(2);
     let io = server(&engine);
     let ann = joined(&io).await;

@@ -56,7 +56,7 @@ async fn resume(app: &TestApp, owner: &TestClient, as_token: &str) -> TestClient
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_newcomer_with_the_private_id_of_another_does_not_disconnect_them() {
+async fn a_refused_socket_with_a_stolen_id_disconnects_nobody() {
     let (app, io) = guarded();
     let owner = app.connect("/").auth(token("right")).await.unwrap();
     let socket = io.socket(owner.id()).unwrap();
@@ -96,7 +96,7 @@ async fn an_admitted_newcomer_takes_over_from_a_connection_that_is_still_there()
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_is_emitted_to_a_refused_newcomer_does_not_reach_the_owner() {
+async fn an_event_to_a_refused_socket_does_not_reach_the_owner() {
     let (sender, mut emitted) = unbounded_channel();
     let namespace = Namespace::new().middleware(
         async move |Auth(Token { token }): Auth<Token>, socket: Socket| {

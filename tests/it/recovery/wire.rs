@@ -116,7 +116,7 @@ async fn who_brings_what_is_not_known_is_new() {
 }
 
 #[tokio::test]
-async fn an_offset_that_cannot_be_read_makes_it_new_and_one_of_another_server_does_not() {
+async fn an_unreadable_offset_begins_a_new_session() {
     let (server, io) = server().await;
     for (offset, comes_back) in [
         ("", false),

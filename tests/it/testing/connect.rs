@@ -94,7 +94,7 @@ async fn a_layer_may_refuse_the_handshake() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_socket_io_is_an_error() {
+async fn a_response_other_than_socket_io_is_an_error() {
     let app = TestApp::new(Router::new().fallback(async || "hello"));
     for (transport, words) in [
         (
@@ -270,7 +270,7 @@ async fn a_client_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_hears_why_it_was_disconnected() {
+async fn a_client_learns_the_reason_of_its_disconnect() {
     let namespace = Namespace::new()
         .on("kick", async |socket: Socket| socket.disconnect())
         .on("close", async |io: SocketIo| io.close());

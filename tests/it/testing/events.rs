@@ -142,7 +142,7 @@ async fn a_client_answers_the_server() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_does_not_answer_is_not_waited_for_longer_than_the_ack_timeout() {
+async fn a_silent_client_ends_the_wait_at_the_ack_timeout() {
     let (sender, mut answers) = unbounded_channel();
     let namespace = Namespace::new().on("delete", async move |socket: Socket| {
         let _ = sender.send(socket.emit_with_ack::<bool>("confirm", ()).await);

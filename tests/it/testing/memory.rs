@@ -164,7 +164,7 @@ async fn a_layer_that_answers_101_itself_does_not_make_a_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_answers_pings_stays_and_one_that_does_not_is_given_up() {
+async fn only_a_client_that_answers_pings_stays_connected() {
     let (io, mut reasons) = server(|io| io);
     let mut client = joined(&io).await;
     let start = Instant::now();
@@ -236,7 +236,7 @@ async fn the_server_closes_behind_its_last_packets() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_packet_that_is_too_long_or_none_ends_the_connection_and_is_not_handled() {
+async fn a_malformed_or_oversized_packet_ends_the_connection() {
     let long = format!(r#"42["echo","{}"]"#, "x".repeat(1_000));
     let cases: [(MemoryPacket, &str, Option<u16>); 4] = [
         (long.into(), "transport error", Some(1009)),
@@ -259,7 +259,7 @@ async fn a_packet_that_is_too_long_or_none_ends_the_connection_and_is_not_handle
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_does_not_read_is_given_up_and_loses_nothing_that_it_was_sent() {
+async fn a_client_that_does_not_read_is_disconnected_without_loss() {
     let (io, mut reasons) = server(|io| {
         io.limits(Limits::new().max_outbox_packets(100))
             .timeouts(Timeouts::new().slow_client_timeout(5 * SECOND))

@@ -22,7 +22,7 @@ async fn a_client_answers_pings_for_as_long_as_it_lives() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_ignores_pings_is_given_up_after_45_seconds() {
+async fn a_client_that_ignores_pings_is_closed_after_45_seconds() {
     for transport in BOTH {
         let (namespace, mut reasons) = leaving();
         let (app, _io) = serve(namespace);
@@ -66,7 +66,7 @@ async fn a_client_that_is_dropped_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_handler_does_later_is_waited_for_without_real_time() {
+async fn delays_of_handlers_take_no_real_time() {
     let namespace = Namespace::new().on("remind", async |socket: Socket| {
         sleep(Duration::from_secs(3)).await;
         socket.emit("reminder", ());
@@ -104,7 +104,7 @@ async fn the_runtime_may_have_several_threads() {
 
 /// A test with default options, which continues long after the server has paused reading.
 #[tokio::test(start_paused = true)]
-async fn two_thousand_events_for_handlers_that_take_half_a_minute_are_all_answered() {
+async fn two_thousand_events_for_slow_handlers_are_acknowledged() {
     for transport in BOTH {
         let (namespace, mut reasons) = leaving();
         let slow = async |Data(n): Data<usize>| {

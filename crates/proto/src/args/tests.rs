@@ -150,7 +150,7 @@ fn a_placeholder_is_known_in_any_order_and_spacing() {
 }
 
 #[test]
-fn what_only_looks_like_a_placeholder_is_data() {
+fn objects_that_resemble_placeholders_are_data() {
     for data in [
         r#"{"_placeholder":false,"num":9}"#,
         r#"{"_placeholder":"true","num":9}"#,
@@ -419,7 +419,7 @@ fn any_document() -> impl Strategy<Value = Document> {
 
 proptest! {
     #[test]
-    fn what_is_encoded_is_read_back(document in any_document(), other: Option<u8>, rest: Vec<String>) {
+    fn encoded_arguments_are_decoded(document in any_document(), other: Option<u8>, rest: Vec<String>) {
         let encoded = EncodedArgs::ack(&(&document, other)).unwrap();
         let args = Args::new(encoded.json().into(), encoded.attachments().to_vec());
         prop_assert_eq!(args.check(), Ok(()));

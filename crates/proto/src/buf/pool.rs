@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_much_less_than_it_could_is_no_longer_shared_as_it_is() {
+    fn a_mostly_empty_buffer_is_copied_before_it_is_shared() {
         let mut data = buffer(LARGE);
         data.push(1);
         drop(share(data));

@@ -82,7 +82,7 @@ fn unknown_members_and_missing_options_are_accepted() {
 }
 
 #[test]
-fn what_must_not_reach_clients_is_refused() {
+fn packets_that_must_not_reach_clients_are_refused() {
     let broadcast = |args: &str| {
         decode(&format!(
             r#"{{"uid":"a","nsp":"/","type":3,"data":{{"packet":{{"type":2,"data":{args}}},"opts":{{}}}}}}"#

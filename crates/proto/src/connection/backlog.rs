@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_go_is_taken_in_the_order_of_arrival_over_all_namespaces() {
+    fn ready_packets_of_all_namespaces_leave_in_order_of_arrival() {
         let mut backlog = Backlog::default();
         for nsp in ["/a", "/b", "/a", "/c", "/b", "/a"] {
             backlog.push(nsp.into(), Request::Disconnect);

@@ -227,7 +227,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(packet in any_packet()) {
+        fn encoded_packets_are_decoded(packet in any_packet()) {
             prop_assert_eq!(Packet::decode_text(packet.encode_text()), Ok(packet));
         }
 

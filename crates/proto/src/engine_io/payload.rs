@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn who_keeps_a_small_packet_does_not_keep_the_body() {
+    fn a_small_packet_does_not_keep_the_body_alive() {
         let alive = Arc::new(());
         for text in [
             "4x\x1e6yyyyyyyyyyyyyy",
@@ -265,7 +265,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_joined_is_split(packets in prop::collection::vec(
+        fn joined_packets_are_split(packets in prop::collection::vec(
             prop_oneof![
                 "4[^\\x1e]*".prop_map(|data| Message::Text(data.into())),
                 any::<Vec<u8>>().prop_map(|data| Message::Binary(data.into())),

@@ -239,7 +239,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded_with_room_for_a_frame_header(
+        fn encoded_packets_are_decoded_with_room_for_a_frame_header(
             kind in any_kind(),
             nsp in "/|/[^,\\x00]{0,80}",
             id: Option<u64>,

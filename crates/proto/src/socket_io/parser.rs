@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reads_for_a_connection_is_no_larger_for_having_a_choice() {
+    fn a_choice_of_parsers_does_not_enlarge_the_decoder() {
         assert_eq!(size_of::<Decoding>(), 2 * size_of::<usize>());
     }
 }

@@ -85,7 +85,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn what_is_encoded_is_decoded(event in any_event(), mask in any::<[u8; 4]>()) {
+    fn encoded_packets_are_decoded(event in any_event(), mask in any::<[u8; 4]>()) {
         let bytes = encode(&event, mask);
         prop_assert_eq!(decode([&bytes[..]]), (vec![event.clone()], None));
         prop_assert_eq!(decode(bytes.chunks(1)), (vec![event], None));

@@ -168,7 +168,7 @@ fn an_argument_is_added_at_the_end() {
 }
 
 #[test]
-fn what_json_cannot_say_is_an_error() {
+fn values_without_a_json_form_are_errors() {
     let odd_keys = BTreeMap::from([(vec![1], 1)]);
     let error = EncodedArgs::ack(&odd_keys).unwrap_err();
     assert!(matches!(error, EncodeError::Json(_)));

@@ -61,7 +61,7 @@ fn events_behind_connect_wait_in_order_for_the_handler() {
 }
 
 #[test]
-fn what_is_held_waits_until_nothing_holds_it() {
+fn held_packets_wait_until_they_are_released() {
     let mut router = joined();
     let event = Message::Text(r#"2["a"]"#.into());
     assert!(matches!(router.feed(event, true, |_| true), Ok(None)));
@@ -78,7 +78,7 @@ fn what_is_held_waits_until_nothing_holds_it() {
 }
 
 #[test]
-fn what_waits_is_measured() {
+fn the_size_of_the_backlog_is_known() {
     let mut router = joined();
     hold(&mut router, r#"2["a","0123456789"]"#).unwrap();
     assert_eq!(router.backlog(), (1, 19));
@@ -115,7 +115,7 @@ fn a_namespace_does_not_wait_for_another() {
 }
 
 #[test]
-fn who_leaves_has_left_at_once_and_what_it_sent_before_is_kept() {
+fn a_disconnect_takes_effect_at_once_and_keeps_earlier_events() {
     let mut router = joined();
     hold(&mut router, r#"2["a"]"#).unwrap();
     assert!(matches!(
@@ -132,7 +132,7 @@ fn who_leaves_has_left_at_once_and_what_it_sent_before_is_kept() {
 }
 
 #[test]
-fn who_joins_again_waits_until_the_one_before_is_gone() {
+fn a_second_connect_waits_until_the_first_socket_has_ended() {
     let mut router = joined();
     hold(&mut router, r#"2["a"]"#).unwrap();
     feed(&mut router, "1").unwrap();
@@ -150,7 +150,7 @@ fn who_joins_again_waits_until_the_one_before_is_gone() {
 }
 
 #[test]
-fn when_the_connection_closes_events_stay_and_nobody_joins() {
+fn a_closed_connection_keeps_events_and_refuses_connects() {
     let mut router = joined();
     hold(&mut router, r#"2["a"]"#).unwrap();
     feed(&mut router, "1").unwrap();
@@ -163,7 +163,7 @@ fn when_the_connection_closes_events_stay_and_nobody_joins() {
 }
 
 #[test]
-fn what_waits_for_a_connect_handler_survives_the_client() {
+fn events_behind_a_connect_handler_survive_the_client() {
     let mut router = router();
     router.insert("/".into(), 1);
     feed(&mut router, r#"2["a"]"#).unwrap();
@@ -226,7 +226,7 @@ fn a_connect_replaces_one_that_has_not_started_and_what_was_sent_to_it() {
 }
 
 #[test]
-fn a_connect_behind_a_disconnect_that_waits_keeps_its_place() {
+fn a_connect_behind_a_queued_disconnect_keeps_its_order() {
     let mut router = joined();
     feed(&mut router, "1").unwrap();
     for text in ["0", r#"2["a"]"#, "1"] {
@@ -256,7 +256,7 @@ fn a_connect_at_the_limit_of_namespaces_may_be_repeated() {
 }
 
 #[test]
-fn an_event_for_a_namespace_that_is_not_joined_does_not_wait_to_be_refused() {
+fn an_event_for_an_unknown_namespace_is_refused_at_once() {
     let mut router = joined();
     let event = Message::Text(r#"2/nowhere,["a"]"#.into());
     let fed = router.feed(event, true, |_| true);
@@ -275,7 +275,7 @@ fn requests_for_too_many_namespaces_stop_the_reading() {
 }
 
 #[test]
-fn what_crosses_a_disconnect_by_the_server_is_dropped() {
+fn packets_that_cross_a_disconnect_of_the_server_are_dropped() {
     let mut router = joined();
     hold(&mut router, r#"2["waits"]"#).unwrap();
     router.mark_left(&1);

@@ -122,7 +122,7 @@ fn the_deadline_is_that_of_the_oldest_ping() {
 }
 
 #[test]
-fn the_deadline_counts_from_when_the_ping_was_due_unless_that_is_long_ago() {
+fn the_deadline_of_a_pong_counts_from_the_time_of_a_timely_ping() {
     for (late, counts_from) in [(LATE, Duration::ZERO), (LATE + SECOND, LATE + SECOND)] {
         let start = START;
         let (mut session, config) = polling();
@@ -364,7 +364,7 @@ fn a_late_wrong_or_lost_probe_leaves_polling_alone() {
 }
 
 #[test]
-fn polls_opened_after_the_probe_are_released_at_once_a_few_times_and_then_later() {
+fn few_polls_after_the_probe_are_released_at_once_the_rest_later() {
     let start = START;
     let (mut session, config) = polling();
     session.handle(SessionInput::ProbeOpened, start);
@@ -412,7 +412,7 @@ fn a_new_upgrade_releases_polls_at_once_again() {
 }
 
 #[test]
-fn a_poll_is_released_during_an_upgrade_also_while_the_session_is_closing() {
+fn a_poll_is_released_during_an_upgrade_of_a_closing_session() {
     let start = START;
     let (mut session, _) = polling();
     session.handle(SessionInput::ProbeOpened, start);

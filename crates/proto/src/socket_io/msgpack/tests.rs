@@ -215,7 +215,7 @@ fn a_placeholder_for_nothing_is_written_as_the_object_that_it_is() {
 }
 
 #[test]
-fn a_small_binary_does_not_keep_its_message_and_a_large_one_is_not_copied() {
+fn small_binaries_are_copied_out_of_their_message_large_ones_not() {
     for (small, large) in [(10, 1000), (0, 1000)] {
         let args = (Binary::from(vec![1; small]), Binary::from(vec![2; large]));
         let args = EncodedArgs::event("e", &args).unwrap();
@@ -293,7 +293,7 @@ fn nearly() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(
+    fn written_packets_are_read(
         value in any_value(),
         data in prop::collection::vec(any::<Vec<u8>>(), 0..5),
         id: Option<u64>,

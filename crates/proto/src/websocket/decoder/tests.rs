@@ -161,7 +161,7 @@ fn a_message_may_not_begin_inside_another() {
 }
 
 #[test]
-fn what_is_wrong_with_the_first_byte_is_seen_there() {
+fn errors_in_the_first_byte_are_found_at_once() {
     let rows = [
         (0xc1, ProtocolError::ReservedBit),
         (0xa2, ProtocolError::ReservedBit),
@@ -180,7 +180,7 @@ fn what_is_wrong_with_the_first_byte_is_seen_there() {
 }
 
 #[test]
-fn lengths_are_refused_in_a_longer_form_than_they_need_and_with_their_top_bit() {
+fn overlong_lengths_and_lengths_with_the_top_bit_are_refused() {
     let rows: [&[u8]; 3] = [
         &[0x82, 0xfe, 0, 125],
         &[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
@@ -256,7 +256,7 @@ fn text_may_not_end_within_a_character() {
 }
 
 #[test]
-fn what_follows_a_close_is_ignored() {
+fn frames_after_a_close_are_ignored() {
     let close = last(Opcode::Close, &[3, 232]);
     let (events, error) = decode(&[close, last(Opcode::Text, b"late"), vec![0xff; 40]]);
     assert!(
@@ -267,7 +267,7 @@ fn what_follows_a_close_is_ignored() {
 }
 
 #[test]
-fn what_follows_an_error_is_ignored_and_nothing_is_held() {
+fn input_after_an_error_is_ignored_and_not_buffered() {
     let mut decoder = FrameDecoder::new(DecoderConfig::default());
     let bad = [more(Opcode::Text, b"a"), last(Opcode::Text, b"b")].concat();
     assert!(feed(&mut decoder, &bad).1.is_some());

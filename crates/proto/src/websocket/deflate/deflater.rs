@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_again_takes_less_with_takeover_only() {
+    fn repeated_messages_shrink_only_with_context_takeover() {
         let message: Vec<u8> = (0..500_u32).flat_map(u32::to_le_bytes).collect();
         for takeover in [false, true] {
             let (mut deflater, mut inflater) = pair(takeover, 15, 6);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_become_shorter_or_is_short_is_left_alone() {
+    fn short_or_incompressible_messages_stay_uncompressed() {
         let wanted = Compression::new();
         let (agreed, _) = negotiate(["permessage-deflate"], &wanted).unwrap();
         assert_eq!(Deflater::new(&agreed).deflate(&[b'x'; 1023]), None);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_becomes_too_long_is_refused_before_it_is_there() {
+    fn inflation_stops_at_the_limit() {
         let (mut deflater, mut inflater) = pair(false, 15, 9);
         let bomb = deflater.deflate(&vec![0; 50_000_000]).unwrap();
         assert!(bomb.len() < 100_000);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_compressed_is_refused() {
+    fn uncompressed_data_cannot_be_inflated() {
         let (_, mut inflater) = pair(false, 15, 6);
         let refused = inflater.inflate(b"hello world, this is no deflate", 1000);
         assert_eq!(refused, Err(ProtocolError::Deflate));
@@ -233,7 +233,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_compressed_is_read(
+        fn compressed_messages_are_inflated(
             messages in prop::collection::vec(prop::collection::vec(0_u8..4, 0..5000), 1..6),
             takeover: bool,
             bits in 9_u8..=15,

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_offered_is_answered_with_what_is_wanted() {
+    fn an_offer_is_answered_according_to_the_options() {
         let takeover = Compression::new()
             .server_context_takeover(true)
             .client_context_takeover(true);

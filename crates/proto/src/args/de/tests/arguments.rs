@@ -194,7 +194,7 @@ fn a_mismatch_names_the_argument() {
 }
 
 #[test]
-fn malformed_json_is_told_from_a_mismatch() {
+fn malformed_json_differs_from_a_mismatch() {
     for array in [
         "",
         "[",
@@ -246,7 +246,7 @@ fn malformed_json_behind_the_arguments_is_found() {
 }
 
 #[test]
-fn what_a_browser_accepts_is_never_malformed() {
+fn json_that_browsers_accept_is_never_malformed() {
     let deep = format!("[{}{}]", "[".repeat(100_000), "]".repeat(100_000));
     let deep = Args::new(deep.into(), Vec::new());
     assert_eq!(deep.check(), Ok(()));

@@ -205,7 +205,7 @@ fn values_are_read_one_after_the_other() {
 }
 
 #[test]
-fn a_type_that_handles_errors_reads_on_after_a_value_and_hides_no_malformed_one() {
+fn a_type_that_handles_errors_cannot_hide_malformed_json() {
     type Two = (Lenient<u8>, String);
     let read = |array: &'static str| Args::new(array.into(), Vec::new()).deserialize::<Two>();
     for array in [

@@ -120,7 +120,7 @@ fn any_message() -> impl Strategy<Value = Message> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(
+    fn written_packets_are_read(
         messages in prop::collection::vec(any_message(), 1..8),
         as_binary: bool,
     ) {
