@@ -2,6 +2,7 @@
 //!
 //! [`Limits`](crate::Limits) and [`Timeouts`](crate::Timeouts) stand at the root of the crate.
 
+pub use crate::builder::HasState;
 // The crate `http` has the name of the module.
 pub use crate::http::{ClientFiles, ConnectionError, OwnScheme};
 pub use crate::namespace::{AckFormat, Order, Unhandled};

@@ -40,7 +40,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     ///
     /// let io = SocketIo::builder::<()>().allow_request(known_devices);
     /// ```
-    pub fn allow_request<T, H>(mut self, handler: H) -> Self
+    pub fn allow_request<H, T>(mut self, handler: H) -> Self
     where
         T: 'static,
         H: Handler<T, S> + Sync,

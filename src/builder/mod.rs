@@ -9,5 +9,5 @@ mod timeouts;
 
 pub use limits::Limits;
 pub use namespace::Namespace;
-pub use server::SocketIoBuilder;
+pub use server::{HasState, SocketIoBuilder};
 pub use timeouts::Timeouts;

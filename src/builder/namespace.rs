@@ -101,7 +101,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// An `Extension<T>` that it returns is stored with the socket. `false` refuses the connection as if the namespace
     /// did not exist. An error refuses the connection: text, or `message` or `error` of a JSON body, becomes the
     /// message of the client's `connect_error`, and a JSON body its `data`; see [`Refused`](crate::Refused).
-    pub fn middleware<M: 'static, H: Handler<S, phase::Middleware, M>>(self, handler: H) -> Self
+    pub fn middleware<H: Handler<S, phase::Middleware, M>, M: 'static>(self, handler: H) -> Self
     where
         H::Future: Send,
     {
@@ -113,7 +113,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     ///
     /// An error disconnects the socket. If the client disconnects while this handler is still waiting,
     /// [`on_disconnect`](Self::on_disconnect) may run concurrently with it, as in Node.
-    pub fn on_connect<M: 'static, H: Handler<S, phase::Connect, M>>(self, handler: H) -> Self
+    pub fn on_connect<H: Handler<S, phase::Connect, M>, M: 'static>(self, handler: H) -> Self
     where
         H::Future: Send,
     {
@@ -122,7 +122,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
 
     /// Sets the handler of an event. Its return value is the client's acknowledgement; see
     /// [`IntoAck`](crate::handler::IntoAck). A second handler for the same event replaces the first.
-    pub fn on<M: 'static, H: Handler<S, phase::Event, M>>(
+    pub fn on<H: Handler<S, phase::Event, M>, M: 'static>(
         self,
         event: impl Into<String>,
         handler: H,
@@ -180,7 +180,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
 
     /// Sets a handler that is called with every event, before the event's own handler. Its return value is ignored, and
     /// it is not called for an event that does not fit its arguments, which is no rejection. Node's `onAny`.
-    pub fn on_any<M: 'static, H: Handler<S, phase::Event, M>>(self, handler: H) -> Self
+    pub fn on_any<H: Handler<S, phase::Event, M>, M: 'static>(self, handler: H) -> Self
     where
         H::Future: Send,
     {
@@ -227,7 +227,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     ///
     /// let namespace: Namespace = Namespace::new().before(allowed).on("admin:close", async || {});
     /// ```
-    pub fn before<M: 'static, H: Handler<S, phase::Event, M>>(self, handler: H) -> Self
+    pub fn before<H: Handler<S, phase::Event, M>, M: 'static>(self, handler: H) -> Self
     where
         H::Future: Send,
     {
@@ -235,7 +235,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     }
 
     /// Sets the handler of the events that have no handler of their own.
-    pub fn fallback<M: 'static, H: Handler<S, phase::Event, M>>(self, handler: H) -> Self
+    pub fn fallback<H: Handler<S, phase::Event, M>, M: 'static>(self, handler: H) -> Self
     where
         H::Future: Send,
     {
@@ -245,7 +245,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// Sets the handler that runs when a socket has disconnected, whatever the reason. The rooms that the socket was in
     /// can still be read, and their other members can be reached with [`Socket::to`](crate::Socket::to). Node's
     /// `disconnecting` and `disconnect` events.
-    pub fn on_disconnect<M: 'static, H: Handler<S, phase::Disconnect, M>>(self, handler: H) -> Self
+    pub fn on_disconnect<H: Handler<S, phase::Disconnect, M>, M: 'static>(self, handler: H) -> Self
     where
         H::Future: Send,
     {

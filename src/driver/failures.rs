@@ -48,7 +48,7 @@ pub(super) fn failed(socket: &Socket, event: &EventName, error: &EncodedArgs, fa
 /// Returns the text of an error for the log and the hooks.
 fn words_of(error: &EncodedArgs) -> Option<String> {
     let [error]: [&serde_json::value::RawValue; 1] = serde_json::from_str(error.json()).ok()?;
-    words(error).or_else(|| Some(error.get().to_owned()))
+    words(error.get()).or_else(|| Some(error.get().to_owned()))
 }
 
 fn report(

@@ -30,3 +30,4 @@ pub use socket_operator::SocketOperator;
 
 pub use crate::namespace::ServerEvent;
 pub use crate::outbox::{EmitError, Queued};
+pub use crate::socket::CloseError;

@@ -207,7 +207,7 @@ impl Socket {
     /// socket.on("rename", async |Data(name): Data<String>| println!("{name}"));
     /// # }
     /// ```
-    pub fn on<M, H: Handler<(), phase::Event, M>>(&self, event: &str, handler: H)
+    pub fn on<H: Handler<(), phase::Event, M>, M>(&self, event: &str, handler: H)
     where
         H::Future: Send,
     {
@@ -218,7 +218,7 @@ impl Socket {
     /// Sets a handler that is called with every event of this socket, after the namespace's
     /// [`on_any`](crate::Namespace::on_any) and before the event's own handler. Its return value is ignored, and it is
     /// not called for an event that does not fit its arguments. Node's `socket.onAny`.
-    pub fn on_any<M, H: Handler<(), phase::Event, M>>(&self, handler: H)
+    pub fn on_any<H: Handler<(), phase::Event, M>, M>(&self, handler: H)
     where
         H::Future: Send,
     {
@@ -234,7 +234,7 @@ impl Socket {
     /// socket.before(async |Event(name): Event| if name == "post" { Err("guests only read") } else { Ok(()) });
     /// # }
     /// ```
-    pub fn before<M, H: Handler<(), phase::Event, M>>(&self, handler: H)
+    pub fn before<H: Handler<(), phase::Event, M>, M>(&self, handler: H)
     where
         H::Future: Send,
     {
@@ -242,7 +242,7 @@ impl Socket {
     }
 
     /// Sets the handler of the next such event only, even if [`before`](Self::before) refuses it.
-    pub fn once<M, H: Handler<(), phase::Event, M>>(&self, event: &str, handler: H)
+    pub fn once<H: Handler<(), phase::Event, M>, M>(&self, event: &str, handler: H)
     where
         H::Future: Send,
     {

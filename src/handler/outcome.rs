@@ -116,7 +116,7 @@ impl Phase for phase::Event {
         let value = content.into_error(status);
         let message = value
             .as_deref()
-            .and_then(words)
+            .and_then(|error| words(error.get()))
             .unwrap_or_else(|| reason(status));
         let event = cx.event().unwrap_or_default();
         let is_fault = status.is_server_error();

@@ -75,7 +75,10 @@ impl Refusal {
         let (message, data) = match content {
             Content::Empty => (reason(status), None),
             Content::Text(text) => (text, None),
-            Content::Json(json) => (words(&json).unwrap_or_else(|| reason(status)), Some(json)),
+            Content::Json(json) => (
+                words(json.get()).unwrap_or_else(|| reason(status)),
+                Some(json),
+            ),
         };
         Self {
             data,

@@ -55,7 +55,7 @@ async fn refuse(
     let (message, body) = match content {
         _ if unread => with_code(reason(status)),
         Content::Json(json) => {
-            let message = words(&json).unwrap_or_else(|| reason(status));
+            let message = words(json.get()).unwrap_or_else(|| reason(status));
             (message, json.get().to_owned())
         }
         // Usually the text is the rejection of an extractor.

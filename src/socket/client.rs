@@ -140,15 +140,16 @@ impl Client {
         self.draining.load(Ordering::SeqCst)
     }
 
-    /// Queues a command for the task. The command is dropped if the connection has ended.
-    pub(crate) fn command(&self, command: Command) {
+    /// Queues a command for the task. Returns false, and drops the command, if the connection has ended.
+    pub(crate) fn command(&self, command: Command) -> bool {
         let mut commands = self.commands.lock();
         if commands.closed {
-            return;
+            return false;
         }
         commands.waiting.push(command);
         drop(commands);
         self.outbox.nudge();
+        true
     }
 
     pub(crate) fn take_commands(&self) -> Vec<Command> {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::state::{Connected, Ended, SocketState};
-use super::{Command, Socket};
+use super::{CloseError, Command, Socket};
 use crate::metrics::{Counted, Hook};
 use crate::outbox::Frame;
 use crate::panics::guarded;
@@ -147,16 +147,21 @@ impl Socket {
     /// `disconnect` event. [`disconnect_all`](Self::disconnect_all) disconnects permanently. Node's
     /// `socket.conn.close()`, which has no code.
     ///
-    /// Codes from 4000 to 4999 are reserved for applications. A code that must not be sent, such as 1006, is left out
-    /// together with the reason, and an error is logged.
+    /// Codes from 4000 to 4999 are reserved for applications.
     ///
     /// ```
     /// # use axum_socketio::Socket;
-    /// # fn f(socket: Socket) {
-    /// socket.close(4003, "another device has signed in");
+    /// # use axum_socketio::emit::CloseError;
+    /// # fn f(socket: Socket) -> Result<(), CloseError> {
+    /// socket.close(4003, "another device has signed in")
     /// # }
     /// ```
-    pub fn close(&self, code: u16, reason: &str) {
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection has ended already. If the code must not be sent, such as 1006, the connection is closed
+    /// without the code and the reason, an error is logged, and returned.
+    pub fn close(&self, code: u16, reason: &str) -> Result<(), CloseError> {
         let farewell = CloseCode::on_wire(code).map(|code| CloseFrame {
             code,
             reason: reason.into(),
@@ -164,8 +169,16 @@ impl Socket {
         if farewell.is_none() && self.0.client.logs.allow() {
             tracing::error!(code, "not a status code that may be sent");
         }
+        let is_valid = farewell.is_some();
         let reason = DisconnectReason::ForcedClose;
-        self.0.client.command(Command::Close { reason, farewell });
+        if !self.0.client.command(Command::Close { reason, farewell }) {
+            return Err(CloseError::Closed);
+        }
+        if is_valid {
+            Ok(())
+        } else {
+            Err(CloseError::InvalidCode(code))
+        }
     }
 
     /// Resolves with the reason when the socket has disconnected; at once if it already has.

@@ -174,8 +174,7 @@ impl Came {
     fn take_offset(&mut self) -> Option<String> {
         let args = self.args.raw().ok()?;
         let (last, others) = args.split_last()?;
-        let offset = serde_json::from_str(last.get()).ok()?;
-        let others: Vec<_> = others.iter().map(|arg| arg.get()).collect();
+        let offset = serde_json::from_str(last).ok()?;
         let array = format!("[{}]", others.join(","));
         self.args = Args::new(array.into(), self.args.attachments().to_vec());
         Some(offset)

@@ -313,7 +313,7 @@ async fn stop(Extension(numbers): Extension<Numbers>) -> Json<Option<u32>> {
 }
 
 async fn cut(socket: Socket) {
-    socket.close(4000, "cut off");
+    let _ = socket.close(4000, "cut off");
 }
 
 /// The list of `count` of one socket.

@@ -498,7 +498,7 @@ async fn packets_wait_five_seconds_for_a_poll_during_a_shutdown() {
 #[tokio::test]
 async fn a_session_that_was_closing_before_the_shutdown_does_not_delay_it() {
     let namespace = Namespace::new().on_connect(async |socket: Socket| {
-        socket.close(4000, "go away");
+        let _ = socket.close(4000, "go away");
     });
     let io = SocketIo::builder().namespace("/", namespace).build();
     let server = serve(Router::new().layer(io.layer())).await;

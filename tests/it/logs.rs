@@ -135,7 +135,7 @@ async fn no_text_of_a_client_begins_a_line_of_the_log() {
             let _ = socket.emit_with_ack::<u8>("question", ()).await;
         })
         .on("leave", async |socket: Socket, Data(text): Data<String>| {
-            socket.close(4000, &text);
+            let _ = socket.close(4000, &text);
         });
     let refuses = Namespace::new().middleware(async |Auth(auth): Auth<serde_json::Value>| {
         let refused: Result<(), _> = Err(Refused::new(auth["text"].as_str().unwrap()));

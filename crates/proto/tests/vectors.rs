@@ -186,7 +186,7 @@ fn meaning(args: &Args) -> Result<Value, DecodeError> {
     args.check()?;
     let raw = args.raw().unwrap();
     let values = raw.iter().map(|raw| {
-        let mut value = serde_json::from_str(raw.get()).unwrap();
+        let mut value = serde_json::from_str(raw).unwrap();
         if !args.attachments().is_empty() {
             restore(&mut value, args.attachments());
         }

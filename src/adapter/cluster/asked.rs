@@ -165,7 +165,7 @@ pub(super) fn first_and_all(args: &Args) -> (Option<&str>, Option<&str>) {
     let Ok(list) = args.raw() else {
         return (None, None);
     };
-    let first = list.first().map(|value| value.get());
+    let first = list.first().copied();
     (first, (list.len() != 1).then(|| args.json()))
 }
 

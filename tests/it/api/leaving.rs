@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
+use axum_socketio::emit::CloseError;
 use axum_socketio::{Data, DisconnectReason, Namespace, Socket, SocketIo, Timeouts};
 use proto::websocket::WebSocketEvent;
 use tokio::sync::mpsc;
@@ -25,7 +26,10 @@ async fn exits() -> (Server, SocketIo, mpsc::UnboundedReceiver<String>) {
                 "close",
                 async |socket: Socket, Data((code, why)): Data<(u16, String)>| {
                     socket.emit("bye", ());
-                    socket.close(code, &why);
+                    let closed = socket.close(code, &why);
+                    let is_valid = code >= 1008;
+                    let error = CloseError::InvalidCode(code);
+                    assert_eq!(closed, if is_valid { Ok(()) } else { Err(error) });
                 },
             )
             .on_disconnect(move |socket: Socket, reason: DisconnectReason| async move {
@@ -112,6 +116,23 @@ async fn a_polling_client_is_closed_plainly() {
     client.gone().await;
     let last = within("an end", left.recv()).await;
     assert_eq!(last.as_deref(), Some("/ forced close"));
+}
+
+#[tokio::test]
+async fn a_connection_that_has_ended_cannot_be_closed() {
+    let (sender, mut sockets) = mpsc::unbounded_channel();
+    let (server, io) = with(Namespace::new().on_connect(async move |socket: Socket| {
+        let _ = sender.send(socket);
+    }))
+    .await;
+    let client = Ws::joined(server.addr).await;
+    let socket = within("a socket", sockets.recv()).await.unwrap();
+    drop(client);
+    within("the end", socket.closed()).await;
+    while io.client_count() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(socket.close(4000, "late"), Err(CloseError::Closed));
 }
 
 /// A test of what Node does in `disconnecting`.

@@ -32,7 +32,8 @@ async fn who_has_left_or_was_sent_away_does_not_come_back() {
 async fn who_was_closed_by_the_server_or_did_not_answer_comes_back() {
     let (app, io) = serve(Recovery::new());
     let client = app.connect("/").await.unwrap();
-    io.socket(client.id()).unwrap().close(4000, "again, please");
+    let socket = io.socket(client.id()).unwrap();
+    assert_eq!(socket.close(4000, "again, please"), Ok(()));
     client.disconnected().await;
     let client = app.connect("/").coming_back_as(&client).await.unwrap();
     assert!(client.recovered());

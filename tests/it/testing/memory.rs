@@ -223,7 +223,7 @@ async fn the_server_closes_behind_its_last_packets() {
 
     let namespace = Namespace::new().on("leave", async |socket: Socket| {
         socket.emit("last", 2);
-        socket.close(4003, "another device");
+        let _ = socket.close(4003, "another device");
     });
     let io = SocketIo::builder().namespace("/", namespace).build();
     let mut client = joined(&io).await;

@@ -82,7 +82,7 @@ impl Talk {
             }
             "ack" => {
                 let list = args.raw().map_err(io::Error::other)?;
-                acknowledge(output, id, list.first().map_or("", |first| first.get()));
+                acknowledge(output, id, list.first().copied().unwrap_or_default());
             }
             "join" => {
                 for room in args

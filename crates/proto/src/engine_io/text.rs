@@ -22,6 +22,16 @@ impl Text {
         Self { packet, start }
     }
 
+    /// Creates a text of its own.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn whole(text: ByteString) -> Self {
+        Self {
+            packet: text,
+            start: 0,
+        }
+    }
+
     /// Returns the packet, and the offset of the text in it.
     pub(crate) fn into_parts(self) -> (ByteString, usize) {
         (self.packet, self.start)
@@ -36,12 +46,15 @@ impl Deref for Text {
     }
 }
 
-impl<T: Into<ByteString>> From<T> for Text {
-    fn from(text: T) -> Self {
-        Self {
-            packet: text.into(),
-            start: 0,
-        }
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self::whole(text.into())
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self::whole(text.into())
     }
 }
 

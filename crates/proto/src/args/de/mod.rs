@@ -70,7 +70,9 @@ impl std::fmt::Display for Place {
 }
 
 impl Args {
-    /// Creates arguments from the text of a JSON array.
+    /// Creates arguments from the text of a JSON array. Users of the server receive arguments and create none, so the
+    /// type of the text is not part of the public API.
+    #[doc(hidden)]
     #[must_use]
     pub const fn new(array: ByteString, attachments: Vec<Bytes>) -> Self {
         Self {
@@ -165,13 +167,13 @@ impl Args {
     /// # Errors
     ///
     /// [`ArgsError::Malformed`] if the text is not JSON.
-    pub fn raw(&self) -> Result<Vec<&RawValue>, ArgsError> {
+    pub fn raw(&self) -> Result<Vec<&str>, ArgsError> {
         let mut all: Vec<&RawValue> =
             serde_json::from_str(self.json()).map_err(|error| self.explain(&error, None))?;
         if self.named && !all.is_empty() {
             all.remove(0);
         }
-        Ok(all)
+        Ok(all.into_iter().map(RawValue::get).collect())
     }
 
     /// Returns the number of arguments.

@@ -86,7 +86,9 @@ fn auth_does_not_keep_what_stood_before_it() {
     let alive = Arc::new(format!("0{}{{}}", "0".repeat(100)));
     let owner = Shared(Arc::clone(&alive));
     let text = ByteString::try_from(Bytes::from_owner(owner)).unwrap();
-    let packet = decode(text.into(), &PacketLimits::default()).unwrap().0;
+    let packet = decode(Text::whole(text), &PacketLimits::default())
+        .unwrap()
+        .0;
     assert_eq!(show(&packet), "connect / {}");
     assert_eq!(Arc::strong_count(&alive), 1);
 }
