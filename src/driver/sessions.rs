@@ -52,7 +52,7 @@ impl SessionEntry {
     /// Passes a request to the task of the connection.
     pub(crate) fn hand(&self, inbound: Inbound) -> Result<(), NotQueued> {
         self.inbox.push(inbound, now())?;
-        self.client.outbox.nudge();
+        self.client.outbox.notify_writer();
         Ok(())
     }
 

@@ -209,7 +209,7 @@ impl ConnectionTask {
                 break;
             }
             self.dispatch.begin_round();
-            if self.client.outbox.take_nudge() {
+            if self.client.outbox.take_notification() {
                 self.take_commands(cx);
                 self.take_requests(cx);
             }

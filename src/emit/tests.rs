@@ -125,10 +125,10 @@ async fn a_dropped_acknowledgement_wakes_only_a_draining_connection() {
         let _ = socket.take_ack(asked);
         socket.release_ack();
     };
-    client.outbox.take_nudge();
+    client.outbox.take_notification();
     let_go(1);
-    assert!(!client.outbox.take_nudge());
+    assert!(!client.outbox.take_notification());
     client.begin_drain();
     let_go(2);
-    assert!(client.outbox.take_nudge());
+    assert!(client.outbox.take_notification());
 }

@@ -148,7 +148,7 @@ impl Client {
         }
         commands.waiting.push(command);
         drop(commands);
-        self.outbox.nudge();
+        self.outbox.notify_writer();
         true
     }
 

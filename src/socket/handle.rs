@@ -301,7 +301,7 @@ impl Socket {
 
     /// Wakes the connection's task, since a waiting event may be able to start.
     pub(crate) fn wake_connection(&self) {
-        self.0.client.outbox.nudge();
+        self.0.client.outbox.notify_writer();
     }
 
     /// Returns true if a handler of this socket is still taking its arguments, or may not take them yet.

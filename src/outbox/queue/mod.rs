@@ -30,9 +30,9 @@ pub(crate) struct Outbox {
     /// True if more than half of either limit is used. It is outside of the lock because it is read for each incoming
     /// event.
     crowded: AtomicBool,
-    /// True if the writer has been nudged. It is outside of the lock because it is read each time that the writer is
+    /// True if the writer has been notified. It is outside of the lock because it is read each time that the writer is
     /// awake.
-    nudged: AtomicBool,
+    notified: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -113,7 +113,7 @@ impl Outbox {
             max_packets,
             max_bytes,
             crowded: AtomicBool::new(false),
-            nudged: AtomicBool::new(false),
+            notified: AtomicBool::new(false),
             state: Lock::new(State::default()),
         }
     }
@@ -162,7 +162,7 @@ impl Outbox {
     /// Records that a frame found no room, and wakes the writer, which measures how long the client does not read.
     fn refuse(&self, mut state: MutexGuard<'_, State>) {
         state.full = true;
-        self.nudged.store(true, Ordering::Release);
+        self.notified.store(true, Ordering::Release);
         Self::wake(state);
     }
 
@@ -216,14 +216,14 @@ impl Outbox {
     }
 
     /// Wakes the writer without queueing anything.
-    pub(crate) fn nudge(&self) {
-        self.nudged.store(true, Ordering::Release);
+    pub(crate) fn notify_writer(&self) {
+        self.notified.store(true, Ordering::Release);
         Self::wake(self.state.lock());
     }
 
-    /// Returns true if the writer has been nudged since the last call.
-    pub(crate) fn take_nudge(&self) -> bool {
-        self.nudged.load(Ordering::Relaxed) && self.nudged.swap(false, Ordering::AcqRel)
+    /// Returns true if the writer has been notified since the last call.
+    pub(crate) fn take_notification(&self) -> bool {
+        self.notified.load(Ordering::Relaxed) && self.notified.swap(false, Ordering::AcqRel)
     }
 
     fn wake(mut state: MutexGuard<'_, State>) {
@@ -325,7 +325,7 @@ impl Outbox {
         self.release(&mut state, written);
         let woken = self.let_in(&mut state);
         // The writer may have waited for this as well: it reads no input while the outbox is crowded.
-        self.nudged.store(true, Ordering::Release);
+        self.notified.store(true, Ordering::Release);
         Self::wake(state);
         woken.into_iter().flatten().for_each(Waker::wake);
     }
@@ -350,13 +350,13 @@ impl Outbox {
     }
 
     /// Registers the writer's waker, unless there is something that the writer has not seen since the last call: a
-    /// frame that it has not [taken](Self::take), or a nudge that it has not [taken](Self::take_nudge).
+    /// frame that it has not [taken](Self::take), or a notify_writer that it has not [taken](Self::take_notification).
     ///
     /// Returns true if the writer must check again instead of sleeping.
     pub(crate) fn register(&self, waker: &Waker) -> bool {
         let mut state = self.state.lock();
-        // A later nudge takes the lock after this call, and so finds the waker.
-        if std::mem::take(&mut state.fed) || self.nudged.load(Ordering::Acquire) {
+        // A later notify_writer takes the lock after this call, and so finds the waker.
+        if std::mem::take(&mut state.fed) || self.notified.load(Ordering::Acquire) {
             return true;
         }
         match &mut state.waker {

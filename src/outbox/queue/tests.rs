@@ -243,10 +243,10 @@ fn a_writer_that_has_taken_all_frames_may_sleep() {
     outbox.push(frame(), false);
     take(&outbox);
     assert!(!outbox.register(Waker::noop()));
-    outbox.nudge();
+    outbox.notify_writer();
     take(&outbox);
     assert!(outbox.register(Waker::noop()), "not for a frame");
-    assert!(outbox.take_nudge() && !outbox.take_nudge());
+    assert!(outbox.take_notification() && !outbox.take_notification());
     assert!(!outbox.register(Waker::noop()));
 }
 
@@ -455,7 +455,7 @@ fn bytes_in_flight_count_until_they_are_written() {
     outbox.progress();
     let in_flight = outbox.settle(Written::default(), true);
     assert!(in_flight.waiting && in_flight.moved && in_flight.full);
-    assert!(outbox.take_nudge());
+    assert!(outbox.take_notification());
     assert!(!outbox.register(&waker));
     outbox.landed(written(&frame()));
     assert_eq!(count.0.load(Ordering::Relaxed), 1, "the writer is woken");
