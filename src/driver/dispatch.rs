@@ -109,7 +109,7 @@ impl Dispatch {
     /// Returns true if no event may start, because the client has much to read, or because the running handlers are too
     /// many or hold too much.
     fn is_held(&self) -> bool {
-        self.client.outbox.is_crowded()
+        self.client.outbox.is_half_full()
             || self.handlers.len() >= self.server.settings.max_handlers
             || self.runs_much()
     }

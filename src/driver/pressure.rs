@@ -171,7 +171,7 @@ impl Dispatch {
         let outbox = self.client.outbox.queued();
         if full == Full::Server {
             ReadingLimit::InboundBytes
-        } else if self.client.outbox.is_crowded() {
+        } else if self.client.outbox.is_half_full() {
             if outbox.packets > settings.engine.max_outbox_packets / 2 {
                 ReadingLimit::OutboxPackets
             } else {

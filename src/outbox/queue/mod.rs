@@ -29,7 +29,7 @@ pub(crate) struct Outbox {
     max_bytes: usize,
     /// True if more than half of either limit is used. It is outside of the lock because it is read for each incoming
     /// event.
-    crowded: AtomicBool,
+    half_full: AtomicBool,
     /// True if the writer has been notified. It is outside of the lock because it is read each time that the writer is
     /// awake.
     notified: AtomicBool,
@@ -112,7 +112,7 @@ impl Outbox {
         Self {
             max_packets,
             max_bytes,
-            crowded: AtomicBool::new(false),
+            half_full: AtomicBool::new(false),
             notified: AtomicBool::new(false),
             state: Lock::new(State::default()),
         }
@@ -177,7 +177,7 @@ impl Outbox {
 
     /// Queues a packet that the protocol requires, regardless of the limits: an acknowledgement or the reply to
     /// CONNECT. There is at most one for each packet of the client, and no packet is accepted while the outbox is
-    /// [crowded](Self::is_crowded).
+    /// [half_full](Self::is_half_full).
     pub(crate) fn push_owed(&self, frame: Frame) {
         let state = self.state.lock();
         if !state.closed {
@@ -235,14 +235,15 @@ impl Outbox {
     }
 
     /// Returns true if more than half of either limit is used, so that no work should be started that queues more.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.crowded.load(Ordering::Relaxed)
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.half_full.load(Ordering::Relaxed)
     }
 
     fn measure(&self, state: &State) {
         let counted = state.counted();
-        let crowded = counted.packets > self.max_packets / 2 || counted.bytes > self.max_bytes / 2;
-        self.crowded.store(crowded, Ordering::Relaxed);
+        let half_full =
+            counted.packets > self.max_packets / 2 || counted.bytes > self.max_bytes / 2;
+        self.half_full.store(half_full, Ordering::Relaxed);
     }
 
     /// Moves all queued frames to the end of `into`. They count against the limits until [`settle`](Self::settle).
@@ -324,7 +325,7 @@ impl Outbox {
         state.moved = true;
         self.release(&mut state, written);
         let woken = self.let_in(&mut state);
-        // The writer may have waited for this as well: it reads no input while the outbox is crowded.
+        // The writer may have waited for this as well: it reads no input while the outbox is half_full.
         self.notified.store(true, Ordering::Release);
         Self::wake(state);
         woken.into_iter().flatten().for_each(Waker::wake);

@@ -206,13 +206,13 @@ fn protocol_packets_are_queued_beyond_the_limits() {
 fn it_is_crowded_above_half_of_its_limits() {
     let outbox = Outbox::new(2, 1000);
     outbox.push(frame(), false);
-    assert!(!outbox.is_crowded());
+    assert!(!outbox.is_half_full());
     outbox.push(frame(), false);
-    assert!(outbox.is_crowded());
+    assert!(outbox.is_half_full());
     take(&outbox);
-    assert!(outbox.is_crowded(), "taken, but not written");
+    assert!(outbox.is_half_full(), "taken, but not written");
     outbox.settle(written(&frame()), false);
-    assert!(!outbox.is_crowded());
+    assert!(!outbox.is_half_full());
 }
 
 #[test]
