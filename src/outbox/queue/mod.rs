@@ -54,7 +54,7 @@ struct State {
     /// The frames that wait for room; allocated when the first has to wait.
     line: Option<Box<WaitingFrames>>,
     /// The part of the queue that is exempt from the limits: events that the client missed before it resumed.
-    excused: Queued,
+    exempt: Queued,
     /// The number of packets that are queued, or taken but not yet written.
     packets: usize,
     bytes: usize,
@@ -76,18 +76,18 @@ struct State {
 
 impl State {
     /// Counts packets as written that were exempt from the limits, if there are any.
-    const fn release_excused(&mut self, packets: usize, bytes: usize) {
-        let left = self.excused.packets.saturating_sub(packets);
-        let bytes = self.excused.bytes.saturating_sub(bytes);
-        self.excused.packets = left;
-        self.excused.bytes = if left == 0 { 0 } else { bytes };
+    const fn release_exempt(&mut self, packets: usize, bytes: usize) {
+        let left = self.exempt.packets.saturating_sub(packets);
+        let bytes = self.exempt.bytes.saturating_sub(bytes);
+        self.exempt.packets = left;
+        self.exempt.bytes = if left == 0 { 0 } else { bytes };
     }
 
     /// Returns the part of the queue that counts against the limits.
     const fn counted(&self) -> Queued {
         Queued {
-            packets: self.packets.saturating_sub(self.excused.packets),
-            bytes: self.bytes.saturating_sub(self.excused.bytes),
+            packets: self.packets.saturating_sub(self.exempt.packets),
+            bytes: self.bytes.saturating_sub(self.exempt.bytes),
         }
     }
 
@@ -189,8 +189,8 @@ impl Outbox {
     pub(crate) fn push_missed(&self, frame: Frame) {
         let mut state = self.state.lock();
         if !state.closed && !frame.is_empty() {
-            state.excused.packets += 1;
-            state.excused.bytes += frame.size();
+            state.exempt.packets += 1;
+            state.exempt.bytes += frame.size();
             self.queue(state, frame);
         }
     }
@@ -336,7 +336,7 @@ impl Outbox {
         let Written { packets, bytes } = written;
         state.packets = state.packets.saturating_sub(packets);
         state.bytes = state.bytes.saturating_sub(bytes);
-        state.release_excused(packets, bytes);
+        state.release_exempt(packets, bytes);
         self.measure(state);
         if state.full {
             let counted = state.counted();
