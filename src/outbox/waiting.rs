@@ -27,7 +27,7 @@ impl WaitingFrames {
     }
 
     /// Appends a frame and returns its number.
-    pub(super) fn enter(&mut self, frame: Frame, waker: Waker) -> u64 {
+    pub(super) fn push(&mut self, frame: Frame, waker: Waker) -> u64 {
         self.numbers += 1;
         let number = self.numbers;
         self.waiting.push_back(WaitingFrame {
@@ -57,7 +57,7 @@ impl WaitingFrames {
     }
 
     /// Removes the entry with this number.
-    pub(super) fn leave(&mut self, number: u64) -> Option<WaitingFrame> {
+    pub(super) fn remove(&mut self, number: u64) -> Option<WaitingFrame> {
         let mut waiting = self.waiting.iter();
         let at = waiting.position(|entry| entry.number == number)?;
         self.waiting.remove(at)

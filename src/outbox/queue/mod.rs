@@ -52,7 +52,7 @@ struct State {
     first: Option<Frame>,
     rest: VecDeque<Frame>,
     /// The frames that wait for room; allocated when the first has to wait.
-    line: Option<Box<WaitingFrames>>,
+    waiting_frames: Option<Box<WaitingFrames>>,
     /// The part of the queue that is exempt from the limits: events that the client missed before it resumed.
     exempt: Queued,
     /// The number of packets that are queued, or taken but not yet written.
@@ -92,8 +92,10 @@ impl State {
     }
 
     /// Returns true if frames wait for room.
-    fn has_line(&self) -> bool {
-        self.line.as_ref().is_some_and(|line| !line.is_empty())
+    fn has_waiting_frames(&self) -> bool {
+        self.waiting_frames
+            .as_ref()
+            .is_some_and(|waiting| !waiting.is_empty())
     }
 
     fn front(&self) -> Option<&Frame> {
@@ -140,7 +142,7 @@ impl Outbox {
             return Err(Pushed::Dropped);
         }
         // A new frame must not overtake those that wait for room.
-        if state.has_line() || !self.has_room(&state, &frame) {
+        if state.has_waiting_frames() || !self.has_room(&state, &frame) {
             if volatile {
                 return Err(Pushed::Dropped);
             }
@@ -378,8 +380,11 @@ impl Outbox {
         let mut before = std::mem::replace(&mut *state, closed);
         self.measure(&state);
         drop(state);
-        let line = before.line.as_mut().map(|line| line.close());
-        let woken = before.waiting.take().chain(line.into_iter().flatten());
+        let senders = before
+            .waiting_frames
+            .as_mut()
+            .map(|waiting| waiting.close());
+        let woken = before.waiting.take().chain(senders.into_iter().flatten());
         woken.for_each(Waker::wake);
         before.begun > 0
     }

@@ -19,7 +19,7 @@ pub(crate) struct Sending<'a> {
 #[derive(Debug)]
 enum Stage {
     New(Frame),
-    /// Waiting in the line under this number.
+    /// Waiting under this number.
     Waiting(u64),
     Over,
 }
@@ -95,19 +95,19 @@ impl Outbox {
         match before {
             // A frame that was queued just before the outbox closed is lost.
             _ if state.closed => Poll::Ready(Err(EmitError::Closed)),
-            Stage::New(frame) if !state.has_line() && self.has_room(&state, &frame) => {
+            Stage::New(frame) if !state.has_waiting_frames() && self.has_room(&state, &frame) => {
                 self.queue(state, frame);
                 Poll::Ready(Ok(()))
             }
             Stage::New(frame) => {
-                let line = state.line.get_or_insert_default();
-                *stage = Stage::Waiting(line.enter(frame, cx.waker().clone()));
+                let waiting = state.waiting_frames.get_or_insert_default();
+                *stage = Stage::Waiting(waiting.push(frame, cx.waker().clone()));
                 self.refuse(state);
                 Poll::Pending
             }
             Stage::Waiting(number) => {
-                let line = state.line.as_mut();
-                let Some(waker) = line.and_then(|line| line.waker(number)) else {
+                let waiting = state.waiting_frames.as_mut();
+                let Some(waker) = waiting.and_then(|waiting| waiting.waker(number)) else {
                     return Poll::Ready(Ok(()));
                 };
                 *stage = Stage::Waiting(number);
@@ -123,8 +123,8 @@ impl Outbox {
     /// Removes a waiting frame that is no longer to be sent. Frames behind it may fit now.
     fn withdraw(&self, number: u64) {
         let mut state = self.state.lock();
-        let line = state.line.as_mut();
-        let withdrawn = line.and_then(|line| line.leave(number));
+        let waiting = state.waiting_frames.as_mut();
+        let withdrawn = waiting.and_then(|waiting| waiting.remove(number));
         let admitted = self.admit(&mut state);
         Self::wake(state);
         admitted.into_iter().for_each(Waker::wake);
@@ -134,12 +134,20 @@ impl Outbox {
     /// Queues the waiting frames that fit. Returns the wakers of their senders.
     fn admit(&self, state: &mut State) -> Vec<Waker> {
         let mut admitted = Vec::new();
-        while let Some(first) = state.line.as_ref().and_then(|line| line.first()) {
+        while let Some(first) = state
+            .waiting_frames
+            .as_ref()
+            .and_then(|waiting| waiting.first())
+        {
             state.full = !self.has_room(state, first);
             if state.full {
                 break;
             }
-            if let Some((frame, waker)) = state.line.as_mut().and_then(|line| line.take_first()) {
+            if let Some((frame, waker)) = state
+                .waiting_frames
+                .as_mut()
+                .and_then(|waiting| waiting.take_first())
+            {
                 self.enqueue(state, frame);
                 admitted.push(waker);
             }
@@ -150,7 +158,7 @@ impl Outbox {
     /// Queues the waiting frames that fit. Returns the wakers of their senders and, if little is queued, of those that
     /// wait for a flush.
     pub(super) fn let_in(&self, state: &mut State) -> Option<impl Iterator<Item = Waker> + use<>> {
-        if !state.has_line() && state.waiting.is_empty() {
+        if !state.has_waiting_frames() && state.waiting.is_empty() {
             return None;
         }
         let admitted = self.admit(state);
