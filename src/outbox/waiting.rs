@@ -90,7 +90,7 @@ impl Wakers {
     }
 
     /// Registers a waker, replacing the one with the same number. Returns the replaced waker, which the caller drops.
-    pub(super) fn keep(&mut self, number: u64, waker: &Waker) -> Option<Waker> {
+    pub(super) fn register(&mut self, number: u64, waker: &Waker) -> Option<Waker> {
         let mut wakers = self.wakers.iter_mut();
         match wakers.find(|(kept, _)| *kept == number) {
             Some((_, old)) if old.will_wake(waker) => None,

@@ -39,7 +39,7 @@ pub(crate) struct Outbox {
 #[repr(C)]
 struct State {
     /// The wakers of tasks that wait until most of the queue has been written.
-    waiting: Wakers,
+    flush_wakers: Wakers,
     /// The number of bytes of the first frame that [`write_direct`](Outbox::write_direct) has written.
     begun: usize,
     /// The transport for direct writes while the writer is asleep.
@@ -384,7 +384,7 @@ impl Outbox {
             .waiting_frames
             .as_mut()
             .map(|waiting| waiting.close());
-        let woken = before.waiting.take().chain(senders.into_iter().flatten());
+        let woken = before.flush_wakers.take().chain(senders.into_iter().flatten());
         woken.for_each(Waker::wake);
         before.begun > 0
     }

@@ -173,7 +173,7 @@ fn a_waiting_frame_counts_as_refused_until_bytes_are_written() {
 fn a_waiting_sender_has_one_waker_and_a_dropped_one_has_none() {
     let outbox = Outbox::new(2, 1000);
     outbox.push(frame(), false);
-    let waiting = || outbox.state.lock().waiting.len();
+    let waiting = || outbox.state.lock().flush_wakers.len();
     let mut flushed = Box::pin(outbox.flushed());
     for _ in 0..2 {
         let waker = Waker::from(Arc::new(Count::default()));

@@ -76,7 +76,7 @@ impl Future for Flushed<'_> {
 impl Drop for Flushed<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            self.outbox.forget_waiting(number);
+            self.outbox.remove_flush_waker(number);
         }
     }
 }
@@ -158,11 +158,11 @@ impl Outbox {
     /// Queues the waiting frames that fit. Returns the wakers of their senders and, if little is queued, of those that
     /// wait for a flush.
     pub(super) fn let_in(&self, state: &mut State) -> Option<impl Iterator<Item = Waker> + use<>> {
-        if !state.has_waiting_frames() && state.waiting.is_empty() {
+        if !state.has_waiting_frames() && state.flush_wakers.is_empty() {
             return None;
         }
         let admitted = self.admit(state);
-        let waiting = self.is_low(state).then(|| state.waiting.take());
+        let waiting = self.is_low(state).then(|| state.flush_wakers.take());
         Some(waiting.into_iter().flatten().chain(admitted))
     }
 
@@ -172,21 +172,21 @@ impl Outbox {
     }
 
     /// Polls for [`flushed`](Self::flushed). A waiting caller is assigned a number, which it must pass to
-    /// [`forget_waiting`](Self::forget_waiting) when it stops waiting.
+    /// [`remove_flush_waker`](Self::remove_flush_waker) when it stops waiting.
     fn poll_flushed(&self, number: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         if state.closed || self.is_low(&state) {
             return Poll::Ready(());
         }
-        let number = *number.get_or_insert_with(|| state.waiting.number());
-        let before = state.waiting.keep(number, cx.waker());
+        let number = *number.get_or_insert_with(|| state.flush_wakers.number());
+        let before = state.flush_wakers.register(number, cx.waker());
         drop(state);
         drop(before);
         Poll::Pending
     }
 
-    fn forget_waiting(&self, number: u64) {
-        let waker = self.state.lock().waiting.remove(number);
+    fn remove_flush_waker(&self, number: u64) {
+        let waker = self.state.lock().flush_wakers.remove(number);
         drop(waker);
     }
 
