@@ -144,7 +144,7 @@ impl Outbox {
         let first = state.take_out(written.packets, &mut rest);
         state.stalled = state.begun > 0;
         self.release(&mut state, written);
-        let woken = self.let_in(&mut state);
+        let woken = self.admit_waiting(&mut state);
         state.fed = state.front().is_some();
         if state.fed {
             Self::wake(state);

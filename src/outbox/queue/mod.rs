@@ -301,7 +301,7 @@ impl Outbox {
         }
         self.release(&mut state, written);
         pressure.full = state.full;
-        let woken = self.let_in(&mut state);
+        let woken = self.admit_waiting(&mut state);
         pressure.waiting = state.packets > 0;
         drop(state);
         woken.into_iter().flatten().for_each(Waker::wake);
@@ -326,7 +326,7 @@ impl Outbox {
         }
         state.moved = true;
         self.release(&mut state, written);
-        let woken = self.let_in(&mut state);
+        let woken = self.admit_waiting(&mut state);
         // The writer may have waited for this as well: it reads no input while the outbox is half_full.
         self.notified.store(true, Ordering::Release);
         Self::wake(state);

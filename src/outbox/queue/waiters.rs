@@ -157,7 +157,10 @@ impl Outbox {
 
     /// Queues the waiting frames that fit. Returns the wakers of their senders and, if little is queued, of those that
     /// wait for a flush.
-    pub(super) fn let_in(&self, state: &mut State) -> Option<impl Iterator<Item = Waker> + use<>> {
+    pub(super) fn admit_waiting(
+        &self,
+        state: &mut State,
+    ) -> Option<impl Iterator<Item = Waker> + use<>> {
         if !state.has_waiting_frames() && state.flush_wakers.is_empty() {
             return None;
         }
