@@ -188,6 +188,6 @@ impl Dispatch {
         self.server.counters.add(Counted::SocketsRefused(reason), 1);
         let codec = &self.server.settings.codec;
         let packet = codec.plain(Kind::ConnectError, nsp, Some(body));
-        self.client.outbox.push_owed(Frame::new(packet));
+        self.client.outbox.push_required(Frame::new(packet));
     }
 }

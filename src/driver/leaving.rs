@@ -66,7 +66,7 @@ impl Dispatch {
 
     pub(super) fn tell_disconnected(socket: &Socket) {
         let codec = &socket.namespace().options.codec;
-        socket.push_owed(codec.plain(Kind::Disconnect, socket.nsp(), None));
+        socket.push_required(codec.plain(Kind::Disconnect, socket.nsp(), None));
     }
 
     /// Disconnects all sockets of the connection in the name of the server.

@@ -61,7 +61,7 @@ impl Socket {
             return false;
         }
         // The lock ensures that no event is queued before the CONNECT packet.
-        self.push_owed(packet);
+        self.push_required(packet);
         for frame in missed {
             self.0.client.outbox.push_missed(frame);
         }

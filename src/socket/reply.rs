@@ -31,7 +31,7 @@ pub(crate) fn reply(socket: &Socket, id: u64, body: AckBody) {
         (AckFormat::ErrorFirst, HandlerAnswer::Error(args, _)) => args,
     };
     let nsp = socket.nsp();
-    socket.push_owed(options.codec.packet(args, Kind::Ack, nsp, Some(id)));
+    socket.push_required(options.codec.packet(args, Kind::Ack, nsp, Some(id)));
 }
 
 /// Returns the only value of an array; the array itself if it has several, and `null` if it is empty.

@@ -82,7 +82,7 @@ impl Socket {
     }
 
     /// Queues a packet of the protocol itself, regardless of the outbox's limits.
-    pub(crate) fn push_owed(&self, packet: Encoded) {
-        self.0.client.outbox.push_owed(Frame::new(packet));
+    pub(crate) fn push_required(&self, packet: Encoded) {
+        self.0.client.outbox.push_required(Frame::new(packet));
     }
 }

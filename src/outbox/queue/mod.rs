@@ -180,7 +180,7 @@ impl Outbox {
     /// Queues a packet that the protocol requires, regardless of the limits: an acknowledgement or the reply to
     /// CONNECT. There is at most one for each packet of the client, and no packet is accepted while the outbox is
     /// [half_full](Self::is_half_full).
-    pub(crate) fn push_owed(&self, frame: Frame) {
+    pub(crate) fn push_required(&self, frame: Frame) {
         let state = self.state.lock();
         if !state.closed {
             self.queue(state, frame);

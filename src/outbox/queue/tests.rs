@@ -193,12 +193,12 @@ fn a_waiting_sender_has_one_waker_and_a_dropped_one_has_none() {
 fn protocol_packets_are_queued_beyond_the_limits() {
     let outbox = Outbox::new(2, 1000);
     for _ in 0..3 {
-        outbox.push_owed(frame());
+        outbox.push_required(frame());
     }
     assert_eq!(outbox.state.lock().packets, 3);
     assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
     outbox.close();
-    outbox.push_owed(frame());
+    outbox.push_required(frame());
     assert_eq!(take(&outbox), 0);
 }
 
