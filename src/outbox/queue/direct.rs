@@ -127,7 +127,7 @@ impl Outbox {
     pub(crate) fn write_direct(&self) -> Written {
         let mut state = self.state.lock();
         state.promised = false;
-        if !state.fed {
+        if !state.has_new {
             return Written::default();
         }
         if !state.may_be_direct() {
@@ -145,8 +145,8 @@ impl Outbox {
         state.stalled = state.begun > 0;
         self.release(&mut state, written);
         let woken = self.admit_waiting(&mut state);
-        state.fed = state.front().is_some();
-        if state.fed {
+        state.has_new = state.front().is_some();
+        if state.has_new {
             Self::wake(state);
         } else {
             drop(state);

@@ -68,7 +68,7 @@ struct State {
     /// checked.
     moved: bool,
     /// True if a frame has been queued that the writer has not taken.
-    fed: bool,
+    has_new: bool,
     /// True if a task has promised to write the queue, so that the writer need not be woken.
     promised: bool,
     closed: bool,
@@ -214,7 +214,7 @@ impl Outbox {
         } else {
             state.rest.push_back(frame);
         }
-        state.fed = true;
+        state.has_new = true;
     }
 
     /// Wakes the writer without queueing anything.
@@ -255,7 +255,7 @@ impl Outbox {
     #[inline]
     pub(crate) fn take(&self, into: &mut VecDeque<Frame>) -> usize {
         let mut state = self.state.lock();
-        state.fed = false;
+        state.has_new = false;
         into.extend(state.first.take());
         if state.rest.len() > into.len() {
             // Move the frames of the shorter queue.
@@ -273,7 +273,7 @@ impl Outbox {
     /// Takes the first frame, if there is one and it `fits`.
     pub(crate) fn take_if(&self, fits: impl FnOnce(&Frame) -> bool) -> Option<Frame> {
         let mut state = self.state.lock();
-        state.fed = false;
+        state.has_new = false;
         if !fits(state.front()?) {
             return None;
         }
@@ -359,7 +359,7 @@ impl Outbox {
     pub(crate) fn register(&self, waker: &Waker) -> bool {
         let mut state = self.state.lock();
         // A later notify_writer takes the lock after this call, and so finds the waker.
-        if std::mem::take(&mut state.fed) || self.notified.load(Ordering::Acquire) {
+        if std::mem::take(&mut state.has_new) || self.notified.load(Ordering::Acquire) {
             return true;
         }
         match &mut state.waker {
