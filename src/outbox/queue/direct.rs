@@ -116,7 +116,7 @@ impl Outbox {
             Self::wake(state);
             return (Pushed::Queued, None);
         }
-        let known = std::mem::replace(&mut state.promised, true);
+        let known = std::mem::replace(&mut state.write_scheduled, true);
         (Pushed::Queued, (!known).then_some(state.place))
     }
 
@@ -126,7 +126,7 @@ impl Outbox {
     /// without it.
     pub(crate) fn write_direct(&self) -> Written {
         let mut state = self.state.lock();
-        state.promised = false;
+        state.write_scheduled = false;
         if !state.has_new {
             return Written::default();
         }

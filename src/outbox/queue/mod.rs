@@ -69,8 +69,8 @@ struct State {
     moved: bool,
     /// True if a frame has been queued that the writer has not taken.
     has_new: bool,
-    /// True if a task has promised to write the queue, so that the writer need not be woken.
-    promised: bool,
+    /// True if a task is going to write the queue directly, so that the writer need not be woken.
+    write_scheduled: bool,
     closed: bool,
 }
 
