@@ -97,7 +97,7 @@ impl Polls {
         let nothing = owed.is_none() && outbox.is_empty();
         if self.poll.is_none() || (nothing && !closing) {
             return PollWrite {
-                pressure: outbox.settle(Written::default(), self.poll.is_none()),
+                pressure: outbox.record_written(Written::default(), self.poll.is_none()),
                 ..PollWrite::default()
             };
         }
@@ -112,7 +112,7 @@ impl Polls {
         let collected = collect(outbox, owed, revision, self.max_packets);
         let written = collected.written;
         let (body, settled) = collected.send(outbox);
-        let pressure = outbox.settle(settled, true);
+        let pressure = outbox.record_written(settled, true);
         self.answered = now;
         let sent = self
             .poll

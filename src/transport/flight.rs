@@ -30,7 +30,7 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.outbox.landed(self.written);
+        self.outbox.record_late_write(self.written);
     }
 }
 

@@ -108,7 +108,7 @@ impl Writer {
         }
         let mut written = Written::default();
         let result = self.poll(io, cx, &mut written);
-        let mut pressure = outbox.settle(written, result.is_pending());
+        let mut pressure = outbox.record_written(written, result.is_pending());
         self.written.packets += written.packets;
         self.written.bytes += written.bytes;
         // Frames of the protocol itself and partly written frames count, too.

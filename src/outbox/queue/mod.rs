@@ -64,8 +64,8 @@ struct State {
     full: bool,
     /// True if a frame was refused, and therefore lost, since the writer last checked.
     refused: bool,
-    /// True if the client has accepted some of the data that is [in flight](Outbox::landed) since the writer last
-    /// checked.
+    /// True if the client has accepted some data in flight since the writer last checked; see
+    /// [`record_late_write`](Outbox::record_late_write).
     moved: bool,
     /// True if a frame has been queued that the writer has not taken.
     has_new: bool,
@@ -248,7 +248,7 @@ impl Outbox {
         self.half_full.store(half_full, Ordering::Relaxed);
     }
 
-    /// Moves all queued frames to the end of `into`. They count against the limits until [`settle`](Self::settle).
+    /// Moves all queued frames to the end of `into`. They count against the limits until [`record_written`](Self::record_written).
     ///
     /// Returns the number of bytes of the first frame that [`write_direct`](Self::write_direct) has written. If it is
     /// not 0, `into` was empty.
@@ -287,7 +287,7 @@ impl Outbox {
     }
 
     /// Reports the data that the transport has accepted, and whether it is stalled. Returns the pressure on the outbox.
-    pub(crate) fn settle(&self, written: Written, stalled: bool) -> Pressure {
+    pub(crate) fn record_written(&self, written: Written, stalled: bool) -> Pressure {
         let mut state = self.state.lock();
         state.stalled = stalled;
         let mut pressure = Pressure {
@@ -319,7 +319,7 @@ impl Outbox {
     }
 
     /// Reports data that was taken earlier and has been written only now, by a task other than the writer.
-    pub(crate) fn landed(&self, written: Written) {
+    pub(crate) fn record_late_write(&self, written: Written) {
         let mut state = self.state.lock();
         if state.closed {
             return;

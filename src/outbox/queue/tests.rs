@@ -46,7 +46,7 @@ fn frames_count_until_they_are_written() {
     assert_eq!(outbox.push(frame(), false), Pushed::Queued);
     assert_eq!(take(&outbox), 2);
     assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
-    outbox.settle(written(&frame()), false);
+    outbox.record_written(written(&frame()), false);
     assert_eq!(outbox.push(frame(), false), Pushed::Queued);
 }
 
@@ -63,8 +63,8 @@ fn volatile_frames_are_dropped_while_the_transport_is_not_ready() {
     assert_eq!(outbox.push(frame(), true), Pushed::Queued);
     assert_eq!(outbox.push(frame(), true), Pushed::Dropped);
     assert_eq!(take(&outbox), 1);
-    outbox.settle(written(&frame()), false);
-    outbox.settle(Written::default(), true);
+    outbox.record_written(written(&frame()), false);
+    outbox.record_written(Written::default(), true);
     assert_eq!(outbox.push(frame(), true), Pushed::Dropped);
 }
 
@@ -89,7 +89,7 @@ fn a_waiting_sender_is_woken_by_free_room_or_by_the_end() {
     outbox.push(frame(), false);
     let mut flushed = pin!(outbox.flushed());
     assert!(flushed.as_mut().poll(cx).is_pending());
-    outbox.settle(written(&frame()), false);
+    outbox.record_written(written(&frame()), false);
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
     outbox.push(frame(), false);
     assert!(flushed.as_mut().poll(cx).is_pending());
@@ -114,7 +114,7 @@ fn frames_that_wait_for_room_are_let_in_in_order_and_overtaken_by_none() {
     assert_eq!(outbox.queued().packets, 1);
 
     assert_eq!(take(&outbox), 1);
-    assert!(!outbox.settle(written(&named("/a")), false).full);
+    assert!(!outbox.record_written(written(&named("/a")), false).full);
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
     assert!(matches!(first.as_mut().poll(cx), Poll::Ready(Ok(()))));
     assert!(last.as_mut().poll(cx).is_pending());
@@ -124,7 +124,7 @@ fn frames_that_wait_for_room_are_let_in_in_order_and_overtaken_by_none() {
     outbox.take(&mut frames);
     assert_eq!(frames[0].text(), b"41/b,");
     assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
-    outbox.settle(written(&frames[0]), false);
+    outbox.record_written(written(&frames[0]), false);
     assert!(matches!(last.as_mut().poll(cx), Poll::Ready(Ok(()))));
     outbox.take(&mut frames);
     assert_eq!(frames[1].text(), b"41/d,");
@@ -154,12 +154,15 @@ fn a_waiting_frame_counts_as_refused_until_bytes_are_written() {
         assert!(send.as_mut().poll(cx).is_pending());
     }
     assert!(
-        outbox.settle(Written::default(), true).full,
+        outbox.record_written(Written::default(), true).full,
         "the client does not read"
     );
-    assert!(!outbox.settle(written(&frame()), true).full, "it does");
     assert!(
-        outbox.settle(Written::default(), true).full,
+        !outbox.record_written(written(&frame()), true).full,
+        "it does"
+    );
+    assert!(
+        outbox.record_written(Written::default(), true).full,
         "and now it does not again"
     );
     outbox.close();
@@ -211,7 +214,7 @@ fn it_is_crowded_above_half_of_its_limits() {
     assert!(outbox.is_half_full());
     take(&outbox);
     assert!(outbox.is_half_full(), "taken, but not written");
-    outbox.settle(written(&frame()), false);
+    outbox.record_written(written(&frame()), false);
     assert!(!outbox.is_half_full());
 }
 
@@ -435,12 +438,18 @@ fn a_frame_that_was_refused_is_reported_once_also_if_there_is_room_again() {
     let outbox = Outbox::new(1, 1000);
     outbox.push(frame(), false);
     outbox.push(frame(), true);
-    assert!(!outbox.settle(Written::default(), true).refused, "volatile");
+    assert!(
+        !outbox.record_written(Written::default(), true).refused,
+        "volatile"
+    );
     outbox.push(frame(), false);
     assert_eq!(take(&outbox), 1);
-    let pressure = outbox.settle(written(&frame()), true);
+    let pressure = outbox.record_written(written(&frame()), true);
     assert!(pressure.refused && pressure.moved && !pressure.full && !pressure.waiting);
-    assert_eq!(outbox.settle(Written::default(), true), Pressure::default());
+    assert_eq!(
+        outbox.record_written(Written::default(), true),
+        Pressure::default()
+    );
 }
 
 #[test]
@@ -449,18 +458,18 @@ fn bytes_in_flight_count_until_they_are_written() {
     let waker = Waker::from(Arc::clone(&count));
     outbox.push(frame(), false);
     assert_eq!(take(&outbox), 1);
-    let in_flight = outbox.settle(Written::default(), true);
+    let in_flight = outbox.record_written(Written::default(), true);
     assert!(in_flight.waiting && !in_flight.moved);
     assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
     outbox.progress();
-    let in_flight = outbox.settle(Written::default(), true);
+    let in_flight = outbox.record_written(Written::default(), true);
     assert!(in_flight.waiting && in_flight.moved && in_flight.full);
     assert!(outbox.take_notification());
     assert!(!outbox.register(&waker));
-    outbox.landed(written(&frame()));
+    outbox.record_late_write(written(&frame()));
     assert_eq!(count.0.load(Ordering::Relaxed), 1, "the writer is woken");
     assert_eq!(outbox.push(frame(), false), Pushed::Queued);
     outbox.close();
-    outbox.landed(written(&frame()));
+    outbox.record_late_write(written(&frame()));
     assert_eq!(outbox.queued().packets, 0);
 }

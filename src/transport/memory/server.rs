@@ -154,7 +154,7 @@ impl Memory {
                 self.push(frame);
             }
         };
-        let mut pressure = outbox.settle(moved, result.is_pending());
+        let mut pressure = outbox.record_written(moved, result.is_pending());
         pressure.waiting = result.is_pending();
         self.written.packets += moved.packets;
         self.written.bytes += moved.bytes;
