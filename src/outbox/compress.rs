@@ -23,11 +23,11 @@ impl Frame {
     }
 
     /// Returns a clone that does not share the compressed form with the current recipients.
-    pub(crate) fn apart(&self) -> Self {
+    pub(crate) fn unshared(&self) -> Self {
         let never = |shared: &Deflated| matches!(shared.parts.get(), Some(None));
-        let mut apart = self.clone();
-        apart.deflated = apart.deflated.filter(never);
-        apart
+        let mut unshared = self.clone();
+        unshared.deflated = unshared.deflated.filter(never);
+        unshared
     }
 
     /// Compresses a frame for one connection, unless the form for connections with its parameters exists already.
@@ -127,9 +127,9 @@ mod tests {
         let own = compressed(&frame, "").deflated.unwrap();
         assert!(own.parts().is_some());
         assert!(made.iter().all(|known| !Arc::ptr_eq(known, &own)));
-        let apart = frame.apart();
-        assert!(frame.deflated.is_some() && apart.deflated.is_none());
-        assert!(frame.clone().uncompressed().apart().deflated.is_some());
+        let unshared = frame.unshared();
+        assert!(frame.deflated.is_some() && unshared.deflated.is_none());
+        assert!(frame.clone().uncompressed().unshared().deflated.is_some());
         for offer in offers.iter().map(String::as_str).chain([""]) {
             let plain = compressed(&frame.clone().uncompressed(), offer);
             assert!(plain.deflated.unwrap().parts().is_none());

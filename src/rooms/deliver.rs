@@ -109,7 +109,7 @@ impl<L: Link> Table<L> {
         if !target.volatile {
             let audience = Audience::Target(target.clone());
             // The stored frame is separate, so that forms cached for connected clients are not stored with it.
-            kept.append(now, audience, frame.apart(), &mut forgotten);
+            kept.append(now, audience, frame.unshared(), &mut forgotten);
         }
         // Frames hold bytes of users, which are dropped without holding a lock.
         drop(kept);

@@ -70,7 +70,7 @@ impl<L: Link> Table<L> {
                     position,
                     delivery.now,
                     audience,
-                    frame.apart(),
+                    frame.unshared(),
                     &mut forgotten,
                 );
             }
