@@ -40,8 +40,8 @@ pub(crate) struct Attachment {
     base64: OnceLock<String>,
     /// The whole WebSocket frame for clients of revision 3, binary or, if they require it, text. Encoded once for the
     /// first client that needs it.
-    three: OnceLock<Box<[u8]>>,
-    three_text: OnceLock<Box<[u8]>>,
+    revision_3: OnceLock<Box<[u8]>>,
+    revision_3_text: OnceLock<Box<[u8]>>,
 }
 
 impl Frame {
@@ -166,8 +166,8 @@ impl Attachment {
             data,
             is_text: false,
             base64: OnceLock::new(),
-            three: OnceLock::new(),
-            three_text: OnceLock::new(),
+            revision_3: OnceLock::new(),
+            revision_3_text: OnceLock::new(),
         }
     }
 
@@ -178,8 +178,8 @@ impl Attachment {
             data,
             is_text: true,
             base64: OnceLock::new(),
-            three: OnceLock::new(),
-            three_text: OnceLock::new(),
+            revision_3: OnceLock::new(),
+            revision_3_text: OnceLock::new(),
         }
     }
 
@@ -220,11 +220,11 @@ impl Attachment {
             Revision::Four => plain,
             Revision::Three { .. } if self.is_text => plain,
             Revision::Three { .. } if !head => &[],
-            Revision::Three { base64: false } => self.three.get_or_init(|| {
+            Revision::Three { base64: false } => self.revision_3.get_or_init(|| {
                 let payload = [&[v3::MESSAGE], &*self.data];
                 framed(Opcode::Binary, payload)
             }),
-            Revision::Three { base64: true } => self.three_text.get_or_init(|| {
+            Revision::Three { base64: true } => self.revision_3_text.get_or_init(|| {
                 let payload = [b"b4", self.base64().as_bytes()];
                 framed(Opcode::Text, payload)
             }),
