@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 /// The maximum total size of slices that are copied into one, in bytes. Copying more would cost more than it saves.
-pub(crate) const COALESCE: usize = 16 * 1024;
+pub(crate) const MAX_COALESCED: usize = 16 * 1024;
 
 thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };

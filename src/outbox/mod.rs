@@ -11,7 +11,7 @@ mod outcome;
 mod queue;
 mod waiting;
 
-pub(crate) use coalesce::{COALESCE, coalesce};
+pub(crate) use coalesce::{MAX_COALESCED, coalesce};
 pub(crate) use deflated::Form;
 pub(crate) use frame::{Frame, Part};
 pub use outcome::{EmitError, Queued};

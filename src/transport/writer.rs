@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
-use crate::outbox::{COALESCE, Form, Frame, Outbox, Pressure, Written, coalesce};
+use crate::outbox::{Form, Frame, MAX_COALESCED, Outbox, Pressure, Written, coalesce};
 use proto::buf::shrink_if_empty;
 use proto::engine_io::Revision;
 use proto::websocket::{Agreed, Deflater};
@@ -169,7 +169,7 @@ impl Writer {
         self.gather(&mut gathered);
         match gathered.slices.get(..gathered.used).unwrap_or_default() {
             [one] => Pin::new(io).poll_write(cx, one),
-            many if gathered.bytes <= COALESCE || !vectored => {
+            many if gathered.bytes <= MAX_COALESCED || !vectored => {
                 let slices = many.iter().map(|slice| &**slice);
                 coalesce(slices, |one| Pin::new(io).poll_write(cx, one))
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::{Outbox, State};
-use crate::outbox::{COALESCE, Frame, Pushed, Written, coalesce};
+use crate::outbox::{Frame, MAX_COALESCED, Pushed, Written, coalesce};
 use proto::buf::shrink_if_empty;
 
 thread_local! {
@@ -53,7 +53,9 @@ impl State {
             short.map(|chunk| direct.try_write(chunk))
         } else {
             let add = |sum, frame: &Frame| Some(sum + frame.only_chunk()?.len());
-            let fits = frames().try_fold(0, add).is_some_and(|sum| sum <= COALESCE);
+            let fits = frames()
+                .try_fold(0, add)
+                .is_some_and(|sum| sum <= MAX_COALESCED);
             let chunks = frames().filter_map(Frame::only_chunk);
             fits.then(|| coalesce(chunks, |one| direct.try_write(one)))
         };
