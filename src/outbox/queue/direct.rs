@@ -12,7 +12,7 @@ use crate::outbox::{Frame, MAX_COALESCED, Pushed, Written, coalesce};
 use proto::buf::shrink_if_empty;
 
 thread_local! {
-    static GONE: Cell<VecDeque<Frame>> = const { Cell::new(VecDeque::new()) };
+    static SPARE: Cell<VecDeque<Frame>> = const { Cell::new(VecDeque::new()) };
 }
 
 /// The maximum size of a frame that is written directly, in bytes. Longer frames are left to the connection's task,
@@ -75,7 +75,7 @@ impl State {
     }
 
     /// Removes the frames that have been written, so that the caller can drop them later. `rest` must be empty.
-    fn take_out(&mut self, packets: usize, rest: &mut VecDeque<Frame>) -> Option<Frame> {
+    fn take_written(&mut self, packets: usize, rest: &mut VecDeque<Frame>) -> Option<Frame> {
         if packets == 0 {
             return None;
         }
@@ -141,9 +141,9 @@ impl Outbox {
         let mut rest = if state.rest.is_empty() {
             VecDeque::new()
         } else {
-            GONE.try_with(Cell::take).unwrap_or_default()
+            SPARE.try_with(Cell::take).unwrap_or_default()
         };
-        let first = state.take_out(written.packets, &mut rest);
+        let first = state.take_written(written.packets, &mut rest);
         state.stalled = state.begun > 0;
         self.release(&mut state, written);
         let woken = self.admit_waiting(&mut state);
@@ -159,7 +159,7 @@ impl Outbox {
             rest.clear();
             shrink_if_empty(&mut rest);
             // The queue is dropped if the thread is shutting down.
-            let _ = GONE.try_with(|gone| gone.set(rest));
+            let _ = SPARE.try_with(|gone| gone.set(rest));
         }
         written
     }
