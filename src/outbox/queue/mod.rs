@@ -384,7 +384,10 @@ impl Outbox {
             .waiting_frames
             .as_mut()
             .map(|waiting| waiting.close());
-        let woken = before.flush_wakers.take().chain(senders.into_iter().flatten());
+        let woken = before
+            .flush_wakers
+            .take()
+            .chain(senders.into_iter().flatten());
         woken.for_each(Waker::wake);
         before.begun > 0
     }

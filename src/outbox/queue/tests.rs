@@ -206,7 +206,7 @@ fn protocol_packets_are_queued_beyond_the_limits() {
 }
 
 #[test]
-fn it_is_crowded_above_half_of_its_limits() {
+fn it_is_half_full_above_half_of_its_limits() {
     let outbox = Outbox::new(2, 1000);
     outbox.push(frame(), false);
     assert!(!outbox.is_half_full());
