@@ -11,7 +11,8 @@ use super::{Memory, Publication};
 use crate::clock::now;
 use crate::outbox::Outbox;
 use crate::rooms::recovery::{Arrival, Delivery, Event, Feed, Position, Store};
-use crate::rooms::{Delivered, History, Link};
+use crate::rooms::{Delivered, Forgotten, History, Link};
+use proto::Sid;
 
 impl<L: Link> Memory<L> {
     /// Hands an event to the store. It is delivered when its position is known, or without one when it has waited too
@@ -92,6 +93,13 @@ impl<L: Link> Memory<L> {
 }
 
 impl<L: Link> Feed for Memory<L> {
+    fn begins(&self, after: Position) {
+        if let Some(history) = self.members.history() {
+            history.lock().log.begin(after);
+            history.arrivals.notify_waiters();
+        }
+    }
+
     fn arrived(&self, position: Position, arrival: Arrival) {
         let Some(history) = self.members.history() else {
             return;
@@ -102,5 +110,18 @@ impl<L: Link> Feed for Memory<L> {
             self.delivering(|delivery| self.members.arrive(history, &**store, arrived, delivery));
         self.counted(delivered);
         self.sweeper.sweep();
+        history.arrivals.notify_waiters();
+    }
+
+    fn claimed(&self, pid: Sid) {
+        let Some(history) = self.members.history() else {
+            return;
+        };
+        let mut forgotten = Forgotten::default();
+        let holder = history.lock().sessions.surrender(pid, &mut forgotten);
+        drop(forgotten);
+        if let Some(holder) = holder {
+            holder.surrender();
+        }
     }
 }

@@ -15,11 +15,20 @@ use crate::namespace::Found;
 use crate::outbox::Frame;
 use crate::panics::guarded;
 use crate::server::OverLimit;
-use crate::socket::{Connected, Refusal, Resumption, Socket, SocketNamespace};
+use crate::socket::{Connected, Refusal, Resumption, SessionSearch, Socket, SocketNamespace};
 use proto::DisconnectReason;
 use proto::always;
 use proto::connection::Violation;
 use proto::socket_io::Kind;
+
+/// The session that a client may resume.
+enum Resume {
+    /// The one that its auth names.
+    Ask,
+    /// The one that was found at a store. `None` if there are no random bytes.
+    Found(Option<Box<Resumption>>),
+    No,
+}
 
 impl Dispatch {
     pub(super) fn connect(
@@ -28,15 +37,15 @@ impl Dispatch {
         auth: Option<ByteString>,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
-        self.connect_as(nsp, auth, true, cx)
+        self.connect_as(nsp, auth, Resume::Ask, cx)
     }
 
-    /// Connects a client to a namespace. If it `may_resume`, it may resume the socket that its auth names.
+    /// Connects a client to a namespace.
     fn connect_as(
         &mut self,
         nsp: &ByteString,
         auth: Option<ByteString>,
-        may_resume: bool,
+        resume: Resume,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         if !self.takes_auth(nsp, auth.as_deref()) {
@@ -46,9 +55,18 @@ impl Dispatch {
             return Ok(());
         };
         let history = found.members.history();
-        let may_resume = may_resume && self.client.revision.is_four();
-        let resumption =
-            history.map(|history| Resumption::new(history, auth.as_deref().filter(|_| may_resume)));
+        let named = { auth.as_deref() }.filter(|_| self.client.revision.is_four());
+        let resumption = match (history, resume) {
+            (None, _) => None,
+            (Some(_), Resume::Found(resumption)) => Some(resumption.map(|found| *found)),
+            (Some(history), Resume::No) => Some(Resumption::new(history, None)),
+            (Some(history), Resume::Ask) => {
+                if let Some(search) = SessionSearch::new(history, named) {
+                    return self.search(nsp, auth, (found, extensions), search, cx);
+                }
+                Some(Resumption::new(history, named))
+            }
+        };
         let id = match &resumption {
             // Clients of revision 3 do not receive an id, and use that of the session.
             _ if !self.client.revision.is_four() => Some(self.client.sid),
@@ -74,6 +92,53 @@ impl Dispatch {
             return self.admitted(&socket, Ok(()), cx);
         }
         self.run(&socket, Work::admit(&socket, asked), cx)
+    }
+
+    /// Searches for the session that a client asks for in the store. A socket that nobody sees stands for the one that
+    /// the client will get, and its packets wait behind it.
+    fn search(
+        &mut self,
+        nsp: &ByteString,
+        auth: Option<ByteString>,
+        (found, extensions): (Arc<SocketNamespace>, Option<Box<Extensions>>),
+        search: SessionSearch,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Violation> {
+        let Some(id) = new_sid() else {
+            return self.connect_as(nsp, auth, Resume::No, cx);
+        };
+        let client = Arc::clone(&self.client);
+        let socket = Socket::new(id, found, client, auth, extensions, None);
+        self.router.insert(nsp.clone(), socket.clone());
+        self.holds_little = false;
+        self.run(&socket, Work::search(&socket, search), cx)
+    }
+
+    /// Goes on with the admission of a client whose session was searched for.
+    pub(super) fn searched(
+        &mut self,
+        socket: &Socket,
+        resumption: Option<Box<Resumption>>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Violation> {
+        // The client may have left meanwhile.
+        if socket.ended().is_some() {
+            return Ok(());
+        }
+        self.readmit(socket, Resume::Found(resumption), cx)
+    }
+
+    /// Begins the admission again with the same CONNECT. The events that wait behind it are for the new socket.
+    fn readmit(
+        &mut self,
+        socket: &Socket,
+        resume: Resume,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Violation> {
+        socket.end(DisconnectReason::ForcedClose);
+        self.lanes.forget(socket);
+        socket.release();
+        self.connect_as(&socket.nsp().into(), socket.auth_text(), resume, cx)
     }
 
     /// Refuses the client if its auth is too long. Returns false if it is.
@@ -156,14 +221,7 @@ impl Dispatch {
         match socket.connect() {
             Connected::Yes => {}
             Connected::Over => return Ok(()),
-            Connected::Outdated => {
-                // The admission begins again with the same CONNECT. The events that wait behind it are for the new
-                // socket.
-                socket.end(DisconnectReason::ForcedClose);
-                self.lanes.forget(socket);
-                socket.release();
-                return self.connect_as(&socket.nsp().into(), socket.auth_text(), false, cx);
-            }
+            Connected::Outdated => return self.readmit(socket, Resume::No, cx),
         }
         self.joined = true;
         self.server.counters.add(Counted::SocketsConnected, 1);

@@ -423,6 +423,7 @@ impl Dispatch {
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         match finished {
+            Finished::Searched(resumption) => self.searched(socket, resumption, cx),
             Finished::Admitted(result) => self.admitted(socket, result, cx),
             Finished::Connected(Ok(())) => {
                 self.router.mark_joined(socket);

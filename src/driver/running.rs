@@ -14,7 +14,8 @@ use crate::adapter::BoxFuture;
 use crate::metrics::Counted;
 use crate::panics::{DROP, Panicked, guarded, log_panic};
 use crate::socket::{
-    AckBody, BoxHandler, Call, Done, EventContext, EventName, Refusal, RequestedAck, Socket,
+    AckBody, BoxHandler, Call, Done, EventContext, EventName, Refusal, RequestedAck, Resumption,
+    SessionSearch, Socket,
 };
 use proto::DisconnectReason;
 
@@ -51,6 +52,7 @@ pub(super) struct Completion {
 }
 
 enum Pending {
+    Search(BoxFuture<Option<Box<Resumption>>>),
     Admit(BoxFuture<Result<(), Refusal>>),
     Connect(BoxFuture<Done>),
     Event {
@@ -62,6 +64,7 @@ enum Pending {
 
 /// The result of a handler that has ended.
 pub(super) enum Finished {
+    Searched(Option<Box<Resumption>>),
     Admitted(Result<(), Refusal>),
     Connected(Result<(), Refusal>),
     Event(Completion, AckBody),
@@ -69,6 +72,13 @@ pub(super) enum Finished {
 }
 
 impl Work {
+    /// Searches for the session that the client of a socket asks for.
+    pub(super) fn search(socket: &Socket, search: SessionSearch) -> Self {
+        let future = Pending::Search(Box::pin(search.find(socket.clone())));
+        let span = span(socket, "recovery");
+        Self { future, span }
+    }
+
     /// Calls all middleware of the namespace one after another if they are `asked`, and claims the session to resume.
     pub(super) fn admit(socket: &Socket, asked: bool) -> Self {
         let future = Pending::Admit(Box::pin(admit(socket.clone(), asked)));
@@ -109,7 +119,10 @@ impl Work {
     const fn size(&self) -> usize {
         match &self.future {
             Pending::Event { completion, .. } => completion.size,
-            Pending::Admit(_) | Pending::Connect(_) | Pending::Disconnect(_) => 0,
+            Pending::Search(_)
+            | Pending::Admit(_)
+            | Pending::Connect(_)
+            | Pending::Disconnect(_) => 0,
         }
     }
 
@@ -156,6 +169,7 @@ impl Pending {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Finished> {
         match self {
+            Self::Search(future) => future.as_mut().poll(cx).map(Finished::Searched),
             Self::Admit(future) => future.as_mut().poll(cx).map(Finished::Admitted),
             Self::Connect(future) => future
                 .as_mut()
@@ -175,6 +189,7 @@ impl Pending {
     /// Returns the name of the event, or the kind of the handler, for the log.
     fn name<'a>(&'a self, socket: &'a Socket) -> &'a str {
         match self {
+            Self::Search(_) => "recovery",
             Self::Admit(_) => "middleware",
             Self::Connect(_) => "connect",
             Self::Event { completion, .. } => socket.event_name(&completion.name),
@@ -184,7 +199,7 @@ impl Pending {
 
     fn panicked(&mut self) -> Finished {
         match self {
-            Self::Admit(_) => Finished::Admitted(Err(Refusal::panicked())),
+            Self::Search(_) | Self::Admit(_) => Finished::Admitted(Err(Refusal::panicked())),
             Self::Connect(_) => Finished::Connected(Err(Refusal::panicked())),
             Self::Event { completion, .. } => {
                 Finished::Event(completion.take(), AckBody::panicked())
@@ -210,7 +225,7 @@ impl Finished {
     const fn size(&self) -> usize {
         match self {
             Self::Event(completion, _) => completion.size,
-            Self::Admitted(_) | Self::Connected(_) | Self::Disconnected(_) => 0,
+            Self::Searched(_) | Self::Admitted(_) | Self::Connected(_) | Self::Disconnected(_) => 0,
         }
     }
 }

@@ -189,7 +189,9 @@ mod tests {
     use crate::metrics::Counters;
     use crate::namespace::{AckFormat, Namespaces, Order, ServerHandler, Unhandled};
     use crate::outbox::Frame;
-    use crate::rooms::{Link, Member, Scope};
+    use crate::rooms::recovery::{Position, SavedSession};
+    use crate::rooms::{Link, Scope};
+    use proto::Sid;
     use proto::socket_io::Codec;
 
     struct NoSocket;
@@ -200,9 +202,10 @@ mod tests {
         fn disconnect(self: &Arc<Self>, _: Scope) {}
         fn outgoing(self: &Arc<Self>, _: &Frame) {}
         fn supersede(self: &Arc<Self>) {}
-        fn member(&self) -> &Member<Self> {
-            unreachable!("nobody asks for it")
+        fn saved(&self, _: Position) -> Option<(Sid, SavedSession)> {
+            None
         }
+        fn surrender(self: &Arc<Self>) {}
     }
 
     struct NoHandlers;

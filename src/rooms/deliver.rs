@@ -198,6 +198,7 @@ impl<L: Link> Table<L> {
 mod tests {
     use super::*;
     use crate::outbox::Outbox;
+    use crate::rooms::recovery::{Position, SavedSession};
     use crate::rooms::{JoinError, Room, Scope};
 
     struct Nobody;
@@ -208,9 +209,10 @@ mod tests {
         fn disconnect(self: &Arc<Self>, _: Scope) {}
         fn outgoing(self: &Arc<Self>, _: &Frame) {}
         fn supersede(self: &Arc<Self>) {}
-        fn member(&self) -> &Member<Self> {
-            unreachable!("nobody asks for it")
+        fn saved(&self, _: Position) -> Option<(Sid, SavedSession)> {
+            None
         }
+        fn surrender(self: &Arc<Self>) {}
     }
 
     fn member(n: u8) -> Arc<Member<Nobody>> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use super::acks::{Acks, AskedBy, Awaited};
+use super::recovery::{Position, SavedSession};
 use super::serving::serves;
 use super::{Log, Room, Stay};
 use crate::outbox::{Frame, Outbox, Pushed};
@@ -28,8 +29,10 @@ pub(crate) trait Link: Send + Sync + Sized + 'static {
     fn outgoing(self: &Arc<Self>, frame: &Frame);
     /// Ends the socket because its client has reconnected over another connection, so this one is lost.
     fn supersede(self: &Arc<Self>);
-    /// Returns the socket as a member of its namespace's rooms.
-    fn member(&self) -> &Member<Self>;
+    /// Returns the private id of the socket's session, and the session as a store keeps it, if it has one.
+    fn saved(&self, floor: Position) -> Option<(Sid, SavedSession)>;
+    /// Ends the socket like [`supersede`](Self::supersede), after another server has claimed its session.
+    fn surrender(self: &Arc<Self>);
 }
 
 /// The extent of a disconnect.

@@ -161,15 +161,21 @@ impl<L: Link> Table<L> {
             return Err(JoinError::TooManyRooms(limit));
         }
         joined.rooms.push(Arc::clone(&room));
-        if let Some(kept) = kept {
+        if let Some(kept) = &kept {
             joined.stays.push(Stay {
                 room: Arc::clone(&room),
                 after: kept.log.last(),
                 until: None,
             });
         }
-        if joined.presence == Presence::Here {
+        let is_here = joined.presence == Presence::Here;
+        if is_here {
             self.put_in(room, member);
+        }
+        drop(joined);
+        drop(kept);
+        if is_here {
+            self.publish(member);
         }
         Ok(())
     }
@@ -179,12 +185,30 @@ impl<L: Link> Table<L> {
         let mut joined = member.joined.lock();
         let before = joined.rooms.len();
         joined.rooms.retain(|other| **other != *room);
-        if let Some(kept) = kept {
+        if let Some(kept) = &kept {
             let floor = kept.log.leave(&mut joined.stays, room);
             joined.known_after = joined.known_after.max(floor);
         }
-        if joined.rooms.len() < before && joined.presence == Presence::Here {
+        let has_left = joined.rooms.len() < before && joined.presence == Presence::Here;
+        if has_left {
             self.take_out(room, member.id);
+        }
+        drop(joined);
+        drop(kept);
+        if has_left {
+            self.publish(member);
+        }
+    }
+
+    /// Writes the session of a member to the store, if there is one, so that another server that claims it knows the
+    /// rooms.
+    fn publish(&self, member: &Member<L>) {
+        let Some(history) = self.history().filter(|history| history.store.is_some()) else {
+            return;
+        };
+        // This may be the last reference to the socket, which is dropped without holding a lock.
+        if let Some(link) = member.link.upgrade() {
+            history.lock().sessions.publish_held(&link);
         }
     }
 

@@ -28,7 +28,14 @@ impl Socket {
             Some(None) => StoreClaim::Refused(RecoveryOutcome::Failed),
             None => StoreClaim::Refused(RecoveryOutcome::Unavailable),
         };
+        let claimed = match &claim {
+            StoreClaim::Taken(session) => Some(session.clone()),
+            StoreClaim::Open | StoreClaim::Refused(_) => None,
+        };
         self.record_claim(pid, claim);
+        if let Some(session) = claimed {
+            self.read_missed(&session, &*store).await;
+        }
     }
 
     fn claim_to_make(&self) -> Option<(Arc<dyn Store>, Sid)> {
@@ -57,7 +64,7 @@ impl Socket {
     }
 
     /// Waits for the reply of the store. Returns `None`, and logs the reason, if there is none in time.
-    async fn await_store(
+    pub(super) async fn await_store(
         &self,
         reply: Reply<Option<SavedSession>>,
     ) -> Option<Option<SavedSession>> {
@@ -70,7 +77,7 @@ impl Socket {
         None
     }
 
-    fn log_no_reply(&self, error: Option<&StoreError>) {
+    pub(super) fn log_no_reply(&self, error: Option<&StoreError>) {
         if !self.0.client.logs.allow() {
             return;
         }

@@ -25,6 +25,7 @@ use super::values::{SocketValue, SocketValues};
 use crate::http::OpeningRequest;
 use crate::metrics::Counters;
 use crate::outbox::{Frame, Queued};
+use crate::rooms::recovery::{Position, SavedSession};
 use crate::rooms::{JoinError, Joined, Link, Member, Room, Rooms, Scope};
 use crate::sync::Lock;
 use proto::engine_io::Transport;
@@ -413,8 +414,25 @@ impl Link for Inner {
         self.client.command(Command::Lost(reason));
     }
 
-    fn member(&self) -> &SocketMember {
-        &self.member
+    fn saved(&self, floor: Position) -> Option<(Sid, SavedSession)> {
+        let state = self.resumption.as_ref()?.lock();
+        let (pid, since) = (state.pid, state.since);
+        drop(Some(state).filter(|state| state.holds)?);
+        let (id, rooms) = (self.member.id, self.member.rooms());
+        let session = SavedSession {
+            id,
+            rooms,
+            since,
+            floor,
+        };
+        Some((pid, session))
+    }
+
+    fn surrender(self: &Arc<Self>) {
+        if let Some(resumption) = &self.resumption {
+            resumption.lock().holds = false;
+        }
+        self.supersede();
     }
 }
 

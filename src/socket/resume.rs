@@ -8,7 +8,7 @@ use futures_util::future::select;
 
 use super::Socket;
 use super::handle::Inner;
-use super::resumption::{ResumeAuth, ResumeRequest, Resumption, Session, StoreClaim};
+use super::resumption::{Elsewhere, ResumeAuth, ResumeRequest, Resumption, Session, StoreClaim};
 use super::state::{Connected, Ended};
 use super::table::SocketNamespace;
 use super::values::{SocketValue, SocketValues};
@@ -17,6 +17,7 @@ use crate::ids::new_sid;
 use crate::metrics::Counted;
 use crate::outbox::{Frame, Outbox};
 use crate::panics::let_go;
+use crate::rooms::recovery::{Place, Position};
 use crate::rooms::{Asker, Away, Claim, Forgotten, History, Kept, Link, Scope};
 use proto::Sid;
 
@@ -31,6 +32,7 @@ struct Undone {
 }
 
 /// The values that users have stored with a session, as the history keeps them.
+#[derive(Default)]
 pub(crate) struct StoredValues {
     values: SocketValues,
     /// The dynamic namespace of the session, which exists as long as the session may be resumed.
@@ -58,6 +60,9 @@ impl Resumption {
         Some(Self {
             pid,
             began,
+            since: request
+                .as_ref()
+                .map_or_else(Position::default, |request| request.away.since),
             holds: false,
             revoked: false,
             forgotten: forgotten && request.is_none(),
@@ -80,7 +85,11 @@ impl ResumeAuth<'_> {
             Claim::Held(link) => Socket(Arc::clone(link)).session_to_store(&kept),
         };
         let offset = self.offset.as_deref().map(Box::from);
-        let request = away.map(|away| ResumeRequest { away, offset });
+        let request = away.map(|away| ResumeRequest {
+            away,
+            offset,
+            elsewhere: None,
+        });
         let may = request
             .as_ref()
             .and_then(|request| request.after(&kept, &request.away));
@@ -138,7 +147,9 @@ impl Socket {
 
     /// Returns the session that would be stored if the connection were lost now.
     pub(super) fn session_to_store(&self, kept: &Kept<Inner>) -> Option<Session> {
-        let began = self.0.resumption.as_ref()?.lock().began;
+        let state = self.0.resumption.as_ref()?.lock();
+        let (began, since) = (state.began, state.since);
+        drop(state);
         let (stays, known_after) = self.0.member.stays();
         let values = StoredValues {
             values: self.0.request.added(),
@@ -151,6 +162,7 @@ impl Socket {
         Some(Away {
             id: self.id(),
             began,
+            since,
             stays,
             known_after,
             values: Arc::new(values),
@@ -187,6 +199,9 @@ impl Socket {
         kept: &mut Kept<Inner>,
         undone: &mut Undone,
     ) -> Option<Vec<Frame>> {
+        if let Some(elsewhere) = &request.elsewhere {
+            return self.claim_from_elsewhere(pid, elsewhere, kept, undone);
+        }
         let away = kept.sessions.claim(pid, now(), &mut undone.forgotten)?;
         let missed = request.after(kept, &away).and_then(|after| {
             let (before, now) = (&request.away.stays, away.stays.clone());
@@ -206,6 +221,28 @@ impl Socket {
         undone.values = Some(Arc::clone(&away.values));
         undone.forgotten.keep(away);
         missed
+    }
+
+    /// Takes over a session of another server. Returns the missed events, or `None` if some of those that this server
+    /// has delivered since they were read are not stored any more.
+    fn claim_from_elsewhere(
+        &self,
+        pid: Sid,
+        elsewhere: &Elsewhere,
+        kept: &mut Kept<Inner>,
+        undone: &mut Undone,
+    ) -> Option<Vec<Frame>> {
+        let Place::At(number) = kept.log.place(elsewhere.after) else {
+            return None;
+        };
+        let (stays, known_after) = &self.0.member.stays();
+        if number < *known_after {
+            return None;
+        }
+        let id = self.id();
+        let newer = kept.log.since(number, Asker { id, stays })?;
+        undone.others = kept.sessions.overtake(pid, &self.0.member.link);
+        Some([elsewhere.missed.as_slice(), &newer].concat())
     }
 
     /// Takes the values that were stored with the session after this socket has asked for it, unless middleware have
@@ -241,6 +278,7 @@ impl Socket {
             Some(request) => self.claim(state.pid, request, &mut kept, &mut undone),
             None => {
                 state.began = kept.log.last();
+                state.since = kept.log.last_position();
                 Some(Vec::new())
             }
         };

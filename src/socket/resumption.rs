@@ -8,7 +8,9 @@ use serde::Deserialize;
 use super::handle::Inner;
 use super::resume::StoredValues;
 use crate::metrics::RecoveryOutcome;
-use crate::rooms::{Away, Kept, Offset, SavedSession, Stay};
+use crate::outbox::Frame;
+use crate::rooms::recovery::{Position, SavedSession};
+use crate::rooms::{Away, Kept, Offset, Stay};
 use proto::Sid;
 
 /// A stored session.
@@ -21,6 +23,8 @@ pub(crate) struct Resumption {
     pub(super) pid: Sid,
     /// The number of the last event before the socket was first admitted.
     pub(super) began: u64,
+    /// The position of that event, if a store assigns positions.
+    pub(super) since: Position,
     /// The session to resume, until middleware have admitted the socket. It is claimed only then, so a refused client
     /// that knows the private id of another changes nothing.
     pub(super) request: Option<ResumeRequest>,
@@ -53,7 +57,7 @@ impl Resumption {
             } => Some(RecoveryOutcome::Recovered),
             Self {
                 forgotten: true, ..
-            } => Some(RecoveryOutcome::Failed),
+            } => Some(self.failure()),
             Self { .. } => None,
         }
     }
@@ -106,6 +110,17 @@ pub(super) struct ResumeRequest {
     pub(super) away: Session,
     /// The offset of the last event that the client has seen, as sent by the client.
     pub(super) offset: Option<Box<str>>,
+    /// The part of a session that another server has saved; `None` if the session is of this server.
+    pub(super) elsewhere: Option<Elsewhere>,
+}
+
+/// The events of a session of another server that its client has missed.
+#[derive(Debug)]
+pub(super) struct Elsewhere {
+    /// The position up to which all events have been seen, or read from the store.
+    pub(super) after: Position,
+    /// The missed events that were read from the store.
+    pub(super) missed: Vec<Frame>,
 }
 
 /// The members of a CONNECT's auth that ask to resume a session.

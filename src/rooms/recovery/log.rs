@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::positions::Positions;
+use super::positions::{Place, Positions};
 use super::stays::Stay;
 use super::{Position, Store, stays};
 use crate::outbox::Frame;
@@ -89,7 +89,11 @@ impl Log {
 
     /// Takes offsets from a store.
     pub(crate) fn positioned_by(mut self, store: Option<Arc<dyn Store>>) -> Self {
-        self.positions = store.map(|store| Box::new(Positions::new(store)));
+        if let Some(store) = store {
+            self.positions = Some(Box::new(Positions::new(store)));
+            // No client can have seen what the store had before: the first number stands for it.
+            self.last = 1;
+        }
         self
     }
 
@@ -150,6 +154,13 @@ impl Log {
         self.expire(now, forgotten);
     }
 
+    /// Sets the position after which a store reports events.
+    pub(crate) fn begin(&mut self, after: Position) {
+        if let Some(positions) = &mut self.positions {
+            positions.begin(after);
+        }
+    }
+
     /// Appends an event at its position in a store.
     pub(crate) fn append_at(
         &mut self,
@@ -180,6 +191,20 @@ impl Log {
         if let Some(positions) = &mut self.positions {
             positions.cut();
         }
+    }
+
+    /// Returns the place of a position of the store.
+    pub(crate) fn place(&self, position: Position) -> Place {
+        let positions = self.positions.as_ref();
+        positions.map_or(Place::Cut, |positions| {
+            positions.find(position, self.lost())
+        })
+    }
+
+    /// Returns the position of the last event.
+    pub(crate) fn last_position(&self) -> Position {
+        let positions = self.positions.as_ref();
+        positions.map_or_else(Position::default, |positions| positions.last())
     }
 
     /// Returns the first position that a client must have seen to resume.

@@ -11,12 +11,15 @@ mod sessions;
 mod stays;
 mod store;
 mod sweeper;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 mod waiting;
 
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
 
 use crate::outbox::Frame;
 use crate::panics::let_go;
@@ -26,7 +29,7 @@ use crate::sync::Lock;
 pub(crate) use arrival::Delivery;
 pub(crate) use log::{Asker, Audience, Log, Offset};
 pub use options::Recovery;
-pub(crate) use positions::Position;
+pub(crate) use positions::{Place, Position};
 pub(crate) use sessions::{Away, Claim, Sessions};
 pub(crate) use stays::Stay;
 pub(crate) use store::{Arrival, Feed, Reply, SavedSession, Store, StoreError, Stores};
@@ -38,6 +41,8 @@ pub(crate) struct History<L: Link> {
     pub(crate) options: Recovery,
     /// The store that other servers use too, if there is one.
     pub(crate) store: Option<Arc<dyn Store>>,
+    /// Wakes those who wait for events to arrive.
+    pub(crate) arrivals: Notify,
     kept: Lock<Kept<L>>,
 }
 
@@ -140,6 +145,7 @@ impl<L: Link> History<L> {
         Self {
             options,
             store,
+            arrivals: Notify::new(),
             kept: Lock::new(Kept {
                 log,
                 sessions,

@@ -11,13 +11,22 @@ use super::{Offset, Store};
 pub(crate) struct Position(pub(crate) u128);
 
 impl Position {
-    const fn before(self) -> Self {
-        Self(self.0.saturating_sub(1))
-    }
-
     const fn after(self) -> Self {
         Self(self.0.saturating_add(1))
     }
+}
+
+/// The place of a position in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// After the event with this number.
+    At(u64),
+    /// Before the events of the log. The store has those up to this position.
+    Before(Position),
+    /// After events that have not arrived yet.
+    Ahead,
+    /// Before an event that was delivered without a position.
+    Cut,
 }
 
 /// The positions of the events of a log, whose numbers count only the events of this server's log.
@@ -44,11 +53,12 @@ impl Positions {
         }
     }
 
+    /// Sets the position after which events arrive. Earlier ones are in the store only.
+    pub(super) const fn begin(&mut self, after: Position) {
+        (self.last, self.lost) = (after, after);
+    }
+
     pub(super) fn push(&mut self, position: Position) {
-        if self.last == Position(0) {
-            // Earlier events of other servers are in the store only.
-            self.lost = position.before();
-        }
         self.last = position;
         self.entries.push_back(position);
     }
@@ -79,14 +89,32 @@ impl Positions {
         self.store.offset(self.last)
     }
 
+    /// Returns the position of the last event.
+    pub(super) const fn last(&self) -> Position {
+        self.last
+    }
+
     /// Parses an offset. `lost` is the number of the last event that the log has removed.
     pub(super) fn parse(&self, offset: &str, lost: u64) -> Option<Offset> {
         let position = self.store.parse(offset)?;
-        if position < self.floor || position < self.lost || position > self.last {
-            return Some(Offset::Unknown);
+        Some(match self.find(position, lost) {
+            Place::At(number) => Offset::At(number),
+            Place::Cut | Place::Before(_) | Place::Ahead => Offset::Unknown,
+        })
+    }
+
+    /// Returns the place of a position in the log.
+    pub(super) fn find(&self, position: Position, lost: u64) -> Place {
+        if position < self.floor {
+            Place::Cut
+        } else if position < self.lost {
+            Place::Before(self.lost)
+        } else if position > self.last {
+            Place::Ahead
+        } else {
+            let seen = self.entries.partition_point(|entry| *entry <= position);
+            Place::At(lost + seen as u64)
         }
-        let seen = self.entries.partition_point(|entry| *entry <= position);
-        Some(Offset::At(lost + seen as u64))
     }
 }
 

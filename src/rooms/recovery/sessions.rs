@@ -28,6 +28,8 @@ pub(crate) struct Away<V> {
     pub(crate) id: Sid,
     /// The number of the last event before the socket was first admitted.
     pub(crate) began: u64,
+    /// The position of that event, if a store assigns positions.
+    pub(crate) since: Position,
     pub(crate) stays: Vec<Stay>,
     /// The number of the event after which the stays are known.
     pub(crate) known_after: u64,
@@ -43,6 +45,7 @@ impl<V> Away<V> {
         SavedSession {
             id: self.id,
             rooms: open_rooms(&self.stays),
+            since: self.since,
             floor,
         }
     }
@@ -168,6 +171,13 @@ impl<L: Link> Sessions<L> {
         self.save(pid, session.saved(self.floor));
     }
 
+    /// Writes the session of a socket that has one to the store.
+    pub(crate) fn publish_held(&self, link: &Arc<L>) {
+        if let Some((pid, session)) = link.saved(self.floor) {
+            self.save(pid, session);
+        }
+    }
+
     fn save(&self, pid: Sid, session: SavedSession) {
         if let Some(store) = &self.store {
             store.save(pid, session, self.keep);
@@ -214,17 +224,26 @@ impl<L: Link> Sessions<L> {
     }
 
     fn publish_all(&self, forgotten: &mut Forgotten<L::Values>) {
-        let Some(store) = &self.store else { return };
-        for (pid, place) in &self.places {
+        for place in self.places.values() {
             let Place::Held(link) = place else { continue };
             if let Some(link) = link.upgrade() {
-                let member = link.member();
-                let (id, rooms, floor) = (member.id, member.rooms(), self.floor);
-                store.save(*pid, SavedSession { id, rooms, floor }, self.keep);
+                self.publish_held(&link);
                 // This may be the last reference to the socket.
                 forgotten.links.push(link);
             }
         }
+    }
+
+    /// Removes a session that another server has claimed. Returns the socket that has it.
+    pub(crate) fn surrender(
+        &mut self,
+        pid: Sid,
+        forgotten: &mut Forgotten<L::Values>,
+    ) -> Option<Arc<L>> {
+        forgotten.sessions.extend(self.take_out(pid));
+        let holder = self.holder(pid);
+        self.places.remove(&pid);
+        holder
     }
 
     /// Returns a claimed session to the store, since its claimant does not join. A session that has found another
@@ -368,7 +387,7 @@ impl<V> fmt::Debug for Away<V> {
 mod tests {
     use super::*;
     use crate::outbox::Frame;
-    use crate::rooms::{Member, Scope};
+    use crate::rooms::Scope;
 
     /// A link that is not zero-sized: two zero-sized values may share an address.
     #[expect(dead_code, reason = "only there to have a size")]
@@ -380,9 +399,10 @@ mod tests {
         fn disconnect(self: &Arc<Self>, _: Scope) {}
         fn outgoing(self: &Arc<Self>, _: &Frame) {}
         fn supersede(self: &Arc<Self>) {}
-        fn member(&self) -> &Member<Self> {
-            unreachable!("there is no store")
+        fn saved(&self, _: Position) -> Option<(Sid, SavedSession)> {
+            None
         }
+        fn surrender(self: &Arc<Self>) {}
     }
 
     fn id(n: u8) -> Sid {
@@ -398,6 +418,7 @@ mod tests {
         Away {
             id: id(9),
             began: 0,
+            since: Position::default(),
             stays: Vec::new(),
             known_after: 0,
             values: (),

@@ -40,6 +40,11 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     fn offset(&self, position: Position) -> String;
     /// Parses an offset written by [`offset`](Self::offset).
     fn parse(&self, offset: &str) -> Option<Position>;
+    /// Reads a session, and leaves it where it is.
+    fn look(&self, pid: Sid) -> Reply<Option<SavedSession>>;
+    /// Reads the events after a position, the oldest first, in pages: no event means that there are no more. Calls of
+    /// several clients may share one read. `None` if some of the events after the position are not stored any more.
+    fn replay(&self, after: Position) -> Reply<Option<Vec<(Position, Event)>>>;
     /// Reads and deletes a session in one step, so that of all who claim it one gets it.
     ///
     /// The caller gives up after a time. The session need not remain if the reply is dropped.
@@ -52,6 +57,15 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
 
 /// The receiver of what a store reports, which is the namespace on this server.
 pub(crate) trait Feed: Send + Sync {
+    /// Sets the position after which all events are reported. Called once, before any event arrives.
+    #[cfg_attr(
+        not(all(test, feature = "testing")),
+        expect(
+            dead_code,
+            reason = "for stores, and the first of them is not here yet"
+        )
+    )]
+    fn begins(&self, after: Position);
     /// Delivers an event at its position. The calls come one after another, in the order of the positions and without
     /// gaps, whichever server has emitted the event, and without a lock that [`Store`] takes. An event that was
     /// delivered meanwhile without its position is reported all the same.
@@ -63,6 +77,15 @@ pub(crate) trait Feed: Send + Sync {
         )
     )]
     fn arrived(&self, position: Position, arrival: Arrival);
+    /// Ends the socket that has this session, as another server has claimed it. Its connection counts as lost.
+    #[cfg_attr(
+        not(all(test, feature = "testing")),
+        expect(
+            dead_code,
+            reason = "for stores, and the first of them is not here yet"
+        )
+    )]
+    fn claimed(&self, pid: Sid);
 }
 
 /// An event that has got its position.
@@ -88,14 +111,12 @@ pub(crate) trait Stores: fmt::Debug + Send + Sync {
 
 /// A session as a store keeps it.
 #[derive(Clone, Debug)]
-#[expect(
-    dead_code,
-    reason = "read by stores, and the first of them is not here yet"
-)]
 pub(crate) struct SavedSession {
     pub(crate) id: Sid,
     /// The rooms, without the one of the socket's own id.
     pub(crate) rooms: Vec<Room>,
+    /// The position of the last event before the socket was admitted.
+    pub(crate) since: Position,
     /// The first position that the client must have seen to resume: events before it may have been delivered without a
     /// position.
     pub(crate) floor: Position,

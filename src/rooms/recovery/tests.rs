@@ -21,7 +21,10 @@ use proto::Sid;
 const DELAY: Duration = Duration::from_millis(300);
 
 /// The time that a client waits for the engine.
-const LIMIT: Duration = Duration::from_secs(1);
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// The number of events in a page.
+const PAGE: usize = 2;
 
 /// An engine in the memory of the test, which several servers may use. It answers in virtual time.
 #[derive(Clone, Debug, Default)]
@@ -36,9 +39,14 @@ struct EngineState {
     feeds: Vec<Weak<dyn Feed>>,
     /// The events that have no position yet.
     queue: Vec<Queued>,
+    log: Vec<(Position, Event)>,
     /// True while a task gives out positions.
     running: bool,
     last: u128,
+    /// The last position whose event is not stored any more.
+    trimmed: Position,
+    /// The number of pages that were read.
+    reads: usize,
 }
 
 /// An event of a server, with its token.
@@ -87,6 +95,9 @@ impl Engine {
             let feeds = state.feeds.clone();
             let before = state.last;
             state.last += 3 * queue.len() as u128;
+            let positions = (1..).map(|n| Position(before + 3 * n));
+            let events = queue.iter().map(|queued| queued.event.clone());
+            state.log.extend(positions.zip(events));
             drop(state);
             for (position, queued) in (1..).map(|n| Position(before + 3 * n)).zip(queue) {
                 for (server, feed) in feeds.iter().enumerate() {
@@ -123,11 +134,37 @@ struct EngineStore {
     server: Lock<Option<usize>>,
 }
 
+impl EngineStore {
+    fn answer<T: Send + 'static>(
+        &self,
+        answer: impl FnOnce(&mut EngineState) -> T + Send + 'static,
+    ) -> StoreReply<T> {
+        let engine = self.engine.clone();
+        Box::pin(async move {
+            sleep(DELAY).await;
+            let condition = engine.0.lock().condition;
+            match condition {
+                Condition::Works => {}
+                Condition::Down => return Err("connection lost".into()),
+                Condition::Silent => pending().await,
+            }
+            Ok(answer(&mut engine.0.lock()))
+        })
+    }
+}
+
+fn is_fresh((_, until): &(SavedSession, Instant)) -> bool {
+    *until > Instant::now()
+}
+
 impl Store for EngineStore {
     fn start(&self, feed: Weak<dyn Feed>) {
         let mut state = self.engine.0.lock();
         *self.server.lock() = Some(state.feeds.len());
-        state.feeds.push(feed);
+        state.feeds.push(Weak::clone(&feed));
+        let last = Position(state.last);
+        drop(state);
+        feed.upgrade().unwrap().begins(last);
     }
 
     fn append(&self, token: u64, event: &Event) -> bool {
@@ -155,20 +192,33 @@ impl Store for EngineStore {
         Some(Position(offset.strip_suffix("-0")?.parse().ok()?))
     }
 
+    fn look(&self, pid: Sid) -> StoreReply<Option<SavedSession>> {
+        self.answer(move |state| {
+            let found = state.sessions.get(&pid).cloned();
+            found.filter(is_fresh).map(|(session, _)| session)
+        })
+    }
+
+    fn replay(&self, after: Position) -> StoreReply<Option<Vec<(Position, Event)>>> {
+        self.answer(move |state| {
+            state.reads += 1;
+            let is_missed = |entry: &&(Position, Event)| entry.0 > after;
+            let page = state.log.iter().filter(is_missed).take(PAGE);
+            (after >= state.trimmed).then(|| page.cloned().collect())
+        })
+    }
+
     fn claim(&self, pid: Sid) -> StoreReply<Option<SavedSession>> {
-        let engine = self.engine.clone();
-        engine.0.lock().claims += 1;
-        Box::pin(async move {
-            sleep(DELAY).await;
-            let condition = engine.0.lock().condition;
-            match condition {
-                Condition::Works => {}
-                Condition::Down => return Err("connection lost".into()),
-                Condition::Silent => pending().await,
+        self.engine.0.lock().claims += 1;
+        let server = self.server.lock().unwrap();
+        self.answer(move |state| {
+            let found = state.sessions.remove(&pid).filter(is_fresh);
+            let others = state.feeds.iter().enumerate();
+            let others = others.filter(|(other, _)| found.is_some() && *other != server);
+            for feed in others.filter_map(|(_, feed)| feed.upgrade()) {
+                tokio::spawn(async move { feed.claimed(pid) });
             }
-            let claimed = engine.0.lock().sessions.remove(&pid);
-            let claimed = claimed.filter(|(_, until)| *until > Instant::now());
-            Ok(claimed.map(|(session, _)| session))
+            found.map(|(session, _)| session)
         })
     }
 
@@ -564,4 +614,161 @@ async fn sessions_of_connected_sockets_are_saved_at_intervals() {
     let (session, until) = state.sessions.values().next().unwrap();
     assert!(*until > Instant::now());
     assert_eq!((session.id, session.rooms.len()), (client.id(), 1));
+}
+
+/// Returns two servers of one engine, and a client of the first that is in a room and has seen an event.
+async fn two_servers(engine: &Engine) -> ([(TestApp, SocketIo); 2], TestClient) {
+    let servers = [1, 2].map(|_| serve(Some(engine), Namespace::new()));
+    let [(app, io), _] = &servers;
+    let client = app.connect("/").await.unwrap();
+    io.socket(client.id()).unwrap().join("room");
+    io.emit("n", 0);
+    assert_eq!(client.next::<u32>("n").await, 0);
+    (servers, client)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_recovers_at_another_server() {
+    let engine = Engine::default();
+    let ([(_, io), (other_app, other_io)], client) = two_servers(&engine).await;
+    client.cut().await;
+    // The other server has no client yet, so it keeps no events: they are read in pages.
+    for number in 1..4 {
+        io.to("room").emit("n", number);
+        other_io.to("elsewhere").emit("n", 100);
+        io.to("room").except("room").emit("n", 101);
+    }
+    other_io.emit("n", 4);
+    io.to(client.id()).emit("n", 5);
+    sleep(2 * DELAY).await;
+    let coming = other_app.connect("/").coming_back_as(&client);
+    let (again, ()) = tokio::join!(coming.into_future(), async {
+        // These are emitted while the pages are read.
+        for number in 6..8 {
+            sleep(DELAY + DELAY / 2).await;
+            io.to("room").emit("n", number);
+        }
+    });
+    let again = again.unwrap();
+    assert!(again.recovered() && again.id() == client.id());
+    assert!(engine.0.lock().reads > 2);
+    let socket = other_io.socket(again.id()).unwrap();
+    assert!(socket.is_in("room"));
+    sleep(3 * DELAY).await;
+    let expected: Vec<_> = (1..8).collect();
+    assert_eq!(numbers(&again, &other_io).await, expected);
+    again.cut().await;
+    io.to("room").emit("n", 8);
+    let back = other_app.connect("/").coming_back_as(&again).await.unwrap();
+    assert!(back.recovered());
+    assert_eq!(numbers(&back, &other_io).await, [8]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_recovers_at_a_server_that_has_just_started() {
+    let engine = Engine::default();
+    let ([(_, io), _], client) = two_servers(&engine).await;
+    client.cut().await;
+    io.to("room").emit("n", 1);
+    sleep(2 * DELAY).await;
+    let (app, io) = serve(Some(&engine), Namespace::new());
+    let again = app.connect("/").coming_back_as(&client).await.unwrap();
+    assert!(again.recovered());
+    assert_eq!(numbers(&again, &io).await, [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_not_known_to_be_lost_ends_when_another_server_has_the_session() {
+    let engine = Engine::default();
+    let ([(_, io), (other_app, other_io)], client) = two_servers(&engine).await;
+    let again = other_app
+        .connect("/")
+        .coming_back_as(&client)
+        .await
+        .unwrap();
+    assert!(again.recovered());
+    client.disconnected().await;
+    assert!(io.socket(client.id()).is_none());
+    assert_eq!(engine.sessions(), 1);
+    io.to("room").emit("n", 1);
+    assert_eq!(numbers(&again, &other_io).await, [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_events_are_gone_gets_a_new_socket() {
+    let engine = Engine::default();
+    let ([(_, io), (other_app, other_io)], client) = two_servers(&engine).await;
+    client.cut().await;
+    for number in 1..4 {
+        io.emit("n", number);
+    }
+    sleep(2 * DELAY).await;
+    engine.0.lock().trimmed = Position(6);
+    let again = other_app
+        .connect("/")
+        .coming_back_as(&client)
+        .await
+        .unwrap();
+    assert!(!again.recovered() && again.id() != client.id());
+    assert!(numbers(&again, &other_io).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_without_an_answer_makes_a_new_socket() {
+    for condition in [Condition::Down, Condition::Silent] {
+        let engine = Engine::default();
+        let ([(_, _), (other_app, _)], client) = two_servers(&engine).await;
+        client.cut().await;
+        engine.set(condition);
+        let again = other_app.connect("/").coming_back_as(&client);
+        assert!(!again.await.unwrap().recovered());
+        // The session is still there.
+        engine.set(Condition::Works);
+        let again = other_app
+            .connect("/")
+            .coming_back_as(&client)
+            .await
+            .unwrap();
+        assert!(again.recovered());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_during_the_search_changes_nothing() {
+    let engine = Engine::default();
+    let ([(_, io), (other_app, other_io)], client) = two_servers(&engine).await;
+    client.cut().await;
+    io.to("room").emit("n", 1);
+    for wait in [DELAY / 2, DELAY + DELAY / 2, 2 * DELAY + DELAY / 2] {
+        let attempt = tokio::spawn(other_app.connect("/").coming_back_as(&client).into_future());
+        sleep(wait).await;
+        attempt.abort();
+        sleep(10 * DELAY).await;
+    }
+    let again = other_app
+        .connect("/")
+        .coming_back_as(&client)
+        .await
+        .unwrap();
+    assert!(again.recovered());
+    assert_eq!(numbers(&again, &other_io).await, [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_not_resumed_elsewhere_after_an_event_without_a_position() {
+    let engine = Engine::default();
+    let ([(_, io), (other_app, _)], client) = two_servers(&engine).await;
+    engine.set(Condition::Down);
+    io.emit("n", 1);
+    assert_eq!(client.next::<u32>("n").await, 1);
+    engine.set(Condition::Works);
+    io.to("elsewhere").emit("n", 2);
+    sleep(2 * DELAY).await;
+    client.cut().await;
+    let again = other_app
+        .connect("/")
+        .coming_back_as(&client)
+        .await
+        .unwrap();
+    assert!(!again.recovered());
 }

@@ -1,0 +1,190 @@
+//! Sessions that another server has saved in the store: the search for one, and the events that its client has missed.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use super::Socket;
+use super::handle::Inner;
+use super::resume::StoredValues;
+use super::resumption::{Elsewhere, ResumeAuth, ResumeRequest, Resumption, Session, StoreClaim};
+use crate::clock::now;
+use crate::metrics::RecoveryOutcome;
+use crate::outbox::Frame;
+use crate::rooms::recovery::{Event, Place, Position};
+use crate::rooms::{History, Room, SavedSession, Stay, Store, Target};
+use proto::Sid;
+
+/// The search for a session in the store, which another server may have saved.
+pub(crate) struct SessionSearch {
+    store: Arc<dyn Store>,
+    pid: Sid,
+    /// The position of the last event that the client has seen, if it has seen any.
+    offset: Option<Position>,
+}
+
+impl SessionSearch {
+    /// Returns a search if the auth names a session that this server does not know, and there is a store.
+    pub(crate) fn new(history: &History<Inner>, auth: Option<&str>) -> Option<Self> {
+        let store = Arc::clone(history.store.as_ref()?);
+        let named: ResumeAuth<'_> = serde_json::from_str(auth?).ok()?;
+        let pid = named.pid.parse().ok()?;
+        let offset = named.offset.as_deref().map(|offset| store.parse(offset));
+        if offset == Some(None) || history.lock().sessions.knows(pid) {
+            return None;
+        }
+        let offset = offset.flatten();
+        Some(Self { store, pid, offset })
+    }
+
+    /// Waits for the session. `socket` stands for the one that the client will get. Returns `None` if there are no
+    /// random bytes.
+    pub(crate) async fn find(self, socket: Socket) -> Option<Box<Resumption>> {
+        let history = socket.namespace().members.history()?;
+        let mut resumption = Resumption::new(history, None)?;
+        resumption.forgotten = true;
+        match socket.await_store(self.store.look(self.pid)).await {
+            Some(Some(session)) => self.resume(&session, history, &mut resumption),
+            Some(None) => {}
+            None => resumption.claim = StoreClaim::Refused(RecoveryOutcome::Unavailable),
+        }
+        Some(Box::new(resumption))
+    }
+
+    fn resume(
+        &self,
+        session: &SavedSession,
+        history: &History<Inner>,
+        resumption: &mut Resumption,
+    ) {
+        let after = { self.offset }.map_or(session.since, |seen| seen.max(session.since));
+        if after < session.floor {
+            return;
+        }
+        let stay = |room: &Room| Stay {
+            room: Arc::clone(room),
+            after: 0,
+            until: None,
+        };
+        let away = Session {
+            id: session.id,
+            // Nothing that this server has numbered: a client that has seen no event yet cannot resume here again.
+            began: 0,
+            since: session.since,
+            stays: session.rooms.iter().map(stay).collect(),
+            known_after: 0,
+            values: Arc::new(StoredValues::default()),
+            until: history.lock().sessions.until(now()),
+        };
+        resumption.pid = self.pid;
+        (resumption.forgotten, resumption.recovered) = (false, true);
+        resumption.since = session.since;
+        resumption.request = Some(ResumeRequest {
+            away,
+            offset: None,
+            elsewhere: Some(Elsewhere {
+                after,
+                missed: Vec::new(),
+            }),
+        });
+    }
+}
+
+impl Socket {
+    /// Reads the events that the client of another server's session has missed, up to those that this server has.
+    pub(super) async fn read_missed(&self, session: &SavedSession, store: &dyn Store) {
+        let Some(history) = self.namespace().members.history() else {
+            return;
+        };
+        let Some(after) = self.read_from() else {
+            return;
+        };
+        let reading = async {
+            if after < session.floor {
+                return None;
+            }
+            self.read_pages(after, session, history, store).await
+        };
+        let read = timeout(history.options.claim_timeout, reading).await;
+        let refusal = match &read {
+            Ok(Some(_)) => None,
+            Ok(None) => Some(RecoveryOutcome::Failed),
+            Err(_) => {
+                self.log_no_reply(None);
+                Some(RecoveryOutcome::Unavailable)
+            }
+        };
+        let Some(resumption) = &self.0.resumption else {
+            return;
+        };
+        let mut state = resumption.lock();
+        match refusal {
+            Some(outcome) => state.claim = StoreClaim::Refused(outcome),
+            None => {
+                if let Some(request) = &mut state.request {
+                    request.elsewhere = read.ok().flatten();
+                }
+            }
+        }
+        drop(state);
+    }
+
+    /// Returns the position after which events are missed, if the session to resume is of another server.
+    fn read_from(&self) -> Option<Position> {
+        let state = self.0.resumption.as_ref()?.lock();
+        let elsewhere = state.request.as_ref()?.elsewhere.as_ref()?;
+        Some(elsewhere.after)
+    }
+
+    /// Returns `None` if some of the events are not stored any more, are too many, or were delivered without positions.
+    async fn read_pages(
+        &self,
+        mut after: Position,
+        session: &SavedSession,
+        history: &History<Inner>,
+        store: &dyn Store,
+    ) -> Option<Elsewhere> {
+        let mut missed = Vec::new();
+        loop {
+            let mut arrival = pin!(history.arrivals.notified());
+            arrival.as_mut().enable();
+            let place = history.lock().log.place(after);
+            let until = match place {
+                Place::At(_) => return Some(Elsewhere { after, missed }),
+                Place::Cut => return None,
+                Place::Ahead => {
+                    arrival.await;
+                    continue;
+                }
+                Place::Before(until) => until,
+            };
+            let page = store.replay(after).await.ok()??;
+            let last = page.last().map_or(until, |(position, _)| *position);
+            let here = page
+                .into_iter()
+                .take_while(|(position, _)| *position <= until);
+            for (position, event) in here.filter(|(_, event)| is_for(&event.target, session)) {
+                missed.push(self.frame_at(&event, &store.offset(position)));
+            }
+            after = last.min(until);
+            if missed.len() > history.options.max_packets {
+                return None;
+            }
+        }
+    }
+
+    fn frame_at(&self, event: &Event, offset: &str) -> Frame {
+        let encoder = &self.namespace().encoder;
+        encoder.event_at(&event.args, Some(offset))
+    }
+}
+
+/// Returns true if a socket was among the recipients of an event, as far as the rooms of its saved session tell.
+fn is_for(target: &Target, session: &SavedSession) -> bool {
+    let is_in = |room: &Room| **room == *session.id.as_str() || session.rooms.contains(room);
+    !target.local
+        && { target.rooms.as_ref() }.is_none_or(|rooms| rooms.iter().any(is_in))
+        && !target.except.iter().any(is_in)
+        && target.except_id != Some(session.id)
+}
