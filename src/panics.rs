@@ -32,7 +32,7 @@ pub(crate) async fn guarded_future<F: Future>(
 }
 
 /// Drops a value of users, whose `Drop` may be theirs.
-pub(crate) fn let_go<T>(value: T) {
+pub(crate) fn drop_guarded<T>(value: T) {
     if let Err(panicked) = guarded(|| drop(value)) {
         log_panic(DROP, &panicked);
     }
@@ -65,6 +65,6 @@ mod tests {
 
     #[test]
     fn a_value_may_panic_when_it_is_dropped() {
-        let_go([Bomb]);
+        drop_guarded([Bomb]);
     }
 }

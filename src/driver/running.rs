@@ -147,7 +147,7 @@ impl Work {
             (Err(panicked), None) => {
                 socket.report_handler_panic(|| future.name(socket), &panicked);
                 let finished = future.panicked();
-                future.let_go();
+                future.drop_guarded();
                 Poll::Ready(finished)
             }
         }
@@ -161,7 +161,7 @@ impl Pending {
     }
 
     /// Drops the future, which owns values of users.
-    fn let_go(&mut self) {
+    fn drop_guarded(&mut self) {
         if let Err(panicked) = guarded(|| *self = Self::nothing()) {
             log_panic(DROP, &panicked);
         }
@@ -263,7 +263,7 @@ impl Drop for Running {
         }
         // Others must be dropped as well, even if the drop of this one panics.
         let _in_span = self.work.span.enter();
-        self.work.future.let_go();
+        self.work.future.drop_guarded();
     }
 }
 

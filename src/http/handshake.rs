@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
-use crate::panics::let_go;
+use crate::panics::drop_guarded;
 
 #[derive(Clone, Debug)]
 pub(crate) struct OpeningRequest {
@@ -69,7 +69,7 @@ impl OpeningRequest {
 /// The connection's task usually drops the last values of its request, so a panic of theirs is caught.
 impl Drop for OpeningRequest {
     fn drop(&mut self) {
-        let_go(std::mem::take(&mut self.extensions));
+        drop_guarded(std::mem::take(&mut self.extensions));
     }
 }
 

@@ -4,7 +4,7 @@ use std::future::ready;
 
 use super::{AckBody, BoxHandler, ErasedHandler, EventContext, Socket};
 use crate::adapter::BoxFuture;
-use crate::panics::let_go;
+use crate::panics::drop_guarded;
 
 impl Socket {
     pub(crate) fn own_handler(&self, event: &str) -> Option<BoxHandler<AckBody>> {
@@ -77,6 +77,6 @@ impl ErasedHandler<AckBody> for Contained {
 
 impl Drop for Contained {
     fn drop(&mut self) {
-        let_go(self.0.take());
+        drop_guarded(self.0.take());
     }
 }

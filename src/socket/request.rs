@@ -7,7 +7,7 @@ use http::request::Parts;
 
 use super::values::{SocketValue, SocketValues};
 use crate::http::OpeningRequest;
-use crate::panics::let_go;
+use crate::panics::drop_guarded;
 use crate::sync::Lock;
 
 /// The request's parts, which one handler after another borrows, and the values that this socket adds to its
@@ -153,9 +153,9 @@ impl SocketRequest {
 impl Drop for SocketRequest {
     fn drop(&mut self) {
         let parts = self.slot.lock().parts.take();
-        let_go(parts);
+        drop_guarded(parts);
         let added = std::mem::take(&mut *self.added.lock());
-        added.into_iter().for_each(let_go);
-        let_go(self.extensions.take());
+        added.into_iter().for_each(drop_guarded);
+        drop_guarded(self.extensions.take());
     }
 }

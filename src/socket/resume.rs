@@ -16,7 +16,7 @@ use crate::clock::now;
 use crate::ids::new_sid;
 use crate::metrics::Counted;
 use crate::outbox::{Frame, Outbox};
-use crate::panics::let_go;
+use crate::panics::drop_guarded;
 use crate::rooms::recovery::{Place, Position};
 use crate::rooms::{Asker, Away, Claim, Forgotten, History, Kept, Link, Scope};
 use proto::Sid;
@@ -41,7 +41,7 @@ pub(crate) struct StoredValues {
 
 impl Drop for StoredValues {
     fn drop(&mut self) {
-        self.values.drain(..).for_each(let_go);
+        self.values.drain(..).for_each(drop_guarded);
     }
 }
 

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::outbox::Frame;
-use crate::panics::let_go;
+use crate::panics::drop_guarded;
 use crate::rooms::Link;
 use crate::sync::Lock;
 
@@ -173,7 +173,7 @@ impl<L: Link> History<L> {
         let mut kept = self.lock();
         kept.sessions.forget_away(&mut forgotten);
         drop(kept);
-        let_go(forgotten);
+        drop_guarded(forgotten);
     }
 
     /// Removes expired events and sessions. Returns the time at which the next ones expire, if any are left.
@@ -193,7 +193,7 @@ impl<L: Link> History<L> {
             sessions.next_publication(),
         ];
         drop(kept);
-        let_go(forgotten);
+        drop_guarded(forgotten);
         next.into_iter().flatten().min()
     }
 }
