@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use crate::http::words;
-use crate::logs::{TypeName, in_full};
+use crate::logs::{TypeName, with_sources};
 use crate::metrics::{Counted, FaultCause, Hook, StopCause};
 use crate::panics::guarded;
 use crate::socket::{EventName, Failed, Failure, Fault, Refusal, Socket};
@@ -23,7 +23,7 @@ pub(super) fn failed(socket: &Socket, event: &EventName, error: &EncodedArgs, fa
         }
         Failure::Serialize(error, name) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
-            let error = || in_full(&**error);
+            let error = || with_sources(&**error);
             report(socket, event, (FaultCause::Serialize, *name), status, error);
             status
         }

@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::{EventContext, FromEvent, phase, via};
-use crate::logs::in_full;
+use crate::logs::with_sources;
 use crate::metrics::FaultCause;
 use crate::socket::{AckBody, AckClaim, EventName, Failure, Fault, HandlerAnswer, Socket, reply};
 use proto::EncodeError;
@@ -76,7 +76,7 @@ impl<T> Ack<T> {
             handler: None,
             argument: Some(std::any::type_name::<Self>),
             status: StatusCode::INTERNAL_SERVER_ERROR,
-            error: in_full(error).into(),
+            error: with_sources(error).into(),
         });
     }
 

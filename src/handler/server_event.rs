@@ -7,7 +7,7 @@ use super::IntoAck;
 use crate::emit::ServerEvent;
 use crate::extract::FromServerEvent;
 use crate::http::words;
-use crate::logs::in_full;
+use crate::logs::with_sources;
 use crate::metrics::FaultCause;
 use crate::namespace::{ServerEventFailure, ServerHandler, received};
 use crate::socket::{AckBody, Failure, HandlerAnswer};
@@ -90,7 +90,7 @@ fn answer(AckBody(answer): AckBody) -> Result<Args, ServerEventFailure> {
         HandlerAnswer::Ok(args) => return Ok(received(&args)),
         HandlerAnswer::Silent => return Ok(Args::none()),
         HandlerAnswer::Error(_, Failure::Serialize(error, _)) => {
-            (FaultCause::Serialize, in_full(&*error))
+            (FaultCause::Serialize, with_sources(&*error))
         }
         HandlerAnswer::Error(args, _) => (FaultCause::Handler, words_of(&received(&args))),
         HandlerAnswer::Malformed(error) => (FaultCause::Extractor, error.to_string()),

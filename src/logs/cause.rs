@@ -19,7 +19,7 @@ impl FaultCause {
 }
 
 /// Formats an error and its sources in one line.
-pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(error.source(), |error| error.source());
     sources.fold(error.to_string(), |all, source| format!("{all}: {source}"))
 }

@@ -3,5 +3,5 @@
 mod cause;
 mod limits;
 
-pub(crate) use cause::{TypeName, in_full};
+pub(crate) use cause::{TypeName, with_sources};
 pub(crate) use limits::{Logs, ServerLogs, log_emit_without_server, log_no_server, may_log};

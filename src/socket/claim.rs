@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::Socket;
 use super::resumption::StoreClaim;
-use crate::logs::in_full;
+use crate::logs::with_sources;
 use crate::metrics::RecoveryOutcome;
 use crate::rooms::{Reply, SavedSession, Store, StoreError};
 use proto::Sid;
@@ -84,7 +84,7 @@ impl Socket {
         let (socket, nsp) = (self.id(), self.nsp());
         match error {
             Some(error) => {
-                let error = in_full(&**error);
+                let error = with_sources(&**error);
                 tracing::warn!(%socket, nsp, error, "session not recovered: its store has failed");
             }
             None => tracing::warn!(
