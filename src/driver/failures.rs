@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::http::words;
+use crate::http::error_message;
 use crate::logs::{TypeName, with_sources};
 use crate::metrics::{Counted, FaultCause, Hook, StopCause};
 use crate::panics::guarded;
@@ -12,7 +12,7 @@ use proto::EncodedArgs;
 /// Reports that the handler of an event has answered with an error.
 pub(super) fn failed(socket: &Socket, event: &EventName, error: &EncodedArgs, failure: &Failure) {
     let counters = socket.counters();
-    let words = || words_of(error).unwrap_or_default();
+    let words = || message_of(error).unwrap_or_default();
     let mut panicked = false;
     let status = match failure {
         Failure::Handler(status, name) => {
@@ -42,13 +42,13 @@ pub(super) fn failed(socket: &Socket, event: &EventName, error: &EncodedArgs, fa
         Failure::Unhandled => return,
     };
     let event = || socket.event_name(event);
-    tell(socket, event, status, panicked, || words_of(error));
+    tell(socket, event, status, panicked, || message_of(error));
 }
 
 /// Returns the text of an error for the log and the hooks.
-fn words_of(error: &EncodedArgs) -> Option<String> {
+fn message_of(error: &EncodedArgs) -> Option<String> {
     let [error]: [&serde_json::value::RawValue; 1] = serde_json::from_str(error.json()).ok()?;
-    words(error.get()).or_else(|| Some(error.get().to_owned()))
+    error_message(error.get()).or_else(|| Some(error.get().to_owned()))
 }
 
 fn report(

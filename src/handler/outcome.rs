@@ -13,7 +13,7 @@ use http::StatusCode;
 use super::refused::Refused;
 use super::reply::IntoAck;
 use crate::extract::{EventContext, phase};
-use crate::http::{Content, INTERNAL_ERROR, reason, words};
+use crate::http::{Content, INTERNAL_ERROR, error_message, reason};
 use crate::logs::TypeName;
 use crate::metrics::{FaultCause, Hook};
 use crate::panics::guarded;
@@ -116,7 +116,7 @@ impl Phase for phase::Event {
         let value = content.into_error(status);
         let message = value
             .as_deref()
-            .and_then(|error| words(error.get()))
+            .and_then(|error| error_message(error.get()))
             .unwrap_or_else(|| reason(status));
         let event = cx.event().unwrap_or_default();
         let is_fault = status.is_server_error();

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::http::{Content, reason, words};
+use crate::http::{Content, error_message, reason};
 use crate::socket::Refusal;
 
 /// An error that refuses a connection, with the message and the data for the client's `connect_error` event.
@@ -76,7 +76,7 @@ impl Refusal {
             Content::Empty => (reason(status), None),
             Content::Text(text) => (text, None),
             Content::Json(json) => (
-                words(json.get()).unwrap_or_else(|| reason(status)),
+                error_message(json.get()).unwrap_or_else(|| reason(status)),
                 Some(json),
             ),
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::IntoAck;
 use crate::emit::ServerEvent;
 use crate::extract::FromServerEvent;
-use crate::http::words;
+use crate::http::error_message;
 use crate::logs::with_sources;
 use crate::metrics::FaultCause;
 use crate::namespace::{ServerEventFailure, ServerHandler, received};
@@ -92,14 +92,14 @@ fn answer(AckBody(answer): AckBody) -> Result<Args, ServerEventFailure> {
         HandlerAnswer::Error(_, Failure::Serialize(error, _)) => {
             (FaultCause::Serialize, with_sources(&*error))
         }
-        HandlerAnswer::Error(args, _) => (FaultCause::Handler, words_of(&received(&args))),
+        HandlerAnswer::Error(args, _) => (FaultCause::Handler, message_of(&received(&args))),
         HandlerAnswer::Malformed(error) => (FaultCause::Extractor, error.to_string()),
     };
     Err(ServerEventFailure { cause, error })
 }
 
 /// Returns the text of an error.
-fn words_of(args: &Args) -> String {
-    let error = args.raw().ok().and_then(|raw| words(raw.first()?));
+fn message_of(args: &Args) -> String {
+    let error = args.raw().ok().and_then(|raw| error_message(raw.first()?));
     error.unwrap_or_else(|| args.json().to_owned())
 }

@@ -52,7 +52,7 @@ impl Content {
     /// Returns the message of an error as plain text.
     pub(crate) fn into_words(self, status: StatusCode) -> String {
         match self {
-            Self::Json(json) => words(json.get()).unwrap_or_else(|| json.get().to_owned()),
+            Self::Json(json) => error_message(json.get()).unwrap_or_else(|| json.get().to_owned()),
             Self::Text(text) => text,
             Self::Empty => reason(status),
         }
@@ -77,7 +77,7 @@ struct Words {
 }
 
 /// Returns the message of a JSON body: its `message` or its `error`.
-pub(crate) fn words(json: &str) -> Option<String> {
+pub(crate) fn error_message(json: &str) -> Option<String> {
     let words: Words = serde_json::from_str(json).unwrap_or_default();
     words.message.or(words.error)
 }

@@ -8,7 +8,7 @@ mod origins;
 
 pub(crate) use client_files::ClientFile;
 pub use client_files::ClientFiles;
-pub(crate) use content::{Content, INTERNAL_ERROR, reason, words};
+pub(crate) use content::{Content, INTERNAL_ERROR, error_message, reason};
 pub(crate) use handshake::OpeningRequest;
 pub use hooks::ConnectionError;
 pub(crate) use hooks::{AllowRequest, Hooks};

@@ -7,7 +7,7 @@ pub(crate) type TypeName = fn() -> &'static str;
 
 impl FaultCause {
     /// Returns the message of the log record.
-    pub(crate) const fn words(self) -> &'static str {
+    pub(crate) const fn message(self) -> &'static str {
         match self {
             Self::Extractor => "cannot take an argument of a handler",
             Self::Handler => "handler failed",

@@ -26,7 +26,7 @@ impl Server {
         self.counters.add(Counted::ServerErrors(cause), 1);
         if self.logs.allow_refusal() {
             let (handler, status) = (handler(), status.as_u16());
-            tracing::warn!(handler, status, error, "{}", cause.words());
+            tracing::warn!(handler, status, error, "{}", cause.message());
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::refusal::{FORBIDDEN, Refusal, finish, refuse as refuse_request};
-use crate::http::{AllowRequest, ConnectionError, Content, INTERNAL_ERROR, reason, words};
+use crate::http::{AllowRequest, ConnectionError, Content, INTERNAL_ERROR, error_message, reason};
 use crate::logs::TypeName;
 use crate::metrics::{Hook, RequestRule};
 use crate::panics::guarded_future;
@@ -55,7 +55,7 @@ async fn refuse(
     let (message, body) = match content {
         _ if unread => with_code(reason(status)),
         Content::Json(json) => {
-            let message = words(json.get()).unwrap_or_else(|| reason(status));
+            let message = error_message(json.get()).unwrap_or_else(|| reason(status));
             (message, json.get().to_owned())
         }
         // Usually the text is the rejection of an extractor.

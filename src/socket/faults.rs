@@ -45,7 +45,7 @@ impl FaultCause {
             status = fault.status.as_u16(),
             error = &*fault.error,
             "{}",
-            self.words()
+            self.message()
         );
     }
 }
