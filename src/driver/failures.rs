@@ -42,7 +42,7 @@ pub(super) fn failed(socket: &Socket, event: &EventName, error: &EncodedArgs, fa
         Failure::Unhandled => return,
     };
     let event = || socket.event_name(event);
-    tell(socket, event, status, panicked, || message_of(error));
+    call_on_error(socket, event, status, panicked, || message_of(error));
 }
 
 /// Returns the text of an error for the log and the hooks.
@@ -86,7 +86,7 @@ pub(super) fn refused(socket: &Socket, event: &str, refusal: &Refusal) {
     }
     let message = || Some(refusal.message.clone());
     let status = StatusCode::INTERNAL_SERVER_ERROR;
-    tell(socket, || event, status, refusal.panicked, message);
+    call_on_error(socket, || event, status, refusal.panicked, message);
 }
 
 fn report_refusal(socket: &Socket, event: &str, refusal: &Refusal) {
@@ -102,7 +102,7 @@ fn report_refusal(socket: &Socket, event: &str, refusal: &Refusal) {
     });
 }
 
-fn tell<'a>(
+fn call_on_error<'a>(
     socket: &Socket,
     event: impl FnOnce() -> &'a str,
     status: StatusCode,
