@@ -87,7 +87,7 @@ async fn read(mut from_server: ReadHalf<Io>, shared: &SharedState) -> Disconnect
         let mut input = always(buffer.get(..length), "the bytes were read into the buffer");
         loop {
             let ended = match decoder.next_event(&mut input) {
-                Ok(Some(event)) => hear(event, shared),
+                Ok(Some(event)) => handle_event(event, shared),
                 Ok(None) => break,
                 Err(_) => Some(Disconnected::ParseError),
             };
@@ -98,7 +98,7 @@ async fn read(mut from_server: ReadHalf<Io>, shared: &SharedState) -> Disconnect
     }
 }
 
-fn hear(event: WebSocketEvent, shared: &SharedState) -> Option<Disconnected> {
+fn handle_event(event: WebSocketEvent, shared: &SharedState) -> Option<Disconnected> {
     match event {
         WebSocketEvent::Text(text) => match Packet::decode_text(text) {
             Ok(packet) => shared.receive(packet),
