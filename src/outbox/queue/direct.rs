@@ -70,7 +70,7 @@ impl State {
             written.packets += 1;
             written.bytes += frame.size();
         }
-        self.begun = left;
+        self.written_of_first = left;
         written
     }
 
@@ -144,7 +144,7 @@ impl Outbox {
             SPARE.try_with(Cell::take).unwrap_or_default()
         };
         let first = state.take_written(written.packets, &mut rest);
-        state.stalled = state.begun > 0;
+        state.stalled = state.written_of_first > 0;
         self.release(&mut state, written);
         let woken = self.admit_waiting(&mut state);
         state.has_new = state.front().is_some();

@@ -41,7 +41,7 @@ struct State {
     /// The wakers of tasks that wait until most of the queue has been written.
     flush_wakers: Wakers,
     /// The number of bytes of the first frame that [`write_direct`](Outbox::write_direct) has written.
-    begun: usize,
+    written_of_first: usize,
     /// The transport for direct writes while the writer is asleep.
     direct: Option<Arc<dyn Direct>>,
     /// The [place](Direct::place) of `direct`.
@@ -267,7 +267,7 @@ impl Outbox {
             into.append(&mut state.rest);
         }
         shrink_if_empty(&mut state.rest);
-        std::mem::take(&mut state.begun)
+        std::mem::take(&mut state.written_of_first)
     }
 
     /// Takes the first frame, if there is one and it `fits`.
@@ -389,7 +389,7 @@ impl Outbox {
             .take()
             .chain(senders.into_iter().flatten());
         woken.for_each(Waker::wake);
-        before.begun > 0
+        before.written_of_first > 0
     }
 }
 

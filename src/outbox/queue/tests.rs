@@ -331,7 +331,7 @@ fn frames_are_written_directly_while_the_writer_sleeps() {
 #[test]
 fn a_partial_direct_write_is_continued_by_the_writer() {
     let (a, b) = (named("/a"), named("/b"));
-    for (takes, written, begun) in [(0, 0, 0), (3, 0, 3), (chunk(&a).len() + 2, 1, 2)] {
+    for (takes, written, left) in [(0, 0, 0), (3, 0, 3), (chunk(&a).len() + 2, 1, 2)] {
         let (outbox, line, count) = asleep(&[takes]);
         outbox.push_direct(a.clone(), false);
         outbox.push_direct(b.clone(), false);
@@ -339,7 +339,7 @@ fn a_partial_direct_write_is_continued_by_the_writer() {
         assert_eq!(line.taken.lock().concat().len(), takes);
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
         let mut frames = VecDeque::new();
-        assert_eq!(outbox.take(&mut frames), begun);
+        assert_eq!(outbox.take(&mut frames), left);
         assert_eq!(frames.len(), 2 - written);
         assert_eq!(frames.back().map(chunk), Some(chunk(&b)));
         assert_eq!(outbox.queued().packets, 2 - written);
@@ -362,7 +362,7 @@ fn while_the_transport_is_stalled_nothing_is_written_past_the_writer() {
     );
     assert_eq!(outbox.write_direct().packets, 0);
     assert_eq!(line.taken.lock().concat().len(), 3);
-    assert!(outbox.close(), "the first has been begun");
+    assert!(outbox.close(), "the first frame is partly written");
 }
 
 #[test]
