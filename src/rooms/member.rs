@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use super::acks::{Acks, AskedBy, Awaited};
+use super::current::serves;
 use super::recovery::{Position, SavedSession};
-use super::serving::serves;
 use super::{Log, Room, Stay};
 use crate::outbox::{Frame, Outbox, Pushed};
 use crate::panics::{guarded, log_panic};

@@ -4,16 +4,17 @@
 //! knowing what a namespace is.
 
 mod acks;
+mod current;
 mod deliver;
 mod events;
 mod join;
 mod member;
 pub(crate) mod recovery;
-mod serving;
 mod table;
 mod target;
 
 pub(crate) use acks::Awaited;
+pub(crate) use current::Serving;
 pub(crate) use deliver::Delivered;
 pub use events::{RoomEvent, RoomEvents};
 pub use join::{JoinError, JoinFuture, Joined};
@@ -23,7 +24,6 @@ pub(crate) use recovery::{
     Asker, Audience, Away, Claim, Forgotten, History, Kept, Log, Offset, Reply, SavedSession, Stay,
     Store, StoreError, Sweeper,
 };
-pub(crate) use serving::Serving;
 pub(crate) use table::Table;
 pub(crate) use target::Target;
 pub use target::{Room, Rooms};
