@@ -17,7 +17,7 @@ use super::timed_session::TimedSession;
 use super::timers::{Timers, now};
 use crate::metrics::Hook;
 use crate::panics::{Panicked, guarded};
-use crate::rooms::Serving;
+use crate::rooms::CurrentConnection;
 use crate::server::{OverLimit, Server};
 use crate::socket::{Client, Command};
 use crate::transport::{Duplex, End};
@@ -200,7 +200,7 @@ impl ConnectionTask {
     /// Polls everything until there is no more progress. Ready when the session is closed.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.client.outbox.awake();
-        let _serving = Serving::begin(&self.client.outbox);
+        let _current = CurrentConnection::enter(&self.client.outbox);
         for round in 0..ROUNDS {
             self.now = now();
             if round == 0 {

@@ -1,5 +1,4 @@
-//! The connection that a thread serves. It distinguishes acknowledgements that a connection's own handlers await from
-//! others.
+//! The connection whose task a thread runs. Acknowledgements that a connection's own handlers await differ from others.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -7,34 +6,34 @@ use std::sync::Arc;
 use crate::outbox::Outbox;
 
 thread_local! {
-    /// The address of the connection's outbox, or 0 if the thread serves none.
-    static SERVED: Cell<usize> = const { Cell::new(0) };
+    /// The address of the connection's outbox, or 0 if the thread runs none.
+    static CURRENT: Cell<usize> = const { Cell::new(0) };
 }
 
 /// A guard that marks the thread as running the task of a connection, and its handlers.
 #[derive(Debug)]
-pub(crate) struct Serving {
+pub(crate) struct CurrentConnection {
     before: usize,
 }
 
-impl Serving {
+impl CurrentConnection {
     #[inline]
-    pub(crate) fn begin(outbox: &Arc<Outbox>) -> Self {
-        let before = SERVED.replace(address(outbox));
+    pub(crate) fn enter(outbox: &Arc<Outbox>) -> Self {
+        let before = CURRENT.replace(address(outbox));
         Self { before }
     }
 }
 
-impl Drop for Serving {
+impl Drop for CurrentConnection {
     #[inline]
     fn drop(&mut self) {
-        SERVED.set(self.before);
+        CURRENT.set(self.before);
     }
 }
 
 /// Returns true if the calling code is a handler of this connection.
-pub(super) fn serves(outbox: &Arc<Outbox>) -> bool {
-    SERVED.get() == address(outbox)
+pub(super) fn is_current(outbox: &Arc<Outbox>) -> bool {
+    CURRENT.get() == address(outbox)
 }
 
 fn address(outbox: &Arc<Outbox>) -> usize {

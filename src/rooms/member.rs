@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use super::acks::{Acks, AskedBy, Awaited};
-use super::current::serves;
+use super::current::is_current;
 use super::recovery::{Position, SavedSession};
 use super::{Log, Room, Stay};
 use crate::outbox::{Frame, Outbox, Pushed};
@@ -174,7 +174,7 @@ impl<L: Link> Member<L> {
 
     /// Registers `sink` for the answer to an event; calls it at once if the client has already left.
     pub(crate) fn expect_ack(&self, id: u64, sink: AckSink) {
-        let by = if serves(&self.outbox) {
+        let by = if is_current(&self.outbox) {
             AskedBy::Handler
         } else {
             AskedBy::Other

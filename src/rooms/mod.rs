@@ -14,7 +14,7 @@ mod table;
 mod target;
 
 pub(crate) use acks::Awaited;
-pub(crate) use current::Serving;
+pub(crate) use current::CurrentConnection;
 pub(crate) use deliver::Delivered;
 pub use events::{RoomEvent, RoomEvents};
 pub use join::{JoinError, JoinFuture, Joined};
