@@ -2,8 +2,11 @@
 
 use std::convert::Infallible;
 
+use axum_core::extract::OptionalFromRequestParts;
+use http::request::Parts;
+
 use super::{EventContext, FromEvent, phase, via};
-use crate::socket::{Call, Socket};
+use crate::socket::{Call, Socket, SocketReference};
 use proto::DisconnectReason;
 use proto::always;
 
@@ -25,6 +28,17 @@ impl<S: Sync, P> FromEvent<S, P, via::Event> for Socket {
 
     async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, Infallible> {
         Ok(cx.socket().clone())
+    }
+}
+
+/// `Option<Socket>` is the socket in a handler of this crate, and `None` in an HTTP handler, so that one function can
+/// serve both.
+impl<S: Sync> OptionalFromRequestParts<S> for Socket {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        let reference = parts.extensions.get::<SocketReference>();
+        Ok(reference.and_then(SocketReference::socket))
     }
 }
 

@@ -12,7 +12,8 @@
 //! | [`DisconnectReason`](crate::DisconnectReason) | | | | ● |
 //!
 //! `Option<_>` and `Result<_, _>` of `Data`, `Json` and `Auth` make an argument optional, or pass its rejection to the
-//! handler. In a middleware, a `Socket` cannot emit yet.
+//! handler. `Option<Socket>` is also an argument of HTTP handlers, in which it is `None`, for a function that serves
+//! both. In a middleware, a `Socket` cannot emit yet.
 //!
 //! An event of another server has no socket: [`FromServerEvent`] lists the arguments of its handlers.
 

@@ -6,6 +6,7 @@ use axum::extract::{MatchedPath, NestedPath, OriginalUri, Path, RawPathParams, R
 use axum::{Extension, http};
 
 use crate::server::SocketIo;
+use crate::socket::Socket;
 
 /// The use that an extractor makes of the request.
 ///
@@ -48,6 +49,7 @@ fn only_reads<T: 'static>() -> bool {
             TypeId::of::<RawQuery>(),
             TypeId::of::<SocketIo>(),
             TypeId::of::<Option<SocketIo>>(),
+            TypeId::of::<Option<Socket>>(),
         ])
 }
 
@@ -95,6 +97,7 @@ mod tests {
             RequestUse::of::<http::HeaderMap>(),
             RequestUse::of::<SocketIo>(),
             RequestUse::of::<Option<SocketIo>>(),
+            RequestUse::of::<Option<Socket>>(),
         ] {
             assert_eq!(reads, RequestUse::Read);
         }

@@ -95,8 +95,8 @@ impl Names {
 /// A return value for this kind of handler. Users see it only in errors of the compiler.
 #[diagnostic::on_unimplemented(
     message = "a Socket.IO handler cannot return `{Self}` here",
-    note = "the handler of an event returns an acknowledgement: `()`, `Json<T>`, `Reply<T>`, `(StatusCode, _)`, a \
-            `Response`, or a `Result` of them",
+    note = "the handler of an event returns an acknowledgement: `()`, `Json<T>`, `Reply<T>`, a text, `StatusCode`, \
+            `(StatusCode, _)`, a `Response`, or a `Result` of them",
     note = "a middleware returns `()`, `Extension<T>`, a tuple of them, a `Result` of them, or a `bool`",
     note = "connect and disconnect handlers return `()` or `Result<(), E>`"
 )]

@@ -1,9 +1,12 @@
 //! Return values of event handlers as acknowledgements.
 
+use std::borrow::Cow;
 use std::future::Future;
 
 use axum::Json;
+use axum::response::NoContent;
 use axum_core::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
 
@@ -17,6 +20,12 @@ use crate::socket::{AckBody, Failure};
 /// | `()` | no arguments |
 /// | `Json<T>` | one argument, as over HTTP |
 /// | [`Reply<T>`] | one argument, several if it is a tuple, none if it is `()`; binary allowed |
+/// | `Option<Json<T>>` | the value, or `null` |
+/// | a text (`String`, `&'static str`, `Cow<'static, str>`) | the text |
+/// | `Bytes` | an attachment |
+/// | [`RawArgs`](crate::extract::RawArgs) | the arguments that it holds |
+/// | `NoContent`, or a `StatusCode` of success | no arguments |
+/// | a `StatusCode` of 4xx or 5xx | `{"error": …}` with its reason |
 /// | `(StatusCode, T)` | what `T` says, as an error if the status is one |
 /// | a `Response` | its body: JSON as it is, else as text; an error if its status is one |
 /// | `Err(E)` with `E: IntoResponse` | its body: JSON as it is, text as `{"error": text}` |
@@ -54,6 +63,40 @@ impl IntoAck for () {
 impl<T: Serialize + Send> IntoAck for Json<T> {
     async fn into_ack(self) -> AckBody {
         AckBody::ok_one(&self.0)
+    }
+}
+
+impl<T: Serialize + Send> IntoAck for Option<Json<T>> {
+    async fn into_ack(self) -> AckBody {
+        AckBody::ok_one(&self.map(|Json(value)| value))
+    }
+}
+
+macro_rules! one_argument {
+    ($($value:ty),*) => {$(
+        impl IntoAck for $value {
+            async fn into_ack(self) -> AckBody {
+                AckBody::ok_one(&self)
+            }
+        }
+    )*};
+}
+
+one_argument!(String, &'static str, Cow<'static, str>, Bytes);
+
+impl IntoAck for NoContent {
+    async fn into_ack(self) -> AckBody {
+        AckBody::ok(&())
+    }
+}
+
+impl IntoAck for StatusCode {
+    async fn into_ack(self) -> AckBody {
+        (self, ()).into_ack().await
+    }
+
+    fn is_error(&self) -> bool {
+        is_failure(*self)
     }
 }
 

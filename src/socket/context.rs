@@ -190,8 +190,14 @@ impl EventContext {
     pub(crate) fn parts(&mut self) -> &mut Parts {
         let (socket, loan) = (&self.socket, self.loan);
         self.parts.get_or_insert_with(|| match loan {
-            Loan::Open => socket.request().borrow(socket.handshake()),
-            Loan::Copy | Loan::Over => Box::new(socket.request().make(socket.handshake())),
+            Loan::Open => {
+                let reference = || socket.reference();
+                socket.request().borrow(socket.handshake(), reference)
+            }
+            Loan::Copy | Loan::Over => {
+                let request = socket.request();
+                Box::new(request.make(socket.handshake(), socket.reference()))
+            }
         })
     }
 

@@ -47,6 +47,17 @@ use proto::{DisconnectReason, Sid};
 #[derive(Clone)]
 pub struct Socket(pub(super) Arc<Inner>);
 
+/// A reference to a socket that does not keep it, for the extensions of its request.
+#[derive(Clone)]
+pub(crate) struct SocketReference(Weak<Inner>);
+
+impl SocketReference {
+    /// Returns the socket, which exists as long as a handler runs for it.
+    pub(crate) fn socket(&self) -> Option<Socket> {
+        self.0.upgrade().map(Socket)
+    }
+}
+
 /// The state of a socket, which all of its handles share.
 pub(crate) struct Inner {
     pub(super) namespace: Arc<SocketNamespace>,
@@ -132,6 +143,10 @@ impl Socket {
     #[must_use]
     pub fn connected(&self) -> bool {
         self.0.connected.load(Ordering::Acquire)
+    }
+
+    pub(super) fn reference(&self) -> SocketReference {
+        SocketReference(Arc::downgrade(&self.0))
     }
 
     /// Returns the name of an event, as its handler is registered with the namespace.

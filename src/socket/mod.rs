@@ -39,6 +39,7 @@ pub(crate) use context::{BoxHandler, Call, ErasedHandler, EventCall};
 pub(crate) use event_name::EventName;
 pub(crate) use faults::Fault;
 pub use handle::Socket;
+pub(crate) use handle::SocketReference;
 pub(crate) use hooks::OutgoingHooks;
 pub use hooks::{Failed, Outgoing, Rejected};
 pub(crate) use pace::Rate;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::Extensions;
 use http::request::Parts;
 
+use super::handle::SocketReference;
 use super::values::{SocketValue, SocketValues};
 use crate::http::OpeningRequest;
 use crate::panics::drop_guarded;
@@ -61,12 +62,16 @@ impl SocketRequest {
     }
 
     /// Borrows the parts; see [`give_back`](Self::give_back).
-    pub(super) fn borrow(&self, handshake: &OpeningRequest) -> Box<Parts> {
+    pub(super) fn borrow(
+        &self,
+        handshake: &OpeningRequest,
+        socket: impl FnOnce() -> SocketReference,
+    ) -> Box<Parts> {
         let mut slot = self.slot.lock();
         slot.lent += 1;
         let parts = slot.parts.take();
         drop(slot);
-        parts.unwrap_or_else(|| Box::new(self.make(handshake)))
+        parts.unwrap_or_else(|| Box::new(self.make(handshake, socket())))
     }
 
     /// Returns borrowed parts. If extraction may have `written` to them, they are dropped, and the next handler gets
@@ -85,10 +90,11 @@ impl SocketRequest {
         drop(parts);
     }
 
-    /// Builds new parts, with all added values.
-    pub(super) fn make(&self, handshake: &OpeningRequest) -> Parts {
+    /// Builds new parts, with all added values and the socket.
+    pub(super) fn make(&self, handshake: &OpeningRequest, socket: SocketReference) -> Parts {
         let mut parts = handshake.parts();
         parts.extensions = self.extensions(handshake);
+        parts.extensions.insert(socket);
         parts
     }
 

@@ -1,16 +1,20 @@
 //! Results and errors as acknowledgements.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, NoContent, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use axum_socketio::config::{AckFormat, Unhandled};
 use axum_socketio::emit::{AckError, EmitError};
+use axum_socketio::handler::Handler;
 use axum_socketio::{Ack, Data, Namespace, Reply, Socket, SocketIo};
+use bytes::Bytes;
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -39,6 +43,17 @@ fn every_result() -> Namespace {
         .on("missing", async || (StatusCode::NOT_FOUND, Json("gone")))
         .on("nothing", async || (StatusCode::NOT_FOUND, ()))
         .on("response", async || "text".into_response())
+        .on("string", async || "text".to_owned())
+        .on("str", async || "text")
+        .on("bytes", async || Bytes::from_static(b"x"))
+        .on("created", async || StatusCode::CREATED)
+        .on("gone", async || StatusCode::GONE)
+        .on("no content", async || NoContent)
+        .on("some", async || Some(Json((1, 2))))
+        .on("none", async || None::<Json<u8>>)
+        .on("status or error", async || {
+            Err::<StatusCode, _>((StatusCode::CONFLICT, "taken"))
+        })
         .on("ok", async || Ok::<_, Teapot>(Json(true)))
         .on("err", async || Err::<Json<bool>, _>(Teapot))
         .on("text", async || {
@@ -65,6 +80,14 @@ async fn every_result_is_an_acknowledgement() {
             (r#"["missing"]"#, r#"["gone"]"#),
             (r#"["nothing"]"#, r#"[{"error":"Not Found"}]"#),
             (r#"["response"]"#, r#"["text"]"#),
+            (r#"["string"]"#, r#"["text"]"#),
+            (r#"["str"]"#, r#"["text"]"#),
+            (r#"["created"]"#, "[]"),
+            (r#"["gone"]"#, r#"[{"error":"Gone"}]"#),
+            (r#"["no content"]"#, "[]"),
+            (r#"["some"]"#, "[[1,2]]"),
+            (r#"["none"]"#, "[null]"),
+            (r#"["status or error"]"#, r#"[{"error":"taken"}]"#),
             (r#"["ok"]"#, "[true]"),
             (r#"["err"]"#, r#"[{"code":418,"error":"teapot"}]"#),
             (r#"["text"]"#, r#"[{"error":"no way"}]"#),
@@ -264,6 +287,54 @@ async fn one_function_serves_a_route_and_an_event() {
     let json = [("content-type", "application/json")];
     let answer = http.ask("POST", "/todos", &json, br#"{"text":"b"}"#).await;
     assert_eq!(answer.brief(), (201, "2"));
+}
+
+#[tokio::test]
+async fn one_function_takes_the_socket_if_there_is_one() {
+    struct Sender(Option<Socket>);
+
+    impl<S: Send + Sync> FromRequestParts<S> for Sender {
+        type Rejection = Infallible;
+
+        async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+            Option::from_request_parts(parts, state).await.map(Self)
+        }
+    }
+
+    async fn say(socket: Option<Socket>, Sender(sender): Sender) -> Result<String, StatusCode> {
+        let ids = [socket, sender].map(|socket| socket.map(|socket| socket.id()));
+        match ids {
+            [Some(one), Some(two)] if one == two => Ok("event".to_owned()),
+            [None, None] => Ok("request".to_owned()),
+            _ => Err(StatusCode::CONFLICT),
+        }
+    }
+
+    let namespace = Namespace::new()
+        .middleware(async |socket: Option<Socket>| socket.is_some())
+        .on("say", say)
+        .on("layered", say.layer(tower::layer::util::Identity::new()));
+    let io = SocketIo::builder().namespace("/", namespace).build();
+    let app = Router::new().route("/say", post(say)).layer(io.layer());
+    let server = serve(app).await;
+    let mut client = Ws::joined(server.addr).await;
+    for _ in 0..2 {
+        assert_eq!(client.ask(r#"["say"]"#).await, r#"["event"]"#);
+        assert_eq!(client.ask(r#"["layered"]"#).await, r#"["event"]"#);
+    }
+    let mut http = Http::open(server.addr).await;
+    let answer = http.ask("POST", "/say", &[], b"").await;
+    assert_eq!(answer.brief(), (200, "request"));
+}
+
+#[tokio::test]
+async fn bytes_are_returned_as_an_attachment() {
+    let (server, _io) = with(every_result()).await;
+    let mut client = Ws::joined(server.addr).await;
+    client.send(r#"421["bytes"]"#).await;
+    let answer = client.text().await;
+    assert_eq!(answer, r#"461-1[{"_placeholder":true,"num":0}]"#);
+    assert_eq!(client.binary().await, "x");
 }
 
 #[tokio::test]
