@@ -1,10 +1,9 @@
 //! The event's own arguments.
 
 use axum::Json;
-use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::{DataRejection, EventContext, FromEvent, phase, via};
+use super::{DataRejection, EventContext, FromEvent, RawArgs, phase, via};
 use proto::{Args, ArgsError, Surplus};
 
 /// The arguments of an event, as the type `T`.
@@ -34,39 +33,6 @@ use proto::{Args, ArgsError, Surplus};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Data<T>(pub T);
-
-/// The arguments of an event as they were received: JSON text and attachments.
-#[derive(Clone, Debug)]
-pub struct RawArgs(Args);
-
-impl RawArgs {
-    pub(super) fn of(args: &Args) -> Result<Self, ArgsError> {
-        args.check().map_err(ArgsError::Malformed)?;
-        Ok(Self(args.clone()))
-    }
-
-    /// Returns the JSON array, with the event's name first. Attachments are placeholders in it:
-    /// `{"_placeholder":true,"num":0}`.
-    #[must_use]
-    pub fn json(&self) -> &str {
-        self.0.json()
-    }
-
-    /// Returns the attachments that the placeholders refer to.
-    #[must_use]
-    pub fn attachments(&self) -> &[Bytes] {
-        self.0.attachments()
-    }
-
-    /// Deserializes the arguments as [`Data`] does.
-    ///
-    /// # Errors
-    ///
-    /// If the arguments do not fit the type.
-    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        self.0.deserialize()
-    }
-}
 
 fn read<T>(
     cx: &mut EventContext,
@@ -105,7 +71,7 @@ impl<S: Sync> FromEvent<S, phase::Event, via::Event> for RawArgs {
     type Rejection = DataRejection;
 
     async fn from_event(cx: &mut EventContext, _: &S) -> Result<Self, DataRejection> {
-        read(cx, |args, _| Self::of(args))
+        read(cx, Args::deserialize_with)
     }
 }
 

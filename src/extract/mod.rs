@@ -36,14 +36,14 @@ use http::Request;
 pub use ack::Ack;
 pub use auth::{Auth, AuthRejection};
 pub use context::{Event, Recovered};
-pub use data::{Data, RawArgs};
+pub use data::Data;
 pub use handshake::SocketIoRejection;
 pub use rejection::DataRejection;
 use request_use::RequestUse;
 pub use server_event::FromServerEvent;
 
 pub use crate::socket::EventContext;
-pub use proto::{Binary, Rest};
+pub use proto::{Binary, RawArgs, Rest};
 
 /// The kinds of handlers, as type parameters.
 pub mod phase {

@@ -78,7 +78,7 @@ impl<S> FromServerEvent<S> for RawArgs {
     type Rejection = DataRejection;
 
     fn from_server_event(event: &ServerEvent, _: &S) -> Result<Self, DataRejection> {
-        read(event, |args, _| Self::of(args))
+        read(event, Args::deserialize_with)
     }
 }
 

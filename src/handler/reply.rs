@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::extract::RawArgs;
 use crate::http::Content;
 use crate::socket::{AckBody, Failure};
 
@@ -83,6 +84,12 @@ macro_rules! one_argument {
 }
 
 one_argument!(String, &'static str, Cow<'static, str>, Bytes);
+
+impl IntoAck for RawArgs {
+    async fn into_ack(self) -> AckBody {
+        AckBody::ok(&self)
+    }
+}
 
 impl IntoAck for NoContent {
     async fn into_ack(self) -> AckBody {

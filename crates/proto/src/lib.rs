@@ -39,7 +39,7 @@ pub mod websocket;
 
 #[doc(hidden)]
 pub use always::always;
-pub use args::{Args, ArgsError, Binary, EncodedArgs, Rest, Surplus, without_place};
+pub use args::{Args, ArgsError, Binary, EncodedArgs, RawArgs, Rest, Surplus, without_place};
 pub use error::{DecodeError, EncodeError};
 pub use query::decode_query;
 pub use reason::DisconnectReason;

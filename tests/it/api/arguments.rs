@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
 
-use super::answers;
+use super::{answers, with};
 use crate::support::Ws;
 
 #[derive(Clone, FromRef)]
@@ -159,9 +159,9 @@ async fn data_is_the_list_of_arguments_or_the_only_one() {
             (r#"["rest",1,2,3]"#, "[2]"),
             (r#"["list",[1,2,3]]"#, "[3]"),
             (r#"["json",{"b":1}]"#, r#"[{"b":1}]"#),
-            (r#"["raw",1]"#, r#"["[\"raw\",1]"]"#),
+            (r#"["raw",1]"#, r#"["[1]"]"#),
             (r#"["name"]"#, r#"["name"]"#),
-            (r#"["length"]"#, "[10]"),
+            (r#"["length"]"#, "[2]"),
             (r#"["fits","no"]"#, "[false]"),
             (r#"["why","no"]"#, "[true]"),
         ],
@@ -338,4 +338,66 @@ async fn auth_and_extensions_are_there_in_every_phase() {
         r#"[["ann",{"name":"ann"},3]]"#
     );
     assert_eq!(client.ask(r#"["missing"]"#).await, "[true]");
+}
+
+#[tokio::test]
+async fn arguments_of_any_types_are_passed_on() {
+    let namespace = Namespace::new()
+        .on("echo", async |args: RawArgs| args)
+        .on("tail", async |Data((_, rest)): Data<(Value, RawArgs)>| {
+            Reply(("tail", rest))
+        })
+        .on("ask", async |socket: Socket, args: RawArgs| {
+            let answer: RawArgs = socket.emit_with_ack("asked", &args).await.unwrap();
+            assert_ne!(answer, args);
+            answer
+        })
+        .fallback(async |socket: Socket, Event(name): Event, args: RawArgs| {
+            socket.emit(name, ("forwarded", args));
+        });
+    let (server, _io) = with(namespace).await;
+    let mut client = Ws::joined(server.addr).await;
+    for (list, tail) in [
+        ("[]", None),
+        (
+            r#"[1.0,"\u00e9",{"a":[null]}]"#,
+            Some(r#"["tail","\u00e9",{"a":[null]}]"#),
+        ),
+        ("[[1,2],{}]", Some(r#"["tail",{}]"#)),
+    ] {
+        let args = list.strip_prefix('[').unwrap();
+        let comma = if args == "]" { "" } else { "," };
+        assert_eq!(client.ask(&format!("[\"echo\"{comma}{args}")).await, list);
+        if let Some(tail) = tail {
+            assert_eq!(client.ask(&format!("[\"tail\",{args}")).await, tail);
+        }
+        client.send(&format!("42[\"any\"{comma}{args}")).await;
+        let forwarded = format!("42[\"any\",\"forwarded\"{comma}{args}");
+        assert_eq!(client.text().await, forwarded);
+    }
+    let (p0, p1) = (
+        r#"{"_placeholder":true,"num":0}"#,
+        r#"{"_placeholder":true,"num":1}"#,
+    );
+    client
+        .send(&format!(r#"452-7["echo",{{"x":{p0}}},{p1}]"#))
+        .await;
+    client.send_binary(b"a").await;
+    client.send_binary(b"b").await;
+    assert_eq!(client.text().await, format!(r#"462-7[{{"x":{p0}}},{p1}]"#));
+    assert_eq!(
+        (client.binary().await, client.binary().await),
+        ("a".into(), "b".into())
+    );
+    client.send(&format!(r#"451-8["ask",{p0}]"#)).await;
+    client.send_binary(b"c").await;
+    assert_eq!(client.text().await, format!(r#"451-0["asked",{p0}]"#));
+    assert_eq!(client.binary().await, "c");
+    client.send(&format!(r#"461-0["answer",{p0}]"#)).await;
+    client.send_binary(b"d").await;
+    assert_eq!(client.text().await, format!(r#"461-8["answer",{p0}]"#));
+    assert_eq!(client.binary().await, "d");
+    // Another handler, or one that reads nothing, would close the connection as well.
+    client.send(r#"42["echo",}]"#).await;
+    client.ended().await;
 }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use axum::Json;
-use axum_socketio::extract::Rest;
+use axum_socketio::extract::{RawArgs, Rest};
 use axum_socketio::{Ack, Data, Namespace, Reply, Socket, SocketIo};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -127,6 +127,9 @@ async fn a_value_is_the_same_arguments_everywhere() {
     check([1, 2], "[1,2]").await;
     check(Rest(vec![1, 2]), "[1,2]").await;
     check((0, Rest(vec![1, 2])), "[0,1,2]").await;
+    check(RawArgs::new(&(1, "x")).unwrap(), r#"[1,"x"]"#).await;
+    check((0, RawArgs::new(&[1]).unwrap()), "[0,1]").await;
+    check(RawArgs::default(), "[]").await;
     check(vec![1, 2], "[[1,2]]").await;
     check(Unit, "[null]").await;
     check(Pair(1, "x".to_owned()), r#"[[1,"x"]]"#).await;

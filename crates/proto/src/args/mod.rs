@@ -10,16 +10,19 @@
 
 mod binary;
 mod de;
+mod raw;
 mod reserved;
 mod rest;
 pub(crate) mod scan;
 mod ser;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub use binary::Binary;
 pub(crate) use de::{ATTACHMENT, check_json};
 pub use de::{Args, ArgsError, Surplus, without_place};
+pub use raw::RawArgs;
 pub use reserved::reserved;
 pub use rest::Rest;
 pub(crate) use scan::check_placeholders;

@@ -1,5 +1,7 @@
 //! A scanner of the structure of a JSON text, without recursion and without parsing its values.
 
+use std::ops::Range;
+
 use memchr::memchr2;
 
 use crate::DecodeError;
@@ -8,21 +10,52 @@ use crate::cursor::Cursor;
 
 /// Returns an error if a placeholder refers to no attachment.
 pub(crate) fn check_placeholders(json: &str, attachments: usize) -> Result<(), DecodeError> {
-    let mut json = Scanner::new(json);
-    while let Some(byte) = json.peek() {
-        match byte {
-            b'"' => _ = json.string(),
-            b'{' => match json.take_placeholder() {
-                Some(index) if index.is_none_or(|index| index >= attachments) => {
-                    return Err(DecodeError::Placeholder);
-                }
-                Some(_) => {}
-                None => _ = json.skip(),
-            },
-            _ => _ = json.skip(),
-        }
+    let is_wrong = |index: Option<usize>| index.is_none_or(|index| index >= attachments);
+    if Placeholders::new(json).any(|(_, index)| is_wrong(index)) {
+        return Err(DecodeError::Placeholder);
     }
     Ok(())
+}
+
+/// The placeholders of a JSON text: the place of each, and its number if that is valid.
+pub(super) struct Placeholders<'de> {
+    json: Scanner<'de>,
+    len: usize,
+}
+
+impl<'de> Placeholders<'de> {
+    pub(super) const fn new(json: &'de str) -> Self {
+        Self {
+            json: Scanner::new(json),
+            len: json.len(),
+        }
+    }
+
+    /// Returns the length of the text that has been taken.
+    fn taken(&self) -> usize {
+        self.len - self.json.rest().len()
+    }
+}
+
+impl Iterator for Placeholders<'_> {
+    type Item = (Range<usize>, Option<usize>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some(byte) = self.json.peek() {
+            if byte == b'"' {
+                self.json.string();
+                continue;
+            }
+            let start = self.taken();
+            if byte == b'{'
+                && let Some(number) = self.json.take_placeholder()
+            {
+                return Some((start..self.taken(), number));
+            }
+            self.json.skip();
+        }
+        None
+    }
 }
 
 /// Returns true if a string needs no escapes in JSON and can be copied unchanged.

@@ -9,6 +9,9 @@ use serde_json::Error;
 
 use super::Surplus;
 use super::value::Reader;
+use crate::always::always;
+use crate::args::RawArgs;
+use crate::args::raw::{self, RAW};
 use crate::args::rest::REST;
 
 /// A JSON array of arguments, possibly after the name of an event.
@@ -129,6 +132,23 @@ impl<'de, 'a> List<'de, 'a> {
             return Err(self.count_mismatch());
         }
         self.read(read)
+    }
+
+    /// Takes all arguments that are left.
+    fn remaining(&mut self) -> Result<RawArgs, Error> {
+        if !self.advance()? {
+            return Ok(RawArgs::default());
+        }
+        self.reader.json.peek();
+        let text = self.reader.json.rest();
+        self.read(|reader| IgnoredAny::deserialize(reader))?;
+        while self.advance()? {
+            self.read(|reader| IgnoredAny::deserialize(reader))?;
+        }
+        let taken = text.len() - self.reader.json.rest().len();
+        let values = always(text.get(..taken), "whole values have been taken");
+        let attachments = self.reader.attachments();
+        Ok(RawArgs::from_values(values.trim_end(), attachments))
     }
 
     fn count_mismatch(&self) -> Error {
@@ -255,6 +275,9 @@ impl<'de> Deserializer<'de> for Next<'_, 'de, '_> {
     ) -> Result<V::Value, Error> {
         if name == REST {
             return visitor.visit_seq(Remaining(self.0));
+        }
+        if name == RAW {
+            return raw::hand_over(self.0.remaining()?, visitor);
         }
         self.0
             .next(|reader| reader.deserialize_newtype_struct(name, visitor))

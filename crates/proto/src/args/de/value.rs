@@ -50,6 +50,10 @@ impl<'de, 'a> Reader<'de, 'a> {
         }
     }
 
+    pub(super) const fn attachments(&self) -> &'a [Bytes] {
+        self.attachments
+    }
+
     /// Takes a character, or fails if another one is next.
     pub(super) fn expect(&mut self, char: char) -> Result<(), Error> {
         let missing = || Error::custom(format_args!("expected {char:?}"));

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer, ser};
 use serde_json::Error;
 
-use super::binary;
+use super::raw::{self, RAW, append_numbered};
 use super::rest::REST;
 use super::scan::is_plain;
+use super::{RawArgs, binary};
 use crate::EncodeError;
 use crate::always::always;
 use crate::buf::{copy, scratch};
@@ -198,6 +199,24 @@ impl<'a> List<'a> {
         self.json.push(b'"');
     }
 
+    /// Writes all elements of a list, whose attachments get the next numbers.
+    fn push_raw(mut self, args: &RawArgs) {
+        let values = args.inner();
+        if values.is_empty() {
+            return;
+        }
+        self.separate();
+        let before = self.attachments.len();
+        if before == 0 || args.attachments().is_empty() {
+            copy::append(self.json, values.as_bytes());
+        } else {
+            let mut text = String::with_capacity(values.len());
+            append_numbered(&mut text, values, |number| number.checked_add(before));
+            copy::append(self.json, text.as_bytes());
+        }
+        self.attachments.extend_from_slice(args.attachments());
+    }
+
     fn push<T: Serialize + ?Sized>(&mut self, value: &T, spread: Spread) -> Result<(), Error> {
         value.serialize(Arguments {
             list: List {
@@ -251,9 +270,9 @@ impl ser::SerializeTupleStruct for Tuple<'_, '_> {
 /// The values that become any number of arguments instead of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spread {
-    /// A tuple, `()` and a [`Rest`](crate::Rest): the value is the whole list of arguments.
+    /// A tuple, `()`, a [`Rest`](crate::Rest) and [`RawArgs`]: the value is the whole list of arguments.
     All,
-    /// A [`Rest`](crate::Rest): the value is an element of the tuple that is the list.
+    /// A [`Rest`](crate::Rest) and [`RawArgs`]: the value is an element of the tuple that is the list.
     Rest,
     /// No value.
     Nothing,
@@ -363,6 +382,13 @@ impl<'w, 'a> Serializer for Arguments<'w, 'a> {
         name: &'static str,
         value: &T,
     ) -> Result<(), Error> {
+        if name == RAW
+            && self.spread != Spread::Nothing
+            && let Some(args) = raw::handed_over()
+        {
+            self.list.push_raw(&args);
+            return Ok(());
+        }
         self.one().serialize_newtype_struct(name, value)
     }
 
