@@ -17,6 +17,7 @@ use proto::Sid;
 impl<L: Link> Memory<L> {
     /// Hands an event to the store. It is delivered when its position is known, or without one when it has waited too
     /// long.
+    #[cold]
     pub(super) fn hand_over(
         &self,
         history: &History<L>,

@@ -64,6 +64,7 @@ impl Positions {
     }
 
     /// Records that the log has removed its first entry.
+    #[cold]
     pub(super) fn forget_first(&mut self) {
         self.lost = self.entries.pop_front().unwrap_or(self.lost);
     }
@@ -85,6 +86,7 @@ impl Positions {
     }
 
     /// Returns the offset of the last event.
+    #[cold]
     pub(super) fn last_offset(&self) -> String {
         self.store.offset(self.last)
     }
