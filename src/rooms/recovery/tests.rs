@@ -772,3 +772,51 @@ async fn a_session_is_not_resumed_elsewhere_after_an_event_without_a_position() 
         .unwrap();
     assert!(!again.recovered());
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_two_searches_at_once_one_finds_the_session() {
+    let engine = Engine::default();
+    let ([(_, io), (other_app, other_io)], client) = two_servers(&engine).await;
+    let id = client.id();
+    client.cut().await;
+    io.to("room").emit("n", 1);
+    let one = other_app.connect("/").coming_back_as(&client);
+    let other = other_app.connect("/").coming_back_as(&client);
+    let (one, other) = tokio::join!(one.into_future(), other.into_future());
+    let clients = [one.unwrap(), other.unwrap()];
+    let recovered: Vec<_> = clients.iter().filter(|client| client.recovered()).collect();
+    assert_eq!(recovered.len(), 1);
+    assert_eq!(recovered[0].id(), id);
+    assert_eq!(numbers(recovered[0], &other_io).await, [1]);
+    assert_eq!(other_io.local().count().await.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_of_a_server_that_shuts_down_recovers_at_another() {
+    let engine = Engine::default();
+    let ([(_, io), (other_app, other_io)], client) = two_servers(&engine).await;
+    io.to("room").emit("n", 1);
+    io.close();
+    client.disconnected().await;
+    other_io.to("room").emit("n", 2);
+    let again = other_app
+        .connect("/")
+        .coming_back_as(&client)
+        .await
+        .unwrap();
+    assert!(again.recovered());
+    assert_eq!(numbers(&again, &other_io).await, [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_drains_during_a_search_leaves_the_session() {
+    let engine = Engine::default();
+    let ([_, (other_app, other_io)], client) = two_servers(&engine).await;
+    client.cut().await;
+    let attempt = tokio::spawn(other_app.connect("/").coming_back_as(&client).into_future());
+    sleep(DELAY / 2).await;
+    other_io.close();
+    assert!(attempt.await.unwrap().is_err());
+    other_io.closed().await;
+    assert_eq!((engine.sessions(), engine.claims()), (1, 0));
+}
