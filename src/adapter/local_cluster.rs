@@ -152,6 +152,10 @@ impl WireConnection for Connection {
             .filter(|inbox| inbox.state.lock().channels.contains(&name));
         Box::pin(ready(Ok(subscribed.count())))
     }
+
+    fn has_rooms(&self) -> bool {
+        true
+    }
 }
 
 impl Inbox {

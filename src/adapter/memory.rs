@@ -9,7 +9,7 @@ use super::fanout::Fanout;
 use super::{Answers, BoxFuture, Facts, LocalSockets, PacketEncoder, Publication, ServerSide};
 use crate::metrics::{Counted, Counters, UndeliveredReason};
 use crate::outbox::Pushed;
-use crate::rooms::{Delivered, Link, Room, Scope, Sweeper, Table, Target};
+use crate::rooms::{Delivered, Link, Room, RoomInterest, Scope, Sweeper, Table, Target};
 use proto::{Args, Sid};
 
 /// The sockets of one namespace on this server. An event is delivered to them at once.
@@ -161,6 +161,11 @@ impl<L: Link> LocalSockets for Memory<L> {
 
     fn handle(&self, event: &str, args: Args) -> BoxFuture<Option<Args>> {
         self.server.handle(event, args)
+    }
+
+    fn watch_rooms(&self, interest: Box<dyn RoomInterest>) -> bool {
+        self.members.set_interest(interest);
+        true
     }
 }
 

@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::rooms::{Delivered, Room, Scope, Target};
+use crate::rooms::{Delivered, Room, RoomInterest, Scope, Target};
 use proto::cluster::SocketFacts;
 use proto::{Args, Sid};
 
@@ -177,6 +177,9 @@ pub(crate) trait LocalSockets: fmt::Debug + Send + Sync + 'static {
     fn disconnect(&self, target: &Target, scope: Scope);
     /// Runs the handlers for an event of another server. Resolves to `None` if no handler has an answer.
     fn handle(&self, event: &str, args: Args) -> BoxFuture<Option<Args>>;
+    /// Reports the rooms that have members here, from now on, if rooms can be addressed one by one. Returns whether they
+    /// can.
+    fn watch_rooms(&self, interest: Box<dyn RoomInterest>) -> bool;
 }
 
 /// A server alone: there is nobody but its own sockets.

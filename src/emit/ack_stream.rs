@@ -45,7 +45,8 @@ pub struct AckSummary {
 /// The acknowledgements of many clients, in the order in which they arrive; returned by
 /// [`BroadcastOperator::emit_with_ack`](crate::BroadcastOperator::emit_with_ack).
 ///
-/// The stream does not wait for clients that leave.
+/// The stream does not wait for clients that leave. In a cluster with Node.js servers, the answers of their clients have
+/// the id [`Sid::UNNAMED`], as these servers do not say which socket has answered.
 ///
 /// ```
 /// # use axum_socketio::SocketIo;

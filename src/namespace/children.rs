@@ -9,7 +9,7 @@ use super::dynamic::DynamicNamespace;
 use super::running::RunningNamespace;
 use super::table::{HandlerTable, ServerEventHandlers};
 use crate::adapter::{Answers, BoxFuture, Facts, LocalSockets, Publication, ServerSide};
-use crate::rooms::{Delivered, Room, Scope, Target};
+use crate::rooms::{Delivered, Room, RoomInterest, Scope, Target};
 use crate::sync::Lock;
 use proto::{Args, Sid};
 
@@ -125,6 +125,10 @@ impl<H: HandlerTable> LocalSockets for Children<H> {
     /// Runs the handlers once, whatever the number of namespaces.
     fn handle(&self, event: &str, args: Args) -> BoxFuture<Option<Args>> {
         self.server.handle(event, args)
+    }
+
+    fn watch_rooms(&self, _: Box<dyn RoomInterest>) -> bool {
+        false
     }
 }
 

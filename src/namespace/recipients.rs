@@ -1,7 +1,8 @@
 //! The sockets that an operator can reach.
 
+use std::future::ready;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::options::NamespaceOptions;
@@ -9,7 +10,7 @@ use crate::adapter::{
     Adapter, Answers, BoxFuture, Cluster, Facts, LocalSockets, Membership, Publication,
 };
 use crate::metrics::Counters;
-use crate::rooms::{Delivered, Room, Scope, Target};
+use crate::rooms::{Delivered, Room, RoomInterest, Scope, Target};
 use proto::{Args, Sid};
 
 /// The sockets of a namespace, or of all namespaces of a pattern, on all servers.
@@ -75,7 +76,7 @@ impl LocalSockets for NoSockets {
     fn forget_answers(&self, _: u64, _: &[Sid]) {}
 
     fn next_ack_id(&self) -> u64 {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+        self.0.fetch_add(1, Ordering::Relaxed)
     }
 
     fn facts(&self, _: &Target) -> Vec<Facts> {
@@ -97,6 +98,10 @@ impl LocalSockets for NoSockets {
     fn disconnect(&self, _: &Target, _: Scope) {}
 
     fn handle(&self, _: &str, _: Args) -> BoxFuture<Option<Args>> {
-        Box::pin(std::future::ready(None))
+        Box::pin(ready(None))
+    }
+
+    fn watch_rooms(&self, _: Box<dyn RoomInterest>) -> bool {
+        true
     }
 }

@@ -8,13 +8,13 @@
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::BuildHasher;
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, MutexGuard, OnceLock};
 
 use rustc_hash::FxHashMap;
 
 use super::events::Watchers;
 use super::member::Presence;
-use super::{History, JoinError, Link, Member, Room, RoomEvent, RoomEvents, Stay};
+use super::{History, JoinError, Link, Member, Room, RoomEvent, RoomEvents, RoomInterest, Stay};
 use crate::sync::Lock;
 use proto::Sid;
 
@@ -26,6 +26,8 @@ pub(crate) struct Table<L: Link> {
     shards: [Shard<L>; SHARDS],
     hasher: RandomState,
     watchers: Watchers,
+    /// The part of a cluster that needs to know which rooms have members here, if there is one.
+    interest: OnceLock<Box<dyn RoomInterest>>,
     /// The events that are stored for clients that lose their connection.
     history: Option<Box<History<L>>>,
     /// True if hooks are called for outgoing events.
@@ -86,6 +88,7 @@ impl<L: Link> Table<L> {
             shards: std::array::from_fn(|_| Shard(Lock::default())),
             hasher: RandomState::new(),
             watchers: Watchers::default(),
+            interest: OnceLock::new(),
             history: history.map(Box::new),
             observed,
             turn: None,
@@ -106,6 +109,12 @@ impl<L: Link> Table<L> {
 
     pub(crate) fn history(&self) -> Option<&History<L>> {
         self.history.as_deref()
+    }
+
+    /// Reports the rooms that are created and deleted from now on.
+    pub(crate) fn set_interest(&self, interest: Box<dyn RoomInterest>) {
+        // There is one adapter for a table.
+        let _ = self.interest.set(interest);
     }
 
     /// Opens a stream of the events of the rooms.
@@ -261,6 +270,9 @@ impl<L: Link> Table<L> {
             Entry::Vacant(vacant) => {
                 let room = Arc::clone(&room);
                 self.watchers.tell(|| RoomEvent::Created { room });
+                if let Some(interest) = self.interest.get() {
+                    interest.created(vacant.key());
+                }
                 vacant.insert(Members::default())
             }
         };
@@ -280,6 +292,9 @@ impl<L: Link> Table<L> {
             self.watchers.tell(event);
             if left {
                 shard.remove(room);
+                if let Some(interest) = self.interest.get() {
+                    interest.deleted(room);
+                }
                 self.watchers
                     .tell(|| RoomEvent::Deleted { room: room.into() });
             }

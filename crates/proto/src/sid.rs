@@ -35,6 +35,10 @@ pub struct Sid([u8; LEN]);
 pub struct ParseSidError;
 
 impl Sid {
+    /// The id of a socket whose server does not name it: Node.js servers of a cluster do not say which socket has
+    /// acknowledged an event. No socket has this id.
+    pub const UNNAMED: Self = Self([b'-'; LEN]);
+
     /// Writes 15 random bytes as 20 characters.
     #[must_use]
     #[inline]

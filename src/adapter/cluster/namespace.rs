@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::ready;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
@@ -18,15 +18,20 @@ use crate::adapter::{
     Adapter, AdapterError, Answers, Asked, BoxFuture, Facts, LocalSockets, Publication,
     ServerReplies, Unanswered,
 };
-use crate::rooms::{Delivered, Room, Scope, Target};
+use crate::clock::now;
+use crate::rooms::{Delivered, Room, RoomInterest, Scope, Target};
 use crate::sync::Lock;
-use proto::Args;
 use proto::cluster::{
     Body, Channel, FetchAnswer, Flags, Message, PublishError, Requests, Selection, Wanted,
+    WireConnection,
 };
+use proto::{Args, Sid};
 
 /// The time in which other servers have to answer, unless a request has a limit of its own.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The time after a join of sockets of other servers in which events for one room are sent to all servers.
+const JOIN_SETTLES: Duration = Duration::from_secs(1);
 
 /// The maximum number of requests of a namespace that wait for answers, and of those that it is answering.
 pub(super) const MAX_REQUESTS: usize = 10_000;
@@ -39,6 +44,11 @@ pub(crate) struct Cluster<L: LocalSockets> {
     membership: Membership,
     /// The requests for facts and the events for servers, which end with the last answer.
     pub(super) requests: Lock<Requests<Waiter>>,
+    /// True if rooms have channels of their own.
+    rooms: bool,
+    /// The time of the last join of sockets of other servers. They subscribe to a room when they get it, so an event that
+    /// follows at once could be published to the room too early.
+    joined: Lock<Option<Instant>>,
     /// The broadcasts of this server whose acknowledgements are collected, by request.
     pub(super) asking: Lock<HashMap<String, Arc<dyn Answers>>>,
     /// The broadcasts of other servers whose acknowledgements clients of this server owe, by request.
@@ -93,8 +103,15 @@ impl<L: LocalSockets> Cluster<L> {
         server: Arc<ClusterServer>,
         membership: Membership,
     ) -> ClusterAdapter<L> {
+        let has_rooms = server.connection.has_rooms();
+        let interest = Box::new(RoomSubscriptions {
+            nsp: Arc::clone(&nsp),
+            connection: Arc::clone(&server.connection),
+        });
         let cluster = Arc::new(Self {
             nsp,
+            rooms: has_rooms && local.watch_rooms(interest),
+            joined: Lock::default(),
             local,
             server,
             membership,
@@ -125,6 +142,28 @@ impl<L: LocalSockets> Cluster<L> {
     fn subscribe(&self, channel: Channel<'_>) {
         // The subscription is made whether or not the confirmation is awaited.
         drop(self.server.connection.subscribe(channel));
+    }
+
+    /// Returns the channel of an event: that of its room if it is for one, and for all servers otherwise. The room of a
+    /// socket's id has no channel, as in Node.js.
+    fn channel<'a>(&'a self, target: &'a Target) -> Channel<'a> {
+        match target.rooms.as_deref() {
+            Some([room])
+                if self.rooms && room.parse::<Sid>().is_err() && !self.has_just_joined() =>
+            {
+                Channel::Room {
+                    nsp: &self.nsp,
+                    room,
+                }
+            }
+            _ => Channel::Namespace { nsp: &self.nsp },
+        }
+    }
+
+    /// Returns true if sockets of other servers may have joined a room that their servers have not subscribed to yet.
+    fn has_just_joined(&self) -> bool {
+        let joined = *self.joined.lock();
+        joined.is_some_and(|joined| now().duration_since(joined) < JOIN_SETTLES)
     }
 
     /// Publishes a message to all other servers of the namespace.
@@ -282,7 +321,8 @@ impl<L: LocalSockets> Adapter for ClusterAdapter<L> {
                 selection: selection(target, None),
                 extended: false,
             };
-            self.0.publish(body, args.attachments());
+            let channel = self.0.channel(target);
+            self.0.publish_to(channel, body, args.attachments());
         }
         self.0.local.broadcast(publication)
     }
@@ -367,6 +407,7 @@ impl<L: LocalSockets> Adapter for ClusterAdapter<L> {
 
     fn join(&self, target: &Target, rooms: &[Room]) {
         if concerns_peers(target) {
+            *self.0.joined.lock() = Some(now());
             let body = Body::Join {
                 selection: selection(target, None),
                 rooms: names(rooms),
@@ -509,6 +550,25 @@ impl<L: LocalSockets> Cluster<L> {
 impl<L: LocalSockets> Drop for Cluster<L> {
     fn drop(&mut self) {
         self.leave();
+    }
+}
+
+/// The subscriptions to the rooms that have members on this server.
+#[derive(Debug)]
+struct RoomSubscriptions {
+    nsp: Arc<str>,
+    connection: Arc<dyn WireConnection>,
+}
+
+impl RoomInterest for RoomSubscriptions {
+    fn created(&self, room: &str) {
+        let nsp = &self.nsp;
+        drop(self.connection.subscribe(Channel::Room { nsp, room }));
+    }
+
+    fn deleted(&self, room: &str) {
+        let nsp = &self.nsp;
+        self.connection.unsubscribe(Channel::Room { nsp, room });
     }
 }
 

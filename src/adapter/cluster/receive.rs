@@ -14,7 +14,7 @@ use super::namespace::Cluster;
 use crate::adapter::{Facts, LocalSockets, Publication};
 use crate::rooms::{Room, Scope, Target};
 use proto::cluster::{Body, Channel, ClientAnswer, FetchAnswer, Message, Selection, Wanted};
-use proto::{Args, EncodedArgs};
+use proto::{Args, EncodedArgs, Sid};
 
 impl<L: LocalSockets> Endpoint for Cluster<L> {
     fn receive(self: Arc<Self>, message: Message<'static>) {
@@ -151,10 +151,14 @@ impl<L: LocalSockets> Cluster<L> {
     /// Passes an answer to the request that it belongs to.
     fn take_answer(&self, message: Message<'static>) {
         match message.body {
-            Body::ClientCount { request, sids, .. } => {
+            Body::ClientCount {
+                request,
+                count,
+                sids,
+            } => {
                 let asking = self.asking.lock().get(&*request).cloned();
                 if let Some(answers) = asking {
-                    answers.asked(sids.iter().filter_map(|sid| sid.parse().ok()).collect());
+                    answers.asked(asked_sockets(count, &sids));
                     answers.expect_servers(-1);
                 }
             }
@@ -164,10 +168,10 @@ impl<L: LocalSockets> Cluster<L> {
                 answer,
             } => {
                 let asking = self.asking.lock().get(&*request).cloned();
-                let (Some(answers), Some(sid)) = (asking, sid.and_then(|sid| sid.parse().ok()))
-                else {
+                let Some(answers) = asking else {
                     return;
                 };
+                let sid = sid.and_then(|sid| sid.parse().ok()).unwrap_or(Sid::UNNAMED);
                 match answer {
                     ClientAnswer::Answered { answer, args } => {
                         let json = args.unwrap_or_else(|| format!("[{answer}]").into());
@@ -190,6 +194,18 @@ impl<L: LocalSockets> Cluster<L> {
             _ => {}
         }
     }
+}
+
+/// The maximum number of sockets that a server may ask without naming them: more is taken for an error.
+const MAX_UNNAMED: u64 = 10_000_000;
+
+/// Returns the sockets that a server has sent an event to. A Node.js server says only how many they are.
+fn asked_sockets(count: u64, sids: &[Cow<'_, str>]) -> Vec<Sid> {
+    if sids.is_empty() {
+        let count = usize::try_from(count.min(MAX_UNNAMED)).unwrap_or_default();
+        return vec![Sid::UNNAMED; count];
+    }
+    sids.iter().filter_map(|sid| sid.parse().ok()).collect()
 }
 
 fn names(rooms: Vec<Cow<'static, str>>) -> Vec<Room> {

@@ -482,7 +482,7 @@ async fn events_beyond_the_queue_of_another_server_are_lost_and_logged() {
     let large = "x".repeat(1024 * 1024);
     // No other task runs meanwhile.
     for _ in 0..70 {
-        one.to("nobody").emit("large", &large);
+        one.to(Sid::UNNAMED).emit("large", &large);
     }
     let lost = logs.with("message to other servers lost").len();
     assert_eq!(

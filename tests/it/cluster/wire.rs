@@ -9,7 +9,7 @@ use axum_socketio::cluster::{
     AdapterError, BoxFuture, Channel, PublishError, Receiver, Wire, WireConnection, WireError,
 };
 use axum_socketio::testing::TestClient;
-use axum_socketio::{Data, Limits, Namespace, Socket, SocketIo};
+use axum_socketio::{Data, Limits, Namespace, Sid, Socket, SocketIo};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -28,6 +28,7 @@ struct State {
     /// The number of servers that have subscribed to each channel.
     servers: usize,
     is_full: bool,
+    has_rooms: bool,
 }
 
 impl std::fmt::Debug for Engine {
@@ -77,6 +78,10 @@ impl WireConnection for Engine {
 
     fn subscribers(&self, _: Channel<'_>) -> BoxFuture<Result<usize, WireError>> {
         Box::pin(ready(Ok(self.0.lock().unwrap().servers)))
+    }
+
+    fn has_rooms(&self) -> bool {
+        self.0.lock().unwrap().has_rooms
     }
 }
 
@@ -323,4 +328,65 @@ async fn a_server_leaves_the_channels_of_its_namespaces() {
     io.close();
     io.closed().await;
     assert_eq!(subscribed(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_has_a_channel_while_it_has_members_here() {
+    let engine = Engine::with_servers(2);
+    engine.0.lock().unwrap().has_rooms = true;
+    let io = server(&engine);
+    let rooms = || {
+        let subscribed = engine.0.lock().unwrap().subscribed.clone();
+        subscribed.iter().filter(|name| *name == "/#x#").count()
+    };
+    let (ann, bob) = (connect(&io).await, joined(&io).await);
+    assert_eq!(rooms(), 1);
+    ann.emit_with_ack::<()>("join", ()).await;
+    assert_eq!(rooms(), 1);
+    ann.disconnect().await;
+    io.to(bob.id()).local().leave("x");
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(rooms(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_for_one_room_is_published_to_its_channel() {
+    let engine = Engine::with_servers(2);
+    engine.0.lock().unwrap().has_rooms = true;
+    let io = server(&engine);
+    let channel = |io: &SocketIo, rooms: &[&str]| {
+        io.to(rooms).emit("news", ());
+        engine.message().0
+    };
+    assert_eq!(channel(&io, &["x"]), "/#x#");
+    assert_eq!(channel(&io, &["x", "y"]), "/#");
+    assert_eq!(
+        channel(&io, &["AAAAAAAAAAAAAAAAAAAA"]),
+        "/#",
+        "a socket's id"
+    );
+    // Sockets of other servers join: their servers subscribe a moment later.
+    io.to("x").join("y");
+    engine.published();
+    assert_eq!(channel(&io, &["y"]), "/#");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(channel(&io, &["y"]), "/#y#");
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_of_a_node_server_are_collected_without_ids() {
+    let engine = Engine::with_servers(2);
+    let io = server(&engine);
+    let asking = io
+        .timeout(Duration::from_secs(1))
+        .emit_with_ack::<u8>("q", ());
+    let (_, request) = engine.message();
+    let id = &request["data"]["requestId"];
+    engine.deliver_json(11, &json!({ "requestId": id, "clientCount": 3 }));
+    for answer in [7, 8] {
+        engine.deliver_json(12, &json!({ "requestId": id, "packet": answer }));
+    }
+    let (answers, summary) = asking.all().await;
+    assert_eq!(answers, [(Sid::UNNAMED, 7), (Sid::UNNAMED, 8)]);
+    assert_eq!((summary.asked, summary.missing), (3, vec![Sid::UNNAMED]));
 }

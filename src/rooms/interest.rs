@@ -1,0 +1,12 @@
+//! The rooms that have members on this server, as a cluster needs to know them.
+
+use std::fmt;
+
+/// The observer of the rooms of a namespace. It is called under the lock of a room, so it must neither wait nor use the
+/// rooms.
+pub(crate) trait RoomInterest: fmt::Debug + Send + Sync {
+    /// A room has got its first member.
+    fn created(&self, room: &str);
+    /// A room has lost its last member.
+    fn deleted(&self, room: &str);
+}
