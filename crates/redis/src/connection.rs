@@ -1,0 +1,135 @@
+//! The connection of one server: two tasks, one that publishes and one that subscribes.
+
+use std::fmt;
+use std::future::ready;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use proto::cluster::{BoxFuture, Channel, PublishError, Receiver, WireConnection, WireError};
+
+use crate::channels::{Subscriptions, has_channel, name};
+use crate::publisher::{self, Queue};
+use crate::subscriber::{self, Change};
+use crate::{Redis, Settings, SubscriptionMode};
+
+/// The connection of one server. Its tasks end when it is dropped.
+pub(crate) struct Connection {
+    settings: Settings,
+    queue: Arc<Queue>,
+    shared: Arc<Shared>,
+    changes: mpsc::UnboundedSender<Change>,
+}
+
+/// The parts of a connection that its tasks share.
+pub(crate) struct Shared {
+    pub(crate) receiver: Arc<dyn Receiver>,
+    subscriptions: Mutex<Subscriptions>,
+}
+
+impl Shared {
+    pub(crate) fn subscriptions(&self) -> MutexGuard<'_, Subscriptions> {
+        self.subscriptions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    pub(crate) fn start(redis: &Redis, receiver: Arc<dyn Receiver>) -> Self {
+        let Redis {
+            client,
+            settings,
+            runtime,
+        } = redis;
+        let shared = Arc::new(Shared {
+            receiver,
+            subscriptions: Mutex::default(),
+        });
+        let queue = Arc::new(Queue::new(settings.max_queued_bytes));
+        let (changes, changed) = mpsc::unbounded_channel();
+        runtime.spawn(publisher::run(client.clone(), Arc::clone(&queue)));
+        runtime.spawn(subscriber::run(
+            client.clone(),
+            Arc::clone(&shared),
+            changed,
+        ));
+        Self {
+            settings: settings.clone(),
+            queue,
+            shared,
+            changes,
+        }
+    }
+
+    /// Returns true if a channel has a name of its own.
+    fn is_own(&self, channel: Channel<'_>) -> bool {
+        match channel {
+            Channel::Room { room, .. } => has_channel(self.settings.mode, room),
+            Channel::Namespace { .. } | Channel::Server { .. } => true,
+        }
+    }
+
+    fn change(&self, change: Change) -> bool {
+        // The task may have ended with its runtime.
+        self.changes.send(change).is_ok()
+    }
+}
+
+const fn nsp(channel: Channel<'_>) -> &str {
+    match channel {
+        Channel::Namespace { nsp } | Channel::Room { nsp, .. } | Channel::Server { nsp, .. } => nsp,
+    }
+}
+
+impl WireConnection for Connection {
+    fn publish(&self, channel: Channel<'_>, message: Bytes) -> Result<(), PublishError> {
+        self.queue.push(name(&self.settings, channel), message)
+    }
+
+    fn subscribe(&self, channel: Channel<'_>) -> BoxFuture<Result<(), WireError>> {
+        if !self.is_own(channel) {
+            return Box::pin(ready(Ok(())));
+        }
+        let name = name(&self.settings, channel);
+        let (confirm, confirmed) = oneshot::channel();
+        self.shared.subscriptions().insert(&name, nsp(channel));
+        self.change(Change::Subscribe(name, confirm));
+        Box::pin(async move { confirmed.await.map_err(|_| WireError(None)) })
+    }
+
+    fn unsubscribe(&self, channel: Channel<'_>) {
+        if self.is_own(channel) {
+            let name = name(&self.settings, channel);
+            if self.shared.subscriptions().remove(&name, nsp(channel)) {
+                self.change(Change::Unsubscribe(name));
+            }
+        }
+    }
+
+    fn subscribers(&self, channel: Channel<'_>) -> BoxFuture<Result<usize, WireError>> {
+        let (answer, answered) = oneshot::channel();
+        let name = name(&self.settings, channel);
+        self.change(Change::Count(name, answer));
+        Box::pin(async move { answered.await.map_err(|_| WireError(None)) })
+    }
+
+    fn has_rooms(&self) -> bool {
+        self.settings.mode == SubscriptionMode::Dynamic
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

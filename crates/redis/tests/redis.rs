@@ -1,0 +1,241 @@
+//! Two servers with a real Redis, which the tests start and stop.
+//!
+//! `tests/run cluster` runs them. By hand, `redis-server` has to be installed, or `REDIS_SERVER` has to be its path:
+//!
+//! ```console
+//! $ cargo test -p axum-socketio-redis -- --include-ignored
+//! ```
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails has to say so"
+)]
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use axum::Router;
+use axum_socketio::testing::{TestApp, TestClient};
+use axum_socketio::{Data, Namespace, Socket, SocketIo};
+use axum_socketio_redis::{Redis, SubscriptionMode};
+use tokio::time::{sleep, timeout};
+
+/// The time in which anything that is expected has to happen.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A Redis server of its own, on a free port.
+struct Engine {
+    port: u16,
+    process: Child,
+}
+
+fn start(port: u16) -> Child {
+    let program = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
+    Command::new(program)
+        .args([
+            "--port",
+            &port.to_string(),
+            "--save",
+            "",
+            "--bind",
+            "127.0.0.1",
+        ])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server is installed")
+}
+
+impl Engine {
+    async fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let process = start(port);
+        let engine = Self { port, process };
+        engine.answers().await;
+        engine
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    async fn answers(&self) {
+        let ping = async {
+            while Redis::connect(&self.url()).await.is_err() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(SOON, ping).await.expect("Redis starts");
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    async fn restart(&mut self) {
+        self.process = start(self.port);
+        self.answers().await;
+    }
+
+    /// Runs a command of the administrator.
+    async fn command<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        let client = redis::Client::open(self.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut command = redis::cmd(words[0]);
+        words[1..].iter().for_each(|word| {
+            command.arg(word);
+        });
+        command.query_async(&mut connection).await.unwrap()
+    }
+
+    /// Waits until Redis has a number of subscriptions to channels.
+    async fn subscriptions(&self, count: usize) {
+        let channels = || self.command::<Vec<String>>(&["PUBSUB", "SHARDCHANNELS"]);
+        let subscribed = async {
+            while channels().await.len() != count {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if timeout(SOON, subscribed).await.is_err() {
+            panic!("{:?} are not {count} channels", channels().await);
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn server(engine: &Engine, mode: SubscriptionMode) -> SocketIo {
+    let namespace = Namespace::new()
+        .on("join", async |socket: Socket, Data(room): Data<String>| {
+            socket.join(room)
+        })
+        .on("leave", async |socket: Socket, Data(room): Data<String>| {
+            socket.leave(room);
+        });
+    let redis = Redis::connect(&engine.url()).await.unwrap();
+    SocketIo::builder()
+        .cluster(redis.mode(mode))
+        .namespace("/", namespace)
+        .build()
+}
+
+async fn connect(io: &SocketIo) -> TestClient {
+    let app = TestApp::new(Router::new().layer(io.layer()));
+    app.connect("/").await.unwrap()
+}
+
+/// Emits a number until a client has it: a server may not have subscribed yet.
+async fn reaches(io: &SocketIo, room: &str, client: &TestClient) {
+    let reached = async {
+        loop {
+            io.to(room).emit("probe", ());
+            if timeout(Duration::from_millis(50), client.next::<()>("probe"))
+                .await
+                .is_ok()
+            {
+                break;
+            }
+        }
+    };
+    timeout(SOON, reached).await.expect("the client is reached");
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn servers_act_as_one_in_each_mode() {
+    let engine = Engine::start().await;
+    for mode in [SubscriptionMode::Static, SubscriptionMode::Dynamic] {
+        let (one, two) = (server(&engine, mode).await, server(&engine, mode).await);
+        let (ann, bob) = (connect(&one).await, connect(&two).await);
+        // The channel of `/`, and that of each server.
+        engine.subscriptions(3).await;
+        one.emit("news", "all");
+        assert_eq!(ann.next::<String>("news").await, "all");
+        assert_eq!(bob.next::<String>("news").await, "all");
+        one.to(bob.id()).emit("news", "bob");
+        assert_eq!(bob.next::<String>("news").await, "bob");
+        bob.emit_with_ack::<()>("join", "x").await;
+        let rooms = usize::from(mode == SubscriptionMode::Dynamic);
+        engine.subscriptions(3 + rooms).await;
+        one.to("x")
+            .emit("news", bytes::Bytes::from_static(b"binary"));
+        assert_eq!(bob.next::<bytes::Bytes>("news").await, "binary");
+        assert_eq!(one.of("/").count().await.unwrap(), 2);
+        assert_eq!(one.of("/").rooms().await.unwrap()["x"], 1);
+        // Sockets of other servers join, and are reached at once.
+        one.to(bob.id()).join("y");
+        one.to("y").emit("news", "joined");
+        assert_eq!(bob.next::<String>("news").await, "joined");
+        let asking = one.emit_with_ack::<u8>("q", ());
+        for (client, answer) in [(&ann, 1_u8), (&bob, 2)] {
+            client.next_with_ack::<()>("q").await.ack(answer).await;
+        }
+        let (mut answers, summary) = asking.all().await;
+        answers.sort_by_key(|(_, answer)| *answer);
+        assert_eq!(answers, [(ann.id(), 1), (bob.id(), 2)]);
+        assert_eq!(summary.silent_servers, 0);
+        bob.emit_with_ack::<()>("leave", "x").await;
+        one.to(bob.id()).leave("y");
+        engine.subscriptions(3).await;
+        drop((one, two, ann, bob));
+        engine.subscriptions(0).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn servers_find_each_other_again_after_failures_of_redis() {
+    let mut engine = Engine::start().await;
+    let one = server(&engine, SubscriptionMode::Dynamic).await;
+    let two = server(&engine, SubscriptionMode::Dynamic).await;
+    let bob = connect(&two).await;
+    let rooms: Vec<String> = (0..50).map(|number| format!("room {number}")).collect();
+    for room in &rooms {
+        bob.emit_with_ack::<()>("join", room).await;
+    }
+    engine.subscriptions(53).await;
+    let _killed: usize = engine.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+    engine.subscriptions(53).await;
+    reaches(&one, "room 7", &bob).await;
+
+    engine.kill();
+    for number in 0..10 {
+        // Local clients are reached all the same.
+        two.emit("news", number);
+        assert_eq!(bob.next::<u8>("news").await, number);
+        one.emit("lost", number);
+    }
+    bob.emit_with_ack::<()>("join", "later").await;
+    bob.emit_with_ack::<()>("leave", "room 0").await;
+    engine.restart().await;
+    engine.subscriptions(53).await;
+    reaches(&one, "later", &bob).await;
+    reaches(&one, "room 49", &bob).await;
+}
+
+#[tokio::test]
+async fn an_engine_that_cannot_be_reached_is_an_error_without_the_password() {
+    let refused = Redis::connect("redis://user:secret@127.0.0.1:1/")
+        .await
+        .unwrap_err();
+    let text = format!("{refused} {refused:?}");
+    assert!(text.contains("127.0.0.1:1"), "{text}");
+    assert!(!text.contains("secret"), "{text}");
+    let malformed = Redis::connect("not an url with a secret")
+        .await
+        .unwrap_err();
+    assert!(!malformed.to_string().contains("secret"));
+}

@@ -1,0 +1,61 @@
+// One of several servers that share a Redis, by the official packages: what crates/redis/examples/redis-server.rs is in Rust.
+import { createServer } from "node:http";
+import { createShardedAdapter } from "@socket.io/redis-adapter";
+import { createClient } from "redis";
+import { Server } from "socket.io";
+
+const publisher = createClient({ url: process.env.REDIS_URL });
+const subscriber = publisher.duplicate();
+await Promise.all([publisher.connect(), subscriber.connect()]);
+
+const http = createServer();
+const subscriptionMode = process.env.MODE ?? "dynamic";
+const io = new Server(http, { adapter: createShardedAdapter(publisher, subscriber, { subscriptionMode }) });
+io.on("add", (a, b, answer) => answer(a + b));
+
+/** The operations that a client asks for. */
+const operations = {
+  emit: (socket, { to = [], except = [], binary, value }) => {
+    const target = to.length ? io.to(to).except(except) : io.except(except);
+    return binary
+      ? target.emit("news", Buffer.from([1, 2, 255]), { in: [1.5, null, "é"] })
+      : target.emit("news", value);
+  },
+  broadcast: (socket) => socket.broadcast.emit("news", "broadcast"),
+  local: () => io.local.emit("news", "local"),
+  join: async (socket, { room }) => {
+    await socket.join(room);
+    return true;
+  },
+  "sockets join": (socket, { from, room }) => {
+    io.in(from).socketsJoin(room);
+    return io.to(room).emit("news", "joined");
+  },
+  "sockets leave": (socket, { from, room }) => {
+    io.in(from).socketsLeave(room);
+    return true;
+  },
+  disconnect: (socket, { room }) => {
+    io.in(room).disconnectSockets();
+    return true;
+  },
+  fetch: async (socket, { room }) => {
+    const sockets = await io.in(room).fetchSockets();
+    return sockets.map(({ id, rooms }) => [id, [...rooms].sort()]).sort();
+  },
+  count: async (socket, { room }) => (await io.in(room).fetchSockets()).length,
+  ask: async (socket, { room }) => {
+    try {
+      return { answers: (await io.in(room).timeout(5_000).emitWithAck("question", "?")).sort(), missing: 0 };
+    } catch (error) {
+      return { answers: error.responses, missing: error.message };
+    }
+  },
+  "ask servers": () => io.serverSideEmitWithAck("add", 2, 3),
+};
+
+io.on("connection", (socket) => {
+  socket.on("op", async (name, args, reply) => reply(await operations[name](socket, args ?? {})));
+});
+http.listen(Number(process.env.PORT ?? 0), "127.0.0.1", () => console.log(`listening on ${http.address().port}`));
+process.once("SIGTERM", () => io.close(() => process.exit(0)));
