@@ -48,6 +48,6 @@ async fn ask_before(
     }
     // The handler has begun to take its arguments, and holds back later events itself.
     let answer = call(&socket, event, &handler);
-    drop(hold);
+    hold.release();
     answer.await
 }

@@ -134,21 +134,26 @@ impl Dispatch {
             let _ = self.run(socket, work, cx);
         }
     }
-}
 
-/// The task may be dropped at any time. Its sockets must not remain in their namespaces.
-impl Drop for Dispatch {
-    fn drop(&mut self) {
+    /// Ends all sockets, and closes the outbox.
+    pub(super) fn release_sockets(&mut self) {
         self.attach();
         for socket in self.router.close() {
             socket.end(DisconnectReason::TransportClose);
             socket.release();
         }
         // These sockets have ended, and were waiting for their last handlers.
-        for socket in &self.ended {
+        for socket in self.ended.drain(..) {
             socket.release();
         }
         self.client.close_commands();
         self.client.outbox.close();
+    }
+}
+
+/// The task may be dropped with its runtime. Its sockets must not remain in their namespaces.
+impl Drop for Dispatch {
+    fn drop(&mut self) {
+        self.release_sockets();
     }
 }

@@ -6,7 +6,7 @@ use super::sessions::SessionEntry;
 use crate::metrics::{CloseReason, Counted, Counters};
 use proto::DisconnectReason;
 
-/// The registration of an open connection with the counters and its requests. It ends when it is dropped.
+/// The registration of an open connection with the counters and its requests.
 pub(super) struct Registration {
     counters: Arc<Counters>,
     pub(super) entry: Arc<SessionEntry>,
@@ -28,6 +28,13 @@ impl Registration {
         }
     }
 
+    /// Counts the connection as closed, and refuses all further requests.
+    pub(super) fn close(&mut self) {
+        self.end(DisconnectReason::TransportClose);
+        self.entry.inbox.close();
+    }
+
+    /// Counts the connection as closed for a reason. Only the first reason counts.
     pub(super) fn end(&mut self, reason: DisconnectReason) {
         if !std::mem::replace(&mut self.over, true) {
             let transport = self.entry.client.transport();
@@ -43,10 +50,9 @@ impl Registration {
     }
 }
 
-/// The task may be dropped at any time. Requests must not wait for it.
+/// The task may be dropped with its runtime. Requests must not wait for it.
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.end(DisconnectReason::TransportClose);
-        self.entry.inbox.close();
+        self.close();
     }
 }

@@ -141,14 +141,14 @@ impl ConnectionTask {
     /// needed, since handlers may take long.
     fn end(self: Box<Self>) -> impl Future<Output = ()> + Send {
         let Self {
-            registration,
+            mut registration,
             client,
             mut dispatch,
             guard,
             duplexes,
             ..
         } = *self;
-        drop(registration);
+        registration.close();
         client.close_commands();
         async move {
             let farewell =
@@ -161,6 +161,8 @@ impl ConnectionTask {
             });
             let handlers = guard.or_cut_off(handlers);
             futures_util::future::join(farewell, handlers).await;
+            dispatch.release_sockets();
+            // The connection is gone for a shutdown when nothing of it is left.
             drop(dispatch);
             drop(guard);
         }

@@ -394,6 +394,13 @@ impl Socket {
 #[derive(Debug)]
 pub(crate) struct Hold(Socket);
 
+impl Hold {
+    /// Lets the next event start.
+    pub(crate) fn release(self) {
+        drop(self);
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
         self.0.request().end();
