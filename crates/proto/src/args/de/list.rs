@@ -117,6 +117,7 @@ impl<'de, 'a> List<'de, 'a> {
         self.reader.json.peek();
         let before = self.reader.json.rest().len();
         let value = read(&mut self.reader);
+        self.reader.recover();
         self.unread |= self.reader.json.rest().len() == before;
         let value = value?;
         self.reading = false;
@@ -132,6 +133,15 @@ impl<'de, 'a> List<'de, 'a> {
             return Err(self.count_mismatch());
         }
         self.read(read)
+    }
+
+    /// Skips an argument whose type has read nothing, unless the argument is missing.
+    #[cold]
+    fn skip_unread(&mut self) -> Result<(), Error> {
+        if self.advance()? {
+            self.read(|reader| IgnoredAny::deserialize(reader))?;
+        }
+        Ok(())
     }
 
     /// Takes all arguments that are left.
@@ -172,7 +182,12 @@ impl<'de> SeqAccess<'de> for &mut List<'de, '_> {
             return Ok(None);
         }
         self.asked += 1;
-        seed.deserialize(Next(self)).map(Some)
+        let before = self.got;
+        let value = seed.deserialize(Next(self))?;
+        if self.got == before {
+            self.skip_unread()?;
+        }
+        Ok(Some(value))
     }
 }
 

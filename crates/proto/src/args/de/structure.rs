@@ -2,11 +2,21 @@
 
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor},
+    de::{DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor},
 };
 use serde_json::Error;
 
 use super::value::{Reader, read_all};
+
+/// Reads a value inside of an array or an object. The reader is behind it even if its type has handled an error.
+fn read<'de, S: DeserializeSeed<'de>>(
+    reader: &mut Reader<'de, '_>,
+    seed: S,
+) -> Result<S::Value, Error> {
+    let value = seed.deserialize(&mut *reader)?;
+    reader.recover();
+    Ok(value)
+}
 
 /// The elements of an array, or the members of an object.
 pub(super) struct Members<'r, 'de, 'a> {
@@ -42,7 +52,7 @@ impl<'de> SeqAccess<'de> for Members<'_, 'de, '_> {
         if !self.advance(']')? {
             return Ok(None);
         }
-        seed.deserialize(&mut *self.reader).map(Some)
+        read(self.reader, seed).map(Some)
     }
 }
 
@@ -61,7 +71,7 @@ impl<'de> MapAccess<'de> for Members<'_, 'de, '_> {
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
         self.reader.expect(':')?;
-        seed.deserialize(&mut *self.reader)
+        read(self.reader, seed)
     }
 }
 
@@ -79,7 +89,11 @@ impl<'de> Key<'_, 'de, '_> {
 macro_rules! unquoted {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            read_all(self.unquoted(), |json| json.$method(visitor))
+            let key = self.unquoted();
+            if key.trim() != key {
+                return Err(Error::custom("white space in a key that is a number or a boolean"));
+            }
+            read_all(key, |json| json.$method(visitor))
         }
     )*};
 }
@@ -89,6 +103,14 @@ impl<'de> Deserializer<'de> for Key<'_, 'de, '_> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         self.0.value(|json| json.deserialize_str(visitor))
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.0.value(|json| json.deserialize_bytes(visitor))
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_bytes(visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -121,7 +143,7 @@ impl<'de> Deserializer<'de> for Key<'_, 'de, '_> {
     }
 
     serde::forward_to_deserialize_any! {
-        char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        char str string unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
 }
 
@@ -149,7 +171,7 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de, '_> {
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Error> {
-        seed.deserialize(self.reader)
+        read(self.reader, seed)
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {

@@ -39,6 +39,8 @@ pub(super) struct Reader<'de, 'a> {
     pub(super) json: Scanner<'de>,
     attachments: &'a [Bytes],
     depth: usize,
+    /// The outermost array or object whose type has failed, with its depth.
+    failed: Option<(Scanner<'de>, usize)>,
 }
 
 impl<'de, 'a> Reader<'de, 'a> {
@@ -47,6 +49,7 @@ impl<'de, 'a> Reader<'de, 'a> {
             json: Scanner::new(json),
             attachments,
             depth: 0,
+            failed: None,
         }
     }
 
@@ -126,6 +129,20 @@ impl<'de, 'a> Reader<'de, 'a> {
         close: char,
         read: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let before = (self.json, self.depth);
+        let value = self.between(open, close, read);
+        if value.is_err() {
+            self.failed = Some(before);
+        }
+        value
+    }
+
+    fn between<T>(
+        &mut self,
+        open: char,
+        close: char,
+        read: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         if self.depth == MAX_DEPTH {
             return Err(Error::custom("recursion limit exceeded"));
         }
@@ -136,6 +153,15 @@ impl<'de, 'a> Reader<'de, 'a> {
         match self.json.eat(close) {
             Some(()) => Ok(value),
             None => Err(Error::custom("trailing characters")),
+        }
+    }
+
+    /// Skips the array or object in whose middle the reader is, if a type has failed there and has handled the error.
+    #[inline]
+    pub(super) fn recover(&mut self) {
+        if let Some((start, depth)) = self.failed.take() {
+            (self.json, self.depth) = (start, depth);
+            self.json.value();
         }
     }
 

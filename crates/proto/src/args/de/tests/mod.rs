@@ -1,2 +1,3 @@
 mod arguments;
+mod differential;
 mod values;
