@@ -20,6 +20,7 @@ pub(super) enum RequestUse {
 }
 
 impl RequestUse {
+    #[inline]
     pub(super) fn of<T: 'static>() -> Self {
         if is_a::<T, State<()>>() {
             Self::None
@@ -31,6 +32,7 @@ impl RequestUse {
     }
 }
 
+#[inline]
 fn only_reads<T: 'static>() -> bool {
     is_a::<T, Extension<()>>()
         || is_a::<T, Path<()>>()
@@ -53,30 +55,38 @@ fn only_reads<T: 'static>() -> bool {
         ])
 }
 
+#[inline]
 fn is_one_of<T: 'static>(types: impl IntoIterator<Item = TypeId>) -> bool {
     types.into_iter().any(|id| id == TypeId::of::<T>())
 }
 
-/// Returns true if both types are made by one generic type, whatever its arguments.
+/// Returns true if both types are made by one generic type, whatever its arguments. Those of `Other` are `()`.
 ///
 /// Rust cannot compare generic types without their arguments, so the full paths are compared. Both come from the
-/// compiler: no path is written down here, and a crate of another name has none of them.
+/// compiler: no path is written down here, and a crate of another name has none of them. The compiler knows both and
+/// leaves nothing of it.
+#[inline]
 fn is_a<T, Other>() -> bool {
-    generic(type_name::<T>()) == generic(type_name::<Other>())
+    begins_as::<Other>(type_name::<T>())
 }
 
+#[inline]
 fn is_optional<T, Other>() -> bool {
-    is_a::<T, Option<()>>() && generic(argument(type_name::<T>())) == generic(type_name::<Other>())
+    let option = opening::<Option<()>>();
+    let inner = type_name::<T>().strip_prefix(option);
+    inner.is_some_and(begins_as::<Other>)
 }
 
-/// Returns the path of a type without its arguments.
-fn generic(name: &str) -> &str {
-    name.split_once('<').map_or(name, |(path, _)| path)
+#[inline]
+fn begins_as<Other>(name: &str) -> bool {
+    name.starts_with(opening::<Other>())
 }
 
-/// Returns the arguments of a generic type.
-fn argument(name: &str) -> &str {
-    name.split_once('<').map_or("", |(_, arguments)| arguments)
+/// Returns the path of a generic type whose arguments are `()`, with the bracket behind it.
+#[inline]
+fn opening<Other>() -> &'static str {
+    let name = type_name::<Other>();
+    name.strip_suffix("()>").unwrap_or(name)
 }
 
 #[cfg(test)]
