@@ -13,7 +13,7 @@ use crate::clock::now;
 use crate::metrics::RecoveryOutcome;
 use crate::outbox::Frame;
 use crate::rooms::recovery::{Event, Place, Position};
-use crate::rooms::{History, Room, SavedSession, Stay, Store, Target};
+use crate::rooms::{History, Room, SavedSession, Stay, Store, StoreError, Target};
 use proto::Sid;
 
 /// The search for a session in the store, which another server may have saved.
@@ -102,32 +102,35 @@ impl Socket {
         };
         let reading = async {
             if after < session.floor {
-                return None;
+                return Ok(None);
             }
             self.read_pages(after, session, history, store).await
         };
         let read = timeout(history.options.claim_timeout, reading).await;
-        let refusal = match &read {
-            Ok(Some(_)) => None,
-            Ok(None) => Some(RecoveryOutcome::Failed),
+        let read = match read {
+            Ok(Ok(Some(read))) => Ok(read),
+            Ok(Ok(None)) => Err(RecoveryOutcome::Failed),
+            Ok(Err(error)) => {
+                self.log_no_reply(Some(&error));
+                Err(RecoveryOutcome::Unavailable)
+            }
             Err(_) => {
                 self.log_no_reply(None);
-                Some(RecoveryOutcome::Unavailable)
+                Err(RecoveryOutcome::Unavailable)
             }
         };
         let Some(resumption) = &self.0.resumption else {
             return;
         };
         let mut state = resumption.lock();
-        match refusal {
-            Some(outcome) => state.claim = StoreClaim::Refused(outcome),
-            None => {
+        match read {
+            Ok(read) => {
                 if let Some(request) = &mut state.request {
-                    request.elsewhere = read.ok().flatten();
+                    request.elsewhere = Some(read);
                 }
             }
+            Err(outcome) => state.claim = StoreClaim::Refused(outcome),
         }
-        drop(state);
     }
 
     /// Returns the position after which events are missed, if the session to resume is of another server.
@@ -140,36 +143,41 @@ impl Socket {
     /// Returns `None` if some of the events are not stored any more, are too many, or were delivered without positions.
     async fn read_pages(
         &self,
-        mut after: Position,
+        after: Position,
         session: &SavedSession,
         history: &History<Inner>,
         store: &dyn Store,
-    ) -> Option<Elsewhere> {
+    ) -> Result<Option<Elsewhere>, StoreError> {
         let mut missed = Vec::new();
+        let mut reader = history.scan.reader(after);
         loop {
             let mut arrival = pin!(history.arrivals.notified());
             arrival.as_mut().enable();
+            let after = reader.after();
             let place = history.lock().log.place(after);
             let until = match place {
-                Place::At(_) => return Some(Elsewhere { after, missed }),
-                Place::Cut => return None,
+                Place::At(_) => return Ok(Some(Elsewhere { after, missed })),
+                Place::Cut => return Ok(None),
                 Place::Ahead => {
                     arrival.await;
                     continue;
                 }
                 Place::Before(until) => until,
             };
-            let page = store.replay(after).await.ok()??;
-            let last = page.last().map_or(until, |(position, _)| *position);
-            let here = page
-                .into_iter()
-                .take_while(|(position, _)| *position <= until);
-            for (position, event) in here.filter(|(_, event)| is_for(&event.target, session)) {
-                missed.push(self.frame_at(&event, &store.offset(position)));
+            let Some(page) = reader.page(store).await? else {
+                return Ok(None);
+            };
+            let wanted =
+                |(position, _): &&(Position, Event)| *position > after && *position <= until;
+            for (position, event) in page.iter().filter(wanted) {
+                if is_for(&event.target, session) {
+                    missed.push(self.frame_at(event, &store.offset(*position)));
+                }
             }
-            after = last.min(until);
+            let last = page.last().map_or(until, |(position, _)| *position);
+            reader.advance(last.min(until));
             if missed.len() > history.options.max_packets {
-                return None;
+                return Ok(None);
             }
         }
     }

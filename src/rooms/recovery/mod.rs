@@ -7,6 +7,7 @@ mod arrival;
 mod log;
 mod options;
 mod positions;
+mod scan;
 mod sessions;
 mod stays;
 mod store;
@@ -30,6 +31,7 @@ pub(crate) use arrival::Delivery;
 pub(crate) use log::{Asker, Audience, Log, Offset};
 pub use options::Recovery;
 pub(crate) use positions::{Place, Position};
+pub(crate) use scan::Scan;
 pub(crate) use sessions::{Away, Claim, Sessions};
 pub(crate) use stays::Stay;
 pub(crate) use store::{Arrival, Feed, Reply, SavedSession, Store, StoreError, Stores};
@@ -43,6 +45,7 @@ pub(crate) struct History<L: Link> {
     pub(crate) store: Option<Arc<dyn Store>>,
     /// Wakes those who wait for events to arrive.
     pub(crate) arrivals: Notify,
+    pub(crate) scan: Scan,
     kept: Lock<Kept<L>>,
 }
 
@@ -146,6 +149,7 @@ impl<L: Link> History<L> {
             options,
             store,
             arrivals: Notify::new(),
+            scan: Scan::default(),
             kept: Lock::new(Kept {
                 log,
                 sessions,

@@ -42,8 +42,8 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     fn parse(&self, offset: &str) -> Option<Position>;
     /// Reads a session, and leaves it where it is.
     fn look(&self, pid: Sid) -> Reply<Option<SavedSession>>;
-    /// Reads the events after a position, the oldest first, in pages: no event means that there are no more. Calls of
-    /// several clients may share one read. `None` if some of the events after the position are not stored any more.
+    /// Reads the events after a position, the oldest first: a page of them, or none if there are no more. `None` if some
+    /// of the events after the position are not stored any more.
     fn replay(&self, after: Position) -> Reply<Option<Vec<(Position, Event)>>>;
     /// Reads and deletes a session in one step, so that of all who claim it one gets it.
     ///

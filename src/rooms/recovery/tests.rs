@@ -6,6 +6,7 @@ use std::future::{IntoFuture, pending};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{Instant, sleep};
 
@@ -819,4 +820,38 @@ async fn a_server_that_drains_during_a_search_leaves_the_session() {
     assert!(attempt.await.unwrap().is_err());
     other_io.closed().await;
     assert_eq!((engine.sessions(), engine.claims()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_come_at_once_read_the_log_together() {
+    let engine = Engine::default();
+    let [(app, io), (other_app, other_io)] = [1, 2].map(|_| serve(Some(&engine), Namespace::new()));
+    let mut clients = Vec::new();
+    for number in 0..6 {
+        let client = app.connect("/").await.unwrap();
+        io.emit("n", number);
+        assert_eq!(client.next::<u32>("n").await, number);
+        client.cut().await;
+        clients.push(client);
+    }
+    for number in 6..10 {
+        io.emit("n", number);
+    }
+    sleep(2 * DELAY).await;
+    // The first client misses most, and one has seen what is not stored any more.
+    engine.0.lock().trimmed = Position(4);
+    let coming = clients.iter().map(|client| {
+        let coming = other_app.connect("/").coming_back_as(client);
+        coming.into_future()
+    });
+    let again = join_all(coming).await;
+    for (client, seen) in again.iter().zip(0..) {
+        let client = client.as_ref().unwrap();
+        assert_eq!(client.recovered(), seen > 0);
+        let missed: Vec<_> = (seen + 1..10).filter(|_| seen > 0).collect();
+        assert_eq!(numbers(client, &other_io).await, missed);
+    }
+    // Each on its own would need seventeen reads.
+    let reads = engine.0.lock().reads;
+    assert!(reads < 10, "{reads}");
 }
