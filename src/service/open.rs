@@ -73,11 +73,11 @@ fn open_duplex(context: &Context, guard: Guard, revision: Revision, mut parts: P
     let (response, socket) = switch.transport(revision, config);
     // The span is created before the request is answered, since the span that it follows may be closed afterwards.
     let span = span(client.sid);
-    let task = async move {
-        let mut socket = match socket.await {
-            Ok(socket) => socket,
-            Err(error) => return tracing::debug!(error = error.to_string(), "upgrade failed"),
-        };
+    let opening = async move {
+        let mut socket = socket
+            .await
+            .inspect_err(|error| tracing::debug!(error = error.to_string(), "upgrade failed"))
+            .ok()?;
         // There is room for the first packets.
         let _ = socket.push_packet(packet.as_bytes());
         if let Some(initial) = &server.hooks.initial_packet {
@@ -85,12 +85,16 @@ fn open_duplex(context: &Context, guard: Guard, revision: Revision, mut parts: P
         }
         // A parser may panic when it makes a decoder.
         let connection = guarded(|| ConnectionTask::open(&server, guard, client, Some(socket)));
-        let connection = match connection {
-            Ok(connection) => connection,
-            Err(panicked) => return server.report_panic(Hook::Connection, &panicked),
-        };
-        drop(server);
-        connection.run().await;
+        connection
+            .inspect_err(|panicked| server.report_panic(Hook::Connection, panicked))
+            .ok()
+    };
+    // The opening has a box of its own, since the task would hold the space for its values until the client leaves.
+    let opening = Box::pin(opening);
+    let task = async move {
+        if let Some(connection) = opening.await {
+            connection.run().await;
+        }
     };
     Ok((response, Box::pin(task.instrument(span))))
 }
