@@ -47,7 +47,8 @@ impl Writer {
         Self {
             form: Form::Plain(revision),
             deflater: None,
-            queue: VecDeque::new(),
+            // A client that is sent one frame at a time needs no more than this, and very many are.
+            queue: VecDeque::with_capacity(1),
             chunk: 0,
             offset: 0,
             urgent: VecDeque::new(),
