@@ -1,21 +1,28 @@
 //! The HTTP request that opened a connection, stored for its extractors.
 //!
-//! Header values and the address are copied, because those of the HTTP server keep its read buffer alive.
+//! Every connection keeps its request, and most read it once or never. So the address and the headers are packed into
+//! one buffer of exact size, where a map would have room to spare, and are unpacked for the handlers that read them.
+//! The copy also lets the read buffer of the HTTP server go.
 
 use axum::extract::OriginalUri;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Uri, Version};
+use http::{Extensions, Method, Request, Uri, Version};
 
+use super::packed::{pack, unpack, values};
 use crate::panics::drop_guarded;
 
 #[derive(Clone, Debug)]
 pub(crate) struct OpeningRequest {
-    method: Method,
-    uri: Uri,
+    /// The address, and the packed headers behind it.
+    head: Box<[u8]>,
+    /// The length of the address, in bytes.
+    address: usize,
+    /// The method, unless it is GET.
+    method: Option<Box<Method>>,
     version: Version,
-    headers: HeaderMap,
+    /// True if [`OriginalUri`] is the address, and not among the extensions.
+    is_original: bool,
     extensions: Extensions,
 }
 
@@ -23,20 +30,21 @@ impl OpeningRequest {
     pub(crate) fn new(mut parts: Parts) -> Self {
         // The upgrade handle belongs to the connection of this request, and keeps it alive.
         parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
-        let uri = own(&parts.uri, &mut parts.headers);
-        // axum's router inserts it, and it keeps some 16 KiB of read buffer alive for as long as the client stays.
-        if let Some(OriginalUri(original)) = parts.extensions.get_mut() {
-            *original = if *original == uri {
-                uri.clone()
-            } else {
-                own(original, &mut HeaderMap::new())
-            };
+        // axum's router inserts it, usually with the same address.
+        let original = parts.extensions.remove::<OriginalUri>();
+        let is_original = matches!(&original, Some(OriginalUri(uri)) if *uri == parts.uri);
+        if let Some(OriginalUri(uri)) = original.filter(|_| !is_original) {
+            // A copy, because the other one keeps some 16 KiB of read buffer alive.
+            let copied = uri.to_string().parse().unwrap_or_default();
+            parts.extensions.insert(OriginalUri(copied));
         }
+        let (address, head) = pack(&parts.uri, &parts.headers);
         Self {
-            method: parts.method,
-            uri,
+            head,
+            address,
+            method: (parts.method != Method::GET).then(|| Box::new(parts.method)),
             version: parts.version,
-            headers: parts.headers,
+            is_original,
             extensions: parts.extensions,
         }
     }
@@ -44,25 +52,41 @@ impl OpeningRequest {
     /// Returns the request as an extractor sees it, without its extensions.
     pub(crate) fn parts(&self) -> Parts {
         let mut parts = Request::new(()).into_parts().0;
-        parts.method = self.method.clone();
-        parts.uri = self.uri.clone();
+        let head = Bytes::copy_from_slice(&self.head);
+        parts.uri = Uri::from_maybe_shared(head.slice(..self.address)).unwrap_or_default();
+        parts.headers = unpack(&head, self.address);
+        if let Some(method) = &self.method {
+            parts.method = Method::clone(method);
+        }
         parts.version = self.version;
-        parts.headers = self.headers.clone();
         parts
     }
 
     pub(crate) fn query(&self) -> &str {
-        self.uri.query().unwrap_or_default()
+        let address = self.address();
+        address.split_once('?').map_or("", |(_, query)| query)
     }
 
     /// Returns the `User-Agent` header of the client.
     pub(crate) fn user_agent(&self) -> Option<&[u8]> {
-        let value = self.headers.get(http::header::USER_AGENT)?;
-        Some(value.as_bytes())
+        let headers = self.head.get(self.address..)?;
+        values(headers, &http::header::USER_AGENT).next()
     }
 
+    /// Returns the extensions but axum's [`OriginalUri`], which is left out if it is the address.
     pub(crate) fn extensions(&self) -> &Extensions {
         &self.extensions
+    }
+
+    /// Returns the address as the server received it, if that has been left out of the extensions.
+    pub(crate) fn original_uri(&self) -> Option<OriginalUri> {
+        let uri = self.is_original.then(|| self.address().parse())?;
+        uri.ok().map(OriginalUri)
+    }
+
+    fn address(&self) -> &str {
+        let address = self.head.get(..self.address).unwrap_or_default();
+        str::from_utf8(address).unwrap_or_default()
     }
 }
 
@@ -73,34 +97,10 @@ impl Drop for OpeningRequest {
     }
 }
 
-/// Copies the address and all header values into one buffer.
-fn own(uri: &Uri, headers: &mut HeaderMap) -> Uri {
-    let path = uri.path_and_query().map_or("", PathAndQuery::as_str);
-    let size = headers.values().map(HeaderValue::len).sum::<usize>();
-    let mut buffer = BytesMut::with_capacity(path.len() + size);
-    buffer.extend_from_slice(path.as_bytes());
-    for value in headers.values() {
-        buffer.extend_from_slice(value.as_bytes());
-    }
-    let mut rest: Bytes = buffer.freeze();
-    // The copied bytes are valid, since they were a path and header values before.
-    let path = PathAndQuery::from_maybe_shared(rest.split_to(path.len()));
-    for value in headers.values_mut() {
-        let bytes = rest.split_to(value.len());
-        if let Ok(mut copied) = HeaderValue::from_maybe_shared(bytes) {
-            copied.set_sensitive(value.is_sensitive());
-            *value = copied;
-        }
-    }
-    match path {
-        Ok(path) if uri.authority().is_none() => path.into(),
-        // Rare: a client that uses this server as its proxy.
-        _ => uri.to_string().parse().unwrap_or_default(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -128,8 +128,21 @@ mod tests {
         parts.extensions.insert(OriginalUri(whole.clone()));
         let handshake = OpeningRequest::new(parts);
         assert_eq!(handshake.parts().uri, "/socket.io/?EIO=4");
+        assert_eq!(handshake.original_uri().map(|uri| uri.0), None);
         let original = handshake.extensions().get::<OriginalUri>();
         assert_eq!(original.map(|uri| &uri.0), Some(&whole));
+    }
+
+    #[test]
+    fn an_address_that_no_router_has_cut_is_kept_once() {
+        let uri = Uri::from_static("/socket.io/?EIO=4&name=Ann");
+        let mut parts = Request::new(()).into_parts().0;
+        parts.uri = uri.clone();
+        parts.extensions.insert(OriginalUri(uri.clone()));
+        let handshake = OpeningRequest::new(parts);
+        assert!(handshake.extensions().get::<OriginalUri>().is_none());
+        assert_eq!(handshake.original_uri().map(|uri| uri.0), Some(uri));
+        assert_eq!(handshake.query(), "EIO=4&name=Ann");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod content;
 mod handshake;
 mod hooks;
 mod origins;
+mod packed;
 
 pub(crate) use client_files::ClientFile;
 pub use client_files::ClientFiles;

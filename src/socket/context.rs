@@ -305,7 +305,9 @@ impl EventContext {
             return;
         }
         if let Some(parts) = self.parts.take() {
-            request.give_back(parts, self.written);
+            // Most handlers of other kinds run once, and an idle connection should not keep the parts for them.
+            let again = matches!(self.call, Call::Event(_)) && !self.written;
+            request.give_back(parts, again);
         }
     }
 }

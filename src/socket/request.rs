@@ -1,5 +1,6 @@
 //! The handshake's request, as seen by the extractors of one socket.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::Extensions;
@@ -74,15 +75,14 @@ impl SocketRequest {
         parts.unwrap_or_else(|| Box::new(self.make(handshake, socket())))
     }
 
-    /// Returns borrowed parts. If extraction may have `written` to them, they are dropped, and the next handler gets
-    /// new ones.
-    pub(super) fn give_back(&self, parts: Box<Parts>, written: bool) {
+    /// Returns borrowed parts. The next handler gets them if they may be used `again`, and new ones otherwise.
+    pub(super) fn give_back(&self, parts: Box<Parts>, again: bool) {
         let mut parts = Some(parts);
         let mut slot = self.slot.lock();
         slot.lent -= 1;
         if slot.stale {
             slot.stale = slot.lent > 0;
-        } else if slot.parts.is_none() && !written {
+        } else if slot.parts.is_none() && again {
             slot.parts = parts.take();
         }
         // Values of users are dropped without holding a lock.
@@ -95,6 +95,9 @@ impl SocketRequest {
         let mut parts = handshake.parts();
         parts.extensions = self.extensions(handshake);
         parts.extensions.insert(socket);
+        if let Some(original) = handshake.original_uri() {
+            parts.extensions.get_or_insert(original);
+        }
         parts
     }
 
@@ -138,6 +141,10 @@ impl SocketRequest {
         stored
             .and_then(|stored| stored.get())
             .or_else(|| self.given(handshake).get().cloned())
+            .or_else(|| {
+                let original = handshake.original_uri()?;
+                (&original as &dyn Any).downcast_ref().cloned()
+            })
     }
 
     /// Returns the extensions without the values that this socket has added.

@@ -4,12 +4,12 @@ use std::future::ready;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::extract::{OriginalUri, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Json, Router};
 use axum_socketio::config::Transport;
-use axum_socketio::{Limits, Namespace, SocketIo, SocketIoBuilder};
+use axum_socketio::{Limits, Namespace, Socket, SocketIo, SocketIoBuilder};
 use serde_json::json;
 
 use crate::support::{
@@ -401,4 +401,39 @@ async fn connections_are_limited_by_address() {
     first.close().await;
     first.ended().await;
     assert_eq!(get(&server, POLLING, &ann).await.status, 200);
+}
+
+#[tokio::test]
+async fn handlers_see_the_address_as_the_server_received_it() {
+    let namespace = Namespace::new()
+        .on_connect(async |socket: Socket, OriginalUri(uri): OriginalUri| {
+            socket.insert(Device(uri.to_string()));
+        })
+        .on(
+            "where",
+            async |socket: Socket,
+                   uri: Uri,
+                   OriginalUri(original): OriginalUri,
+                   Extension(extension): Extension<OriginalUri>| {
+                assert_eq!(extension.0, original);
+                assert_eq!(socket.get::<OriginalUri>().unwrap().0, original);
+                assert_eq!(socket.get::<Device>().unwrap().0, original.to_string());
+                Json((uri.to_string(), original.to_string()))
+            },
+        );
+    let io = SocketIo::builder().namespace("/", namespace).build();
+    let nested = Router::new().merge(io.router());
+    let app = Router::new().merge(io.router()).nest("/api", nested);
+    let server = serve(app).await;
+    for prefix in ["", "/api"] {
+        let target = format!("{prefix}{WEBSOCKET}&x=1");
+        let Ok(mut ws) = Ws::raw(server.addr, &target).await else {
+            panic!("{target} is refused");
+        };
+        assert!(ws.text().await.starts_with("0{"));
+        ws.join("/").await;
+        ws.send(r#"421["where"]"#).await;
+        let expected = format!(r#"431[["{WEBSOCKET}&x=1","{target}"]]"#);
+        assert_eq!(ws.text().await, expected);
+    }
 }
