@@ -121,11 +121,10 @@ fn the_tests_that_the_document_names_are_there() {
     assert!(named.len() > 25, "{named:?}");
     for test in named {
         let (module, name) = test.rsplit_once("::").unwrap();
-        let file = root
-            .join("tests/it")
-            .join(format!("{}.rs", module.replace("::", "/")));
-        let source =
-            std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{test}: {error}"));
+        let module = root.join("tests/it").join(module.replace("::", "/"));
+        let source = std::fs::read_to_string(module.with_extension("rs"))
+            .or_else(|_| std::fs::read_to_string(module.join("mod.rs")))
+            .unwrap_or_else(|error| panic!("{test}: {error}"));
         assert!(
             source.contains(&format!("fn {name}(")),
             "there is no test {test}"
