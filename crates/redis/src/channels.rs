@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proto::cluster::Channel;
 
-use crate::{Settings, SubscriptionMode};
+use crate::settings::{Settings, SubscriptionMode};
 
 /// The length of a socket's id. Node.js servers take a room of this length for that of a socket.
 const SOCKET_ID: usize = 20;

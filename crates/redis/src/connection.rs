@@ -2,17 +2,20 @@
 
 use std::fmt;
 use std::future::ready;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use redis::Client;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use proto::cluster::{BoxFuture, Channel, PublishError, Receiver, WireConnection, WireError};
 
-use crate::channels::{Subscriptions, has_channel, name};
+use crate::channels::{has_channel, name};
 use crate::publisher::{self, Queue};
+use crate::settings::{Settings, SubscriptionMode};
+use crate::shared::Shared;
 use crate::subscriber::{self, Change};
-use crate::{Redis, Settings, SubscriptionMode};
 
 /// The connection of one server. Its tasks end when it is dropped.
 pub(crate) struct Connection {
@@ -22,41 +25,20 @@ pub(crate) struct Connection {
     changes: mpsc::UnboundedSender<Change>,
 }
 
-/// The parts of a connection that its tasks share.
-pub(crate) struct Shared {
-    pub(crate) receiver: Arc<dyn Receiver>,
-    subscriptions: Mutex<Subscriptions>,
-}
-
-impl Shared {
-    pub(crate) fn subscriptions(&self) -> MutexGuard<'_, Subscriptions> {
-        self.subscriptions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Connection {
-    pub(crate) fn start(redis: &Redis, receiver: Arc<dyn Receiver>) -> Self {
-        let Redis {
-            client,
-            settings,
-            runtime,
-        } = redis;
-        let shared = Arc::new(Shared {
-            receiver,
-            subscriptions: Mutex::default(),
-        });
+    pub(crate) fn start(
+        client: Client,
+        settings: Settings,
+        receiver: Arc<dyn Receiver>,
+        runtime: &Handle,
+    ) -> Self {
+        let shared = Arc::new(Shared::new(receiver));
         let queue = Arc::new(Queue::new(settings.max_queued_bytes));
         let (changes, changed) = mpsc::unbounded_channel();
         runtime.spawn(publisher::run(client.clone(), Arc::clone(&queue)));
-        runtime.spawn(subscriber::run(
-            client.clone(),
-            Arc::clone(&shared),
-            changed,
-        ));
+        runtime.spawn(subscriber::run(client, Arc::clone(&shared), changed));
         Self {
-            settings: settings.clone(),
+            settings,
             queue,
             shared,
             changes,

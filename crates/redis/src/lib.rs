@@ -30,34 +30,22 @@ mod channels;
 mod connection;
 mod error;
 mod publisher;
+mod settings;
+mod shared;
 mod subscriber;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, ProtocolVersion};
+use redis::{Client, IntoConnectionInfo, ProtocolVersion};
 use tokio::runtime::Handle;
 
 use connection::Connection;
 use proto::cluster::{Receiver, Wire, WireConnection};
+use settings::{Settings, connection_config};
 
 pub use error::ConnectError;
-
-/// The time in which Redis has to answer.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The rooms whose messages have a channel of their own. All servers of a cluster need the same mode.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SubscriptionMode {
-    /// A message to one room, other than that of a socket's own id, reaches only servers with a member in it. The
-    /// default of Node.js.
-    #[default]
-    Dynamic,
-    /// Every message reaches every server.
-    Static,
-}
+pub use settings::SubscriptionMode;
 
 /// A connection to Redis, passed to `SocketIoBuilder::cluster`.
 #[derive(Clone)]
@@ -65,13 +53,6 @@ pub struct Redis {
     client: Client,
     settings: Settings,
     runtime: Handle,
-}
-
-#[derive(Clone, Debug)]
-struct Settings {
-    prefix: Arc<str>,
-    mode: SubscriptionMode,
-    max_queued_bytes: usize,
 }
 
 impl Redis {
@@ -90,7 +71,7 @@ impl Redis {
         let failed = |error| ConnectError::new(address.clone(), error);
         let client = Client::open(info).map_err(failed)?;
         let mut probe = client
-            .get_multiplexed_async_connection_with_config(&config())
+            .get_multiplexed_async_connection_with_config(&connection_config())
             .await
             .map_err(failed)?;
         let ping: Result<(), _> = redis::cmd("PING").query_async(&mut probe).await;
@@ -131,14 +112,9 @@ impl Redis {
 
 impl Wire for Redis {
     fn connect(&self, receiver: Arc<dyn Receiver>) -> Arc<dyn WireConnection> {
-        Arc::new(Connection::start(self, receiver))
+        let (client, settings) = (self.client.clone(), self.settings.clone());
+        Arc::new(Connection::start(client, settings, receiver, &self.runtime))
     }
-}
-
-fn config() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(RESPONSE_TIMEOUT))
-        .set_response_timeout(Some(RESPONSE_TIMEOUT))
 }
 
 impl fmt::Debug for Redis {

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
@@ -13,16 +12,13 @@ use tokio::time::sleep;
 
 use proto::cluster::PublishError;
 
-use crate::config;
+use crate::settings::{RETRY, connection_config};
 
 /// The maximum number of messages that are sent together.
 const BATCH: usize = 256;
 
 /// The size that a waiting message counts in addition to its bytes.
 const OVERHEAD: usize = 128;
-
-/// The times between two attempts to connect.
-pub(crate) const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 /// The messages that wait to be sent.
 #[derive(Debug)]
@@ -148,7 +144,7 @@ async fn publish(
 /// Tries once to connect, and waits a moment if that fails.
 async fn connect(client: &Client) -> Option<MultiplexedConnection> {
     let connected = client
-        .get_multiplexed_async_connection_with_config(&config())
+        .get_multiplexed_async_connection_with_config(&connection_config())
         .await;
     if connected.is_err() {
         sleep(RETRY.0).await;

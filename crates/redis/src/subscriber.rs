@@ -9,9 +9,8 @@ use redis::{Client, PushInfo, PushKind, RedisError, Value};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use crate::config;
-use crate::connection::Shared;
-use crate::publisher::RETRY;
+use crate::settings::{RETRY, connection_config};
+use crate::shared::Shared;
 
 /// The maximum number of channels in one command. Redis confirms each, and closes a connection that does not read.
 const BATCH: usize = 1000;
@@ -119,7 +118,7 @@ async fn open(
             Ok(())
         }
     };
-    let config = config().set_push_sender(push);
+    let config = connection_config().set_push_sender(push);
     let mut connection = client
         .get_multiplexed_async_connection_with_config(&config)
         .await?;
