@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::labels::{
-    AdmissionFailure, CloseReason, EmitScope, FaultCause, Hook, InputLimit, Label, LateInput,
-    ReadingLimit, RecoveryOutcome, RequestRule, StopCause, UndeliveredReason, UpgradeOutcome,
+    AdmissionFailure, CloseReason, ClusterDirection, ClusterLoss, EmitScope, FaultCause, Hook,
+    InputLimit, Label, LateInput, ReadingLimit, RecoveryOutcome, RequestRule, StopCause,
+    UndeliveredReason, UpgradeOutcome,
 };
 use proto::DisconnectReason;
 use proto::engine_io::Transport;
@@ -191,6 +192,10 @@ families! {
     AcksReceived acks_received: Counter;
     /// Acknowledgements of clients that have not arrived in time.
     AcksTimedOut acks_timed_out: Counter;
+    /// Messages between the servers of a cluster, by their direction at this server.
+    ClusterMessages cluster_messages: Counter by direction: ClusterDirection;
+    /// Messages between the servers of a cluster that this server could not send or read.
+    ClusterMessagesLost cluster_messages_lost: Counter by reason: ClusterLoss;
     /// Log records of warnings and errors that were left out because clients have caused too many.
     LogsLeftOut logs_left_out: Counter;
 }

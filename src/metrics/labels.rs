@@ -83,6 +83,18 @@ labels! {
         Done = "done",
         Failed = "failed",
     }
+    /// The direction of a message between the servers of a cluster.
+    ClusterDirection {
+        Sent = "sent",
+        Received = "received",
+    }
+    /// The reason for which a message between the servers of a cluster was lost.
+    ClusterLoss {
+        Full = "full",
+        Closed = "closed",
+        Malformed = "malformed",
+        Requests = "requests",
+    }
     /// The input that took too long to arrive.
     LateInput {
         Body = "body",

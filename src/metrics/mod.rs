@@ -18,6 +18,7 @@ pub(crate) use families::Family;
 pub(crate) use families::MetricKind;
 pub use families::{ByLabel, Metrics};
 pub(crate) use labels::{
-    AdmissionFailure, CloseReason, EmitScope, FaultCause, Hook, InputLimit, LateInput,
-    ReadingLimit, RecoveryOutcome, RequestRule, StopCause, UndeliveredReason, UpgradeOutcome,
+    AdmissionFailure, CloseReason, ClusterDirection, ClusterLoss, EmitScope, FaultCause, Hook,
+    InputLimit, LateInput, ReadingLimit, RecoveryOutcome, RequestRule, StopCause,
+    UndeliveredReason, UpgradeOutcome,
 };

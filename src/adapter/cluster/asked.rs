@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::namespace::{Cluster, MAX_REQUESTS};
 use crate::adapter::{Answers, LocalSockets, Publication};
+use crate::metrics::ClusterLoss;
 use crate::sync::Lock;
 use proto::cluster::{Body, Channel, ClientAnswer};
 use proto::{Args, Sid};
@@ -49,11 +50,7 @@ impl<L: LocalSockets> Cluster<L> {
         let mut answering = self.answering.lock();
         if answering.len() >= MAX_REQUESTS {
             drop(answering);
-            tracing::debug!(
-                nsp = &*self.nsp,
-                limit = MAX_REQUESTS,
-                "too many requests of other servers"
-            );
+            self.report_loss(ClusterLoss::Requests);
             return;
         }
         answering.insert(request.clone(), Arc::clone(&asked));

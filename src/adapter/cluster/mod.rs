@@ -12,6 +12,7 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 
 use crate::logs::ServerLogs;
+use crate::metrics::{ClusterDirection, ClusterLoss, Counted};
 use crate::panics::{guarded, log_panic};
 use crate::sync::Lock;
 use proto::cluster::{Message, MessageError, Receiver, Wire, WireConnection};
@@ -105,6 +106,11 @@ impl Routes {
         Some(remaining)
     }
 
+    fn count_loss(&self, reason: ClusterLoss) {
+        let lost = Counted::ClusterMessagesLost(reason);
+        self.logs.counters().add(lost, 1);
+    }
+
     fn of(&self, nsp: &str) -> Vec<Arc<dyn Endpoint>> {
         let endpoints = self.endpoints.lock();
         let routes = endpoints.get(nsp).into_iter().flatten();
@@ -117,6 +123,8 @@ impl Routes {
         if *message.uid == *self.uid || *message.nsp != *nsp {
             return Ok(());
         }
+        let received = Counted::ClusterMessages(ClusterDirection::Received);
+        self.logs.counters().add(received, 1);
         let mut endpoints = self.of(nsp);
         let last = endpoints.pop();
         for endpoint in endpoints {
@@ -138,6 +146,7 @@ impl Receiver for Routes {
                 tracing::debug!(nsp, kind, "unknown message of another server");
             }
             Ok(Err(error)) => {
+                self.count_loss(ClusterLoss::Malformed);
                 if self.logs.allow() {
                     let error = error.to_string();
                     tracing::warn!(nsp, error, "message of another server dropped");

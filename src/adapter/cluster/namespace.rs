@@ -19,6 +19,7 @@ use crate::adapter::{
     ServerReplies, Unanswered,
 };
 use crate::clock::now;
+use crate::metrics::{ClusterDirection, ClusterLoss, Counted};
 use crate::rooms::{Delivered, Room, RoomInterest, Scope, Target};
 use crate::sync::Lock;
 use proto::cluster::{
@@ -185,16 +186,24 @@ impl<L: LocalSockets> Cluster<L> {
             attachments: attachments.into(),
         };
         let published = self.server.connection.publish(channel, message.encode());
-        if let Err(error) = published {
-            self.log_loss(error);
+        match published {
+            Ok(()) => {
+                let sent = Counted::ClusterMessages(ClusterDirection::Sent);
+                self.server.routes.logs.counters().add(sent, 1);
+            }
+            Err(PublishError::Closed) => self.report_loss(ClusterLoss::Closed),
+            Err(_) => self.report_loss(ClusterLoss::Full),
         }
         published.is_ok()
     }
 
-    fn log_loss(&self, error: PublishError) {
-        if self.server.routes.logs.allow() {
-            let error = error.to_string();
-            tracing::warn!(nsp = &*self.nsp, error, "message to other servers lost");
+    /// Counts and logs a message that is not sent.
+    pub(super) fn report_loss(&self, reason: ClusterLoss) {
+        let routes = &self.server.routes;
+        routes.count_loss(reason);
+        if routes.logs.allow() {
+            let (nsp, reason) = (&*self.nsp, reason.as_str());
+            tracing::warn!(nsp, reason, "message to other servers lost");
         }
     }
 
@@ -214,6 +223,7 @@ impl<L: LocalSockets> Cluster<L> {
             done: sender,
         };
         if self.requests.lock().insert(&id, waiter).is_err() {
+            self.report_loss(ClusterLoss::Requests);
             return None;
         }
         let request = Request {
@@ -502,7 +512,7 @@ impl<L: LocalSockets> Cluster<L> {
         let mut asking = self.asking.lock();
         if asking.len() >= MAX_REQUESTS {
             drop(asking);
-            self.log_loss(PublishError::Full);
+            self.report_loss(ClusterLoss::Requests);
             return None;
         }
         asking.insert(id.clone(), Arc::clone(answers));

@@ -277,6 +277,7 @@ async fn bad_messages_are_dropped_and_logged_up_to_the_limit() {
         engine.deliver_json(12, &json!({ "requestId": "unknown", "packet": 1 }));
     }
     assert_eq!(logs.with("message of another server dropped").len(), 20);
+    assert_eq!(io.metrics().cluster_messages_lost["malformed"], 100);
     engine.deliver_json(3, &broadcast(&json!(["news", 1]), &[]));
     assert_eq!(ann.next::<u8>("news").await, 1);
 }
@@ -291,6 +292,8 @@ async fn an_engine_that_takes_nothing_delays_and_loses_nothing_here() {
     assert!(io.emit("news", 1).ok());
     assert_eq!(ann.next::<u8>("news").await, 1);
     assert_eq!(logs.with("message to other servers lost").len(), 1);
+    assert_eq!(io.metrics().cluster_messages_lost["full"], 1);
+    assert_eq!(io.metrics().cluster_messages["sent"], 0);
     assert!(matches!(
         io.of("/").count().await,
         Err(AdapterError::Timeout { missing: 1 })
