@@ -44,6 +44,13 @@ impl<'de, 'a> List<'de, 'a> {
         }
     }
 
+    /// Creates a list of which the name of an event has been taken.
+    pub(super) const fn behind_name(json: &'de str, attachments: &'a [Bytes]) -> Self {
+        let mut list = Self::new(json, attachments);
+        list.first = false;
+        list
+    }
+
     /// Starts the array, and skips the name of an event.
     pub(super) fn open(&mut self, named: bool) -> Result<(), Error> {
         if self.reader.json.eat('[').is_none() {

@@ -29,6 +29,8 @@ pub struct Args {
     start: usize,
     /// True if the array starts with the name of an event.
     named: bool,
+    /// The offset in the packet of the text behind the name, or 0 if it is unknown.
+    values: u32,
     attachments: Vec<Bytes>,
 }
 
@@ -79,6 +81,7 @@ impl Args {
             packet: array,
             start: 0,
             named: false,
+            values: 0,
             attachments,
         }
     }
@@ -95,6 +98,19 @@ impl Args {
             packet,
             start,
             named,
+            values: 0,
+            attachments: Vec::new(),
+        }
+    }
+
+    /// Creates the arguments of an event, whose name ends before `values` in the packet.
+    pub(crate) fn behind_name(packet: ByteString, start: usize, values: usize) -> Self {
+        Self {
+            packet,
+            start,
+            named: true,
+            // A longer packet is scanned for the name again.
+            values: u32::try_from(values).unwrap_or(0),
             attachments: Vec::new(),
         }
     }
@@ -147,8 +163,18 @@ impl Args {
         surplus: Surplus,
         read: impl FnOnce(&mut List<'a, 'a>) -> Result<T, Error>,
     ) -> Result<T, ArgsError> {
-        let mut list = List::new(self.json(), &self.attachments);
-        let value = list.open(self.named).and_then(|()| read(&mut list));
+        let mut list = if self.values > 0 {
+            let values = self.packet.get(self.values as usize..);
+            let values = always(values, "the values are in the packet");
+            List::behind_name(values, &self.attachments)
+        } else {
+            List::new(self.json(), &self.attachments)
+        };
+        let opened = match self.values {
+            0 => list.open(self.named),
+            _ => Ok(()),
+        };
+        let value = opened.and_then(|()| read(&mut list));
         let value = value.and_then(|value| list.close(surplus).map(|()| value));
         value.map_err(|error| self.explain(&error, list.position()))
     }

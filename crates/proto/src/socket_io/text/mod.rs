@@ -57,7 +57,11 @@ pub(super) fn packet(
         Kind::Disconnect => return Err(DecodeError::Payload("none")),
         Kind::Event => {
             let name = event_name(payload, start, limits)?;
-            let args = Args::in_packet(text, start, true);
+            let args = match &name {
+                // The quote is behind the name.
+                Name::Plain(name) => Args::behind_name(text, start, name.end + 1),
+                Name::Unescaped(_) => Args::in_packet(text, start, true),
+            };
             Packet::Event {
                 nsp,
                 id,
@@ -169,7 +173,8 @@ fn event_name(payload: &str, start: usize, limits: &PacketLimits) -> Result<Name
     text.take_until(|byte| !is_white_space(byte));
     let element = text.rest();
     let name = if text.eat('"') {
-        let name = text.take_until(|byte| matches!(byte, b'"' | b'\\'));
+        // A name with a control character is not JSON: the reader of the arguments reads such a name again.
+        let name = text.take_until(|byte| matches!(byte, b'"' | b'\\' | ..b' '));
         match text.peek() {
             Some(b'"') => {
                 check_name(name, limits)?;

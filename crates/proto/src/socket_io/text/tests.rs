@@ -393,3 +393,43 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn arguments_are_read_behind_every_name() {
+    let limits = PacketLimits::default();
+    for name in ["e", "é", "", r"a\n", r#"a\"b"#, "5"] {
+        for space in ["", " ", "\n "] {
+            let quote = if name == "5" { "" } else { "\"" };
+            let text = format!("2/n,17[{space}{quote}{name}{quote}{space},{space}7,\"x\"{space}]");
+            let (packet, _) = decode(text.as_str().into(), &limits).unwrap();
+            let Packet::Event { event, .. } = packet else {
+                panic!("{text}");
+            };
+            assert_eq!(
+                event.args().deserialize(),
+                Ok((7, "x".to_owned())),
+                "{text}"
+            );
+        }
+    }
+    for text in [
+        "2[\"a\nb\",1]",
+        "2[\"a\"1]",
+        "2[\"a\"",
+        "2[\"a\"]]",
+        "2[\"a\",]",
+    ] {
+        let (packet, _) = decode(text.into(), &limits).unwrap();
+        let Packet::Event { event, .. } = packet else {
+            panic!("{text}");
+        };
+        let args = event.args();
+        for result in [args.deserialize::<()>(), args.deserialize::<u8>().map(drop)] {
+            assert!(
+                matches!(result, Err(crate::ArgsError::Malformed(_))),
+                "{text}"
+            );
+        }
+        assert!(args.check().is_err(), "{text}");
+    }
+}
