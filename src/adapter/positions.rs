@@ -1,7 +1,7 @@
 //! Events that wait for their positions in a store.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use tokio::runtime::Handle;
@@ -73,23 +73,38 @@ impl<L: Link> Memory<L> {
         if self.watching.swap(true, Ordering::AcqRel) {
             return;
         }
-        let own = self.own.clone();
-        runtime.spawn(async move {
-            while let Some(local) = own.upgrade() {
-                let Some(next) = local.deliver_overdue() else {
-                    local.watching.store(false, Ordering::Release);
-                    // An event that was added meanwhile has found this task running, and has started no other.
-                    if local.deliver_overdue().is_none()
-                        || local.watching.swap(true, Ordering::AcqRel)
-                    {
-                        return;
-                    }
-                    continue;
-                };
-                drop(local);
-                sleep_until(next.into()).await;
-            }
-        });
+        let watch = Watch(self.own.clone());
+        runtime.spawn(async move { watch.run().await });
+    }
+}
+
+/// The task that delivers the events which wait too long, until none waits.
+struct Watch<L: Link>(Weak<Memory<L>>);
+
+impl<L: Link> Watch<L> {
+    async fn run(&self) {
+        while let Some(local) = self.0.upgrade() {
+            let Some(next) = local.deliver_overdue() else {
+                local.watching.store(false, Ordering::Release);
+                // An event that was added meanwhile has found this task running, and has started no other.
+                if local.deliver_overdue().is_none() || local.watching.swap(true, Ordering::AcqRel)
+                {
+                    return;
+                }
+                continue;
+            };
+            drop(local);
+            sleep_until(next.into()).await;
+        }
+    }
+}
+
+/// Lets another task start, even if this one is cancelled or panics.
+impl<L: Link> Drop for Watch<L> {
+    fn drop(&mut self) {
+        if let Some(local) = self.0.upgrade() {
+            local.watching.store(false, Ordering::Release);
+        }
     }
 }
 

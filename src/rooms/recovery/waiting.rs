@@ -49,6 +49,11 @@ impl Waiting {
         self.last += 1;
         let token = self.last;
         let taken = store.append(token, &event);
+        self.add(token, event, since);
+        taken
+    }
+
+    fn add(&mut self, token: u64, event: Event, since: Instant) {
         let size = event.size() + OVERHEAD;
         self.bytes += size;
         self.events.push_back(WaitingEvent {
@@ -57,7 +62,6 @@ impl Waiting {
             since,
             size,
         });
-        taken
     }
 
     /// Removes an event. Returns `None` if it waits no more.
@@ -86,5 +90,39 @@ impl Waiting {
     fn count_off(&mut self, taken: WaitingEvent) -> Event {
         self.bytes -= taken.size;
         taken.event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(waiting: &mut Waiting, since: Instant, name: &str) {
+        let event = Event {
+            target: Target::default(),
+            args: EncodedArgs::event(name, &()).unwrap(),
+        };
+        waiting.last += 1;
+        waiting.add(waiting.last, event, since);
+    }
+
+    #[test]
+    fn events_are_taken_by_their_tokens_or_in_order() {
+        #[expect(clippy::disallowed_methods, reason = "any time will do")]
+        let now = Instant::now();
+        let mut waiting = Waiting::default();
+        for name in ["a", "b", "c"] {
+            push(&mut waiting, now, name);
+        }
+        let name = |event: Option<Event>| event.map(|event| event.args.json().to_owned());
+        assert!(waiting.exceeds(2, usize::MAX) && waiting.exceeds(3, 3 * OVERHEAD));
+        assert_eq!(name(waiting.take(2)).unwrap(), r#"["b"]"#);
+        assert!(waiting.take(2).is_none());
+        assert_eq!(name(waiting.take_first()).unwrap(), r#"["a"]"#);
+        assert!(waiting.take(1).is_none());
+        assert_eq!(waiting.since(), Some(now));
+        assert_eq!(name(waiting.take(3)).unwrap(), r#"["c"]"#);
+        assert_eq!((waiting.bytes, waiting.since()), (0, None));
+        assert!(waiting.take_first().is_none());
     }
 }
