@@ -358,7 +358,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self
     }
 
-    /// Sets whether all sockets receive the broadcasts of several threads in the same order. Default: false.
+    /// Makes all sockets receive the broadcasts of several threads in the same order.
     ///
     /// Each socket receives the events of one task in the order in which the task emits them. Without this option, two
     /// broadcasts that two threads make at the same time may reach one member of a room in one order and another member
@@ -374,10 +374,10 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// ```
     /// use axum_socketio::Namespace;
     ///
-    /// let board: Namespace = Namespace::new().ordered_broadcasts(true);
+    /// let board: Namespace = Namespace::new().ordered_broadcasts();
     /// ```
-    pub fn ordered_broadcasts(mut self, ordered: bool) -> Self {
-        self.ordered_broadcasts = ordered;
+    pub fn ordered_broadcasts(mut self) -> Self {
+        self.ordered_broadcasts = true;
         self
     }
 

@@ -44,8 +44,8 @@ pub use server_event::ServerEventHandler;
 use crate::extract::phase;
 use crate::logs::may_log;
 pub(crate) use crate::socket::BoxHandler;
-use crate::socket::Socket;
 pub use crate::socket::{AckBody, Failed, Outgoing, Rejected};
+use crate::socket::{Calls, Socket};
 use proto::args::reserved;
 
 /// An async function that can handle events in a namespace with the state `S`.
@@ -212,7 +212,7 @@ impl Socket {
         H::Future: Send,
     {
         report_reserved(event);
-        self.add_handler(event, handler.into_boxed(&Arc::new(())), false);
+        self.add_handler(event, handler.into_boxed(&Arc::new(())), Calls::Every);
     }
 
     /// Sets a handler that is called with every event of this socket, after the namespace's
@@ -247,7 +247,7 @@ impl Socket {
         H::Future: Send,
     {
         report_reserved(event);
-        self.add_handler(event, handler.into_boxed(&Arc::new(())), true);
+        self.add_handler(event, handler.into_boxed(&Arc::new(())), Calls::Next);
     }
 }
 

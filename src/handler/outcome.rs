@@ -21,7 +21,7 @@ use crate::socket::{
     AckBody, Admission, Done, Failure, Fault, HandlerAnswer, Refusal, Rejected, SocketValue,
     SocketValues,
 };
-use proto::DecodeError;
+use proto::{DecodeError, always};
 
 /// A kind of handler: one of the types in [`phase`](crate::extract::phase). No other type implements it.
 pub trait Phase: sealed::Phase + Send + Sync + Sized + 'static {
@@ -118,7 +118,7 @@ impl Phase for phase::Event {
             .as_deref()
             .and_then(|error| error_message(error.get()))
             .unwrap_or_else(|| reason(status));
-        let event = cx.event().unwrap_or_default();
+        let event = always(cx.event(), "a handler of events has an event");
         let is_fault = status.is_server_error();
         if is_fault {
             names.report(&cx, status, || message.clone());

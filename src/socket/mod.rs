@@ -42,6 +42,7 @@ pub use handle::Socket;
 pub(crate) use handle::SocketReference;
 pub(crate) use hooks::OutgoingHooks;
 pub use hooks::{Failed, Outgoing, Rejected};
+pub(crate) use own_handlers::Calls;
 pub(crate) use pace::Rate;
 pub(crate) use replay::SessionSearch;
 pub(crate) use reply::reply;

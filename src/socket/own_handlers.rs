@@ -25,9 +25,18 @@ struct Table<H> {
     before: Vec<H>,
 }
 
+/// The events that a handler is called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Calls {
+    /// Every event of its name.
+    Every,
+    /// The next event of its name.
+    Next,
+}
+
 struct Own<H> {
     handler: H,
-    once: bool,
+    calls: Calls,
 }
 
 impl<H> Default for OwnHandlers<H> {
@@ -50,8 +59,8 @@ impl<H> Default for Table<H> {
 }
 
 impl<H: Clone> OwnHandlers<H> {
-    pub(super) fn add(&self, event: &str, handler: H, once: bool) {
-        let own = Own { handler, once };
+    pub(super) fn add(&self, event: &str, handler: H, calls: Calls) {
+        let own = Own { handler, calls };
         let replaced = self.change(|table| table.events.insert(event.into(), own));
         drop(replaced);
     }
@@ -103,7 +112,7 @@ impl<H: Clone> OwnHandlers<H> {
     pub(super) fn find(&self, event: &str) -> Option<H> {
         self.look(|table| {
             let own = table.events.get(event)?;
-            if own.once {
+            if own.calls == Calls::Next {
                 return table.events.remove(event).map(|own| own.handler);
             }
             Some(own.handler.clone())
@@ -136,8 +145,8 @@ mod tests {
     #[test]
     fn a_handler_for_one_event_is_found_once() {
         let handlers = OwnHandlers::default();
-        handlers.add("always", "a", false);
-        handlers.add("once", "o", true);
+        handlers.add("always", "a", Calls::Every);
+        handlers.add("once", "o", Calls::Next);
         assert_eq!(
             (handlers.find("always"), handlers.find("once")),
             (Some("a"), Some("o"))
@@ -152,11 +161,11 @@ mod tests {
     fn a_released_table_holds_nothing_and_takes_nothing() {
         let value = Arc::new(());
         let handlers = OwnHandlers::default();
-        handlers.add("event", Arc::clone(&value), false);
+        handlers.add("event", Arc::clone(&value), Calls::Every);
         handlers.add_any(Arc::clone(&value));
         handlers.add_before(Arc::clone(&value));
         handlers.release();
-        handlers.add("event", Arc::clone(&value), false);
+        handlers.add("event", Arc::clone(&value), Calls::Every);
         handlers.add_any(Arc::clone(&value));
         assert_eq!(Arc::strong_count(&value), 1);
         assert!(handlers.find("event").is_none() && handlers.any().is_empty());

@@ -2,6 +2,7 @@
 
 use std::future::ready;
 
+use super::own_handlers::Calls;
 use super::{AckBody, BoxHandler, ErasedHandler, EventContext, Socket};
 use crate::adapter::BoxFuture;
 use crate::panics::drop_guarded;
@@ -27,10 +28,10 @@ impl Socket {
         self.0.handlers.add_before(Contained::handler(handler));
     }
 
-    pub(crate) fn add_handler(&self, event: &str, handler: BoxHandler<AckBody>, once: bool) {
+    pub(crate) fn add_handler(&self, event: &str, handler: BoxHandler<AckBody>, calls: Calls) {
         self.0
             .handlers
-            .add(event, Contained::handler(handler), once);
+            .add(event, Contained::handler(handler), calls);
     }
 
     /// Removes the handler of an event that was added to this socket. The handlers of the namespace stay.

@@ -154,12 +154,12 @@ async fn races(namespace: Namespace) -> Vec<Vec<String>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn ordered_broadcasts_arrive_in_one_order_everywhere() {
     for namespace in [
-        Namespace::new().ordered_broadcasts(true),
+        Namespace::new().ordered_broadcasts(),
         Namespace::new()
-            .ordered_broadcasts(true)
+            .ordered_broadcasts()
             .recovery(Recovery::new()),
         Namespace::new()
-            .ordered_broadcasts(true)
+            .ordered_broadcasts()
             .on_any_outgoing(|_| {}),
     ] {
         let received = races(namespace).await;
@@ -177,7 +177,7 @@ async fn a_hook_that_broadcasts_does_not_wait_for_the_broadcast_that_it_sees() {
     let io = SocketIo::handle();
     let again = io.clone();
     let namespace = Namespace::new()
-        .ordered_broadcasts(true)
+        .ordered_broadcasts()
         .on_any_outgoing(move |outgoing| {
             if outgoing.event == "n" {
                 again.emit("again", ());

@@ -26,9 +26,12 @@ fn broadcasts(criterion: &mut Criterion) {
         (1000, true),
     ] {
         let runtime = runtime();
-        let io = builder()
-            .namespace("/", Namespace::new().ordered_broadcasts(ordered))
-            .build();
+        let namespace = if ordered {
+            Namespace::new().ordered_broadcasts()
+        } else {
+            Namespace::new()
+        };
+        let io = builder().namespace("/", namespace).build();
         let mut members = runtime.block_on(members(&io, count));
         group.throughput(Throughput::Elements(count as u64));
         let order = if ordered { ", in one order" } else { "" };

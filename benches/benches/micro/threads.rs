@@ -104,7 +104,7 @@ pub(crate) fn run() {
     let apart = measure(rounds, || [builder().build(), builder().build()]);
     let ordered = measure(rounds, || {
         let io = builder()
-            .namespace("/", Namespace::new().ordered_broadcasts(true))
+            .namespace("/", Namespace::new().ordered_broadcasts())
             .build();
         [io.clone(), io]
     });

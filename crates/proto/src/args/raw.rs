@@ -13,6 +13,7 @@ use super::scan::Placeholders;
 use super::tree::Tree;
 use super::{Args, ArgsError, EncodedArgs, Rest};
 use crate::EncodeError;
+use crate::always::always;
 
 /// The arguments of an event or of an acknowledgement, of any types and number, attachments included.
 ///
@@ -68,7 +69,7 @@ impl RawArgs {
     /// Returns the JSON text of each argument.
     #[must_use]
     pub fn values(&self) -> Vec<&str> {
-        self.0.raw().unwrap_or_default()
+        always(self.0.raw().ok(), "the text has been checked")
     }
 
     /// Returns the attachments that the placeholders refer to.
@@ -92,7 +93,7 @@ impl RawArgs {
         let inner = json
             .strip_prefix('[')
             .and_then(|json| json.strip_suffix(']'));
-        inner.unwrap_or_default()
+        always(inner, "the text is an array")
     }
 }
 
@@ -140,11 +141,15 @@ pub(super) fn append_numbered(
         let Some(new) = old.and_then(&mut number) else {
             continue;
         };
-        json.push_str(values.get(copied..place.start).unwrap_or_default());
+        let before = values.get(copied..place.start);
+        json.push_str(always(before, "a placeholder begins with a bracket"));
         json.push_str(&format!(r#"{{"_placeholder":true,"num":{new}}}"#));
         copied = place.end;
     }
-    json.push_str(values.get(copied..).unwrap_or_default());
+    json.push_str(always(
+        values.get(copied..),
+        "a placeholder ends with a bracket",
+    ));
 }
 
 /// The newtype name by which the encoder and the deserializer of arguments recognize [`RawArgs`].
