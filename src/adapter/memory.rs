@@ -120,6 +120,7 @@ impl<L: Link> LocalSockets for Memory<L> {
         let facts = members.iter().map(|member| Facts {
             id: member.id,
             rooms: member.rooms(),
+            data: (member.link.upgrade()).map_or_else(|| "{}".into(), |socket| socket.data()),
         });
         facts.collect()
     }

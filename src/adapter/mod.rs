@@ -36,6 +36,8 @@ pub(crate) struct Facts {
     pub(crate) id: Sid,
     /// The rooms, without the one of its own id.
     pub(crate) rooms: Vec<Room>,
+    /// The JSON of the data that the application has attached.
+    pub(crate) data: Arc<str>,
 }
 
 impl Facts {
@@ -47,7 +49,7 @@ impl Facts {
             id: self.id.as_str().to_owned().into(),
             handshake: "{}".into(),
             rooms: own.chain(rooms).collect(),
-            data: "{}".into(),
+            data: Cow::Borrowed(&*self.data),
         }
     }
 
@@ -57,6 +59,7 @@ impl Facts {
         Some(Self {
             id: facts.id.parse().ok()?,
             rooms: rooms.map(|room| Room::from(&**room)).collect(),
+            data: (*facts.data).into(),
         })
     }
 }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use super::ack_error::AckError;
-use super::wait::{Timer, Wait, has_run_out, timer};
+use super::wait::{Timer, Wait};
 use crate::metrics::{Counted, Counters};
 use crate::rooms::Answer;
 use crate::socket::{SendOptions, Socket, SocketMember};
@@ -53,7 +53,7 @@ impl<R: DeserializeOwned> AckFuture<R> {
         };
         Self {
             state,
-            timer: timer(wait, socket.namespace().options.ack_timeout),
+            timer: Timer::new(wait, socket.namespace().options.ack_timeout),
             asked,
             counters: Arc::clone(&socket.namespace().counters),
             answer: PhantomData,
@@ -77,7 +77,7 @@ impl<R: DeserializeOwned> Future for AckFuture<R> {
                 Poll::Ready(args.deserialize().map_err(AckError::Decode))
             }
             Poll::Ready(Ok(None) | Err(_)) => Poll::Ready(Err(AckError::Closed)),
-            Poll::Pending if has_run_out(&mut this.timer, cx) => {
+            Poll::Pending if this.timer.has_run_out(cx) => {
                 this.counters.add(Counted::AcksTimedOut, 1);
                 Poll::Ready(Err(AckError::Timeout))
             }

@@ -5,20 +5,21 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
+use super::ack_error::AckError;
 use super::emitted::Emitted;
-use super::wait::{Timer, Wait, has_run_out, timer};
+use super::wait::{Timer, Wait};
 use crate::adapter::{Answers, Asked, Publication, Unanswered};
 use crate::metrics::Counted;
 use crate::namespace::Recipients;
 use crate::outbox::EmitError;
 use crate::rooms::Target;
 use crate::sync::Lock;
-use proto::{Args, EncodedArgs, Sid};
+use proto::{Args, ArgsError, EncodedArgs, Sid};
 
 /// The state of an event that was sent to many sockets with acknowledgements.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub struct AckStream<R> {
     /// The pending acknowledgements, which are removed on drop.
     asked: Option<(Recipients, Asked)>,
     unreadable: Vec<Sid>,
+    /// The last error of an answer that could not be deserialized.
+    mismatch: Option<ArgsError>,
     error: Option<EmitError>,
     timed_out: bool,
     answer: PhantomData<fn() -> R>,
@@ -164,7 +167,7 @@ impl<R: DeserializeOwned> AckStream<R> {
         wait: Wait,
     ) -> Self {
         let shared = Arc::<Collector>::default();
-        let timer = timer(wait, recipients.ack_timeout);
+        let timer = Timer::new(wait, recipients.ack_timeout);
         let asked = recipients.adapter.broadcast_with_ack(
             Publication { args, target },
             wait.limit(recipients.ack_timeout),
@@ -175,6 +178,7 @@ impl<R: DeserializeOwned> AckStream<R> {
             shared,
             timer,
             unreadable: Vec::new(),
+            mismatch: None,
             error: None,
             timed_out: false,
             answer: PhantomData,
@@ -185,9 +189,10 @@ impl<R: DeserializeOwned> AckStream<R> {
     pub(super) fn failed(emitted: Emitted) -> Self {
         Self {
             shared: Arc::default(),
-            timer: None,
+            timer: Timer::Never,
             asked: None,
             unreadable: Vec::new(),
+            mismatch: None,
             error: emitted.into_result().err(),
             timed_out: false,
             answer: PhantomData,
@@ -216,6 +221,30 @@ impl<R: DeserializeOwned> AckStream<R> {
         (answers, summary)
     }
 
+    /// Polls for the answer of the only socket that was asked.
+    pub(super) fn poll_single(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, AckError>> {
+        let answer = ready!(self.poll_answer(cx));
+        Poll::Ready(answer.map_or_else(|| Err(self.failure()), |(_, answer)| Ok(answer)))
+    }
+
+    /// Returns the reason why the only socket that was asked has not answered.
+    fn failure(&mut self) -> AckError {
+        if let Some(error) = self.error.take() {
+            return error.into();
+        }
+        if let Some(error) = self.mismatch.take() {
+            return AckError::Decode(error);
+        }
+        let summary = self.summary();
+        if self.timed_out || !summary.missing.is_empty() {
+            AckError::Timeout
+        } else if summary.unsent.is_empty() {
+            AckError::Closed
+        } else {
+            AckError::Dropped
+        }
+    }
+
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Sid, R)>> {
         loop {
             let answer = {
@@ -235,9 +264,10 @@ impl<R: DeserializeOwned> AckStream<R> {
                     Err(error) => {
                         tracing::debug!(socket = %id, error = error.to_string(), "unreadable acknowledgement");
                         self.unreadable.push(id);
+                        self.mismatch = Some(error);
                     }
                 },
-                None if has_run_out(&mut self.timer, cx) => {
+                None if self.timer.has_run_out(cx) => {
                     self.time_out();
                     return Poll::Ready(None);
                 }

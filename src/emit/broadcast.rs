@@ -206,14 +206,21 @@ impl BroadcastOperator {
         }
     }
 
-    /// Disconnects the selected sockets of this server for which `condition` returns true, and returns their number.
-    pub fn disconnect_where(&self, mut condition: impl FnMut(&Socket) -> bool) -> usize {
-        let mut chosen = Vec::new();
+    /// Returns the selected sockets of this server, without asking others.
+    #[must_use]
+    pub fn local_sockets(&self) -> Vec<Socket> {
+        let mut sockets = Vec::new();
         for namespace in self.namespaces.here().unwrap_or_default() {
             let members = namespace.members.select(&self.target);
-            let sockets = members.iter().filter_map(|member| Socket::of(member));
-            chosen.extend(sockets.filter(|socket| condition(socket)));
+            sockets.extend(members.iter().filter_map(|member| Socket::of(member)));
         }
+        sockets
+    }
+
+    /// Disconnects the selected sockets of this server for which `condition` returns true, and returns their number.
+    pub fn disconnect_where(&self, mut condition: impl FnMut(&Socket) -> bool) -> usize {
+        let mut chosen = self.local_sockets();
+        chosen.retain(|socket| condition(socket));
         chosen.iter().for_each(Socket::disconnect);
         chosen.len()
     }

@@ -24,10 +24,10 @@ pub use ack_stream::{AckStream, AckSummary};
 pub use broadcast::BroadcastOperator;
 pub use emitted::Emitted;
 pub use namespace_handle::NamespaceHandle;
-pub use remote::RemoteSocket;
+pub use remote::{RemoteAckFuture, RemoteSocket};
 pub use server_events::{ServerAckFuture, ServerAnswers};
 pub use socket_operator::SocketOperator;
 
 pub use crate::namespace::ServerEvent;
 pub use crate::outbox::{EmitError, Queued};
-pub use crate::socket::CloseError;
+pub use crate::socket::{CloseError, DataError};

@@ -138,6 +138,12 @@ impl NamespaceHandle {
         self.broadcast().fetch_sockets().await
     }
 
+    /// Returns the sockets on this server, without asking others. Node's `namespace.sockets`.
+    #[must_use]
+    pub fn local_sockets(&self) -> Vec<Socket> {
+        self.broadcast().local_sockets()
+    }
+
     /// Returns the number of sockets of all servers, without fetching them.
     ///
     /// # Errors

@@ -1,13 +1,20 @@
 //! Sockets that may be held by another server.
 
-use serde::Serialize;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::ack_error::AckError;
+use super::ack_stream::AckStream;
 use super::broadcast::BroadcastOperator;
 use super::emitted::Emitted;
 use super::namespace_handle::NamespaceHandle;
 use crate::adapter::{AdapterError, Facts};
 use crate::rooms::{Room, Rooms};
-use crate::socket::Socket;
+use crate::socket::{DataError, Socket, read_data};
 use proto::Sid;
 
 /// A snapshot of a socket that may be held by another server. Node's `RemoteSocket`.
@@ -46,6 +53,37 @@ impl RemoteSocket {
     #[must_use]
     pub fn socket(&self) -> Option<Socket> {
         self.namespace.socket(self.facts.id)
+    }
+
+    /// Returns the data that was attached with [`Socket::set_data`] when the socket was fetched; `{}` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the data is of another type.
+    pub fn data<T: DeserializeOwned>(&self) -> Result<T, DataError> {
+        read_data(&self.facts.data)
+    }
+
+    /// Sets the time that `emit_with_ack` waits for the acknowledgement. Default: the builder's `ack_timeout`.
+    #[must_use = "nothing is sent before `emit_with_ack`"]
+    pub fn timeout(&self, timeout: Duration) -> Self {
+        let mut limited = self.clone();
+        limited.here = limited.here.timeout(timeout);
+        limited
+    }
+
+    /// Sends an event to the socket and waits for its acknowledgement. The event is sent at once, even if the future is
+    /// not awaited.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Socket::emit_with_ack`]. [`AckError::Dropped`] also means that the client's outbox is full.
+    pub fn emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: impl AsRef<str>,
+        args: impl Serialize,
+    ) -> RemoteAckFuture<R> {
+        RemoteAckFuture(self.here.emit_with_ack(event, args))
     }
 
     /// Sends an event to the socket.
@@ -88,5 +126,18 @@ impl BroadcastOperator {
         Ok(sockets
             .map(|facts| RemoteSocket::new(facts, namespace.clone()))
             .collect())
+    }
+}
+
+/// The acknowledgement of a socket that may be held by another server; returned by [`RemoteSocket::emit_with_ack`].
+#[derive(Debug)]
+#[must_use = "the event is sent, but nobody hears the answer"]
+pub struct RemoteAckFuture<R>(AckStream<R>);
+
+impl<R: DeserializeOwned> Future for RemoteAckFuture<R> {
+    type Output = Result<R, AckError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_single(cx)
     }
 }

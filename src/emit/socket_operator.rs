@@ -1,16 +1,17 @@
 //! Options of an emit to one socket.
 
 use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
 
 use super::ack_future::AckFuture;
 use super::broadcast::BroadcastOperator;
 use super::emitted::{Emitted, event_args};
-use super::wait::Wait;
+use super::wait::{Timer, Wait};
 use crate::metrics::{Counted, EmitScope};
 use crate::outbox::EmitError;
 use crate::rooms::Rooms;
@@ -109,9 +110,14 @@ impl SocketOperator {
                 Ok(args) if options.volatile => socket.send(args, options).map(drop),
                 Ok(args) => match wait {
                     Wait::Default | Wait::Forever => socket.send_when_writable(args, options).await,
-                    Wait::For(limit) => timeout(limit, socket.send_when_writable(args, options))
-                        .await
-                        .unwrap_or_else(|_| Err(EmitError::Full(socket.queued().bytes))),
+                    Wait::For(limit) => {
+                        let sending = pin!(socket.send_when_writable(args, options));
+                        let run_out = pin!(Timer::new(wait, limit).run_out());
+                        match select(sending, run_out).await {
+                            Either::Left((sent, _)) => sent,
+                            Either::Right(_) => Err(EmitError::Full(socket.queued().bytes)),
+                        }
+                    }
                 },
             };
             Emitted::new(sent, counters).into_result()

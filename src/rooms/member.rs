@@ -29,6 +29,10 @@ pub(crate) trait Link: Send + Sync + Sized + 'static {
     fn outgoing(self: &Arc<Self>, frame: &Frame);
     /// Ends the socket because its client has reconnected over another connection, so this one is lost.
     fn supersede(self: &Arc<Self>);
+    /// Returns the JSON of the data that the application has attached, which other servers see.
+    fn data(&self) -> Arc<str> {
+        "{}".into()
+    }
     /// Returns the private id of the socket's session, and the session as a store keeps it, if it has one.
     fn saved(&self, floor: Position) -> Option<(Sid, SavedSession)>;
     /// Ends the socket like [`supersede`](Self::supersede), after another server has claimed its session.

@@ -226,8 +226,8 @@ impl Socket {
 
     /// Stores a value with the socket, and replaces one of the same type.
     ///
-    /// [`get`](Self::get) and `Extension<T>` return it from the next event on. It corresponds to Node's `socket.data`;
-    /// middleware return an `Extension` instead.
+    /// [`get`](Self::get) and `Extension<T>` return it from the next event on; middleware return an `Extension` instead.
+    /// It corresponds to Node's `socket.data` within one server; other servers see [`set_data`](Self::set_data) alone.
     ///
     /// The value lives as long as the socket: a value that holds the socket keeps both alive forever. Store the
     /// [`id`](Self::id) instead.
@@ -240,6 +240,13 @@ impl Socket {
     #[must_use]
     pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.0.request.get(&self.0.client.handshake)
+    }
+
+    /// Removes a value that was stored with [`insert`](Self::insert), or returned by a middleware as `Extension<T>`, and
+    /// returns it. Handlers see it no longer from the next event on. A value of the handshake's request stays.
+    #[expect(clippy::must_use_candidate, reason = "a value may be removed unread")]
+    pub fn remove<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.0.request.remove()
     }
 
     /// Resolves when the client has received so much that at most a quarter of its outbox is full; at once if it has
@@ -434,6 +441,10 @@ impl Link for Inner {
         let reason = DisconnectReason::TransportClose;
         Socket(Arc::clone(self)).end(reason);
         self.client.command(Command::Lost(reason));
+    }
+
+    fn data(&self) -> Arc<str> {
+        self.data_json()
     }
 
     fn saved(&self, floor: Position) -> Option<(Sid, SavedSession)> {

@@ -32,7 +32,7 @@ struct Slot {
     parts: Option<Box<Parts>>,
     /// The number of handlers that have borrowed the parts, or a copy of them.
     lent: usize,
-    /// True if a value was added while the parts were borrowed.
+    /// True if a value was added or removed while the parts were borrowed.
     stale: bool,
 }
 
@@ -106,11 +106,26 @@ impl SocketRequest {
         for stored in values {
             self.add_one(stored);
         }
+        self.renew();
+    }
+
+    /// Drops the parts, because the added values have changed.
+    fn renew(&self) {
         let mut slot = self.slot.lock();
         slot.stale = slot.lent > 0;
         let parts = slot.parts.take();
         drop(slot);
         drop(parts);
+    }
+
+    /// Removes an added value, which later handlers do not see.
+    pub(super) fn remove<T: Clone + 'static>(&self) -> Option<T> {
+        let mut added = self.added.lock();
+        let at = added.iter().position(|stored| stored.is::<T>())?;
+        let removed = added.remove(at);
+        drop(added);
+        self.renew();
+        removed.get()
     }
 
     /// Returns the added values.

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod before;
+mod data;
 mod dynamic;
 mod leaving;
 mod missing;
