@@ -223,6 +223,7 @@ impl Dispatch {
             Connected::Over => return Ok(()),
             Connected::Outdated => return self.readmit(socket, Resume::No, cx),
         }
+        socket.send_held_events();
         self.joined = true;
         self.server.counters.add(Counted::SocketsConnected, 1);
         match &socket.namespace().handlers.connect {

@@ -130,7 +130,7 @@ impl Socket {
         counters.add(Counted::Emits(EmitScope::Socket), 1);
         // With a history, the event may be for a client that has not resumed its session yet.
         let has_history = self.namespace().members.history().is_some();
-        let sent = if has_history || self.connected() {
+        let sent = if has_history || self.connected() || self.holds_events() {
             event_args(event, args).and_then(|args| self.send(args, options))
         } else {
             Err(EmitError::Closed)
@@ -149,7 +149,7 @@ impl Socket {
     ) -> Result<bool, EmitError> {
         let counters = self.counters();
         counters.add(Counted::Emits(EmitScope::Socket), 1);
-        let sent = if self.connected() {
+        let sent = if self.connected() || self.holds_events() {
             event_args(event, args).and_then(|args| self.send_with_ack(args, id, options))
         } else {
             Err(EmitError::Closed)

@@ -14,6 +14,7 @@ use super::ack_claims::{AckClaim, AckClaims, RequestedAck};
 use super::answer::AckBody;
 use super::client::{Client, Command};
 use super::context::BoxHandler;
+use super::early::EarlyEvents;
 use super::event_name::EventName;
 use super::own_handlers::OwnHandlers;
 use super::request::SocketRequest;
@@ -68,6 +69,7 @@ pub(crate) struct Inner {
     pub(super) state: Lock<SocketState>,
     /// True if the state is `Connected`. It is outside of the lock because each event and each emit reads it.
     pub(super) connected: AtomicBool,
+    pub(super) early: EarlyEvents,
     pub(super) closed: Notify,
     pub(super) request: SocketRequest,
     pub(super) handlers: OwnHandlers<BoxHandler<AckBody>>,
@@ -102,6 +104,7 @@ impl Socket {
             auth,
             state: Lock::new(SocketState::Connecting),
             connected: AtomicBool::new(false),
+            early: EarlyEvents::default(),
             closed: Notify::new(),
             request: SocketRequest::new(extensions),
             handlers: OwnHandlers::default(),

@@ -91,6 +91,7 @@ impl Socket {
         if was_connected {
             self.counters().add(Counted::SocketsDisconnected(reason), 1);
         }
+        self.drop_held_events();
         self.0.namespace.members.remove(&self.0.member);
         if let Some(kept) = &mut kept {
             self.store_session(kept, ended, &mut forgotten);

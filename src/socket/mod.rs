@@ -10,6 +10,7 @@ mod client;
 mod close_error;
 mod context;
 mod data;
+mod early;
 mod event_name;
 mod faults;
 mod handle;

@@ -34,6 +34,9 @@ impl Socket {
         args: EncodedArgs,
         options: SendOptions,
     ) -> Result<(), EmitError> {
+        if let Some(held) = self.hold_event(&args, None, options) {
+            return held.map(drop);
+        }
         if let Some(history) = self.0.namespace.members.history() {
             return self
                 .send_and_store_when_writable(history, args, options)
@@ -55,6 +58,9 @@ impl Socket {
 
     /// Queues an event without waiting for room. Returns false if it was volatile and dropped.
     pub(crate) fn send(&self, args: EncodedArgs, options: SendOptions) -> Result<bool, EmitError> {
+        if let Some(held) = self.hold_event(&args, None, options) {
+            return held;
+        }
         match self.0.namespace.members.history() {
             Some(history) => self.send_and_store(history, &args, options),
             None => self.send_frame(self.0.namespace.encoder.event(args, None), options),
@@ -69,6 +75,9 @@ impl Socket {
         id: u64,
         options: SendOptions,
     ) -> Result<bool, EmitError> {
+        if let Some(held) = self.hold_event(&args, Some(id), options) {
+            return held;
+        }
         self.send_frame(self.0.namespace.encoder.event(args, Some(id)), options)
     }
 

@@ -4,6 +4,7 @@ mod arguments;
 mod before;
 mod data;
 mod dynamic;
+mod early;
 mod leaving;
 mod missing;
 mod namespaces;
