@@ -6,8 +6,8 @@
 
 mod cluster;
 mod fanout;
+mod local;
 mod local_cluster;
-mod memory;
 mod positions;
 mod publication;
 
@@ -22,10 +22,10 @@ use crate::rooms::{Delivered, Room, RoomInterest, Scope, Target};
 use proto::cluster::SocketFacts;
 use proto::{Args, Sid};
 
-pub(crate) use cluster::{Cluster, ClusterServer, Membership};
+pub(crate) use cluster::{Cluster, ClusterConnection, Membership};
 pub(crate) use fanout::Fanout;
+pub(crate) use local::LocalMembers;
 pub use local_cluster::LocalCluster;
-pub(crate) use memory::Memory;
 pub(crate) use publication::{PacketEncoder, Publication};
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;

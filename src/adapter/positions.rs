@@ -7,14 +7,14 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::time::sleep_until;
 
-use super::{Memory, Publication};
+use super::{LocalMembers, Publication};
 use crate::clock::now;
 use crate::outbox::Outbox;
 use crate::rooms::recovery::{Arrival, Delivery, Event, Feed, Position, Store};
 use crate::rooms::{Delivered, Forgotten, History, Link};
 use proto::Sid;
 
-impl<L: Link> Memory<L> {
+impl<L: Link> LocalMembers<L> {
     /// Hands an event to the store. It is delivered when its position is known, or without one when it has waited too
     /// long.
     #[cold]
@@ -79,7 +79,7 @@ impl<L: Link> Memory<L> {
 }
 
 /// The task that delivers the events which wait too long, until none waits.
-struct Watch<L: Link>(Weak<Memory<L>>);
+struct Watch<L: Link>(Weak<LocalMembers<L>>);
 
 impl<L: Link> Watch<L> {
     async fn run(&self) {
@@ -108,7 +108,7 @@ impl<L: Link> Drop for Watch<L> {
     }
 }
 
-impl<L: Link> Feed for Memory<L> {
+impl<L: Link> Feed for LocalMembers<L> {
     fn begins(&self, after: Position) {
         if let Some(history) = self.members.history() {
             history.lock().log.begin(after);

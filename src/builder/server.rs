@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::check::{check, check_namespace};
 use super::limits::{ChosenLimits, MAX_RUNNING_BYTES};
 use super::{Limits, Namespace, Timeouts};
-use crate::adapter::ClusterServer;
+use crate::adapter::ClusterConnection;
 use crate::driver::SessionTable;
 use crate::http::{AllowRequest, Hooks};
 use crate::ids::new_sid;
@@ -336,7 +336,7 @@ impl SocketIoBuilder {
         ));
         options.cluster = cluster.and_then(|wire| {
             let uid = new_sid()?;
-            Some(ClusterServer::connect(
+            Some(ClusterConnection::connect(
                 &*wire,
                 uid.as_str().into(),
                 Arc::clone(&logs),

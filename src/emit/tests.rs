@@ -7,7 +7,7 @@ use http::Request;
 use tokio::task::yield_now;
 
 use super::BroadcastOperator;
-use crate::adapter::{ClusterServer, LocalCluster};
+use crate::adapter::{ClusterConnection, LocalCluster};
 use crate::http::OpeningRequest;
 use crate::ids::new_sid;
 use crate::logs::ServerLogs;
@@ -30,7 +30,7 @@ fn connected_in(cluster: Option<&LocalCluster>) -> (Socket, Arc<Client>) {
     let logs = Arc::new(ServerLogs::new(Arc::new(Counters::new(1)), 10, 10));
     let cluster = cluster.map(|cluster| {
         let uid = new_sid().unwrap();
-        ClusterServer::connect(cluster, uid.as_str().into(), Arc::clone(&logs))
+        ClusterConnection::connect(cluster, uid.as_str().into(), Arc::clone(&logs))
     });
     let options = NamespaceOptions {
         codec: Codec::Default,

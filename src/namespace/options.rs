@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::adapter::ClusterServer;
+use crate::adapter::ClusterConnection;
 use crate::rooms::recovery::{Recovery, Stores};
 use proto::Surplus;
 use proto::socket_io::Codec;
@@ -65,7 +65,7 @@ pub(crate) struct NamespaceOptions {
     /// The minimum size of a message to be compressed, if any is.
     pub(crate) compressed_from: Option<usize>,
     /// The cluster that this server may share with other servers.
-    pub(crate) cluster: Option<Arc<ClusterServer>>,
+    pub(crate) cluster: Option<Arc<ClusterConnection>>,
     /// The maximum time until a lost connection is detected.
     pub(crate) detection: Duration,
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use super::options::NamespaceOptions;
 use super::recipients::Recipients;
 use super::table::{HandlerTable, ServerEventHandlers};
-use crate::adapter::{Fanout, Membership, Memory, PacketEncoder};
+use crate::adapter::{Fanout, LocalMembers, Membership, PacketEncoder};
 use crate::ids::new_sid;
 use crate::logs::ServerLogs;
 use crate::metrics::{Counted, Counters, UndeliveredReason};
@@ -22,7 +22,7 @@ pub(crate) struct RunningNamespace<H: HandlerTable> {
     pub(crate) members: Arc<Table<H::Link>>,
     pub(crate) encoder: PacketEncoder,
     /// The sockets of the namespace on this server.
-    pub(crate) local: Arc<Memory<H::Link>>,
+    pub(crate) local: Arc<LocalMembers<H::Link>>,
     /// The sockets of the namespace on all servers.
     pub(crate) recipients: Recipients,
     /// The counters of the whole server.
@@ -71,7 +71,7 @@ impl<H: HandlerTable> RunningNamespace<H> {
             None => (None, Arc::default()),
         };
         let sweeper = Sweeper::new(&members);
-        let local = Arc::new_cyclic(|own| Memory {
+        let local = Arc::new_cyclic(|own| LocalMembers {
             members: Arc::clone(&members),
             encoder: encoder.clone(),
             max_rooms: options.max_rooms,
@@ -89,7 +89,7 @@ impl<H: HandlerTable> RunningNamespace<H> {
             }),
         });
         if let Some(store) = members.history().and_then(|history| history.store.as_ref()) {
-            let feed: Weak<Memory<H::Link>> = Arc::downgrade(&local);
+            let feed: Weak<LocalMembers<H::Link>> = Arc::downgrade(&local);
             store.start(feed);
         }
         let recipients = Recipients::new(

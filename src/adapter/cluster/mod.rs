@@ -20,7 +20,7 @@ use proto::cluster::{Message, MessageError, Receiver, Wire, WireConnection};
 pub(crate) use namespace::{Cluster, Membership};
 
 /// A server in a cluster: its connection to the engine, shared by all its namespaces.
-pub(crate) struct ClusterServer {
+pub(crate) struct ClusterConnection {
     /// The id of this server.
     uid: Arc<str>,
     connection: Arc<dyn WireConnection>,
@@ -54,7 +54,7 @@ trait Endpoint: Send + Sync {
     fn receive(self: Arc<Self>, message: Message<'static>);
 }
 
-impl ClusterServer {
+impl ClusterConnection {
     /// Connects a server with this id to an engine.
     pub(crate) fn connect(wire: &dyn Wire, uid: Arc<str>, logs: Arc<ServerLogs>) -> Arc<Self> {
         let routes = Arc::new(Routes {
@@ -157,9 +157,9 @@ impl Receiver for Routes {
     }
 }
 
-impl fmt::Debug for ClusterServer {
+impl fmt::Debug for ClusterConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClusterServer")
+        f.debug_struct("ClusterConnection")
             .field("uid", &self.uid)
             .field("connection", &self.connection)
             .finish_non_exhaustive()

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::asked::{AskedByPeer, milliseconds};
-use super::{ClusterServer, Endpoint};
+use super::{ClusterConnection, Endpoint};
 use crate::adapter::{
     Adapter, AdapterError, Answers, Asked, BoxFuture, Facts, LocalSockets, Publication,
     ServerReplies, Unanswered,
@@ -41,7 +41,7 @@ pub(super) const MAX_REQUESTS: usize = 10_000;
 pub(crate) struct Cluster<L: LocalSockets> {
     pub(super) nsp: Arc<str>,
     pub(super) local: Arc<L>,
-    pub(super) server: Arc<ClusterServer>,
+    pub(super) server: Arc<ClusterConnection>,
     membership: Membership,
     /// The requests for facts and the events for servers, which end with the last answer.
     pub(super) requests: Lock<Requests<Waiter>>,
@@ -101,7 +101,7 @@ impl<L: LocalSockets> Cluster<L> {
     pub(crate) fn join(
         nsp: Arc<str>,
         local: Arc<L>,
-        server: Arc<ClusterServer>,
+        server: Arc<ClusterConnection>,
         membership: Membership,
     ) -> ClusterAdapter<L> {
         let has_rooms = server.connection.has_rooms();

@@ -1,4 +1,4 @@
-//! The adapter of a single server.
+//! The sockets of one namespace on this server.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -13,7 +13,7 @@ use crate::rooms::{Delivered, Link, Room, RoomInterest, Scope, Sweeper, Table, T
 use proto::{Args, Sid};
 
 /// The sockets of one namespace on this server. An event is delivered to them at once.
-pub(crate) struct Memory<L: Link> {
+pub(crate) struct LocalMembers<L: Link> {
     pub(crate) members: Arc<Table<L>>,
     pub(crate) encoder: PacketEncoder,
     pub(crate) max_rooms: usize,
@@ -29,7 +29,7 @@ pub(crate) struct Memory<L: Link> {
     pub(crate) server: Box<dyn ServerSide>,
 }
 
-impl<L: Link> Memory<L> {
+impl<L: Link> LocalMembers<L> {
     /// Counts the result of a broadcast, once for all members.
     pub(super) fn counted(&self, delivered: Delivered) -> Delivered {
         let Delivered {
@@ -75,7 +75,7 @@ impl<L: Link> Memory<L> {
     }
 }
 
-impl<L: Link> LocalSockets for Memory<L> {
+impl<L: Link> LocalSockets for LocalMembers<L> {
     fn broadcast(&self, publication: Publication<'_>) -> Delivered {
         self.counted(self.deliver(publication))
     }
@@ -170,9 +170,9 @@ impl<L: Link> LocalSockets for Memory<L> {
     }
 }
 
-impl<L: Link> std::fmt::Debug for Memory<L> {
+impl<L: Link> std::fmt::Debug for LocalMembers<L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Memory")
+        f.debug_struct("LocalMembers")
             .field("members", &self.members.len())
             .finish_non_exhaustive()
     }
