@@ -306,8 +306,11 @@ impl EventContext {
         }
         if let Some(parts) = self.parts.take() {
             // Most handlers of other kinds run once, and an idle connection should not keep the parts for them.
-            let again = matches!(self.call, Call::Event(_)) && !self.written;
-            request.give_back(parts, again);
+            if matches!(self.call, Call::Event(_)) && !self.written {
+                request.give_back(parts);
+            } else {
+                request.discard(parts);
+            }
         }
     }
 }

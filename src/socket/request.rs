@@ -36,6 +36,16 @@ struct Slot {
     stale: bool,
 }
 
+impl Slot {
+    /// Records that one loan has ended. Returns false if the parts lack a value that was added meanwhile.
+    const fn end_loan(&mut self) -> bool {
+        self.lent -= 1;
+        let is_current = !self.stale;
+        self.stale &= self.lent > 0;
+        is_current
+    }
+}
+
 impl SocketRequest {
     /// Creates the request of a socket. `extensions` replace those of the handshake.
     pub(super) fn new(extensions: Option<Box<Extensions>>) -> Self {
@@ -75,18 +85,22 @@ impl SocketRequest {
         parts.unwrap_or_else(|| Box::new(self.make(handshake, socket())))
     }
 
-    /// Returns borrowed parts. The next handler gets them if they may be used `again`, and new ones otherwise.
-    pub(super) fn give_back(&self, parts: Box<Parts>, again: bool) {
+    /// Returns borrowed parts, which the next handler gets.
+    pub(super) fn give_back(&self, parts: Box<Parts>) {
         let mut parts = Some(parts);
         let mut slot = self.slot.lock();
-        slot.lent -= 1;
-        if slot.stale {
-            slot.stale = slot.lent > 0;
-        } else if slot.parts.is_none() && again {
+        if slot.end_loan() && slot.parts.is_none() {
             slot.parts = parts.take();
         }
         // Values of users are dropped without holding a lock.
         drop(slot);
+        drop(parts);
+    }
+
+    /// Drops borrowed parts. The next handler gets new ones.
+    pub(super) fn discard(&self, parts: Box<Parts>) {
+        self.slot.lock().end_loan();
+        // Values of users are dropped without holding a lock.
         drop(parts);
     }
 
