@@ -248,7 +248,8 @@ impl Outbox {
         self.half_full.store(half_full, Ordering::Relaxed);
     }
 
-    /// Moves all queued frames to the end of `into`. They count against the limits until [`record_written`](Self::record_written).
+    /// Moves all queued frames to the end of `into`. They count against the limits until
+    /// [`record_written`](Self::record_written).
     ///
     /// Returns the number of bytes of the first frame that [`write_direct`](Self::write_direct) has written. If it is
     /// not 0, `into` was empty.
