@@ -246,7 +246,8 @@ impl NamespaceHandle {
     ///
     /// # Errors
     ///
-    /// Fails if the server has no such namespace, the arguments cannot be serialized, or an answer is of another type than `R`.
+    /// Fails if the server has no such namespace, the arguments cannot be serialized, or an answer is of another type
+    /// than `R`.
     pub fn server_side_emit_with_ack<R: DeserializeOwned>(
         &self,
         event: impl AsRef<str>,

@@ -36,8 +36,8 @@ pub(super) enum Timer {
     /// It has not been polled. `None` is a time that no clock reaches.
     Unpolled(Option<Instant>),
     Sleep(Pin<Box<Sleep>>),
-    /// A thread wakes the task, as the timer was polled outside of a runtime. The thread takes the latest waker, and ends
-    /// with the timer.
+    /// A thread wakes the task, as the timer was polled outside of a runtime. The thread takes the latest waker, and
+    /// ends with the timer.
     Thread(Instant, Sender<Waker>),
 }
 
