@@ -13,8 +13,7 @@ mod publication;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::future::{Future, ready};
-use std::pin::Pin;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,13 +21,12 @@ use crate::rooms::{Delivered, Room, RoomInterest, Scope, Target};
 use proto::cluster::SocketFacts;
 use proto::{Args, Sid};
 
-pub(crate) use cluster::{Cluster, ClusterConnection, Membership};
+pub(crate) use cluster::{ClusterAdapter, ClusterConnection, ServerRole};
 pub(crate) use fanout::Fanout;
 pub(crate) use local::LocalMembers;
 pub use local_cluster::LocalCluster;
+pub(crate) use proto::cluster::BoxFuture;
 pub(crate) use publication::{PacketEncoder, Publication};
-
-pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The facts that servers exchange about a socket.
 #[derive(Clone, Debug)]
@@ -113,7 +111,7 @@ pub enum AdapterError {
 
 /// A broadcast with acknowledgements that has been sent.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct SentRequest {
     /// The id of the acknowledgements of this server's clients.
     id: u64,
     /// The id of the request to other servers, if there is one.
@@ -138,9 +136,9 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
         publication: Publication<'_>,
         limit: Option<Duration>,
         answers: Arc<dyn Answers>,
-    ) -> Asked;
+    ) -> SentRequest;
     /// Drops the wait for the answers that have not arrived.
-    fn forget_answers(&self, asked: &Asked, unanswered: Unanswered);
+    fn forget_answers(&self, asked: &SentRequest, unanswered: Unanswered);
     fn fetch(&self, target: &Target) -> BoxFuture<Result<Vec<Facts>, AdapterError>>;
     fn count(&self, target: &Target) -> BoxFuture<Result<usize, AdapterError>>;
     /// Returns the rooms, with the number of sockets in each.
@@ -180,8 +178,8 @@ pub(crate) trait LocalSockets: fmt::Debug + Send + Sync + 'static {
     fn disconnect(&self, target: &Target, scope: Scope);
     /// Runs the handlers for an event of another server. Resolves to `None` if no handler has an answer.
     fn handle(&self, event: &str, args: Args) -> BoxFuture<Option<Args>>;
-    /// Reports the rooms that have members here, from now on, if rooms can be addressed one by one. Returns whether they
-    /// can.
+    /// Reports the rooms that have members here, from now on, if rooms can be addressed one by one. Returns whether
+    /// they can.
     fn watch_rooms(&self, interest: Box<dyn RoomInterest>) -> bool;
 }
 
@@ -196,13 +194,13 @@ impl<L: LocalSockets> Adapter for L {
         publication: Publication<'_>,
         _: Option<Duration>,
         answers: Arc<dyn Answers>,
-    ) -> Asked {
+    ) -> SentRequest {
         let id = self.next_ack_id();
         LocalSockets::broadcast_with_ack(self, publication, id, answers);
-        Asked { id, request: None }
+        SentRequest { id, request: None }
     }
 
-    fn forget_answers(&self, asked: &Asked, unanswered: Unanswered) {
+    fn forget_answers(&self, asked: &SentRequest, unanswered: Unanswered) {
         LocalSockets::forget_answers(self, asked.id, &unanswered.sockets);
     }
 

@@ -10,7 +10,7 @@ use tokio::time::sleep_until;
 use super::{LocalMembers, Publication};
 use crate::clock::now;
 use crate::outbox::Outbox;
-use crate::rooms::recovery::{Arrival, Delivery, Event, Feed, Position, Store};
+use crate::rooms::recovery::{Arrival, Delivery, Feed, LoggedEvent, Position, Store};
 use crate::rooms::{Delivered, Forgotten, History, Link};
 use proto::Sid;
 
@@ -26,7 +26,7 @@ impl<L: Link> LocalMembers<L> {
     ) -> Delivered {
         let Publication { args, target } = publication;
         // The copy has the size of its content; the original has a large buffer of the thread.
-        let event = Event {
+        let event = LoggedEvent {
             target: target.clone(),
             args: args.clone(),
         };

@@ -250,8 +250,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Makes this server one of several that act as one, connected by an engine: [`LocalCluster`](crate::cluster::LocalCluster) for servers in one
-    /// process.
+    /// Makes this server one of several that act as one, connected by an engine:
+    /// [`LocalCluster`](crate::cluster::LocalCluster) for servers in one process.
     ///
     /// ```
     /// use axum_socketio::SocketIo;

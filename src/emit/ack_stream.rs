@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::ack_error::AckError;
 use super::emitted::Emitted;
 use super::wait::{Timer, Wait};
-use crate::adapter::{Answers, Asked, Publication, Unanswered};
+use crate::adapter::{Answers, Publication, SentRequest, Unanswered};
 use crate::metrics::Counted;
 use crate::namespace::Recipients;
 use crate::outbox::EmitError;
@@ -46,8 +46,8 @@ pub struct AckSummary {
 /// The acknowledgements of many clients, in the order in which they arrive; returned by
 /// [`BroadcastOperator::emit_with_ack`](crate::BroadcastOperator::emit_with_ack).
 ///
-/// The stream does not wait for clients that leave. In a cluster with Node.js servers, the answers of their clients have
-/// the id [`Sid::UNNAMED`], as these servers do not say which socket has answered.
+/// The stream does not wait for clients that leave. In a cluster with Node.js servers, the answers of their clients
+/// have the id [`Sid::UNNAMED`], as these servers do not say which socket has answered.
 ///
 /// ```
 /// # use axum_socketio::SocketIo;
@@ -64,7 +64,7 @@ pub struct AckStream<R> {
     shared: Arc<Collector>,
     timer: Timer,
     /// The pending acknowledgements, which are removed on drop.
-    asked: Option<(Recipients, Asked)>,
+    asked: Option<(Recipients, SentRequest)>,
     unreadable: Vec<Sid>,
     /// The last error of an answer that could not be deserialized.
     mismatch: Option<ArgsError>,

@@ -11,7 +11,6 @@ use serde::de::DeserializeOwned;
 use super::ack_stream::AckStream;
 use super::broadcast::BroadcastOperator;
 use super::emitted::Emitted;
-use super::remote::RemoteSocket;
 use super::selection::{Missing, SelectedNamespaces};
 use super::server_events::{self, ServerAckFuture};
 use super::wait::Wait;
@@ -127,15 +126,6 @@ impl NamespaceHandle {
         args: impl Serialize,
     ) -> AckStream<R> {
         self.broadcast().emit_with_ack(event, args)
-    }
-
-    /// Returns all sockets of all servers. Node's `fetchSockets`.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the server has no such namespace, or other servers do not answer.
-    pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
-        self.broadcast().fetch_sockets().await
     }
 
     /// Returns the sockets on this server, without asking others. Node's `namespace.sockets`.

@@ -112,6 +112,17 @@ impl RemoteSocket {
     }
 }
 
+impl NamespaceHandle {
+    /// Returns all sockets of all servers. Node's `fetchSockets`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server has no such namespace, or other servers do not answer.
+    pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, AdapterError> {
+        self.broadcast().fetch_sockets().await
+    }
+}
+
 impl BroadcastOperator {
     /// Returns the selected sockets of all servers. Node's `fetchSockets`.
     ///

@@ -21,8 +21,8 @@ impl Socket {
     ///
     /// A tuple, an array of fixed size included, is sent as several arguments, `()` as none, and any other value, a
     /// vector or a tuple struct included, as one; `(value,)` is always one. `Value::Null`, which serde reports as `()`,
-    /// is none. `Bytes` anywhere in the arguments are sent as binary; a `Vec<u8>` is a list of numbers unless marked `#[serde(with =
-    /// "serde_bytes")]`.
+    /// is none. `Bytes` anywhere in the arguments are sent as binary; a `Vec<u8>` is a list of numbers unless marked
+    /// `#[serde(with = "serde_bytes")]`.
     ///
     /// The event is queued, not awaited; see [`Emitted`] for the possible errors. Events that are emitted by one task
     /// arrive in that order.

@@ -58,8 +58,8 @@ use proto::args::reserved;
     message = "this function cannot be such a handler in a Socket.IO namespace whose state is `{S}`",
     label = "not a handler here",
     note = "it must be `async`, and each of its arguments, 16 at most, `FromEvent`",
-    note = "the handler of an event returns `()`, `Json<T>`, `Reply<T>`, a text, a `Response`, or a `Result` of them; a \
-            middleware `()`, `Extension<T>`, or a `Result` of them; connect and disconnect handlers `()` or \
+    note = "the handler of an event returns `()`, `Json<T>`, `Reply<T>`, a text, a `Response`, or a `Result` of them; \
+            a middleware `()`, `Extension<T>`, or a `Result` of them; connect and disconnect handlers `()` or \
             `Result<(), E>`",
     note = "`check_handler!(State; function(A, B))` names the argument, or the result, that is wrong",
     note = "if the state should be another one: `with_state` comes after the namespaces whose handlers need the state"

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::dynamic::DynamicNamespace;
 use super::running::RunningNamespace;
 use super::table::{HandlerTable, ServerEventHandlers};
 use crate::adapter::{Answers, BoxFuture, Facts, LocalSockets, Publication, ServerSide};
@@ -13,11 +12,17 @@ use crate::rooms::{Delivered, Room, RoomInterest, Scope, Target};
 use crate::sync::Lock;
 use proto::{Args, Sid};
 
+/// The namespaces of a pattern, as the adapter of the pattern uses them.
+pub(super) trait ListChildren<H: HandlerTable>: Send + Sync {
+    /// Returns the existing namespaces on this server.
+    fn list(&self) -> Vec<Arc<RunningNamespace<H>>>;
+}
+
 /// The sockets of all namespaces of a pattern on this server.
 pub(super) struct Children<H: HandlerTable> {
-    pub(super) pattern: Weak<DynamicNamespace<H>>,
-    /// The counter of acknowledgement ids, which the namespaces share: one event with acknowledgements has the same id in
-    /// all of them.
+    pub(super) pattern: Weak<dyn ListChildren<H>>,
+    /// The counter of acknowledgement ids, which the namespaces share: one event with acknowledgements has the same id
+    /// in all of them.
     pub(super) ack_ids: Arc<AtomicU64>,
     /// The handlers for events of other servers.
     pub(super) server: ServerEventHandlers<H>,
@@ -26,7 +31,7 @@ pub(super) struct Children<H: HandlerTable> {
 impl<H: HandlerTable> Children<H> {
     fn all(&self) -> Vec<Arc<RunningNamespace<H>>> {
         let pattern = self.pattern.upgrade();
-        pattern.map(|pattern| pattern.here()).unwrap_or_default()
+        pattern.map(|pattern| pattern.list()).unwrap_or_default()
     }
 }
 

@@ -7,13 +7,13 @@ use std::sync::{Arc, Weak};
 
 use http::Extensions;
 
-use super::children::Children;
+use super::children::{Children, ListChildren};
 use super::options::NamespaceOptions;
 use super::pattern::Pattern;
 use super::recipients::Recipients;
 use super::running::{Parent, RunningNamespace, Siblings};
 use super::table::{HandlerTable, ServerEventHandlers};
-use crate::adapter::Membership;
+use crate::adapter::ServerRole;
 use crate::logs::ServerLogs;
 use crate::sync::Lock;
 
@@ -44,8 +44,9 @@ impl<H: HandlerTable> DynamicNamespace<H> {
     ) -> Arc<Self> {
         let ack_ids = Arc::<AtomicU64>::default();
         Arc::new_cyclic(|this: &Weak<Self>| {
+            let children: Weak<Self> = Weak::clone(this);
             let local = Children {
-                pattern: Weak::clone(this),
+                pattern: children,
                 ack_ids: Arc::clone(&ack_ids),
                 server: ServerEventHandlers {
                     nsp: Arc::clone(&pattern),
@@ -57,7 +58,7 @@ impl<H: HandlerTable> DynamicNamespace<H> {
             let recipients = Recipients::new(
                 Arc::clone(&pattern),
                 Arc::new(local),
-                Membership::Member,
+                ServerRole::Member,
                 &options,
                 Arc::clone(logs.counters()),
             );
@@ -159,6 +160,12 @@ impl<H: HandlerTable> DynamicNamespace<H> {
             }
         }
         false
+    }
+}
+
+impl<H: HandlerTable> ListChildren<H> for DynamicNamespace<H> {
+    fn list(&self) -> Vec<Arc<RunningNamespace<H>>> {
+        self.here()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::options::NamespaceOptions;
 use crate::adapter::{
-    Adapter, Answers, BoxFuture, Cluster, Facts, LocalSockets, Membership, Publication,
+    Adapter, Answers, BoxFuture, ClusterAdapter, Facts, LocalSockets, Publication, ServerRole,
 };
 use crate::metrics::Counters;
 use crate::rooms::{Delivered, Room, RoomInterest, Scope, Target};
@@ -29,14 +29,14 @@ impl Recipients {
     pub(super) fn new(
         name: Arc<str>,
         local: Arc<impl LocalSockets>,
-        membership: Membership,
+        role: ServerRole,
         options: &NamespaceOptions,
         counters: Arc<Counters>,
     ) -> Self {
         let adapter: Arc<dyn Adapter> = match &options.cluster {
             Some(server) => {
                 let (nsp, server) = (Arc::clone(&name), Arc::clone(server));
-                Arc::new(Cluster::join(nsp, local, server, membership))
+                Arc::new(ClusterAdapter::join(nsp, local, server, role))
             }
             None => local,
         };
@@ -56,7 +56,7 @@ impl Recipients {
         counters: Arc<Counters>,
     ) -> Self {
         let nobody = Arc::new(NoSockets(AtomicU64::new(0)));
-        Self::new(name, nobody, Membership::Observer, options, counters)
+        Self::new(name, nobody, ServerRole::Observer, options, counters)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use super::options::NamespaceOptions;
 use super::recipients::Recipients;
 use super::table::{HandlerTable, ServerEventHandlers};
-use crate::adapter::{Fanout, LocalMembers, Membership, PacketEncoder};
+use crate::adapter::{Fanout, LocalMembers, PacketEncoder, ServerRole};
 use crate::ids::new_sid;
 use crate::logs::ServerLogs;
 use crate::metrics::{Counted, Counters, UndeliveredReason};
@@ -95,7 +95,7 @@ impl<H: HandlerTable> RunningNamespace<H> {
         let recipients = Recipients::new(
             Arc::clone(&name),
             Arc::clone(&local),
-            Membership::Member,
+            ServerRole::Member,
             &options,
             Arc::clone(counters),
         );

@@ -23,8 +23,8 @@ pub use join::{JoinError, JoinFuture, Joined};
 use member::open_rooms;
 pub(crate) use member::{Answer, Link, Member, Scope};
 pub(crate) use recovery::{
-    Asker, Audience, Away, Claim, Forgotten, History, Kept, Log, Offset, Reply, SavedSession, Stay,
-    Store, StoreError, Sweeper,
+    Asker, Audience, Away, Claim, Forgotten, History, Kept, Log, Offset, SavedSession, Stay, Store,
+    StoreError, StoreReply, Sweeper,
 };
 pub(crate) use table::Table;
 pub(crate) use target::Target;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use http::Method;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, Version, header};
 use memchr::memchr2;
 
 use super::refusal::Refusal;
@@ -164,28 +164,6 @@ fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
         let end = text.bytes().position(|byte| byte == separator);
         rest = end.and_then(|end| text.get(end + 1..));
         text.get(..end.unwrap_or(text.len()))
-    })
-}
-
-/// Returns true if the request asks for a WebSocket, by RFC 6455 over HTTP/1.1 or by RFC 8441 over HTTP/2.
-pub(super) fn is_websocket(parts: &Parts) -> bool {
-    if parts.version == Version::HTTP_2 {
-        // A CONNECT with a path, which it needs to arrive here, is an extended one. Its version is checked later.
-        return parts.method == Method::CONNECT;
-    }
-    parts.method == Method::GET
-        && has_token(&parts.headers, &header::CONNECTION, "upgrade")
-        && has_token(&parts.headers, &header::UPGRADE, "websocket")
-}
-
-fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    headers.get_all(name).iter().any(|value| {
-        // The usual value is the token alone.
-        value.as_bytes().eq_ignore_ascii_case(token.as_bytes())
-            || value.to_str().is_ok_and(|value| {
-                let mut items = split(value, b',').map(str::trim);
-                items.any(|item| item.eq_ignore_ascii_case(token))
-            })
     })
 }
 

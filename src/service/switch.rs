@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use axum_core::body::Body;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::upgrade::OnUpgrade;
 
 use super::refusal::Refusal;
-use super::request::is_websocket;
 use super::response::empty;
 use crate::server::EngineSettings;
 use crate::transport::{Duplex, WebSocket};
@@ -59,6 +58,28 @@ impl Switch {
         };
         (self.response, transport)
     }
+}
+
+/// Returns true if the request asks for a WebSocket, by RFC 6455 over HTTP/1.1 or by RFC 8441 over HTTP/2.
+fn is_websocket(parts: &Parts) -> bool {
+    if parts.version == Version::HTTP_2 {
+        // A CONNECT with a path, which it needs to arrive here, is an extended one. Its version is checked later.
+        return parts.method == Method::CONNECT;
+    }
+    parts.method == Method::GET
+        && has_token(&parts.headers, &header::CONNECTION, "upgrade")
+        && has_token(&parts.headers, &header::UPGRADE, "websocket")
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    headers.get_all(name).iter().any(|value| {
+        // The usual value is the token alone.
+        value.as_bytes().eq_ignore_ascii_case(token.as_bytes())
+            || value.to_str().is_ok_and(|value| {
+                let mut items = value.split(',').map(str::trim);
+                items.any(|item| item.eq_ignore_ascii_case(token))
+            })
+    })
 }
 
 /// Returns true if the request asks for a full-duplex transport.

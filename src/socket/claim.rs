@@ -8,7 +8,7 @@ use super::Socket;
 use super::resumption::StoreClaim;
 use crate::logs::with_sources;
 use crate::metrics::RecoveryOutcome;
-use crate::rooms::{Reply, SavedSession, Store, StoreError};
+use crate::rooms::{SavedSession, Store, StoreError, StoreReply};
 use proto::Sid;
 
 impl Socket {
@@ -66,7 +66,7 @@ impl Socket {
     /// Waits for the reply of the store. Returns `None`, and logs the reason, if there is none in time.
     pub(super) async fn await_store(
         &self,
-        reply: Reply<Option<SavedSession>>,
+        reply: StoreReply<Option<SavedSession>>,
     ) -> Option<Option<SavedSession>> {
         let limit = self.0.namespace.options.recovery?.claim_timeout;
         match timeout(limit, reply).await {

@@ -1,12 +1,10 @@
 //! The handle of a socket.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytestring::ByteString;
-use futures_util::future::select;
 use http::Extensions;
 use tokio::sync::Notify;
 
@@ -25,7 +23,7 @@ use super::table::{SocketMember, SocketNamespace};
 use super::values::{SocketValue, SocketValues};
 use crate::http::OpeningRequest;
 use crate::metrics::Counters;
-use crate::outbox::{Frame, Queued};
+use crate::outbox::Frame;
 use crate::rooms::recovery::{Position, SavedSession};
 use crate::rooms::{JoinError, Joined, Link, Member, Room, Rooms, Scope};
 use crate::sync::Lock;
@@ -229,8 +227,9 @@ impl Socket {
 
     /// Stores a value with the socket, and replaces one of the same type.
     ///
-    /// [`get`](Self::get) and `Extension<T>` return it from the next event on; middleware return an `Extension` instead.
-    /// It corresponds to Node's `socket.data` within one server; other servers see [`set_data`](Self::set_data) alone.
+    /// [`get`](Self::get) and `Extension<T>` return it from the next event on. A middleware returns an `Extension`
+    /// instead. It corresponds to Node's `socket.data` within one server; other servers see only
+    /// [`set_data`](Self::set_data).
     ///
     /// The value lives as long as the socket: a value that holds the socket keeps both alive forever. Store the
     /// [`id`](Self::id) instead.
@@ -245,45 +244,11 @@ impl Socket {
         self.0.request.get(&self.0.client.handshake)
     }
 
-    /// Removes a value that was stored with [`insert`](Self::insert), or returned by a middleware as `Extension<T>`, and
-    /// returns it. Handlers see it no longer from the next event on. A value of the handshake's request stays.
+    /// Removes a value that was stored with [`insert`](Self::insert), or returned by a middleware as `Extension<T>`,
+    /// and returns it. Handlers see it no longer from the next event on. A value of the handshake's request stays.
     #[expect(clippy::must_use_candidate, reason = "a value may be removed unread")]
     pub fn remove<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.0.request.remove()
-    }
-
-    /// Resolves when the client has received so much that at most a quarter of its outbox is full; at once if it has
-    /// disconnected.
-    ///
-    /// It delays the *creation* of an event; otherwise [`emit_when_writable`](Self::emit_when_writable) is simpler.
-    /// Node has no equivalent.
-    ///
-    /// ```
-    /// # use axum_socketio::Socket;
-    /// # async fn f(socket: Socket, rows: Vec<String>) {
-    /// for row in rows {
-    ///     socket.flushed().await;
-    ///     socket.emit("row", row.to_uppercase());
-    /// }
-    /// # }
-    /// ```
-    pub async fn flushed(&self) {
-        let flushed = self.0.client.outbox.flushed();
-        select(pin!(flushed), pin!(self.closed())).await;
-    }
-
-    /// Returns the size of the client's outbox: the packets of all its namespaces that are not written yet.
-    ///
-    /// ```
-    /// # use axum_socketio::Socket;
-    /// # fn f(socket: Socket) {
-    /// let queued = socket.queued();
-    /// println!("{} packets, {} bytes", queued.packets, queued.bytes);
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn queued(&self) -> Queued {
-        self.0.client.outbox.queued()
     }
 
     pub(crate) fn auth_text(&self) -> Option<ByteString> {

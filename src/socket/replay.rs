@@ -12,7 +12,7 @@ use super::resumption::{Elsewhere, ResumeAuth, ResumeRequest, Resumption, Sessio
 use crate::clock::now;
 use crate::metrics::RecoveryOutcome;
 use crate::outbox::Frame;
-use crate::rooms::recovery::{Event, Place, Position};
+use crate::rooms::recovery::{LoggedEvent, Place, Position};
 use crate::rooms::{History, Room, SavedSession, Stay, Store, StoreError, Target};
 use proto::Sid;
 
@@ -168,7 +168,7 @@ impl Socket {
                 return Ok(None);
             };
             let wanted =
-                |(position, _): &&(Position, Event)| *position > after && *position <= until;
+                |(position, _): &&(Position, LoggedEvent)| *position > after && *position <= until;
             for (position, event) in page.iter().filter(wanted) {
                 if is_for(&event.target, session) {
                     missed.push(self.frame_at(event, &store.offset(*position)));
@@ -182,7 +182,7 @@ impl Socket {
         }
     }
 
-    fn frame_at(&self, event: &Event, offset: &str) -> Frame {
+    fn frame_at(&self, event: &LoggedEvent, offset: &str) -> Frame {
         let encoder = &self.namespace().encoder;
         encoder.event_at(&event.args, Some(offset))
     }

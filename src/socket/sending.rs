@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures_util::future::{Either, select};
 
 use super::Socket;
-use crate::outbox::{EmitError, Frame, Pushed};
+use crate::outbox::{EmitError, Frame, Pushed, Queued};
 use proto::EncodedArgs;
 use proto::socket_io::Encoded;
 
@@ -28,6 +28,40 @@ impl SendOptions {
 }
 
 impl Socket {
+    /// Resolves when the client has received so much that at most a quarter of its outbox is full; at once if it has
+    /// disconnected.
+    ///
+    /// It delays the *creation* of an event; otherwise [`emit_when_writable`](Self::emit_when_writable) is simpler.
+    /// Node has no equivalent.
+    ///
+    /// ```
+    /// # use axum_socketio::Socket;
+    /// # async fn f(socket: Socket, rows: Vec<String>) {
+    /// for row in rows {
+    ///     socket.flushed().await;
+    ///     socket.emit("row", row.to_uppercase());
+    /// }
+    /// # }
+    /// ```
+    pub async fn flushed(&self) {
+        let flushed = self.0.client.outbox.flushed();
+        select(pin!(flushed), pin!(self.closed())).await;
+    }
+
+    /// Returns the size of the client's outbox: the packets of all its namespaces that are not written yet.
+    ///
+    /// ```
+    /// # use axum_socketio::Socket;
+    /// # fn f(socket: Socket) {
+    /// let queued = socket.queued();
+    /// println!("{} packets, {} bytes", queued.packets, queued.bytes);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn queued(&self) -> Queued {
+        self.0.client.outbox.queued()
+    }
+
     /// Queues an event as soon as the outbox has room, unless the socket ends first.
     pub(crate) async fn send_when_writable(
         &self,

@@ -43,7 +43,7 @@ const PACKAGES: [Package; 3] = [
             "error",
             "settings",
             "channels",
-            "shared",
+            "inbound",
             "publisher",
             "subscriber",
             "connection",

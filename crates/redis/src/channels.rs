@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use proto::cluster::Channel;
 
-use crate::settings::{Settings, SubscriptionMode};
+use crate::settings::{RedisSettings, SubscriptionMode};
 
 /// The length of a socket's id. Node.js servers take a room of this length for that of a socket.
 const SOCKET_ID: usize = 20;
 
 /// Returns the name of a channel. A room without a channel of its own has that of its namespace.
-pub(crate) fn name(settings: &Settings, channel: Channel<'_>) -> String {
+pub(crate) fn name(settings: &RedisSettings, channel: Channel<'_>) -> String {
     let prefix = &settings.prefix;
     match channel {
         Channel::Room { nsp, room } if has_channel(settings.mode, room) => {
@@ -79,8 +79,8 @@ impl Subscriptions {
 mod tests {
     use super::*;
 
-    fn settings(mode: SubscriptionMode) -> Settings {
-        Settings {
+    fn settings(mode: SubscriptionMode) -> RedisSettings {
+        RedisSettings {
             prefix: "socket.io".into(),
             mode,
             max_queued_bytes: 0,

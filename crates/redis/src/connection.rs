@@ -12,27 +12,27 @@ use tokio::sync::{mpsc, oneshot};
 use proto::cluster::{BoxFuture, Channel, PublishError, Receiver, WireConnection, WireError};
 
 use crate::channels::{has_channel, name};
+use crate::inbound::Inbound;
 use crate::publisher::{self, Queue};
-use crate::settings::{Settings, SubscriptionMode};
-use crate::shared::Shared;
+use crate::settings::{RedisSettings, SubscriptionMode};
 use crate::subscriber::{self, Change};
 
 /// The connection of one server. Its tasks end when it is dropped.
 pub(crate) struct Connection {
-    settings: Settings,
+    settings: RedisSettings,
     queue: Arc<Queue>,
-    shared: Arc<Shared>,
+    shared: Arc<Inbound>,
     changes: mpsc::UnboundedSender<Change>,
 }
 
 impl Connection {
     pub(crate) fn start(
         client: Client,
-        settings: Settings,
+        settings: RedisSettings,
         receiver: Arc<dyn Receiver>,
         runtime: &Handle,
     ) -> Self {
-        let shared = Arc::new(Shared::new(receiver));
+        let shared = Arc::new(Inbound::new(receiver));
         let queue = Arc::new(Queue::new(settings.max_queued_bytes));
         let (changes, changed) = mpsc::unbounded_channel();
         runtime.spawn(publisher::run(client.clone(), Arc::clone(&queue)));

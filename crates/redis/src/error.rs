@@ -3,13 +3,13 @@
 /// The reason for which the first connection to Redis failed. It does not contain the password.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot connect to Redis at {address}")]
-pub struct ConnectError {
+pub struct RedisConnectError {
     address: String,
     #[source]
     source: redis::RedisError,
 }
 
-impl ConnectError {
+impl RedisConnectError {
     pub(crate) const fn new(address: String, source: redis::RedisError) -> Self {
         Self { address, source }
     }

@@ -1,8 +1,8 @@
 //! Redis as the engine of an [axum-socketio] cluster.
 //!
 //! The servers of the cluster, and Node.js servers with the [sharded adapter] of `@socket.io/redis-adapter`, exchange
-//! their messages by the sharded publish and subscribe commands of Redis 7. Clients of all servers then receive what any
-//! of them emits.
+//! their messages by the sharded publish and subscribe commands of Redis 7. Clients of all servers then receive what
+//! any of them emits.
 //!
 //! ```no_run
 //! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,9 +29,9 @@
 mod channels;
 mod connection;
 mod error;
+mod inbound;
 mod publisher;
 mod settings;
-mod shared;
 mod subscriber;
 
 use std::fmt;
@@ -42,16 +42,16 @@ use tokio::runtime::Handle;
 
 use connection::Connection;
 use proto::cluster::{Receiver, Wire, WireConnection};
-use settings::{Settings, connection_config};
+use settings::{RedisSettings, connection_config};
 
-pub use error::ConnectError;
+pub use error::RedisConnectError;
 pub use settings::SubscriptionMode;
 
 /// A connection to Redis, passed to `SocketIoBuilder::cluster`.
 #[derive(Clone)]
 pub struct Redis {
     client: Client,
-    settings: Settings,
+    settings: RedisSettings,
     runtime: Handle,
 }
 
@@ -63,12 +63,12 @@ impl Redis {
     /// # Errors
     ///
     /// Fails if the URL is malformed, or if the server cannot be reached or refuses the connection.
-    pub async fn connect(url: &str) -> Result<Self, ConnectError> {
-        let info = url.into_connection_info().map_err(ConnectError::url)?;
+    pub async fn connect(url: &str) -> Result<Self, RedisConnectError> {
+        let info = url.into_connection_info().map_err(RedisConnectError::url)?;
         let settings = info.redis_settings().clone();
         let info = info.set_redis_settings(settings.set_protocol(ProtocolVersion::RESP3));
         let address = info.addr().to_string();
-        let failed = |error| ConnectError::new(address.clone(), error);
+        let failed = |error| RedisConnectError::new(address.clone(), error);
         let client = Client::open(info).map_err(failed)?;
         let mut probe = client
             .get_multiplexed_async_connection_with_config(&connection_config())
@@ -78,7 +78,7 @@ impl Redis {
         ping.map_err(failed)?;
         Ok(Self {
             client,
-            settings: Settings {
+            settings: RedisSettings {
                 prefix: "socket.io".into(),
                 mode: SubscriptionMode::default(),
                 max_queued_bytes: 16 * 1024 * 1024,
@@ -101,8 +101,8 @@ impl Redis {
         self
     }
 
-    /// Sets the maximum size of the messages that wait to be sent to Redis, in bytes. Default: 16 MiB. Beyond it, events
-    /// do not reach the clients of other servers, and a warning is logged.
+    /// Sets the maximum size of the messages that wait to be sent to Redis, in bytes. Default: 16 MiB. Beyond it,
+    /// events do not reach the clients of other servers, and a warning is logged.
     #[must_use]
     pub const fn max_queued_bytes(mut self, max: usize) -> Self {
         self.settings.max_queued_bytes = max;

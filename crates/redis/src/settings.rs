@@ -24,7 +24,7 @@ pub enum SubscriptionMode {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Settings {
+pub(crate) struct RedisSettings {
     pub(crate) prefix: Arc<str>,
     pub(crate) mode: SubscriptionMode,
     pub(crate) max_queued_bytes: usize,

@@ -9,8 +9,8 @@ use redis::{Client, PushInfo, PushKind, RedisError, Value};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
+use crate::inbound::Inbound;
 use crate::settings::{RETRY, connection_config};
-use crate::shared::Shared;
 
 /// The maximum number of channels in one command. Redis confirms each, and closes a connection that does not read.
 const BATCH: usize = 1000;
@@ -32,7 +32,7 @@ pub(crate) enum Change {
 /// Receives messages until the connection's owner is dropped.
 pub(crate) async fn run(
     client: Client,
-    shared: Arc<Shared>,
+    shared: Arc<Inbound>,
     mut changes: mpsc::UnboundedReceiver<Change>,
 ) {
     let mut delay = RETRY.0;
@@ -104,7 +104,7 @@ fn confirm(confirmations: &mut Vec<oneshot::Sender<()>>) {
 /// Connects, and subscribes to all channels of the server.
 async fn open(
     client: &Client,
-    shared: &Arc<Shared>,
+    shared: &Arc<Inbound>,
 ) -> Result<(MultiplexedConnection, Arc<Notify>), RedisError> {
     let closed = Arc::new(Notify::new());
     let push = {
@@ -146,7 +146,7 @@ async fn subscribe(
 async fn serve(
     mut connection: MultiplexedConnection,
     closed: &Notify,
-    shared: &Shared,
+    shared: &Inbound,
     changes: &mut mpsc::UnboundedReceiver<Change>,
 ) -> Result<(), Option<RedisError>> {
     let mut next = Vec::new();
@@ -171,7 +171,7 @@ async fn serve(
 /// Executes some changes, the subscriptions in one command.
 async fn execute(
     connection: &mut MultiplexedConnection,
-    shared: &Shared,
+    shared: &Inbound,
     changes: &mut Vec<Change>,
 ) -> Result<(), RedisError> {
     let (mut added, mut confirmations, mut removed, mut counts) = (vec![], vec![], vec![], vec![]);
@@ -211,7 +211,7 @@ async fn execute(
 }
 
 /// Passes a message to the namespaces that its channel belongs to.
-fn deliver(shared: &Shared, data: Vec<Value>) {
+fn deliver(shared: &Inbound, data: Vec<Value>) {
     let mut data = data.into_iter();
     let (Some(Value::BulkString(channel)), Some(Value::BulkString(message))) =
         (data.next(), data.next())

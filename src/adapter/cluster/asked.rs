@@ -1,32 +1,18 @@
 //! The acknowledgements that the clients of this server owe to another server.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
-use super::namespace::{Cluster, MAX_REQUESTS};
+use super::namespace::{AskedByPeer, Cluster, MAX_REQUESTS};
 use crate::adapter::{Answers, LocalSockets, Publication};
 use crate::metrics::ClusterLoss;
 use crate::sync::Lock;
 use proto::cluster::{Body, Channel, ClientAnswer};
 use proto::{Args, Sid};
-
-/// A broadcast with acknowledgements of another server.
-pub(super) struct AskedByPeer<L: LocalSockets> {
-    cluster: Weak<Cluster<L>>,
-    /// The id of the server that has asked.
-    uid: String,
-    request: String,
-    /// The id of the acknowledgements on this server.
-    id: u64,
-    /// True if the server wants to know which socket has answered.
-    extended: bool,
-    waiting: Lock<HashSet<Sid>>,
-}
 
 impl<L: LocalSockets> Cluster<L> {
     /// Sends an event of another server to the clients of this one, and their acknowledgements to that server.
@@ -157,18 +143,14 @@ impl<L: LocalSockets> Answers for AskedByPeer<L> {
     fn expect_servers(&self, _: isize) {}
 }
 
-/// Returns the JSON of the first argument, and that of all if there is not exactly one: Node.js transmits only the first.
+/// Returns the JSON of the first argument, and that of all if there is not exactly one: Node.js transmits only the
+/// first.
 pub(super) fn first_and_all(args: &Args) -> (Option<&str>, Option<&str>) {
     let Ok(list) = args.raw() else {
         return (None, None);
     };
     let first = list.first().copied();
     (first, (list.len() != 1).then(|| args.json()))
-}
-
-/// Returns a time in milliseconds, rounded up.
-pub(super) fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 impl<L: LocalSockets> fmt::Debug for AskedByPeer<L> {

@@ -1,8 +1,11 @@
 //! A server among others that share an engine.
 
+mod adapter;
 mod asked;
 mod namespace;
 mod receive;
+mod request;
+mod selection;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,7 +20,8 @@ use crate::panics::{guarded, log_panic};
 use crate::sync::Lock;
 use proto::cluster::{Message, MessageError, Receiver, Wire, WireConnection};
 
-pub(crate) use namespace::{Cluster, Membership};
+pub(crate) use adapter::ClusterAdapter;
+pub(crate) use namespace::ServerRole;
 
 /// A server in a cluster: its connection to the engine, shared by all its namespaces.
 pub(crate) struct ClusterConnection {
@@ -39,7 +43,7 @@ struct Routes {
 /// A part of this server that takes the messages of a namespace.
 struct Route {
     endpoint: Weak<dyn Endpoint>,
-    membership: Membership,
+    role: ServerRole,
 }
 
 /// The kinds of routes that a namespace still has.
@@ -79,11 +83,8 @@ impl ClusterConnection {
 }
 
 impl Routes {
-    fn insert(&self, nsp: &Arc<str>, endpoint: Weak<dyn Endpoint>, membership: Membership) {
-        let route = Route {
-            endpoint,
-            membership,
-        };
+    fn insert(&self, nsp: &Arc<str>, endpoint: Weak<dyn Endpoint>, role: ServerRole) {
+        let route = Route { endpoint, role };
         let mut endpoints = self.endpoints.lock();
         endpoints.entry(Arc::clone(nsp)).or_default().push(route);
     }
@@ -95,7 +96,7 @@ impl Routes {
         let is_gone = |route: &Route| route.endpoint.as_ptr().cast::<()>() == gone;
         let at = routes.iter().position(is_gone)?;
         routes.swap_remove(at);
-        let is_member = |route: &Route| route.membership == Membership::Member;
+        let is_member = |route: &Route| route.role == ServerRole::Member;
         let remaining = Remaining {
             members: routes.iter().any(is_member),
             any: !routes.is_empty(),

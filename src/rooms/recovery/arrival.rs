@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Arrival, Audience, Event, Forgotten, History, Kept, Position, Store};
+use super::{Arrival, Audience, Forgotten, History, Kept, LoggedEvent, Position, Store};
 use crate::outbox::{Frame, Outbox};
 use crate::rooms::{Delivered, Link, Table};
 
@@ -11,7 +11,7 @@ use crate::rooms::{Delivered, Link, Table};
 /// outbox.
 pub(crate) struct Delivery<'a> {
     pub(crate) now: Instant,
-    pub(crate) make: &'a dyn Fn(&Event, Option<&str>) -> Frame,
+    pub(crate) make: &'a dyn Fn(&LoggedEvent, Option<&str>) -> Frame,
     pub(crate) promise: &'a mut dyn FnMut(u64, &Arc<Outbox>),
 }
 
@@ -22,7 +22,7 @@ impl<L: Link> Table<L> {
         &self,
         history: &History<L>,
         store: &dyn Store,
-        event: Event,
+        event: LoggedEvent,
         delivery: &mut Delivery<'_>,
     ) -> Delivered {
         self.observe(&event.target, || (delivery.make)(&event, None));
@@ -123,7 +123,7 @@ impl<L: Link> Table<L> {
 
     fn queue_for_all(
         &self,
-        event: &Event,
+        event: &LoggedEvent,
         frame: &Frame,
         mut promise: &mut dyn FnMut(u64, &Arc<Outbox>),
     ) -> Delivered {

@@ -4,9 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::event::{Offset, Position};
 use super::positions::{Place, Positions};
 use super::stays::Stay;
-use super::{Position, Store, stays};
+use super::{Store, stays};
 use crate::outbox::Frame;
 use crate::rooms::{Room, Target};
 use proto::Sid;
@@ -58,16 +59,6 @@ pub(crate) struct Asker<'a> {
     pub(crate) stays: &'a [Stay],
 }
 
-/// The position in a log of the last event that a client has seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Offset {
-    At(u64),
-    /// A position that this log cannot place among its events.
-    Unknown,
-    /// A position in another log: that of a server that no longer exists. The client has seen nothing of this log.
-    Elsewhere,
-}
-
 impl Log {
     /// The length of the part of an offset that distinguishes one log from others.
     pub(crate) const EPOCH: usize = 6;
@@ -110,7 +101,8 @@ impl Log {
         self.last - self.entries.len() as u64
     }
 
-    /// Returns the offset of an event, as clients get it. If a store assigns the positions, it is that of the last event.
+    /// Returns the offset of an event, as clients get it. If a store assigns the positions, it is that of the last
+    /// event.
     pub(crate) fn offset(&self, number: u64) -> String {
         if let Some(positions) = &self.positions {
             return positions.last_offset();

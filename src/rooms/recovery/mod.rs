@@ -4,6 +4,7 @@
 //! client's own queue, and the last offset that a client has seen determines all that it has received.
 
 mod arrival;
+mod event;
 mod log;
 mod options;
 mod positions;
@@ -28,15 +29,16 @@ use crate::rooms::Link;
 use crate::sync::Lock;
 
 pub(crate) use arrival::Delivery;
-pub(crate) use log::{Asker, Audience, Log, Offset};
+pub(crate) use event::{LoggedEvent, Offset, Position};
+pub(crate) use log::{Asker, Audience, Log};
 pub use options::Recovery;
-pub(crate) use positions::{Place, Position};
+pub(crate) use positions::Place;
 pub(crate) use scan::Scan;
 pub(crate) use sessions::{Away, Claim, Sessions};
 pub(crate) use stays::Stay;
-pub(crate) use store::{Arrival, Feed, Reply, SavedSession, Store, StoreError, Stores};
+pub(crate) use store::{Arrival, Feed, SavedSession, Store, StoreError, StoreReply, Stores};
 pub(crate) use sweeper::Sweeper;
-pub(crate) use waiting::{Event, Waiting};
+pub(crate) use waiting::Waiting;
 
 /// The recovery state of a namespace.
 pub(crate) struct History<L: Link> {

@@ -4,17 +4,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Offset, Store};
-
-/// The position of an event in a store. It orders the events of all servers. The first one is above zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Position(pub(crate) u128);
-
-impl Position {
-    const fn after(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-}
+use super::Store;
+use super::event::{Offset, Position};
 
 /// The place of a position in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

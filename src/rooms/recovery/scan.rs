@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::{Event, Position, Store, StoreError};
+use super::{LoggedEvent, Position, Store, StoreError};
 use crate::sync::Lock;
 
 /// The events of a page, with their positions.
-pub(crate) type Events = Arc<[(Position, Event)]>;
+pub(crate) type Events = Arc<[(Position, LoggedEvent)]>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Scan {

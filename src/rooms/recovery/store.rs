@@ -1,9 +1,9 @@
 //! The part of recovery that an engine supplies, such as Redis or NATS, so that several servers share it.
 //!
-//! Without a store, a [`History`](super::History) is all there is: one lock, under which an event gets its number and is
-//! delivered, and a session is found, claimed and joined in one step. With a store the history of each server stays what
-//! it is, and the store decides which server gets a session and which position an event has: a client that resumes waits
-//! for the [claim](Store::claim) after middleware have admitted it, and an event is delivered when it has
+//! Without a store, a [`History`](super::History) is all there is: one lock, under which an event gets its number and
+//! is delivered, and a session is found, claimed and joined in one step. With a store the history of each server stays
+//! what it is, and the store decides which server gets a session and which position an event has: a client that resumes
+//! waits for the [claim](Store::claim) after middleware have admitted it, and an event is delivered when it has
 //! [arrived](Feed::arrived).
 
 use std::error::Error;
@@ -13,21 +13,21 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::{Event, Position};
+use super::event::{LoggedEvent, Position};
 use crate::rooms::Room;
 use proto::Sid;
 
 /// The answer of a store, when it has arrived.
-pub(crate) type Reply<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
+pub(crate) type StoreReply<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 
 /// The reason for which a store cannot answer.
 pub(crate) type StoreError = Box<dyn Error + Send + Sync>;
 
 /// The store of one namespace's events and sessions, which other servers use too.
 ///
-/// Methods without a [`Reply`] are called under the lock of the history: they queue a command and return. The commands
-/// of one server take effect in the order of the calls. A store that has lost its connection drops them or keeps them
-/// within a limit of its own; no emit and no join waits for it.
+/// Methods without a [`StoreReply`] are called under the lock of the history: they queue a command and return. The
+/// commands of one server take effect in the order of the calls. A store that has lost its connection drops them or
+/// keeps them within a limit of its own; no emit and no join waits for it.
 pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// Begins to report the events of all servers to `feed`. Called once, before any event.
     fn start(&self, feed: Weak<dyn Feed>);
@@ -35,20 +35,20 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// cannot now; then it never reports the token.
     ///
     /// If the target is `local`, the event gets a position, and is reported to no other server.
-    fn append(&self, token: u64, event: &Event) -> bool;
+    fn append(&self, token: u64, event: &LoggedEvent) -> bool;
     /// Returns the form of a position that clients get.
     fn offset(&self, position: Position) -> String;
     /// Parses an offset written by [`offset`](Self::offset).
     fn parse(&self, offset: &str) -> Option<Position>;
     /// Reads a session, and leaves it where it is.
-    fn look(&self, pid: Sid) -> Reply<Option<SavedSession>>;
-    /// Reads the events after a position, the oldest first: a page of them, or none if there are no more. `None` if some
-    /// of the events after the position are not stored any more.
-    fn replay(&self, after: Position) -> Reply<Option<Vec<(Position, Event)>>>;
+    fn look(&self, pid: Sid) -> StoreReply<Option<SavedSession>>;
+    /// Reads the events after a position, the oldest first: a page of them, or none if there are no more. `None` if
+    /// some of the events after the position are not stored any more.
+    fn replay(&self, after: Position) -> StoreReply<Option<Vec<(Position, LoggedEvent)>>>;
     /// Reads and deletes a session in one step, so that of all who claim it one gets it.
     ///
     /// The caller gives up after a time. The session need not remain if the reply is dropped.
-    fn claim(&self, pid: Sid) -> Reply<Option<SavedSession>>;
+    fn claim(&self, pid: Sid) -> StoreReply<Option<SavedSession>>;
     /// Writes a session, which expires after `keep`.
     fn save(&self, pid: Sid, session: SavedSession, keep: Duration);
     /// Deletes a session that will not resume.
@@ -101,7 +101,7 @@ pub(crate) enum Arrival {
     /// An event of this server, by its token.
     Own(u64),
     /// An event of another server.
-    Foreign(Event),
+    Foreign(LoggedEvent),
 }
 
 /// The stores of all namespaces.

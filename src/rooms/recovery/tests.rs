@@ -11,7 +11,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Arrival, Event, Feed, Position, Recovery, Reply as StoreReply, SavedSession, Store, Stores,
+    Arrival, Feed, LoggedEvent, Position, Recovery, SavedSession, Store, StoreReply, Stores,
 };
 use crate::sync::Lock;
 use crate::testing::{TestApp, TestClient};
@@ -40,7 +40,7 @@ struct EngineState {
     feeds: Vec<Weak<dyn Feed>>,
     /// The events that have no position yet.
     queue: Vec<Queued>,
-    log: Vec<(Position, Event)>,
+    log: Vec<(Position, LoggedEvent)>,
     /// True while a task gives out positions.
     running: bool,
     last: u128,
@@ -54,7 +54,7 @@ struct EngineState {
 struct Queued {
     server: usize,
     token: u64,
-    event: Event,
+    event: LoggedEvent,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -168,7 +168,7 @@ impl Store for EngineStore {
         feed.upgrade().unwrap().begins(last);
     }
 
-    fn append(&self, token: u64, event: &Event) -> bool {
+    fn append(&self, token: u64, event: &LoggedEvent) -> bool {
         let mut state = self.engine.0.lock();
         if state.condition == Condition::Down {
             return false;
@@ -200,10 +200,10 @@ impl Store for EngineStore {
         })
     }
 
-    fn replay(&self, after: Position) -> StoreReply<Option<Vec<(Position, Event)>>> {
+    fn replay(&self, after: Position) -> StoreReply<Option<Vec<(Position, LoggedEvent)>>> {
         self.answer(move |state| {
             state.reads += 1;
-            let is_missed = |entry: &&(Position, Event)| entry.0 > after;
+            let is_missed = |entry: &&(Position, LoggedEvent)| entry.0 > after;
             let page = state.log.iter().filter(is_missed).take(PAGE);
             (after >= state.trimmed).then(|| page.cloned().collect())
         })

@@ -3,29 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use bytes::Bytes;
-
 use super::Store;
-use crate::rooms::Target;
-use proto::EncodedArgs;
+use super::event::LoggedEvent;
 
 /// The memory that a waiting event needs beside its arguments, in bytes.
 const OVERHEAD: usize = 128;
-
-/// An event for the sockets of a target, before it is encoded.
-#[derive(Clone, Debug)]
-pub(crate) struct Event {
-    pub(crate) target: Target,
-    /// The name of the event, and its arguments.
-    pub(crate) args: EncodedArgs,
-}
-
-impl Event {
-    fn size(&self) -> usize {
-        let attachments = self.args.attachments().iter().map(Bytes::len);
-        self.args.json().len() + attachments.sum::<usize>()
-    }
-}
 
 /// The events that a store has been given and that wait for their positions, in the order of the emits.
 #[derive(Debug, Default)]
@@ -38,14 +20,14 @@ pub(crate) struct Waiting {
 #[derive(Debug)]
 struct WaitingEvent {
     token: u64,
-    event: Event,
+    event: LoggedEvent,
     since: Instant,
     size: usize,
 }
 
 impl Waiting {
     /// Adds an event and hands it to the store. Returns false if the store does not take it.
-    pub(crate) fn push(&mut self, event: Event, since: Instant, store: &dyn Store) -> bool {
+    pub(crate) fn push(&mut self, event: LoggedEvent, since: Instant, store: &dyn Store) -> bool {
         self.last += 1;
         let token = self.last;
         let taken = store.append(token, &event);
@@ -53,7 +35,7 @@ impl Waiting {
         taken
     }
 
-    fn add(&mut self, token: u64, event: Event, since: Instant) {
+    fn add(&mut self, token: u64, event: LoggedEvent, since: Instant) {
         let size = event.size() + OVERHEAD;
         self.bytes += size;
         self.events.push_back(WaitingEvent {
@@ -65,14 +47,14 @@ impl Waiting {
     }
 
     /// Removes an event. Returns `None` if it waits no more.
-    pub(crate) fn take(&mut self, token: u64) -> Option<Event> {
+    pub(crate) fn take(&mut self, token: u64) -> Option<LoggedEvent> {
         let at = self.events.binary_search_by_key(&token, |one| one.token);
         let taken = self.events.remove(at.ok()?)?;
         Some(self.count_off(taken))
     }
 
     /// Removes the first event.
-    pub(crate) fn take_first(&mut self) -> Option<Event> {
+    pub(crate) fn take_first(&mut self) -> Option<LoggedEvent> {
         let taken = self.events.pop_front()?;
         Some(self.count_off(taken))
     }
@@ -87,7 +69,7 @@ impl Waiting {
         self.events.len() > events || self.bytes > bytes
     }
 
-    fn count_off(&mut self, taken: WaitingEvent) -> Event {
+    fn count_off(&mut self, taken: WaitingEvent) -> LoggedEvent {
         self.bytes -= taken.size;
         taken.event
     }
@@ -96,9 +78,11 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rooms::Target;
+    use proto::EncodedArgs;
 
     fn push(waiting: &mut Waiting, since: Instant, name: &str) {
-        let event = Event {
+        let event = LoggedEvent {
             target: Target::default(),
             args: EncodedArgs::event(name, &()).unwrap(),
         };
@@ -114,7 +98,7 @@ mod tests {
         for name in ["a", "b", "c"] {
             push(&mut waiting, now, name);
         }
-        let name = |event: Option<Event>| event.map(|event| event.args.json().to_owned());
+        let name = |event: Option<LoggedEvent>| event.map(|event| event.args.json().to_owned());
         assert!(waiting.exceeds(2, usize::MAX) && waiting.exceeds(3, 3 * OVERHEAD));
         assert_eq!(name(waiting.take(2)).unwrap(), r#"["b"]"#);
         assert!(waiting.take(2).is_none());

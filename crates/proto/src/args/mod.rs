@@ -4,9 +4,9 @@
 //! attachments. [`Args`] holds the text as it was received and deserializes it once, into the types that a handler asks
 //! for. Neither builds a `serde_json::Value`.
 //!
-//! In both directions, a tuple, an array of fixed size included, is several arguments, `()` is none, and any other value,
-//! a tuple struct or a vector included, is one; `(value,)` is always one. serde cannot tell an array of fixed size from a
-//! tuple, nor `Value::Null` from `()`, so `Value::Null` alone is no argument.
+//! In both directions, a tuple, an array of fixed size included, is several arguments, `()` is none, and any other
+//! value, a tuple struct or a vector included, is one; `(value,)` is always one. serde cannot tell an array of fixed
+//! size from a tuple, nor `Value::Null` from `()`, so `Value::Null` alone is no argument.
 
 mod binary;
 mod de;

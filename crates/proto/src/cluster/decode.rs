@@ -2,49 +2,22 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::decode_error::MessageError;
 use super::message::{
     Body, ClientAnswer, FetchAnswer, Flags, Message, Selection, SocketFacts, Wanted,
 };
+use super::names::{Name, check_event, event_name};
 use crate::DecodeError;
-use crate::args::{check_placeholders, reserved};
+use crate::args::check_placeholders;
 use crate::socket_io::msgpack;
 
 /// The maximum number of binary values of a message.
 const MAX_ATTACHMENTS: usize = 65_536;
-
-/// The reason for which a message of another server is dropped.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum MessageError {
-    /// The bytes are neither JSON nor MessagePack.
-    #[error("malformed: {0}")]
-    Malformed(String),
-    /// A member is missing, or has the wrong type.
-    #[error("unexpected content: {0}")]
-    Content(String),
-    /// The type is unknown. Newer servers may send such messages.
-    #[error("unknown type {0}")]
-    UnknownType(u64),
-}
-
-impl From<DecodeError> for MessageError {
-    fn from(error: DecodeError) -> Self {
-        Self::Malformed(error.to_string())
-    }
-}
-
-impl From<serde_json::Error> for MessageError {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Content(error.to_string())
-    }
-}
 
 impl Message<'static> {
     /// Decodes a message: MessagePack unless the first byte is that of a JSON object. Unknown members are ignored.
@@ -412,78 +385,4 @@ impl From<Opts> for Selection<'static> {
 )]
 const fn milliseconds(timeout: f64) -> u64 {
     timeout as u64
-}
-
-/// The name of a room. Node.js also has rooms that are named by numbers: these become their decimal text.
-struct Name(String);
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NameVisitor)
-    }
-}
-
-struct NameVisitor;
-
-impl Visitor<'_> for NameVisitor {
-    type Value = Name;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a room")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Name, E> {
-        Ok(Name(name.to_owned()))
-    }
-
-    fn visit_u64<E>(self, name: u64) -> Result<Name, E> {
-        Ok(Name(name.to_string()))
-    }
-
-    fn visit_i64<E>(self, name: i64) -> Result<Name, E> {
-        Ok(Name(name.to_string()))
-    }
-
-    fn visit_f64<E>(self, name: f64) -> Result<Name, E> {
-        Ok(Name(name.to_string()))
-    }
-}
-
-/// Returns an error unless the value is the array of an event that a server may send to clients.
-fn check_event(packet: &RawValue) -> Result<(), MessageError> {
-    let name = event_name(packet)?;
-    reserved(&name).map_or(Ok(()), |name| {
-        Err(MessageError::Content(format!("reserved event {name:?}")))
-    })
-}
-
-fn event_name(packet: &RawValue) -> Result<String, MessageError> {
-    let EventName(name) = serde_json::from_str(packet.get())?;
-    Ok(name)
-}
-
-/// The first element of an array, which is a text.
-struct EventName(String);
-
-impl<'de> Deserialize<'de> for EventName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(EventNameVisitor)
-    }
-}
-
-struct EventNameVisitor;
-
-impl<'de> Visitor<'de> for EventNameVisitor {
-    type Value = EventName;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array that begins with the name of an event")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<EventName, A::Error> {
-        let name = array.next_element()?;
-        let name = name.ok_or_else(|| serde::de::Error::invalid_length(0, &self))?;
-        while array.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(EventName(name))
-    }
 }

@@ -4,14 +4,16 @@
 //! kinds can share a cluster. Members that only servers of this crate understand are ignored by Node.js.
 
 mod decode;
+mod decode_error;
 mod encode;
 mod message;
+mod names;
 mod requests;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-pub use decode::MessageError;
+pub use decode_error::MessageError;
 pub use message::{
     Body, ClientAnswer, FetchAnswer, Flags, Message, Selection, SocketFacts, Wanted,
 };

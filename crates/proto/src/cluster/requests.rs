@@ -52,8 +52,8 @@ impl<W> Requests<W> {
         self.take_if_complete(id)
     }
 
-    /// Passes the answer of a server to the waiter. Returns the waiter if this was the last one. An answer to an unknown
-    /// request is ignored.
+    /// Passes the answer of a server to the waiter. Returns the waiter if this was the last one. An answer to an
+    /// unknown request is ignored.
     pub fn answer(&mut self, id: &str, note: impl FnOnce(&mut W)) -> Option<W> {
         let request = self.pending.get_mut(id)?;
         note(&mut request.waiter);

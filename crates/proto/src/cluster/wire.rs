@@ -39,8 +39,8 @@ pub trait WireConnection: fmt::Debug + Send + Sync {
     /// Returns the number of servers, this one included, that have subscribed to a channel.
     fn subscribers(&self, channel: Channel<'_>) -> BoxFuture<Result<usize, WireError>>;
 
-    /// Returns true if rooms have channels: a message to one room is then published there, and each server subscribes to
-    /// the rooms in which it has members. The rooms of sockets' own ids have none.
+    /// Returns true if rooms have channels: a message to one room is then published there, and each server subscribes
+    /// to the rooms in which it has members. The rooms of sockets' own ids have none.
     fn has_rooms(&self) -> bool {
         false
     }

@@ -67,6 +67,18 @@ impl CloseFrame {
     }
 }
 
+impl ProtocolError {
+    /// Returns the code for the close frame.
+    #[must_use]
+    pub const fn close_code(self) -> CloseCode {
+        match self {
+            Self::Utf8 | Self::Deflate => CloseCode::INVALID_PAYLOAD,
+            Self::TooBig { .. } | Self::Ratio(_) => CloseCode::TOO_BIG,
+            _ => CloseCode::PROTOCOL,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

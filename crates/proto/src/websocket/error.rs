@@ -1,7 +1,5 @@
 //! Violations of the protocol, and the close codes for them.
 
-use super::CloseCode;
-
 /// A broken rule of RFC 6455: the connection is to be closed with [`close_code`](Self::close_code).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -47,16 +45,4 @@ pub enum ProtocolError {
     /// A compressed message inflates to more than this number of times its length.
     #[error("message compressed more than {0} to 1")]
     Ratio(usize),
-}
-
-impl ProtocolError {
-    /// Returns the code for the close frame.
-    #[must_use]
-    pub const fn close_code(self) -> CloseCode {
-        match self {
-            Self::Utf8 | Self::Deflate => CloseCode::INVALID_PAYLOAD,
-            Self::TooBig { .. } | Self::Ratio(_) => CloseCode::TOO_BIG,
-            _ => CloseCode::PROTOCOL,
-        }
-    }
 }

@@ -162,7 +162,8 @@ fn same_in_all_types(json: &str) {
     );
 }
 
-/// Reads keys as booleans. serde_json 1.0.154 makes a text that is not UTF-8 of a key that begins with another character.
+/// Reads keys as booleans. serde_json 1.0.154 makes a text that is not UTF-8 of a key that begins with another
+/// character.
 fn same_with_boolean_keys(json: &str) {
     if json.is_ascii() {
         same::<BTreeMap<bool, Value>>(json);

@@ -7,12 +7,12 @@ use proto::cluster::Receiver;
 use crate::channels::Subscriptions;
 
 /// The receiver of messages, and the channels that it needs.
-pub(crate) struct Shared {
+pub(crate) struct Inbound {
     pub(crate) receiver: Arc<dyn Receiver>,
     subscriptions: Mutex<Subscriptions>,
 }
 
-impl Shared {
+impl Inbound {
     pub(crate) fn new(receiver: Arc<dyn Receiver>) -> Self {
         let subscriptions = Mutex::default();
         Self {
