@@ -57,7 +57,7 @@ io.of("/").on("connection", (socket) => {
 
   on(socket, "bounce", (args) => socket.emit("bounced", ...args));
   on(socket, "add", (args, reply) => {
-    const fits = args.length === 2 && args.every(Number.isInteger);
+    const fits = args.length >= 2 && args.slice(0, 2).every(Number.isInteger);
     reply(fits ? args[0] + args[1] : { error: `add: expected two integers, got ${JSON.stringify(args)}` });
   });
   on(socket, "photo", ([photo], reply) => {
