@@ -100,31 +100,41 @@ fn size(channel: &str, message: &Bytes) -> usize {
     channel.len() + message.len() + OVERHEAD
 }
 
-/// Publishes what is queued until the queue is closed. A batch that fails is not repeated, as Redis may have executed
-/// it.
+/// Publishes what is queued until the queue is closed. A batch that fails is not repeated, as Redis may have executed it.
 pub(crate) async fn run(client: Client, queue: Arc<Queue>) {
     let mut connection = None;
+    // An outage is logged at its beginning and at its end, not for every batch.
+    let mut lost = 0_usize;
     while let Some(batch) = queue.take().await {
-        if connection.is_none() {
-            connection = connect(&client).await;
-        }
-        let Some(open) = &mut connection else {
-            tracing::warn!(
-                messages = batch.len(),
-                "messages to other servers lost: Redis cannot be reached"
-            );
-            continue;
-        };
-        if let Err(error) = publish(open, &batch).await {
-            let error = error.to_string();
-            tracing::warn!(
-                messages = batch.len(),
-                error,
-                "messages to other servers may be lost"
-            );
-            connection = None;
+        match send(&client, &mut connection, &batch).await {
+            Ok(()) if lost > 0 => {
+                tracing::warn!(messages = lost, "messages to other servers were lost");
+                lost = 0;
+            }
+            Ok(()) => {}
+            Err(error) => {
+                connection = None;
+                if lost == 0 {
+                    let error = error.to_string();
+                    tracing::warn!(error, "messages to other servers are lost");
+                }
+                lost = lost.saturating_add(batch.len());
+            }
         }
     }
+}
+
+/// Sends a batch, over a new connection if there is none.
+async fn send(
+    client: &Client,
+    connection: &mut Option<MultiplexedConnection>,
+    batch: &[(String, Bytes)],
+) -> Result<(), RedisError> {
+    let open = match connection {
+        Some(open) => open,
+        None => connection.insert(connect(client).await?),
+    };
+    publish(open, batch).await
 }
 
 async fn publish(
@@ -143,12 +153,12 @@ async fn publish(
 }
 
 /// Tries once to connect, and waits a moment if that fails.
-async fn connect(client: &Client) -> Option<MultiplexedConnection> {
+async fn connect(client: &Client) -> Result<MultiplexedConnection, RedisError> {
     let connected = client
         .get_multiplexed_async_connection_with_config(&connection_config())
         .await;
     if connected.is_err() {
         sleep(RETRY.0).await;
     }
-    connected.ok()
+    connected
 }
