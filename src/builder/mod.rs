@@ -1,11 +1,15 @@
 //! The builders of a server: its namespaces, its handlers and its options.
 
 mod check;
+mod chosen;
 mod handshake;
 mod limits;
+mod merge;
 mod namespace;
+mod options;
 mod server;
 mod timeouts;
+mod unique;
 
 pub use limits::Limits;
 pub use namespace::Namespace;

@@ -7,15 +7,15 @@ use tower::BoxError;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::chosen::ChosenOptions;
+use super::unique::{Unique, Uniques};
 use crate::extract::phase;
 use crate::handler::{
     AckBody, BoxHandler, Dispatcher, EventRequest, EventService, Handler, Phase,
     ServerEventHandler, report_reserved,
 };
-use crate::namespace::{NamespaceOptions, Order, Unhandled};
-use crate::rooms::recovery::Recovery;
+use crate::namespace::NamespaceOptions;
 use crate::socket::{Failed, NamespaceHandlers, Outgoing, Rejected};
-use proto::Surplus;
 
 /// The handlers of a namespace, which still need the state `S`, as those of a `Router<S>` do.
 ///
@@ -40,14 +40,10 @@ use proto::Surplus;
 /// ```
 #[must_use = "a namespace does nothing before it is given to a server"]
 pub struct Namespace<S = ()> {
-    register: Vec<Box<dyn FnOnce(&Arc<S>, &mut NamespaceHandlers) + Send>>,
-    layer: Option<Dispatcher>,
-    order: Option<Order>,
-    max_pending: Option<usize>,
-    unhandled: Option<Unhandled>,
-    surplus: Surplus,
-    recovery: Option<Option<Recovery>>,
-    ordered_broadcasts: bool,
+    pub(super) register: Vec<Box<dyn FnOnce(&Arc<S>, &mut NamespaceHandlers) + Send>>,
+    pub(super) layer: Option<Dispatcher>,
+    pub(super) uniques: Uniques,
+    pub(super) options: ChosenOptions,
 }
 
 impl<S> Default for Namespace<S> {
@@ -55,12 +51,8 @@ impl<S> Default for Namespace<S> {
         Self {
             register: Vec::new(),
             layer: None,
-            order: None,
-            max_pending: None,
-            unhandled: None,
-            surplus: Surplus::Ignored,
-            recovery: None,
-            ordered_broadcasts: false,
+            uniques: Uniques::default(),
+            options: ChosenOptions::default(),
         }
     }
 }
@@ -71,7 +63,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         Self::default()
     }
 
-    fn register(
+    pub(super) fn register(
         mut self,
         register: impl FnOnce(&Arc<S>, &mut NamespaceHandlers) + Send + 'static,
     ) -> Self {
@@ -79,19 +71,28 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self
     }
 
+    /// Registers a part of which there is only one.
+    fn register_unique(
+        mut self,
+        part: Unique,
+        register: impl FnOnce(&Arc<S>, &mut NamespaceHandlers) + Send + 'static,
+    ) -> Self {
+        self.uniques.replace(part);
+        self.register(register)
+    }
+
     /// Registers a handler of which there is only one.
     fn only<P: Phase, M: 'static, H: Handler<S, P, M>>(
         self,
-        what: &'static str,
+        method: &'static str,
         handler: H,
         place: fn(&mut NamespaceHandlers) -> &mut Option<BoxHandler<P::Outcome>>,
     ) -> Self
     where
         H::Future: Send,
     {
-        self.register(move |state, handlers| {
-            let replaced = place(handlers).replace(handler.into_boxed(state));
-            only_one(what, replaced.is_some());
+        self.register_unique(Unique::Set(method), move |state, handlers| {
+            *place(handlers) = Some(handler.into_boxed(state));
         })
     }
 
@@ -132,11 +133,10 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     {
         let event = event.into();
         report_reserved(&event);
-        self.register(move |state, handlers| {
+        self.register_unique(Unique::Event(event.clone()), move |state, handlers| {
             let mut handler = handler.into_boxed(state);
             handler.options.by_name = true;
-            let replaced = handlers.events.insert(event.as_str().into(), handler);
-            only_one(&event, replaced.is_some());
+            handlers.events.insert(event.into(), handler);
         })
     }
 
@@ -171,11 +171,13 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         H::Future: Send,
     {
         let event = event.into();
-        self.register(move |state, handlers| {
-            let handler = handler.into_server_handler(state);
-            let replaced = handlers.servers.insert(event.as_str().into(), handler);
-            only_one(&event, replaced.is_some());
-        })
+        self.register_unique(
+            Unique::ServerEvent(event.clone()),
+            move |state, handlers| {
+                let handler = handler.into_server_handler(state);
+                handlers.servers.insert(event.into(), handler);
+            },
+        )
     }
 
     /// Sets a handler that is called with every event, before the event's own handler. Its return value is ignored, and
@@ -256,11 +258,8 @@ impl<S: Send + Sync + 'static> Namespace<S> {
 
     /// Sets a hook that is called for every event whose arguments did not fit its handler.
     pub fn on_rejection(self, hook: impl Fn(&Rejected<'_>) + Send + Sync + 'static) -> Self {
-        self.register(move |_, handlers| {
-            only_one(
-                "on_rejection",
-                handlers.on_rejection.replace(Arc::new(hook)).is_some(),
-            );
+        self.register_unique(Unique::Set("on_rejection"), move |_, handlers| {
+            handlers.on_rejection = Some(Arc::new(hook));
         })
     }
 
@@ -281,11 +280,8 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// });
     /// ```
     pub fn on_error(self, hook: impl Fn(&Failed<'_>) + Send + Sync + 'static) -> Self {
-        self.register(move |_, handlers| {
-            only_one(
-                "on_error",
-                handlers.on_error.replace(Arc::new(hook)).is_some(),
-            );
+        self.register_unique(Unique::Set("on_error"), move |_, handlers| {
+            handlers.on_error = Some(Arc::new(hook));
         })
     }
 
@@ -311,76 +307,6 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         self
     }
 
-    /// Sets when the next event of a socket may start. Default: [`Order::Started`].
-    pub fn order(mut self, order: Order) -> Self {
-        self.order = Some(order);
-        self
-    }
-
-    /// Sets the maximum number of running handlers of one socket. At the limit, its events wait until handlers have
-    /// ended. Default: the builder's limit, 64.
-    ///
-    /// Acknowledgements, heartbeats and other namespaces continue meanwhile, until the waiting events reach the
-    /// [`Limits::max_queued_bytes`](crate::Limits::max_queued_bytes).
-    pub fn max_pending(mut self, handlers: usize) -> Self {
-        self.max_pending = Some(handlers.max(1));
-        self
-    }
-
-    /// Sets the answer to an event that has no handler and expects an acknowledgement.
-    pub fn unhandled(mut self, unhandled: Unhandled) -> Self {
-        self.unhandled = Some(unhandled);
-        self
-    }
-
-    /// Rejects events with more arguments than their handlers take.
-    ///
-    /// By default, surplus arguments are ignored, as in Node, so that a newer client may send more of them. Arguments
-    /// that no handler reads, and those that a [`Rest`](crate::extract::Rest) takes, are accepted in any case.
-    ///
-    /// ```
-    /// use axum_socketio::{Data, Namespace};
-    ///
-    /// // The event `["rename", "a", "b"]` is answered with `{"error":"rename: expected 1 argument, got 2"}`.
-    /// let namespace: Namespace = Namespace::new()
-    ///     .strict_arguments()
-    ///     .on("rename", async |Data(name): Data<String>| println!("{name}"));
-    /// ```
-    pub fn strict_arguments(mut self) -> Self {
-        self.surplus = Surplus::Refused;
-        self
-    }
-
-    /// Sets whether the events that clients miss are stored for them, and how many: [`Recovery`], or `None`. Default:
-    /// the [builder's](crate::SocketIoBuilder::recovery) setting.
-    pub fn recovery(mut self, recovery: impl Into<Option<Recovery>>) -> Self {
-        self.recovery = Some(recovery.into());
-        self
-    }
-
-    /// Makes all sockets receive the broadcasts of several threads in the same order.
-    ///
-    /// Each socket receives the events of one task in the order in which the task emits them. Without this option, two
-    /// broadcasts that two threads make at the same time may reach one member of a room in one order and another member
-    /// in the other, which matters if clients apply them as changes to a shared state. With it, broadcasts of the
-    /// namespace are queued one after the other, including those with acknowledgements; the order holds for the sockets
-    /// of one server. It does not cover emits to a single [`Socket`](crate::Socket).
-    ///
-    /// A thread that broadcasts alone pays nothing measurable. Threads that broadcast at the same time wait for each
-    /// other, even in different rooms: of two threads without a pause, each takes 2.5 times as long for a broadcast to
-    /// ten members as alone, instead of 1.3 times (`cargo bench --bench micro -- threads`). With
-    /// [`recovery`](Self::recovery), broadcasts without acknowledgement have one order anyway. Node has one thread.
-    ///
-    /// ```
-    /// use axum_socketio::Namespace;
-    ///
-    /// let board: Namespace = Namespace::new().ordered_broadcasts();
-    /// ```
-    pub fn ordered_broadcasts(mut self) -> Self {
-        self.ordered_broadcasts = true;
-        self
-    }
-
     /// Supplies the state of this namespace alone, so that it fits a server with another state.
     pub fn with_state<S2: Send + Sync + 'static>(self, state: S) -> Namespace<S2> {
         self.with_shared_state(Arc::new(state))
@@ -393,22 +319,14 @@ impl<S: Send + Sync + 'static> Namespace<S> {
         let Self {
             register,
             layer,
-            order,
-            max_pending,
-            unhandled,
-            surplus,
-            recovery,
-            ordered_broadcasts,
+            uniques,
+            options,
         } = self;
         Namespace {
             register: Vec::new(),
             layer,
-            order,
-            max_pending,
-            unhandled,
-            surplus,
-            recovery,
-            ordered_broadcasts,
+            uniques,
+            options,
         }
         .register(move |_, handlers| {
             register
@@ -428,23 +346,8 @@ impl<S: Send + Sync + 'static> Namespace<S> {
             .into_iter()
             .for_each(|register| register(state, &mut handlers));
         handlers.layered = self.layer.map(|layer| Arc::new(layer) as Arc<_>);
-        options.order = self.order.unwrap_or(options.order);
-        options.max_pending = self.max_pending.unwrap_or(options.max_pending);
-        options.unhandled = self.unhandled.unwrap_or(options.unhandled);
-        options.surplus = self.surplus;
-        options.recovery = self.recovery.unwrap_or(options.recovery);
-        options.ordered_broadcasts = self.ordered_broadcasts;
+        self.options.apply(&mut options);
         (handlers, options)
-    }
-}
-
-/// Logs that a handler has replaced another one; Node would call both.
-fn only_one(what: &str, replaced: bool) {
-    if replaced {
-        tracing::warn!(
-            what,
-            "two handlers for one thing: the second replaces the first"
-        );
     }
 }
 

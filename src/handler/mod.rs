@@ -32,8 +32,8 @@ use std::sync::Arc;
 pub use event_request::EventRequest;
 #[cfg(feature = "metrics")]
 pub use handler_time::{HandlerTime, Timed, TimedFuture};
-pub(crate) use layer::Dispatcher;
 pub use layer::EventService;
+pub(crate) use layer::{Dispatcher, layered};
 pub(crate) use outcome::IntoOutcome;
 pub use outcome::Phase;
 pub use rate_limit::{RateLimit, RateLimited};

@@ -66,6 +66,11 @@ impl OutgoingHooks {
         self.0.push(Box::new(hook));
     }
 
+    /// Adds those of another namespace, after these.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

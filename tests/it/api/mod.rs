@@ -6,6 +6,7 @@ mod data;
 mod dynamic;
 mod early;
 mod leaving;
+mod merge;
 mod missing;
 mod namespaces;
 mod order;
