@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::inbound::Inbound;
 use crate::settings::{RETRY, connection_config};
 
-/// The maximum number of channels in one command. Redis confirms each, and closes a connection that does not read.
+/// The maximum number of commands that are sent together. Redis closes a connection that does not read its answers.
 const BATCH: usize = 1000;
 
 /// The time without any change after which the connection is checked.
@@ -127,17 +127,50 @@ async fn open(
     Ok((connection, closed))
 }
 
-/// Subscribes to channels, one command for many. It returns when Redis has confirmed all of them.
+/// Subscribes to channels. It returns when Redis has confirmed all of them.
 async fn subscribe(
     connection: &mut MultiplexedConnection,
     channels: &[String],
 ) -> Result<(), RedisError> {
     for part in channels.chunks(BATCH) {
-        let mut command = redis::cmd("SSUBSCRIBE");
-        part.iter().for_each(|channel| {
-            command.arg(channel);
-        });
-        let (): () = command.query_async(connection).await?;
+        for_each(connection, "SSUBSCRIBE", part).await?;
+    }
+    Ok(())
+}
+
+/// Sends a command for each channel, and waits for the answers. A command for several channels would be confirmed once
+/// for each of them, and the client takes all confirmations but the first for the answers to other commands.
+async fn for_each(
+    connection: &mut MultiplexedConnection,
+    command: &str,
+    channels: &[String],
+) -> Result<(), RedisError> {
+    if channels.is_empty() {
+        return Ok(());
+    }
+    let mut commands = redis::pipe();
+    for channel in channels {
+        commands.cmd(command).arg(channel).ignore();
+    }
+    commands.query_async(connection).await
+}
+
+/// Counts the servers that have subscribed to channels.
+async fn count(
+    connection: &mut MultiplexedConnection,
+    counts: Vec<(String, oneshot::Sender<usize>)>,
+) -> Result<(), RedisError> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let mut commands = redis::pipe();
+    for (channel, _) in &counts {
+        commands.cmd("PUBSUB").arg("SHARDNUMSUB").arg(channel);
+    }
+    let subscribers: Vec<(String, usize)> = commands.query_async(connection).await?;
+    for ((_, answer), (_, subscribers)) in counts.into_iter().zip(subscribers) {
+        // The caller may not wait for it.
+        let _ = answer.send(subscribers);
     }
     Ok(())
 }
@@ -168,7 +201,7 @@ async fn serve(
     }
 }
 
-/// Executes some changes, the subscriptions in one command.
+/// Executes some changes: first the subscriptions, without which messages are lost.
 async fn execute(
     connection: &mut MultiplexedConnection,
     shared: &Inbound,
@@ -193,21 +226,8 @@ async fn execute(
     }
     subscribe(connection, &added).await?;
     confirm(&mut confirmations);
-    for channel in removed {
-        let (): () = redis::cmd("SUNSUBSCRIBE")
-            .arg(channel)
-            .query_async(connection)
-            .await?;
-    }
-    for (channel, answer) in counts {
-        let command = redis::cmd("PUBSUB")
-            .arg("SHARDNUMSUB")
-            .arg(&channel)
-            .to_owned();
-        let (_, count): (String, usize) = command.query_async(connection).await?;
-        let _ = answer.send(count);
-    }
-    Ok(())
+    for_each(connection, "SUNSUBSCRIBE", &removed).await?;
+    count(connection, counts).await
 }
 
 /// Passes a message to the namespaces that its channel belongs to.

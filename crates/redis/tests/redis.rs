@@ -20,8 +20,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_socketio::testing::{TestApp, TestClient};
-use axum_socketio::{Data, Namespace, Socket, SocketIo};
+use axum_socketio::{Data, Limits, Namespace, Socket, SocketIo};
 use axum_socketio_redis::{Redis, SubscriptionMode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 /// The time in which anything that is expected has to happen.
@@ -117,7 +119,7 @@ impl Drop for Engine {
     }
 }
 
-async fn server(engine: &Engine, mode: SubscriptionMode) -> SocketIo {
+async fn server(url: &str, mode: SubscriptionMode) -> SocketIo {
     let namespace = Namespace::new()
         .on("join", async |socket: Socket, Data(room): Data<String>| {
             socket.join(room)
@@ -125,9 +127,10 @@ async fn server(engine: &Engine, mode: SubscriptionMode) -> SocketIo {
         .on("leave", async |socket: Socket, Data(room): Data<String>| {
             socket.leave(room);
         });
-    let redis = Redis::connect(&engine.url()).await.unwrap();
+    let redis = Redis::connect(url).await.unwrap();
     SocketIo::builder()
         .cluster(redis.mode(mode))
+        .limits(Limits::new().max_rooms(1_000_000))
         .namespace("/", namespace)
         .build()
 }
@@ -158,7 +161,10 @@ async fn reaches(io: &SocketIo, room: &str, client: &TestClient) {
 async fn servers_act_as_one_in_each_mode() {
     let engine = Engine::start().await;
     for mode in [SubscriptionMode::Static, SubscriptionMode::Dynamic] {
-        let (one, two) = (server(&engine, mode).await, server(&engine, mode).await);
+        let (one, two) = (
+            server(&engine.url(), mode).await,
+            server(&engine.url(), mode).await,
+        );
         let (ann, bob) = (connect(&one).await, connect(&two).await);
         // The channel of `/`, and that of each server.
         engine.subscriptions(3).await;
@@ -199,8 +205,8 @@ async fn servers_act_as_one_in_each_mode() {
 #[ignore = "starts Redis: tests/run cluster runs it"]
 async fn servers_find_each_other_again_after_failures_of_redis() {
     let mut engine = Engine::start().await;
-    let one = server(&engine, SubscriptionMode::Dynamic).await;
-    let two = server(&engine, SubscriptionMode::Dynamic).await;
+    let one = server(&engine.url(), SubscriptionMode::Dynamic).await;
+    let two = server(&engine.url(), SubscriptionMode::Dynamic).await;
     let bob = connect(&two).await;
     let rooms: Vec<String> = (0..50).map(|number| format!("room {number}")).collect();
     for room in &rooms {
@@ -224,6 +230,53 @@ async fn servers_find_each_other_again_after_failures_of_redis() {
     engine.subscriptions(53).await;
     reaches(&one, "later", &bob).await;
     reaches(&one, "room 49", &bob).await;
+}
+
+/// Passes connections on to a port. The bytes of the server behind it arrive in small pieces, as over a network.
+async fn slow_network(port: u16) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+                (client.into_split(), server.into_split());
+            tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+            tokio::spawn(async move {
+                let mut piece = [0; 1460];
+                while let Ok(count @ 1..) = from_server.read(&mut piece).await {
+                    if to_client.write_all(&piece[..count]).await.is_err() {
+                        break;
+                    }
+                    sleep(Duration::from_millis(1)).await;
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn confirmations_of_many_rooms_are_not_taken_for_other_answers() {
+    const ROOMS: usize = 2000;
+    let engine = Engine::start().await;
+    let slow = slow_network(engine.port).await;
+    let one = server(&engine.url(), SubscriptionMode::Dynamic).await;
+    let two = server(&slow, SubscriptionMode::Dynamic).await;
+    let (_ann, bob) = (connect(&one).await, connect(&two).await);
+    engine.subscriptions(3).await;
+    let rooms: Vec<String> = (0..ROOMS).map(|number| format!("room {number}")).collect();
+    two.to(bob.id()).local().join(&rooms);
+    assert_eq!(two.of("/").count().await.unwrap(), 2);
+    two.to(bob.id()).local().leave(&rooms);
+    assert_eq!(two.of("/").count().await.unwrap(), 2);
+    engine.subscriptions(3).await;
+    two.to(bob.id()).local().join(&rooms);
+    engine.subscriptions(3 + ROOMS).await;
+    let _killed: usize = engine.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+    reaches(&one, "room 7", &bob).await;
+    assert_eq!(two.of("/").count().await.unwrap(), 2);
 }
 
 #[tokio::test]
