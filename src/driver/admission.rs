@@ -7,6 +7,7 @@ use bytestring::ByteString;
 use http::Extensions;
 
 use super::dispatch::Dispatch;
+use super::expiry::unexpired;
 use super::failures::not_admitted;
 use super::running::Work;
 use crate::ids::new_sid;
@@ -204,7 +205,7 @@ impl Dispatch {
         if socket.ended().is_some() {
             return Ok(());
         }
-        if let Err(refusal) = result {
+        if let Err(refusal) = result.and_then(|()| unexpired(socket)) {
             let (nsp, error) = (socket.nsp(), &*refusal.message);
             tracing::debug!(nsp, error, "connection refused");
             // This leaves the rooms that middleware have joined.
@@ -222,6 +223,9 @@ impl Dispatch {
             Connected::Yes => {}
             Connected::Over => return Ok(()),
             Connected::Outdated => return self.readmit(socket, Resume::No, cx),
+        }
+        if socket.expiry().is_some() {
+            socket.note_expiry();
         }
         socket.send_held_events();
         self.joined = true;

@@ -113,6 +113,9 @@ impl ConnectionTask {
         if self.timers.has_passed(Deadline::Message, self.now) {
             self.check_message();
         }
+        if self.timers.has_passed(Deadline::Expiry, self.now) {
+            self.check_expiry(cx);
+        }
         self.run_actions(cx);
     }
 }

@@ -9,6 +9,7 @@ mod dispatch;
 mod drain;
 mod duplexes;
 mod ending;
+mod expiry;
 mod failures;
 mod inbox;
 mod lanes;

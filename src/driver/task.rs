@@ -213,6 +213,9 @@ impl ConnectionTask {
             self.dispatch.begin_round();
             if self.client.outbox.take_notification() {
                 self.take_commands(cx);
+                if self.client.take_expiry_note() {
+                    self.check_expiry(cx);
+                }
                 self.take_requests(cx);
             }
             self.check_poll(cx);
@@ -301,7 +304,7 @@ impl ConnectionTask {
         }
     }
 
-    fn violated(&mut self, violation: &Violation, cx: &mut Context<'_>) {
+    pub(super) fn violated(&mut self, violation: &Violation, cx: &mut Context<'_>) {
         tracing::debug!(error = violation.to_string(), cause = ?violation, "protocol violation");
         if let Some(over) = over_limit(violation) {
             over.report(&self.dispatch.server, &self.client);

@@ -32,12 +32,14 @@ pub(super) enum Deadline {
     Drain,
     /// The client of a connection that is draining must have polled.
     Fetch,
+    /// A socket ends.
+    Expiry,
 }
 
 /// The number of deadlines that are often set.
 const OFTEN: usize = Deadline::Pause as usize;
 /// The number of deadlines that are seldom set. They need memory only in connections that have had one.
-const SELDOM: usize = Deadline::Fetch as usize + 1 - OFTEN;
+const SELDOM: usize = Deadline::Expiry as usize + 1 - OFTEN;
 
 /// One timer for all deadlines of a connection. It is not changed when a deadline moves away: then it fires too early,
 /// which costs less than a change for each packet.

@@ -46,6 +46,8 @@ pub(crate) struct Client {
     auth_bytes: AtomicUsize,
     /// True if the server is shutting down, and the connection ends when its handlers have.
     draining: AtomicBool,
+    /// True if the time at which a socket ends has changed.
+    expiry_noted: AtomicBool,
     /// The pace of the client at each rate-limiting layer.
     paces: Lock<Vec<(Arc<()>, Paces)>>,
 }
@@ -79,6 +81,7 @@ impl Client {
             commands: Lock::default(),
             auth_bytes: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            expiry_noted: AtomicBool::new(false),
             paces: Lock::default(),
         }
     }
@@ -138,6 +141,17 @@ impl Client {
 
     pub(super) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
+    }
+
+    /// Records that the time at which a socket ends has changed, and wakes the task.
+    pub(super) fn note_expiry(&self) {
+        self.expiry_noted.store(true, Ordering::Release);
+        self.outbox.notify_writer();
+    }
+
+    /// Returns true if such a time has changed since the last call.
+    pub(crate) fn take_expiry_note(&self) -> bool {
+        self.expiry_noted.load(Ordering::Relaxed) && self.expiry_noted.swap(false, Ordering::AcqRel)
     }
 
     /// Queues a command for the task. Returns false, and drops the command, if the connection has ended.

@@ -12,6 +12,7 @@ mod context;
 mod data;
 mod early;
 mod event_name;
+mod expiry;
 mod faults;
 mod handle;
 mod hooks;

@@ -147,6 +147,12 @@ impl SocketRequest {
         self.added.lock().clone()
     }
 
+    /// Returns an added value.
+    pub(super) fn added_value<T: Clone + 'static>(&self) -> Option<T> {
+        let added = self.added.lock();
+        added.iter().find_map(SocketValue::get)
+    }
+
     fn add_one(&self, stored: SocketValue) {
         let mut added = self.added.lock();
         let replaced = match added.iter_mut().find(|other| other.is_like(&stored)) {

@@ -17,6 +17,8 @@ named_enum! {
         ServerNamespaceDisconnect = "server namespace disconnect",
         /// The server is shutting down.
         ServerShuttingDown = "server shutting down",
+        /// The time set by `Socket::expires_at` or `Socket::expires_in` has come. Node has no such limit.
+        Expired = "expired",
         /// The client did not answer a ping in time.
         PingTimeout = "ping timeout",
         /// The connection was closed by the client or by the network.
@@ -44,7 +46,10 @@ impl DisconnectReason {
     pub const fn is_recoverable(self) -> bool {
         !matches!(
             self,
-            Self::ClientNamespaceDisconnect | Self::ServerNamespaceDisconnect | Self::ParseError
+            Self::ClientNamespaceDisconnect
+                | Self::ServerNamespaceDisconnect
+                | Self::Expired
+                | Self::ParseError
         )
     }
 
@@ -54,7 +59,10 @@ impl DisconnectReason {
     pub const fn is_by_server(self) -> bool {
         matches!(
             self,
-            Self::ServerNamespaceDisconnect | Self::ServerShuttingDown | Self::ForcedClose
+            Self::ServerNamespaceDisconnect
+                | Self::Expired
+                | Self::ServerShuttingDown
+                | Self::ForcedClose
         )
     }
 }

@@ -2,6 +2,7 @@
 
 mod connect;
 mod events;
+mod expiry;
 mod failures;
 mod memory;
 mod time;
