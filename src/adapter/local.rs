@@ -59,7 +59,7 @@ impl<L: Link> LocalMembers<L> {
             return self.members.deliver(target, &frame, promise);
         };
         if let Some(store) = &history.store
-            && !target.volatile
+            && !target.options.is_volatile()
         {
             let publication = Publication { args, target };
             return self.hand_over(history, &**store, publication);
@@ -92,7 +92,7 @@ impl<L: Link> LocalSockets for LocalMembers<L> {
         for member in members {
             let (sid, sink) = (member.id, Arc::clone(&answers));
             member.expect_ack(id, Box::new(move |answer| sink.answer(sid, answer)));
-            let pushed = member.push(frame.clone(), target.volatile);
+            let pushed = member.push(frame.clone(), target.options.reliability);
             delivered.met(pushed);
             if pushed != Pushed::Queued {
                 drop(member.acks.lock().take(id));

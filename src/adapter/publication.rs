@@ -44,7 +44,7 @@ impl PacketEncoder {
 
     /// Prepares a frame for all sockets of a target: compressed once, or not at all.
     pub(crate) fn for_target(&self, target: &Target, frame: Frame) -> Frame {
-        if target.uncompressed {
+        if target.options.uncompressed {
             return frame.uncompressed();
         }
         frame.for_many(self.compressed_from)

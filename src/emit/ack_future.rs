@@ -14,8 +14,9 @@ use tokio::sync::oneshot;
 use super::ack_error::AckError;
 use super::wait::{Timer, Wait};
 use crate::metrics::{Counted, Counters};
+use crate::outbox::SendOptions;
 use crate::rooms::Answer;
-use crate::socket::{SendOptions, Socket, SocketMember};
+use crate::socket::{Socket, SocketMember};
 
 /// The acknowledgement of one client; returned by [`Socket::emit_with_ack`].
 #[must_use = "the event is sent, but nobody hears the answer"]

@@ -14,6 +14,7 @@ use super::wait::Wait;
 use crate::adapter::{AdapterError, Publication};
 use crate::logs::may_log;
 use crate::metrics::{Counted, EmitScope};
+use crate::outbox::Reliability;
 use crate::rooms::{Room, Rooms, Scope, Target};
 use crate::socket::{Socket, SocketNamespace};
 
@@ -85,14 +86,14 @@ impl BroadcastOperator {
 
     /// Makes the event volatile: it is dropped for each client that cannot be written to at once.
     pub fn volatile(mut self) -> Self {
-        self.target.volatile = true;
+        self.target.options.reliability = Reliability::Volatile;
         self
     }
 
     /// Sets whether the event may be compressed, for clients with which compression was negotiated. Default: yes.
     /// Node's `compress`.
     pub fn compress(mut self, compress: bool) -> Self {
-        self.target.uncompressed = !compress;
+        self.target.options.uncompressed = !compress;
         self
     }
 

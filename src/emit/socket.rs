@@ -12,9 +12,9 @@ use super::broadcast::BroadcastOperator;
 use super::emitted::{Emitted, event_args};
 use super::socket_operator::SocketOperator;
 use crate::metrics::{Counted, EmitScope};
-use crate::outbox::EmitError;
+use crate::outbox::{EmitError, SendOptions};
 use crate::rooms::{Rooms, Target};
-use crate::socket::{SendOptions, Socket};
+use crate::socket::Socket;
 
 impl Socket {
     /// Sends an event to this client.

@@ -13,9 +13,9 @@ use super::broadcast::BroadcastOperator;
 use super::emitted::{Emitted, event_args};
 use super::wait::{Timer, Wait};
 use crate::metrics::{Counted, EmitScope};
-use crate::outbox::EmitError;
+use crate::outbox::{EmitError, Reliability, SendOptions};
 use crate::rooms::Rooms;
-use crate::socket::{SendOptions, Socket};
+use crate::socket::Socket;
 
 /// One socket, with options for what is sent to it, or to the others; returned by [`Socket::timeout`],
 /// [`Socket::volatile`] and similar methods. [`BroadcastOperator`] is its counterpart for several
@@ -39,7 +39,7 @@ impl SocketOperator {
 
     /// See [`Socket::volatile`].
     pub fn volatile(mut self) -> Self {
-        self.options.volatile = true;
+        self.options.reliability = Reliability::Volatile;
         self
     }
 
@@ -74,8 +74,7 @@ impl SocketOperator {
     /// See [`Socket::broadcast`].
     pub fn broadcast(self) -> BroadcastOperator {
         let mut others = self.socket.broadcast();
-        others.target.volatile = self.options.volatile;
-        others.target.uncompressed = self.options.uncompressed;
+        others.target.options = self.options;
         others.wait = self.wait;
         others
     }
@@ -107,7 +106,7 @@ impl SocketOperator {
             counters.add(Counted::Emits(EmitScope::Socket), 1);
             let sent = match args {
                 Err(error) => Err(error),
-                Ok(args) if options.volatile => socket.send(args, options).map(drop),
+                Ok(args) if options.is_volatile() => socket.send(args, options).map(drop),
                 Ok(args) => match wait {
                     Wait::Default | Wait::Forever => socket.send_when_writable(args, options).await,
                     Wait::For(limit) => {

@@ -68,8 +68,9 @@ impl<L: Link> Table<L> {
         let is_logged = tracing::enabled!(tracing::Level::DEBUG);
         let turn = self.turn();
         let mut full = Vec::new();
+        let reliability = target.options.reliability;
         self.for_each(target, |member, many| {
-            let pushed = member.queue(frame.clone(), target.volatile, many, promise);
+            let pushed = member.queue(frame.clone(), reliability, many, promise);
             if let Pushed::Full(bytes) = pushed
                 && is_logged
             {
@@ -100,13 +101,13 @@ impl<L: Link> Table<L> {
         let mut forgotten = Forgotten::default();
         let turn = self.turn();
         let mut kept = history.lock();
-        let number = kept.log.last() + u64::from(!target.volatile);
+        let number = kept.log.last() + u64::from(!target.options.is_volatile());
         let frame = make(Some(&kept.log.offset(number)));
         self.for_each(target, |member, many| {
             // Refusals are not logged here: a log subscriber might emit, and the history is locked.
-            delivered.met(member.queue(frame.clone(), target.volatile, many, promise));
+            delivered.met(member.queue(frame.clone(), target.options.reliability, many, promise));
         });
-        if !target.volatile {
+        if !target.options.is_volatile() {
             let audience = Audience::Target(target.clone());
             // The stored frame is separate, so that forms cached for connected clients are not stored with it.
             kept.append(now, audience, frame.unshared(), &mut forgotten);

@@ -7,7 +7,7 @@ use super::acks::{Acks, AskedBy, Awaited};
 use super::current::is_current;
 use super::recovery::{Position, SavedSession};
 use super::{Log, Room, Stay};
-use crate::outbox::{Frame, Outbox, Pushed};
+use crate::outbox::{Frame, Outbox, Pushed, Reliability};
 use crate::panics::{guarded, log_panic};
 use crate::sync::Lock;
 use proto::{Args, Sid};
@@ -127,14 +127,14 @@ impl<L: Link> Member<L> {
     }
 
     /// Queues an event.
-    pub(crate) fn send(&self, frame: Frame, volatile: bool) -> Pushed {
+    pub(crate) fn send(&self, frame: Frame, reliability: Reliability) -> Pushed {
         self.observe(&frame);
-        self.push(frame, volatile)
+        self.push(frame, reliability)
     }
 
     /// Queues an event without calling the hooks, which have already seen it.
-    pub(crate) fn push(&self, frame: Frame, volatile: bool) -> Pushed {
-        self.outbox.push(frame, volatile)
+    pub(crate) fn push(&self, frame: Frame, reliability: Reliability) -> Pushed {
+        self.outbox.push(frame, reliability)
     }
 
     /// Queues an event. If it goes to `many`, the sleeping tasks of connections are not woken: their outboxes are
@@ -143,14 +143,14 @@ impl<L: Link> Member<L> {
     pub(super) fn queue(
         &self,
         frame: Frame,
-        volatile: bool,
+        reliability: Reliability,
         many: bool,
         promise: &mut impl FnMut(u64, &Arc<Outbox>),
     ) -> Pushed {
         if !many {
-            return self.outbox.push(frame, volatile);
+            return self.outbox.push(frame, reliability);
         }
-        let (pushed, promised) = self.outbox.push_direct(frame, volatile);
+        let (pushed, promised) = self.outbox.push_direct(frame, reliability);
         if let Some(place) = promised {
             promise(place, &self.outbox);
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+use crate::outbox::SendOptions;
 use proto::Sid;
 
 /// The name of a room. Clones share it.
@@ -102,9 +103,7 @@ pub(crate) struct Target {
     pub(crate) except: Vec<Room>,
     /// The sender of a socket's own broadcast.
     pub(crate) except_id: Option<Sid>,
-    pub(crate) volatile: bool,
-    /// True if the event is not to be compressed.
-    pub(crate) uncompressed: bool,
+    pub(crate) options: SendOptions,
     /// True if only the members on this server are recipients.
     pub(crate) local: bool,
 }

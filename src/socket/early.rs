@@ -1,9 +1,8 @@
 //! Events that middleware emit: they are held until the socket is connected, and sent after the CONNECT packet.
 
 use super::Socket;
-use super::sending::SendOptions;
 use crate::metrics::{Counted, UndeliveredReason};
-use crate::outbox::{EmitError, Pushed};
+use crate::outbox::{EmitError, Pushed, SendOptions};
 use crate::sync::Lock;
 use proto::EncodedArgs;
 
@@ -47,7 +46,7 @@ impl Socket {
         }
         let mut early = self.0.early.0.lock();
         let events = early.as_mut()?;
-        if options.volatile {
+        if options.is_volatile() {
             drop(early);
             return Some(self.0.namespace.sent(Pushed::Dropped));
         }

@@ -52,7 +52,6 @@ pub(crate) use pace::Rate;
 pub(crate) use replay::SessionSearch;
 pub(crate) use reply::reply;
 pub(crate) use resumption::Resumption;
-pub(crate) use sending::SendOptions;
 pub(crate) use state::{Connected, Ended};
 pub(crate) use table::{HandlerLayers, NamespaceHandlers, SocketMember, SocketNamespace};
 pub(crate) use values::{SocketValue, SocketValues};

@@ -5,27 +5,9 @@ use std::pin::pin;
 use futures_util::future::{Either, select};
 
 use super::Socket;
-use crate::outbox::{EmitError, Frame, Pushed, Queued};
+use crate::outbox::{EmitError, Frame, Pushed, Queued, SendOptions};
 use proto::EncodedArgs;
 use proto::socket_io::Encoded;
-
-/// The options of an event that is sent to one socket.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct SendOptions {
-    /// True if the event is dropped when the client cannot be written to at once.
-    pub(crate) volatile: bool,
-    pub(crate) uncompressed: bool,
-}
-
-impl SendOptions {
-    pub(super) fn apply(self, frame: Frame) -> Frame {
-        if self.uncompressed {
-            frame.uncompressed()
-        } else {
-            frame
-        }
-    }
-}
 
 impl Socket {
     /// Resolves when the client has received so much that at most a quarter of its outbox is full; at once if it has
@@ -120,7 +102,7 @@ impl Socket {
             return Err(EmitError::Closed);
         }
         let frame = options.apply(frame);
-        let pushed = self.0.member.send(frame, options.volatile);
+        let pushed = self.0.member.send(frame, options.reliability);
         self.0.namespace.sent(pushed)
     }
 

@@ -8,10 +8,9 @@ use futures_util::future::{Either, select};
 
 use super::Socket;
 use super::handle::Inner;
-use super::sending::SendOptions;
 use crate::adapter::{LocalSockets, Publication};
 use crate::clock::now;
-use crate::outbox::{EmitError, Frame, Pushed, Sending};
+use crate::outbox::{EmitError, Frame, Pushed, SendOptions, Sending};
 use crate::rooms::{Audience, Forgotten, History, Kept, Target};
 use proto::EncodedArgs;
 
@@ -23,22 +22,21 @@ impl Socket {
         args: &EncodedArgs,
         options: SendOptions,
     ) -> Result<bool, EmitError> {
-        if history.store.is_some() && !options.volatile {
+        if history.store.is_some() && !options.is_volatile() {
             return self.hand_over(history, args, options);
         }
         self.observe(args);
         let mut forgotten = Forgotten::default();
         let mut kept = history.lock();
-        let volatile = options.volatile;
         let (_, frame) = self.next_frame(&kept, args, options);
         let mut pushed = match self.holder() {
-            Some(outbox) => outbox.push(frame.clone(), volatile),
+            Some(outbox) => outbox.push(frame.clone(), options.reliability),
             None => Pushed::Closed,
         };
-        if pushed == Pushed::Closed && !volatile && self.is_known(&kept) {
+        if pushed == Pushed::Closed && !options.is_volatile() && self.is_known(&kept) {
             pushed = Pushed::Queued;
         }
-        if pushed == Pushed::Queued && !volatile {
+        if pushed == Pushed::Queued && !options.is_volatile() {
             let audience = Audience::Socket(self.id());
             kept.append(now(), audience, frame.clone(), &mut forgotten);
         }
@@ -117,7 +115,7 @@ impl Socket {
         }
         let target = Target {
             rooms: Some(vec![self.id().as_str().into()]),
-            uncompressed: options.uncompressed,
+            options,
             ..Target::default()
         };
         let (args, target) = (args.clone(), &target);
@@ -144,7 +142,7 @@ impl Socket {
         options: SendOptions,
     ) -> (u64, Frame) {
         // A volatile event is not stored, and has the offset of the last one.
-        let number = kept.log.last() + u64::from(!options.volatile);
+        let number = kept.log.last() + u64::from(!options.is_volatile());
         let offset = kept.log.offset(number);
         let frame = self.0.namespace.encoder.event_at(args, Some(&offset));
         (number, options.apply(frame))

@@ -309,6 +309,7 @@ mod tests {
 
     use super::*;
     use crate::outbox::Direct;
+    use crate::outbox::Reliability::{Reliable, Volatile};
     use proto::EncodedArgs;
     use proto::socket_io::{EncodedPacket, Kind};
 
@@ -467,7 +468,7 @@ mod tests {
             let mut queued = frames.iter();
             for call in 0..200 {
                 if let Some(frame) = queued.next() {
-                    outbox.push(frame.clone(), false);
+                    outbox.push(frame.clone(), Reliable);
                 }
                 if pings.contains(&call) {
                     let ping = Bytes::from(format!("<ping {call}>"));
@@ -479,7 +480,7 @@ mod tests {
             }
             assert_interleaved(&io.written, &frames, &urgent);
             prop_assert_eq!(io.flushed, io.written.len());
-            prop_assert!(outbox.push(event(0, 0), true) == crate::outbox::Pushed::Queued, "all is settled");
+            prop_assert!(outbox.push(event(0, 0), Volatile) == crate::outbox::Pushed::Queued, "all is settled");
         }
     }
 
@@ -510,7 +511,7 @@ mod tests {
                     }
                     _ => {
                         if let Some(frame) = queued.next() {
-                            outbox.push_direct(frame.clone(), false);
+                            outbox.push_direct(frame.clone(), Reliable);
                         }
                     }
                 }

@@ -12,8 +12,9 @@ use super::Endpoint;
 use super::asked::first_and_all;
 use super::namespace::Cluster;
 use crate::adapter::{Facts, LocalSockets, Publication};
+use crate::outbox::{Reliability, SendOptions};
 use crate::rooms::{Room, Scope, Target};
-use proto::cluster::{Body, Channel, ClientAnswer, FetchAnswer, Message, Selection, Wanted};
+use proto::cluster::{Body, Channel, ClientAnswer, FetchAnswer, Flags, Message, Selection, Wanted};
 use proto::{Args, EncodedArgs, Sid};
 
 impl<L: LocalSockets> Endpoint for Cluster<L> {
@@ -218,9 +219,20 @@ fn target(selection: Selection<'static>) -> Target {
         rooms: (!selection.rooms.is_empty()).then(|| names(selection.rooms)),
         except: names(selection.except),
         except_id: None,
-        volatile: selection.flags.volatile == Some(true),
-        uncompressed: selection.flags.compress == Some(false),
+        options: options(&selection.flags),
         local: true,
+    }
+}
+
+/// Returns the options with which the event of a message is sent.
+fn options(flags: &Flags) -> SendOptions {
+    let reliability = match flags.volatile {
+        Some(true) => Reliability::Volatile,
+        Some(false) | None => Reliability::Reliable,
+    };
+    SendOptions {
+        reliability,
+        uncompressed: flags.compress == Some(false),
     }
 }
 

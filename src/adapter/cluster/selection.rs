@@ -23,8 +23,8 @@ pub(super) fn selection(target: &Target, limit: Option<Duration>) -> Selection<'
         rooms: names(target.rooms.as_deref().unwrap_or_default()),
         except,
         flags: Flags {
-            volatile: target.volatile.then_some(true),
-            compress: target.uncompressed.then_some(false),
+            volatile: target.options.is_volatile().then_some(true),
+            compress: target.options.uncompressed.then_some(false),
             expect_single_response: None,
             timeout: limit.map(milliseconds),
         },

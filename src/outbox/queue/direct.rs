@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::{Outbox, State};
-use crate::outbox::{Frame, MAX_COALESCED, Pushed, Written, coalesce};
+use crate::outbox::{Frame, MAX_COALESCED, Pushed, Reliability, Written, coalesce};
 use proto::buf::shrink_if_empty;
 
 thread_local! {
@@ -108,9 +108,13 @@ impl Outbox {
 
     /// Queues a frame. Returns the [place](Direct::place) if the caller must arrange for
     /// [`write_direct`](Self::write_direct) to be called there: the writer is asleep and has not been woken.
-    pub(crate) fn push_direct(&self, frame: Frame, volatile: bool) -> (Pushed, Option<u64>) {
+    pub(crate) fn push_direct(
+        &self,
+        frame: Frame,
+        reliability: Reliability,
+    ) -> (Pushed, Option<u64>) {
         let plain = frame.only_chunk().is_some();
-        let mut state = match self.accept(frame, volatile) {
+        let mut state = match self.accept(frame, reliability) {
             Ok(state) => state,
             Err(refused) => return (refused, None),
         };

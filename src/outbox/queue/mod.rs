@@ -11,9 +11,9 @@ use std::task::Waker;
 pub(crate) use direct::Direct;
 pub(crate) use waiters::Sending;
 
-use super::Frame;
 use super::outcome::{Pressure, Pushed, Queued, Written};
 use super::waiting::{WaitingFrames, Wakers};
+use super::{Frame, Reliability};
 use crate::sync::Lock;
 use proto::buf::shrink_if_empty;
 
@@ -121,8 +121,8 @@ impl Outbox {
     }
 
     /// Queues a frame and wakes the writer.
-    pub(crate) fn push(&self, frame: Frame, volatile: bool) -> Pushed {
-        match self.accept(frame, volatile) {
+    pub(crate) fn push(&self, frame: Frame, reliability: Reliability) -> Pushed {
+        match self.accept(frame, reliability) {
             Ok(state) => {
                 Self::wake(state);
                 Pushed::Queued
@@ -133,17 +133,21 @@ impl Outbox {
 
     /// Queues a frame, or returns the reason for which it was refused. The caller must wake the writer.
     #[inline]
-    fn accept(&self, frame: Frame, volatile: bool) -> Result<MutexGuard<'_, State>, Pushed> {
+    fn accept(
+        &self,
+        frame: Frame,
+        reliability: Reliability,
+    ) -> Result<MutexGuard<'_, State>, Pushed> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(Pushed::Closed);
         }
-        if volatile && (state.stalled || state.packets > 0) {
+        if reliability.is_volatile() && (state.stalled || state.packets > 0) {
             return Err(Pushed::Dropped);
         }
         // A new frame must not overtake those that wait for room.
         if state.has_waiting_frames() || !self.has_room(&state, &frame) {
-            if volatile {
+            if reliability.is_volatile() {
                 return Err(Pushed::Dropped);
             }
             let bytes = state.bytes;

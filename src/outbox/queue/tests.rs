@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Wake};
 
 use super::*;
 use crate::outbox::EmitError;
+use crate::outbox::Reliability::{Reliable, Volatile};
 use proto::socket_io::{EncodedPacket, Kind};
 
 #[derive(Default)]
@@ -42,41 +43,41 @@ fn take(outbox: &Outbox) -> usize {
 #[test]
 fn frames_count_until_they_are_written() {
     let outbox = Outbox::new(2, 1000);
-    assert_eq!(outbox.push(frame(), false), Pushed::Queued);
-    assert_eq!(outbox.push(frame(), false), Pushed::Queued);
+    assert_eq!(outbox.push(frame(), Reliable), Pushed::Queued);
+    assert_eq!(outbox.push(frame(), Reliable), Pushed::Queued);
     assert_eq!(take(&outbox), 2);
-    assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
+    assert!(matches!(outbox.push(frame(), Reliable), Pushed::Full(_)));
     outbox.record_written(written(&frame()), false);
-    assert_eq!(outbox.push(frame(), false), Pushed::Queued);
+    assert_eq!(outbox.push(frame(), Reliable), Pushed::Queued);
 }
 
 #[test]
 fn bytes_are_limited_but_one_frame_of_any_size_is_taken() {
     let outbox = Outbox::new(10, 1);
-    assert_eq!(outbox.push(frame(), false), Pushed::Queued);
-    assert_eq!(outbox.push(frame(), false), Pushed::Full(frame().size()));
+    assert_eq!(outbox.push(frame(), Reliable), Pushed::Queued);
+    assert_eq!(outbox.push(frame(), Reliable), Pushed::Full(frame().size()));
 }
 
 #[test]
 fn volatile_frames_are_dropped_while_the_transport_is_not_ready() {
     let outbox = Outbox::new(10, 1000);
-    assert_eq!(outbox.push(frame(), true), Pushed::Queued);
-    assert_eq!(outbox.push(frame(), true), Pushed::Dropped);
+    assert_eq!(outbox.push(frame(), Volatile), Pushed::Queued);
+    assert_eq!(outbox.push(frame(), Volatile), Pushed::Dropped);
     assert_eq!(take(&outbox), 1);
     outbox.record_written(written(&frame()), false);
     outbox.record_written(Written::default(), true);
-    assert_eq!(outbox.push(frame(), true), Pushed::Dropped);
+    assert_eq!(outbox.push(frame(), Volatile), Pushed::Dropped);
 }
 
 #[test]
 fn a_push_wakes_the_writer_once_or_keeps_it_from_sleeping() {
     let (outbox, count) = (Outbox::new(10, 1000), Arc::new(Count::default()));
     let waker = Waker::from(Arc::clone(&count));
-    outbox.push(frame(), false);
+    outbox.push(frame(), Reliable);
     assert!(outbox.register(&waker), "something has happened before");
     assert!(!outbox.register(&waker));
-    outbox.push(frame(), false);
-    outbox.push(frame(), false);
+    outbox.push(frame(), Reliable);
+    outbox.push(frame(), Reliable);
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
 }
 
@@ -86,16 +87,16 @@ fn a_waiting_sender_is_woken_by_free_room_or_by_the_end() {
     let waker = Waker::from(Arc::clone(&count));
     let cx = &mut Context::from_waker(&waker);
     assert!(pin!(outbox.flushed()).poll(cx).is_ready());
-    outbox.push(frame(), false);
+    outbox.push(frame(), Reliable);
     let mut flushed = pin!(outbox.flushed());
     assert!(flushed.as_mut().poll(cx).is_pending());
     outbox.record_written(written(&frame()), false);
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
-    outbox.push(frame(), false);
+    outbox.push(frame(), Reliable);
     assert!(flushed.as_mut().poll(cx).is_pending());
     outbox.close();
     assert_eq!(count.0.load(Ordering::Relaxed), 2);
-    assert_eq!(outbox.push(frame(), false), Pushed::Closed);
+    assert_eq!(outbox.push(frame(), Reliable), Pushed::Closed);
 }
 
 #[test]
@@ -123,7 +124,7 @@ fn frames_that_wait_for_room_are_let_in_in_order_and_overtaken_by_none() {
     let mut frames = VecDeque::new();
     outbox.take(&mut frames);
     assert_eq!(frames[0].text(), b"41/b,");
-    assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
+    assert!(matches!(outbox.push(frame(), Reliable), Pushed::Full(_)));
     outbox.record_written(written(&frames[0]), false);
     assert!(matches!(last.as_mut().poll(cx), Poll::Ready(Ok(()))));
     outbox.take(&mut frames);
@@ -134,7 +135,7 @@ fn frames_that_wait_for_room_are_let_in_in_order_and_overtaken_by_none() {
 fn a_frame_behind_a_withdrawn_one_may_fit() {
     let outbox = Outbox::new(10, 2 * frame().size());
     let cx = &mut Context::from_waker(Waker::noop());
-    outbox.push(frame(), false);
+    outbox.push(frame(), Reliable);
     let mut large = Box::pin(outbox.send(named(&"/".repeat(100))));
     let mut small = Box::pin(outbox.send(frame()));
     assert!(large.as_mut().poll(cx).is_pending());
@@ -148,7 +149,7 @@ fn a_frame_behind_a_withdrawn_one_may_fit() {
 fn a_waiting_frame_counts_as_refused_until_bytes_are_written() {
     let outbox = Outbox::new(1, 1000);
     let cx = &mut Context::from_waker(Waker::noop());
-    outbox.push(frame(), false);
+    outbox.push(frame(), Reliable);
     let mut sends = [(); 2].map(|()| Box::pin(outbox.send(frame())));
     for send in &mut sends {
         assert!(send.as_mut().poll(cx).is_pending());
@@ -175,7 +176,7 @@ fn a_waiting_frame_counts_as_refused_until_bytes_are_written() {
 #[test]
 fn a_waiting_sender_has_one_waker_and_a_dropped_one_has_none() {
     let outbox = Outbox::new(2, 1000);
-    outbox.push(frame(), false);
+    outbox.push(frame(), Reliable);
     let waiting = || outbox.state.lock().flush_wakers.len();
     let mut flushed = Box::pin(outbox.flushed());
     for _ in 0..2 {
@@ -199,7 +200,7 @@ fn protocol_packets_are_queued_beyond_the_limits() {
         outbox.push_required(frame());
     }
     assert_eq!(outbox.state.lock().packets, 3);
-    assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
+    assert!(matches!(outbox.push(frame(), Reliable), Pushed::Full(_)));
     outbox.close();
     outbox.push_required(frame());
     assert_eq!(take(&outbox), 0);
@@ -208,9 +209,9 @@ fn protocol_packets_are_queued_beyond_the_limits() {
 #[test]
 fn it_is_half_full_above_half_of_its_limits() {
     let outbox = Outbox::new(2, 1000);
-    outbox.push(frame(), false);
+    outbox.push(frame(), Reliable);
     assert!(!outbox.is_half_full());
-    outbox.push(frame(), false);
+    outbox.push(frame(), Reliable);
     assert!(outbox.is_half_full());
     take(&outbox);
     assert!(outbox.is_half_full(), "taken, but not written");
@@ -223,7 +224,7 @@ fn frames_are_taken_in_order_and_one_by_one_if_they_fit() {
     let outbox = Outbox::new(1000, 100_000);
     let mut taken = VecDeque::from([named("/0")]);
     for name in ["/1", "/2", "/3"] {
-        outbox.push(named(name), false);
+        outbox.push(named(name), Reliable);
     }
     assert!(outbox.take_if(|_| false).is_none());
     let first = outbox.take_if(|frame| frame.packets() == 1).unwrap();
@@ -233,7 +234,7 @@ fn frames_are_taken_in_order_and_one_by_one_if_they_fit() {
     let texts: Vec<_> = taken.iter().map(Frame::text).collect();
     assert_eq!(texts, [b"41/0,", b"41/2,", b"41/3,"]);
     for _ in 0..100 {
-        outbox.push(named("/x"), false);
+        outbox.push(named("/x"), Reliable);
     }
     outbox.take(&mut taken);
     assert_eq!(taken.len(), 103);
@@ -243,7 +244,7 @@ fn frames_are_taken_in_order_and_one_by_one_if_they_fit() {
 #[test]
 fn a_writer_that_has_taken_all_frames_may_sleep() {
     let outbox = Outbox::new(10, 1000);
-    outbox.push(frame(), false);
+    outbox.push(frame(), Reliable);
     take(&outbox);
     assert!(!outbox.register(Waker::noop()));
     outbox.notify_writer();
@@ -259,7 +260,7 @@ fn an_awake_writer_is_not_woken_but_checks_again() {
     let waker = Waker::from(Arc::clone(&count));
     assert!(!outbox.register(&waker));
     outbox.awake();
-    outbox.push(frame(), false);
+    outbox.push(frame(), Reliable);
     assert_eq!(count.0.load(Ordering::Relaxed), 0);
     assert!(outbox.register(&waker));
 }
@@ -309,7 +310,7 @@ fn chunk(frame: &Frame) -> Vec<u8> {
 fn frames_are_written_directly_while_the_writer_sleeps() {
     let (outbox, line, count) = asleep(&[]);
     let names = ["/a", "/b", "/c"];
-    let promised = names.map(|name| outbox.push_direct(named(name), false));
+    let promised = names.map(|name| outbox.push_direct(named(name), Reliable));
     let queued = Pushed::Queued;
     assert_eq!(
         promised,
@@ -320,7 +321,7 @@ fn frames_are_written_directly_while_the_writer_sleeps() {
     let all = names.map(|name| chunk(&named(name))).concat();
     assert_eq!(*line.taken.lock(), [all]);
     assert_eq!(outbox.queued(), Queued::default());
-    assert_eq!(outbox.push_direct(named("/d"), true), (queued, Some(7)));
+    assert_eq!(outbox.push_direct(named("/d"), Volatile), (queued, Some(7)));
     assert_eq!(outbox.write_direct().packets, 1);
     assert_eq!(outbox.write_direct().packets, 0, "nothing is left");
     assert_eq!(line.taken.lock().len(), 2);
@@ -333,8 +334,8 @@ fn a_partial_direct_write_is_continued_by_the_writer() {
     let (a, b) = (named("/a"), named("/b"));
     for (takes, written, left) in [(0, 0, 0), (3, 0, 3), (chunk(&a).len() + 2, 1, 2)] {
         let (outbox, line, count) = asleep(&[takes]);
-        outbox.push_direct(a.clone(), false);
-        outbox.push_direct(b.clone(), false);
+        outbox.push_direct(a.clone(), Reliable);
+        outbox.push_direct(b.clone(), Reliable);
         assert_eq!(outbox.write_direct().packets, written);
         assert_eq!(line.taken.lock().concat().len(), takes);
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
@@ -349,15 +350,15 @@ fn a_partial_direct_write_is_continued_by_the_writer() {
 #[test]
 fn while_the_transport_is_stalled_nothing_is_written_past_the_writer() {
     let (outbox, line, _) = asleep(&[3]);
-    outbox.push_direct(named("/a"), false);
+    outbox.push_direct(named("/a"), Reliable);
     outbox.write_direct();
     assert!(!outbox.register(Waker::noop()) || !outbox.register(Waker::noop()));
     assert_eq!(
-        outbox.push_direct(named("/b"), false),
+        outbox.push_direct(named("/b"), Reliable),
         (Pushed::Queued, None)
     );
     assert_eq!(
-        outbox.push_direct(named("/c"), true),
+        outbox.push_direct(named("/c"), Volatile),
         (Pushed::Dropped, None)
     );
     assert_eq!(outbox.write_direct().packets, 0);
@@ -368,11 +369,11 @@ fn while_the_transport_is_stalled_nothing_is_written_past_the_writer() {
 #[test]
 fn an_awake_writer_gets_no_direct_writes() {
     let (outbox, line, count) = asleep(&[]);
-    outbox.push_direct(named("/a"), false);
+    outbox.push_direct(named("/a"), Reliable);
     outbox.awake();
     assert_eq!(outbox.write_direct().packets, 0);
     assert_eq!(
-        outbox.push_direct(named("/b"), false),
+        outbox.push_direct(named("/b"), Reliable),
         (Pushed::Queued, None)
     );
     assert!(line.taken.lock().is_empty());
@@ -398,7 +399,7 @@ fn attachments_and_large_frames_are_not_written_directly() {
     ] {
         let (outbox, line, count) = asleep(&[]);
         for frame in &frames {
-            outbox.push_direct(frame.clone(), false);
+            outbox.push_direct(frame.clone(), Reliable);
         }
         assert_eq!(outbox.write_direct().packets, 0);
         assert!(line.taken.lock().is_empty());
@@ -406,12 +407,15 @@ fn attachments_and_large_frames_are_not_written_directly() {
         assert_eq!(take(&outbox), frames.len());
     }
     let (outbox, line, count) = asleep(&[]);
-    assert_eq!(outbox.push_direct(binary(), false), (Pushed::Queued, None));
+    assert_eq!(
+        outbox.push_direct(binary(), Reliable),
+        (Pushed::Queued, None)
+    );
     assert_eq!(count.0.load(Ordering::Relaxed), 1, "at once");
     assert_eq!(take(&outbox), 1);
     assert!(line.taken.lock().is_empty());
     let (outbox, line, _) = asleep(&[]);
-    outbox.push_direct(long(), false);
+    outbox.push_direct(long(), Reliable);
     assert_eq!(outbox.write_direct().packets, 1);
     assert_eq!(*line.taken.lock(), [chunk(&long())]);
 }
@@ -420,7 +424,7 @@ fn attachments_and_large_frames_are_not_written_directly() {
 fn a_direct_write_wakes_those_who_wait_for_the_queue_to_shrink() {
     let (outbox, _, writer) = asleep(&[]);
     for _ in 0..4 {
-        outbox.push_direct(named("/a"), false);
+        outbox.push_direct(named("/a"), Reliable);
     }
     let count = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&count));
@@ -436,13 +440,13 @@ fn a_direct_write_wakes_those_who_wait_for_the_queue_to_shrink() {
 #[test]
 fn a_frame_that_was_refused_is_reported_once_also_if_there_is_room_again() {
     let outbox = Outbox::new(1, 1000);
-    outbox.push(frame(), false);
-    outbox.push(frame(), true);
+    outbox.push(frame(), Reliable);
+    outbox.push(frame(), Volatile);
     assert!(
         !outbox.record_written(Written::default(), true).refused,
         "volatile"
     );
-    outbox.push(frame(), false);
+    outbox.push(frame(), Reliable);
     assert_eq!(take(&outbox), 1);
     let pressure = outbox.record_written(written(&frame()), true);
     assert!(pressure.refused && pressure.moved && !pressure.full && !pressure.waiting);
@@ -456,11 +460,11 @@ fn a_frame_that_was_refused_is_reported_once_also_if_there_is_room_again() {
 fn bytes_in_flight_count_until_they_are_written() {
     let (outbox, count) = (Outbox::new(1, 1000), Arc::new(Count::default()));
     let waker = Waker::from(Arc::clone(&count));
-    outbox.push(frame(), false);
+    outbox.push(frame(), Reliable);
     assert_eq!(take(&outbox), 1);
     let in_flight = outbox.record_written(Written::default(), true);
     assert!(in_flight.waiting && !in_flight.moved);
-    assert!(matches!(outbox.push(frame(), false), Pushed::Full(_)));
+    assert!(matches!(outbox.push(frame(), Reliable), Pushed::Full(_)));
     outbox.progress();
     let in_flight = outbox.record_written(Written::default(), true);
     assert!(in_flight.waiting && in_flight.moved && in_flight.full);
@@ -468,7 +472,7 @@ fn bytes_in_flight_count_until_they_are_written() {
     assert!(!outbox.register(&waker));
     outbox.record_late_write(written(&frame()));
     assert_eq!(count.0.load(Ordering::Relaxed), 1, "the writer is woken");
-    assert_eq!(outbox.push(frame(), false), Pushed::Queued);
+    assert_eq!(outbox.push(frame(), Reliable), Pushed::Queued);
     outbox.close();
     outbox.record_late_write(written(&frame()));
     assert_eq!(outbox.queued().packets, 0);

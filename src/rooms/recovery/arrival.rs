@@ -129,8 +129,8 @@ impl<L: Link> Table<L> {
     ) -> Delivered {
         let mut delivered = Delivered::default();
         self.for_each(&event.target, |member, many| {
-            let volatile = event.target.volatile;
-            delivered.met(member.queue(frame.clone(), volatile, many, &mut promise));
+            let reliability = event.target.options.reliability;
+            delivered.met(member.queue(frame.clone(), reliability, many, &mut promise));
         });
         delivered
     }
