@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::inbox::{PollAnswer, PostAnswer};
-use crate::outbox::{Outbox, Pressure, Written};
+use crate::outbox::{Outbox, Pressure, Readiness, Written};
 use crate::transport::{Body, collect};
 use proto::engine_io::Revision;
 use proto::session::{Control, SessionInput};
@@ -58,20 +58,20 @@ impl Polls {
         self.poll.is_some()
     }
 
-    /// Opens a poll, while the session may be `closing`. Returns the loss of the transport if another one is pending.
-    pub(super) fn open(
-        &mut self,
-        poll: oneshot::Sender<PollAnswer>,
-        closing: bool,
-    ) -> Option<SessionInput> {
+    /// Opens a poll. Returns the loss of the transport if another one is pending.
+    pub(super) fn open(&mut self, poll: oneshot::Sender<PollAnswer>) -> Option<SessionInput> {
         if self.poll.is_some() {
             tracing::debug!("overlapping polls");
             let _ = poll.send(PollAnswer::Overlap);
             return Some(SessionInput::Lost(DisconnectReason::TransportError));
         }
-        self.late |= closing;
         self.poll = Some(poll);
         None
+    }
+
+    /// Records that the pending poll arrived while the session was closing.
+    pub(super) const fn mark_late(&mut self) {
+        self.late = true;
     }
 
     /// Returns the loss of the transport if the client has cancelled the pending poll.
@@ -91,20 +91,16 @@ impl Polls {
         &mut self,
         outbox: &Arc<Outbox>,
         owed: &mut Option<Control>,
-        (closing, revision): (bool, Revision),
+        revision: Revision,
         now: Instant,
     ) -> PollWrite {
-        let nothing = owed.is_none() && outbox.is_empty();
-        if self.poll.is_none() || (nothing && !closing) {
+        let transport = match self.poll {
+            Some(_) => Readiness::Ready,
+            None => Readiness::Stalled,
+        };
+        if self.poll.is_none() || (owed.is_none() && outbox.is_empty()) {
             return PollWrite {
-                pressure: outbox.record_written(Written::default(), self.poll.is_none()),
-                ..PollWrite::default()
-            };
-        }
-        if closing && outbox.is_empty() {
-            // A close packet is sent alone: official clients ignore the packets in one payload with it.
-            return PollWrite {
-                input: Some(SessionInput::Flushed),
+                pressure: outbox.record_written(Written::default(), transport),
                 ..PollWrite::default()
             };
         }
@@ -112,7 +108,7 @@ impl Polls {
         let collected = collect(outbox, owed, revision, self.max_packets);
         let written = collected.written;
         let (body, settled) = collected.send(outbox);
-        let pressure = outbox.record_written(settled, true);
+        let pressure = outbox.record_written(settled, Readiness::Stalled);
         self.answered = now;
         let sent = self
             .poll

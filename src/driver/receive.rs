@@ -10,6 +10,7 @@ use super::inbox::{Inbound, PollAnswer, PostAnswer};
 use super::task::ConnectionTask;
 use super::timers::Deadline;
 use crate::metrics::{Counted, LateInput};
+use crate::outbox::Readiness;
 use crate::server::OverLimit;
 use crate::transport::{Batch, End, Exceeded, Farewell, Reading, TransportViolation, Unfinished};
 use proto::DisconnectReason;
@@ -63,10 +64,13 @@ impl ConnectionTask {
             let _ = poll.send(PollAnswer::Upgraded);
             return;
         }
-        if let Some(input) = self.polls.open(poll, self.session.is_closing()) {
+        if let Some(input) = self.polls.open(poll) {
             return self.input(input, cx);
         }
-        self.client.outbox.stall(false);
+        if self.session.is_closing() {
+            self.polls.mark_late();
+        }
+        self.client.outbox.set_readiness(Readiness::Ready);
         if self.owed.is_none() && self.client.outbox.is_empty() {
             self.input(SessionInput::PollOpened, cx);
         }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use super::inbox::PostAnswer;
 use super::task::ConnectionTask;
 use super::timers::Deadline;
-use crate::outbox::{Pressure, Written};
+use crate::outbox::{Pressure, Readiness, Written};
 use crate::transport::End;
 use proto::DisconnectReason;
 use proto::session::{Control, SessionInput};
@@ -58,10 +58,14 @@ impl ConnectionTask {
 
     /// Answers a pending poll with the queued packets. Returns whether the client keeps up.
     pub(super) fn write_poll(&mut self) -> Pressure {
-        let kind = (self.session.is_closing(), self.client.revision);
-        let write = self
-            .polls
-            .write(&self.client.outbox, &mut self.owed, kind, self.now);
+        let outbox = &self.client.outbox;
+        if self.session.is_closing() && self.polls.is_pending() && outbox.is_empty() {
+            // A close packet is sent alone: official clients ignore the packets in one payload with it.
+            self.session.handle(SessionInput::Flushed, self.now);
+            return Pressure::default();
+        }
+        let revision = self.client.revision;
+        let write = self.polls.write(outbox, &mut self.owed, revision, self.now);
         self.count_sent(write.written);
         if let Some(input) = write.input {
             self.session.handle(input, self.now);
@@ -72,7 +76,7 @@ impl ConnectionTask {
     pub(super) fn answer_poll(&mut self, controls: &[Control]) {
         let revision = self.client.revision;
         if self.polls.answer(controls, revision, self.now) {
-            self.client.outbox.stall(true);
+            self.client.outbox.set_readiness(Readiness::Stalled);
         }
     }
 

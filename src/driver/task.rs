@@ -16,6 +16,7 @@ use super::slowness::Slowness;
 use super::timed_session::TimedSession;
 use super::timers::{Timers, now};
 use crate::metrics::Hook;
+use crate::outbox::Readiness;
 use crate::panics::{Panicked, guarded};
 use crate::rooms::CurrentConnection;
 use crate::server::{OverLimit, Server};
@@ -90,8 +91,9 @@ impl ConnectionTask {
         let (config, now) = (&server.settings.engine, now());
         let session = TimedSession::open(transport, client.revision, &config.session, now);
         let at = session.poll_timeout().unwrap_or(now);
-        let polling = transport == Transport::Polling;
-        client.outbox.stall(polling);
+        if transport == Transport::Polling {
+            client.outbox.set_readiness(Readiness::Stalled);
+        }
         if let Some(socket) = &socket {
             socket.open_direct(&client.outbox);
         }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use super::duplexes::close_in_background;
 use super::task::ConnectionTask;
 use crate::metrics::{Counted, UpgradeOutcome};
+use crate::outbox::Readiness;
 use crate::transport::{End, Reading};
 use proto::engine_io::Transport;
 use proto::session::{Control, SessionInput};
@@ -70,7 +71,7 @@ impl ConnectionTask {
         counters.sub(Counted::Connections(Transport::Polling), 1);
         counters.add(Counted::Connections(transport), 1);
         let outbox = &self.client.outbox;
-        outbox.stall(false);
+        outbox.set_readiness(Readiness::Ready);
         main.open_direct(outbox);
         self.duplexes.main = Some(main);
     }

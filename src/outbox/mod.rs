@@ -17,5 +17,5 @@ pub(crate) use deflated::Form;
 pub(crate) use frame::{Frame, Part};
 pub(crate) use options::{Reliability, SendOptions};
 pub use outcome::{EmitError, Queued};
-pub(crate) use outcome::{Pressure, Pushed, Written};
+pub(crate) use outcome::{Pressure, Pushed, Readiness, Written};
 pub(crate) use queue::{Direct, Outbox, Sending};

@@ -1,5 +1,7 @@
 //! The results of queueing a frame, and the size of a queue.
 
+use std::task::Poll;
+
 use proto::EncodeError;
 
 /// The reason for which an event was not queued for a client.
@@ -78,6 +80,26 @@ impl Pressure {
     #[inline]
     pub(crate) const fn is_none(self) -> bool {
         !(self.full || self.refused || self.waiting)
+    }
+}
+
+/// The readiness of a transport for more data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    #[default]
+    Ready,
+    /// The transport could not accept all data or, with polling, no poll is pending.
+    Stalled,
+}
+
+impl<T> From<&Poll<T>> for Readiness {
+    /// Returns the readiness after a write.
+    #[inline]
+    fn from(write: &Poll<T>) -> Self {
+        match write {
+            Poll::Ready(_) => Self::Ready,
+            Poll::Pending => Self::Stalled,
+        }
     }
 }
 

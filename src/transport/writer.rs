@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
-use crate::outbox::{Form, Frame, MAX_COALESCED, Outbox, Pressure, Written, coalesce};
+use crate::outbox::{Form, Frame, MAX_COALESCED, Outbox, Pressure, Readiness, Written, coalesce};
 use proto::buf::shrink_if_empty;
 use proto::engine_io::Revision;
 use proto::websocket::{Agreed, Deflater};
@@ -109,7 +109,7 @@ impl Writer {
         }
         let mut written = Written::default();
         let result = self.poll(io, cx, &mut written);
-        let mut pressure = outbox.record_written(written, result.is_pending());
+        let mut pressure = outbox.record_written(written, Readiness::from(&result));
         self.written.packets += written.packets;
         self.written.bytes += written.bytes;
         // Frames of the protocol itself and partly written frames count, too.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::{Outbox, State};
-use crate::outbox::{Frame, MAX_COALESCED, Pushed, Reliability, Written, coalesce};
+use crate::outbox::{Frame, MAX_COALESCED, Pushed, Readiness, Reliability, Written, coalesce};
 use proto::buf::shrink_if_empty;
 
 thread_local! {
@@ -37,7 +37,7 @@ pub(crate) trait Direct: fmt::Debug + Send + Sync {
 impl State {
     /// Returns true if the writer sleeps and has no frame half-written, so that any task may write.
     fn may_be_direct(&self) -> bool {
-        self.direct.is_some() && self.waker.is_some() && !self.stalled
+        self.direct.is_some() && self.waker.is_some() && self.transport == Readiness::Ready
     }
 
     /// Writes as much of the queue as the transport accepts. Errors are left to the writer, and so are attachments and
@@ -148,7 +148,9 @@ impl Outbox {
             SPARE.try_with(Cell::take).unwrap_or_default()
         };
         let first = state.take_written(written.packets, &mut rest);
-        state.stalled = state.written_of_first > 0;
+        if state.written_of_first > 0 {
+            state.transport = Readiness::Stalled;
+        }
         self.release(&mut state, written);
         let woken = self.admit_waiting(&mut state);
         state.has_new = state.front().is_some();

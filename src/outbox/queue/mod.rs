@@ -11,7 +11,7 @@ use std::task::Waker;
 pub(crate) use direct::Direct;
 pub(crate) use waiters::Sending;
 
-use super::outcome::{Pressure, Pushed, Queued, Written};
+use super::outcome::{Pressure, Pushed, Queued, Readiness, Written};
 use super::waiting::{WaitingFrames, Wakers};
 use super::{Frame, Reliability};
 use crate::sync::Lock;
@@ -58,8 +58,7 @@ struct State {
     /// The number of packets that are queued, or taken but not yet written.
     packets: usize,
     bytes: usize,
-    /// True if the transport could not accept all data or, with polling, no poll is pending.
-    stalled: bool,
+    transport: Readiness,
     /// True if a frame could not be queued since the queue was last below its limits.
     full: bool,
     /// True if a frame was refused, and therefore lost, since the writer last checked.
@@ -142,7 +141,8 @@ impl Outbox {
         if state.closed {
             return Err(Pushed::Closed);
         }
-        if reliability.is_volatile() && (state.stalled || state.packets > 0) {
+        if reliability.is_volatile() && (state.transport == Readiness::Stalled || state.packets > 0)
+        {
             return Err(Pushed::Dropped);
         }
         // A new frame must not overtake those that wait for room.
@@ -291,10 +291,10 @@ impl Outbox {
         state.first.is_none() && state.rest.is_empty()
     }
 
-    /// Reports the data that the transport has accepted, and whether it is stalled. Returns the pressure on the outbox.
-    pub(crate) fn record_written(&self, written: Written, stalled: bool) -> Pressure {
+    /// Reports the data that the transport has accepted, and its readiness for more. Returns the pressure on the outbox.
+    pub(crate) fn record_written(&self, written: Written, transport: Readiness) -> Pressure {
         let mut state = self.state.lock();
-        state.stalled = stalled;
+        state.transport = transport;
         let mut pressure = Pressure {
             full: state.full,
             refused: std::mem::take(&mut state.refused),
@@ -313,9 +313,8 @@ impl Outbox {
         pressure
     }
 
-    /// Sets whether the transport is stalled.
-    pub(crate) fn stall(&self, stalled: bool) {
-        self.state.lock().stalled = stalled;
+    pub(crate) fn set_readiness(&self, transport: Readiness) {
+        self.state.lock().transport = transport;
     }
 
     /// Records that the client has accepted some of the data in flight.

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Wake};
 
 use super::*;
 use crate::outbox::EmitError;
+use crate::outbox::Readiness::{Ready, Stalled};
 use crate::outbox::Reliability::{Reliable, Volatile};
 use proto::socket_io::{EncodedPacket, Kind};
 
@@ -47,7 +48,7 @@ fn frames_count_until_they_are_written() {
     assert_eq!(outbox.push(frame(), Reliable), Pushed::Queued);
     assert_eq!(take(&outbox), 2);
     assert!(matches!(outbox.push(frame(), Reliable), Pushed::Full(_)));
-    outbox.record_written(written(&frame()), false);
+    outbox.record_written(written(&frame()), Ready);
     assert_eq!(outbox.push(frame(), Reliable), Pushed::Queued);
 }
 
@@ -64,8 +65,8 @@ fn volatile_frames_are_dropped_while_the_transport_is_not_ready() {
     assert_eq!(outbox.push(frame(), Volatile), Pushed::Queued);
     assert_eq!(outbox.push(frame(), Volatile), Pushed::Dropped);
     assert_eq!(take(&outbox), 1);
-    outbox.record_written(written(&frame()), false);
-    outbox.record_written(Written::default(), true);
+    outbox.record_written(written(&frame()), Ready);
+    outbox.record_written(Written::default(), Stalled);
     assert_eq!(outbox.push(frame(), Volatile), Pushed::Dropped);
 }
 
@@ -90,7 +91,7 @@ fn a_waiting_sender_is_woken_by_free_room_or_by_the_end() {
     outbox.push(frame(), Reliable);
     let mut flushed = pin!(outbox.flushed());
     assert!(flushed.as_mut().poll(cx).is_pending());
-    outbox.record_written(written(&frame()), false);
+    outbox.record_written(written(&frame()), Ready);
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
     outbox.push(frame(), Reliable);
     assert!(flushed.as_mut().poll(cx).is_pending());
@@ -115,7 +116,7 @@ fn frames_that_wait_for_room_are_let_in_in_order_and_overtaken_by_none() {
     assert_eq!(outbox.queued().packets, 1);
 
     assert_eq!(take(&outbox), 1);
-    assert!(!outbox.record_written(written(&named("/a")), false).full);
+    assert!(!outbox.record_written(written(&named("/a")), Ready).full);
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
     assert!(matches!(first.as_mut().poll(cx), Poll::Ready(Ok(()))));
     assert!(last.as_mut().poll(cx).is_pending());
@@ -125,7 +126,7 @@ fn frames_that_wait_for_room_are_let_in_in_order_and_overtaken_by_none() {
     outbox.take(&mut frames);
     assert_eq!(frames[0].text(), b"41/b,");
     assert!(matches!(outbox.push(frame(), Reliable), Pushed::Full(_)));
-    outbox.record_written(written(&frames[0]), false);
+    outbox.record_written(written(&frames[0]), Ready);
     assert!(matches!(last.as_mut().poll(cx), Poll::Ready(Ok(()))));
     outbox.take(&mut frames);
     assert_eq!(frames[1].text(), b"41/d,");
@@ -155,15 +156,15 @@ fn a_waiting_frame_counts_as_refused_until_bytes_are_written() {
         assert!(send.as_mut().poll(cx).is_pending());
     }
     assert!(
-        outbox.record_written(Written::default(), true).full,
+        outbox.record_written(Written::default(), Stalled).full,
         "the client does not read"
     );
     assert!(
-        !outbox.record_written(written(&frame()), true).full,
+        !outbox.record_written(written(&frame()), Stalled).full,
         "it does"
     );
     assert!(
-        outbox.record_written(Written::default(), true).full,
+        outbox.record_written(Written::default(), Stalled).full,
         "and now it does not again"
     );
     outbox.close();
@@ -215,7 +216,7 @@ fn it_is_half_full_above_half_of_its_limits() {
     assert!(outbox.is_half_full());
     take(&outbox);
     assert!(outbox.is_half_full(), "taken, but not written");
-    outbox.record_written(written(&frame()), false);
+    outbox.record_written(written(&frame()), Ready);
     assert!(!outbox.is_half_full());
 }
 
@@ -443,15 +444,15 @@ fn a_frame_that_was_refused_is_reported_once_also_if_there_is_room_again() {
     outbox.push(frame(), Reliable);
     outbox.push(frame(), Volatile);
     assert!(
-        !outbox.record_written(Written::default(), true).refused,
+        !outbox.record_written(Written::default(), Stalled).refused,
         "volatile"
     );
     outbox.push(frame(), Reliable);
     assert_eq!(take(&outbox), 1);
-    let pressure = outbox.record_written(written(&frame()), true);
+    let pressure = outbox.record_written(written(&frame()), Stalled);
     assert!(pressure.refused && pressure.moved && !pressure.full && !pressure.waiting);
     assert_eq!(
-        outbox.record_written(Written::default(), true),
+        outbox.record_written(Written::default(), Stalled),
         Pressure::default()
     );
 }
@@ -462,11 +463,11 @@ fn bytes_in_flight_count_until_they_are_written() {
     let waker = Waker::from(Arc::clone(&count));
     outbox.push(frame(), Reliable);
     assert_eq!(take(&outbox), 1);
-    let in_flight = outbox.record_written(Written::default(), true);
+    let in_flight = outbox.record_written(Written::default(), Stalled);
     assert!(in_flight.waiting && !in_flight.moved);
     assert!(matches!(outbox.push(frame(), Reliable), Pushed::Full(_)));
     outbox.progress();
-    let in_flight = outbox.record_written(Written::default(), true);
+    let in_flight = outbox.record_written(Written::default(), Stalled);
     assert!(in_flight.waiting && in_flight.moved && in_flight.full);
     assert!(outbox.take_notification());
     assert!(!outbox.register(&waker));

@@ -10,7 +10,7 @@ use bytestring::ByteString;
 use super::MemoryPacket;
 use super::link::{ClientEnd, Link};
 use super::packet::Content;
-use crate::outbox::{Frame, Outbox, Part, Pressure, Written};
+use crate::outbox::{Frame, Outbox, Part, Pressure, Readiness, Written};
 use crate::transport::reading::Reading;
 use crate::transport::{End, Farewell, TransportViolation, Unfinished};
 use proto::engine_io::{Packet, Revision, v3};
@@ -154,7 +154,7 @@ impl Memory {
                 self.push(frame);
             }
         };
-        let mut pressure = outbox.record_written(moved, result.is_pending());
+        let mut pressure = outbox.record_written(moved, Readiness::from(&result));
         pressure.waiting = result.is_pending();
         self.written.packets += moved.packets;
         self.written.bytes += moved.bytes;
