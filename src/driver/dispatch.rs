@@ -21,7 +21,7 @@ use crate::socket::{
     RequestedAck, Socket, reply,
 };
 use proto::DisconnectReason;
-use proto::connection::{Route, Router, Violation, handshake_auth};
+use proto::connection::{Route, Router, Starting, Violation, handshake_auth};
 use proto::engine_io::Message;
 use proto::socket_io::Event;
 
@@ -106,17 +106,22 @@ impl Dispatch {
         &self.server.counters
     }
 
-    /// Returns true if no event may start, because the client has much to read, or because the running handlers are too
-    /// many or hold too much.
-    fn is_held(&self) -> bool {
-        self.client.outbox.is_half_full()
+    /// Returns the permission to start events. They are held if the client has much to read, or if the running handlers
+    /// are too many or hold too much.
+    fn starting(&self) -> Starting {
+        let is_held = self.client.outbox.is_half_full()
             || self.handlers.len() >= self.server.settings.max_handlers
-            || self.runs_much()
+            || self.runs_much();
+        if is_held {
+            Starting::Held
+        } else {
+            Starting::Allowed
+        }
     }
 
     /// Returns true if something waits that can go on.
     pub(super) fn may_go_on(&self) -> bool {
-        self.has_started_all() || (self.router.was_held() && !self.is_held())
+        self.has_started_all() || (self.router.was_held() && self.starting() == Starting::Allowed)
     }
 
     /// Begins a round of the loop.
@@ -134,8 +139,8 @@ impl Dispatch {
         message: Message,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
-        let held = self.is_held();
-        match self.router.feed(message, held, Socket::is_ready)? {
+        let starting = self.starting();
+        match self.router.feed(message, starting, Socket::is_ready)? {
             Some(route) => self.go(route, cx)?,
             // The message waits, or is a part of a packet.
             None => {
@@ -178,8 +183,8 @@ impl Dispatch {
                 }
                 continue;
             }
-            let held = self.is_held();
-            if let Some(route) = self.router.next(held, Socket::is_ready)? {
+            let starting = self.starting();
+            if let Some(route) = self.router.next(starting, Socket::is_ready)? {
                 self.moved = true;
                 self.go(route, cx)?;
             } else if let Some(socket) = self.next_ended() {

@@ -6,4 +6,4 @@ mod query;
 mod router;
 
 pub use query::handshake_auth;
-pub use router::{Route, Router, Violation};
+pub use router::{Route, Router, Starting, Violation};

@@ -87,6 +87,15 @@ pub enum Route<T> {
     },
 }
 
+/// The permission to start requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Starting {
+    /// Requests may start.
+    Allowed,
+    /// No request may start that makes more work.
+    Held,
+}
+
 /// A broken rule: the connection is closed.
 #[derive(Debug, thiserror::Error)]
 pub enum Violation {
@@ -125,12 +134,12 @@ impl<T: Clone + PartialEq> Router<T> {
         }
     }
 
-    /// Takes in one message. `None` means that there is nothing to do now. `held` is true if nothing may start that
-    /// makes more work; `ready` returns true if a socket accepts an event.
+    /// Takes in one message. `None` means that there is nothing to do now. `ready` returns true if a socket accepts an
+    /// event.
     pub fn feed(
         &mut self,
         message: Message,
-        held: bool,
+        starting: Starting,
         ready: impl Fn(&T) -> bool,
     ) -> Result<Option<Route<T>>, Violation> {
         let Some(packet) = self.assemble(message)? else {
@@ -166,10 +175,14 @@ impl<T: Clone + PartialEq> Router<T> {
                 }
                 true
             }
-            _ => held || self.backlog.has(&nsp) || !may_go(&request, state, &ready),
+            _ => {
+                starting == Starting::Held
+                    || self.backlog.has(&nsp)
+                    || !may_go(&request, state, &ready)
+            }
         };
         if waits {
-            self.was_held |= held;
+            self.was_held |= starting == Starting::Held;
             self.backlog.push(nsp, request);
             return Ok(None);
         }
@@ -216,11 +229,11 @@ impl<T: Clone + PartialEq> Router<T> {
     /// Returns the first request in the backlog that need not wait any longer.
     pub fn next(
         &mut self,
-        held: bool,
+        starting: Starting,
         ready: impl Fn(&T) -> bool,
     ) -> Result<Option<Route<T>>, Violation> {
-        self.was_held = held;
-        if held {
+        self.was_held = starting == Starting::Held;
+        if self.was_held {
             return Ok(None);
         }
         while let Some((nsp, request)) = self

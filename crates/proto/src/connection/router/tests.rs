@@ -17,18 +17,18 @@ fn joined() -> Router<u8> {
 }
 
 fn feed(router: &mut Router<u8>, text: &'static str) -> Fed {
-    router.feed(Message::Text(text.into()), false, |_| true)
+    router.feed(Message::Text(text.into()), Starting::Allowed, |_| true)
 }
 
 /// Feeds a message while no socket accepts events.
 fn hold(router: &mut Router<u8>, text: &'static str) -> Fed {
-    router.feed(Message::Text(text.into()), false, |_| false)
+    router.feed(Message::Text(text.into()), Starting::Allowed, |_| false)
 }
 
 /// Takes all that the backlog releases, and describes it.
 fn released(router: &mut Router<u8>) -> Vec<String> {
     let mut all = Vec::new();
-    while let Some(route) = router.next(false, |_| true).unwrap() {
+    while let Some(route) = router.next(Starting::Allowed, |_| true).unwrap() {
         all.push(match route {
             Route::Connect { nsp, .. } => format!("connect {nsp}"),
             Route::Event { socket, id, event } => format!("{socket} {id:?} {}", event.name()),
@@ -64,15 +64,21 @@ fn events_behind_connect_wait_in_order_for_the_handler() {
 fn held_packets_wait_until_they_are_released() {
     let mut router = joined();
     let event = Message::Text(r#"2["a"]"#.into());
-    assert!(matches!(router.feed(event, true, |_| true), Ok(None)));
+    assert!(matches!(
+        router.feed(event, Starting::Held, |_| true),
+        Ok(None)
+    ));
     assert!(router.was_held());
-    assert!(matches!(router.next(true, |_| true), Ok(None)));
+    assert!(matches!(router.next(Starting::Held, |_| true), Ok(None)));
     assert!(router.was_held());
     assert_eq!(released(&mut router), ["1 None a"]);
     assert!(!router.was_held());
 
     let event = Message::Text(r#"2["a"]"#.into());
-    assert!(matches!(router.feed(event, true, |_| true), Ok(None)));
+    assert!(matches!(
+        router.feed(event, Starting::Held, |_| true),
+        Ok(None)
+    ));
     router.mark_left(&1);
     assert!(!router.was_held(), "nothing waits any more");
 }
@@ -109,7 +115,9 @@ fn a_namespace_does_not_wait_for_another() {
         Ok(Some(Route::Event { socket: 2, .. }))
     ));
     hold(&mut router, r#"2/b,["c"]"#).unwrap();
-    let next = router.next(false, |socket| *socket == 2).unwrap();
+    let next = router
+        .next(Starting::Allowed, |socket| *socket == 2)
+        .unwrap();
     assert!(matches!(next, Some(Route::Event { socket: 2, .. })));
     assert_eq!(released(&mut router), ["1 None a"]);
 }
@@ -141,7 +149,7 @@ fn a_second_connect_waits_until_the_first_socket_has_ended() {
     }
     assert_eq!(released(&mut router), ["1 None a"]);
     router.remove(&1);
-    let next = router.next(false, |_| true).unwrap();
+    let next = router.next(Starting::Allowed, |_| true).unwrap();
     assert!(matches!(next, Some(Route::Connect { .. })));
     router.insert("/".into(), 2);
     assert!(released(&mut router).is_empty());
@@ -202,7 +210,7 @@ fn a_connect_to_a_joined_namespace_leaves_it_and_joins_anew() {
     assert!(matches!(feed(&mut router, r#"2["b"]"#), Ok(None)));
     assert_eq!(released(&mut router), ["1 None a"]);
     router.remove(&1);
-    let next = router.next(false, |_| true).unwrap();
+    let next = router.next(Starting::Allowed, |_| true).unwrap();
     assert!(matches!(next, Some(Route::Connect { auth: Some(_), .. })));
     router.insert("/".into(), 2);
     router.mark_joined(&2);
@@ -217,7 +225,7 @@ fn a_connect_replaces_one_that_has_not_started_and_what_was_sent_to_it() {
         assert!(matches!(feed(&mut router, text), Ok(None)), "{text}");
     }
     router.remove(&1);
-    let next = router.next(false, |_| true).unwrap();
+    let next = router.next(Starting::Allowed, |_| true).unwrap();
     assert!(matches!(next, Some(Route::Connect { auth: Some(auth), .. }) if auth == r#"{"n":3}"#));
     router.insert("/".into(), 2);
     router.mark_joined(&2);
@@ -233,7 +241,7 @@ fn a_connect_behind_a_queued_disconnect_keeps_its_order() {
         feed(&mut router, text).unwrap();
     }
     router.remove(&1);
-    let next = router.next(false, |_| true).unwrap();
+    let next = router.next(Starting::Allowed, |_| true).unwrap();
     assert!(matches!(next, Some(Route::Connect { .. })));
     router.insert("/".into(), 2);
     assert!(matches!(feed(&mut router, "0"), Ok(None)));
@@ -259,7 +267,7 @@ fn a_connect_at_the_limit_of_namespaces_may_be_repeated() {
 fn an_event_for_an_unknown_namespace_is_refused_at_once() {
     let mut router = joined();
     let event = Message::Text(r#"2/nowhere,["a"]"#.into());
-    let fed = router.feed(event, true, |_| true);
+    let fed = router.feed(event, Starting::Held, |_| true);
     assert!(matches!(fed, Err(Violation::NotJoined)));
 }
 
@@ -269,7 +277,7 @@ fn requests_for_too_many_namespaces_stop_the_reading() {
     for n in 0..5 {
         assert!(!router.is_spread());
         let connect = Message::Text(format!("0/{n},").into());
-        router.feed(connect, true, |_| true).unwrap();
+        router.feed(connect, Starting::Held, |_| true).unwrap();
     }
     assert!(router.is_spread());
 }
