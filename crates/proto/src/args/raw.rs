@@ -247,10 +247,15 @@ mod tests {
     use super::*;
     use crate::Binary;
 
-    fn received(args: &EncodedArgs, named: bool) -> Args {
-        let attachments = args.attachments().to_vec();
-        let mut received = Args::in_packet(args.json().into(), 0, named);
-        received.attach_all(attachments);
+    /// Returns the arguments that the recipient of an acknowledgement reads.
+    fn received(args: &EncodedArgs) -> Args {
+        Args::new(args.json().into(), args.attachments().to_vec())
+    }
+
+    /// Returns the arguments that the recipient of an event reads.
+    fn received_event(args: &EncodedArgs) -> Args {
+        let mut received = Args::of_event(args.json().into(), 0);
+        received.attach_all(args.attachments().to_vec());
         received
     }
 
@@ -261,13 +266,10 @@ mod tests {
     #[test]
     fn they_are_what_was_sent() {
         let sent = (json!({"a": [1.0, 1e300]}), bytes("x"), [bytes("y")], "é\"");
-        for named in [false, true] {
-            let encoded = if named {
-                EncodedArgs::event("e", &sent).unwrap()
-            } else {
-                EncodedArgs::ack(&sent).unwrap()
-            };
-            let args: RawArgs = received(&encoded, named).deserialize().unwrap();
+        let as_event = received_event(&EncodedArgs::event("e", &sent).unwrap());
+        let as_ack = received(&EncodedArgs::ack(&sent).unwrap());
+        for args in [as_event, as_ack] {
+            let args: RawArgs = args.deserialize().unwrap();
             assert_eq!(args, RawArgs::new(&sent).unwrap());
             assert_eq!(args.values().len(), 4);
             assert_eq!(args.values()[3], r#""é\"""#);
@@ -286,11 +288,15 @@ mod tests {
 
     #[test]
     fn they_may_be_none_and_keep_the_text_as_it_is() {
-        for list in ["[]", "[ ]", r#"["e"]"#, r#"[ "e" ]"#] {
-            let args = Args::in_packet(list.into(), 0, list.contains('e'));
+        for list in ["[]", "[ ]"] {
+            let args = Args::of_ack(list.into(), 0);
             assert_eq!(args.deserialize(), Ok(RawArgs::default()), "{list}");
         }
-        let args = Args::in_packet(r#" ["e" , 1.0 ,{"a" : [] } ] "#.into(), 0, true);
+        for list in [r#"["e"]"#, r#"[ "e" ]"#] {
+            let args = Args::of_event(list.into(), 0);
+            assert_eq!(args.deserialize(), Ok(RawArgs::default()), "{list}");
+        }
+        let args = Args::of_event(r#" ["e" , 1.0 ,{"a" : [] } ] "#.into(), 0);
         let raw: RawArgs = args.deserialize().unwrap();
         assert_eq!(raw.json(), r#"[1.0 ,{"a" : [] }]"#);
         assert_eq!(EncodedArgs::ack(&RawArgs::default()).unwrap().json(), "[]");
@@ -317,7 +323,7 @@ mod tests {
         // Behind other attachments, theirs get other numbers.
         let again = EncodedArgs::ack(&(bytes("z"), &rest, bytes("end"))).unwrap();
         let read: (Binary, u8, Binary, Binary, Binary, Binary) =
-            received(&again, false).deserialize().unwrap();
+            received(&again).deserialize().unwrap();
         assert_eq!(
             read,
             (
@@ -339,7 +345,7 @@ mod tests {
         assert_eq!(one.json(), format!(r#"[[1,{p0},{{"k":null}}]]"#));
         let nested = EncodedArgs::ack(&vec![&args]).unwrap();
         assert_eq!(nested.json(), format!(r#"[[[1,{p0},{{"k":null}}]]]"#));
-        let read: Vec<RawArgs> = received(&nested, false).deserialize().unwrap();
+        let read: Vec<RawArgs> = received(&nested).deserialize().unwrap();
         assert_eq!(read, [args]);
         let plain = RawArgs::new(&(1, "x")).unwrap();
         assert_eq!(serde_json::to_value(&plain).unwrap(), json!([1, "x"]));

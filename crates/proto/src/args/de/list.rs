@@ -51,14 +51,20 @@ impl<'de, 'a> List<'de, 'a> {
         list
     }
 
-    /// Starts the array, and skips the name of an event.
-    pub(super) fn open(&mut self, named: bool) -> Result<(), Error> {
-        if self.reader.json.eat('[').is_none() {
-            return Err(Error::custom("expected a list of arguments"));
+    /// Starts the array.
+    pub(super) fn open(&mut self) -> Result<(), Error> {
+        match self.reader.json.eat('[') {
+            Some(_) => Ok(()),
+            None => Err(Error::custom("expected a list of arguments")),
         }
-        if named && self.reader.json.plain_string().is_some() {
+    }
+
+    /// Starts the array of an event, and skips the event's name.
+    pub(super) fn open_event(&mut self) -> Result<(), Error> {
+        self.open()?;
+        if self.reader.json.plain_string().is_some() {
             self.first = false;
-        } else if named && self.advance()? {
+        } else if self.advance()? {
             IgnoredAny::deserialize(&mut self.reader)?;
             self.got = 0;
         }

@@ -92,12 +92,19 @@ impl Args {
         Self::new(ByteString::from_static("[]"), Vec::new())
     }
 
-    /// Creates the arguments of a packet whose JSON array begins at `start`.
-    pub(crate) const fn in_packet(packet: ByteString, start: usize, named: bool) -> Self {
+    /// Creates the arguments of an event, in a packet whose JSON array begins at `start`.
+    pub(crate) const fn of_event(packet: ByteString, start: usize) -> Self {
+        let mut args = Self::of_ack(packet, start);
+        args.named = true;
+        args
+    }
+
+    /// Creates the arguments of an acknowledgement, in a packet whose JSON array begins at `start`.
+    pub(crate) const fn of_ack(packet: ByteString, start: usize) -> Self {
         Self {
             packet,
             start,
-            named,
+            named: false,
             values: 0,
             attachments: Vec::new(),
         }
@@ -171,7 +178,8 @@ impl Args {
             List::new(self.json(), &self.attachments)
         };
         let opened = match self.values {
-            0 => list.open(self.named),
+            0 if self.named => list.open_event(),
+            0 => list.open(),
             _ => Ok(()),
         };
         let value = opened.and_then(|()| read(&mut list));

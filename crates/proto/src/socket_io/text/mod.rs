@@ -60,7 +60,7 @@ pub(super) fn packet(
             let args = match &name {
                 // The quote is behind the name.
                 Name::Plain(name) => Args::behind_name(text, start, name.end + 1),
-                Name::Unescaped(_) => Args::in_packet(text, start, true),
+                Name::Unescaped(_) => Args::of_event(text, start),
             };
             Packet::Event {
                 nsp,
@@ -76,7 +76,7 @@ pub(super) fn packet(
         Kind::Ack if payload.starts_with('[') => Packet::Ack {
             nsp,
             id,
-            args: Args::in_packet(text, start, false),
+            args: Args::of_ack(text, start),
         },
         Kind::Ack => return Err(DecodeError::Payload("an array")),
         Kind::ConnectError => Packet::ConnectError {

@@ -12,7 +12,7 @@ use crate::Rest;
 use crate::args::de::{Args, ArgsError, Surplus};
 
 fn event(array: &'static str) -> Args {
-    Args::in_packet(ByteString::from_static(array), 0, true)
+    Args::of_event(ByteString::from_static(array), 0)
 }
 
 fn ack(array: &'static str) -> Args {

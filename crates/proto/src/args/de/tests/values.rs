@@ -182,10 +182,9 @@ fn values_are_read_as_serde_json_reads_them() {
 
 #[test]
 fn values_are_read_one_after_the_other() {
-    let args = Args::in_packet(
+    let args = Args::of_event(
         r#"["e\n" , "a","\u00e9", [1,[2]] ,{"]":"["},-1,null,{"k":[]} ] "#.into(),
         0,
-        true,
     );
     type All = (
         String,
@@ -270,7 +269,11 @@ proptest! {
     ) {
         let array = format!("[{}{end}", elements.join(separator));
         let expected: Result<Vec<Value>, _> = serde_json::from_str(&array);
-        let args = Args::in_packet(array.clone().into(), 0, named);
+        let args = if named {
+            Args::of_event(array.clone().into(), 0)
+        } else {
+            Args::of_ack(array.clone().into(), 0)
+        };
         match (args.deserialize::<Rest<Value>>(), expected) {
             (Ok(Rest(read)), Ok(mut expected)) => {
                 if named && !expected.is_empty() {
