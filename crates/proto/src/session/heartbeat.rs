@@ -67,6 +67,14 @@ pub(super) enum Beat {
     NotTaken,
 }
 
+/// The ability of the driver to detect a client that accepts no data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StuckWrites {
+    /// The driver closes such a connection itself.
+    Detected,
+    Unnoticed,
+}
+
 impl Side {
     /// The client that pings. Its deadline for the next ping is the interval plus the time it would have for a pong.
     fn client(interval: Duration, timeout: Duration, now: Duration) -> Self {
@@ -221,8 +229,8 @@ impl Heartbeat {
     }
 
     /// Handles a deadline while the server does not read and so cannot receive a pong. The client counts as alive as
-    /// long as it accepts the pings; `sees_writes` is true if the driver checks that itself.
-    pub(super) fn paused(&mut self, now: Duration, sees_writes: bool) -> Beat {
+    /// long as it accepts the pings.
+    pub(super) fn paused(&mut self, now: Duration, stuck_writes: StuckWrites) -> Beat {
         let close_at = now + self.timeout;
         let Side::Server { oldest, .. } = &mut self.side else {
             return self.answer_unread(now);
@@ -235,7 +243,7 @@ impl Heartbeat {
         } else {
             now < oldest.close_at
         };
-        if !is_taken && !sees_writes {
+        if !is_taken && stuck_writes == StuckWrites::Unnoticed {
             return Beat::NotTaken;
         }
         if oldest.sent {

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::SessionConfig;
-use super::heartbeat::{Beat, Heartbeat};
+use super::heartbeat::{Beat, Heartbeat, StuckWrites};
 use crate::DisconnectReason;
 use crate::engine_io::{Message, Packet, Revision, Transport};
 
@@ -196,8 +196,11 @@ impl Session {
             (State::Open, SessionInput::PingStuck) => {}
             (State::Open, SessionInput::Paused) => {
                 // The driver detects a WebSocket that accepts no data.
-                let sees_writes = self.transport == Transport::WebSocket;
-                let beat = self.heartbeat.paused(now, sees_writes);
+                let stuck_writes = match self.transport {
+                    Transport::WebSocket => StuckWrites::Detected,
+                    Transport::Polling => StuckWrites::Unnoticed,
+                };
+                let beat = self.heartbeat.paused(now, stuck_writes);
                 self.act(beat);
             }
             (State::Open, SessionInput::Receiving) => self.wait_longer(now),

@@ -266,31 +266,36 @@ impl FrameDecoder {
     fn whole(&mut self, head: Head, payload: &[u8]) -> Result<WebSocketEvent, ProtocolError> {
         let mut data = pool::buffer(payload.len());
         append_unmasked(&mut data, payload, head.mask, 0);
-        match head.opcode {
-            Opcode::Text => self.message(true, head.compressed, data),
-            Opcode::Binary => self.message(false, head.compressed, data),
-            opcode => control(opcode, pool::share(data)),
-        }
-    }
-
-    fn finish(&mut self, message: Message) -> Result<WebSocketEvent, ProtocolError> {
-        self.message(message.text, message.compressed, message.data)
-    }
-
-    fn message(
-        &mut self,
-        is_text: bool,
-        compressed: bool,
-        mut data: Vec<u8>,
-    ) -> Result<WebSocketEvent, ProtocolError> {
-        if compressed && let Some(inflater) = &mut self.inflater {
-            data = inflater.inflate(&data, self.config.max_message)?;
+        // Only messages have this bit, not control frames.
+        if head.compressed {
+            data = self.inflate(data)?;
         }
         let data = pool::share(data);
-        if is_text {
+        match head.opcode {
+            Opcode::Text => text(data),
+            Opcode::Binary => Ok(WebSocketEvent::Binary(data)),
+            opcode => control(opcode, data),
+        }
+    }
+
+    /// Decodes a message whose frames have all arrived.
+    fn finish(&mut self, message: Message) -> Result<WebSocketEvent, ProtocolError> {
+        let mut data = message.data;
+        if message.compressed {
+            data = self.inflate(data)?;
+        }
+        let data = pool::share(data);
+        if message.text {
             text(data)
         } else {
             Ok(WebSocketEvent::Binary(data))
+        }
+    }
+
+    fn inflate(&mut self, data: Vec<u8>) -> Result<Vec<u8>, ProtocolError> {
+        match &mut self.inflater {
+            Some(inflater) => inflater.inflate(&data, self.config.max_message),
+            None => Ok(data),
         }
     }
 
