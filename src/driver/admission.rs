@@ -88,11 +88,13 @@ impl Dispatch {
         self.router.insert(nsp.clone(), socket.clone());
         self.holds_little = false;
         let skips = skips && socket.recovered();
-        let asked = !skips && !socket.namespace().handlers.middleware.is_empty();
-        if !asked && !socket.has_to_claim() {
-            return self.admitted(&socket, Ok(()), cx);
+        if !skips && !socket.namespace().handlers.middleware.is_empty() {
+            self.run(&socket, Work::admit(&socket), cx)
+        } else if socket.has_to_claim() {
+            self.run(&socket, Work::claim(&socket), cx)
+        } else {
+            self.admitted(&socket, Ok(()), cx)
         }
-        self.run(&socket, Work::admit(&socket, asked), cx)
     }
 
     /// Searches for the session that a client asks for in the store. A socket that nobody sees stands for the one that

@@ -34,14 +34,22 @@ pub(super) enum Full {
     Server,
 }
 
-/// Returns the time after which a pause without any progress ends a connection. `holds_events` is false if the
-/// connection holds nothing but an unfinished packet.
-pub(super) fn patience(full: Full, awaited: Awaited, holds_events: bool) -> Option<Duration> {
+/// The input that a paused connection holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// Events that wait or whose handlers run.
+    Events,
+    /// Nothing but an unfinished packet.
+    UnfinishedPacket,
+}
+
+/// Returns the time after which a pause without any progress ends a connection.
+pub(super) fn patience(full: Full, awaited: Awaited, held: Held) -> Option<Duration> {
     match (awaited, full) {
         (Awaited::ByHandlers, Full::Queue) => Some(GRACE),
         (Awaited::ByHandlers, Full::Server) => Some(CROWDED),
         (Awaited::ByOthers, _) => Some(STUCK),
-        (Awaited::No, Full::Server) if !holds_events => Some(CROWDED),
+        (Awaited::No, Full::Server) if held == Held::UnfinishedPacket => Some(CROWDED),
         (Awaited::No, _) => None,
     }
 }
@@ -52,8 +60,8 @@ mod tests {
 
     #[test]
     fn a_pause_ends_first_if_handlers_await_acknowledgements() {
-        for holds_events in [false, true] {
-            let patience = |full| patience(full, Awaited::ByHandlers, holds_events);
+        for held in [Held::UnfinishedPacket, Held::Events] {
+            let patience = |full| patience(full, Awaited::ByHandlers, held);
             assert_eq!(patience(Full::Queue), Some(Duration::from_secs(1)));
             assert_eq!(patience(Full::Server), Some(Duration::from_secs(10)));
         }
@@ -62,8 +70,8 @@ mod tests {
     #[test]
     fn others_that_await_an_acknowledgement_end_a_pause_after_a_minute() {
         for full in [Full::Queue, Full::Server] {
-            for holds_events in [false, true] {
-                let patience = patience(full, Awaited::ByOthers, holds_events);
+            for held in [Held::UnfinishedPacket, Held::Events] {
+                let patience = patience(full, Awaited::ByOthers, held);
                 assert_eq!(patience, Some(Duration::from_secs(60)));
             }
         }
@@ -71,10 +79,11 @@ mod tests {
 
     #[test]
     fn a_pause_without_awaited_acknowledgements_ends_only_who_holds_no_event() {
-        let patience = |full, holds_events| patience(full, Awaited::No, holds_events);
-        assert_eq!(patience(Full::Server, false), Some(Duration::from_secs(10)));
-        assert_eq!(patience(Full::Server, true), None);
-        assert_eq!(patience(Full::Queue, true), None);
-        assert_eq!(patience(Full::Queue, false), None);
+        let patience = |full, held| patience(full, Awaited::No, held);
+        let ten = Some(Duration::from_secs(10));
+        assert_eq!(patience(Full::Server, Held::UnfinishedPacket), ten);
+        assert_eq!(patience(Full::Server, Held::Events), None);
+        assert_eq!(patience(Full::Queue, Held::Events), None);
+        assert_eq!(patience(Full::Queue, Held::UnfinishedPacket), None);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::account::LITTLE;
 use super::dispatch::Dispatch;
-use super::pause::{Full, GRACE, Pause, patience};
+use super::pause::{Full, GRACE, Held, Pause, patience};
 use super::task::ConnectionTask;
 use super::timers::Deadline;
 use crate::metrics::{Counted, ReadingLimit};
@@ -161,8 +161,12 @@ impl Dispatch {
     fn patience(&self, full: Full) -> Option<Duration> {
         let sockets = self.router.sockets();
         let awaited = sockets.map(|socket| socket.member().awaited()).max();
-        let holds_events = self.queued_bytes() > 0 || self.handlers.len() > 0;
-        patience(full, awaited.unwrap_or_default(), holds_events)
+        let held = if self.queued_bytes() > 0 || self.handlers.len() > 0 {
+            Held::Events
+        } else {
+            Held::UnfinishedPacket
+        };
+        patience(full, awaited.unwrap_or_default(), held)
     }
 
     /// Returns the option that stops the reading. If events wait, it is the option for which they wait.

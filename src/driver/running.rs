@@ -4,6 +4,7 @@
 
 use std::future::{Future, pending, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::stream::{FuturesUnordered, Stream};
@@ -79,9 +80,16 @@ impl Work {
         Self { future, span }
     }
 
-    /// Calls all middleware of the namespace one after another if they are `asked`, and claims the session to resume.
-    pub(super) fn admit(socket: &Socket, asked: bool) -> Self {
-        let future = Pending::Admit(Box::pin(admit(socket.clone(), asked)));
+    /// Calls all middleware of the namespace one after another, and claims the session to resume.
+    pub(super) fn admit(socket: &Socket) -> Self {
+        let future = Pending::Admit(Box::pin(admit(socket.clone())));
+        let span = span(socket, "middleware");
+        Self { future, span }
+    }
+
+    /// Claims the session to resume. Middleware are not called.
+    pub(super) fn claim(socket: &Socket) -> Self {
+        let future = Pending::Admit(Box::pin(claim(socket.clone())));
         let span = span(socket, "middleware");
         Self { future, span }
     }
@@ -355,17 +363,19 @@ fn call(socket: &Socket, span: &Span, handler: &BoxHandler<Done>, call: Call) ->
         .unwrap_or_else(|_| Box::pin(ready(Done(Err(Refusal::panicked())))))
 }
 
-async fn admit(socket: Socket, asked: bool) -> Result<(), Refusal> {
-    if asked {
-        let nsp = std::sync::Arc::clone(socket.namespace());
-        for middleware in &nsp.handlers.middleware {
-            let admission = middleware
-                .call(EventContext::new(socket.clone(), Call::Middleware))
-                .await;
-            socket.add_values(admission.0?);
-        }
-        socket.await_turn().await;
+async fn admit(socket: Socket) -> Result<(), Refusal> {
+    let nsp = Arc::clone(socket.namespace());
+    for middleware in &nsp.handlers.middleware {
+        let admission = middleware
+            .call(EventContext::new(socket.clone(), Call::Middleware))
+            .await;
+        socket.add_values(admission.0?);
     }
+    socket.await_turn().await;
+    claim(socket).await
+}
+
+async fn claim(socket: Socket) -> Result<(), Refusal> {
     socket.claim_at_store().await;
     Ok(())
 }

@@ -56,9 +56,14 @@ impl SessionEntry {
         Ok(())
     }
 
-    /// Notes that a part of a POST has arrived, which is `unfinished` or complete now.
-    pub(crate) fn progress(&self, unfinished: bool) {
-        self.progress.store(unfinished, Ordering::Relaxed);
+    /// Records that a part of a POST has arrived.
+    pub(crate) fn body_progressed(&self) {
+        self.progress.store(true, Ordering::Relaxed);
+    }
+
+    /// Records that the last part of a POST has arrived.
+    pub(crate) fn body_completed(&self) {
+        self.progress.store(false, Ordering::Relaxed);
     }
 
     /// Returns true if a part of an unfinished POST has arrived since the last call.

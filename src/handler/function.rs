@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum_core::response::IntoResponse;
 
 use super::check::one_data;
-use super::outcome::Names;
+use super::outcome::{AckWanted, Names};
 use super::{Handler, IntoOutcome, Phase};
 use crate::adapter::BoxFuture;
 use crate::extract::{EventContext, FromEvent};
@@ -71,10 +71,10 @@ macro_rules! handler {
                             if let Err(error) = cx.finish() {
                                 return P::malformed(error);
                             }
-                            let wanted = cx.wants_ack();
+                            let ack = if cx.wants_ack() { AckWanted::Yes } else { AckWanted::No };
                             // The handler has its arguments and may run for long, so the packet is dropped first.
                             drop(cx);
-                            P::named(function($($T),*).await.into_outcome(wanted).await, type_name::<F>)
+                            P::named(function($($T),*).await.into_outcome(ack).await, type_name::<F>)
                         })
                     },
                     marker: PhantomData::<fn() -> (P, R, $(($M, $T),)*)>,

@@ -92,6 +92,15 @@ impl Names {
     }
 }
 
+/// The wish of a client for an acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AckWanted {
+    /// The client waits for one.
+    Yes,
+    /// The client has not asked for one, or an argument of the handler sends it.
+    No,
+}
+
 /// A return value for this kind of handler. Users see it only in errors of the compiler.
 #[diagnostic::on_unimplemented(
     message = "a Socket.IO handler cannot return `{Self}` here",
@@ -102,7 +111,7 @@ impl Names {
 )]
 pub trait IntoOutcome<P: Phase>: Send {
     #[doc(hidden)]
-    fn into_outcome(self, wanted: bool) -> impl Future<Output = P::Outcome> + Send;
+    fn into_outcome(self, ack: AckWanted) -> impl Future<Output = P::Outcome> + Send;
 }
 
 impl Phase for phase::Event {
@@ -156,9 +165,9 @@ impl Phase for phase::Event {
 }
 
 impl<T: IntoAck> IntoOutcome<phase::Event> for T {
-    async fn into_outcome(self, wanted: bool) -> AckBody {
+    async fn into_outcome(self, ack: AckWanted) -> AckBody {
         // No client waits for the answer, so it is not serialized; but errors are traced all the same.
-        if wanted || self.is_error() {
+        if ack == AckWanted::Yes || self.is_error() {
             self.into_ack().await
         } else {
             AckBody::SILENT
@@ -248,7 +257,7 @@ impl<T: IntoValues, E: IntoResponse + Send> IntoAdmission for Result<T, E> {
 }
 
 impl<T: IntoAdmission> IntoOutcome<phase::Middleware> for T {
-    async fn into_outcome(self, _: bool) -> Admission {
+    async fn into_outcome(self, _: AckWanted) -> Admission {
         match self.into_admission() {
             Ok(values) => Admission(Ok(values)),
             Err(response) => Admission(Err(Refusal::from_response(response).await)),
@@ -293,7 +302,7 @@ macro_rules! done {
         }
 
         impl<T: IntoDone> IntoOutcome<$phase> for T {
-            async fn into_outcome(self, _: bool) -> Done {
+            async fn into_outcome(self, _: AckWanted) -> Done {
                 match self.into_done() {
                     Ok(()) => Done(Ok(())),
                     Err(response) => Done(Err(Refusal::from_response(response).await)),

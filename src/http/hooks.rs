@@ -66,6 +66,13 @@ pub struct ConnectionError<'a> {
     pub request: &'a Parts,
 }
 
+/// The session that a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequestFor {
+    NewSession,
+    OpenSession,
+}
+
 impl Hooks {
     /// Returns the address of a client, if connections are counted by address.
     pub(crate) fn address(&self, request: &Parts) -> Result<Option<IpAddr>, Panicked> {
@@ -87,7 +94,7 @@ impl Hooks {
         &self,
         answer: &mut Response<Body>,
         request: &Parts,
-        opens: bool,
+        session: RequestFor,
     ) -> Result<(), (Hook, Panicked)> {
         let status = answer.status();
         if status.is_client_error() || status.is_server_error() {
@@ -96,7 +103,9 @@ impl Hooks {
         let hooks = [
             (
                 Hook::OnInitialHeaders,
-                self.initial_headers.as_ref().filter(|_| opens),
+                self.initial_headers
+                    .as_ref()
+                    .filter(|_| session == RequestFor::NewSession),
             ),
             (Hook::OnHeaders, self.headers.as_ref()),
         ];
@@ -117,10 +126,9 @@ impl Hooks {
         }
     }
 
-    /// Returns true if a hook needs the request in addition to the response. `opens` is true for a request that opens a
-    /// session.
-    pub(crate) fn needs_request(&self, opens: bool) -> bool {
-        let initial = self.initial_headers.is_some() && opens;
+    /// Returns true if a hook needs the request in addition to the response.
+    pub(crate) fn needs_request(&self, session: RequestFor) -> bool {
+        let initial = self.initial_headers.is_some() && session == RequestFor::NewSession;
         initial || self.headers.is_some() || self.refused.is_some()
     }
 }

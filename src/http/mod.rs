@@ -12,6 +12,6 @@ pub use client_files::ClientFiles;
 pub(crate) use content::{Content, INTERNAL_ERROR, error_message, reason};
 pub(crate) use handshake::OpeningRequest;
 pub use hooks::ConnectionError;
-pub(crate) use hooks::{AllowRequest, Hooks};
+pub(crate) use hooks::{AllowRequest, Hooks, RequestFor};
 pub use origins::OwnScheme;
 pub(crate) use origins::{Origins, normalized};

@@ -60,7 +60,11 @@ impl<H: HandlerTable> RunningNamespace<H> {
         let history = options
             .recovery
             .map(|recovery| History::new(epoch(), recovery, options.detection, store));
-        let members = Arc::new(Table::new(history, observed).ordered(options.ordered_broadcasts));
+        let members = Arc::new(
+            Table::new(history)
+                .observed(observed)
+                .ordered(options.ordered_broadcasts),
+        );
         let encoder = PacketEncoder {
             codec: options.codec.clone(),
             nsp: Arc::clone(&name),

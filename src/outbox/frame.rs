@@ -125,7 +125,8 @@ impl Frame {
             return &self.text;
         };
         match self.attachments().get(rest / 2) {
-            Some(attachment) => attachment.chunk(rest.is_multiple_of(2), revision),
+            Some(attachment) if rest.is_multiple_of(2) => attachment.header_chunk(revision),
+            Some(attachment) => attachment.data_chunk(revision),
             None => &[],
         }
     }
@@ -208,18 +209,12 @@ impl Attachment {
         self.base64.get_or_init(encode)
     }
 
-    /// Returns the header of the WebSocket frame, or the rest. In revision 3 the whole binary frame is in the header
-    /// chunk: a copy for these few clients is cheaper than a third chunk for all others.
-    fn chunk(&self, head: bool, revision: Revision) -> &[u8] {
-        let plain = if head {
-            self.header.as_slice()
-        } else {
-            &self.data
-        };
+    /// Returns the header of the WebSocket frame. In revision 3 the whole binary frame is in this chunk: a copy for
+    /// these few clients is cheaper than a third chunk for all others.
+    fn header_chunk(&self, revision: Revision) -> &[u8] {
         match revision {
-            Revision::Four => plain,
-            Revision::Three { .. } if self.is_text => plain,
-            Revision::Three { .. } if !head => &[],
+            Revision::Four => self.header.as_slice(),
+            Revision::Three { .. } if self.is_text => self.header.as_slice(),
             Revision::Three { base64: false } => self.revision_3.get_or_init(|| {
                 let payload = [&[v3::MESSAGE], &*self.data];
                 framed(Opcode::Binary, payload)
@@ -228,6 +223,14 @@ impl Attachment {
                 let payload = [b"b4", self.base64().as_bytes()];
                 framed(Opcode::Text, payload)
             }),
+        }
+    }
+
+    /// Returns the payload of the WebSocket frame, unless it is in the [header chunk](Self::header_chunk).
+    fn data_chunk(&self, revision: Revision) -> &[u8] {
+        match revision {
+            Revision::Three { .. } if !self.is_text => &[],
+            Revision::Three { .. } | Revision::Four => &self.data,
         }
     }
 

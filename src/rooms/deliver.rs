@@ -226,7 +226,7 @@ mod tests {
     }
 
     fn table(members: &[(&Arc<Member<Nobody>>, &[&str])]) -> Table<Nobody> {
-        let table = Table::new(None, false);
+        let table = Table::new(None);
         for (member, rooms) in members {
             table.insert(member);
             for room in *rooms {

@@ -82,7 +82,7 @@ impl<L> Members<L> {
 }
 
 impl<L: Link> Table<L> {
-    pub(crate) fn new(history: Option<History<L>>, observed: bool) -> Self {
+    pub(crate) fn new(history: Option<History<L>>) -> Self {
         Self {
             all: Lock::default(),
             shards: std::array::from_fn(|_| Shard(Lock::default())),
@@ -90,9 +90,15 @@ impl<L: Link> Table<L> {
             watchers: Watchers::default(),
             interest: OnceLock::new(),
             history: history.map(Box::new),
-            observed,
+            observed: false,
             turn: None,
         }
+    }
+
+    /// Sets whether hooks are called for outgoing events.
+    pub(crate) fn observed(mut self, observed: bool) -> Self {
+        self.observed = observed;
+        self
     }
 
     /// Sets whether all members get the broadcasts of several threads in the same order.

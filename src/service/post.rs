@@ -78,15 +78,15 @@ where
     };
     let counters = &context.server.counters;
     counters.add(Counted::ReceivedBytes, body.len());
-    match packets(body, kind.binary, revision) {
+    match packets(body, kind, revision) {
         Some(packets) => posting.deliver(packets).await,
         None => posting.fail(DisconnectReason::ParseError, Err(Refusal::BadBody)),
     }
 }
 
 /// Returns the packets of a body, or `None` if it should be text and is not.
-fn packets(body: Vec<u8>, binary: bool, revision: Revision) -> Option<engine_io::PostBody> {
-    if binary {
+fn packets(body: Vec<u8>, kind: BodyKind, revision: Revision) -> Option<engine_io::PostBody> {
+    if kind.binary {
         return Some(engine_io::PostBody::Three(v3::Payload::binary(body.into())));
     }
     let text = ByteString::try_from(body).ok()?;
@@ -155,9 +155,9 @@ where
             return Err(BodyError::TooLarge(None));
         }
         all.extend_from_slice(&data);
-        entry.progress(true);
+        entry.body_progressed();
     }
-    entry.progress(false);
+    entry.body_completed();
     Ok(all)
 }
 

@@ -20,6 +20,7 @@ use super::request::{Asked, parse};
 use super::response::payload;
 use super::upgrade::upgrade;
 use crate::driver::{Inbound, NotQueued, PollAnswer, SessionEntry};
+use crate::http::RequestFor;
 use crate::logs::log_no_server;
 use crate::metrics::Hook;
 use crate::panics::{Panicked, guarded_future};
@@ -72,9 +73,12 @@ where
         Ok(asked) => asked,
         Err(refusal) => return refuse(refusal, server, Some(&parts)),
     };
-    let opens = matches!(asked, Asked::Open(..));
+    let session_of = match asked {
+        Asked::Open(..) => RequestFor::NewSession,
+        Asked::Poll(_) | Asked::Post(_) | Asked::Upgrade(_) => RequestFor::OpenSession,
+    };
     let seen = hooks
-        .needs_request(opens)
+        .needs_request(session_of)
         .then(|| (Box::new(parts.clone()), asked.session()));
     let (seen, session) = seen.unzip();
     // The task of a session or an upgrade, which begins if no hook refuses the request.
@@ -110,7 +114,7 @@ where
         Err(Declined::Answered(response)) => return response,
     };
     if let Some(seen) = seen.as_deref()
-        && let Err((hook, panicked)) = hooks.call_header_hooks(&mut response, seen, opens)
+        && let Err((hook, panicked)) = hooks.call_header_hooks(&mut response, seen, session_of)
     {
         return hook_panicked(context, session.flatten(), (hook, &panicked), seen);
     }

@@ -41,7 +41,7 @@ pub(crate) fn collect(
 ) -> Collected {
     let frames = match max_packets {
         None => Frames::all(outbox),
-        Some(max) => Frames::some(outbox, max, owed.is_some()),
+        Some(max) => Frames::some(outbox, max, usize::from(owed.is_some())),
     };
     let written = frames.written();
     let body = match revision {
@@ -125,11 +125,11 @@ impl Frames {
         frames
     }
 
-    /// Takes frames with at most `max` packets in total, counting one more packet if `more` is true. A frame that
-    /// exceeds the limit by itself is taken alone.
-    fn some(outbox: &Outbox, max: usize, more: bool) -> Self {
-        let mut packets = usize::from(more);
-        let first = outbox.take_if(|frame| !more || packets + frame.packets() <= max);
+    /// Takes frames with at most `max` packets in total, including the `owed` ones, which the body has besides the
+    /// frames. A frame that exceeds the limit by itself is taken if the body has nothing else.
+    fn some(outbox: &Outbox, max: usize, owed: usize) -> Self {
+        let mut packets = owed;
+        let first = outbox.take_if(|frame| owed == 0 || owed + frame.packets() <= max);
         packets += first.as_ref().map_or(0, Frame::packets);
         let next = || {
             let frame = outbox.take_if(|frame| packets + frame.packets() <= max)?;
