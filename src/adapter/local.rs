@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::time::Instant;
 
-use super::fanout::Fanout;
+use super::direct_writes::DirectWrites;
 use super::{Answers, BoxFuture, Facts, LocalSockets, PacketEncoder, Publication, ServerSide};
 use crate::metrics::{Counted, Counters, UndeliveredReason};
 use crate::outbox::Pushed;
@@ -20,7 +20,7 @@ pub(crate) struct LocalMembers<L: Link> {
     /// The counter of acknowledgement ids, which the namespaces of a pattern share.
     pub(crate) ack_ids: Arc<AtomicU64>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) fanout: Arc<Fanout>,
+    pub(crate) direct_writes: Arc<DirectWrites>,
     pub(crate) sweeper: Arc<Sweeper<L>>,
     /// True while a task looks after the events that wait for their positions.
     pub(crate) watching: AtomicBool,
@@ -51,12 +51,12 @@ impl<L: Link> LocalMembers<L> {
 
     fn deliver(&self, publication: Publication<'_>) -> Delivered {
         let Publication { args, target } = publication;
-        let mut promises = self.fanout.promises();
-        let promise = &mut |place, outbox: &_| promises.add(place, outbox);
+        let mut writes = self.direct_writes.of_broadcast();
+        let schedule_write = &mut |runtime, outbox: &_| writes.add(runtime, outbox);
         let encoder = &self.encoder;
         let Some(history) = self.members.history() else {
             let frame = encoder.for_target(target, encoder.event(args, None));
-            return self.members.deliver(target, &frame, promise);
+            return self.members.deliver(target, &frame, schedule_write);
         };
         if let Some(store) = &history.store
             && !target.options.is_volatile()
@@ -69,7 +69,7 @@ impl<L: Link> LocalMembers<L> {
         let now = Instant::now().into_std();
         let delivered = self
             .members
-            .deliver_and_keep(history, target, now, &make, promise);
+            .deliver_and_keep(history, target, now, &make, schedule_write);
         self.sweeper.sweep();
         delivered
     }

@@ -5,7 +5,7 @@
 //! everything to the other servers as well.
 
 mod cluster;
-mod fanout;
+mod direct_writes;
 mod local;
 mod local_cluster;
 mod positions;
@@ -22,7 +22,7 @@ use proto::cluster::SocketFacts;
 use proto::{Args, Sid};
 
 pub(crate) use cluster::{ClusterAdapter, ClusterConnection, ServerRole};
-pub(crate) use fanout::Fanout;
+pub(crate) use direct_writes::DirectWrites;
 pub(crate) use local::LocalMembers;
 pub use local_cluster::LocalCluster;
 pub(crate) use proto::cluster::BoxFuture;

@@ -40,13 +40,13 @@ impl<L: Link> LocalMembers<L> {
     /// Calls `deliver` with the tools that it needs.
     fn delivering<T>(&self, deliver: impl FnOnce(&mut Delivery<'_>) -> T) -> T {
         let encoder = &self.encoder;
-        let mut promises = self.fanout.promises();
+        let mut writes = self.direct_writes.of_broadcast();
         let mut delivery = Delivery {
             now: now(),
             make: &|event, offset| {
                 encoder.for_target(&event.target, encoder.event_at(&event.args, offset))
             },
-            promise: &mut |place, outbox: &Arc<Outbox>| promises.add(place, outbox),
+            schedule_write: &mut |runtime, outbox: &Arc<Outbox>| writes.add(runtime, outbox),
         };
         deliver(&mut delivery)
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use super::options::NamespaceOptions;
 use super::recipients::Recipients;
 use super::table::{HandlerTable, ServerEventHandlers};
-use crate::adapter::{Fanout, LocalMembers, PacketEncoder, ServerRole};
+use crate::adapter::{DirectWrites, LocalMembers, PacketEncoder, ServerRole};
 use crate::ids::new_sid;
 use crate::logs::ServerLogs;
 use crate::metrics::{Counted, Counters, UndeliveredReason};
@@ -81,7 +81,7 @@ impl<H: HandlerTable> RunningNamespace<H> {
             max_rooms: options.max_rooms,
             ack_ids: Arc::clone(&ack_ids),
             counters: Arc::clone(counters),
-            fanout: Fanout::new(Arc::clone(counters)),
+            direct_writes: DirectWrites::new(Arc::clone(counters)),
             sweeper: Arc::clone(&sweeper),
             watching: AtomicBool::new(false),
             own: Weak::clone(own),

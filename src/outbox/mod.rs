@@ -18,4 +18,4 @@ pub(crate) use frame::{Frame, Part};
 pub(crate) use options::{Reliability, SendOptions};
 pub use outcome::{EmitError, Queued};
 pub(crate) use outcome::{Pressure, Pushed, Readiness, Written};
-pub(crate) use queue::{Direct, Outbox, Sending};
+pub(crate) use queue::{Direct, Outbox, RuntimeId, Sending};

@@ -6,8 +6,9 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::member::WrittenBy;
 use super::{Audience, Forgotten, History, Link, Member, Table, Target};
-use crate::outbox::{Frame, Outbox, Pushed};
+use crate::outbox::{Frame, Outbox, Pushed, RuntimeId};
 use proto::Sid;
 
 /// From this number of members on, writing to them in turn is cheaper than waking the task of each.
@@ -53,24 +54,24 @@ impl Sum for Delivered {
 }
 
 impl<L: Link> Table<L> {
-    /// Queues a frame for every member of the target. Wakes their connections' tasks, or hands their outboxes to
-    /// `promise`, which has to ensure that they are written. Does not allocate if the target is one room or the whole
+    /// Queues a frame for every member of the target. Wakes their connections' tasks, or passes their outboxes to
+    /// `schedule_write`, which ensures that they are written. Does not allocate if the target is one room or the whole
     /// namespace.
     pub(crate) fn deliver(
         &self,
         target: &Target,
         frame: &Frame,
-        promise: &mut impl FnMut(u64, &Arc<Outbox>),
+        schedule_write: &mut impl FnMut(RuntimeId, &Arc<Outbox>),
     ) -> Delivered {
-        // This comes before any promise: hooks of users may take their time.
+        // This comes before any write is scheduled: hooks of users may take their time.
         self.observe(target, || frame.clone());
         let mut delivered = Delivered::default();
         let is_logged = tracing::enabled!(tracing::Level::DEBUG);
         let turn = self.turn();
         let mut full = Vec::new();
         let reliability = target.options.reliability;
-        self.for_each(target, |member, many| {
-            let pushed = member.queue(frame.clone(), reliability, many, promise);
+        self.for_each(target, |member, written_by| {
+            let pushed = member.queue(frame.clone(), reliability, written_by, schedule_write);
             if let Pushed::Full(bytes) = pushed
                 && is_logged
             {
@@ -94,7 +95,7 @@ impl<L: Link> Table<L> {
         target: &Target,
         now: Instant,
         make: &impl Fn(Option<&str>) -> Frame,
-        promise: &mut impl FnMut(u64, &Arc<Outbox>),
+        schedule_write: &mut impl FnMut(RuntimeId, &Arc<Outbox>),
     ) -> Delivered {
         self.observe(target, || make(None));
         let mut delivered = Delivered::default();
@@ -103,9 +104,14 @@ impl<L: Link> Table<L> {
         let mut kept = history.lock();
         let number = kept.log.last() + u64::from(!target.options.is_volatile());
         let frame = make(Some(&kept.log.offset(number)));
-        self.for_each(target, |member, many| {
+        self.for_each(target, |member, written_by| {
             // Refusals are not logged here: a log subscriber might emit, and the history is locked.
-            delivered.met(member.queue(frame.clone(), target.options.reliability, many, promise));
+            delivered.met(member.queue(
+                frame.clone(),
+                target.options.reliability,
+                written_by,
+                schedule_write,
+            ));
         });
         if !target.options.is_volatile() {
             let audience = Audience::Target(target.clone());
@@ -145,17 +151,25 @@ impl<L: Link> Table<L> {
         count
     }
 
-    /// Visits each member once, and passes whether there are many of them.
-    pub(super) fn for_each(&self, target: &Target, mut visit: impl FnMut(&Arc<Member<L>>, bool)) {
+    /// Visits each member once, and passes the task that is to write an event to it.
+    pub(super) fn for_each(
+        &self,
+        target: &Target,
+        mut visit: impl FnMut(&Arc<Member<L>>, WrittenBy),
+    ) {
         let except = self.excepted(target);
-        let mut visit = |member: &Arc<Member<L>>, many| {
+        let mut visit = |member: &Arc<Member<L>>, written_by| {
             if target.except_id != Some(member.id) && !except.contains(&member.id) {
-                visit(member, many);
+                visit(member, written_by);
             }
         };
         let mut visit_all = |list: &[Arc<Member<L>>]| {
-            let many = list.len() >= MANY;
-            list.iter().for_each(|member| visit(member, many));
+            let written_by = if list.len() < MANY {
+                WrittenBy::OwnTask
+            } else {
+                WrittenBy::SharedTask
+            };
+            list.iter().for_each(|member| visit(member, written_by));
         };
         match target.rooms.as_deref() {
             None => visit_all(&self.everybody()),

@@ -99,7 +99,7 @@ impl Watchers {
         RoomEvents::new(sender.subscribe())
     }
 
-    pub(super) fn tell(&self, event: impl FnOnce() -> RoomEvent) {
+    pub(super) fn send(&self, event: impl FnOnce() -> RoomEvent) {
         if let Some(sender) = self.0.get()
             && sender.receiver_count() > 0
         {

@@ -7,7 +7,7 @@ use super::acks::{Acks, AskedBy, Awaited};
 use super::current::is_current;
 use super::recovery::{Position, SavedSession};
 use super::{Log, Room, Stay};
-use crate::outbox::{Frame, Outbox, Pushed, Reliability};
+use crate::outbox::{Frame, Outbox, Pushed, Reliability, RuntimeId};
 use crate::panics::{guarded, log_panic};
 use crate::sync::Lock;
 use proto::{Args, Sid};
@@ -37,6 +37,15 @@ pub(crate) trait Link: Send + Sync + Sized + 'static {
     fn saved(&self, floor: Position) -> Option<(Sid, SavedSession)>;
     /// Ends the socket like [`supersede`](Self::supersede), after another server has claimed its session.
     fn surrender(self: &Arc<Self>);
+}
+
+/// The task that writes a queued event to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WrittenBy {
+    /// The task of the connection, which is woken.
+    OwnTask,
+    /// A task that writes to many connections, if the task of the connection sleeps.
+    SharedTask,
 }
 
 /// The extent of a disconnect.
@@ -137,24 +146,25 @@ impl<L: Link> Member<L> {
         self.outbox.push(frame, reliability)
     }
 
-    /// Queues an event. If it goes to `many`, the sleeping tasks of connections are not woken: their outboxes are
-    /// handed to `promise`, with the [place](crate::outbox::Direct::place) that serves them, and it has to ensure that
-    /// they are written.
+    /// Queues an event. If a shared task writes it, the task of the connection is not woken: the outbox is passed to
+    /// `schedule_write`, with the runtime that serves the connection.
     pub(super) fn queue(
         &self,
         frame: Frame,
         reliability: Reliability,
-        many: bool,
-        promise: &mut impl FnMut(u64, &Arc<Outbox>),
+        written_by: WrittenBy,
+        schedule_write: &mut impl FnMut(RuntimeId, &Arc<Outbox>),
     ) -> Pushed {
-        if !many {
-            return self.outbox.push(frame, reliability);
+        match written_by {
+            WrittenBy::OwnTask => self.outbox.push(frame, reliability),
+            WrittenBy::SharedTask => {
+                let (pushed, runtime) = self.outbox.push_direct(frame, reliability);
+                if let Some(runtime) = runtime {
+                    schedule_write(runtime, &self.outbox);
+                }
+                pushed
+            }
         }
-        let (pushed, promised) = self.outbox.push_direct(frame, reliability);
-        if let Some(place) = promised {
-            promise(place, &self.outbox);
-        }
-        pushed
     }
 
     /// Calls the hooks for outgoing events.

@@ -275,7 +275,7 @@ impl<L: Link> Table<L> {
             Entry::Occupied(members) => members.into_mut(),
             Entry::Vacant(vacant) => {
                 let room = Arc::clone(&room);
-                self.watchers.tell(|| RoomEvent::Created { room });
+                self.watchers.send(|| RoomEvent::Created { room });
                 if let Some(interest) = self.interest.get() {
                     interest.created(vacant.key());
                 }
@@ -283,7 +283,7 @@ impl<L: Link> Table<L> {
             }
         };
         members.insert(member);
-        self.watchers.tell(|| RoomEvent::Joined { room, id });
+        self.watchers.send(|| RoomEvent::Joined { room, id });
     }
 
     fn take_out(&self, room: &str, id: Sid) {
@@ -295,14 +295,14 @@ impl<L: Link> Table<L> {
                 room: room.into(),
                 id,
             };
-            self.watchers.tell(event);
+            self.watchers.send(event);
             if left {
                 shard.remove(room);
                 if let Some(interest) = self.interest.get() {
                     interest.deleted(room);
                 }
                 self.watchers
-                    .tell(|| RoomEvent::Deleted { room: room.into() });
+                    .send(|| RoomEvent::Deleted { room: room.into() });
             }
         }
     }

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::outbox::Direct;
+use crate::outbox::{Direct, RuntimeId};
 
 pub(super) enum Stream {
     Tcp {
@@ -154,10 +154,10 @@ impl Direct for TcpWriter {
         self.half()?.try_write(bytes)
     }
 
-    fn place(&self) -> u64 {
+    fn runtime(&self) -> RuntimeId {
         let mut hasher = FxHasher::default();
         self.runtime.id().hash(&mut hasher);
-        hasher.finish()
+        RuntimeId(hasher.finish())
     }
 
     fn run(&self, work: Box<dyn FnOnce() + Send>) {

@@ -308,8 +308,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::outbox::Direct;
     use crate::outbox::Reliability::{Reliable, Volatile};
+    use crate::outbox::{Direct, RuntimeId};
     use proto::EncodedArgs;
     use proto::socket_io::{EncodedPacket, Kind};
 
@@ -386,8 +386,8 @@ mod tests {
     }
 
     impl Direct for Shared {
-        fn place(&self) -> u64 {
-            0
+        fn runtime(&self) -> RuntimeId {
+            RuntimeId(0)
         }
 
         fn run(&self, work: Box<dyn FnOnce() + Send>) {

@@ -19,15 +19,18 @@ thread_local! {
 /// because the lock is held during the write.
 const LONGEST: usize = 64 * 1024;
 
+/// The id of the runtime that serves a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RuntimeId(pub(crate) u64);
+
 /// A transport that any task can write to without waiting.
 pub(crate) trait Direct: fmt::Debug + Send + Sync {
     /// Writes the bytes that the transport accepts immediately, which may be fewer than all. Returns an error if it
     /// accepts none.
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Returns the identifier of the runtime that serves the connection. It is equal for all connections of one
-    /// runtime.
-    fn place(&self) -> u64;
+    /// Returns the id of the runtime that serves the connection.
+    fn runtime(&self) -> RuntimeId;
 
     /// Schedules a closure on that runtime, behind all tasks that are ready to run. Runs it immediately if the runtime
     /// is gone.
@@ -96,7 +99,7 @@ impl Outbox {
     pub(crate) fn set_direct(&self, direct: Arc<dyn Direct>) {
         let mut state = self.state.lock();
         if !state.closed {
-            state.place = direct.place();
+            state.runtime = direct.runtime();
             state.direct = Some(direct);
         }
     }
@@ -106,13 +109,13 @@ impl Outbox {
         self.state.lock().direct.clone()
     }
 
-    /// Queues a frame. Returns the [place](Direct::place) if the caller must arrange for
+    /// Queues a frame. Returns the [runtime](Direct::runtime) if the caller must arrange for
     /// [`write_direct`](Self::write_direct) to be called there: the writer is asleep and has not been woken.
     pub(crate) fn push_direct(
         &self,
         frame: Frame,
         reliability: Reliability,
-    ) -> (Pushed, Option<u64>) {
+    ) -> (Pushed, Option<RuntimeId>) {
         let plain = frame.only_chunk().is_some();
         let mut state = match self.accept(frame, reliability) {
             Ok(state) => state,
@@ -122,8 +125,8 @@ impl Outbox {
             Self::wake(state);
             return (Pushed::Queued, None);
         }
-        let known = std::mem::replace(&mut state.write_scheduled, true);
-        (Pushed::Queued, (!known).then_some(state.place))
+        let is_scheduled = std::mem::replace(&mut state.write_scheduled, true);
+        (Pushed::Queued, (!is_scheduled).then_some(state.runtime))
     }
 
     /// Writes the queue in place of the writer. Wakes the writer if that is not possible, or if data is left.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
-pub(crate) use direct::Direct;
+pub(crate) use direct::{Direct, RuntimeId};
 pub(crate) use waiters::Sending;
 
 use super::outcome::{Pressure, Pushed, Queued, Readiness, Written};
@@ -44,8 +44,8 @@ struct State {
     written_of_first: usize,
     /// The transport for direct writes while the writer is asleep.
     direct: Option<Arc<dyn Direct>>,
-    /// The [place](Direct::place) of `direct`.
-    place: u64,
+    /// The [runtime](Direct::runtime) of `direct`.
+    runtime: RuntimeId,
     /// The waker of the writer while it is asleep.
     waker: Option<Waker>,
     /// The first frame, which is stored separately so that a single message does not allocate.

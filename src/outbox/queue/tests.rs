@@ -274,8 +274,8 @@ struct Slot {
 }
 
 impl Direct for Slot {
-    fn place(&self) -> u64 {
-        7
+    fn runtime(&self) -> RuntimeId {
+        RuntimeId(7)
     }
 
     fn run(&self, work: Box<dyn FnOnce() + Send>) {
@@ -311,18 +311,21 @@ fn chunk(frame: &Frame) -> Vec<u8> {
 fn frames_are_written_directly_while_the_writer_sleeps() {
     let (outbox, line, count) = asleep(&[]);
     let names = ["/a", "/b", "/c"];
-    let promised = names.map(|name| outbox.push_direct(named(name), Reliable));
+    let scheduled = names.map(|name| outbox.push_direct(named(name), Reliable));
     let queued = Pushed::Queued;
     assert_eq!(
-        promised,
-        [(queued, Some(7)), (queued, None), (queued, None)]
+        scheduled,
+        [(queued, Some(RuntimeId(7))), (queued, None), (queued, None)]
     );
     assert_eq!(outbox.queued().packets, 3);
     assert_eq!(outbox.write_direct().packets, 3);
     let all = names.map(|name| chunk(&named(name))).concat();
     assert_eq!(*line.taken.lock(), [all]);
     assert_eq!(outbox.queued(), Queued::default());
-    assert_eq!(outbox.push_direct(named("/d"), Volatile), (queued, Some(7)));
+    assert_eq!(
+        outbox.push_direct(named("/d"), Volatile),
+        (queued, Some(RuntimeId(7)))
+    );
     assert_eq!(outbox.write_direct().packets, 1);
     assert_eq!(outbox.write_direct().packets, 0, "nothing is left");
     assert_eq!(line.taken.lock().len(), 2);

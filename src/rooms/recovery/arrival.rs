@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Arrival, Audience, Forgotten, History, Kept, LoggedEvent, Position, Store};
-use crate::outbox::{Frame, Outbox};
+use crate::outbox::{Frame, Outbox, RuntimeId};
 use crate::rooms::{Delivered, Link, Table};
 
-/// The tools of a delivery: the time, the encoder of an event with or without its offset, and the promise to write an
-/// outbox.
+/// The tools of a delivery: the time, the encoder of an event with or without its offset, and the function that
+/// schedules the write of an outbox.
 pub(crate) struct Delivery<'a> {
     pub(crate) now: Instant,
     pub(crate) make: &'a dyn Fn(&LoggedEvent, Option<&str>) -> Frame,
-    pub(crate) promise: &'a mut dyn FnMut(u64, &Arc<Outbox>),
+    pub(crate) schedule_write: &'a mut dyn FnMut(RuntimeId, &Arc<Outbox>),
 }
 
 impl<L: Link> Table<L> {
@@ -64,7 +64,7 @@ impl<L: Link> Table<L> {
         match event {
             Some(event) => {
                 let frame = (delivery.make)(&event, Some(&store.offset(position)));
-                delivered = self.queue_for_all(&event, &frame, delivery.promise);
+                delivered = self.queue_for_all(&event, &frame, delivery.schedule_write);
                 let audience = Audience::Target(event.target);
                 kept.append_at(
                     position,
@@ -118,19 +118,24 @@ impl<L: Link> Table<L> {
         };
         let frame = (delivery.make)(&event, None);
         kept.cut(forgotten);
-        self.queue_for_all(&event, &frame, delivery.promise)
+        self.queue_for_all(&event, &frame, delivery.schedule_write)
     }
 
     fn queue_for_all(
         &self,
         event: &LoggedEvent,
         frame: &Frame,
-        mut promise: &mut dyn FnMut(u64, &Arc<Outbox>),
+        mut schedule_write: &mut dyn FnMut(RuntimeId, &Arc<Outbox>),
     ) -> Delivered {
         let mut delivered = Delivered::default();
-        self.for_each(&event.target, |member, many| {
+        self.for_each(&event.target, |member, written_by| {
             let reliability = event.target.options.reliability;
-            delivered.met(member.queue(frame.clone(), reliability, many, &mut promise));
+            delivered.met(member.queue(
+                frame.clone(),
+                reliability,
+                written_by,
+                &mut schedule_write,
+            ));
         });
         delivered
     }
