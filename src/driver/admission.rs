@@ -139,7 +139,7 @@ impl Dispatch {
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         socket.end(DisconnectReason::ForcedClose);
-        self.lanes.forget(socket);
+        self.serial_queues.drop_events_of(socket);
         socket.release();
         self.connect_as(&socket.nsp().into(), socket.auth_text(), resume, cx)
     }

@@ -9,9 +9,9 @@ use super::account::{LITTLE, Share};
 use super::before::before;
 use super::detached::Detachment;
 use super::failures::{failed, refused};
-use super::lanes::{Lane, Lanes, Task};
 use super::pause::Pause;
 use super::running::{Completion, Finished, Handlers, Running, Work, span};
+use super::serial_queues::{QueueKey, SerialEvent, SerialQueues};
 use crate::metrics::{Counted, Counters, Hook};
 use crate::namespace::{Order, Unhandled};
 use crate::panics::guarded;
@@ -34,7 +34,7 @@ pub(super) struct Dispatch {
     pub(super) server: Arc<Server>,
     pub(super) client: Arc<Client>,
     pub(super) router: Router<Socket>,
-    pub(super) lanes: Lanes,
+    pub(super) serial_queues: SerialQueues,
     pub(super) handlers: Handlers,
     /// The sockets that have ended. Their disconnect handlers start when all earlier events have started.
     pub(super) ended: Vec<Socket>,
@@ -84,7 +84,7 @@ impl Dispatch {
             server,
             client,
             router,
-            lanes: Lanes::default(),
+            serial_queues: SerialQueues::default(),
             handlers: Handlers::default(),
             ended: Vec::new(),
             asked: 0,
@@ -172,14 +172,14 @@ impl Dispatch {
         while self.starts > 0 && self.has_waiting() {
             self.starts -= 1;
             if !self.runs_much()
-                && let Some(task) = self.lanes.next()
+                && let Some(event) = self.serial_queues.next()
             {
                 self.moved = true;
-                if task.lane.socket.ended_by_server() {
-                    self.lanes.forget(&task.lane.socket);
-                    self.lanes.free(task.lane);
+                if event.queue.socket.ended_by_server() {
+                    self.serial_queues.drop_events_of(&event.queue.socket);
+                    self.serial_queues.handler_ended(event.queue);
                 } else {
-                    self.start_in_lane(task, cx)?;
+                    self.start_serial(event, cx)?;
                 }
                 continue;
             }
@@ -200,7 +200,7 @@ impl Dispatch {
 
     /// Returns true if anything waits that may be able to go on. This is rare, and is checked first.
     fn has_waiting(&self) -> bool {
-        self.lanes.any_freed() || self.router.backlog().0 > 0 || !self.ended.is_empty()
+        self.serial_queues.any_ended() || self.router.backlog().0 > 0 || !self.ended.is_empty()
     }
 
     fn go(&mut self, route: Route<Socket>, cx: &mut Context<'_>) -> Result<(), Violation> {
@@ -279,7 +279,7 @@ impl Dispatch {
             let completion = Completion {
                 name,
                 ack: None,
-                lane: None,
+                queue: None,
                 size: event.args().footprint(),
             };
             let span = span(socket, event.name());
@@ -302,7 +302,7 @@ impl Dispatch {
         Ok(())
     }
 
-    /// Starts the handler of an event, or queues the event in the lane of the handler.
+    /// Starts the handler of an event, or queues the event until the handler before it has ended.
     fn invoke(
         &mut self,
         invocation: Invocation<'_>,
@@ -311,23 +311,23 @@ impl Dispatch {
         let Invocation {
             socket, handler, ..
         } = invocation;
-        let lane_of = match socket.namespace().options.order {
+        let of_handler = match socket.namespace().options.order {
             Order::Completed => None,
             Order::Started if handler.options.one_at_a_time => Some(handler.clone()),
             Order::Started => return self.start(invocation, None, cx),
         };
-        let lane = Lane {
+        let queue = QueueKey {
             socket: socket.clone(),
-            handler: lane_of,
+            handler: of_handler,
         };
-        let task = Task {
+        let event = SerialEvent {
             ack: invocation.ack,
             event: invocation.event,
             handler: handler.clone(),
-            lane,
+            queue,
         };
-        match self.lanes.enter(task) {
-            Some(task) => self.start_in_lane(task, cx),
+        match self.serial_queues.start_or_queue(event) {
+            Some(event) => self.start_serial(event, cx),
             None => {
                 self.holds_little = false;
                 Ok(())
@@ -335,21 +335,21 @@ impl Dispatch {
         }
     }
 
-    fn start_in_lane(&mut self, task: Task, cx: &mut Context<'_>) -> Result<(), Violation> {
-        let socket = task.lane.socket.clone();
+    fn start_serial(&mut self, event: SerialEvent, cx: &mut Context<'_>) -> Result<(), Violation> {
+        let socket = event.queue.socket.clone();
         let invocation = Invocation {
             socket: &socket,
-            ack: task.ack,
-            event: task.event,
-            handler: &task.handler,
+            ack: event.ack,
+            event: event.event,
+            handler: &event.handler,
         };
-        self.start(invocation, Some(task.lane), cx)
+        self.start(invocation, Some(event.queue), cx)
     }
 
     fn start(
         &mut self,
         invocation: Invocation<'_>,
-        lane: Option<Lane>,
+        queue: Option<QueueKey>,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         let Invocation {
@@ -362,7 +362,7 @@ impl Dispatch {
         let completion = Completion {
             name: handler.name_of(event.name()),
             ack: ack.map(|id| self.asked(id)),
-            lane,
+            queue,
             size: event.args().footprint(),
         };
         let call = EventCall::new(event, completion.name.clone(), completion.ack);
@@ -394,7 +394,7 @@ impl Dispatch {
         }
     }
 
-    /// Frees the lane of an event whose handler has ended, and sends its acknowledgement.
+    /// Lets the next event of the queue start when the handler of an event has ended, and sends its acknowledgement.
     fn completed(
         &mut self,
         socket: &Socket,
@@ -402,13 +402,15 @@ impl Dispatch {
         answer: AckBody,
     ) -> Result<(), Violation> {
         let Completion {
-            name, ack, lane, ..
+            name, ack, queue, ..
         } = completion;
         if let AckBody(HandlerAnswer::Error(error, failure)) = &answer {
             failed(socket, &name, error, failure);
         }
         let taken = ack.and_then(|asked| socket.end_ack(asked));
-        lane.into_iter().for_each(|lane| self.lanes.free(lane));
+        if let Some(queue) = queue {
+            self.serial_queues.handler_ended(queue);
+        }
         if let AckBody(HandlerAnswer::Malformed(error)) = answer {
             return Err(Violation::Malformed(error));
         }

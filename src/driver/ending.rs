@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use super::detached::Limit;
 use super::dispatch::Dispatch;
-use super::lanes::Lanes;
+use super::serial_queues::SerialQueues;
 use super::task::yield_now;
 use crate::metrics::Counted;
 
@@ -57,8 +57,8 @@ impl Dispatch {
         };
         // Values of users are dropped here. The connection stays counted, for the case that one of them panics.
         let cancelled = self.handlers.cancel();
-        self.lanes.empty(|_| true);
-        self.lanes = Lanes::default();
+        self.serial_queues.drop_all_events();
+        self.serial_queues = SerialQueues::default();
         self.router.drop_all_events();
         self.publish();
         self.warn_cancelled(limit, cancelled);

@@ -16,7 +16,7 @@ impl Dispatch {
             return;
         }
         self.client.begin_drain();
-        let dropped = self.router.drain() + self.lanes.empty(|_| true);
+        let dropped = self.router.drain() + self.serial_queues.drop_all_events();
         if dropped > 0 {
             tracing::debug!(dropped, "events that waited are not handled: shutting down");
         }
@@ -96,7 +96,7 @@ impl Dispatch {
         let Some(ended) = socket.ended() else { return };
         if ended.reason.is_by_server() || !ended.was_connected {
             self.router.drop_events(socket);
-            self.lanes.forget(socket);
+            self.serial_queues.drop_events_of(socket);
         }
         if ended.was_connected {
             self.ended.push(socket.clone());
@@ -108,17 +108,17 @@ impl Dispatch {
     /// Removes a socket of which nothing is left to be handled.
     pub(super) fn forget(&mut self, socket: &Socket) {
         self.router.remove(socket);
-        self.lanes.forget(socket);
+        self.serial_queues.drop_events_of(socket);
         socket.release();
     }
 
     /// Returns a socket that has ended and whose events have all started.
     pub(super) fn next_ended(&mut self) -> Option<Socket> {
-        let (router, lanes) = (&self.router, &self.lanes);
+        let (router, queues) = (&self.router, &self.serial_queues);
         let at = self.ended.iter().position(|socket| {
             !(socket.is_extracting()
                 || router.keeps_events_of(socket)
-                || lanes.keep_events_of(socket))
+                || queues.has_events_of(socket))
         })?;
         Some(self.ended.remove(at))
     }

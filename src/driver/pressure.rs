@@ -76,7 +76,7 @@ impl Dispatch {
     /// Returns the size of the events that wait, in bytes.
     pub(super) fn queued_bytes(&self) -> usize {
         let (requests, bytes) = self.router.backlog();
-        bytes + self.lanes.bytes() + (requests + self.lanes.len()) * OVERHEAD
+        bytes + self.serial_queues.bytes() + (requests + self.serial_queues.len()) * OVERHEAD
     }
 
     /// Returns the size of all input that is held, in bytes: events that wait or whose handlers run, packets that are
@@ -201,7 +201,7 @@ impl Dispatch {
         tracing::warn!(
             option = self.option(full).as_str(),
             max_queued_bytes = self.server.settings.max_queued_bytes,
-            queued_events = requests + self.lanes.len(),
+            queued_events = requests + self.serial_queues.len(),
             queued_bytes = self.queued_bytes(),
             held_bytes = self.held(),
             running_handlers = self.handlers.len(),

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use futures_util::stream::{FuturesUnordered, Stream};
 use tracing::Span;
 
-use super::lanes::Lane;
+use super::serial_queues::QueueKey;
 use crate::adapter::BoxFuture;
 use crate::metrics::Counted;
 use crate::panics::{DROP, Panicked, guarded, log_panic};
@@ -46,8 +46,8 @@ pub(super) struct Work {
 pub(super) struct Completion {
     pub(super) name: EventName,
     pub(super) ack: Option<RequestedAck>,
-    /// The lane that becomes free.
-    pub(super) lane: Option<Lane>,
+    /// The queue whose next event may then start, if its handlers run one at a time.
+    pub(super) queue: Option<QueueKey>,
     /// The size of the event, in bytes.
     pub(super) size: usize,
 }
@@ -218,11 +218,11 @@ impl Pending {
 }
 
 impl Completion {
-    /// Takes the lane, and copies the rest.
+    /// Takes the key of the queue, and copies the rest.
     fn take(&mut self) -> Self {
         Self {
             name: self.name.clone(),
-            lane: self.lane.take(),
+            queue: self.queue.take(),
             ..*self
         }
     }
