@@ -9,7 +9,7 @@ use http::Extensions;
 use super::dispatch::Dispatch;
 use super::expiry::unexpired;
 use super::failures::not_admitted;
-use super::running::Work;
+use super::handlers::Work;
 use crate::ids::new_sid;
 use crate::metrics::{AdmissionFailure, Counted, Hook};
 use crate::namespace::Found;

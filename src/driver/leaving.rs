@@ -3,7 +3,7 @@
 use std::task::Context;
 
 use super::dispatch::Dispatch;
-use super::running::Work;
+use super::handlers::Work;
 use crate::socket::{Ended, Socket};
 use proto::DisconnectReason;
 use proto::connection::Violation;

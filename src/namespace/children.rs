@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::running::RunningNamespace;
+use super::running_namespace::RunningNamespace;
 use super::table::{HandlerTable, ServerEventHandlers};
 use crate::adapter::{Answers, BoxFuture, Facts, LocalSockets, Publication, ServerSide};
 use crate::rooms::{Delivered, Room, RoomInterest, Scope, Target};

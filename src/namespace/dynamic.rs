@@ -11,7 +11,7 @@ use super::children::{Children, ListChildren};
 use super::options::NamespaceOptions;
 use super::pattern::Pattern;
 use super::recipients::Recipients;
-use super::running::{Parent, RunningNamespace, Siblings};
+use super::running_namespace::{Parent, RunningNamespace, Siblings};
 use super::table::{HandlerTable, ServerEventHandlers};
 use crate::adapter::ServerRole;
 use crate::logs::ServerLogs;

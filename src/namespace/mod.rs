@@ -8,7 +8,7 @@ mod namespaces;
 mod options;
 mod pattern;
 mod recipients;
-mod running;
+mod running_namespace;
 mod server_event;
 mod table;
 
@@ -18,7 +18,7 @@ pub(crate) use options::NamespaceOptions;
 pub use options::{AckFormat, Order, Unhandled};
 pub(crate) use pattern::Pattern;
 pub(crate) use recipients::Recipients;
-pub(crate) use running::RunningNamespace;
+pub(crate) use running_namespace::RunningNamespace;
 pub use server_event::ServerEvent;
 pub(crate) use server_event::{ServerEventFailure, ServerHandler, received, server_args};
 pub(crate) use table::HandlerTable;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::Extensions;
 
 use super::dynamic::DynamicNamespace;
-use super::running::RunningNamespace;
+use super::running_namespace::RunningNamespace;
 use super::table::HandlerTable;
 
 /// The namespaces of a server, with the tables `H` of their handlers.

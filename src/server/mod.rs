@@ -7,12 +7,12 @@ mod poll_packets;
 #[cfg(feature = "metrics")]
 mod publish;
 mod reports;
-mod running;
 mod settings;
+mod shared;
 
 pub(crate) use engine_settings::EngineSettings;
 pub use handle::SocketIo;
 pub(crate) use over_limit::OverLimit;
 pub(crate) use poll_packets::PollPackets;
-pub(crate) use running::{Connections, Server};
 pub(crate) use settings::Settings;
+pub(crate) use shared::{Connections, Server};
