@@ -19,12 +19,12 @@
 
 mod ack;
 mod auth;
-mod context;
 mod data;
-mod handshake;
 mod rejection;
 mod request_use;
+mod server;
 mod server_event;
+mod socket;
 
 use std::future::Future;
 
@@ -35,12 +35,12 @@ use http::Request;
 
 pub use ack::Ack;
 pub use auth::{Auth, AuthRejection};
-pub use context::{Event, Recovered};
 pub use data::Data;
-pub use handshake::SocketIoRejection;
 pub use rejection::DataRejection;
 use request_use::RequestUse;
+pub use server::SocketIoRejection;
 pub use server_event::FromServerEvent;
+pub use socket::{Event, Recovered};
 
 pub use crate::socket::EventContext;
 pub use proto::{Binary, RawArgs, Rest};

@@ -2,16 +2,16 @@
 
 mod client_files;
 mod content;
-mod handshake;
 mod hooks;
+mod opening_request;
 mod origins;
 mod packed;
 
 pub(crate) use client_files::ClientFile;
 pub use client_files::ClientFiles;
 pub(crate) use content::{Content, INTERNAL_ERROR, error_message, reason};
-pub(crate) use handshake::OpeningRequest;
 pub use hooks::ConnectionError;
 pub(crate) use hooks::{AllowRequest, Hooks, RequestFor};
+pub(crate) use opening_request::OpeningRequest;
 pub use origins::OwnScheme;
 pub(crate) use origins::{Origins, normalized};

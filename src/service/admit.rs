@@ -6,8 +6,8 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use serde_json::json;
 
-use super::context::Context;
 use super::refusal::{FORBIDDEN, Refusal, finish, refuse as refuse_request};
+use super::request_context::RequestContext;
 use crate::http::{AllowRequest, ConnectionError, Content, INTERNAL_ERROR, error_message, reason};
 use crate::logs::TypeName;
 use crate::metrics::{Hook, RequestRule};
@@ -17,7 +17,7 @@ use crate::server::Server;
 /// Asks the application. Returns the request with the extensions of the answer, or the response that refuses it.
 pub(super) async fn admit(
     allow: &AllowRequest,
-    context: &Context,
+    context: &RequestContext,
     mut parts: Parts,
 ) -> Result<Parts, Response<Body>> {
     let mut request = Request::from_parts(parts.clone(), Body::empty());

@@ -2,13 +2,13 @@
 
 mod admit;
 mod client_file;
-mod context;
 mod future;
 mod layer;
 mod open;
 mod post;
 mod refusal;
 mod request;
+mod request_context;
 mod response;
 mod serve;
 #[expect(

@@ -6,8 +6,8 @@ use http::header;
 use http::request::Parts;
 use tracing::Instrument;
 
-use super::context::{Context, Opening};
 use super::refusal::Refusal;
+use super::request_context::{Opening, RequestContext};
 use super::response::payload;
 use super::switch::switch_protocols;
 use crate::driver::{ConnectionTask, Guard, TurnedAway, span};
@@ -21,7 +21,7 @@ use crate::transport::Body;
 use proto::engine_io::{Revision, Transport};
 
 /// Begins a handshake, which has the session's id and counts as a connection from now on.
-pub(super) fn begin(context: &Context, parts: &Parts) -> Result<Guard, Refusal> {
+pub(super) fn begin(context: &RequestContext, parts: &Parts) -> Result<Guard, Refusal> {
     let sid = new_sid().ok_or(Refusal::Unavailable)?;
     let address = context.server.hooks.address(parts).map_err(|panicked| {
         let hook = Hook::MaxConnectionsPerAddress;
@@ -32,7 +32,7 @@ pub(super) fn begin(context: &Context, parts: &Parts) -> Result<Guard, Refusal> 
 }
 
 pub(super) fn open(
-    context: &Context,
+    context: &RequestContext,
     guard: Guard,
     transport: Transport,
     revision: Revision,
@@ -45,7 +45,12 @@ pub(super) fn open(
     }
 }
 
-fn open_polling(context: &Context, guard: Guard, revision: Revision, parts: Parts) -> Opening {
+fn open_polling(
+    context: &RequestContext,
+    guard: Guard,
+    revision: Revision,
+    parts: Parts,
+) -> Opening {
     let (client, packet) = fresh(context, &guard, parts, Transport::Polling, revision);
     let hooks = &context.server.hooks;
     let body = match &hooks.initial_packet {
@@ -65,7 +70,12 @@ fn open_polling(context: &Context, guard: Guard, revision: Revision, parts: Part
     Ok((response, Box::pin(connection.run().instrument(span))))
 }
 
-fn open_duplex(context: &Context, guard: Guard, revision: Revision, mut parts: Parts) -> Opening {
+fn open_duplex(
+    context: &RequestContext,
+    guard: Guard,
+    revision: Revision,
+    mut parts: Parts,
+) -> Opening {
     let config = &context.server.settings.engine;
     let switch = switch_protocols(&mut parts, revision, config)?;
     let (client, packet) = fresh(context, &guard, parts, Transport::WebSocket, revision);
@@ -111,7 +121,7 @@ impl From<TurnedAway> for Refusal {
 
 /// Creates a client, and the packet that opens its session.
 fn fresh(
-    context: &Context,
+    context: &RequestContext,
     guard: &Guard,
     mut parts: Parts,
     transport: Transport,

@@ -15,8 +15,8 @@ use http_body_util::{BodyExt, LengthLimitError};
 use tokio::sync::oneshot;
 use tower::BoxError;
 
-use super::context::{Context, Served};
 use super::refusal::Refusal;
+use super::request_context::{RequestContext, Served};
 use super::response::{accepted, empty};
 use crate::driver::{Inbound, PostAnswer, SessionEntry};
 use crate::metrics::{Counted, LateInput};
@@ -45,7 +45,7 @@ impl BodyKind {
 
 /// Answers a POST.
 pub(super) async fn post<B>(
-    context: &Context,
+    context: &RequestContext,
     entry: &Arc<SessionEntry>,
     kind: BodyKind,
     body: B,
@@ -197,7 +197,7 @@ impl Posting {
     }
 
     /// Closes the session of a POST whose body was not taken.
-    fn without_body(self, error: BodyError, context: &Context, kind: BodyKind) -> Served {
+    fn without_body(self, error: BodyError, context: &RequestContext, kind: BodyKind) -> Served {
         let (server, client) = (&context.server, &self.entry.client);
         let config = &server.settings.engine;
         let limit = config.max_payload;

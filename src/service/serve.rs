@@ -12,11 +12,11 @@ use tower::BoxError;
 
 use super::admit::admit;
 use super::client_file;
-use super::context::{Context, Served};
 use super::open::{begin, open};
 use super::post::{BodyKind, post};
 use super::refusal::{Refusal, refuse};
 use super::request::{Asked, parse};
+use super::request_context::{RequestContext, Served};
 use super::response::payload;
 use super::upgrade::upgrade;
 use crate::driver::{Inbound, NotQueued, PollAnswer, SessionEntry};
@@ -41,7 +41,10 @@ impl From<Refusal> for Declined {
     }
 }
 
-pub(super) async fn respond<B>(context: Option<Context>, request: Request<B>) -> Response<Body>
+pub(super) async fn respond<B>(
+    context: Option<RequestContext>,
+    request: Request<B>,
+) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
@@ -57,7 +60,7 @@ where
     })
 }
 
-async fn answer<B>(context: &Context, request: Request<B>) -> Response<Body>
+async fn answer<B>(context: &RequestContext, request: Request<B>) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
@@ -126,7 +129,7 @@ where
 
 /// Reports that a hook has panicked at the sight of a response, and refuses the request instead.
 fn hook_panicked(
-    context: &Context,
+    context: &RequestContext,
     session: Option<Arc<SessionEntry>>,
     (hook, panicked): (Hook, &Panicked),
     request: &Parts,
@@ -140,7 +143,7 @@ fn hook_panicked(
 }
 
 /// Returns the meaning of a request, if its page may make it.
-fn ask(context: &Context, parts: &Parts) -> Result<Asked, Refusal> {
+fn ask(context: &RequestContext, parts: &Parts) -> Result<Asked, Refusal> {
     let find = |sid| context.sessions.get(sid);
     let asked = parse(parts, &context.server.settings.engine, find)?;
     if context.server.hooks.origins.allow(parts) {
@@ -153,7 +156,7 @@ fn ask(context: &Context, parts: &Parts) -> Result<Asked, Refusal> {
 /// Opens a session if `allow_request` admits it. The connection is counted before the application is asked, which may
 /// take long; the application is not asked if there are too many connections.
 async fn admit_and_open(
-    context: &Context,
+    context: &RequestContext,
     transport: Transport,
     revision: Revision,
     mut parts: Parts,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower::BoxError;
 
-use super::context::Context;
+use super::request_context::RequestContext;
 use super::serve;
 use crate::server::SocketIo;
 
@@ -33,11 +33,11 @@ impl SocketIoService {
         serve::respond(self.context(), request)
     }
 
-    fn context(&self) -> Option<Context> {
+    fn context(&self) -> Option<RequestContext> {
         let server = self.io.server()?;
         let connections = Arc::clone(&server.connections) as Arc<dyn std::any::Any + Send + Sync>;
         let sessions = connections.downcast().ok()?;
-        Some(Context {
+        Some(RequestContext {
             io: self.io.clone(),
             server,
             sessions,

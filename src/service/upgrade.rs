@@ -6,14 +6,18 @@ use std::sync::atomic::Ordering;
 
 use http::request::Parts;
 
-use super::context::{Context, Opening};
+use super::request_context::{Opening, RequestContext};
 use super::switch::switch_protocols;
 use crate::driver::{Inbound, SessionEntry, turn_away};
 use crate::metrics::{Counted, RequestRule};
 use crate::transport::Duplex;
 
 /// Answers the upgrade of a session. A session is taken over once, by one transport at a time.
-pub(super) fn upgrade(context: &Context, entry: Arc<SessionEntry>, mut parts: Parts) -> Opening {
+pub(super) fn upgrade(
+    context: &RequestContext,
+    entry: Arc<SessionEntry>,
+    mut parts: Parts,
+) -> Opening {
     let config = &context.server.settings.engine;
     let revision = entry.client.revision;
     let switch = switch_protocols(&mut parts, revision, config)?;
@@ -71,7 +75,7 @@ impl Drop for Upgrading {
 /// Closes the second transport of a session after it was accepted, as Node's server does. Applications that use the
 /// `ws` package directly do not catch the error that a response with another status causes.
 fn refuse_another<F>(
-    context: &Context,
+    context: &RequestContext,
     entry: &SessionEntry,
     socket: F,
 ) -> impl Future<Output = ()> + Send + use<F>

@@ -13,7 +13,7 @@ use super::client::TestClient;
 use super::connection::ClientConnection;
 use super::error::ConnectError;
 use super::expect::{Expect, Waiting};
-use super::handshake::HandshakeRequest;
+use super::handshake_request::HandshakeRequest;
 use super::http1::{add_cookie, add_header};
 use super::state::Back;
 use super::{polling, websocket};

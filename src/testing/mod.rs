@@ -80,7 +80,7 @@ mod connect;
 mod connection;
 mod error;
 mod expect;
-mod handshake;
+mod handshake_request;
 mod http1;
 mod memory;
 mod polling;

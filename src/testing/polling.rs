@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::app::TestApp;
 use super::connection::{ClientConnection, SharedState, ToSend};
 use super::error::{ConnectError, Disconnected};
-use super::handshake::HandshakeRequest;
+use super::handshake_request::HandshakeRequest;
 use super::http1::Http;
 use proto::Sid;
 use proto::engine_io::{Packet, Payload, PayloadWriter, Transport};

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::app::TestApp;
 use super::connection::{ClientConnection, SharedState, ToSend};
 use super::error::{ConnectError, Disconnected};
-use super::handshake::HandshakeRequest;
+use super::handshake_request::HandshakeRequest;
 use super::http1;
 use super::http1::Http;
 use proto::always;

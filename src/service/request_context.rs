@@ -11,7 +11,7 @@ use crate::driver::SessionTable;
 use crate::server::{Server, SocketIo};
 
 /// The server, during one request.
-pub(super) struct Context {
+pub(super) struct RequestContext {
     pub(super) io: SocketIo,
     pub(super) server: Arc<Server>,
     pub(super) sessions: Arc<SessionTable>,
