@@ -11,7 +11,7 @@ mod emitted;
 mod namespace_handle;
 mod remote;
 mod selection;
-mod server_events;
+mod server_side_emit;
 mod socket;
 mod socket_operator;
 #[cfg(test)]
@@ -25,7 +25,7 @@ pub use broadcast::BroadcastOperator;
 pub use emitted::Emitted;
 pub use namespace_handle::NamespaceHandle;
 pub use remote::{RemoteAckFuture, RemoteSocket};
-pub use server_events::{ServerAckFuture, ServerAnswers};
+pub use server_side_emit::{ServerAckFuture, ServerAnswers};
 pub use socket_operator::SocketOperator;
 
 pub use crate::namespace::ServerEvent;

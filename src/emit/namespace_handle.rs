@@ -12,7 +12,7 @@ use super::ack_stream::AckStream;
 use super::broadcast::BroadcastOperator;
 use super::emitted::Emitted;
 use super::selection::{Missing, SelectedNamespaces};
-use super::server_events::{self, ServerAckFuture};
+use super::server_side_emit::{self, ServerAckFuture};
 use super::wait::Wait;
 use crate::adapter::AdapterError;
 use crate::logs::ServerLogs;
@@ -216,7 +216,7 @@ impl NamespaceHandle {
     /// Without a [cluster](crate::cluster::LocalCluster) there are no other servers.
     pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
         match self.namespaces.recipients() {
-            Ok(recipients) => server_events::emit_to_servers(&recipients, event.as_ref(), &args),
+            Ok(recipients) => server_side_emit::emit_to_servers(&recipients, event.as_ref(), &args),
             Err(missing) => Emitted::missing(missing),
         }
     }

@@ -20,10 +20,10 @@
 mod ack;
 mod auth;
 mod data;
+mod from_server_event;
 mod rejection;
 mod request_use;
 mod server;
-mod server_event;
 mod socket;
 
 use std::future::Future;
@@ -36,10 +36,10 @@ use http::Request;
 pub use ack::Ack;
 pub use auth::{Auth, AuthRejection};
 pub use data::Data;
+pub use from_server_event::FromServerEvent;
 pub use rejection::DataRejection;
 use request_use::RequestUse;
 pub use server::SocketIoRejection;
-pub use server_event::FromServerEvent;
 pub use socket::{Event, Recovered};
 
 pub use crate::socket::EventContext;

@@ -23,7 +23,7 @@ mod outcome;
 mod rate_limit;
 mod refused;
 mod reply;
-mod server_event;
+mod server_event_handler;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -39,7 +39,7 @@ pub use outcome::Phase;
 pub use rate_limit::{RateLimit, RateLimited};
 pub use refused::Refused;
 pub use reply::{IntoAck, Reply};
-pub use server_event::ServerEventHandler;
+pub use server_event_handler::ServerEventHandler;
 
 use crate::extract::phase;
 use crate::logs::may_log;
