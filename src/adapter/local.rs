@@ -9,12 +9,12 @@ use super::direct_writes::DirectWrites;
 use super::{Answers, BoxFuture, Facts, LocalSockets, PacketEncoder, Publication, ServerSide};
 use crate::metrics::{Counted, Counters, UndeliveredReason};
 use crate::outbox::Pushed;
-use crate::rooms::{Delivered, Link, Room, RoomInterest, Scope, Sweeper, Table, Target};
+use crate::rooms::{Delivered, Link, Members, Room, RoomInterest, Scope, Sweeper, Target};
 use proto::{Args, Sid};
 
 /// The sockets of one namespace on this server. An event is delivered to them at once.
 pub(crate) struct LocalMembers<L: Link> {
-    pub(crate) members: Arc<Table<L>>,
+    pub(crate) members: Arc<Members<L>>,
     pub(crate) encoder: PacketEncoder,
     pub(crate) max_rooms: usize,
     /// The counter of acknowledgement ids, which the namespaces of a pattern share.

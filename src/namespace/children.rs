@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+use super::handler_table::{HandlerTable, ServerEventHandlers};
 use super::running_namespace::RunningNamespace;
-use super::table::{HandlerTable, ServerEventHandlers};
 use crate::adapter::{Answers, BoxFuture, Facts, LocalSockets, Publication, ServerSide};
 use crate::rooms::{Delivered, Room, RoomInterest, Scope, Target};
 use crate::sync::Lock;

@@ -8,11 +8,11 @@ use std::sync::{Arc, Weak};
 use http::Extensions;
 
 use super::children::{Children, ListChildren};
+use super::handler_table::{HandlerTable, ServerEventHandlers};
 use super::options::NamespaceOptions;
 use super::pattern::Pattern;
 use super::recipients::Recipients;
 use super::running_namespace::{Parent, RunningNamespace, Siblings};
-use super::table::{HandlerTable, ServerEventHandlers};
 use crate::adapter::ServerRole;
 use crate::logs::ServerLogs;
 use crate::sync::Lock;

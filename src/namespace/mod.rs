@@ -4,15 +4,16 @@
 
 mod children;
 mod dynamic;
+mod handler_table;
 mod namespaces;
 mod options;
 mod pattern;
 mod recipients;
 mod running_namespace;
 mod server_event;
-mod table;
 
 pub(crate) use dynamic::DynamicNamespace;
+pub(crate) use handler_table::HandlerTable;
 pub(crate) use namespaces::{Found, Namespaces};
 pub(crate) use options::NamespaceOptions;
 pub use options::{AckFormat, Order, Unhandled};
@@ -21,4 +22,3 @@ pub(crate) use recipients::Recipients;
 pub(crate) use running_namespace::RunningNamespace;
 pub use server_event::ServerEvent;
 pub(crate) use server_event::{ServerEventFailure, ServerHandler, received, server_args};
-pub(crate) use table::HandlerTable;

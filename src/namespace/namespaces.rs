@@ -8,8 +8,8 @@ use std::sync::Arc;
 use http::Extensions;
 
 use super::dynamic::DynamicNamespace;
+use super::handler_table::HandlerTable;
 use super::running_namespace::RunningNamespace;
-use super::table::HandlerTable;
 
 /// The namespaces of a server, with the tables `H` of their handlers.
 pub(crate) struct Namespaces<H: HandlerTable> {

@@ -4,22 +4,22 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+use super::handler_table::{HandlerTable, ServerEventHandlers};
 use super::options::NamespaceOptions;
 use super::recipients::Recipients;
-use super::table::{HandlerTable, ServerEventHandlers};
 use crate::adapter::{DirectWrites, LocalMembers, PacketEncoder, ServerRole};
 use crate::ids::new_sid;
 use crate::logs::ServerLogs;
 use crate::metrics::{Counted, Counters, UndeliveredReason};
 use crate::outbox::{EmitError, Pushed};
-use crate::rooms::{History, Log, Sweeper, Table};
+use crate::rooms::{History, Log, Members, Sweeper};
 
 /// A namespace that clients can join, with the table `H` of its handlers.
 pub(crate) struct RunningNamespace<H: HandlerTable> {
     pub(crate) name: Arc<str>,
     pub(crate) handlers: Arc<H>,
     pub(crate) options: NamespaceOptions,
-    pub(crate) members: Arc<Table<H::Link>>,
+    pub(crate) members: Arc<Members<H::Link>>,
     pub(crate) encoder: PacketEncoder,
     /// The sockets of the namespace on this server.
     pub(crate) local: Arc<LocalMembers<H::Link>>,
@@ -61,7 +61,7 @@ impl<H: HandlerTable> RunningNamespace<H> {
             .recovery
             .map(|recovery| History::new(epoch(), recovery, options.detection, store));
         let members = Arc::new(
-            Table::new(history)
+            Members::new(history)
                 .observed(observed)
                 .ordered(options.ordered_broadcasts),
         );

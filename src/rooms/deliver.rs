@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::member::WrittenBy;
-use super::{Audience, Forgotten, History, Link, Member, Table, Target};
+use super::{Audience, Forgotten, History, Link, Member, Members, Target};
 use crate::outbox::{Frame, Outbox, Pushed, RuntimeId};
 use proto::Sid;
 
@@ -53,7 +53,7 @@ impl Sum for Delivered {
     }
 }
 
-impl<L: Link> Table<L> {
+impl<L: Link> Members<L> {
     /// Queues a frame for every member of the target. Wakes their connections' tasks, or passes their outboxes to
     /// `schedule_write`, which ensures that they are written. Does not allocate if the target is one room or the whole
     /// namespace.
@@ -239,8 +239,8 @@ mod tests {
         ))
     }
 
-    fn table(members: &[(&Arc<Member<Nobody>>, &[&str])]) -> Table<Nobody> {
-        let table = Table::new(None);
+    fn table(members: &[(&Arc<Member<Nobody>>, &[&str])]) -> Members<Nobody> {
+        let table = Members::new(None);
         for (member, rooms) in members {
             table.insert(member);
             for room in *rooms {
@@ -250,7 +250,7 @@ mod tests {
         table
     }
 
-    fn ids(table: &Table<Nobody>, rooms: &[&str], except: &[&str]) -> Vec<Sid> {
+    fn ids(table: &Members<Nobody>, rooms: &[&str], except: &[&str]) -> Vec<Sid> {
         let names = |names: &[&str]| names.iter().map(|&name| name.into()).collect::<Vec<Room>>();
         let target = Target {
             rooms: (!rooms.is_empty()).then(|| names(rooms)),

@@ -65,7 +65,7 @@ pub(crate) struct Member<L> {
     pub(crate) id: Sid,
     pub(crate) link: Weak<L>,
     pub(crate) acks: Lock<Acks<AckSink>>,
-    /// The rooms. Only [`Table`](super::Table) changes them, together with the members of the rooms.
+    /// The rooms. Only [`Members`](super::Members) changes them, together with the members of the rooms.
     pub(super) joined: Lock<Membership>,
 }
 

@@ -10,8 +10,8 @@ mod events;
 mod interest;
 mod join;
 mod member;
+mod members;
 pub(crate) mod recovery;
-mod table;
 mod target;
 
 pub(crate) use acks::Awaited;
@@ -22,10 +22,10 @@ pub(crate) use interest::RoomInterest;
 pub use join::{JoinError, JoinFuture, Joined};
 use member::open_rooms;
 pub(crate) use member::{Answer, Link, Member, Scope};
+pub(crate) use members::Members;
 pub(crate) use recovery::{
     Asker, Audience, Away, Claim, Forgotten, History, Kept, Log, Offset, SavedSession, Stay, Store,
     StoreError, StoreReply, Sweeper,
 };
-pub(crate) use table::Table;
 pub(crate) use target::Target;
 pub use target::{Room, Rooms};

@@ -17,6 +17,7 @@ mod faults;
 mod handle;
 mod hooks;
 mod life;
+mod namespace_handlers;
 mod own_handlers;
 mod pace;
 mod registration;
@@ -28,7 +29,6 @@ mod resumption;
 mod sending;
 mod state;
 mod stored_events;
-mod table;
 mod values;
 
 pub(crate) use ack_claims::{AckClaim, RequestedAck};
@@ -47,11 +47,13 @@ pub use handle::Socket;
 pub(crate) use handle::SocketReference;
 pub(crate) use hooks::OutgoingHooks;
 pub use hooks::{Failed, Outgoing, Rejected};
+pub(crate) use namespace_handlers::{
+    HandlerLayers, NamespaceHandlers, SocketMember, SocketNamespace,
+};
 pub(crate) use own_handlers::Calls;
 pub(crate) use pace::Rate;
 pub(crate) use replay::SessionSearch;
 pub(crate) use reply::reply;
 pub(crate) use resumption::Resumption;
 pub(crate) use state::{Connected, Ended};
-pub(crate) use table::{HandlerLayers, NamespaceHandlers, SocketMember, SocketNamespace};
 pub(crate) use values::{SocketValue, SocketValues};

@@ -8,9 +8,9 @@ use futures_util::future::select;
 
 use super::Socket;
 use super::handle::Inner;
+use super::namespace_handlers::SocketNamespace;
 use super::resumption::{Elsewhere, ResumeAuth, ResumeRequest, Resumption, Session, StoreClaim};
 use super::state::{Connected, Ended};
-use super::table::SocketNamespace;
 use super::values::{SocketValue, SocketValues};
 use crate::clock::now;
 use crate::ids::new_sid;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Arrival, Audience, Forgotten, History, Kept, LoggedEvent, Position, Store};
 use crate::outbox::{Frame, Outbox, RuntimeId};
-use crate::rooms::{Delivered, Link, Table};
+use crate::rooms::{Delivered, Link, Members};
 
 /// The tools of a delivery: the time, the encoder of an event with or without its offset, and the function that
 /// schedules the write of an outbox.
@@ -15,7 +15,7 @@ pub(crate) struct Delivery<'a> {
     pub(crate) schedule_write: &'a mut dyn FnMut(RuntimeId, &Arc<Outbox>),
 }
 
-impl<L: Link> Table<L> {
+impl<L: Link> Members<L> {
     /// Hands an event to the store, which will report its position. If it cannot, the event is delivered now, behind
     /// those that wait.
     pub(crate) fn hand_over(

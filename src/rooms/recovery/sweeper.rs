@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::rooms::{Link, Table};
+use crate::rooms::{Link, Members};
 
 /// The minimum interval of sweeps, since expired entries need not be removed at once.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -15,7 +15,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// The removal of expired entries from the history of a namespace, by a task that runs while there are any.
 #[derive(Debug)]
 pub(crate) struct Sweeper<L: Link> {
-    members: Weak<Table<L>>,
+    members: Weak<Members<L>>,
     /// True if there is a history at all.
     needed: bool,
     /// True while a task removes entries.
@@ -23,7 +23,7 @@ pub(crate) struct Sweeper<L: Link> {
 }
 
 impl<L: Link> Sweeper<L> {
-    pub(crate) fn new(members: &Arc<Table<L>>) -> Arc<Self> {
+    pub(crate) fn new(members: &Arc<Members<L>>) -> Arc<Self> {
         Arc::new(Self {
             members: Arc::downgrade(members),
             needed: members.history().is_some(),

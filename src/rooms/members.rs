@@ -21,8 +21,8 @@ use proto::Sid;
 const SHARDS: usize = 16;
 
 /// The members of one namespace on this server.
-pub(crate) struct Table<L: Link> {
-    all: Lock<Members<L>>,
+pub(crate) struct Members<L: Link> {
+    all: Lock<MemberList<L>>,
     shards: [Shard<L>; SHARDS],
     hasher: RandomState,
     watchers: Watchers,
@@ -39,16 +39,16 @@ pub(crate) struct Table<L: Link> {
 /// A part of the rooms. It has cache lines of its own, so that threads that work on different rooms do not slow each
 /// other down.
 #[repr(align(128))]
-struct Shard<L>(Lock<HashMap<Room, Members<L>>>);
+struct Shard<L>(Lock<HashMap<Room, MemberList<L>>>);
 
 /// A set of members that can be iterated as a slice, without a lock, while others join and leave.
-struct Members<L> {
+struct MemberList<L> {
     list: Arc<Vec<Arc<Member<L>>>>,
     /// The positions in `list`. The server makes all ids, so the hasher need not withstand chosen keys.
     index: FxHashMap<Sid, usize>,
 }
 
-impl<L> Default for Members<L> {
+impl<L> Default for MemberList<L> {
     fn default() -> Self {
         Self {
             list: Arc::default(),
@@ -57,7 +57,7 @@ impl<L> Default for Members<L> {
     }
 }
 
-impl<L> Members<L> {
+impl<L> MemberList<L> {
     fn insert(&mut self, member: &Arc<Member<L>>) {
         if let Entry::Vacant(slot) = self.index.entry(member.id) {
             slot.insert(self.list.len());
@@ -81,7 +81,7 @@ impl<L> Members<L> {
     }
 }
 
-impl<L: Link> Table<L> {
+impl<L: Link> Members<L> {
     pub(crate) fn new(history: Option<History<L>>) -> Self {
         Self {
             all: Lock::default(),
@@ -279,7 +279,7 @@ impl<L: Link> Table<L> {
                 if let Some(interest) = self.interest.get() {
                     interest.created(vacant.key());
                 }
-                vacant.insert(Members::default())
+                vacant.insert(MemberList::default())
             }
         };
         members.insert(member);
@@ -307,7 +307,7 @@ impl<L: Link> Table<L> {
         }
     }
 
-    fn shard(&self, room: &str) -> &Lock<HashMap<Room, Members<L>>> {
+    fn shard(&self, room: &str) -> &Lock<HashMap<Room, MemberList<L>>> {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "any bits of the hash will do"
