@@ -16,7 +16,7 @@ use crate::namespace::Found;
 use crate::outbox::Frame;
 use crate::panics::guarded;
 use crate::server::OverLimit;
-use crate::socket::{Connected, Refusal, Resumption, SessionSearch, Socket, SocketNamespace};
+use crate::socket::{Connected, RecoveryState, Refusal, SessionSearch, Socket, SocketNamespace};
 use proto::DisconnectReason;
 use proto::always;
 use proto::connection::Violation;
@@ -27,7 +27,7 @@ enum Resume {
     /// The one that its auth names.
     Ask,
     /// The one that was found at a store. `None` if there are no random bytes.
-    Found(Option<Box<Resumption>>),
+    Found(Option<Box<RecoveryState>>),
     No,
 }
 
@@ -57,21 +57,21 @@ impl Dispatch {
         };
         let history = found.members.history();
         let named = { auth.as_deref() }.filter(|_| self.client.revision.is_four());
-        let resumption = match (history, resume) {
+        let recovery = match (history, resume) {
             (None, _) => None,
-            (Some(_), Resume::Found(resumption)) => Some(resumption.map(|found| *found)),
-            (Some(history), Resume::No) => Some(Resumption::new(history, None)),
+            (Some(_), Resume::Found(recovery)) => Some(recovery.map(|found| *found)),
+            (Some(history), Resume::No) => Some(RecoveryState::new(history, None)),
             (Some(history), Resume::Ask) => {
                 if let Some(search) = SessionSearch::new(history, named) {
                     return self.search(nsp, auth, (found, extensions), search, cx);
                 }
-                Some(Resumption::new(history, named))
+                Some(RecoveryState::new(history, named))
             }
         };
-        let id = match &resumption {
+        let id = match &recovery {
             // Clients of revision 3 do not receive an id, and use that of the session.
             _ if !self.client.revision.is_four() => Some(self.client.sid),
-            Some(Some(resumption)) => resumption.id().or_else(new_sid),
+            Some(Some(recovery)) => recovery.id().or_else(new_sid),
             Some(None) => None,
             None => new_sid(),
         };
@@ -84,7 +84,7 @@ impl Dispatch {
         };
         let client = Arc::clone(&self.client);
         let skips = history.is_some_and(|history| history.options.skip_middlewares);
-        let socket = Socket::new(id, found, client, auth, extensions, resumption.flatten());
+        let socket = Socket::new(id, found, client, auth, extensions, recovery.flatten());
         self.router.insert(nsp.clone(), socket.clone());
         self.holds_little = false;
         let skips = skips && socket.recovered();
@@ -121,14 +121,14 @@ impl Dispatch {
     pub(super) fn searched(
         &mut self,
         socket: &Socket,
-        resumption: Option<Box<Resumption>>,
+        recovery: Option<Box<RecoveryState>>,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         // The client may have left meanwhile.
         if socket.ended().is_some() {
             return Ok(());
         }
-        self.readmit(socket, Resume::Found(resumption), cx)
+        self.readmit(socket, Resume::Found(recovery), cx)
     }
 
     /// Begins the admission again with the same CONNECT. The events that wait behind it are for the new socket.

@@ -430,7 +430,7 @@ impl Dispatch {
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         match finished {
-            Finished::Searched(resumption) => self.searched(socket, resumption, cx),
+            Finished::Searched(recovery) => self.searched(socket, recovery, cx),
             Finished::Admitted(result) => self.admitted(socket, result, cx),
             Finished::Connected(Ok(())) => {
                 self.router.mark_joined(socket);

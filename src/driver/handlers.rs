@@ -15,7 +15,7 @@ use crate::adapter::BoxFuture;
 use crate::metrics::Counted;
 use crate::panics::{DROP, Panicked, guarded, log_panic};
 use crate::socket::{
-    AckBody, BoxHandler, Call, Done, EventContext, EventName, Refusal, RequestedAck, Resumption,
+    AckBody, BoxHandler, Call, Done, EventContext, EventName, RecoveryState, Refusal, RequestedAck,
     SessionSearch, Socket,
 };
 use proto::DisconnectReason;
@@ -53,7 +53,7 @@ pub(super) struct Completion {
 }
 
 enum Pending {
-    Search(BoxFuture<Option<Box<Resumption>>>),
+    Search(BoxFuture<Option<Box<RecoveryState>>>),
     Admit(BoxFuture<Result<(), Refusal>>),
     Connect(BoxFuture<Done>),
     Event {
@@ -65,7 +65,7 @@ enum Pending {
 
 /// The result of a handler that has ended.
 pub(super) enum Finished {
-    Searched(Option<Box<Resumption>>),
+    Searched(Option<Box<RecoveryState>>),
     Admitted(Result<(), Refusal>),
     Connected(Result<(), Refusal>),
     Event(Completion, AckBody),

@@ -87,7 +87,7 @@ impl Socket {
     }
 
     fn resumes(&self) -> bool {
-        let resumption = self.0.resumption.as_ref();
-        resumption.is_some_and(|resumption| resumption.lock().id().is_some())
+        let recovery = self.0.recovery.as_ref();
+        recovery.is_some_and(|recovery| recovery.lock().id().is_some())
     }
 }

@@ -16,9 +16,8 @@ use super::event_context::BoxHandler;
 use super::event_name::EventName;
 use super::namespace_handlers::{SocketMember, SocketNamespace};
 use super::own_handlers::OwnHandlers;
+use super::recovery::{RecoveryState, StoredValues};
 use super::request::SocketRequest;
-use super::resume::StoredValues;
-use super::resumption::Resumption;
 use super::state::SocketState;
 use super::values::{SocketValue, SocketValues};
 use crate::http::OpeningRequest;
@@ -75,20 +74,20 @@ pub(crate) struct Inner {
     /// The number of handlers that have started and not ended.
     pub(super) pending: AtomicUsize,
     /// The recovery state, if the namespace has a history.
-    pub(super) resumption: Option<Box<Lock<Resumption>>>,
+    pub(super) recovery: Option<Box<Lock<RecoveryState>>>,
 }
 
 impl Socket {
-    /// Creates a socket. `resumption` is present if the namespace has a history.
+    /// Creates a socket. `recovery` is present if the namespace has a history.
     pub(crate) fn new(
         id: Sid,
         namespace: Arc<SocketNamespace>,
         client: Arc<Client>,
         auth: Option<ByteString>,
         extensions: Option<Box<Extensions>>,
-        resumption: Option<Resumption>,
+        recovery: Option<RecoveryState>,
     ) -> Self {
-        let stays = resumption.as_ref().and_then(Resumption::stays);
+        let stays = recovery.as_ref().and_then(RecoveryState::stays);
         let (stays, known_after) = stays.unwrap_or_default();
         client.add_auth(auth.as_deref().map_or(0, str::len));
         let socket = Self(Arc::new_cyclic(|link: &Weak<Inner>| Inner {
@@ -108,7 +107,7 @@ impl Socket {
             handlers: OwnHandlers::default(),
             ack_claims: AckClaims::default(),
             pending: AtomicUsize::new(0),
-            resumption: resumption.map(|resumption| Box::new(Lock::new(resumption))),
+            recovery: recovery.map(|recovery| Box::new(Lock::new(recovery))),
         }));
         socket.take_stored_values();
         socket
@@ -160,8 +159,8 @@ impl Socket {
     /// [`Recovery`](crate::config::Recovery). Node's `socket.recovered`.
     #[must_use]
     pub fn recovered(&self) -> bool {
-        let resumption = self.0.resumption.as_ref();
-        resumption.is_some_and(|resumption| resumption.lock().recovered())
+        let recovery = self.0.recovery.as_ref();
+        recovery.is_some_and(|recovery| recovery.lock().recovered())
     }
 
     /// Joins rooms, at once. A room beyond the builder's `max_rooms`, or with a name longer than `max_room_len`, is not
@@ -416,7 +415,7 @@ impl Link for Inner {
     }
 
     fn saved(&self, floor: Position) -> Option<(Sid, SavedSession)> {
-        let state = self.resumption.as_ref()?.lock();
+        let state = self.recovery.as_ref()?.lock();
         let (pid, since) = (state.pid, state.since);
         drop(Some(state).filter(|state| state.holds)?);
         let (id, rooms) = (self.member.id, self.member.rooms());
@@ -430,8 +429,8 @@ impl Link for Inner {
     }
 
     fn surrender(self: &Arc<Self>) {
-        if let Some(resumption) = &self.resumption {
-            resumption.lock().holds = false;
+        if let Some(recovery) = &self.recovery {
+            recovery.lock().holds = false;
         }
         self.supersede();
     }

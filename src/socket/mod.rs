@@ -5,7 +5,6 @@
 mod ack_claims;
 mod admission;
 mod answer;
-mod claim;
 mod client;
 mod close_error;
 mod data;
@@ -20,15 +19,12 @@ mod life;
 mod namespace_handlers;
 mod own_handlers;
 mod pace;
+mod recovery;
 mod registration;
-mod replay;
 mod reply;
 mod request;
-mod resume;
-mod resumption;
 mod sending;
 mod state;
-mod stored_events;
 mod values;
 
 pub(crate) use ack_claims::{AckClaim, RequestedAck};
@@ -52,8 +48,7 @@ pub(crate) use namespace_handlers::{
 };
 pub(crate) use own_handlers::Calls;
 pub(crate) use pace::Rate;
-pub(crate) use replay::SessionSearch;
+pub(crate) use recovery::{RecoveryState, SessionSearch};
 pub(crate) use reply::reply;
-pub(crate) use resumption::Resumption;
 pub(crate) use state::{Connected, Ended};
 pub(crate) use values::{SocketValue, SocketValues};

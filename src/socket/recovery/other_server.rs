@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use super::Socket;
-use super::handle::Inner;
 use super::resume::StoredValues;
-use super::resumption::{Elsewhere, ResumeAuth, ResumeRequest, Resumption, Session, StoreClaim};
+use super::state::{Elsewhere, RecoveryState, ResumeAuth, ResumeRequest, Session, StoreClaim};
 use crate::clock::now;
 use crate::metrics::RecoveryOutcome;
 use crate::outbox::Frame;
 use crate::rooms::recovery::{LoggedEvent, Place, Position};
 use crate::rooms::{History, Room, SavedSession, Stay, Store, StoreError, Target};
+use crate::socket::Socket;
+use crate::socket::handle::Inner;
 use proto::Sid;
 
 /// The search for a session in the store, which another server may have saved.
@@ -40,23 +40,23 @@ impl SessionSearch {
 
     /// Waits for the session. `socket` stands for the one that the client will get. Returns `None` if there are no
     /// random bytes.
-    pub(crate) async fn find(self, socket: Socket) -> Option<Box<Resumption>> {
+    pub(crate) async fn find(self, socket: Socket) -> Option<Box<RecoveryState>> {
         let history = socket.namespace().members.history()?;
-        let mut resumption = Resumption::new(history, None)?;
-        resumption.forgotten = true;
+        let mut recovery = RecoveryState::new(history, None)?;
+        recovery.forgotten = true;
         match socket.await_store(self.store.look(self.pid)).await {
-            Some(Some(session)) => self.resume(&session, history, &mut resumption),
+            Some(Some(session)) => self.resume(&session, history, &mut recovery),
             Some(None) => {}
-            None => resumption.claim = StoreClaim::Refused(RecoveryOutcome::Unavailable),
+            None => recovery.claim = StoreClaim::Refused(RecoveryOutcome::Unavailable),
         }
-        Some(Box::new(resumption))
+        Some(Box::new(recovery))
     }
 
     fn resume(
         &self,
         session: &SavedSession,
         history: &History<Inner>,
-        resumption: &mut Resumption,
+        recovery: &mut RecoveryState,
     ) {
         let after = { self.offset }.map_or(session.since, |seen| seen.max(session.since));
         if after < session.floor {
@@ -77,10 +77,10 @@ impl SessionSearch {
             values: Arc::new(StoredValues::default()),
             until: history.lock().sessions.until(now()),
         };
-        resumption.pid = self.pid;
-        (resumption.forgotten, resumption.recovered) = (false, true);
-        resumption.since = session.since;
-        resumption.request = Some(ResumeRequest {
+        recovery.pid = self.pid;
+        (recovery.forgotten, recovery.recovered) = (false, true);
+        recovery.since = session.since;
+        recovery.request = Some(ResumeRequest {
             away,
             offset: None,
             elsewhere: Some(Elsewhere {
@@ -93,7 +93,7 @@ impl SessionSearch {
 
 impl Socket {
     /// Reads the events that the client of another server's session has missed, up to those that this server has.
-    pub(super) async fn read_missed(&self, session: &SavedSession, store: &dyn Store) {
+    pub(in crate::socket) async fn read_missed(&self, session: &SavedSession, store: &dyn Store) {
         let Some(history) = self.namespace().members.history() else {
             return;
         };
@@ -119,10 +119,10 @@ impl Socket {
                 Err(RecoveryOutcome::Unavailable)
             }
         };
-        let Some(resumption) = &self.0.resumption else {
+        let Some(recovery) = &self.0.recovery else {
             return;
         };
-        let mut state = resumption.lock();
+        let mut state = recovery.lock();
         match read {
             Ok(read) => {
                 if let Some(request) = &mut state.request {
@@ -135,7 +135,7 @@ impl Socket {
 
     /// Returns the position after which events are missed, if the session to resume is of another server.
     fn read_from(&self) -> Option<Position> {
-        let state = self.0.resumption.as_ref()?.lock();
+        let state = self.0.recovery.as_ref()?.lock();
         let elsewhere = state.request.as_ref()?.elsewhere.as_ref()?;
         Some(elsewhere.after)
     }

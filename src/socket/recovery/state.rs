@@ -1,46 +1,46 @@
-//! The resumption of sessions, as one socket knows of it.
+//! The recovery state of one socket.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::handle::Inner;
 use super::resume::StoredValues;
 use crate::metrics::RecoveryOutcome;
 use crate::outbox::Frame;
 use crate::rooms::recovery::{Position, SavedSession};
 use crate::rooms::{Away, Kept, Offset, Stay};
+use crate::socket::handle::Inner;
 use proto::Sid;
 
 /// A stored session.
-pub(super) type Session = Away<Arc<StoredValues>>;
+pub(in crate::socket) type Session = Away<Arc<StoredValues>>;
 
 /// The recovery state of a socket.
 #[derive(Debug)]
-pub(crate) struct Resumption {
+pub(crate) struct RecoveryState {
     /// The private id of the session. Only the client knows it, and sends it when it reconnects.
-    pub(super) pid: Sid,
+    pub(in crate::socket) pid: Sid,
     /// The number of the last event before the socket was first admitted.
-    pub(super) began: u64,
+    pub(in crate::socket) began: u64,
     /// The position of that event, if a store assigns positions.
-    pub(super) since: Position,
+    pub(in crate::socket) since: Position,
     /// The session to resume, until middleware have admitted the socket. It is claimed only then, so a refused client
     /// that knows the private id of another changes nothing.
-    pub(super) request: Option<ResumeRequest>,
+    pub(in crate::socket) request: Option<ResumeRequest>,
     /// True if the socket has been admitted, and the private id is its own.
-    pub(super) holds: bool,
+    pub(in crate::socket) holds: bool,
     /// True if the server has disconnected the socket before it was admitted.
-    pub(super) revoked: bool,
+    pub(in crate::socket) revoked: bool,
     /// True if the client has requested a session that is not stored any more.
-    pub(super) forgotten: bool,
-    pub(super) recovered: bool,
-    pub(super) claim: StoreClaim,
+    pub(in crate::socket) forgotten: bool,
+    pub(in crate::socket) recovered: bool,
+    pub(in crate::socket) claim: StoreClaim,
 }
 
 /// The claim of a session at a store that servers share. Without a store it stays open.
 #[derive(Debug, Default)]
-pub(super) enum StoreClaim {
+pub(in crate::socket) enum StoreClaim {
     #[default]
     Open,
     Taken(SavedSession),
@@ -48,9 +48,9 @@ pub(super) enum StoreClaim {
     Refused(RecoveryOutcome),
 }
 
-impl Resumption {
+impl RecoveryState {
     /// Returns the label of the outcome in the counters; `None` if the client has not asked to resume a session.
-    pub(super) const fn outcome(&self) -> Option<RecoveryOutcome> {
+    pub(in crate::socket) const fn outcome(&self) -> Option<RecoveryOutcome> {
         match self {
             Self {
                 recovered: true, ..
@@ -63,7 +63,7 @@ impl Resumption {
     }
 
     /// Returns the label, in the counters, of a session that is not resumed.
-    pub(super) const fn failure(&self) -> RecoveryOutcome {
+    pub(in crate::socket) const fn failure(&self) -> RecoveryOutcome {
         match self.claim {
             StoreClaim::Refused(outcome) => outcome,
             StoreClaim::Open | StoreClaim::Taken(_) => RecoveryOutcome::Failed,
@@ -76,19 +76,19 @@ impl Resumption {
     }
 
     /// Returns the stays in rooms of the session to resume, and the number of the event after which they are known.
-    pub(super) fn stays(&self) -> Option<(Vec<Stay>, u64)> {
+    pub(in crate::socket) fn stays(&self) -> Option<(Vec<Stay>, u64)> {
         let away = &self.request.as_ref()?.away;
         Some((away.stays.clone(), away.known_after))
     }
 
     /// Returns true if the session may not be claimed any more: the server has revoked it, or its store does not give
     /// it out.
-    pub(super) const fn is_refused(&self) -> bool {
+    pub(in crate::socket) const fn is_refused(&self) -> bool {
         self.revoked || matches!(self.claim, StoreClaim::Refused(_))
     }
 
     /// Takes the session that was claimed at the store.
-    pub(super) fn take_claimed(&mut self) -> Option<SavedSession> {
+    pub(in crate::socket) fn take_claimed(&mut self) -> Option<SavedSession> {
         match std::mem::take(&mut self.claim) {
             StoreClaim::Taken(session) => Some(session),
             other => {
@@ -98,44 +98,44 @@ impl Resumption {
         }
     }
 
-    pub(super) const fn recovered(&self) -> bool {
+    pub(in crate::socket) const fn recovered(&self) -> bool {
         self.recovered
     }
 }
 
 /// The request of a client to resume a session.
 #[derive(Debug)]
-pub(super) struct ResumeRequest {
+pub(in crate::socket) struct ResumeRequest {
     /// The state of the session at the time of the request.
-    pub(super) away: Session,
+    pub(in crate::socket) away: Session,
     /// The offset of the last event that the client has seen, as sent by the client.
-    pub(super) offset: Option<Box<str>>,
+    pub(in crate::socket) offset: Option<Box<str>>,
     /// The part of a session that another server has saved; `None` if the session is of this server.
-    pub(super) elsewhere: Option<Elsewhere>,
+    pub(in crate::socket) elsewhere: Option<Elsewhere>,
 }
 
 /// The events of a session of another server that its client has missed.
 #[derive(Debug)]
-pub(super) struct Elsewhere {
+pub(in crate::socket) struct Elsewhere {
     /// The position up to which all events have been seen, or read from the store.
-    pub(super) after: Position,
+    pub(in crate::socket) after: Position,
     /// The missed events that were read from the store.
-    pub(super) missed: Vec<Frame>,
+    pub(in crate::socket) missed: Vec<Frame>,
 }
 
 /// The members of a CONNECT's auth that ask to resume a session.
 #[derive(Deserialize)]
-pub(super) struct ResumeAuth<'a> {
+pub(in crate::socket) struct ResumeAuth<'a> {
     #[serde(borrow)]
-    pub(super) pid: Cow<'a, str>,
+    pub(in crate::socket) pid: Cow<'a, str>,
     /// The offset; absent if the client has seen no event.
     #[serde(borrow, default)]
-    pub(super) offset: Option<Cow<'a, str>>,
+    pub(in crate::socket) offset: Option<Cow<'a, str>>,
 }
 
 impl ResumeRequest {
     /// Returns the number of the last event that the client has seen, if all later events are still stored.
-    pub(super) fn after(&self, kept: &Kept<Inner>, away: &Session) -> Option<u64> {
+    pub(in crate::socket) fn after(&self, kept: &Kept<Inner>, away: &Session) -> Option<u64> {
         let began = away.began;
         let after = match self.offset.as_deref().map(|offset| kept.log.parse(offset)) {
             None | Some(Some(Offset::Elsewhere)) => began,

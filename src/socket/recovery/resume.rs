@@ -6,12 +6,7 @@ use std::sync::{Arc, MutexGuard};
 
 use futures_util::future::select;
 
-use super::Socket;
-use super::handle::Inner;
-use super::namespace_handlers::SocketNamespace;
-use super::resumption::{Elsewhere, ResumeAuth, ResumeRequest, Resumption, Session, StoreClaim};
-use super::state::{Connected, Ended};
-use super::values::{SocketValue, SocketValues};
+use super::state::{Elsewhere, RecoveryState, ResumeAuth, ResumeRequest, Session, StoreClaim};
 use crate::clock::now;
 use crate::ids::new_sid;
 use crate::metrics::Counted;
@@ -19,6 +14,11 @@ use crate::outbox::{Frame, Outbox};
 use crate::panics::drop_guarded;
 use crate::rooms::recovery::{Place, Position};
 use crate::rooms::{Asker, Away, Claim, Forgotten, History, Kept, Link, Scope};
+use crate::socket::Socket;
+use crate::socket::handle::Inner;
+use crate::socket::namespace_handlers::SocketNamespace;
+use crate::socket::state::{Connected, Ended};
+use crate::socket::values::{SocketValue, SocketValues};
 use proto::Sid;
 
 /// Values that are dropped once the history is no longer locked.
@@ -45,7 +45,7 @@ impl Drop for StoredValues {
     }
 }
 
-impl Resumption {
+impl RecoveryState {
     /// Creates the state of a new socket, or of one whose client asks to resume a session. `None` if there are no
     /// random bytes.
     pub(crate) fn new(history: &History<Inner>, auth: Option<&str>) -> Option<Self> {
@@ -75,7 +75,7 @@ impl Resumption {
 
 impl ResumeAuth<'_> {
     /// Looks the session up, without changing it.
-    pub(super) fn find(&self, history: &History<Inner>) -> Option<(Sid, ResumeRequest)> {
+    pub(in crate::socket) fn find(&self, history: &History<Inner>) -> Option<(Sid, ResumeRequest)> {
         let pid = self.pid.parse().ok()?;
         let kept = history.lock();
         let claim = kept.sessions.look(pid, now());
@@ -102,11 +102,11 @@ impl ResumeAuth<'_> {
 
 impl Socket {
     /// Takes the values of the session to resume, so that middleware can read them, and registers the attempt.
-    pub(super) fn take_stored_values(&self) {
-        let Some(resumption) = &self.0.resumption else {
+    pub(in crate::socket) fn take_stored_values(&self) {
+        let Some(recovery) = &self.0.recovery else {
             return;
         };
-        let state = resumption.lock();
+        let state = recovery.lock();
         let request = state.request.as_ref();
         let Some((pid, stored)) =
             request.map(|request| (state.pid, Arc::clone(&request.away.values)))
@@ -131,7 +131,7 @@ impl Socket {
 
     fn later_attempt(&self) -> Option<Self> {
         let history = self.0.namespace.members.history()?;
-        let state = self.0.resumption.as_ref()?.lock();
+        let state = self.0.recovery.as_ref()?.lock();
         let pid = state.request.as_ref().map(|_| state.pid)?;
         drop(state);
         if self.ended().is_some() {
@@ -146,8 +146,8 @@ impl Socket {
     }
 
     /// Returns the session that would be stored if the connection were lost now.
-    pub(super) fn session_to_store(&self, kept: &Kept<Inner>) -> Option<Session> {
-        let state = self.0.resumption.as_ref()?.lock();
+    pub(in crate::socket) fn session_to_store(&self, kept: &Kept<Inner>) -> Option<Session> {
+        let state = self.0.recovery.as_ref()?.lock();
         let (began, since) = (state.began, state.since);
         drop(state);
         let (stays, known_after) = self.0.member.stays();
@@ -172,22 +172,22 @@ impl Socket {
 
     /// Returns the socket whose session this one resumes, if that socket is still connected.
     fn predecessor(&self, kept: &Kept<Inner>) -> Option<Arc<Inner>> {
-        let resumption = self.0.resumption.as_ref()?.lock();
-        resumption
+        let recovery = self.0.recovery.as_ref()?.lock();
+        recovery
             .request
             .as_ref()
-            .filter(|_| !resumption.is_refused())?;
-        kept.sessions.holder(resumption.pid)
+            .filter(|_| !recovery.is_refused())?;
+        kept.sessions.holder(recovery.pid)
     }
 
     /// Returns true if a later attempt to resume the same session has been admitted, which is about to end this socket.
     fn is_overtaken(&self, kept: &Kept<Inner>) -> bool {
-        let Some(resumption) = &self.0.resumption else {
+        let Some(recovery) = &self.0.recovery else {
             return false;
         };
-        let resumption = resumption.lock();
-        let seeks = || kept.sessions.seeks(resumption.pid, &self.0.member.link);
-        resumption.request.is_some() && !seeks()
+        let recovery = recovery.lock();
+        let seeks = || kept.sessions.seeks(recovery.pid, &self.0.member.link);
+        recovery.request.is_some() && !seeks()
     }
 
     /// Claims the session to resume. Returns the missed events, or `None` if the session or some of the events are not
@@ -263,15 +263,15 @@ impl Socket {
     }
 
     /// Joins the namespace, and resumes the session if there is one.
-    pub(super) fn connect_with(&self, history: &History<Inner>) -> Connected {
-        let Some(resumption) = &self.0.resumption else {
+    pub(in crate::socket) fn connect_with(&self, history: &History<Inner>) -> Connected {
+        let Some(recovery) = &self.0.recovery else {
             return Connected::Over;
         };
         let Some(mut kept) = self.lock_as_successor(history) else {
             return Connected::Over;
         };
         let mut undone = Undone::default();
-        let mut state = resumption.lock();
+        let mut state = recovery.lock();
         let request = state.request.take();
         let missed = match &request {
             Some(_) if state.is_refused() => None,
@@ -356,13 +356,13 @@ impl Socket {
 
     /// Revokes the session of a socket that is away. If its client has already resumed it, that socket is disconnected;
     /// if it is about to, it gets a new socket.
-    pub(super) fn revoke(&self, scope: Scope) {
-        let (Some(history), Some(resumption)) =
-            (self.0.namespace.members.history(), &self.0.resumption)
+    pub(in crate::socket) fn revoke(&self, scope: Scope) {
+        let (Some(history), Some(recovery)) =
+            (self.0.namespace.members.history(), &self.0.recovery)
         else {
             return;
         };
-        let mut state = resumption.lock();
+        let mut state = recovery.lock();
         if !state.holds {
             // The session that it asks for does not belong to it yet.
             state.revoked = true;
@@ -387,31 +387,31 @@ impl Socket {
     }
 
     /// Stores the session of a socket that has ended, if its client may resume it.
-    pub(super) fn store_session(
+    pub(in crate::socket) fn store_session(
         &self,
         kept: &mut Kept<Inner>,
         ended: Ended,
         forgotten: &mut Forgotten<Arc<StoredValues>>,
     ) {
-        let Some(resumption) = &self.0.resumption else {
+        let Some(recovery) = &self.0.recovery else {
             return;
         };
-        let mut resumption = resumption.lock();
+        let mut recovery = recovery.lock();
         // An attempt to resume leaves the session unchanged.
-        let request = resumption.request.take();
+        let request = recovery.request.take();
         if let Some(request) = request {
             kept.sessions
-                .stop_seeking(resumption.pid, &self.0.member.link);
-            if let Some(session) = resumption.take_claimed() {
-                kept.sessions.put_back(resumption.pid, session);
+                .stop_seeking(recovery.pid, &self.0.member.link);
+            if let Some(session) = recovery.take_claimed() {
+                kept.sessions.put_back(recovery.pid, session);
             }
             forgotten.keep(request.away);
         }
-        if !resumption.holds {
+        if !recovery.holds {
             return;
         }
-        let pid = resumption.pid;
-        drop(resumption);
+        let pid = recovery.pid;
+        drop(recovery);
         let tells = self.0.client.revision.is_four();
         let recoverable = tells && ended.was_connected && ended.reason.is_recoverable();
         match recoverable.then(|| self.session_to_store(kept)).flatten() {
@@ -421,23 +421,23 @@ impl Socket {
     }
 
     /// Returns the outbox of the client: that of this socket, or of the socket that has resumed its session.
-    pub(super) fn holder(&self) -> Option<Arc<Outbox>> {
+    pub(in crate::socket) fn holder(&self) -> Option<Arc<Outbox>> {
         if self.connected() {
             return Some(Arc::clone(&self.0.member.outbox));
         }
         // Before it is admitted, the socket of that id is the one whose session it asks for.
-        let holds = { self.0.resumption.as_ref()?.lock() }.holds;
+        let holds = { self.0.recovery.as_ref()?.lock() }.holds;
         let holder = self.0.namespace.members.get(self.id()).filter(|_| holds)?;
         Some(Arc::clone(&holder.outbox))
     }
 
     /// Returns true if the client is connected or may resume the session.
-    pub(super) fn is_known(&self, kept: &Kept<Inner>) -> bool {
-        let Some(resumption) = &self.0.resumption else {
+    pub(in crate::socket) fn is_known(&self, kept: &Kept<Inner>) -> bool {
+        let Some(recovery) = &self.0.recovery else {
             return false;
         };
         // Until the socket is admitted, the private id may belong to another one.
-        let state = resumption.lock();
+        let state = recovery.lock();
         state.holds && kept.sessions.knows(state.pid)
     }
 }

@@ -6,17 +6,17 @@ use std::task::{Context, Poll};
 
 use futures_util::future::{Either, select};
 
-use super::Socket;
-use super::handle::Inner;
 use crate::adapter::{LocalSockets, Publication};
 use crate::clock::now;
 use crate::outbox::{EmitError, Frame, Pushed, SendOptions, Sending};
 use crate::rooms::{Audience, Forgotten, History, Kept, Target};
+use crate::socket::Socket;
+use crate::socket::handle::Inner;
 use proto::EncodedArgs;
 
 impl Socket {
     /// Queues an event, or stores it until the client resumes the session.
-    pub(super) fn send_and_store(
+    pub(in crate::socket) fn send_and_store(
         &self,
         history: &History<Inner>,
         args: &EncodedArgs,
@@ -48,7 +48,7 @@ impl Socket {
     }
 
     /// Queues an event as soon as the outbox has room, or stores it until the client resumes the session.
-    pub(super) async fn send_and_store_when_writable(
+    pub(in crate::socket) async fn send_and_store_when_writable(
         &self,
         history: &History<Inner>,
         args: EncodedArgs,

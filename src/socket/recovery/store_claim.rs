@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use super::Socket;
-use super::resumption::StoreClaim;
+use super::state::StoreClaim;
 use crate::logs::with_sources;
 use crate::metrics::RecoveryOutcome;
 use crate::rooms::{SavedSession, Store, StoreError, StoreReply};
+use crate::socket::Socket;
 use proto::Sid;
 
 impl Socket {
@@ -39,7 +39,7 @@ impl Socket {
     }
 
     fn claim_to_make(&self) -> Option<(Arc<dyn Store>, Sid)> {
-        let state = self.0.resumption.as_ref()?.lock();
+        let state = self.0.recovery.as_ref()?.lock();
         let pid = state.request.as_ref().map(|_| state.pid)?;
         drop(state);
         let kept = self.0.namespace.members.history()?.lock();
@@ -47,13 +47,13 @@ impl Socket {
     }
 
     fn record_claim(&self, pid: Sid, claim: StoreClaim) {
-        let (Some(history), Some(resumption)) =
-            (self.0.namespace.members.history(), &self.0.resumption)
+        let (Some(history), Some(recovery)) =
+            (self.0.namespace.members.history(), &self.0.recovery)
         else {
             return;
         };
         let kept = history.lock();
-        let mut state = resumption.lock();
+        let mut state = recovery.lock();
         match claim {
             // The socket has ended meanwhile, so its client may resume the session elsewhere.
             StoreClaim::Taken(session) if state.request.is_none() => {
@@ -64,7 +64,7 @@ impl Socket {
     }
 
     /// Waits for the reply of the store. Returns `None`, and logs the reason, if there is none in time.
-    pub(super) async fn await_store(
+    pub(in crate::socket) async fn await_store(
         &self,
         reply: StoreReply<Option<SavedSession>>,
     ) -> Option<Option<SavedSession>> {
@@ -77,7 +77,7 @@ impl Socket {
         None
     }
 
-    pub(super) fn log_no_reply(&self, error: Option<&StoreError>) {
+    pub(in crate::socket) fn log_no_reply(&self, error: Option<&StoreError>) {
         if !self.0.client.logs.allow() {
             return;
         }
