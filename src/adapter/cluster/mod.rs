@@ -120,7 +120,7 @@ impl Routes {
     }
 
     fn route(&self, nsp: &str, message: &Bytes) -> Result<(), MessageError> {
-        let message = Message::decode(message)?;
+        let message = Message::decode(message, nsp)?;
         if *message.uid == *self.uid || *message.nsp != *nsp {
             return Ok(());
         }

@@ -22,20 +22,26 @@ const MAX_ATTACHMENTS: usize = 65_536;
 impl Message<'static> {
     /// Decodes a message: MessagePack unless the first byte is that of a JSON object. Unknown members are ignored.
     ///
+    /// A message without a namespace, which some emitters of Node.js send, is about `nsp`: the one of its channel.
+    ///
     /// # Errors
     ///
     /// Fails if the bytes are malformed, if a member is missing or of the wrong type, or if the type is unknown.
-    pub fn decode(message: &Bytes) -> Result<Self, MessageError> {
+    pub fn decode(message: &Bytes, nsp: &str) -> Result<Self, MessageError> {
         if message.first() != Some(&b'{') {
             let (json, attachments) = msgpack::to_json(message, MAX_ATTACHMENTS)?;
-            return read(&json, attachments);
+            return read(&json, nsp, attachments);
         }
         let json = str::from_utf8(message).map_err(|_| DecodeError::Utf8)?;
-        read(json, Vec::new())
+        read(json, nsp, Vec::new())
     }
 }
 
-fn read(json: &str, attachments: Vec<Bytes>) -> Result<Message<'static>, MessageError> {
+fn read(
+    json: &str,
+    channel_nsp: &str,
+    attachments: Vec<Bytes>,
+) -> Result<Message<'static>, MessageError> {
     let Envelope {
         kind,
         data,
@@ -47,7 +53,7 @@ fn read(json: &str, attachments: Vec<Bytes>) -> Result<Message<'static>, Message
     }
     Ok(Message {
         uid: uid.into_owned().into(),
-        nsp: nsp.map_or_else(|| "/".into(), |nsp| nsp.into_owned().into()),
+        nsp: nsp.unwrap_or(channel_nsp.into()).into_owned().into(),
         body: body(kind, data)?,
         attachments: attachments.into(),
     })

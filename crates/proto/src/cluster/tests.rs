@@ -30,7 +30,8 @@ fn messages_of_node_are_decoded_and_encoded_to_the_same_bytes() {
     let all = recorded();
     assert!(all.len() > 50);
     for (op, payload) in all {
-        let message = Message::decode(&payload).unwrap_or_else(|error| panic!("{op}: {error}"));
+        let message =
+            Message::decode(&payload, "/").unwrap_or_else(|error| panic!("{op}: {error}"));
         assert_eq!(
             message.encode(),
             named_by_text(&payload),
@@ -55,7 +56,7 @@ fn named_by_text(payload: &[u8]) -> Vec<u8> {
 }
 
 fn decode(json: &str) -> Result<Message<'static>, MessageError> {
-    Message::decode(&Bytes::copy_from_slice(json.as_bytes()))
+    Message::decode(&Bytes::copy_from_slice(json.as_bytes()), "/")
 }
 
 #[test]
@@ -79,6 +80,16 @@ fn unknown_members_and_missing_options_are_accepted() {
     assert_eq!(selection.rooms, ["42", "a", "1.5"]);
     assert_eq!(selection.except, [""; 0]);
     assert_eq!(selection.flags, Flags::default());
+}
+
+#[test]
+fn a_message_without_a_namespace_is_about_that_of_its_channel() {
+    let nsp = |json: &'static str| {
+        let message = Message::decode(&json.into(), "/chat").unwrap();
+        message.nsp.into_owned()
+    };
+    assert_eq!(nsp(r#"{"uid":"emitter","type":2}"#), "/chat");
+    assert_eq!(nsp(r#"{"uid":"a","type":2,"nsp":"/"}"#), "/");
 }
 
 #[test]
@@ -119,7 +130,7 @@ fn malformed_messages_are_errors() {
         br#"{"uid":"a","nsp":"/","type":12,"data":{"requestId":"x","outcome":"gone"}}"#,
         br#"{"uid":"a","nsp":"/","type":-1}"#,
     ] {
-        let decoded = Message::decode(&Bytes::from_static(bytes));
+        let decoded = Message::decode(&Bytes::from_static(bytes), "/");
         assert!(decoded.is_err(), "{bytes:?}: {decoded:?}");
     }
     assert_eq!(
@@ -230,19 +241,19 @@ fn message() -> impl Strategy<Value = Message<'static>> {
 proptest! {
     #[test]
     fn a_message_that_is_encoded_is_decoded(message in message()) {
-        prop_assert_eq!(Message::decode(&message.encode()), Ok(message));
+        prop_assert_eq!(Message::decode(&message.encode(), "/"), Ok(message));
     }
 
     #[test]
     fn no_bytes_make_the_decoder_panic(bytes: Vec<u8>) {
-        let _ = Message::decode(&bytes.into());
+        let _ = Message::decode(&bytes.into(), "/");
     }
 
     #[test]
     fn no_change_of_a_message_makes_the_decoder_panic(at in any::<prop::sample::Index>(), byte: u8, message in message()) {
         let mut bytes = message.encode().to_vec();
         *at.get_mut(&mut bytes) = byte;
-        let _ = Message::decode(&bytes.into());
+        let _ = Message::decode(&bytes.into(), "/");
     }
 }
 
