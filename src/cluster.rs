@@ -5,5 +5,6 @@
 
 pub use crate::adapter::{AdapterError, LocalCluster};
 pub use proto::cluster::{
-    BoxFuture, Channel, PublishError, Receiver, Wire, WireConnection, WireError,
+    BoxFuture, Channel, Heartbeats, Presence, PublishError, Receiver, Wire, WireConnection,
+    WireError,
 };

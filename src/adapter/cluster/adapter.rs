@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 
 use super::ClusterConnection;
 use super::namespace::{Cluster, MAX_REQUESTS, ServerRole};
+use super::presence::Asking;
 use super::request::Replies;
 use super::selection::{concerns_peers, names, selection};
 use crate::adapter::{
@@ -19,7 +20,7 @@ use crate::clock::now;
 use crate::metrics::ClusterLoss;
 use crate::rooms::{Delivered, Room, Scope, Target};
 use proto::Args;
-use proto::cluster::{Body, FetchAnswer, Message, Wanted};
+use proto::cluster::{Body, Expected, FetchAnswer, Message, Wanted};
 
 /// The adapter of a namespace that is spread over a cluster. Requests that wait for answers share it.
 #[derive(Debug)]
@@ -193,7 +194,7 @@ impl<L: LocalSockets> Adapter for ClusterAdapter<L> {
         let peers = self.0.peers();
         Box::pin(async move {
             let Some(request) = request else {
-                let missing = peers.await;
+                let missing = peers.await.len();
                 return ServerReplies {
                     answers: Vec::new(),
                     missing,
@@ -231,7 +232,8 @@ impl<L: LocalSockets> Cluster<L> {
             self.report_loss(ClusterLoss::Requests);
             return None;
         }
-        asking.insert(id.clone(), Arc::clone(answers));
+        let known = self.known_peers().unwrap_or(Expected::Count(0));
+        asking.insert(id.clone(), Asking::new(answers, &known));
         drop(asking);
         // Until the number of servers is known, the answers are not complete.
         answers.expect_servers(1);
@@ -243,9 +245,13 @@ impl<L: LocalSockets> Cluster<L> {
         };
         self.publish(body, args.attachments());
         let answers = Arc::clone(answers);
+        if let Expected::Servers(uids) = known {
+            answers.expect_servers(isize::try_from(uids.len()).unwrap_or(isize::MAX) - 1);
+            return Some(id);
+        }
         let peers = self.peers();
         let count = async move {
-            let peers = isize::try_from(peers.await).unwrap_or(isize::MAX);
+            let peers = isize::try_from(peers.await.len()).unwrap_or(isize::MAX);
             answers.expect_servers(peers - 1);
         };
         let mut count = Box::pin(count);

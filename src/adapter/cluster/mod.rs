@@ -3,6 +3,7 @@
 mod adapter;
 mod asked;
 mod namespace;
+mod presence;
 mod receive;
 mod request;
 mod selection;
@@ -56,6 +57,12 @@ struct Remaining {
 /// A namespace that takes messages of other servers.
 trait Endpoint: Send + Sync {
     fn receive(self: Arc<Self>, message: Message<'static>);
+
+    /// Takes note that messages arrive from now on.
+    fn subscribed(&self);
+
+    /// Takes note that time has passed.
+    fn tick(&self);
 }
 
 impl ClusterConnection {
@@ -154,6 +161,24 @@ impl Receiver for Routes {
                 }
             }
             Err(panicked) => log_panic("cluster", &panicked),
+        }
+    }
+
+    fn subscribed(&self, nsp: &str) {
+        for endpoint in self.of(nsp) {
+            endpoint.subscribed();
+        }
+    }
+
+    fn tick(&self) {
+        let endpoints = self.endpoints.lock();
+        let routes = endpoints.values().flatten();
+        let all: Vec<_> = routes
+            .filter_map(|route| route.endpoint.upgrade())
+            .collect();
+        drop(endpoints);
+        for endpoint in all {
+            endpoint.tick();
         }
     }
 }

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::presence::{Asking, Heard};
 use super::{ClusterConnection, Endpoint};
-use crate::adapter::{Answers, LocalSockets};
+use crate::adapter::LocalSockets;
 use crate::clock::now;
 use crate::metrics::{ClusterDirection, ClusterLoss, Counted};
 use crate::rooms::{RoomInterest, Target};
@@ -31,13 +32,15 @@ pub(crate) struct Cluster<L: LocalSockets> {
     pub(super) role: ServerRole,
     /// The requests for facts and the events for servers, which end with the last answer.
     pub(super) requests: Lock<Requests<Waiter>>,
+    /// The other servers, if the engine cannot count them.
+    pub(super) heard: Option<Heard>,
     /// True if rooms have channels of their own.
     rooms: bool,
     /// The time of the last join of sockets of other servers. They subscribe to a room when they get it, so an event
     /// that follows at once could be published to the room too early.
     pub(super) joined: Lock<Option<Instant>>,
     /// The broadcasts of this server whose acknowledgements are collected, by request.
-    pub(super) asking: Lock<HashMap<String, Arc<dyn Answers>>>,
+    pub(super) asking: Lock<HashMap<String, Asking>>,
     /// The broadcasts of other servers whose acknowledgements clients of this server owe, by request.
     pub(super) answering: Lock<HashMap<String, Arc<AskedByPeer<L>>>>,
 }
@@ -95,6 +98,7 @@ impl<L: LocalSockets> Cluster<L> {
             nsp,
             rooms: has_rooms && local.watch_rooms(interest),
             joined: Lock::default(),
+            heard: Heard::new(server.connection.presence()),
             local,
             server,
             role,
@@ -159,7 +163,7 @@ impl<L: LocalSockets> Cluster<L> {
         attachments: &[bytes::Bytes],
     ) -> bool {
         let message = Message {
-            uid: Cow::Borrowed(&self.server.uid),
+            uid: Cow::Borrowed(self.sender()),
             nsp: Cow::Borrowed(&self.nsp),
             body,
             attachments: attachments.into(),
@@ -194,6 +198,7 @@ impl<L: LocalSockets> Cluster<L> {
         };
         let connection = &self.server.connection;
         if !remaining.members {
+            self.announce_leave();
             connection.unsubscribe(Channel::Namespace { nsp: &self.nsp });
         }
         if !remaining.any {

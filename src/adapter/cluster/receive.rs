@@ -10,8 +10,8 @@ use tokio::runtime::Handle;
 
 use super::Endpoint;
 use super::asked::first_and_all;
-use super::namespace::Cluster;
-use crate::adapter::{Facts, LocalSockets, Publication};
+use super::namespace::{Cluster, ServerRole};
+use crate::adapter::{Answers, Facts, LocalSockets, Publication};
 use crate::outbox::{Reliability, SendOptions};
 use crate::rooms::{Room, Scope, Target};
 use proto::cluster::{Body, Channel, ClientAnswer, FetchAnswer, Flags, Message, Selection, Wanted};
@@ -25,6 +25,10 @@ impl<L: LocalSockets> Endpoint for Cluster<L> {
             attachments,
             nsp,
         } = message;
+        self.note_sender(&uid, &body);
+        if self.role == ServerRole::Observer && !body.is_answer() {
+            return;
+        }
         match body {
             Body::InitialHeartbeat | Body::Heartbeat | Body::Close => {}
             Body::Broadcast {
@@ -73,6 +77,14 @@ impl<L: LocalSockets> Endpoint for Cluster<L> {
                 attachments,
             }),
         }
+    }
+
+    fn subscribed(&self) {
+        self.greet();
+    }
+
+    fn tick(&self) {
+        self.pass_time();
     }
 }
 
@@ -149,6 +161,25 @@ impl<L: LocalSockets> Cluster<L> {
         self.publish_to(channel, body, attachments);
     }
 
+    /// Returns the collector of the acknowledgements to a broadcast, and notes which sockets a server asks: true if it
+    /// was expected to say so.
+    fn note_asked(
+        &self,
+        request: &str,
+        uid: &str,
+        sids: &[Sid],
+    ) -> Option<(Arc<dyn Answers>, bool)> {
+        let mut all = self.asking.lock();
+        let asking = all.get_mut(request)?;
+        let was_expected = asking.note(uid, sids);
+        Some((Arc::clone(&asking.answers), was_expected))
+    }
+
+    fn collector(&self, request: &str) -> Option<Arc<dyn Answers>> {
+        let all = self.asking.lock();
+        all.get(request).map(|asking| Arc::clone(&asking.answers))
+    }
+
     /// Passes an answer to the request that it belongs to.
     fn take_answer(&self, message: Message<'static>) {
         match message.body {
@@ -157,10 +188,11 @@ impl<L: LocalSockets> Cluster<L> {
                 count,
                 sids,
             } => {
-                let asking = self.asking.lock().get(&*request).cloned();
-                if let Some(answers) = asking {
-                    answers.asked(asked_sockets(count, &sids));
-                    answers.expect_servers(-1);
+                let sids = asked_sockets(count, &sids);
+                let asking = self.note_asked(&request, &message.uid, &sids);
+                if let Some((answers, was_expected)) = asking {
+                    answers.asked(sids);
+                    answers.expect_servers(if was_expected { -1 } else { 0 });
                 }
             }
             Body::ClientAnswer {
@@ -168,8 +200,7 @@ impl<L: LocalSockets> Cluster<L> {
                 sid,
                 answer,
             } => {
-                let asking = self.asking.lock().get(&*request).cloned();
-                let Some(answers) = asking else {
+                let Some(answers) = self.collector(&request) else {
                     return;
                 };
                 let sid = sid.and_then(|sid| sid.parse().ok()).unwrap_or(Sid::UNNAMED);
@@ -185,9 +216,9 @@ impl<L: LocalSockets> Cluster<L> {
                 }
             }
             Body::FetchAnswer { ref request, .. } | Body::ServerAnswer { ref request, .. } => {
-                let request = request.clone();
+                let (request, uid) = (request.clone(), message.uid.clone());
                 let add = |waiter: &mut super::namespace::Waiter| waiter.answers.push(message);
-                let complete = self.requests.lock().answer(&request, add);
+                let complete = self.requests.lock().answer(&request, &uid, add);
                 if let Some(waiter) = complete {
                     waiter.finish();
                 }

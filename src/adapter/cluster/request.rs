@@ -4,7 +4,6 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -14,7 +13,7 @@ use super::selection::{concerns_peers, into_owned, selection};
 use crate::adapter::{AdapterError, BoxFuture, LocalSockets};
 use crate::metrics::ClusterLoss;
 use crate::rooms::Target;
-use proto::cluster::{Body, Channel, FetchAnswer, Message, Wanted};
+use proto::cluster::{Body, FetchAnswer, Message, Wanted};
 
 /// The time in which other servers have to answer, unless a request has a limit of its own.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -59,17 +58,6 @@ impl<L: LocalSockets> Cluster<L> {
         };
         self.publish(body(id), attachments);
         Some(request)
-    }
-
-    /// Returns the number of other servers with the namespace.
-    pub(super) fn peers(&self) -> BoxFuture<usize> {
-        let subscribers = self
-            .server
-            .connection
-            .subscribers(Channel::Namespace { nsp: &self.nsp });
-        let own = usize::from(self.role == ServerRole::Member);
-        // Without an answer of the engine, there is nobody to wait for.
-        Box::pin(subscribers.map(move |count| count.unwrap_or(own).saturating_sub(own)))
     }
 
     /// Requests facts of the other servers.
@@ -121,14 +109,14 @@ impl<L: LocalSockets> Request<L> {
             Some(limit) => timeout(limit, &mut self.done).await.ok(),
             None => Some((&mut self.done).await),
         };
-        let answers = match waited {
-            Some(Ok(answers)) => answers,
-            _ => {
-                let waiter = self.cluster.requests.lock().remove(&self.id);
-                waiter.map(|waiter| waiter.answers).unwrap_or_default()
-            }
-        };
-        let missing = peers.saturating_sub(answers.len());
+        if let Some(Ok(answers)) = waited {
+            let missing = 0;
+            return Replies { answers, missing };
+        }
+        let mut requests = self.cluster.requests.lock();
+        let missing = requests.missing(&self.id);
+        let waiter = requests.remove(&self.id);
+        let answers = waiter.map(|waiter| waiter.answers).unwrap_or_default();
         Replies { answers, missing }
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum_socketio::cluster::{
-    AdapterError, BoxFuture, Channel, PublishError, Receiver, Wire, WireConnection, WireError,
+    AdapterError, BoxFuture, Channel, Heartbeats, Presence, PublishError, Receiver, Wire,
+    WireConnection, WireError,
 };
 use axum_socketio::testing::TestClient;
 use axum_socketio::{Data, Limits, Namespace, Sid, Socket, SocketIo};
@@ -29,6 +30,7 @@ struct State {
     servers: usize,
     is_full: bool,
     has_rooms: bool,
+    heartbeats: Option<Heartbeats>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -80,6 +82,11 @@ impl WireConnection for Engine {
         Box::pin(ready(Ok(self.0.lock().unwrap().servers)))
     }
 
+    fn presence(&self) -> Presence {
+        let heartbeats = self.0.lock().unwrap().heartbeats;
+        heartbeats.map_or(Presence::Counted, Presence::Heartbeats)
+    }
+
     fn has_rooms(&self) -> bool {
         self.0.lock().unwrap().has_rooms
     }
@@ -102,6 +109,43 @@ impl Engine {
     fn deliver_json(&self, kind: u8, data: &Value) {
         let message = json!({ "type": kind, "data": data, "uid": "node", "nsp": "/" });
         self.deliver("/", message.to_string());
+    }
+
+    /// Returns an engine that cannot count servers.
+    fn with_heartbeats() -> Self {
+        let engine = Self::default();
+        engine.0.lock().unwrap().heartbeats = Some(Heartbeats {
+            interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(10),
+        });
+        engine
+    }
+
+    fn receiver(&self) -> Arc<dyn Receiver> {
+        self.0.lock().unwrap().receiver.clone().unwrap()
+    }
+
+    /// Lets time pass, second by second.
+    async fn pass(&self, seconds: u64) {
+        for _ in 0..seconds {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            self.receiver().tick();
+        }
+    }
+
+    /// Delivers a message without data of another server.
+    fn deliver_sign(&self, uid: &str, kind: u8) {
+        let message = json!({ "type": kind, "uid": uid, "nsp": "/" });
+        self.deliver("/", message.to_string());
+    }
+
+    /// Returns the types of the messages that have been published since the last call.
+    fn kinds(&self) -> Vec<u64> {
+        let published = self.published().into_iter();
+        let kind = |message: Value| message["type"].as_u64().unwrap();
+        published
+            .map(|(_, message)| kind(serde_json::from_str(&message).unwrap()))
+            .collect()
     }
 
     /// Returns what has been published since the last call.
@@ -392,4 +436,96 @@ async fn answers_of_a_node_server_are_collected_without_ids() {
     let (answers, summary) = asking.all().await;
     assert_eq!(answers, [(Sid::UNNAMED, 7), (Sid::UNNAMED, 8)]);
     assert_eq!((summary.asked, summary.missing), (3, vec![Sid::UNNAMED]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_that_cannot_be_counted_send_heartbeats() {
+    let engine = Engine::with_heartbeats();
+    let io = server(&engine);
+    assert_eq!(engine.kinds(), [0; 0]);
+    engine.receiver().subscribed("/");
+    assert_eq!(engine.kinds(), [1]);
+    engine.deliver_sign("node", 1);
+    assert_eq!(engine.kinds(), [2]);
+    engine.deliver_sign("node", 2);
+    engine.pass(11).await;
+    assert_eq!(engine.kinds(), [2, 2]);
+    io.close();
+    io.closed().await;
+    assert_eq!(engine.kinds(), [13]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_waits_for_the_servers_that_are_known_by_their_messages() {
+    let engine = Engine::with_heartbeats();
+    let io = server(&engine);
+    assert_eq!(
+        io.of("/").count().await.unwrap(),
+        0,
+        "no other server is known"
+    );
+    engine.published();
+    engine.deliver_sign("one", 2);
+    engine.deliver_sign("two", 2);
+    engine.deliver_sign("emitter", 2);
+    let asking = async {
+        let (_, request) = engine.message();
+        let id = &request["data"]["requestId"];
+        let answer = |uid| json!({ "type": 8, "uid": uid, "nsp": "/", "data": { "requestId": id, "sockets": [] } });
+        engine.deliver("/", answer("one").to_string());
+        engine.deliver("/", answer("one").to_string());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        engine.deliver_sign("two", 13);
+    };
+    let root = io.of("/");
+    let (count, ()) = tokio::join!(root.count(), asking);
+    assert_eq!(count.unwrap(), 0);
+    // A server that is silent for too long is gone as well.
+    engine.pass(9).await;
+    let silent = root.count();
+    let (count, ()) = tokio::join!(silent, engine.pass(3));
+    assert_eq!(count.unwrap(), 0);
+    assert_eq!(root.count().await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn acknowledgements_of_a_server_that_is_gone_are_not_awaited() {
+    let engine = Engine::with_heartbeats();
+    let io = server(&engine);
+    for uid in ["counted", "silent"] {
+        engine.deliver_sign(uid, 2);
+    }
+    let asking = io.of("/").no_timeout().emit_with_ack::<u8>("q", ());
+    let (_, request) = engine.message();
+    let id = &request["data"]["requestId"];
+    let data = json!({ "requestId": id, "clientCount": 2 });
+    let count = |uid| json!({ "type": 11, "uid": uid, "nsp": "/", "data": data });
+    engine.deliver("/", count("counted").to_string());
+    engine.deliver("/", count("newcomer").to_string());
+    for uid in ["counted", "silent", "newcomer"] {
+        engine.deliver_sign(uid, 13);
+    }
+    let (answers, summary) = asking.all().await;
+    assert_eq!(answers, []);
+    assert_eq!((summary.asked, summary.silent_servers), (4, 0));
+    assert_eq!(summary.left.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_a_namespace_emits_as_an_emitter_where_servers_are_known_by_their_messages()
+ {
+    let engine = Engine::with_heartbeats();
+    let io = SocketIo::builder()
+        .cluster(engine.clone())
+        .namespace("/rooms-{id}", Namespace::new())
+        .build();
+    engine.published();
+    io.of("/rooms-1").emit("news", 1);
+    let published = engine.published();
+    assert_eq!(published.len(), 1, "{published:?}");
+    let message: Value = serde_json::from_str(&published[0].1).unwrap();
+    assert_eq!(
+        (&message["uid"], &message["nsp"]),
+        (&json!("emitter"), &json!("/rooms-1"))
+    );
 }

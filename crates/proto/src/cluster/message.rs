@@ -207,6 +207,18 @@ pub(super) mod extension {
 }
 
 impl Body<'_> {
+    /// Returns true if the message answers a request of this server.
+    #[must_use]
+    pub const fn is_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::FetchAnswer { .. }
+                | Self::ServerAnswer { .. }
+                | Self::ClientCount { .. }
+                | Self::ClientAnswer { .. }
+        )
+    }
+
     /// Returns the number of the type.
     pub(super) const fn kind(&self) -> u64 {
         match self {

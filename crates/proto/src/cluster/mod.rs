@@ -8,6 +8,7 @@ mod decode_error;
 mod encode;
 mod message;
 mod names;
+mod peers;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -17,5 +18,8 @@ pub use decode_error::MessageError;
 pub use message::{
     Body, ClientAnswer, FetchAnswer, Flags, Message, Selection, SocketFacts, Wanted,
 };
-pub use requests::Requests;
-pub use wire::{BoxFuture, Channel, PublishError, Receiver, Wire, WireConnection, WireError};
+pub use peers::{EMITTER, Heartbeats, Passed, Peers};
+pub use requests::{Expected, Requests};
+pub use wire::{
+    BoxFuture, Channel, Presence, PublishError, Receiver, Wire, WireConnection, WireError,
+};

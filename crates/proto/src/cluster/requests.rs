@@ -1,6 +1,6 @@
 //! The requests of a server to others that wait for answers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The pending requests of a server. `W` collects the answers to one.
 #[derive(Debug)]
@@ -9,12 +9,50 @@ pub struct Requests<W> {
     max: usize,
 }
 
+/// The servers that will answer a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// The number of servers, where their ids are unknown.
+    Count(usize),
+    /// The ids of the servers.
+    Servers(HashSet<Box<str>>),
+}
+
+impl Expected {
+    /// Returns the number of servers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Count(count) => *count,
+            Self::Servers(uids) => uids.len(),
+        }
+    }
+
+    /// Returns true if no server will answer.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 #[derive(Debug)]
 struct Request<W> {
     waiter: W,
-    /// The number of servers that will answer, once it is known.
-    expected: Option<usize>,
-    answered: usize,
+    /// The servers that will answer, once they are known.
+    expected: Option<Expected>,
+    answers: usize,
+    /// The ids of the servers that have answered.
+    answered: HashSet<Box<str>>,
+}
+
+impl<W> Request<W> {
+    /// Returns the number of servers that have not answered, or `None` if it is not known yet.
+    fn missing(&self) -> Option<usize> {
+        self.expected.as_ref().map(|expected| match expected {
+            Expected::Count(count) => count.saturating_sub(self.answers),
+            Expected::Servers(uids) => uids.difference(&self.answered).count(),
+        })
+    }
 }
 
 impl<W> Requests<W> {
@@ -39,14 +77,15 @@ impl<W> Requests<W> {
         let request = Request {
             waiter,
             expected: None,
-            answered: 0,
+            answers: 0,
+            answered: HashSet::new(),
         };
         self.pending.insert(id.into(), request);
         Ok(())
     }
 
-    /// Sets the number of servers that will answer. Returns the waiter if all of them have answered already.
-    pub fn expect(&mut self, id: &str, servers: usize) -> Option<W> {
+    /// Sets the servers that will answer. Returns the waiter if all of them have answered already.
+    pub fn expect(&mut self, id: &str, servers: Expected) -> Option<W> {
         let request = self.pending.get_mut(id)?;
         request.expected = Some(servers);
         self.take_if_complete(id)
@@ -54,11 +93,35 @@ impl<W> Requests<W> {
 
     /// Passes the answer of a server to the waiter. Returns the waiter if this was the last one. An answer to an
     /// unknown request is ignored.
-    pub fn answer(&mut self, id: &str, note: impl FnOnce(&mut W)) -> Option<W> {
+    pub fn answer(&mut self, id: &str, uid: &str, note: impl FnOnce(&mut W)) -> Option<W> {
         let request = self.pending.get_mut(id)?;
         note(&mut request.waiter);
-        request.answered += 1;
+        request.answers += 1;
+        request.answered.insert(uid.into());
         self.take_if_complete(id)
+    }
+
+    /// Stops waiting for the answers of a server that is gone. Returns the waiters of the requests that only it had not
+    /// answered.
+    pub fn forget_server(&mut self, uid: &str) -> Vec<W> {
+        let mut complete = Vec::new();
+        for (id, request) in &mut self.pending {
+            if let Some(Expected::Servers(uids)) = &mut request.expected
+                && uids.remove(uid)
+                && request.missing() == Some(0)
+            {
+                complete.push(id.clone());
+            }
+        }
+        let complete = complete.iter();
+        complete.filter_map(|id| self.remove(id)).collect()
+    }
+
+    /// Returns the number of servers that have not answered a request.
+    #[must_use]
+    pub fn missing(&self, id: &str) -> usize {
+        let request = self.pending.get(id);
+        request.and_then(Request::missing).unwrap_or_default()
     }
 
     /// Removes a request.
@@ -79,12 +142,7 @@ impl<W> Requests<W> {
     }
 
     fn take_if_complete(&mut self, id: &str) -> Option<W> {
-        let complete = |request: &Request<W>| {
-            let expected = request.expected;
-            expected.is_some_and(|servers| request.answered >= servers)
-        };
-        complete(self.pending.get(id)?)
-            .then(|| self.remove(id))
-            .flatten()
+        let missing = self.pending.get(id)?.missing();
+        (missing == Some(0)).then(|| self.remove(id)).flatten()
     }
 }

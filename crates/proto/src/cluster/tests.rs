@@ -261,14 +261,32 @@ proptest! {
 fn a_request_ends_with_the_last_expected_answer() {
     let mut requests = Requests::new(2);
     requests.insert("a", Vec::new()).unwrap();
-    assert_eq!(requests.answer("a", |all| all.push(1)), None);
-    assert_eq!(requests.expect("a", 2), None);
-    assert_eq!(requests.answer("b", |all| all.push(7)), None);
-    assert_eq!(requests.answer("a", |all| all.push(2)), Some(vec![1, 2]));
-    assert_eq!(requests.answer("a", |all| all.push(3)), None);
+    assert_eq!(requests.answer("a", "s", |all| all.push(1)), None);
+    assert_eq!(requests.expect("a", Expected::Count(2)), None);
+    assert_eq!(requests.missing("a"), 1);
+    assert_eq!(requests.answer("b", "s", |all| all.push(7)), None);
+    let last = requests.answer("a", "t", |all| all.push(2));
+    assert_eq!(last, Some(vec![1, 2]));
+    assert_eq!(requests.answer("a", "s", |all| all.push(3)), None);
 
     requests.insert("c", vec![1]).unwrap();
-    assert_eq!(requests.expect("c", 0), Some(vec![1]));
+    assert_eq!(requests.expect("c", Expected::Count(0)), Some(vec![1]));
+}
+
+#[test]
+fn a_request_does_not_wait_for_servers_that_are_gone() {
+    let servers = |uids: &[&str]| Expected::Servers(uids.iter().map(|uid| (*uid).into()).collect());
+    let mut requests = Requests::new(3);
+    requests.insert("a", 1).unwrap();
+    assert_eq!(requests.answer("a", "s", |_| {}), None);
+    assert_eq!(requests.expect("a", servers(&["s", "t", "u"])), None);
+    assert_eq!(requests.answer("a", "s", |_| {}), None, "an answer twice");
+    assert_eq!(requests.answer("a", "new", |_| {}), None);
+    requests.insert("b", 2).unwrap();
+    assert_eq!(requests.forget_server("t"), [0; 0]);
+    assert_eq!((requests.missing("a"), requests.missing("b")), (1, 0));
+    assert_eq!(requests.forget_server("u"), [1]);
+    assert_eq!(requests.expect("b", servers(&[])), Some(2));
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 use std::error::Error;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+
+use super::peers::Heartbeats;
 
 /// A future on the heap.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -36,8 +38,17 @@ pub trait WireConnection: fmt::Debug + Send + Sync {
     /// Ends a subscription.
     fn unsubscribe(&self, channel: Channel<'_>);
 
-    /// Returns the number of servers, this one included, that have subscribed to a channel.
-    fn subscribers(&self, channel: Channel<'_>) -> BoxFuture<Result<usize, WireError>>;
+    /// Returns the number of servers, this one included, that have subscribed to a channel. Only engines with
+    /// [`Presence::Counted`] have to know it.
+    fn subscribers(&self, channel: Channel<'_>) -> BoxFuture<Result<usize, WireError>> {
+        let _ = channel;
+        Box::pin(ready(Err(WireError(None))))
+    }
+
+    /// Returns the way in which servers find out about each other.
+    fn presence(&self) -> Presence {
+        Presence::Counted
+    }
 
     /// Returns true if rooms have channels: a message to one room is then published there, and each server subscribes
     /// to the rooms in which it has members. The rooms of sockets' own ids have none.
@@ -50,6 +61,25 @@ pub trait WireConnection: fmt::Debug + Send + Sync {
 pub trait Receiver: Send + Sync + 'static {
     /// Takes a message that was sent to a channel of a namespace.
     fn receive(&self, nsp: &str, message: Bytes);
+
+    /// Takes note that the messages of a namespace arrive from now on: after the subscription, and after each gap. Only
+    /// engines with [`Presence::Heartbeats`] have to call it.
+    fn subscribed(&self, nsp: &str) {
+        let _ = nsp;
+    }
+
+    /// Takes note that time has passed. Engines with [`Presence::Heartbeats`] call it about once a second, whether or
+    /// not they are connected.
+    fn tick(&self) {}
+}
+
+/// The way in which servers find out about each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// The engine counts the servers that have subscribed to a channel.
+    Counted,
+    /// The engine cannot count: servers send heartbeats.
+    Heartbeats(Heartbeats),
 }
 
 /// A set of messages that a server subscribes to.
