@@ -1,4 +1,5 @@
-//! The queues of events whose handlers run one at a time: those of a socket, or of a handler, that was set to that order.
+//! The queues of events whose handlers run one at a time: those of a socket, or of a handler, that was set to that
+//! order.
 
 use std::collections::VecDeque;
 

@@ -415,9 +415,7 @@ impl Link for Inner {
     }
 
     fn saved(&self, floor: Position) -> Option<(Sid, SavedSession)> {
-        let state = self.recovery.as_ref()?.lock();
-        let (pid, since) = (state.pid, state.since);
-        drop(Some(state).filter(|state| state.holds)?);
+        let (pid, since) = { self.recovery.as_ref()?.lock() }.own_session()?;
         let (id, rooms) = (self.member.id, self.member.rooms());
         let session = SavedSession {
             id,
@@ -430,7 +428,7 @@ impl Link for Inner {
 
     fn surrender(self: &Arc<Self>) {
         if let Some(recovery) = &self.recovery {
-            recovery.lock().holds = false;
+            recovery.lock().surrender();
         }
         self.supersede();
     }

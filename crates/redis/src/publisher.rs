@@ -100,7 +100,8 @@ fn size(channel: &str, message: &Bytes) -> usize {
     channel.len() + message.len() + OVERHEAD
 }
 
-/// Publishes what is queued until the queue is closed. A batch that fails is not repeated, as Redis may have executed it.
+/// Publishes what is queued until the queue is closed. A batch that fails is not repeated, as Redis may have executed
+/// it.
 pub(crate) async fn run(client: Client, queue: Arc<Queue>) {
     let mut connection = None;
     // An outage is logged at its beginning and at its end, not for every batch.

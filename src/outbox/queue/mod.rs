@@ -291,7 +291,8 @@ impl Outbox {
         state.first.is_none() && state.rest.is_empty()
     }
 
-    /// Reports the data that the transport has accepted, and its readiness for more. Returns the pressure on the outbox.
+    /// Reports the data that the transport has accepted, and its readiness for more. Returns the pressure on the
+    /// outbox.
     pub(crate) fn record_written(&self, written: Written, transport: Readiness) -> Pressure {
         let mut state = self.state.lock();
         state.transport = transport;

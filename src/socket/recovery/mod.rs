@@ -1,8 +1,8 @@
 //! The recovery of a socket: the session that its client resumes, and the events that are stored for it.
 //!
-//! `state` is what one socket knows of it. `resume` resumes a session of this server and stores that of a socket that has
-//! ended; `store_claim` and `other_server` are for a store that servers share. `stored_events` emits events that a client
-//! receives later if it is disconnected.
+//! `state` is the part that belongs to one socket. `resume` resumes a session of this server, and stores that of a
+//! socket that has ended; `store_claim` and `other_server` are for a store that servers share. `stored_events` emits
+//! events that a client receives later if it is disconnected.
 
 mod other_server;
 mod resume;

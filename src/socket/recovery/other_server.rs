@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 use super::resume::StoredValues;
-use super::state::{Elsewhere, RecoveryState, ResumeAuth, ResumeRequest, Session, StoreClaim};
+use super::state::{
+    Elsewhere, RecoveryState, ResumeAuth, ResumeRequest, StoreClaim, StoredSession,
+};
 use crate::clock::now;
 use crate::metrics::RecoveryOutcome;
 use crate::outbox::Frame;
@@ -67,7 +69,7 @@ impl SessionSearch {
             after: 0,
             until: None,
         };
-        let away = Session {
+        let away = StoredSession {
             id: session.id,
             // Nothing that this server has numbered: a client that has seen no event yet cannot resume here again.
             began: 0,
@@ -93,7 +95,7 @@ impl SessionSearch {
 
 impl Socket {
     /// Reads the events that the client of another server's session has missed, up to those that this server has.
-    pub(in crate::socket) async fn read_missed(&self, session: &SavedSession, store: &dyn Store) {
+    pub(super) async fn read_missed(&self, session: &SavedSession, store: &dyn Store) {
         let Some(history) = self.namespace().members.history() else {
             return;
         };

@@ -6,7 +6,9 @@ use std::sync::{Arc, MutexGuard};
 
 use futures_util::future::select;
 
-use super::state::{Elsewhere, RecoveryState, ResumeAuth, ResumeRequest, Session, StoreClaim};
+use super::state::{
+    Elsewhere, RecoveryState, ResumeAuth, ResumeRequest, StoreClaim, StoredSession,
+};
 use crate::clock::now;
 use crate::ids::new_sid;
 use crate::metrics::Counted;
@@ -75,7 +77,7 @@ impl RecoveryState {
 
 impl ResumeAuth<'_> {
     /// Looks the session up, without changing it.
-    pub(in crate::socket) fn find(&self, history: &History<Inner>) -> Option<(Sid, ResumeRequest)> {
+    pub(super) fn find(&self, history: &History<Inner>) -> Option<(Sid, ResumeRequest)> {
         let pid = self.pid.parse().ok()?;
         let kept = history.lock();
         let claim = kept.sessions.look(pid, now());
@@ -146,7 +148,7 @@ impl Socket {
     }
 
     /// Returns the session that would be stored if the connection were lost now.
-    pub(in crate::socket) fn session_to_store(&self, kept: &Kept<Inner>) -> Option<Session> {
+    pub(super) fn session_to_store(&self, kept: &Kept<Inner>) -> Option<StoredSession> {
         let state = self.0.recovery.as_ref()?.lock();
         let (began, since) = (state.began, state.since);
         drop(state);
@@ -421,7 +423,7 @@ impl Socket {
     }
 
     /// Returns the outbox of the client: that of this socket, or of the socket that has resumed its session.
-    pub(in crate::socket) fn holder(&self) -> Option<Arc<Outbox>> {
+    pub(super) fn holder(&self) -> Option<Arc<Outbox>> {
         if self.connected() {
             return Some(Arc::clone(&self.0.member.outbox));
         }
@@ -432,7 +434,7 @@ impl Socket {
     }
 
     /// Returns true if the client is connected or may resume the session.
-    pub(in crate::socket) fn is_known(&self, kept: &Kept<Inner>) -> bool {
+    pub(super) fn is_known(&self, kept: &Kept<Inner>) -> bool {
         let Some(recovery) = &self.0.recovery else {
             return false;
         };

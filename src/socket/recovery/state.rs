@@ -14,33 +14,33 @@ use crate::socket::handle::Inner;
 use proto::Sid;
 
 /// A stored session.
-pub(in crate::socket) type Session = Away<Arc<StoredValues>>;
+pub(super) type StoredSession = Away<Arc<StoredValues>>;
 
 /// The recovery state of a socket.
 #[derive(Debug)]
 pub(crate) struct RecoveryState {
     /// The private id of the session. Only the client knows it, and sends it when it reconnects.
-    pub(in crate::socket) pid: Sid,
+    pub(super) pid: Sid,
     /// The number of the last event before the socket was first admitted.
-    pub(in crate::socket) began: u64,
+    pub(super) began: u64,
     /// The position of that event, if a store assigns positions.
-    pub(in crate::socket) since: Position,
+    pub(super) since: Position,
     /// The session to resume, until middleware have admitted the socket. It is claimed only then, so a refused client
     /// that knows the private id of another changes nothing.
-    pub(in crate::socket) request: Option<ResumeRequest>,
+    pub(super) request: Option<ResumeRequest>,
     /// True if the socket has been admitted, and the private id is its own.
-    pub(in crate::socket) holds: bool,
+    pub(super) holds: bool,
     /// True if the server has disconnected the socket before it was admitted.
-    pub(in crate::socket) revoked: bool,
+    pub(super) revoked: bool,
     /// True if the client has requested a session that is not stored any more.
-    pub(in crate::socket) forgotten: bool,
-    pub(in crate::socket) recovered: bool,
-    pub(in crate::socket) claim: StoreClaim,
+    pub(super) forgotten: bool,
+    pub(super) recovered: bool,
+    pub(super) claim: StoreClaim,
 }
 
 /// The claim of a session at a store that servers share. Without a store it stays open.
 #[derive(Debug, Default)]
-pub(in crate::socket) enum StoreClaim {
+pub(super) enum StoreClaim {
     #[default]
     Open,
     Taken(SavedSession),
@@ -50,7 +50,7 @@ pub(in crate::socket) enum StoreClaim {
 
 impl RecoveryState {
     /// Returns the label of the outcome in the counters; `None` if the client has not asked to resume a session.
-    pub(in crate::socket) const fn outcome(&self) -> Option<RecoveryOutcome> {
+    pub(super) const fn outcome(&self) -> Option<RecoveryOutcome> {
         match self {
             Self {
                 recovered: true, ..
@@ -63,7 +63,7 @@ impl RecoveryState {
     }
 
     /// Returns the label, in the counters, of a session that is not resumed.
-    pub(in crate::socket) const fn failure(&self) -> RecoveryOutcome {
+    pub(super) const fn failure(&self) -> RecoveryOutcome {
         match self.claim {
             StoreClaim::Refused(outcome) => outcome,
             StoreClaim::Open | StoreClaim::Taken(_) => RecoveryOutcome::Failed,
@@ -83,12 +83,12 @@ impl RecoveryState {
 
     /// Returns true if the session may not be claimed any more: the server has revoked it, or its store does not give
     /// it out.
-    pub(in crate::socket) const fn is_refused(&self) -> bool {
+    pub(super) const fn is_refused(&self) -> bool {
         self.revoked || matches!(self.claim, StoreClaim::Refused(_))
     }
 
     /// Takes the session that was claimed at the store.
-    pub(in crate::socket) fn take_claimed(&mut self) -> Option<SavedSession> {
+    pub(super) fn take_claimed(&mut self) -> Option<SavedSession> {
         match std::mem::take(&mut self.claim) {
             StoreClaim::Taken(session) => Some(session),
             other => {
@@ -98,6 +98,17 @@ impl RecoveryState {
         }
     }
 
+    /// Returns the private id of the session, and the position of the last event before the socket was first admitted,
+    /// if the session is the socket's own.
+    pub(in crate::socket) fn own_session(&self) -> Option<(Sid, Position)> {
+        self.holds.then_some((self.pid, self.since))
+    }
+
+    /// Leaves the session to the server that has claimed it.
+    pub(in crate::socket) const fn surrender(&mut self) {
+        self.holds = false;
+    }
+
     pub(in crate::socket) const fn recovered(&self) -> bool {
         self.recovered
     }
@@ -105,37 +116,37 @@ impl RecoveryState {
 
 /// The request of a client to resume a session.
 #[derive(Debug)]
-pub(in crate::socket) struct ResumeRequest {
+pub(super) struct ResumeRequest {
     /// The state of the session at the time of the request.
-    pub(in crate::socket) away: Session,
+    pub(super) away: StoredSession,
     /// The offset of the last event that the client has seen, as sent by the client.
-    pub(in crate::socket) offset: Option<Box<str>>,
+    pub(super) offset: Option<Box<str>>,
     /// The part of a session that another server has saved; `None` if the session is of this server.
-    pub(in crate::socket) elsewhere: Option<Elsewhere>,
+    pub(super) elsewhere: Option<Elsewhere>,
 }
 
 /// The events of a session of another server that its client has missed.
 #[derive(Debug)]
-pub(in crate::socket) struct Elsewhere {
+pub(super) struct Elsewhere {
     /// The position up to which all events have been seen, or read from the store.
-    pub(in crate::socket) after: Position,
+    pub(super) after: Position,
     /// The missed events that were read from the store.
-    pub(in crate::socket) missed: Vec<Frame>,
+    pub(super) missed: Vec<Frame>,
 }
 
 /// The members of a CONNECT's auth that ask to resume a session.
 #[derive(Deserialize)]
-pub(in crate::socket) struct ResumeAuth<'a> {
+pub(super) struct ResumeAuth<'a> {
     #[serde(borrow)]
-    pub(in crate::socket) pid: Cow<'a, str>,
+    pub(super) pid: Cow<'a, str>,
     /// The offset; absent if the client has seen no event.
     #[serde(borrow, default)]
-    pub(in crate::socket) offset: Option<Cow<'a, str>>,
+    pub(super) offset: Option<Cow<'a, str>>,
 }
 
 impl ResumeRequest {
     /// Returns the number of the last event that the client has seen, if all later events are still stored.
-    pub(in crate::socket) fn after(&self, kept: &Kept<Inner>, away: &Session) -> Option<u64> {
+    pub(super) fn after(&self, kept: &Kept<Inner>, away: &StoredSession) -> Option<u64> {
         let began = away.began;
         let after = match self.offset.as_deref().map(|offset| kept.log.parse(offset)) {
             None | Some(Some(Offset::Elsewhere)) => began,

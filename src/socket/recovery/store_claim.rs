@@ -64,7 +64,7 @@ impl Socket {
     }
 
     /// Waits for the reply of the store. Returns `None`, and logs the reason, if there is none in time.
-    pub(in crate::socket) async fn await_store(
+    pub(super) async fn await_store(
         &self,
         reply: StoreReply<Option<SavedSession>>,
     ) -> Option<Option<SavedSession>> {
@@ -77,7 +77,7 @@ impl Socket {
         None
     }
 
-    pub(in crate::socket) fn log_no_reply(&self, error: Option<&StoreError>) {
+    pub(super) fn log_no_reply(&self, error: Option<&StoreError>) {
         if !self.0.client.logs.allow() {
             return;
         }

@@ -19,12 +19,12 @@ fn read<'de, S: DeserializeSeed<'de>>(
 }
 
 /// The elements of an array, or the members of an object.
-pub(super) struct Members<'r, 'de, 'a> {
+pub(super) struct Items<'r, 'de, 'a> {
     reader: &'r mut Reader<'de, 'a>,
     first: bool,
 }
 
-impl<'r, 'de, 'a> Members<'r, 'de, 'a> {
+impl<'r, 'de, 'a> Items<'r, 'de, 'a> {
     pub(super) const fn new(reader: &'r mut Reader<'de, 'a>) -> Self {
         let first = true;
         Self { reader, first }
@@ -42,7 +42,7 @@ impl<'r, 'de, 'a> Members<'r, 'de, 'a> {
     }
 }
 
-impl<'de> SeqAccess<'de> for Members<'_, 'de, '_> {
+impl<'de> SeqAccess<'de> for Items<'_, 'de, '_> {
     type Error = Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(
@@ -56,7 +56,7 @@ impl<'de> SeqAccess<'de> for Members<'_, 'de, '_> {
     }
 }
 
-impl<'de> MapAccess<'de> for Members<'_, 'de, '_> {
+impl<'de> MapAccess<'de> for Items<'_, 'de, '_> {
     type Error = Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(

@@ -11,7 +11,7 @@ use serde::de::{Error as _, Unexpected, Visitor};
 use serde_json::{Error, de::StrRead};
 
 use super::check_json;
-use super::structure::{Members, Variant};
+use super::structure::{Items, Variant};
 use crate::args::binary;
 use crate::args::scan::Scanner;
 use crate::buf::copy;
@@ -168,9 +168,9 @@ impl<'de, 'a> Reader<'de, 'a> {
     /// Passes an array or an object to the visitor.
     fn structure<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
         if self.json.peek() == Some(b'[') {
-            self.nested('[', ']', |reader| visitor.visit_seq(Members::new(reader)))
+            self.nested('[', ']', |reader| visitor.visit_seq(Items::new(reader)))
         } else {
-            self.nested('{', '}', |reader| visitor.visit_map(Members::new(reader)))
+            self.nested('{', '}', |reader| visitor.visit_map(Items::new(reader)))
         }
     }
 
