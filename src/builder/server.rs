@@ -14,9 +14,7 @@ use crate::http::{AllowRequest, Hooks};
 use crate::ids::new_sid;
 use crate::logs::ServerLogs;
 use crate::metrics::Counters;
-use crate::namespace::{
-    AckFormat, DynamicNamespace, NamespaceOptions, Namespaces, Order, Pattern, Unhandled,
-};
+use crate::namespace::{AckFormat, DynamicNamespace, NamespaceOptions, Namespaces, Pattern};
 use crate::rooms::recovery::Recovery;
 #[cfg(all(test, feature = "testing"))]
 use crate::rooms::recovery::Stores;
@@ -76,23 +74,7 @@ impl SocketIo {
                 drain_limit: Duration::from_secs(30),
             },
             chosen: ChosenLimits::default(),
-            options: NamespaceOptions {
-                codec: Codec::Default,
-                order: Order::Started,
-                max_pending: 64,
-                unhandled: Unhandled::Error,
-                surplus: proto::Surplus::Ignored,
-                ack_format: AckFormat::Value,
-                max_rooms: 1024,
-                max_room_len: 1024,
-                ack_timeout: Duration::from_secs(5),
-                recovery: None,
-                stores: None,
-                ordered_broadcasts: false,
-                compressed_from: None,
-                cluster: None,
-                detection: Duration::ZERO,
-            },
+            options: NamespaceOptions::default(),
             hooks: Hooks::default(),
             allow: None,
             cluster: None,

@@ -1,7 +1,6 @@
 //! Tests that dropped acknowledgements leave nothing behind, which is not visible from outside.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Request;
 use tokio::task::yield_now;
@@ -12,13 +11,12 @@ use crate::http::OpeningRequest;
 use crate::ids::new_sid;
 use crate::logs::ServerLogs;
 use crate::metrics::Counters;
-use crate::namespace::{AckFormat, NamespaceOptions, Order, Unhandled};
+use crate::namespace::NamespaceOptions;
 use crate::outbox::Outbox;
 use crate::rooms::{Awaited, Target};
 use crate::socket::{Client, Connected, RequestedAck, Socket, SocketNamespace};
 use proto::Sid;
 use proto::engine_io::{Revision, Transport};
-use proto::socket_io::Codec;
 
 /// Creates a connected socket whose client reads nothing.
 fn connected() -> (Socket, Arc<Client>) {
@@ -33,21 +31,8 @@ fn connected_in(cluster: Option<&LocalCluster>) -> (Socket, Arc<Client>) {
         ClusterConnection::connect(cluster, uid.as_str().into(), Arc::clone(&logs))
     });
     let options = NamespaceOptions {
-        codec: Codec::Default,
-        order: Order::Started,
-        max_pending: 1,
-        unhandled: Unhandled::Error,
-        surplus: proto::Surplus::Ignored,
-        ack_format: AckFormat::Value,
-        max_rooms: 1,
-        max_room_len: 1,
-        ack_timeout: Duration::from_secs(5),
-        recovery: None,
-        stores: None,
-        ordered_broadcasts: false,
-        compressed_from: None,
         cluster,
-        detection: Duration::ZERO,
+        ..NamespaceOptions::default()
     };
     let namespace = Arc::new(SocketNamespace::new(
         "/".into(),

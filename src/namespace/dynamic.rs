@@ -194,31 +194,13 @@ impl<H: HandlerTable> fmt::Debug for DynamicNamespace<H> {
 mod tests {
     use super::*;
     use crate::metrics::Counters;
-    use crate::namespace::{AckFormat, Namespaces, Order, ServerHandler, Unhandled};
-    use crate::outbox::Frame;
-    use crate::rooms::recovery::{Position, SavedSession};
-    use crate::rooms::{Link, Scope};
-    use proto::Sid;
-    use proto::socket_io::Codec;
-
-    struct NoSocket;
-
-    impl Link for NoSocket {
-        type Values = ();
-
-        fn disconnect(self: &Arc<Self>, _: Scope) {}
-        fn outgoing(self: &Arc<Self>, _: &Frame) {}
-        fn supersede(self: &Arc<Self>) {}
-        fn saved(&self, _: Position) -> Option<(Sid, SavedSession)> {
-            None
-        }
-        fn surrender(self: &Arc<Self>) {}
-    }
+    use crate::namespace::{Namespaces, ServerHandler};
+    use crate::rooms::StubLink;
 
     struct NoHandlers;
 
     impl HandlerTable for NoHandlers {
-        type Link = NoSocket;
+        type Link = StubLink;
 
         fn server_handler(&self, _: &str) -> Option<&ServerHandler> {
             None
@@ -229,30 +211,17 @@ mod tests {
         }
     }
 
-    fn options() -> NamespaceOptions {
-        NamespaceOptions {
-            codec: Codec::Default,
-            order: Order::Started,
-            max_pending: 1,
-            unhandled: Unhandled::Error,
-            surplus: proto::Surplus::Ignored,
-            ack_format: AckFormat::Value,
-            max_rooms: 1,
-            max_room_len: 1,
-            ack_timeout: std::time::Duration::from_secs(1),
-            recovery: None,
-            stores: None,
-            ordered_broadcasts: false,
-            compressed_from: None,
-            cluster: None,
-            detection: std::time::Duration::ZERO,
-        }
-    }
-
     fn dynamic(pattern: &str, max: usize) -> Arc<DynamicNamespace<NoHandlers>> {
         let logs = Arc::new(ServerLogs::new(Arc::new(Counters::new(1)), 10, 10));
         let (name, matcher) = (pattern.into(), Pattern::new(pattern));
-        DynamicNamespace::new(name, matcher, Arc::new(NoHandlers), options(), max, logs)
+        DynamicNamespace::new(
+            name,
+            matcher,
+            Arc::new(NoHandlers),
+            NamespaceOptions::default(),
+            max,
+            logs,
+        )
     }
 
     #[test]

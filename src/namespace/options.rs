@@ -69,3 +69,25 @@ pub(crate) struct NamespaceOptions {
     /// The maximum time until a lost connection is detected.
     pub(crate) detection: Duration,
 }
+
+impl Default for NamespaceOptions {
+    fn default() -> Self {
+        Self {
+            codec: Codec::Default,
+            order: Order::Started,
+            max_pending: 64,
+            unhandled: Unhandled::Error,
+            surplus: Surplus::Ignored,
+            ack_format: AckFormat::Value,
+            max_rooms: 1024,
+            max_room_len: 1024,
+            ack_timeout: Duration::from_secs(5),
+            recovery: None,
+            stores: None,
+            ordered_broadcasts: false,
+            compressed_from: None,
+            cluster: None,
+            detection: Duration::ZERO,
+        }
+    }
+}

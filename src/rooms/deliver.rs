@@ -213,25 +213,10 @@ impl<L: Link> Members<L> {
 mod tests {
     use super::*;
     use crate::outbox::Outbox;
-    use crate::rooms::recovery::{Position, SavedSession};
-    use crate::rooms::{JoinError, Room, Scope};
+    use crate::rooms::{JoinError, Room, StubLink};
 
-    struct Nobody;
-
-    impl Link for Nobody {
-        type Values = ();
-
-        fn disconnect(self: &Arc<Self>, _: Scope) {}
-        fn outgoing(self: &Arc<Self>, _: &Frame) {}
-        fn supersede(self: &Arc<Self>) {}
-        fn saved(&self, _: Position) -> Option<(Sid, SavedSession)> {
-            None
-        }
-        fn surrender(self: &Arc<Self>) {}
-    }
-
-    fn member(n: u8) -> Arc<Member<Nobody>> {
-        let link = std::sync::Weak::<Nobody>::new();
+    fn member(n: u8) -> Arc<Member<StubLink>> {
+        let link = std::sync::Weak::<StubLink>::new();
         Arc::new(Member::new(
             Sid::from_random([n; 15]),
             Arc::new(Outbox::new(10, 1000)),
@@ -239,7 +224,7 @@ mod tests {
         ))
     }
 
-    fn table(members: &[(&Arc<Member<Nobody>>, &[&str])]) -> Members<Nobody> {
+    fn table(members: &[(&Arc<Member<StubLink>>, &[&str])]) -> Members<StubLink> {
         let table = Members::new(None);
         for (member, rooms) in members {
             table.insert(member);
@@ -250,7 +235,7 @@ mod tests {
         table
     }
 
-    fn ids(table: &Members<Nobody>, rooms: &[&str], except: &[&str]) -> Vec<Sid> {
+    fn ids(table: &Members<StubLink>, rooms: &[&str], except: &[&str]) -> Vec<Sid> {
         let names = |names: &[&str]| names.iter().map(|&name| name.into()).collect::<Vec<Room>>();
         let target = Target {
             rooms: (!rooms.is_empty()).then(|| names(rooms)),
@@ -266,7 +251,7 @@ mod tests {
         ids
     }
 
-    fn sorted<const N: usize>(members: [&Arc<Member<Nobody>>; N]) -> Vec<Sid> {
+    fn sorted<const N: usize>(members: [&Arc<Member<StubLink>>; N]) -> Vec<Sid> {
         let mut ids: Vec<_> = members.iter().map(|member| member.id).collect();
         ids.sort();
         ids

@@ -12,6 +12,8 @@ mod join;
 mod member;
 mod members;
 pub(crate) mod recovery;
+#[cfg(test)]
+mod stub_link;
 mod target;
 
 pub(crate) use acks::Awaited;
@@ -27,5 +29,7 @@ pub(crate) use recovery::{
     Asker, Audience, Away, Claim, Forgotten, History, Kept, Log, Offset, SavedSession, Stay, Store,
     StoreError, StoreReply, Sweeper,
 };
+#[cfg(test)]
+pub(crate) use stub_link::StubLink;
 pub(crate) use target::Target;
 pub use target::{Room, Rooms};

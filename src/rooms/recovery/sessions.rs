@@ -386,24 +386,7 @@ impl<V> fmt::Debug for Away<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outbox::Frame;
-    use crate::rooms::Scope;
-
-    /// A link that is not zero-sized: two zero-sized values may share an address.
-    #[expect(dead_code, reason = "only there to have a size")]
-    struct Attempt(u8);
-
-    impl Link for Attempt {
-        type Values = ();
-
-        fn disconnect(self: &Arc<Self>, _: Scope) {}
-        fn outgoing(self: &Arc<Self>, _: &Frame) {}
-        fn supersede(self: &Arc<Self>) {}
-        fn saved(&self, _: Position) -> Option<(Sid, SavedSession)> {
-            None
-        }
-        fn surrender(self: &Arc<Self>) {}
-    }
+    use crate::rooms::StubLink;
 
     fn id(n: u8) -> Sid {
         Sid::from_random([n; 15])
@@ -426,7 +409,7 @@ mod tests {
         }
     }
 
-    fn what(sessions: &mut Sessions<Attempt>, pid: Sid, now: Instant) -> &'static str {
+    fn what(sessions: &mut Sessions<StubLink>, pid: Sid, now: Instant) -> &'static str {
         let what = match sessions.look(pid, now) {
             Claim::Held(_) => "held",
             Claim::Away(_) => "away",
@@ -442,13 +425,13 @@ mod tests {
     #[test]
     fn a_session_is_claimed_once() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10, None);
+        let mut sessions: Sessions<StubLink> = Sessions::new(MINUTE, 10, None);
         assert_eq!(what(&mut sessions, id(1), now), "nothing");
         sessions.keep(id(1), away(now + MINUTE), &mut forgotten);
         assert!(sessions.knows(id(1)));
         assert_eq!(what(&mut sessions, id(1), now), "away");
         assert_eq!(what(&mut sessions, id(1), now), "nothing");
-        let socket = Arc::new(Attempt(0));
+        let socket = Arc::new(StubLink(0));
         sessions.hold(id(1), Arc::downgrade(&socket));
         assert_eq!(what(&mut sessions, id(1), now), "held");
         sessions.end(id(1));
@@ -459,7 +442,7 @@ mod tests {
     #[test]
     fn a_revoked_session_is_forgotten_unless_a_socket_holds_it() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10, None);
+        let mut sessions: Sessions<StubLink> = Sessions::new(MINUTE, 10, None);
         sessions.keep(id(1), away(now + MINUTE), &mut forgotten);
         assert!(sessions.revoke(id(1), &mut forgotten).is_none());
         assert!(!sessions.knows(id(1)));
@@ -467,7 +450,7 @@ mod tests {
             (forgotten.sessions.len(), sessions.next_expiry()),
             (1, None)
         );
-        let socket = Arc::new(Attempt(0));
+        let socket = Arc::new(StubLink(0));
         sessions.hold(id(1), Arc::downgrade(&socket));
         assert!(sessions.revoke(id(1), &mut forgotten).is_some());
         assert!(sessions.knows(id(1)), "it is here");
@@ -475,8 +458,8 @@ mod tests {
 
     #[test]
     fn an_admitted_socket_overtakes_those_that_asked_before_it_alone() {
-        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10, None);
-        let links = [1, 2, 3, 4].map(|n| Arc::new(Attempt(n)));
+        let mut sessions: Sessions<StubLink> = Sessions::new(MINUTE, 10, None);
+        let links = [1, 2, 3, 4].map(|n| Arc::new(StubLink(n)));
         let [first, second, third, fourth] = links.each_ref().map(Arc::downgrade);
         for link in [&first, &second, &third, &fourth] {
             sessions.seek(id(1), link.clone());
@@ -494,7 +477,7 @@ mod tests {
     #[test]
     fn who_stays_away_too_long_is_forgotten() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 10, None);
+        let mut sessions: Sessions<StubLink> = Sessions::new(MINUTE, 10, None);
         for (n, seconds) in [(1, 10), (2, 5), (3, 20)] {
             sessions.keep(
                 id(n),
@@ -515,7 +498,7 @@ mod tests {
     #[test]
     fn of_too_many_the_first_to_be_forgotten_goes() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions: Sessions<Attempt> = Sessions::new(MINUTE, 2, None);
+        let mut sessions: Sessions<StubLink> = Sessions::new(MINUTE, 2, None);
         for n in 1..=3 {
             let until = now + Duration::from_secs(n.into());
             sessions.keep(id(n), away(until), &mut forgotten);
