@@ -27,8 +27,16 @@ pub(crate) fn log_panic(what: &'static str, panicked: &Panicked) {
 pub(crate) async fn guarded_future<F: Future>(
     work: impl FnOnce() -> F,
 ) -> Result<F::Output, Panicked> {
-    let result = AssertUnwindSafe(async { work().await }).catch_unwind();
-    result.await.map_err(Panicked::new)
+    guarded_polls(async { work().await }).await
+}
+
+/// Awaits a future and catches a panic. The result is hardly larger than the future: an `async` block would keep room
+/// for a second one.
+pub(crate) fn guarded_polls<F: Future>(
+    future: F,
+) -> impl Future<Output = Result<F::Output, Panicked>> {
+    let result = AssertUnwindSafe(future).catch_unwind();
+    result.map(|result| result.map_err(Panicked::new))
 }
 
 /// Drops a value of users, whose `Drop` may be theirs.

@@ -1,11 +1,9 @@
 //! The meaning of a request, or the rule that it breaks.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::Method;
 use http::request::Parts;
-use memchr::memchr2;
 
 use super::refusal::Refusal;
 use super::switch::is_upgrade;
@@ -45,23 +43,16 @@ pub(super) fn parse(
     find: impl FnOnce(Sid) -> Option<Arc<SessionEntry>>,
 ) -> Result<Asked, Refusal> {
     let query = Query::parse(parts.uri.query().unwrap_or_default());
-    let transport = match query.transport.as_deref() {
-        Some("polling") => Transport::Polling,
-        Some("websocket") => Transport::WebSocket,
-        _ => return Err(Refusal::TransportUnknown),
-    };
+    let transport = query.transport().ok_or(Refusal::TransportUnknown)?;
     if !config.transports.contains(&transport) {
         return Err(Refusal::TransportUnknown);
     }
     let upgrade = is_upgrade(parts);
-    let Some(sid) = query.sid.as_deref().filter(|sid| !sid.is_empty()) else {
+    if query.sid.is_empty() {
         return open(&query, config, transport, upgrade, &parts.method);
-    };
-    let entry = sid
-        .parse()
-        .ok()
-        .and_then(find)
-        .ok_or(Refusal::SessionUnknown)?;
+    }
+    let entry = query.sid().and_then(find);
+    let entry = entry.ok_or(Refusal::SessionUnknown)?;
     if query.revision().number() != entry.client.revision.number() {
         return Err(Refusal::ProtocolMismatch);
     }
@@ -104,49 +95,86 @@ fn open(
     }
 }
 
-/// The parameters of the protocol. The last one counts if a parameter is repeated, as in Node.
+/// A parameter of the protocol.
+#[derive(Clone, Copy, Debug)]
+enum Parameter {
+    Version,
+    Transport,
+    Sid,
+    Base64,
+}
+
+impl Parameter {
+    fn of(key: &str) -> Option<Self> {
+        match key {
+            "EIO" => Some(Self::Version),
+            "transport" => Some(Self::Transport),
+            "sid" => Some(Self::Sid),
+            "b64" => Some(Self::Base64),
+            _ => None,
+        }
+    }
+}
+
+/// The parameters of the protocol, as they are in the URL: clients escape only what applications add. The last one
+/// counts if a parameter is repeated, as in Node.
 #[derive(Debug, Default)]
 struct Query<'a> {
-    version: Option<Cow<'a, str>>,
-    transport: Option<Cow<'a, str>>,
-    sid: Option<Cow<'a, str>>,
+    version: &'a str,
+    transport: &'a str,
+    sid: &'a str,
     base64: bool,
 }
 
 impl<'a> Query<'a> {
     fn parse(query: &'a str) -> Self {
-        // Clients escape only what applications add, so most queries are searched once.
-        let decode: fn(&'a str) -> Cow<'a, str> = match memchr2(b'%', b'+', query.as_bytes()) {
-            Some(_) => |text| decode_query(text),
-            None => |text| Cow::Borrowed(text),
-        };
         let mut parsed = Self::default();
         for pair in split(query, b'&') {
             let (key, value) = key_and_value(pair);
-            parsed.take(&decode(key), || decode(value));
+            if let Some(parameter) = unescaped(key, Parameter::of) {
+                parsed.set(parameter, value);
+            }
         }
         parsed
     }
 
-    fn take(&mut self, key: &str, value: impl FnOnce() -> Cow<'a, str>) {
-        match key {
-            "EIO" => self.version = Some(value()),
-            "transport" => self.transport = Some(value()),
-            "sid" => self.sid = Some(value()),
-            "b64" => self.base64 = !value().is_empty(),
-            _ => {}
+    fn set(&mut self, parameter: Parameter, value: &'a str) {
+        match parameter {
+            Parameter::Version => self.version = value,
+            Parameter::Transport => self.transport = value,
+            Parameter::Sid => self.sid = value,
+            Parameter::Base64 => self.base64 = !value.is_empty(),
         }
+    }
+
+    fn transport(&self) -> Option<Transport> {
+        unescaped(self.transport, |text| match text {
+            "polling" => Some(Transport::Polling),
+            "websocket" => Some(Transport::WebSocket),
+            _ => None,
+        })
+    }
+
+    fn sid(&self) -> Option<Sid> {
+        unescaped(self.sid, |text| text.parse().ok())
     }
 
     /// Returns the revision. Every version other than 4 counts as 3, as in Node.
     fn revision(&self) -> Revision {
-        match self.version.as_deref() {
-            Some("4") => Revision::Four,
-            _ => Revision::Three {
-                base64: self.base64,
-            },
-        }
+        let four = unescaped(self.version, |text| (text == "4").then_some(Revision::Four));
+        four.unwrap_or(Revision::Three {
+            base64: self.base64,
+        })
     }
+}
+
+/// Parses a key or a value as it is, and without its escapes if it is nothing that way. No valid one has the characters
+/// of escapes.
+fn unescaped<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    parse(text).or_else(|| {
+        let escaped = text.bytes().any(|byte| byte == b'%' || byte == b'+');
+        escaped.then(|| parse(&decode_query(text))).flatten()
+    })
 }
 
 /// Splits a parameter at its first equals sign. A key without one has an empty value.

@@ -23,7 +23,7 @@ use crate::driver::{Inbound, NotQueued, PollAnswer, SessionEntry};
 use crate::http::RequestFor;
 use crate::logs::log_no_server;
 use crate::metrics::Hook;
-use crate::panics::{Panicked, guarded_future};
+use crate::panics::{Panicked, guarded_polls};
 use proto::DisconnectReason;
 use proto::engine_io::{Revision, Transport};
 
@@ -53,8 +53,8 @@ where
         return Refusal::Unavailable.response();
     };
     // Hooks are guarded one by one. The values of the request, and its body, can run foreign code that panics too.
-    let answer = guarded_future(|| answer(&context, request));
-    answer.await.unwrap_or_else(|panicked| {
+    let answer = guarded_polls(answer(&context, request)).await;
+    answer.unwrap_or_else(|panicked| {
         context.server.report_panic(Hook::Request, &panicked);
         refuse(Refusal::InternalError, &context.server, None)
     })
