@@ -213,9 +213,11 @@ impl ConnectionTask {
 
     /// Sets the deadline of a message that has begun.
     fn time_message(&mut self, unfinished: Unfinished) {
+        let timed = self.timers.get(Deadline::Message).is_some();
         match unfinished {
+            Unfinished::Nothing if !timed => return,
             Unfinished::Nothing => return self.timers.set(Deadline::Message, None),
-            Unfinished::Same if self.timers.get(Deadline::Message).is_some() => return,
+            Unfinished::Same if timed => return,
             Unfinished::Same | Unfinished::New => {}
         }
         let by = self.now + self.message_timeout();

@@ -10,6 +10,8 @@ use proto::session::{Session, SessionAction, SessionConfig, SessionInput};
 pub(super) struct TimedSession {
     session: Session,
     opened: Instant,
+    /// The time of the session's next timeout, which is asked for much more often than it changes.
+    timeout: Option<Instant>,
 }
 
 impl TimedSession {
@@ -19,10 +21,14 @@ impl TimedSession {
         config: &SessionConfig,
         now: Instant,
     ) -> Self {
-        Self {
-            session: Session::open(transport, revision, config),
+        let session = Session::open(transport, revision, config);
+        let mut timed = Self {
+            session,
             opened: now,
-        }
+            timeout: None,
+        };
+        timed.update_timeout();
+        timed
     }
 
     /// Handles an input. Returns the message that it contains, for the layer above.
@@ -32,16 +38,26 @@ impl TimedSession {
             SessionInput::Packet(Packet::Message(message)) if self.session.passes_messages() => {
                 Some(message)
             }
-            input => self.session.handle(input, now - self.opened),
+            input => {
+                let message = self.session.handle(input, now - self.opened);
+                self.update_timeout();
+                message
+            }
         }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.session.handle_timeout(now - self.opened);
+        self.update_timeout();
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        Some(self.opened + self.session.poll_timeout()?)
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
+        self.timeout
+    }
+
+    fn update_timeout(&mut self) {
+        let timeout = self.session.poll_timeout();
+        self.timeout = timeout.map(|timeout| self.opened + timeout);
     }
 
     pub(super) fn poll_action(&mut self) -> Option<SessionAction> {

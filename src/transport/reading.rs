@@ -59,7 +59,9 @@ impl Reading {
 
     /// Gives the buffers back to the thread. Packets that are left in them are dropped.
     pub(crate) fn put_back(mut self: Box<Self>) {
-        self.batch.packets.clear();
+        if !self.batch.is_empty() {
+            self.batch.packets.clear();
+        }
         self.batch.bytes = 0;
         SPARE.set(Some(self));
     }

@@ -115,6 +115,7 @@ impl FrameDecoder {
     }
 
     /// Returns the number of bytes of an unfinished message that have arrived.
+    #[inline]
     #[must_use]
     pub fn unfinished(&self) -> usize {
         let message = self
