@@ -314,7 +314,7 @@ impl Answer<'_> {
             (Some("left"), _) => ClientAnswer::Left,
             (Some("unsent"), _) => ClientAnswer::Unsent,
             (Some(other), _) => {
-                return Err(MessageError::Content(format!("unknown outcome {other:?}")));
+                return Err(MessageError::content(&format!("unknown outcome {other:?}")));
             }
             // A client that acknowledges without arguments: JSON has no `undefined`.
             (None, packet) => ClientAnswer::Answered {

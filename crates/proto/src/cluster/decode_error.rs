@@ -17,6 +17,16 @@ pub enum MessageError {
     UnknownType(u64),
 }
 
+/// The maximum length of the text of an error, which may quote the message.
+const MAX_TEXT: usize = 200;
+
+impl MessageError {
+    /// Creates an error of unexpected content. A long text is cut off.
+    pub(super) fn content(text: &str) -> Self {
+        Self::Content(text.chars().take(MAX_TEXT).collect())
+    }
+}
+
 impl From<DecodeError> for MessageError {
     fn from(error: DecodeError) -> Self {
         Self::Malformed(error.to_string())
@@ -25,6 +35,6 @@ impl From<DecodeError> for MessageError {
 
 impl From<serde_json::Error> for MessageError {
     fn from(error: serde_json::Error) -> Self {
-        Self::Content(error.to_string())
+        Self::content(&error.to_string())
     }
 }

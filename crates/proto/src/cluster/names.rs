@@ -48,7 +48,7 @@ impl Visitor<'_> for NameVisitor {
 pub(super) fn check_event(packet: &RawValue) -> Result<(), MessageError> {
     let name = event_name(packet)?;
     reserved(&name).map_or(Ok(()), |name| {
-        Err(MessageError::Content(format!("reserved event {name:?}")))
+        Err(MessageError::content(&format!("reserved event {name:?}")))
     })
 }
 
