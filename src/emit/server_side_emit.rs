@@ -25,7 +25,7 @@ pub struct ServerAnswers<R> {
     /// The answers, one of each server that has answered.
     pub answers: Vec<R>,
     /// The number of servers without an answer in time: they do not handle the event, their handler failed or
-    /// panicked, or they are slow.
+    /// panicked, or they are slow. It is at least 1 if the engine has not told how many servers there are.
     pub missing: usize,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn emit_to_servers<T: Serialize>(
     event: &str,
     args: &T,
 ) -> Emitted {
-    let sent = server_args(args);
+    let sent = server_args(event, args);
     let sent = sent.map(|args| recipients.adapter.emit_to_servers(event, &args));
     Emitted::new(sent, &recipients.counters)
 }
@@ -58,7 +58,7 @@ impl<R> ServerAckFuture<R> {
     ) -> Self {
         let limit = wait.limit(recipients.ack_timeout);
         let ask = |args: Args| recipients.adapter.ask_servers(event, &args, limit);
-        let asked = server_args(args).map(ask);
+        let asked = server_args(event, args).map(ask);
         Self {
             asked: Box::pin(async move { Ok(asked?.await) }),
             answer: PhantomData,

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::adapter::BoxFuture;
 use crate::metrics::FaultCause;
 use crate::outbox::EmitError;
+use proto::args::reserved_for_servers;
 use proto::{Args, ArgsError, EncodedArgs, Surplus};
 
 /// An event of another server; see [`Namespace::on_server`](crate::Namespace::on_server).
@@ -63,7 +64,10 @@ pub struct ServerEventFailure {
 }
 
 /// Encodes the arguments of an event between servers, without the event's name.
-pub(crate) fn server_args<T: Serialize + ?Sized>(args: &T) -> Result<Args, EmitError> {
+pub(crate) fn server_args<T: Serialize + ?Sized>(event: &str, args: &T) -> Result<Args, EmitError> {
+    if reserved_for_servers(event).is_some() {
+        return Err(EmitError::Reserved(event.to_owned()));
+    }
     let args = EncodedArgs::ack(args).map_err(EmitError::Serialize)?;
     Ok(received(&args))
 }

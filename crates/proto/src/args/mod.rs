@@ -23,7 +23,7 @@ pub use binary::Binary;
 pub(crate) use de::{ATTACHMENT, check_json};
 pub use de::{Args, ArgsError, Surplus, without_place};
 pub use raw::RawArgs;
-pub use reserved::reserved;
+pub use reserved::{reserved, reserved_for_servers};
 pub use rest::Rest;
 pub(crate) use scan::check_placeholders;
 pub use ser::EncodedArgs;
