@@ -19,6 +19,7 @@ mod function;
 mod handler_time;
 mod joined;
 mod layer;
+mod listener;
 mod outcome;
 mod rate_limit;
 mod refused;
@@ -44,8 +45,8 @@ pub use server_event_handler::ServerEventHandler;
 use crate::extract::phase;
 use crate::logs::may_log;
 pub(crate) use crate::socket::BoxHandler;
-pub use crate::socket::{AckBody, Failed, Outgoing, Rejected};
-use crate::socket::{Calls, Socket};
+pub use crate::socket::{AckBody, Failed, Listener, Outgoing, Rejected};
+use crate::socket::{Calls, ListenerEnd, Socket};
 use proto::args::reserved;
 
 /// An async function that can handle events in a namespace with the state `S`.
@@ -215,14 +216,32 @@ impl Socket {
         self.add_handler(event, handler.into_boxed(&Arc::new(())), Calls::Every);
     }
 
-    /// Sets a handler that is called with every event of this socket, after the namespace's
+    /// Adds a handler that is called with every event of this socket, after the namespace's
     /// [`on_any`](crate::Namespace::on_any) and before the event's own handler. Its return value is ignored, and it is
     /// not called for an event that does not fit its arguments. Node's `socket.onAny`.
-    pub fn on_any<H: Handler<(), phase::Event, M>, M>(&self, handler: H)
+    ///
+    /// The result may be ignored; [`Listener::remove`] removes the handler, and [`off_any`](Self::off_any) all of them.
+    pub fn on_any<H: Handler<(), phase::Event, M>, M>(&self, handler: H) -> Listener
     where
         H::Future: Send,
     {
-        self.add_any(handler.into_boxed(&Arc::new(())));
+        self.add_any(handler.into_boxed(&Arc::new(())), ListenerEnd::Last)
+    }
+
+    /// Adds a handler that is called with every event of this socket, before those that [`on_any`](Self::on_any) has
+    /// added, and after those of the namespace. Node's `socket.prependAny`.
+    ///
+    /// ```
+    /// # use axum_socketio::{Event, Socket};
+    /// # async fn first(socket: Socket) {
+    /// socket.prepend_any(async |Event(name): Event| println!("{name} has arrived"));
+    /// # }
+    /// ```
+    pub fn prepend_any<H: Handler<(), phase::Event, M>, M>(&self, handler: H) -> Listener
+    where
+        H::Future: Send,
+    {
+        self.add_any(handler.into_boxed(&Arc::new(())), ListenerEnd::First)
     }
 
     /// Adds a handler that runs before the handler of each event of this socket, after those of the namespace, and may
@@ -231,14 +250,19 @@ impl Socket {
     /// ```
     /// # use axum_socketio::{Event, Socket};
     /// # async fn join_as_guest(socket: Socket) {
-    /// socket.before(async |Event(name): Event| if name == "post" { Err("guests only read") } else { Ok(()) });
+    /// let guests_only_read = async |Event(name): Event| if name == "post" { Err("log in first") } else { Ok(()) };
+    /// let listener = socket.before(guests_only_read);
+    /// # let logged_in = true;
+    /// if logged_in {
+    ///     listener.remove();
+    /// }
     /// # }
     /// ```
-    pub fn before<H: Handler<(), phase::Event, M>, M>(&self, handler: H)
+    pub fn before<H: Handler<(), phase::Event, M>, M>(&self, handler: H) -> Listener
     where
         H::Future: Send,
     {
-        self.add_before(handler.into_boxed(&Arc::new(())));
+        self.add_before(handler.into_boxed(&Arc::new(())))
     }
 
     /// Sets the handler of the next such event only, even if [`before`](Self::before) refuses it.

@@ -46,9 +46,10 @@ pub use hooks::{Failed, Outgoing, Rejected};
 pub(crate) use namespace_handlers::{
     HandlerLayers, NamespaceHandlers, SocketMember, SocketNamespace,
 };
-pub(crate) use own_handlers::Calls;
+pub(crate) use own_handlers::{Calls, ListenerEnd};
 pub(crate) use pace::Rate;
 pub(crate) use recovery::{RecoveryState, SessionSearch};
+pub use registration::Listener;
 pub(crate) use reply::reply;
 pub(crate) use state::{Connected, Ended};
 pub(crate) use values::{SocketValue, SocketValues};

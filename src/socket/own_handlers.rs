@@ -21,8 +21,32 @@ enum State<H> {
 
 struct Table<H> {
     events: HashMap<Box<str>, Own<H>>,
-    any: Vec<H>,
-    before: Vec<H>,
+    any: Vec<Listener<H>>,
+    before: Vec<Listener<H>>,
+    /// The number of listeners that have been added.
+    added: u64,
+}
+
+/// A handler of a list, with the number of its addition.
+struct Listener<H> {
+    number: u64,
+    handler: H,
+}
+
+/// A list of handlers for all events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ListenerKind {
+    /// Those that see an event.
+    Any,
+    /// Those that may refuse an event.
+    Before,
+}
+
+/// The end of a list to which a handler is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListenerEnd {
+    First,
+    Last,
 }
 
 /// The events that a handler is called for.
@@ -54,6 +78,16 @@ impl<H> Default for Table<H> {
             events: HashMap::new(),
             any: Vec::new(),
             before: Vec::new(),
+            added: 0,
+        }
+    }
+}
+
+impl<H> Table<H> {
+    fn list(&mut self, kind: ListenerKind) -> &mut Vec<Listener<H>> {
+        match kind {
+            ListenerKind::Any => &mut self.any,
+            ListenerKind::Before => &mut self.before,
         }
     }
 }
@@ -65,12 +99,30 @@ impl<H: Clone> OwnHandlers<H> {
         drop(replaced);
     }
 
-    pub(super) fn add_any(&self, handler: H) {
-        self.change(|table| table.any.push(handler));
+    /// Adds a handler for all events. Returns the number that removes it; `None` if the table has been released.
+    pub(super) fn listen(&self, kind: ListenerKind, end: ListenerEnd, handler: H) -> Option<u64> {
+        self.change(|table| {
+            table.added += 1;
+            let number = table.added;
+            let listener = Listener { number, handler };
+            let list = table.list(kind);
+            let at = match end {
+                ListenerEnd::First => 0,
+                ListenerEnd::Last => list.len(),
+            };
+            list.insert(at, listener);
+            number
+        })
     }
 
-    pub(super) fn add_before(&self, handler: H) {
-        self.change(|table| table.before.push(handler));
+    /// Removes one handler for all events. Returns false if it is not there any more.
+    pub(super) fn unlisten(&self, kind: ListenerKind, number: u64) -> bool {
+        let removed = self.look(|table| {
+            let list = table.list(kind);
+            let at = list.iter().position(|listener| listener.number == number)?;
+            Some(list.remove(at))
+        });
+        removed.is_some()
     }
 
     /// Changes the table, unless it has been released. Values of users are dropped without holding a lock: those that
@@ -119,14 +171,12 @@ impl<H: Clone> OwnHandlers<H> {
         })
     }
 
-    /// Returns the handlers that are called for every event.
-    pub(super) fn any(&self) -> Vec<H> {
-        self.look(|table| table.any.clone())
-    }
-
-    /// Returns the handlers that may refuse an event.
-    pub(super) fn before(&self) -> Vec<H> {
-        self.look(|table| table.before.clone())
+    /// Returns the handlers for all events.
+    pub(super) fn listeners(&self, kind: ListenerKind) -> Vec<H> {
+        self.look(|table| {
+            let list = table.list(kind).iter();
+            list.map(|listener| listener.handler.clone()).collect()
+        })
     }
 
     /// Drops all handlers and accepts no more, since no event will be handled.
@@ -162,12 +212,30 @@ mod tests {
         let value = Arc::new(());
         let handlers = OwnHandlers::default();
         handlers.add("event", Arc::clone(&value), Calls::Every);
-        handlers.add_any(Arc::clone(&value));
-        handlers.add_before(Arc::clone(&value));
+        for kind in [ListenerKind::Any, ListenerKind::Before] {
+            let number = handlers.listen(kind, ListenerEnd::Last, Arc::clone(&value));
+            assert!(number.is_some());
+        }
         handlers.release();
         handlers.add("event", Arc::clone(&value), Calls::Every);
-        handlers.add_any(Arc::clone(&value));
-        assert_eq!(Arc::strong_count(&value), 1);
-        assert!(handlers.find("event").is_none() && handlers.any().is_empty());
+        let number = handlers.listen(ListenerKind::Any, ListenerEnd::Last, Arc::clone(&value));
+        assert_eq!((Arc::strong_count(&value), number), (1, None));
+        assert!(handlers.find("event").is_none());
+        assert!(handlers.listeners(ListenerKind::Any).is_empty());
+    }
+
+    #[test]
+    fn a_listener_is_removed_by_its_number_alone() {
+        let handlers = OwnHandlers::default();
+        let [any, before] = [ListenerKind::Any, ListenerKind::Before];
+        let second = handlers.listen(any, ListenerEnd::Last, "second").unwrap();
+        let first = handlers.listen(any, ListenerEnd::First, "first").unwrap();
+        handlers.listen(any, ListenerEnd::Last, "third").unwrap();
+        handlers.listen(before, ListenerEnd::Last, "other").unwrap();
+        assert_eq!(handlers.listeners(any), ["first", "second", "third"]);
+        assert!(handlers.unlisten(any, second) && !handlers.unlisten(any, second));
+        assert!(!handlers.unlisten(before, first));
+        assert_eq!(handlers.listeners(any), ["first", "third"]);
+        assert_eq!(handlers.listeners(before), ["other"]);
     }
 }

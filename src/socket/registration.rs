@@ -1,8 +1,10 @@
 //! The registration of handlers with a single socket.
 
+use std::fmt;
 use std::future::ready;
 
-use super::own_handlers::Calls;
+use super::handle::SocketReference;
+use super::own_handlers::{Calls, ListenerEnd, ListenerKind};
 use super::{AckBody, BoxHandler, ErasedHandler, EventContext, Socket};
 use crate::adapter::BoxFuture;
 use crate::panics::drop_guarded;
@@ -13,19 +15,34 @@ impl Socket {
     }
 
     pub(crate) fn own_any(&self) -> Vec<BoxHandler<AckBody>> {
-        self.0.handlers.any()
+        self.0.handlers.listeners(ListenerKind::Any)
     }
 
     pub(crate) fn own_before(&self) -> Vec<BoxHandler<AckBody>> {
-        self.0.handlers.before()
+        self.0.handlers.listeners(ListenerKind::Before)
     }
 
-    pub(crate) fn add_any(&self, handler: BoxHandler<AckBody>) {
-        self.0.handlers.add_any(Contained::handler(handler));
+    pub(crate) fn add_any(&self, handler: BoxHandler<AckBody>, end: ListenerEnd) -> Listener {
+        self.listen(ListenerKind::Any, end, handler)
     }
 
-    pub(crate) fn add_before(&self, handler: BoxHandler<AckBody>) {
-        self.0.handlers.add_before(Contained::handler(handler));
+    pub(crate) fn add_before(&self, handler: BoxHandler<AckBody>) -> Listener {
+        self.listen(ListenerKind::Before, ListenerEnd::Last, handler)
+    }
+
+    fn listen(
+        &self,
+        kind: ListenerKind,
+        end: ListenerEnd,
+        handler: BoxHandler<AckBody>,
+    ) -> Listener {
+        let handler = Contained::handler(handler);
+        let number = self.0.handlers.listen(kind, end, handler);
+        Listener {
+            socket: self.reference(),
+            kind,
+            number,
+        }
     }
 
     pub(crate) fn add_handler(&self, event: &str, handler: BoxHandler<AckBody>, calls: Calls) {
@@ -49,6 +66,47 @@ impl Socket {
     /// dropped.
     pub(crate) fn release(&self) {
         self.0.handlers.release();
+    }
+}
+
+/// A handler that was added to one socket, for all of its events; returned by [`Socket::on_any`],
+/// [`Socket::prepend_any`] and [`Socket::before`].
+///
+/// It need not be kept: the handler stays until it is [removed](Self::remove) or the socket ends. It does not keep the
+/// socket.
+///
+/// ```
+/// # use axum_socketio::{Event, Socket};
+/// async fn trace(socket: Socket) {
+///     let listener = socket.on_any(async |Event(name): Event| println!("{name}"));
+///     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+///     listener.remove();
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Listener {
+    socket: SocketReference,
+    kind: ListenerKind,
+    /// The number of the handler; `None` if it was not added, because the socket had ended.
+    number: Option<u64>,
+}
+
+impl Listener {
+    /// Removes the handler from its socket. Events that it has been called for already are not affected. Returns false
+    /// if the handler was removed before, or the socket has ended. Node's `offAny(listener)`.
+    #[expect(clippy::must_use_candidate, reason = "the answer rarely matters")]
+    pub fn remove(&self) -> bool {
+        let socket = self.socket.socket();
+        let found = socket.zip(self.number);
+        found.is_some_and(|(socket, number)| socket.0.handlers.unlisten(self.kind, number))
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 

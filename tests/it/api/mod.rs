@@ -6,6 +6,7 @@ mod data;
 mod dynamic;
 mod early;
 mod leaving;
+mod listeners;
 mod merge;
 mod missing;
 mod namespaces;
