@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::SocketIoBuilder;
 use crate::http::{AllowRequest, ClientFiles, ConnectionError, OwnScheme, normalized};
+use proto::Sid;
 
 impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// Sets a handler that admits or refuses each new connection, over either transport. It is an axum handler, with
@@ -163,6 +164,38 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// them.
     pub fn serve_client(mut self, files: ClientFiles) -> Self {
         self.hooks.client_files = Some(files);
+        self
+    }
+
+    /// Sets a function that returns the id of each new session, after `allow_request` has admitted it. Default: 120
+    /// random bits. Node's `generateId`.
+    ///
+    /// Whoever knows the id of a session can read and send on behalf of its client, so ids must be unguessable, and
+    /// unique among all servers behind a load balancer. The ids of sockets are not affected, except for clients of
+    /// [revision 3](crate::Socket::protocol).
+    ///
+    /// If the function panics, or returns `None`, or an id that another connection of this server has, the client is
+    /// refused with 500, and an error is logged. An id can be used again when its connection and the handlers of that
+    /// have ended.
+    ///
+    /// ```
+    /// use axum_socketio::{Sid, SocketIo};
+    ///
+    /// const SERVER: u8 = 7;
+    ///
+    /// // The first byte names the server, so that a proxy can route requests by the id.
+    /// let io = SocketIo::builder::<()>().generate_id(|_request| {
+    ///     let mut bytes = [SERVER; 15];
+    ///     getrandom::fill(&mut bytes[1..]).ok()?;
+    ///     Some(Sid::from_random(bytes))
+    /// });
+    /// ```
+    pub fn generate_id<F, I>(mut self, generate: F) -> Self
+    where
+        F: Fn(&Parts) -> I + Send + Sync + 'static,
+        I: Into<Option<Sid>>,
+    {
+        self.hooks.generate_id = Some(Arc::new(move |request| generate(request).into()));
         self
     }
 

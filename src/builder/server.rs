@@ -10,6 +10,7 @@ use super::limits::{ChosenLimits, MAX_RUNNING_BYTES};
 use super::{Limits, Namespace, Timeouts};
 use crate::adapter::ClusterConnection;
 use crate::driver::SessionTable;
+use crate::emit::NamespaceHandle;
 use crate::http::{AllowRequest, Hooks};
 use crate::ids::new_sid;
 use crate::logs::ServerLogs;
@@ -18,7 +19,7 @@ use crate::namespace::{AckFormat, DynamicNamespace, NamespaceOptions, Namespaces
 use crate::rooms::recovery::Recovery;
 #[cfg(all(test, feature = "testing"))]
 use crate::rooms::recovery::Stores;
-use crate::server::{EngineSettings, Server, Settings, SocketIo};
+use crate::server::{EngineSettings, NewNamespaceHook, Server, Settings, SocketIo};
 use crate::socket::{NamespaceHandlers, SocketNamespace};
 use proto::cluster::Wire;
 use proto::engine_io::Transport;
@@ -43,6 +44,7 @@ pub struct SocketIoBuilder<S = ()> {
     pub(super) hooks: Hooks,
     pub(super) allow: Option<MakeAllow<S>>,
     pub(super) cluster: Option<Box<dyn Wire>>,
+    new_namespace: Option<NewNamespaceHook>,
 }
 
 /// Makes the handler of `allow_request` from the state.
@@ -78,6 +80,7 @@ impl SocketIo {
             hooks: Hooks::default(),
             allow: None,
             cluster: None,
+            new_namespace: None,
         }
     }
 }
@@ -115,6 +118,28 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
+    /// Sets a hook that is called for each new [dynamic namespace](Self::namespace) of this server, when its first
+    /// socket has been admitted and before `on_connect` runs. A namespace that middleware refuse is not new. A namespace
+    /// whose last socket has left is new again when the next one joins. Node's `new_namespace` event.
+    ///
+    /// It is called on the task of the socket's connection, and should be quick: spawn longer work.
+    ///
+    /// ```
+    /// use axum_socketio::{Namespace, SocketIo};
+    ///
+    /// let io = SocketIo::builder()
+    ///     .namespace("/orders-{id}", Namespace::new())
+    ///     .on_new_namespace(|namespace| println!("somebody watches {}", namespace.name()))
+    ///     .build();
+    /// ```
+    pub fn on_new_namespace(
+        mut self,
+        hook: impl Fn(&NamespaceHandle) + Send + Sync + 'static,
+    ) -> Self {
+        self.new_namespace = Some(Arc::new(hook));
+        self
+    }
+
     /// Supplies the state of all handlers, as `Router::with_state` does. It comes after the namespaces that need the
     /// state.
     pub fn with_state(self, state: S) -> SocketIoBuilder {
@@ -126,6 +151,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
             mut hooks,
             allow,
             cluster,
+            new_namespace,
         } = self;
         let state = Arc::new(state);
         if let Some(allow) = allow {
@@ -143,6 +169,7 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
             hooks,
             allow: None,
             cluster,
+            new_namespace,
         }
     }
 
@@ -299,6 +326,7 @@ impl SocketIoBuilder {
             mut hooks,
             allow,
             cluster,
+            new_namespace,
         } = self;
         chosen.fill(&mut settings);
         options.compressed_from = { settings.engine.compression }.map(|wanted| wanted.least());
@@ -341,6 +369,7 @@ impl SocketIoBuilder {
             counters,
             logs,
             connections,
+            new_namespace,
         })
     }
 }

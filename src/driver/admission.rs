@@ -229,6 +229,7 @@ impl Dispatch {
         if socket.expiry().is_some() {
             socket.note_expiry();
         }
+        self.server.announce(socket.namespace());
         socket.send_held_events();
         self.joined = true;
         self.server.counters.add(Counted::SocketsConnected, 1);

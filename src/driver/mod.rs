@@ -33,5 +33,5 @@ mod upgrade;
 pub(crate) use duplexes::turn_away;
 pub(crate) use inbox::{Inbound, NotQueued, PollAnswer, PostAnswer};
 pub(crate) use quota::TurnedAway;
-pub(crate) use sessions::{Guard, SessionEntry, SessionTable};
+pub(crate) use sessions::{Guard, SessionEntry, SessionTable, SidInUse};
 pub(crate) use task::{ConnectionTask, span};

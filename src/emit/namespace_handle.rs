@@ -72,6 +72,12 @@ impl NamespaceHandle {
         }
     }
 
+    /// Returns the name of the namespace, with the slash, or the pattern. Node's `namespace.name`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.namespaces.name()
+    }
+
     /// Selects all sockets of the namespace.
     pub fn broadcast(&self) -> BroadcastOperator {
         BroadcastOperator::at(self.namespaces.clone(), Target::default())

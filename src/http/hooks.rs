@@ -30,6 +30,8 @@ type HeaderHook = Arc<dyn Fn(&mut HeaderMap, &Parts) + Send + Sync>;
 pub(crate) struct Hooks {
     /// The handler that decides whether a client may open a connection. A success status allows it.
     pub(crate) allow: Option<AllowRequest>,
+    /// Returns the id of a new session; `None` if it has none.
+    pub(crate) generate_id: Option<Arc<dyn Fn(&Parts) -> Option<Sid> + Send + Sync>>,
     pub(crate) initial_headers: Option<HeaderHook>,
     pub(crate) headers: Option<HeaderHook>,
     pub(crate) refused: Option<Arc<dyn Fn(&ConnectionError<'_>) + Send + Sync>>,

@@ -137,6 +137,7 @@ labels! {
     Hook {
         AllowRequest = "allow_request",
         MaxConnectionsPerAddress = "max_connections_per_address",
+        GenerateId = "generate_id",
         OnInitialHeaders = "on_initial_headers",
         OnHeaders = "on_headers",
         OnConnectionError = "on_connection_error",
@@ -144,6 +145,7 @@ labels! {
         OnRejection = "on_rejection",
         OnAnyOutgoing = "on_any_outgoing",
         OnServer = "on_server",
+        OnNewNamespace = "on_new_namespace",
         Parser = "parser",
         Waker = "waker",
         /// The clone of a value in a request's extensions.

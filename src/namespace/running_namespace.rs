@@ -31,6 +31,8 @@ pub(crate) struct RunningNamespace<H: HandlerTable> {
     /// The namespaces of the pattern that this one was created for, if any.
     siblings: Option<Weak<dyn Siblings>>,
     sweeper: Arc<Sweeper<H::Link>>,
+    /// True if a socket has joined the namespace.
+    joined: AtomicBool,
 }
 
 /// The namespaces of a pattern, as one of them sees them.
@@ -115,7 +117,13 @@ impl<H: HandlerTable> RunningNamespace<H> {
             ack_ids,
             siblings,
             sweeper,
+            joined: AtomicBool::new(false),
         }
+    }
+
+    /// Records that a socket has joined. Returns true for the first one.
+    pub(crate) fn mark_joined(&self) -> bool {
+        !self.joined.swap(true, Ordering::AcqRel)
     }
 
     /// Counts an event that was sent to one socket. A failure is counted by the caller that reports the error.

@@ -15,4 +15,4 @@ pub use handle::SocketIo;
 pub(crate) use over_limit::OverLimit;
 pub(crate) use poll_packets::PollPackets;
 pub(crate) use settings::Settings;
-pub(crate) use shared::{Connections, Server};
+pub(crate) use shared::{Connections, NewNamespaceHook, Server};

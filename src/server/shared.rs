@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use super::Settings;
 use crate::adapter::BoxFuture;
+use crate::emit::NamespaceHandle;
 use crate::http::Hooks;
 use crate::logs::ServerLogs;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, Hook};
 use crate::namespace::Namespaces;
-use crate::socket::NamespaceHandlers;
+use crate::panics::guarded;
+use crate::socket::{NamespaceHandlers, SocketNamespace};
 
 /// The parts of a server that its connections and its handles share.
 pub(crate) struct Server {
@@ -20,7 +22,11 @@ pub(crate) struct Server {
     pub(crate) counters: Arc<Counters>,
     pub(crate) logs: Arc<ServerLogs>,
     pub(crate) connections: Arc<dyn Connections>,
+    /// The hook for dynamic namespaces that a first socket has joined.
+    pub(crate) new_namespace: Option<NewNamespaceHook>,
 }
+
+pub(crate) type NewNamespaceHook = Arc<dyn Fn(&NamespaceHandle) + Send + Sync>;
 
 /// The connections of a server, which the driver holds.
 pub(crate) trait Connections: Any + Send + Sync {
@@ -38,6 +44,23 @@ pub(crate) trait Connections: Any + Send + Sync {
 }
 
 impl Server {
+    /// Calls the hook for new namespaces, if this is a dynamic one and a first socket has joined it.
+    pub(crate) fn announce(&self, namespace: &SocketNamespace) {
+        let Some(hook) = &self.new_namespace else {
+            return;
+        };
+        if !namespace.is_dynamic() || !namespace.mark_joined() {
+            return;
+        }
+        let Some(dynamic) = self.namespaces.dynamic_of(&namespace.name) else {
+            return;
+        };
+        let handle = NamespaceHandle::child(Arc::clone(dynamic), &namespace.name);
+        if let Err(panicked) = guarded(|| hook(&handle)) {
+            self.report_panic(Hook::OnNewNamespace, &panicked);
+        }
+    }
+
     pub(super) fn shut_down(&self, window: Duration) {
         self.connections
             .shut_down(window, self.settings.drain_limit);

@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::request_context::{Opening, RequestContext};
 use super::response::payload;
 use super::switch::switch_protocols;
-use crate::driver::{ConnectionTask, Guard, TurnedAway, span};
+use crate::driver::{ConnectionTask, Guard, SidInUse, TurnedAway, span};
 use crate::http::OpeningRequest;
 use crate::ids::new_sid;
 use crate::metrics::Hook;
@@ -18,6 +18,7 @@ use crate::outbox::Outbox;
 use crate::panics::guarded;
 use crate::socket::Client;
 use crate::transport::Body;
+use proto::Sid;
 use proto::engine_io::{Revision, Transport};
 
 /// Begins a handshake, which has the session's id and counts as a connection from now on.
@@ -29,6 +30,35 @@ pub(super) fn begin(context: &RequestContext, parts: &Parts) -> Result<Guard, Re
         Refusal::InternalError
     })?;
     Ok(context.sessions.begin(sid, address)?)
+}
+
+/// Gives the connection the id that the application generates for it, if it generates ids.
+pub(super) fn identify(
+    context: &RequestContext,
+    guard: &mut Guard,
+    parts: &Parts,
+) -> Result<(), Refusal> {
+    let server = &context.server;
+    let Some(generate) = &server.hooks.generate_id else {
+        return Ok(());
+    };
+    let generated = guarded(|| generate(parts)).map_err(|panicked| {
+        server.report_panic(Hook::GenerateId, &panicked);
+        Refusal::InternalError
+    })?;
+    let fault = match generated {
+        None => "it returned none",
+        // No socket may have the id that stands for unknown sockets, and those of revision 3 have that of the session.
+        Some(Sid::UNNAMED) => "the id is reserved",
+        Some(sid) => match guard.set_sid(sid) {
+            Ok(()) => return Ok(()),
+            Err(SidInUse) => "another connection has the id",
+        },
+    };
+    if server.logs.allow_refusal() {
+        tracing::error!(fault, "a client is refused: no id from generate_id");
+    }
+    Err(Refusal::InternalError)
 }
 
 pub(super) fn open(

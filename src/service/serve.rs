@@ -12,7 +12,7 @@ use tower::BoxError;
 
 use super::admit::admit;
 use super::client_file;
-use super::open::{begin, open};
+use super::open::{begin, identify, open};
 use super::post::{BodyKind, post};
 use super::refusal::{Refusal, refuse};
 use super::request::{Asked, parse};
@@ -161,12 +161,13 @@ async fn admit_and_open(
     revision: Revision,
     mut parts: Parts,
 ) -> Result<(Response<Body>, BoxFuture<'static, ()>), Declined> {
-    let guard = begin(context, &parts)?;
+    let mut guard = begin(context, &parts)?;
     if let Some(allow) = &context.server.hooks.allow {
         // A future in a box, since the outer one is moved with every request, and few requests open a session.
         let admitted = Box::pin(admit(allow, context, parts)).await;
         parts = admitted.map_err(Declined::Answered)?;
     }
+    identify(context, &mut guard, &parts)?;
     Ok(open(context, guard, transport, revision, parts)?)
 }
 

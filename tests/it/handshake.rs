@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Json, Router};
 use axum_socketio::config::Transport;
-use axum_socketio::{Limits, Namespace, Socket, SocketIo, SocketIoBuilder};
+use axum_socketio::{Limits, Namespace, Sid, Socket, SocketIo, SocketIoBuilder};
 use serde_json::json;
 
 use crate::support::{
@@ -435,5 +435,91 @@ async fn handlers_see_the_address_as_the_server_received_it() {
         ws.send(r#"421["where"]"#).await;
         let expected = format!(r#"431[["{WEBSOCKET}&x=1","{target}"]]"#);
         assert_eq!(ws.text().await, expected);
+    }
+}
+
+/// Returns the id in the open packet.
+fn sid_of(answer: &Answer) -> String {
+    let text = answer.text().trim_start_matches('0');
+    let open: serde_json::Value = serde_json::from_str(text).unwrap();
+    open["sid"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_application_generates_the_ids_of_sessions() {
+    let next = AtomicUsize::new(0);
+    let builder = SocketIo::builder()
+        .allow_request(async || Extension(Device("tv".to_owned())))
+        .generate_id(move |request| {
+            let Device(device) = request.extensions.get().unwrap();
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let sid: Sid = format!("{device}-{number:017}").parse().unwrap();
+            sid
+        });
+    let (server, _io) = start(builder).await;
+    let answer = get(&server, POLLING, &[]).await;
+    assert_eq!(sid_of(&answer), "tv-00000000000000000");
+    let mut polling = Polling::joined(server.addr).await;
+    assert_eq!(polling.sid, "tv-00000000000000001");
+    polling.send("42[\"x\"]").await;
+    let mut websocket = Ws::raw(server.addr, WEBSOCKET).await.unwrap();
+    let open = websocket.text().await;
+    assert!(
+        open.starts_with(r#"0{"sid":"tv-00000000000000002""#),
+        "{open}"
+    );
+    let mut upgraded = Ws::upgrade(server.addr, &polling.sid).await.unwrap();
+    upgraded.send("2probe").await;
+    assert_eq!(upgraded.text().await, "3probe");
+}
+
+#[tokio::test]
+async fn a_client_without_a_usable_id_is_refused() {
+    let logs = Logs::collect("error");
+    let builder = SocketIo::builder().generate_id(|request| {
+        let wish = request.headers.get("x-id").unwrap().to_str().unwrap();
+        assert!(wish != "panic");
+        wish.parse::<Sid>().ok()
+    });
+    let (server, io) = start(builder).await;
+    let mut expected = vec![
+        ("none", "it returned none"),
+        ("--------------------", "the id is reserved"),
+    ];
+    for (id, fault) in &expected {
+        let answer = get(&server, POLLING, &[("x-id", id)]).await;
+        let refusal = r#"{"code":4,"message":"Internal server error"}"#;
+        assert_eq!(answer.brief(), (500, refusal), "{fault}");
+    }
+    let answer = get(&server, POLLING, &[("x-id", "panic")]).await;
+    assert_eq!(answer.status, 500);
+    assert_eq!(io.metrics().hook_panics["generate_id"], 1);
+    assert_eq!(io.client_count(), 0);
+
+    let id = [("x-id", "00000000000000000001")];
+    let opened = get(&server, POLLING, &id).await;
+    assert_eq!((opened.status, io.client_count()), (200, 1));
+    for target in [POLLING, WEBSOCKET] {
+        let refused = match target {
+            POLLING => get(&server, target, &id).await,
+            _ => handshake(server.addr, target, &id).await.0,
+        };
+        assert_eq!(refused.status, 500);
+        expected.push(("", "another connection has the id"));
+    }
+    // The refused requests have not touched the connection.
+    let session = format!("{POLLING}&sid={}", sid_of(&opened));
+    let mut http = Http::open(server.addr).await;
+    let posted = http.ask("POST", &session, &[], b"1").await;
+    assert_eq!(posted.status, 200);
+    crate::support::until("the connection is over", || io.client_count() == 0).await;
+    crate::support::settle().await;
+    assert_eq!(
+        get(&server, POLLING, &id).await.status,
+        200,
+        "it is free again"
+    );
+    for (_, fault) in &expected {
+        assert!(!logs.with(fault).is_empty(), "{fault}");
     }
 }

@@ -282,3 +282,58 @@ async fn an_operator_finds_the_namespace_whenever_it_is_there() {
     }
     assert_eq!(early.count().await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn the_application_sees_each_new_namespace_before_its_first_socket() {
+    let (told, mut tell) = mpsc::unbounded_channel();
+    let created = told.clone();
+    let rooms = Namespace::new()
+        .middleware(async |Path(id): Path<u32>| id < 10)
+        .on_connect(async move |socket: Socket| {
+            told.send(format!("joined {}", socket.nsp())).unwrap();
+        });
+    let builder = SocketIo::builder()
+        .namespace("/room-{id}", rooms)
+        .on_new_namespace(move |namespace| {
+            let sockets = namespace.local_sockets().len();
+            let name = namespace.name();
+            created.send(format!("new {name} of {sockets}")).unwrap();
+        });
+    let (server, _io) = of(builder).await;
+    let [mut ann, mut bob] = [Ws::open(server.addr).await, Ws::open(server.addr).await];
+    ann.join("/").await;
+    let refused = connect(&mut ann, "/room-99", "").await;
+    assert_eq!(refused, r#"44{"message":"Invalid namespace"}"#);
+    for client in [&mut ann, &mut bob] {
+        client.join("/room-1").await;
+    }
+    bob.join("/room-2").await;
+    // It ends with its last socket, and is new again.
+    bob.send("41/room-2,").await;
+    bob.join("/room-2").await;
+    for expected in [
+        "new /room-1 of 1",
+        "joined /room-1",
+        "joined /room-1",
+        "new /room-2 of 1",
+        "joined /room-2",
+        "new /room-2 of 1",
+        "joined /room-2",
+    ] {
+        assert_eq!(within("told", tell.recv()).await.unwrap(), expected);
+    }
+    assert!(tell.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_panic_of_the_hook_for_new_namespaces_is_counted() {
+    let logs = Logs::collect("error");
+    let builder = SocketIo::builder()
+        .namespace("/room-{id}", Namespace::new())
+        .on_new_namespace(|_| panic!("oh"));
+    let (server, io) = of(builder).await;
+    let mut client = Ws::open(server.addr).await;
+    client.join("/room-1").await;
+    assert_eq!(io.metrics().hook_panics["on_new_namespace"], 1);
+    assert_eq!(logs.with("hook panicked").len(), 1);
+}
