@@ -201,10 +201,10 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Sets whether a polling client may upgrade to WebSocket. Default: true. If false, an upgrade is refused; a
-    /// connection that starts with WebSocket is still possible. Node's `allowUpgrades`.
-    pub fn allow_upgrades(mut self, allow: bool) -> Self {
-        self.settings.engine.allow_upgrades = allow;
+    /// Refuses upgrades from polling to WebSocket. By default, polling clients may upgrade. A connection that starts with
+    /// WebSocket is possible in any case; see [`transports`](Self::transports). Node's `allowUpgrades: false`.
+    pub fn without_upgrades(mut self) -> Self {
+        self.settings.engine.allow_upgrades = false;
         self
     }
 
@@ -218,8 +218,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Sets whether clients of Engine.IO revision 3 may connect: those of Socket.IO 2 and older. Default: false; they
-    /// are refused with 400 `{"code":5,"message":"Unsupported protocol version"}`. Node's `allowEIO3`.
+    /// Lets clients of Engine.IO revision 3 connect: those of Socket.IO 2 and older. By default, they are refused with
+    /// 400 `{"code":5,"message":"Unsupported protocol version"}`. Node's `allowEIO3`.
     ///
     /// They join `/` by connecting, and send no auth: [`Auth`](crate::Auth) is made of the query. In `/`, that is the
     /// query of the handshake; elsewhere, it is the query behind the namespace's name (`/admin?token=x`). The id of
@@ -227,8 +227,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     /// [recover](crate::config::Recovery).
     #[cfg(feature = "v3")]
     #[cfg_attr(docsrs, doc(cfg(feature = "v3")))]
-    pub fn allow_eio3(mut self, allow: bool) -> Self {
-        self.settings.engine.allow_eio3 = allow;
+    pub fn allow_eio3(mut self) -> Self {
+        self.settings.engine.allow_eio3 = true;
         self
     }
 

@@ -90,10 +90,10 @@ impl BroadcastOperator {
         self
     }
 
-    /// Sets whether the event may be compressed, for clients with which compression was negotiated. Default: yes.
-    /// Node's `compress`.
-    pub fn compress(mut self, compress: bool) -> Self {
-        self.target.options.uncompressed = !compress;
+    /// Sends the event without compression to clients with which compression was negotiated, because it is compressed
+    /// already or holds a secret. Node's `compress(false)`.
+    pub fn uncompressed(mut self) -> Self {
+        self.target.options.uncompressed = true;
         self
     }
 

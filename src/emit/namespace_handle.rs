@@ -104,9 +104,9 @@ impl NamespaceHandle {
         self.broadcast().volatile()
     }
 
-    /// Selects all sockets, and sets whether events may be compressed; see [`BroadcastOperator::compress`].
-    pub fn compress(&self, compress: bool) -> BroadcastOperator {
-        self.broadcast().compress(compress)
+    /// Selects all sockets for events that must not be compressed; see [`BroadcastOperator::uncompressed`].
+    pub fn uncompressed(&self) -> BroadcastOperator {
+        self.broadcast().uncompressed()
     }
 
     /// Selects all sockets, and sets the time that `emit_with_ack` waits for acknowledgements. Default: the builder's

@@ -95,9 +95,9 @@ impl Socket {
         SocketOperator::new(self.clone()).volatile()
     }
 
-    /// Sets whether the next event may be compressed; see [`BroadcastOperator::compress`].
-    pub fn compress(&self, compress: bool) -> SocketOperator {
-        SocketOperator::new(self.clone()).compress(compress)
+    /// Sends the next event without compression; see [`BroadcastOperator::uncompressed`].
+    pub fn uncompressed(&self) -> SocketOperator {
+        SocketOperator::new(self.clone()).uncompressed()
     }
 
     /// Selects all sockets in any of the rooms **except this one**, as in Node.

@@ -43,9 +43,9 @@ impl SocketOperator {
         self
     }
 
-    /// See [`BroadcastOperator::compress`].
-    pub fn compress(mut self, compress: bool) -> Self {
-        self.options.uncompressed = !compress;
+    /// See [`BroadcastOperator::uncompressed`].
+    pub fn uncompressed(mut self) -> Self {
+        self.options.uncompressed = true;
         self
     }
 

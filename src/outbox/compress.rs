@@ -95,9 +95,10 @@ mod tests {
     use proto::websocket::{Compression, negotiate};
 
     fn deflater(offer: &str) -> Deflater {
-        let wanted = Compression::new()
-            .threshold(0)
-            .server_context_takeover(offer.is_empty());
+        let mut wanted = Compression::new().threshold(0);
+        if offer.is_empty() {
+            wanted = wanted.server_context_takeover();
+        }
         let offer = format!("permessage-deflate{offer}");
         Deflater::new(&negotiate([&*offer], &wanted).unwrap().0)
     }

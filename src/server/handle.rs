@@ -136,9 +136,9 @@ impl SocketIo {
         self.of("/").volatile()
     }
 
-    /// Selects the sockets of `/`, and sets whether events may be compressed.
-    pub fn compress(&self, compress: bool) -> BroadcastOperator {
-        self.of("/").compress(compress)
+    /// Selects the sockets of `/` for events that must not be compressed; see [`BroadcastOperator::uncompressed`].
+    pub fn uncompressed(&self) -> BroadcastOperator {
+        self.of("/").uncompressed()
     }
 
     /// Selects the sockets of `/`, and sets the time that `emit_with_ack` waits for acknowledgements.

@@ -567,14 +567,16 @@ async fn main() -> std::io::Result<()> {
         builder = builder.namespace(format!("/room-{name}"), room());
     }
     if let Some(how) = std::env::var_os("COMPRESSION") {
-        let takeover = how == "takeover";
-        let compression = Compression::new()
-            .server_context_takeover(takeover)
-            .client_context_takeover(takeover);
+        let mut compression = Compression::new();
+        if how == "takeover" {
+            compression = compression
+                .server_context_takeover()
+                .client_context_takeover();
+        }
         builder = builder.compression(compression);
     }
     if std::env::var_os("ALLOW_EIO3").is_some() {
-        builder = builder.allow_eio3(true);
+        builder = builder.allow_eio3();
     }
     if std::env::var_os("RECOVERY").is_some() {
         builder = builder.recovery(Recovery::new());

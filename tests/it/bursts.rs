@@ -203,7 +203,7 @@ async fn attachments_are_packets_and_stay_with_their_event() {
 #[cfg(feature = "v3")]
 #[tokio::test]
 async fn a_client_of_engine_io_3_gets_all_at_once_too() {
-    let (server, io, _) = start(|io| io.allow_eio3(true)).await;
+    let (server, io, _) = start(|io| io.allow_eio3()).await;
     let mut http = Http::open(server.addr).await;
     let target = "/socket.io/?EIO=3&transport=polling";
     let open = http.ask("GET", target, &[], b"").await;

@@ -128,13 +128,13 @@ async fn short_events_are_left_alone_and_what_must_not_be_compressed() {
     assert!(!client.frame().await.is_compressed());
     io.emit("n", "x".repeat(1100));
     assert!(client.frame().await.is_compressed());
-    io.compress(false).emit("n", "x".repeat(1100));
+    io.uncompressed().emit("n", "x".repeat(1100));
     assert!(!client.frame().await.is_compressed());
     let socket = io.fetch_sockets().await.unwrap().remove(0);
     let socket: Socket = io.socket(socket.id()).unwrap();
     socket.emit("n", "x".repeat(1100));
     assert!(client.frame().await.is_compressed());
-    socket.compress(false).emit("n", "x".repeat(1100));
+    socket.uncompressed().emit("n", "x".repeat(1100));
     assert!(!client.frame().await.is_compressed());
 }
 
@@ -303,8 +303,11 @@ async fn the_bit_of_compression_means_nothing_where_none_was_agreed_on() {
 #[tokio::test]
 async fn with_takeover_what_is_said_again_takes_less() {
     for (takeover, much_less) in [(false, false), (true, true)] {
-        let (server, io, _) =
-            start(|io| io.compression(Compression::new().server_context_takeover(takeover))).await;
+        let compression = match takeover {
+            true => Compression::new().server_context_takeover(),
+            false => Compression::new(),
+        };
+        let (server, io, _) = start(|io| io.compression(compression)).await;
         let (mut client, agreed) = Client::join(server.addr, OFFER).await;
         assert_eq!(agreed.unwrap().contains("server_no_context"), !takeover);
         let text: String = (0..1000_u32)
@@ -321,7 +324,7 @@ async fn with_takeover_what_is_said_again_takes_less() {
 #[cfg(feature = "v3")]
 #[tokio::test]
 async fn clients_of_revision_3_are_not_compressed_for() {
-    let (server, ..) = start(|io| on(io).allow_eio3(true)).await;
+    let (server, ..) = start(|io| on(io).allow_eio3()).await;
     let more = [("Sec-WebSocket-Extensions", OFFER)];
     let target = WEBSOCKET.replace("EIO=4", "EIO=3");
     let (answer, _) = handshake(server.addr, &target, &more).await;

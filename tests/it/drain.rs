@@ -408,7 +408,7 @@ async fn a_shutdown_awaits_connect_handlers_but_not_middleware() {
 #[cfg(feature = "v3")]
 #[tokio::test]
 async fn clients_of_revision_3_get_their_acknowledgements_too() {
-    let mut held = held(|namespace, io| io.allow_eio3(true).namespace("/", namespace)).await;
+    let mut held = held(|namespace, io| io.allow_eio3().namespace("/", namespace)).await;
     let target = "/socket.io/?EIO=3&transport=websocket";
     let mut socket = Ws::raw(held.server.addr, target).await.unwrap();
     assert!(socket.text().await.starts_with('0'));

@@ -283,7 +283,7 @@ async fn the_second_socket_may_claim_the_session_of_the_first() {
         let gate = Arc::clone(&gate);
         async move { gate.acquire().await.unwrap().forget() }
     };
-    let recovery = Recovery::new().skip_middlewares(false);
+    let recovery = Recovery::new();
     let (server, io) = with(|io| {
         io.recovery(recovery)
             .namespace("/", Namespace::new().middleware(wait))
@@ -335,7 +335,7 @@ async fn while_nothing_may_start_the_newest_connect_waits() {
 async fn a_client_of_revision_3_rejoins() {
     let (namespace, mut log) = logged();
     let (server, _io) = with(|io| {
-        io.allow_eio3(true)
+        io.allow_eio3()
             .namespace("/", Namespace::new())
             .namespace("/a", namespace)
     })

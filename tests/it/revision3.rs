@@ -31,7 +31,7 @@ async fn legacy() -> (Server, SocketIo) {
             })
     };
     let io = SocketIo::builder()
-        .allow_eio3(true)
+        .allow_eio3()
         .recovery(Recovery::new())
         .namespace("/", namespace())
         .namespace("/admin", namespace())
@@ -125,7 +125,7 @@ async fn they_cannot_come_back_and_nothing_is_kept_for_them() {
 
 #[tokio::test]
 async fn binary_arguments_begin_with_the_type_of_the_packet() {
-    let (server, ..) = start(|io| io.allow_eio3(true)).await;
+    let (server, ..) = start(|io| io.allow_eio3()).await;
     let mut client = Ws::raw(server.addr, WEBSOCKET).await.unwrap();
     client.text().await;
     assert_eq!(client.text().await, "40");
@@ -143,7 +143,7 @@ async fn binary_arguments_begin_with_the_type_of_the_packet() {
 #[tokio::test]
 async fn a_client_that_does_not_ping_is_closed() {
     let (server, _, mut reasons) = start(|io| {
-        io.allow_eio3(true).timeouts(
+        io.allow_eio3().timeouts(
             Timeouts::new()
                 .ping_interval(Duration::from_secs(25))
                 .ping_timeout(Duration::from_secs(20)),
@@ -167,7 +167,7 @@ async fn a_client_that_does_not_ping_is_closed() {
 #[tokio::test]
 async fn one_client_in_several_namespaces_answers_for_each() {
     let io = SocketIo::builder()
-        .allow_eio3(true)
+        .allow_eio3()
         .namespace("/n-{id}", Namespace::new())
         .build();
     let server = serve(Router::new().layer(io.layer())).await;
@@ -201,7 +201,7 @@ async fn a_ping_that_the_server_leaves_unread_is_answered_all_the_same() {
     };
     let namespace = Namespace::new().max_pending(1).on("wait", wait);
     let io = SocketIo::builder()
-        .allow_eio3(true)
+        .allow_eio3()
         .limits(Limits::new().max_queued_bytes(1))
         .namespace("/", namespace)
         .build();
@@ -229,7 +229,7 @@ async fn a_ping_that_the_server_leaves_unread_is_answered_all_the_same() {
 async fn input_over_the_limit_is_logged_and_counted_for_them_too() {
     let logs = Logs::collect("warn");
     let (server, io, mut reasons) =
-        start(|io| io.allow_eio3(true).limits(Limits::new().max_payload(100))).await;
+        start(|io| io.allow_eio3().limits(Limits::new().max_payload(100))).await;
     let (mut client, _) = joined(&server, "").await;
     client.send(&"4".repeat(101)).await;
     assert_eq!(client.ended().await.close, Some(Some(1009)));
@@ -255,7 +255,7 @@ async fn a_client_that_stops_polling_is_closed_while_reading_is_paused() {
     let wait = || std::future::pending::<()>();
     let namespace = Namespace::new().max_pending(1).on("wait", wait);
     let io = SocketIo::builder()
-        .allow_eio3(true)
+        .allow_eio3()
         .limits(Limits::new().max_queued_bytes(1))
         .namespace("/", namespace)
         .build();

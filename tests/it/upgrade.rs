@@ -453,7 +453,7 @@ async fn a_session_over_websocket_is_not_taken_over() {
 
 #[tokio::test]
 async fn upgrades_can_be_forbidden_and_websocket_from_the_start_stays_possible() {
-    let (server, ..) = start(|io| io.allow_upgrades(false)).await;
+    let (server, ..) = start(|io| io.without_upgrades()).await;
     let answer = Http::once(server.addr, "GET", POLLING).await;
     assert!(answer.text().contains(r#""upgrades":[],"#));
     let mut client = Polling::joined(server.addr).await;

@@ -79,10 +79,10 @@ impl Recovery {
         self
     }
 
-    /// Sets whether a client resumes without running middleware. Default: false, so that a client that has lost its
-    /// access meanwhile is not admitted. Node's `skipMiddlewares`, which is true there.
-    pub const fn skip_middlewares(mut self, skip: bool) -> Self {
-        self.skip_middlewares = skip;
+    /// Lets clients resume without running middleware. By default, they run, so that a client that has lost its access
+    /// meanwhile is not admitted. Node's `skipMiddlewares`, which is true there.
+    pub const fn skip_middlewares(mut self) -> Self {
+        self.skip_middlewares = true;
         self
     }
 

@@ -50,8 +50,8 @@ struct Parameters {
 fn with_takeover() -> Compression {
     Compression::new()
         .threshold(0)
-        .server_context_takeover(true)
-        .client_context_takeover(true)
+        .server_context_takeover()
+        .client_context_takeover()
 }
 
 fn defaults() -> Parameters {

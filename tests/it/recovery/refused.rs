@@ -91,7 +91,7 @@ async fn middleware_can_be_skipped() {
         asks.fetch_add(1, Ordering::Relaxed);
         Extension("from middleware")
     });
-    let recovery = Recovery::new().skip_middlewares(true);
+    let recovery = Recovery::new().skip_middlewares();
     let (app, io) = app(SocketIo::builder()
         .recovery(recovery)
         .namespace("/", namespace));

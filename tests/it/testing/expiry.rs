@@ -160,7 +160,7 @@ async fn each_socket_of_a_connection_has_its_own_time() {
 async fn a_resumed_session_keeps_its_time_and_an_expired_one_is_lost() {
     let (namespace, mut reasons) = leaving();
     let namespace = namespace
-        .recovery(Recovery::new().skip_middlewares(true))
+        .recovery(Recovery::new().skip_middlewares())
         .middleware(async |socket: Socket| socket.expires_in(MINUTE));
     let (app, _io) = serve(namespace);
     let app = app.limit(3 * MINUTE);

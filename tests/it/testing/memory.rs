@@ -425,7 +425,7 @@ async fn a_client_of_revision_3_gets_its_own_form_of_bytes() {
         ("", MemoryPacket::from(vec![4, 1, 2, 3])),
         ("&b64=1", MemoryPacket::from("b4AQID")),
     ] {
-        let (io, _) = server(|io| io.allow_eio3(true));
+        let (io, _) = server(|io| io.allow_eio3());
         let target = format!("/socket.io/?EIO=3&transport=websocket{base64}");
         let mut client = MemoryClient::open(router(&io), request(&target))
             .await

@@ -140,8 +140,8 @@ mod tests {
     #[test]
     fn an_offer_is_answered_according_to_the_options() {
         let takeover = Compression::new()
-            .server_context_takeover(true)
-            .client_context_takeover(true);
+            .server_context_takeover()
+            .client_context_takeover();
         let narrow = takeover
             .server_max_window_bits(10)
             .client_max_window_bits(11);

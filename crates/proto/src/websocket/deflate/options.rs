@@ -66,17 +66,17 @@ impl Compression {
         self
     }
 
-    /// Sets whether messages of the server may refer to its earlier ones. Default: no. Similar messages become much
+    /// Lets messages of the server refer to its earlier ones, which they do not by default. Similar messages become much
     /// smaller, but each connection takes some 300 KiB, and a broadcast is compressed for each of its members.
-    pub const fn server_context_takeover(mut self, takeover: bool) -> Self {
-        self.server_takeover = takeover;
+    pub const fn server_context_takeover(mut self) -> Self {
+        self.server_takeover = true;
         self
     }
 
-    /// Sets whether messages of clients may refer to their earlier ones. Default: no. A connection takes up to 50 KiB
-    /// once it has sent a compressed message.
-    pub const fn client_context_takeover(mut self, takeover: bool) -> Self {
-        self.client_takeover = takeover;
+    /// Lets messages of clients refer to their earlier ones, which they do not by default. A connection takes up to
+    /// 50 KiB once it has sent a compressed message.
+    pub const fn client_context_takeover(mut self) -> Self {
+        self.client_takeover = true;
         self
     }
 
