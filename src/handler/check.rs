@@ -8,8 +8,7 @@ use axum::{Extension, Json};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::Phase;
-pub use super::outcome::IntoOutcome;
+use super::{IntoOutcome, Phase};
 use crate::extract::{Auth, Data};
 
 /// Checks, one by one, that a function with these arguments, and this result, can be a handler in a namespace with this
@@ -36,6 +35,20 @@ use crate::extract::{Auth, Data};
 /// check_handler!(connect     ();    welcome(Socket));
 /// ```
 ///
+/// The kinds are `middleware`, `connect`, `disconnect`, and `server` for the handlers of
+/// [`Namespace::on_server`](crate::Namespace::on_server); without a kind, it is a handler of events:
+///
+/// ```
+/// # use axum::Json;
+/// # use axum::extract::State;
+/// # use axum_socketio::{Data, check_handler};
+/// # #[derive(Clone)]
+/// # struct Cache;
+/// async fn forget(State(cache): State<Cache>, Data(key): Data<String>) -> Json<bool> { Json(true) }
+///
+/// check_handler!(server Cache; forget(State<Cache>, Data<String>));
+/// ```
+///
 /// Arguments and a result without the name of a function are checked on their own:
 ///
 /// ```
@@ -48,6 +61,7 @@ macro_rules! check_handler {
     (middleware $($rest:tt)*) => { $crate::__check_handler!(Middleware; $($rest)*); };
     (connect $($rest:tt)*) => { $crate::__check_handler!(Connect; $($rest)*); };
     (disconnect $($rest:tt)*) => { $crate::__check_handler!(Disconnect; $($rest)*); };
+    (server $($rest:tt)*) => { $crate::__check_server_handler!($($rest)*); };
     ($($rest:tt)*) => { $crate::__check_handler!(Event; $($rest)*); };
 }
 
@@ -74,7 +88,7 @@ macro_rules! __check_handler {
                 T: $crate::extract::FromEvent<$state, $crate::extract::phase::$phase, M>,
             {
             }
-            fn result<T: $crate::handler::check::IntoOutcome<$crate::extract::phase::$phase>>() {}
+            fn result<T: $crate::handler::IntoOutcome<$crate::extract::phase::$phase>>() {}
             $($crate::handler::check::Argument::<$argument>::new().check::<$state>();)*
             $(argument::<$argument, _>();)*
             $(result::<$result>();)?
@@ -83,6 +97,34 @@ macro_rules! __check_handler {
         const _: () = $crate::handler::check::one_data(&[$(
             <$argument as $crate::extract::FromEvent<$state, $crate::extract::phase::$phase, _>>::DATA
         ),*]);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __check_server_handler {
+    ($state:ty; $($function:ident)::+ ($($argument:ty),* $(,)?) $(=> $result:ty)?) => {
+        $crate::__check_server_handler!($state; $($argument),* $(=> $result)?);
+        const _: fn() = || {
+            // This is never called: only the types are checked.
+            let _ = || {
+                $crate::handler::check::runs::<$crate::extract::phase::Event, _>(
+                    $($function)::+($($crate::handler::check::never::<$argument>()),*),
+                );
+            };
+        };
+    };
+    ($state:ty; $($argument:ty),* $(,)? $(=> $result:ty)?) => {
+        const _: fn() = || {
+            #[allow(unused_imports, reason = "all arguments may be special ones")]
+            use $crate::handler::check::Other as _;
+            fn argument<T: $crate::extract::FromServerEvent<$state>>() {}
+            fn result<T: $crate::handler::IntoOutcome<$crate::extract::phase::Event>>() {}
+            $($crate::handler::check::Argument::<$argument>::new().check::<$state>();)*
+            $(argument::<$argument>();)*
+            $(result::<$result>();)?
+            let _ = result::<()>;
+        };
     };
 }
 

@@ -6,9 +6,9 @@
 //! | handler | return values |
 //! |---|---|
 //! | event | the client's acknowledgement, see [`IntoAck`] |
-//! | middleware | `()`, `Extension<T>` to store with the socket, a tuple of them, or `Result<_, E: IntoResponse>` |
+//! | middleware | `()`, `Extension<T>` to store with the socket, a tuple of them, or a `Result`; see [`IntoAdmission`] |
 //! | event of another server | the answer that the other server awaits, see [`IntoAck`] |
-//! | connect, disconnect | `()`, or `Result<(), E: IntoResponse>` |
+//! | connect, disconnect | `()`, or `Result<(), E: IntoResponse>`; see [`IntoDone`] |
 
 mod cancel;
 #[doc(hidden)]
@@ -35,9 +35,8 @@ pub use event_request::EventRequest;
 pub use handler_time::{HandlerTime, Timed, TimedFuture};
 pub use layer::EventService;
 pub(crate) use layer::{Dispatcher, layered};
-pub(crate) use outcome::IntoOutcome;
-pub use outcome::Phase;
-pub use rate_limit::{RateLimit, RateLimited};
+pub use outcome::{IntoAdmission, IntoDone, IntoOutcome, IntoValues, Phase};
+pub use rate_limit::{RateLimit, RateLimited, RateLimitedFuture};
 pub use refused::Refused;
 pub use reply::{IntoAck, Reply};
 pub use server_event_handler::ServerEventHandler;

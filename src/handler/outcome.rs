@@ -24,46 +24,51 @@ use crate::socket::{
 use proto::{DecodeError, always};
 
 /// A kind of handler: one of the types in [`phase`](crate::extract::phase). No other type implements it.
-pub trait Phase: sealed::Phase + Send + Sync + Sized + 'static {
-    /// The outcome on which the server acts.
-    #[doc(hidden)]
-    type Outcome: Send + 'static;
+pub trait Phase: sealed::PhaseOutcome {}
 
-    /// Makes the outcome of a handler one of whose arguments was rejected.
-    #[doc(hidden)]
-    fn rejected(
-        cx: EventContext,
-        rejection: Response,
-        names: Names,
-    ) -> impl Future<Output = Self::Outcome> + Send;
-
-    /// Adds the handler's name to the outcome, for the log.
-    #[doc(hidden)]
-    fn named(outcome: Self::Outcome, handler: fn() -> &'static str) -> Self::Outcome;
-
-    /// Makes the outcome of a handler whose event is not JSON.
-    #[doc(hidden)]
-    fn malformed(error: DecodeError) -> Self::Outcome;
-}
+impl Phase for phase::Middleware {}
+impl Phase for phase::Connect {}
+impl Phase for phase::Event {}
+impl Phase for phase::Disconnect {}
 
 mod sealed {
-    use crate::extract::phase;
+    use std::future::Future;
 
-    pub trait Phase {}
+    use axum_core::response::Response;
 
-    impl Phase for phase::Middleware {}
-    impl Phase for phase::Connect {}
-    impl Phase for phase::Event {}
-    impl Phase for phase::Disconnect {}
+    use crate::extract::EventContext;
+    use crate::logs::TypeName;
+    use proto::DecodeError;
+
+    /// The outcome of one kind of handler.
+    pub trait PhaseOutcome: Send + Sync + Sized + 'static {
+        /// The outcome on which the server acts.
+        type Outcome: Send + 'static;
+
+        /// Makes the outcome of a handler one of whose arguments was rejected.
+        fn rejected(
+            cx: EventContext,
+            rejection: Response,
+            names: Names,
+        ) -> impl Future<Output = Self::Outcome> + Send;
+
+        /// Adds the handler's name to the outcome, for the log.
+        fn named(outcome: Self::Outcome, handler: TypeName) -> Self::Outcome;
+
+        /// Makes the outcome of a handler whose event is not JSON.
+        fn malformed(error: DecodeError) -> Self::Outcome;
+    }
+
+    /// The types of a handler's function and of one of its arguments.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Names {
+        pub(in crate::handler) handler: TypeName,
+        pub(in crate::handler) argument: TypeName,
+    }
 }
 
-/// The types of a handler's function and of one of its arguments.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct Names {
-    pub(super) handler: TypeName,
-    pub(super) argument: TypeName,
-}
+pub(super) use sealed::Names;
+use sealed::PhaseOutcome;
 
 impl Names {
     /// Logs and counts that the argument could not be extracted through no fault of the client, which does not get the
@@ -101,7 +106,8 @@ pub enum AckWanted {
     No,
 }
 
-/// A return value for this kind of handler. Users see it only in errors of the compiler.
+/// A return value of a handler of the kind `P`: [`IntoAck`] for an event, [`IntoAdmission`] for a middleware, and
+/// [`IntoDone`] for connect and disconnect. It cannot be implemented elsewhere.
 #[diagnostic::on_unimplemented(
     message = "a Socket.IO handler cannot return `{Self}` here",
     note = "the handler of an event returns an acknowledgement: `()`, `Json<T>`, `Reply<T>`, a text, `StatusCode`, \
@@ -114,7 +120,7 @@ pub trait IntoOutcome<P: Phase>: Send {
     fn into_outcome(self, ack: AckWanted) -> impl Future<Output = P::Outcome> + Send;
 }
 
-impl Phase for phase::Event {
+impl PhaseOutcome for phase::Event {
     type Outcome = AckBody;
 
     async fn rejected(mut cx: EventContext, rejection: Response, names: Names) -> AckBody {
@@ -175,7 +181,7 @@ impl<T: IntoAck> IntoOutcome<phase::Event> for T {
     }
 }
 
-impl Phase for phase::Middleware {
+impl PhaseOutcome for phase::Middleware {
     type Outcome = Admission;
 
     async fn rejected(cx: EventContext, rejection: Response, names: Names) -> Admission {
@@ -191,7 +197,8 @@ impl Phase for phase::Middleware {
     }
 }
 
-/// The values that a middleware may return to store them with the socket.
+/// Values that a middleware may return to store them with the socket: `()`, `Extension<T>`, and tuples of up to four of
+/// them. It cannot be implemented elsewhere.
 pub trait IntoValues: Send {
     #[doc(hidden)]
     fn into_values(self) -> SocketValues;
@@ -226,7 +233,9 @@ values!(A, B);
 values!(A, B, C);
 values!(A, B, C, D);
 
-/// A return value of a middleware.
+/// A return value of a middleware: [values](IntoValues) to store with the socket, a `Result` of them, or a `bool`: false
+/// reports that there is no such namespace. A [`Joined`](crate::rooms::Joined) and a [`Listener`](super::Listener) count
+/// as `()`. It cannot be implemented elsewhere.
 pub trait IntoAdmission: Send {
     #[doc(hidden)]
     fn into_admission(self) -> Result<SocketValues, Response>;
@@ -265,7 +274,9 @@ impl<T: IntoAdmission> IntoOutcome<phase::Middleware> for T {
     }
 }
 
-/// A return value of connect and disconnect handlers.
+/// A return value of connect and disconnect handlers: `()`, or `Result<(), E>`, whose error is a response, as in axum. A
+/// [`Joined`](crate::rooms::Joined) and a [`Listener`](super::Listener) count as `()`. It cannot be implemented
+/// elsewhere.
 pub trait IntoDone: Send {
     #[doc(hidden)]
     fn into_done(self) -> Result<(), Response>;
@@ -285,7 +296,7 @@ impl<E: IntoResponse + Send> IntoDone for Result<(), E> {
 
 macro_rules! done {
     ($($phase:ty),*) => {$(
-        impl Phase for $phase {
+        impl PhaseOutcome for $phase {
             type Outcome = Done;
 
             async fn rejected(cx: EventContext, rejection: Response, names: Names) -> Done {

@@ -1,13 +1,13 @@
 //! A layer that limits the rate of a client's events.
 
 use std::fmt;
-use std::future::{Ready, ready};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::TryFutureExt;
-use futures_util::future::{Either, ErrInto};
+use pin_project_lite::pin_project;
 use tower::BoxError;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -121,17 +121,39 @@ where
 {
     type Response = AckBody;
     type Error = BoxError;
-    type Future = Either<ErrInto<S::Future, BoxError>, Ready<Result<AckBody, BoxError>>>;
+    type Future = RateLimitedFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
     fn call(&mut self, event: EventRequest) -> Self::Future {
-        if self.limit.allows(&event) {
-            Either::Left(self.inner.call(event).err_into())
-        } else {
-            Either::Right(ready(Err(TooFast.into())))
+        let inner = self.limit.allows(&event).then(|| self.inner.call(event));
+        RateLimitedFuture { inner }
+    }
+}
+
+pin_project! {
+    /// The future of [`RateLimited`].
+    #[derive(Debug)]
+    pub struct RateLimitedFuture<F> {
+        // The inner service is not called for an event over the limit.
+        #[pin]
+        inner: Option<F>,
+    }
+}
+
+impl<F, E> Future for RateLimitedFuture<F>
+where
+    F: Future<Output = Result<AckBody, E>>,
+    E: Into<BoxError>,
+{
+    type Output = Result<AckBody, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().inner.as_pin_mut() {
+            Some(inner) => inner.poll(cx).map_err(Into::into),
+            None => Poll::Ready(Err(TooFast.into())),
         }
     }
 }

@@ -21,7 +21,8 @@ use proto::Args;
     label = "not a handler for `on_server`",
     note = "it must be `async`, and each of its arguments, 8 at most, `FromServerEvent`: `Data<T>`, `Json<T>`, \
             `RawArgs`, `Event`, `State<T>` or `ServerEvent`",
-    note = "it returns `()`, `Json<T>`, `Reply<T>`, a text, a `Response`, or a `Result` of them"
+    note = "it returns `()`, `Json<T>`, `Reply<T>`, a text, a `Response`, or a `Result` of them",
+    note = "`check_handler!(server State; function(A, B))` names the argument, or the result, that is wrong"
 )]
 pub trait ServerEventHandler<S, M>: Clone + Send + Sync + 'static {
     /// The return value of the function when it is called. It must be `Send` wherever a handler is registered.

@@ -5,8 +5,6 @@ use axum_socketio::handler::Phase;
 
 struct Mine;
 
-impl Phase for Mine {
-    type Outcome = ();
-}
+impl Phase for Mine {}
 
 fn main() {}

@@ -58,7 +58,10 @@ fn writes() -> bool {
 
 /// The bytes of an encoded packet, shared by all of its recipients.
 #[derive(Clone, Debug)]
-pub enum PacketBytes {
+pub struct PacketBytes(Storage);
+
+#[derive(Clone, Debug)]
+enum Storage {
     /// The bytes in an allocation of their exact size.
     Exact(Arc<[u8]>),
     /// The bytes in the buffer into which they were written.
@@ -67,7 +70,7 @@ pub enum PacketBytes {
 
 /// A buffer, and the offset at which its content begins.
 #[derive(Debug)]
-pub struct Whole {
+struct Whole {
     buf: Vec<u8>,
     start: usize,
 }
@@ -77,9 +80,9 @@ impl PacketBytes {
     pub(crate) fn new(buf: Vec<u8>, start: usize) -> Self {
         let content = always(buf.get(start..), "the content begins in the buffer");
         if content.len() >= LARGE && buf.capacity() / 2 <= content.len() {
-            return Self::Whole(Arc::new(Whole { buf, start }));
+            return Self(Storage::Whole(Arc::new(Whole { buf, start })));
         }
-        let exact = Self::Exact(Arc::from(content));
+        let exact = Self(Storage::Exact(Arc::from(content)));
         recycle(buf);
         exact
     }
@@ -88,7 +91,7 @@ impl PacketBytes {
 /// The default is empty and does not allocate.
 impl Default for PacketBytes {
     fn default() -> Self {
-        Self::Exact(Arc::default())
+        Self(Storage::Exact(Arc::default()))
     }
 }
 
@@ -96,9 +99,9 @@ impl Deref for PacketBytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        match self {
-            Self::Exact(content) => content,
-            Self::Whole(whole) => always(
+        match &self.0 {
+            Storage::Exact(content) => content,
+            Storage::Whole(whole) => always(
                 whole.buf.get(whole.start..),
                 "the content begins in the buffer",
             ),
@@ -134,7 +137,7 @@ mod tests {
     #[test]
     fn a_small_packet_is_copied_and_the_buffer_is_the_next_ones() {
         let packet = written(100);
-        assert!(matches!(&packet, PacketBytes::Exact(content) if **content == [7; 100]));
+        assert!(matches!(&packet.0, Storage::Exact(content) if **content == [7; 100]));
         assert_eq!(kept(), Some(TYPICAL));
     }
 
@@ -142,13 +145,13 @@ mod tests {
     fn a_large_packet_takes_its_buffer_with_it_until_it_is_sent() {
         let packet = written(LARGE);
         let (copy, at) = (packet.clone(), packet.as_ptr());
-        assert!(matches!(packet, PacketBytes::Whole(_)));
+        assert!(matches!(packet.0, Storage::Whole(_)));
         assert_eq!(*copy, [7; LARGE]);
         assert_eq!(kept(), Some(0));
         drop((packet, copy));
         assert_eq!(written(LARGE).as_ptr(), at);
         assert!(
-            matches!(written(100), PacketBytes::Exact(_)),
+            matches!(written(100).0, Storage::Exact(_)),
             "in a buffer that is much larger"
         );
     }
