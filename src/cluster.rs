@@ -5,6 +5,6 @@
 
 pub use crate::adapter::{AdapterError, LocalCluster};
 pub use proto::cluster::{
-    BoxFuture, Channel, Heartbeats, Presence, PublishError, Receiver, Wire, WireConnection,
-    WireError,
+    BoxFuture, Channel, Family, Heartbeats, Presence, PublishError, Receiver, RoomChannels, Wire,
+    WireConnection, WireError,
 };

@@ -164,6 +164,10 @@ impl<L: Link> LocalSockets for LocalMembers<L> {
         self.server.handle(event, args)
     }
 
+    fn has_room(&self, room: &str) -> bool {
+        self.members.has_room(room)
+    }
+
     fn watch_rooms(&self, interest: Box<dyn RoomInterest>) -> bool {
         self.members.set_interest(interest);
         true

@@ -1,6 +1,7 @@
 //! An engine in memory: several servers in one process.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::ready;
 use std::sync::{Arc, Weak};
@@ -11,7 +12,9 @@ use tokio::task::yield_now;
 
 use super::BoxFuture;
 use crate::sync::Lock;
-use proto::cluster::{Channel, PublishError, Receiver, Wire, WireConnection, WireError};
+use proto::cluster::{
+    Channel, PublishError, Receiver, RoomChannels, Wire, WireConnection, WireError,
+};
 
 /// The maximum size of the messages that wait for a server, in bytes.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -88,18 +91,20 @@ struct Inbox {
 
 #[derive(Default)]
 struct State {
-    channels: HashSet<Name>,
-    waiting: VecDeque<(Arc<str>, Bytes)>,
+    /// The channels, and the number of subscriptions to each.
+    channels: HashMap<Name, usize>,
+    waiting: VecDeque<(Name, Bytes)>,
     bytes: usize,
     /// True if a task delivers the messages.
     running: bool,
 }
 
-/// A channel, with the names that belong to it.
+/// The name of a channel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Name {
     Namespace(Arc<str>),
     Room(Arc<str>, Arc<str>),
+    Requests(Arc<str>),
     Server(Arc<str>, Arc<str>),
 }
 
@@ -108,15 +113,19 @@ impl From<Channel<'_>> for Name {
         match channel {
             Channel::Namespace { nsp } => Self::Namespace(nsp.into()),
             Channel::Room { nsp, room } => Self::Room(nsp.into(), room.into()),
+            Channel::Requests { nsp } => Self::Requests(nsp.into()),
             Channel::Server { nsp, uid } => Self::Server(nsp.into(), uid.into()),
         }
     }
 }
 
 impl Name {
-    const fn nsp(&self) -> &Arc<str> {
+    fn channel(&self) -> Channel<'_> {
         match self {
-            Self::Namespace(nsp) | Self::Room(nsp, _) | Self::Server(nsp, _) => nsp,
+            Self::Namespace(nsp) => Channel::Namespace { nsp },
+            Self::Room(nsp, room) => Channel::Room { nsp, room },
+            Self::Requests(nsp) => Channel::Requests { nsp },
+            Self::Server(nsp, uid) => Channel::Server { nsp, uid },
         }
     }
 }
@@ -136,12 +145,20 @@ impl WireConnection for Connection {
     }
 
     fn subscribe(&self, channel: Channel<'_>) -> BoxFuture<Result<(), WireError>> {
-        self.inbox.state.lock().channels.insert(channel.into());
+        let mut state = self.inbox.state.lock();
+        *state.channels.entry(channel.into()).or_default() += 1;
+        drop(state);
         Box::pin(ready(Ok(())))
     }
 
     fn unsubscribe(&self, channel: Channel<'_>) {
-        self.inbox.state.lock().channels.remove(&channel.into());
+        let mut state = self.inbox.state.lock();
+        if let Entry::Occupied(mut subscriptions) = state.channels.entry(channel.into()) {
+            *subscriptions.get_mut() -= 1;
+            if *subscriptions.get() == 0 {
+                subscriptions.remove();
+            }
+        }
     }
 
     fn subscribers(&self, channel: Channel<'_>) -> BoxFuture<Result<usize, WireError>> {
@@ -149,12 +166,12 @@ impl WireConnection for Connection {
         let inboxes = self.cluster.inboxes();
         let subscribed = inboxes
             .iter()
-            .filter(|inbox| inbox.state.lock().channels.contains(&name));
+            .filter(|inbox| inbox.state.lock().channels.contains_key(&name));
         Box::pin(ready(Ok(subscribed.count())))
     }
 
-    fn has_rooms(&self) -> bool {
-        true
+    fn room_channels(&self) -> RoomChannels {
+        RoomChannels::Joined
     }
 }
 
@@ -162,7 +179,7 @@ impl Inbox {
     /// Adds a message, if the server has subscribed to its channel, and ensures that it is delivered.
     fn push(self: &Arc<Self>, channel: &Name, message: &Bytes) -> Result<(), PublishError> {
         let mut state = self.state.lock();
-        if !state.channels.contains(channel) {
+        if !state.channels.contains_key(channel) {
             return Ok(());
         }
         let size = message.len() + OVERHEAD;
@@ -170,8 +187,7 @@ impl Inbox {
             return Err(PublishError::Full);
         }
         state.bytes += size;
-        let nsp = Arc::clone(channel.nsp());
-        state.waiting.push_back((nsp, message.clone()));
+        state.waiting.push_back((channel.clone(), message.clone()));
         let running = std::mem::replace(&mut state.running, true);
         drop(state);
         if !running {
@@ -187,7 +203,7 @@ impl Inbox {
         Ok(())
     }
 
-    fn next(&self) -> Option<(Arc<str>, Bytes)> {
+    fn next(&self) -> Option<(Name, Bytes)> {
         let mut state = self.state.lock();
         let next = state.waiting.pop_front();
         match &next {
@@ -222,11 +238,11 @@ impl Delivery {
     /// Delivers some messages. Returns true if there are no more.
     fn deliver(&mut self, count: usize) -> bool {
         for _ in 0..count {
-            let Some((nsp, message)) = self.inbox.next() else {
+            let Some((name, message)) = self.inbox.next() else {
                 self.done = true;
                 break;
             };
-            self.inbox.receiver.receive(&nsp, message);
+            self.inbox.receiver.receive(name.channel(), message);
         }
         self.done
     }

@@ -178,6 +178,8 @@ pub(crate) trait LocalSockets: fmt::Debug + Send + Sync + 'static {
     fn disconnect(&self, target: &Target, scope: Scope);
     /// Runs the handlers for an event of another server. Resolves to `None` if no handler has an answer.
     fn handle(&self, event: &str, args: Args) -> BoxFuture<Option<Args>>;
+    /// Returns true if a room may have members here.
+    fn has_room(&self, room: &str) -> bool;
     /// Reports the rooms that have members here, from now on, if rooms can be addressed one by one. Returns whether
     /// they can.
     fn watch_rooms(&self, interest: Box<dyn RoomInterest>) -> bool;

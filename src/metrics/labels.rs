@@ -92,6 +92,7 @@ labels! {
     ClusterLoss {
         Full = "full",
         Closed = "closed",
+        Outage = "outage",
         Malformed = "malformed",
         Requests = "requests",
     }

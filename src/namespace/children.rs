@@ -132,6 +132,10 @@ impl<H: HandlerTable> LocalSockets for Children<H> {
         self.server.handle(event, args)
     }
 
+    fn has_room(&self, _: &str) -> bool {
+        true
+    }
+
     fn watch_rooms(&self, _: Box<dyn RoomInterest>) -> bool {
         false
     }

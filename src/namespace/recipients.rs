@@ -101,6 +101,10 @@ impl LocalSockets for NoSockets {
         Box::pin(ready(None))
     }
 
+    fn has_room(&self, _: &str) -> bool {
+        false
+    }
+
     fn watch_rooms(&self, _: Box<dyn RoomInterest>) -> bool {
         true
     }

@@ -137,6 +137,9 @@ impl<L: Link> Members<L> {
         }
         joined.presence = Presence::Here;
         self.all.lock().insert(member);
+        if let Some(interest) = self.interest.get() {
+            interest.admitted(member.id);
+        }
         for room in &joined.rooms {
             self.put_in(Arc::clone(room), member);
         }
@@ -149,6 +152,9 @@ impl<L: Link> Members<L> {
             return;
         }
         self.all.lock().remove(member.id);
+        if let Some(interest) = self.interest.get() {
+            interest.removed(member.id);
+        }
         for room in &joined.rooms {
             self.take_out(room, member.id);
         }
@@ -243,6 +249,11 @@ impl<L: Link> Members<L> {
     /// Returns the member whose id is the name of the room.
     pub(super) fn own_room(&self, room: &str) -> Option<Arc<Member<L>>> {
         self.get(room.parse().ok()?)
+    }
+
+    /// Returns true if a room has members, or is that of a member's own id.
+    pub(crate) fn has_room(&self, room: &str) -> bool {
+        self.shard(room).lock().contains_key(room) || self.own_room(room).is_some()
     }
 
     pub(crate) fn get(&self, id: Sid) -> Option<Arc<Member<L>>> {

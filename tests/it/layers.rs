@@ -43,6 +43,7 @@ const PACKAGES: [Package; 3] = [
             "error",
             "settings",
             "channels",
+            "subscriptions",
             "inbound",
             "publisher",
             "subscriber",

@@ -103,15 +103,18 @@ async fn ask(io: &SocketIo, room: &str) -> Value {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let redis = Redis::connect(&std::env::var("REDIS_URL")?).await?;
-    let mode = match std::env::var("MODE").as_deref() {
-        Ok("static") => SubscriptionMode::Static,
-        _ => SubscriptionMode::Dynamic,
+    let redis = match std::env::var("MODE").as_deref() {
+        Ok("dynamic") => redis.sharded(SubscriptionMode::Dynamic),
+        Ok("static") => redis.sharded(SubscriptionMode::Static),
+        Ok("pattern") => redis.pattern_for(|_| true),
+        Ok("specific") => redis.specific_answers(true),
+        _ => redis,
     };
     let namespace = Namespace::new()
         .on("op", operate)
         .on_server("add", async |Data((a, b)): Data<(u64, u64)>| Json(a + b));
     let io = SocketIo::builder()
-        .cluster(redis.mode(mode))
+        .cluster(redis)
         .namespace("/", namespace)
         .build();
     let app = Router::new().layer(io.layer());

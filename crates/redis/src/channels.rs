@@ -1,7 +1,4 @@
-//! The names of channels, and what a server has subscribed to.
-
-use std::collections::HashMap;
-use std::sync::Arc;
+//! The names of channels.
 
 use proto::cluster::Channel;
 
@@ -10,119 +7,236 @@ use crate::settings::{RedisSettings, SubscriptionMode};
 /// The length of a socket's id. Node.js servers take a room of this length for that of a socket.
 const SOCKET_ID: usize = 20;
 
-/// Returns the name of a channel. A room without a channel of its own has that of its namespace.
-pub(crate) fn name(settings: &RedisSettings, channel: Channel<'_>) -> String {
-    let prefix = &settings.prefix;
-    match channel {
-        Channel::Room { nsp, room } if has_channel(settings.mode, room) => {
-            format!("{prefix}#{nsp}#{room}#")
-        }
-        Channel::Namespace { nsp } | Channel::Room { nsp, .. } => format!("{prefix}#{nsp}#"),
-        Channel::Server { nsp, uid } => format!("{prefix}#{nsp}#{uid}#"),
-    }
+/// A name that a server subscribes to: a channel, or a pattern of channels.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    pub(crate) is_pattern: bool,
 }
 
-/// Returns true if a server subscribes to a room.
-pub(crate) fn has_channel(mode: SubscriptionMode, room: &str) -> bool {
-    mode == SubscriptionMode::Dynamic && room.encode_utf16().count() != SOCKET_ID
+/// The part of a server that a topic belongs to. The name of a channel has the names of its namespace and room, so only
+/// their position is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    kind: Kind,
+    /// The length of the namespace, in bytes.
+    nsp: u32,
 }
 
-/// The channels that a server has subscribed to. One may belong to several: the room `x` of `/` has the channel of the
-/// namespace `/#x`.
-#[derive(Debug, Default)]
-pub(crate) struct Subscriptions(HashMap<String, Vec<(Arc<str>, usize)>>);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Namespace,
+    Room,
+    /// A namespace with all its rooms.
+    Pattern,
+    Requests,
+    Server,
+}
 
-impl Subscriptions {
-    /// Adds a use of a channel. Returns true if it is the first.
-    pub(crate) fn insert(&mut self, channel: &str, nsp: &str) -> bool {
-        let uses = self.0.entry(channel.to_owned()).or_default();
-        let first = uses.is_empty();
-        match uses.iter_mut().find(|(known, _)| **known == *nsp) {
-            Some((_, count)) => *count += 1,
-            None => uses.push((nsp.into(), 1)),
+/// Returns true if the name of a room may be the id of a socket.
+pub(crate) fn is_socket_id(room: &str) -> bool {
+    room.encode_utf16().count() == SOCKET_ID
+}
+
+impl RedisSettings {
+    /// Returns the name of the channel to which messages are published. A room without a channel of its own has that of
+    /// its namespace.
+    pub(crate) fn name(&self, channel: Channel<'_>) -> String {
+        let prefix = &self.prefix;
+        let classic = self.sharded.is_none();
+        match channel {
+            Channel::Room { nsp, room } if self.has_channel(room) => {
+                format!("{prefix}#{nsp}#{room}#")
+            }
+            Channel::Namespace { nsp } | Channel::Room { nsp, .. } => format!("{prefix}#{nsp}#"),
+            Channel::Requests { nsp } => format!("{prefix}-request#{nsp}#"),
+            Channel::Server { nsp, uid } if !classic => format!("{prefix}#{nsp}#{uid}#"),
+            Channel::Server { nsp, uid } if self.specific_answers && !uid.is_empty() => {
+                format!("{prefix}-response#{nsp}#{uid}#")
+            }
+            Channel::Server { nsp, .. } => format!("{prefix}-response#{nsp}#"),
         }
-        first
     }
 
-    /// Removes a use of a channel. Returns true if it was the last.
-    pub(crate) fn remove(&mut self, channel: &str, nsp: &str) -> bool {
-        let Some(uses) = self.0.get_mut(channel) else {
-            return false;
+    /// Returns the topics of a subscription, and the place to which their messages belong. There is no topic if the
+    /// messages arrive by another subscription.
+    pub(crate) fn topics(&self, channel: Channel<'_>) -> (Vec<Topic>, Place) {
+        let nsp = channel.nsp();
+        let plain = |name| Topic {
+            name,
+            is_pattern: false,
         };
-        if let Some((_, count)) = uses.iter_mut().find(|(known, _)| **known == *nsp) {
-            *count -= 1;
+        let (topics, kind) = match channel {
+            Channel::Namespace { .. } if self.has_pattern(nsp) => {
+                let pattern = Topic {
+                    name: format!("{}*", escaped(&self.name(channel))),
+                    is_pattern: true,
+                };
+                (vec![pattern], Kind::Pattern)
+            }
+            Channel::Namespace { .. } => (vec![plain(self.name(channel))], Kind::Namespace),
+            Channel::Room { room, .. } if self.has_channel(room) && !self.has_pattern(nsp) => {
+                (vec![plain(self.name(channel))], Kind::Room)
+            }
+            Channel::Room { .. } => (Vec::new(), Kind::Room),
+            Channel::Requests { .. } => (vec![plain(self.name(channel))], Kind::Requests),
+            Channel::Server { .. } if self.sharded.is_some() => {
+                (vec![plain(self.name(channel))], Kind::Server)
+            }
+            // Each server decides to which of the two it answers.
+            Channel::Server { uid, .. } => {
+                let shared = format!("{}-response#{nsp}#", self.prefix);
+                let own = format!("{shared}{uid}#");
+                (vec![plain(shared), plain(own)], Kind::Server)
+            }
+        };
+        let nsp = u32::try_from(nsp.len()).unwrap_or(u32::MAX);
+        (topics, Place { kind, nsp })
+    }
+
+    /// Returns the channel that a name means at a place.
+    pub(crate) fn channel<'a>(&self, name: &'a str, place: Place) -> Option<Channel<'a>> {
+        let infix = match place.kind {
+            Kind::Requests => "-request#",
+            Kind::Server if self.sharded.is_none() => "-response#",
+            _ => "#",
+        };
+        let rest = name.get(self.prefix.len() + infix.len()..)?;
+        let (nsp, last) = rest.split_at_checked(place.nsp as usize)?;
+        let last = last.strip_prefix('#')?;
+        let room = last.strip_suffix('#');
+        Some(match (place.kind, room) {
+            (Kind::Namespace, _) | (Kind::Pattern, None) => Channel::Namespace { nsp },
+            (Kind::Pattern | Kind::Room, room) => Channel::Room { nsp, room: room? },
+            (Kind::Requests, _) => Channel::Requests { nsp },
+            (Kind::Server, uid) => Channel::Server {
+                nsp,
+                uid: uid.unwrap_or_default(),
+            },
+        })
+    }
+
+    /// Returns true if a room has a channel of its own.
+    fn has_channel(&self, room: &str) -> bool {
+        match self.sharded {
+            None => true,
+            Some(SubscriptionMode::Dynamic) => !is_socket_id(room),
+            Some(SubscriptionMode::Static) => false,
         }
-        uses.retain(|(_, count)| *count > 0);
-        let last = uses.is_empty();
-        if last {
-            self.0.remove(channel);
+    }
+
+    /// Returns true if a namespace receives the messages of all its rooms by a pattern.
+    fn has_pattern(&self, nsp: &str) -> bool {
+        let selects = self.patterns.as_ref();
+        self.sharded.is_none() && selects.is_some_and(|selects| selects(nsp))
+    }
+}
+
+/// Returns a text in which the special characters of patterns stand for themselves.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '\\') {
+            escaped.push('\\');
         }
-        last
+        escaped.push(c);
     }
-
-    /// Returns the namespaces that a channel belongs to.
-    pub(crate) fn namespaces(&self, channel: &str) -> Vec<Arc<str>> {
-        let uses = self.0.get(channel).into_iter().flatten();
-        uses.map(|(nsp, _)| Arc::clone(nsp)).collect()
-    }
-
-    pub(crate) fn all(&self) -> Vec<String> {
-        self.0.keys().cloned().collect()
-    }
-
-    pub(crate) fn contains(&self, channel: &str) -> bool {
-        self.0.contains_key(channel)
-    }
+    escaped
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn settings(mode: SubscriptionMode) -> RedisSettings {
+    fn sharded(mode: SubscriptionMode) -> RedisSettings {
         RedisSettings {
-            prefix: "socket.io".into(),
-            mode,
-            max_queued_bytes: 0,
+            sharded: Some(mode),
+            ..RedisSettings::new()
         }
     }
 
+    fn room<'a>(nsp: &'a str, room: &'a str) -> Channel<'a> {
+        Channel::Room { nsp, room }
+    }
+
+    const ID: &str = "2zPeIvfvuNOI0LXxAAAA";
+
     #[test]
     fn names_are_those_of_node() {
-        let dynamic = settings(SubscriptionMode::Dynamic);
-        let room = |room| Channel::Room { nsp: "/", room };
         let server = Channel::Server {
             nsp: "/chat",
             uid: "u",
         };
-        assert_eq!(
-            name(&dynamic, Channel::Namespace { nsp: "/" }),
-            "socket.io#/#"
-        );
-        assert_eq!(name(&dynamic, room("x")), "socket.io#/#x#");
-        assert_eq!(name(&dynamic, room("2zPeIvfvuNOI0LXxAAAA")), "socket.io#/#");
-        assert_eq!(name(&dynamic, server), "socket.io#/chat#u#");
-        let all = settings(SubscriptionMode::Static);
-        assert_eq!(name(&all, room("x")), "socket.io#/#");
+        let dynamic = sharded(SubscriptionMode::Dynamic);
+        let all = Channel::Namespace { nsp: "/" };
+        assert_eq!(dynamic.name(all), "socket.io#/#");
+        assert_eq!(dynamic.name(room("/", "x")), "socket.io#/#x#");
+        assert_eq!(dynamic.name(room("/", ID)), "socket.io#/#");
+        assert_eq!(dynamic.name(server), "socket.io#/chat#u#");
+        let fixed = sharded(SubscriptionMode::Static);
+        assert_eq!(fixed.name(room("/", "x")), "socket.io#/#");
+
+        let mut classic = RedisSettings::new();
+        assert_eq!(classic.name(room("/", ID)), format!("socket.io#/#{ID}#"));
+        assert_eq!(classic.name(room("/", "")), "socket.io#/##");
+        let requests = Channel::Requests { nsp: "/" };
+        assert_eq!(classic.name(requests), "socket.io-request#/#");
+        assert_eq!(classic.name(server), "socket.io-response#/chat#");
+        classic.specific_answers = true;
+        assert_eq!(classic.name(server), "socket.io-response#/chat#u#");
+        let unknown = Channel::Server {
+            nsp: "/chat",
+            uid: "",
+        };
+        assert_eq!(classic.name(unknown), "socket.io-response#/chat#");
     }
 
     #[test]
-    fn a_channel_is_used_until_its_last_use_ends() {
-        let mut subscriptions = Subscriptions::default();
-        assert!(subscriptions.insert("socket.io#/#x#", "/"));
-        assert!(!subscriptions.insert("socket.io#/#x#", "/#x"));
-        assert!(!subscriptions.insert("socket.io#/#x#", "/"));
-        let namespaces = subscriptions.namespaces("socket.io#/#x#");
-        assert_eq!(namespaces, [Arc::<str>::from("/"), "/#x".into()]);
-        assert!(!subscriptions.remove("socket.io#/#x#", "/"));
-        assert!(!subscriptions.remove("socket.io#/#x#", "/"));
-        assert!(!subscriptions.remove("socket.io#/#x#", "/"));
-        assert_eq!(
-            subscriptions.namespaces("socket.io#/#x#"),
-            [Arc::<str>::from("/#x")]
-        );
-        assert!(subscriptions.remove("socket.io#/#x#", "/#x"));
-        assert!(!subscriptions.contains("socket.io#/#x#"));
-        assert!(!subscriptions.remove("socket.io#/#x#", "/#x"));
+    fn a_name_means_the_channel_that_was_subscribed_to() {
+        let settings = [
+            RedisSettings::new(),
+            sharded(SubscriptionMode::Dynamic),
+            sharded(SubscriptionMode::Static),
+        ];
+        for settings in settings {
+            for channel in [
+                Channel::Namespace { nsp: "/#x" },
+                room("/", "x"),
+                room("/", "a#b#"),
+                room("/", ""),
+                Channel::Requests { nsp: "/é" },
+                Channel::Server { nsp: "/", uid: "u" },
+            ] {
+                let (topics, place) = settings.topics(channel);
+                if let Some(topic) = topics.last() {
+                    assert_eq!(settings.channel(&topic.name, place), Some(channel));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_the_rooms_of_its_namespace() {
+        let settings = RedisSettings {
+            patterns: Some(std::sync::Arc::new(|nsp| nsp.len() > 1)),
+            ..RedisSettings::new()
+        };
+        let all = Channel::Namespace { nsp: "/[a]*" };
+        let (topics, place) = settings.topics(all);
+        let pattern = Topic {
+            name: r"socket.io#/\[a\]\*#*".to_owned(),
+            is_pattern: true,
+        };
+        assert_eq!(topics, [pattern]);
+        assert_eq!(settings.topics(room("/[a]*", "x")).0, []);
+        assert_eq!(settings.topics(room("/", "x")).0.len(), 1);
+        assert_eq!(settings.channel("socket.io#/[a]*#", place), Some(all));
+        for name in ["x", "", "a#b"] {
+            let channel = room("/[a]*", name);
+            assert_eq!(
+                settings.channel(&settings.name(channel), place),
+                Some(channel)
+            );
+        }
     }
 }

@@ -3,26 +3,30 @@
 use std::fmt;
 use std::future::ready;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use redis::Client;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
-use proto::cluster::{BoxFuture, Channel, PublishError, Receiver, WireConnection, WireError};
+use proto::cluster::{
+    BoxFuture, Channel, PublishError, Receiver, RoomChannels, WireConnection, WireError,
+};
 
-use crate::channels::{has_channel, name};
+use crate::channels::is_socket_id;
 use crate::inbound::Inbound;
 use crate::publisher::{self, Queue};
 use crate::settings::{RedisSettings, SubscriptionMode};
-use crate::subscriber::{self, Change};
+use crate::subscriber::{self, Count};
+use crate::subscriptions::Confirmation;
 
 /// The connection of one server. Its tasks end when it is dropped.
 pub(crate) struct Connection {
-    settings: RedisSettings,
     queue: Arc<Queue>,
     shared: Arc<Inbound>,
-    changes: mpsc::UnboundedSender<Change>,
+    counts: mpsc::UnboundedSender<Count>,
 }
 
 impl Connection {
@@ -32,73 +36,94 @@ impl Connection {
         receiver: Arc<dyn Receiver>,
         runtime: &Handle,
     ) -> Self {
-        let shared = Arc::new(Inbound::new(receiver));
         let queue = Arc::new(Queue::new(settings.max_queued_bytes));
-        let (changes, changed) = mpsc::unbounded_channel();
-        runtime.spawn(publisher::run(client.clone(), Arc::clone(&queue)));
-        runtime.spawn(subscriber::run(client, Arc::clone(&shared), changed));
+        let shared = Arc::new(Inbound::new(receiver, settings));
+        let (counts, counted) = mpsc::unbounded_channel();
+        let publisher = publisher::run(client.clone(), Arc::clone(&queue), Arc::clone(&shared));
+        runtime.spawn(publisher);
+        runtime.spawn(subscriber::run(client, Arc::clone(&shared), counted));
         Self {
-            settings,
             queue,
             shared,
-            changes,
+            counts,
         }
     }
 
-    /// Returns true if a channel has a name of its own.
-    fn is_own(&self, channel: Channel<'_>) -> bool {
+    /// Returns the time after which a subscription that is not used is released. Another socket may join the room soon,
+    /// but none gets an id a second time.
+    fn release_after(&self, channel: Channel<'_>) -> Duration {
         match channel {
-            Channel::Room { room, .. } => has_channel(self.settings.mode, room),
-            Channel::Namespace { .. } | Channel::Server { .. } => true,
+            Channel::Room { room, .. } if !is_socket_id(room) => self.shared.settings.release_after,
+            _ => Duration::ZERO,
         }
-    }
-
-    fn change(&self, change: Change) -> bool {
-        // The task may have ended with its runtime.
-        self.changes.send(change).is_ok()
-    }
-}
-
-const fn nsp(channel: Channel<'_>) -> &str {
-    match channel {
-        Channel::Namespace { nsp } | Channel::Room { nsp, .. } | Channel::Server { nsp, .. } => nsp,
     }
 }
 
 impl WireConnection for Connection {
     fn publish(&self, channel: Channel<'_>, message: Bytes) -> Result<(), PublishError> {
-        self.queue.push(name(&self.settings, channel), message)
+        self.queue.push(self.shared.settings.name(channel), message)
     }
 
     fn subscribe(&self, channel: Channel<'_>) -> BoxFuture<Result<(), WireError>> {
-        if !self.is_own(channel) {
-            return Box::pin(ready(Ok(())));
+        let (topics, place) = self.shared.settings.topics(channel);
+        let mut subscriptions = self.shared.subscriptions();
+        for topic in &topics {
+            subscriptions.insert(topic, place);
         }
-        let name = name(&self.settings, channel);
-        let (confirm, confirmed) = oneshot::channel();
-        self.shared.subscriptions().insert(&name, nsp(channel));
-        self.change(Change::Subscribe(name, confirm));
-        Box::pin(async move { confirmed.await.map_err(|_| WireError(None)) })
+        drop(subscriptions);
+        self.shared.changed.notify_one();
+        let confirmation = self.confirmation(channel);
+        confirmation.unwrap_or_else(|| Box::pin(ready(Ok(()))))
+    }
+
+    fn confirmation(&self, channel: Channel<'_>) -> Option<BoxFuture<Result<(), WireError>>> {
+        let (topics, _) = self.shared.settings.topics(channel);
+        let mut expected = Vec::new();
+        let mut subscriptions = self.shared.subscriptions();
+        for topic in &topics {
+            match subscriptions.confirmation(topic) {
+                Confirmation::Confirmed => {}
+                Confirmation::Expected(confirmed) => expected.push(confirmed),
+                Confirmation::Impossible => return Some(Box::pin(ready(Err(WireError(None))))),
+            }
+        }
+        drop(subscriptions);
+        if expected.is_empty() {
+            return None;
+        }
+        Some(Box::pin(async move {
+            for confirmed in expected {
+                confirmed.await.map_err(|_| WireError(None))?;
+            }
+            Ok(())
+        }))
     }
 
     fn unsubscribe(&self, channel: Channel<'_>) {
-        if self.is_own(channel) {
-            let name = name(&self.settings, channel);
-            if self.shared.subscriptions().remove(&name, nsp(channel)) {
-                self.change(Change::Unsubscribe(name));
-            }
+        let (topics, place) = self.shared.settings.topics(channel);
+        let (delay, now) = (self.release_after(channel), Instant::now());
+        let mut subscriptions = self.shared.subscriptions();
+        for topic in &topics {
+            subscriptions.remove(topic, place, delay, now);
         }
+        drop(subscriptions);
+        self.shared.changed.notify_one();
     }
 
     fn subscribers(&self, channel: Channel<'_>) -> BoxFuture<Result<usize, WireError>> {
         let (answer, answered) = oneshot::channel();
-        let name = name(&self.settings, channel);
-        self.change(Change::Count(name, answer));
+        let name = self.shared.settings.name(channel);
+        // The task may have ended with its runtime.
+        let _ = self.counts.send(Count { name, answer });
         Box::pin(async move { answered.await.map_err(|_| WireError(None)) })
     }
 
-    fn has_rooms(&self) -> bool {
-        self.settings.mode == SubscriptionMode::Dynamic
+    fn room_channels(&self) -> RoomChannels {
+        match self.shared.settings.sharded {
+            None => RoomChannels::All,
+            Some(SubscriptionMode::Dynamic) => RoomChannels::Joined,
+            Some(SubscriptionMode::Static) => RoomChannels::None,
+        }
     }
 }
 
@@ -111,7 +136,7 @@ impl Drop for Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("settings", &self.settings)
+            .field("settings", &self.shared.settings)
             .finish_non_exhaustive()
     }
 }

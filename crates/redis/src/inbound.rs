@@ -2,22 +2,30 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+use tokio::sync::Notify;
+
 use proto::cluster::Receiver;
 
-use crate::channels::Subscriptions;
+use crate::settings::RedisSettings;
+use crate::subscriptions::Subscriptions;
 
 /// The receiver of messages, and the channels that it needs.
 pub(crate) struct Inbound {
     pub(crate) receiver: Arc<dyn Receiver>,
+    pub(crate) settings: RedisSettings,
     subscriptions: Mutex<Subscriptions>,
+    /// Wakes the task that subscribes.
+    pub(crate) changed: Notify,
 }
 
 impl Inbound {
-    pub(crate) fn new(receiver: Arc<dyn Receiver>) -> Self {
-        let subscriptions = Mutex::default();
+    pub(crate) fn new(receiver: Arc<dyn Receiver>, settings: RedisSettings) -> Self {
         Self {
             receiver,
-            subscriptions,
+            settings,
+            subscriptions: Mutex::default(),
+            changed: Notify::new(),
         }
     }
 
@@ -25,5 +33,17 @@ impl Inbound {
         self.subscriptions
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Passes a message of a channel to the places that need it: those of the channel, or of the pattern by which it has
+    /// arrived.
+    pub(crate) fn deliver(&self, channel: &str, pattern: Option<&str>, message: &Bytes) {
+        let name = pattern.unwrap_or(channel);
+        let places = self.subscriptions().places(name, pattern.is_some());
+        for place in places {
+            if let Some(channel) = self.settings.channel(channel, place) {
+                self.receiver.receive(channel, message.clone());
+            }
+        }
     }
 }

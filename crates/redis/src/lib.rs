@@ -1,8 +1,12 @@
 //! Redis as the engine of an [axum-socketio] cluster.
 //!
-//! The servers of the cluster, and Node.js servers with the [sharded adapter] of `@socket.io/redis-adapter`, exchange
-//! their messages by the sharded publish and subscribe commands of Redis 7. Clients of all servers then receive what
-//! any of them emits.
+//! Clients of all servers then receive what any of them emits. The servers exchange the messages of a Node.js adapter, so
+//! Node.js servers can be part of the cluster. All servers of a cluster need the same adapter:
+//!
+//! | adapter of `@socket.io/redis-adapter` | here | Redis |
+//! |---|---|---|
+//! | [`createAdapter`], which most servers use | [`Redis::connect`] | 6 or newer |
+//! | [`createShardedAdapter`] | [`Redis::sharded`] | 7 or newer |
 //!
 //! ```no_run
 //! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,14 +21,31 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Rooms
+//!
+//! A server subscribes to the rooms in which it has members, those of its sockets' own ids included, and gets the
+//! messages for one room only if it is one of these. With `createAdapter`, a Node.js server gets the messages of all
+//! rooms. Rooms are released [some seconds](Redis::release_rooms_after) after their last member has left.
+//!
+//! If a Node.js server makes sockets of other servers join a room, and emits to that room at once, these servers have
+//! not subscribed yet, and the event is lost for them. Code like this needs [`Redis::pattern_for`]:
+//!
+//! ```js
+//! io.in(userId).socketsJoin("game"); // the sockets are on other servers
+//! io.to("game").emit("start");
+//! ```
+//!
+//! Events that servers of this crate emit are not affected: for a second after such a join, they are sent to all servers.
+//!
 //! # What is lost
 //!
 //! Redis keeps no messages. While a server is not connected to it, that server's events do not reach the clients of
 //! other servers, and it receives none of theirs. Local clients are not affected, and emits neither wait nor fail. The
 //! server reconnects without end, and subscribes to everything again.
 //!
+//! [`createAdapter`]: https://socket.io/docs/v4/redis-adapter/
+//! [`createShardedAdapter`]: https://socket.io/docs/v4/redis-adapter/#with-redis-sharded-pubsub
 //! [axum-socketio]: https://docs.rs/axum-socketio
-//! [sharded adapter]: https://socket.io/docs/v4/redis-adapter/#with-redis-sharded-pubsub
 
 mod channels;
 mod connection;
@@ -33,15 +54,17 @@ mod inbound;
 mod publisher;
 mod settings;
 mod subscriber;
+mod subscriptions;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::{Client, IntoConnectionInfo, ProtocolVersion};
 use tokio::runtime::Handle;
 
 use connection::Connection;
-use proto::cluster::{Receiver, Wire, WireConnection};
+use proto::cluster::{Family, Receiver, Wire, WireConnection};
 use settings::{RedisSettings, connection_config};
 
 pub use error::RedisConnectError;
@@ -56,7 +79,9 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Connects to a server of Redis 7 or newer, by an URL like `redis://user:password@host:6379/`.
+    /// Connects to a server of Redis, by an URL like `redis://user:password@host:6379/`.
+    ///
+    /// The messages are those of Node's `createAdapter`, unless [`sharded`](Self::sharded) is called.
     ///
     /// The tasks of the connection run on the runtime that awaits this.
     ///
@@ -78,26 +103,54 @@ impl Redis {
         ping.map_err(failed)?;
         Ok(Self {
             client,
-            settings: RedisSettings {
-                prefix: "socket.io".into(),
-                mode: SubscriptionMode::default(),
-                max_queued_bytes: 16 * 1024 * 1024,
-            },
+            settings: RedisSettings::new(),
             runtime: Handle::current(),
         })
     }
 
-    /// Sets the prefix of all channels. Default: `socket.io`. Node's `channelPrefix`.
+    /// Uses the messages and channels of Node's `createShardedAdapter`, with its `subscriptionMode`.
+    #[must_use]
+    pub const fn sharded(mut self, mode: SubscriptionMode) -> Self {
+        self.settings.sharded = Some(mode);
+        self
+    }
+
+    /// Sets the prefix of all channels. Default: `socket.io`. Node's `key`, or `channelPrefix` of the sharded adapter.
     #[must_use]
     pub fn prefix(mut self, prefix: &str) -> Self {
         self.settings.prefix = prefix.into();
         self
     }
 
-    /// Sets which rooms have channels of their own. Node's `subscriptionMode`.
+    /// Selects namespaces that receive the messages of all rooms, by a pattern, as in Node.js. The function gets the
+    /// name of a namespace.
+    ///
+    /// By default, none does: a server subscribes to the rooms in which it has members. Such a namespace needs a pattern
+    /// if Node.js servers make sockets of other servers join a room, and emit to that room at once: see the
+    /// [introduction](crate#rooms). It has no effect with [`sharded`](Self::sharded).
     #[must_use]
-    pub const fn mode(mut self, mode: SubscriptionMode) -> Self {
-        self.settings.mode = mode;
+    pub fn pattern_for(mut self, nsp: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.patterns = Some(Arc::new(nsp));
+        self
+    }
+
+    /// Publishes answers to a channel of the server that has asked, rather than to one that all servers read. Default:
+    /// false, as in Node.js, where it is `publishOnSpecificResponseChannel`.
+    ///
+    /// Servers understand both, so they may differ in this. It has no effect with [`sharded`](Self::sharded), which
+    /// always does so.
+    #[must_use]
+    pub const fn specific_answers(mut self, specific: bool) -> Self {
+        self.settings.specific_answers = specific;
+        self
+    }
+
+    /// Sets the time after which this server ends its subscription to a room that has lost its last member here.
+    /// Default: 5 s. A socket that joins the room meanwhile need not wait for Redis. Rooms of sockets' own ids are
+    /// released at once.
+    #[must_use]
+    pub const fn release_rooms_after(mut self, delay: Duration) -> Self {
+        self.settings.release_after = delay;
         self
     }
 
@@ -114,6 +167,14 @@ impl Wire for Redis {
     fn connect(&self, receiver: Arc<dyn Receiver>) -> Arc<dyn WireConnection> {
         let (client, settings) = (self.client.clone(), self.settings.clone());
         Arc::new(Connection::start(client, settings, receiver, &self.runtime))
+    }
+
+    fn family(&self) -> Family {
+        if self.settings.sharded.is_some() {
+            Family::Cluster
+        } else {
+            Family::Classic
+        }
     }
 }
 

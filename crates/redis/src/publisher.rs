@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use proto::cluster::PublishError;
 
+use crate::inbound::Inbound;
 use crate::settings::{RETRY, connection_config};
 
 /// The maximum number of messages that are sent together.
@@ -102,12 +103,17 @@ fn size(channel: &str, message: &Bytes) -> usize {
 
 /// Publishes what is queued until the queue is closed. A batch that fails is not repeated, as Redis may have executed
 /// it.
-pub(crate) async fn run(client: Client, queue: Arc<Queue>) {
+pub(crate) async fn run(client: Client, queue: Arc<Queue>, shared: Arc<Inbound>) {
+    let command = if shared.settings.sharded.is_some() {
+        "SPUBLISH"
+    } else {
+        "PUBLISH"
+    };
     let mut connection = None;
     // An outage is logged at its beginning and at its end, not for every batch.
     let mut lost = 0_usize;
     while let Some(batch) = queue.take().await {
-        match send(&client, &mut connection, &batch).await {
+        match send(&client, &mut connection, command, &batch).await {
             Ok(()) if lost > 0 => {
                 tracing::warn!(messages = lost, "messages to other servers were lost");
                 lost = 0;
@@ -120,6 +126,7 @@ pub(crate) async fn run(client: Client, queue: Arc<Queue>) {
                     tracing::warn!(error, "messages to other servers are lost");
                 }
                 lost = lost.saturating_add(batch.len());
+                shared.receiver.lost(batch.len());
             }
         }
     }
@@ -129,23 +136,25 @@ pub(crate) async fn run(client: Client, queue: Arc<Queue>) {
 async fn send(
     client: &Client,
     connection: &mut Option<MultiplexedConnection>,
+    command: &str,
     batch: &[(String, Bytes)],
 ) -> Result<(), RedisError> {
     let open = match connection {
         Some(open) => open,
         None => connection.insert(connect(client).await?),
     };
-    publish(open, batch).await
+    publish(open, command, batch).await
 }
 
 async fn publish(
     connection: &mut MultiplexedConnection,
+    command: &str,
     batch: &[(String, Bytes)],
 ) -> Result<(), RedisError> {
     let mut pipeline = redis::pipe();
     for (channel, message) in batch {
         pipeline
-            .cmd("SPUBLISH")
+            .cmd(command)
             .arg(channel)
             .arg(&message[..])
             .ignore();

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use redis::{Client, PushInfo, PushKind, RedisError, Value};
+use redis::{Client, Pipeline, PushInfo, PushKind, RedisError, Value};
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::channels::Topic;
 use crate::inbound::Inbound;
 use crate::settings::{RETRY, connection_config};
+use crate::subscriptions::Changes;
 
 /// The maximum number of commands that are sent together. Redis closes a connection that does not read its answers.
 const BATCH: usize = 1000;
@@ -18,26 +20,56 @@ const BATCH: usize = 1000;
 /// The time without any change after which the connection is checked.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A request to the task.
+/// A request for the number of servers that have subscribed to a channel.
 #[derive(Debug)]
-pub(crate) enum Change {
-    /// Subscribe to a channel, and confirm it.
-    Subscribe(String, oneshot::Sender<()>),
-    /// End a subscription.
-    Unsubscribe(String),
-    /// Count the servers that have subscribed to a channel.
-    Count(String, oneshot::Sender<usize>),
+pub(crate) struct Count {
+    pub(crate) name: String,
+    pub(crate) answer: oneshot::Sender<usize>,
+}
+
+/// The commands that the adapters of Node.js use.
+struct Commands {
+    subscribe: &'static str,
+    unsubscribe: &'static str,
+    count: &'static str,
+}
+
+const CLASSIC: Commands = Commands {
+    subscribe: "SUBSCRIBE",
+    unsubscribe: "UNSUBSCRIBE",
+    count: "NUMSUB",
+};
+
+const PATTERN: Commands = Commands {
+    subscribe: "PSUBSCRIBE",
+    unsubscribe: "PUNSUBSCRIBE",
+    ..CLASSIC
+};
+
+const SHARDED: Commands = Commands {
+    subscribe: "SSUBSCRIBE",
+    unsubscribe: "SUNSUBSCRIBE",
+    count: "SHARDNUMSUB",
+};
+
+impl Inbound {
+    const fn commands(&self, is_pattern: bool) -> &Commands {
+        match (self.settings.sharded, is_pattern) {
+            (Some(_), _) => &SHARDED,
+            (None, false) => &CLASSIC,
+            (None, true) => &PATTERN,
+        }
+    }
 }
 
 /// Receives messages until the connection's owner is dropped.
 pub(crate) async fn run(
     client: Client,
     shared: Arc<Inbound>,
-    mut changes: mpsc::UnboundedReceiver<Change>,
+    mut counts: mpsc::UnboundedReceiver<Count>,
 ) {
     let mut delay = RETRY.0;
     let mut lost = false;
-    let mut waiting = Vec::new();
     loop {
         match open(&client, &shared).await {
             Ok((connection, closed)) => {
@@ -46,9 +78,9 @@ pub(crate) async fn run(
                 }
                 delay = RETRY.0;
                 lost = true;
-                // These channels were in the table when all were subscribed to.
-                confirm(&mut waiting);
-                match serve(connection, &closed, &shared, &mut changes).await {
+                let served = serve(connection, &closed, &shared, &mut counts).await;
+                shared.subscriptions().disconnect();
+                match served {
                     Ok(()) => return,
                     Err(error) => {
                         let error = error.as_ref().map(ToString::to_string);
@@ -60,6 +92,7 @@ pub(crate) async fn run(
                 }
             }
             Err(error) => {
+                shared.subscriptions().disconnect();
                 let error = error.to_string();
                 tracing::warn!(
                     error,
@@ -70,23 +103,17 @@ pub(crate) async fn run(
                 delay = (delay * 2).min(RETRY.1);
             }
         }
-        if !put_off(&mut changes, &mut waiting) {
+        if !refuse(&mut counts) {
             return;
         }
     }
 }
 
-/// Takes the changes that arrive while there is no connection: the table of channels has what they are about. Returns
-/// false if the connection's owner is gone.
-fn put_off(
-    changes: &mut mpsc::UnboundedReceiver<Change>,
-    waiting: &mut Vec<oneshot::Sender<()>>,
-) -> bool {
-    waiting.retain(|confirm| !confirm.is_closed());
+/// Drops the requests that cannot be answered, which is an error for their callers. Returns false if the connection's
+/// owner is gone.
+fn refuse(counts: &mut mpsc::UnboundedReceiver<Count>) -> bool {
     loop {
-        match changes.try_recv() {
-            Ok(Change::Subscribe(_, confirm)) if !confirm.is_closed() => waiting.push(confirm),
-            // A count that is not answered is an error for its caller.
+        match counts.try_recv() {
             Ok(_) => {}
             Err(mpsc::error::TryRecvError::Empty) => return true,
             Err(mpsc::error::TryRecvError::Disconnected) => return false,
@@ -94,14 +121,7 @@ fn put_off(
     }
 }
 
-fn confirm(confirmations: &mut Vec<oneshot::Sender<()>>) {
-    for confirmation in confirmations.drain(..) {
-        // The caller may not wait for it.
-        let _ = confirmation.send(());
-    }
-}
-
-/// Connects, and subscribes to all channels of the server.
+/// Connects, and subscribes to all topics of the server.
 async fn open(
     client: &Client,
     shared: &Arc<Inbound>,
@@ -111,7 +131,8 @@ async fn open(
         let (shared, closed) = (Arc::clone(shared), Arc::clone(&closed));
         move |push: PushInfo| -> Result<(), redis::aio::SendError> {
             match push.kind {
-                PushKind::SMessage => deliver(&shared, push.data),
+                PushKind::Message | PushKind::SMessage => deliver(&shared, push.data, false),
+                PushKind::PMessage => deliver(&shared, push.data, true),
                 PushKind::Disconnection => closed.notify_one(),
                 _ => {}
             }
@@ -122,53 +143,67 @@ async fn open(
     let mut connection = client
         .get_multiplexed_async_connection_with_config(&config)
         .await?;
-    let channels = shared.subscriptions().all();
-    subscribe(&mut connection, &channels).await?;
+    let topics = shared.subscriptions().connect();
+    subscribe(&mut connection, shared, &topics).await?;
     Ok((connection, closed))
 }
 
-/// Subscribes to channels. It returns when Redis has confirmed all of them.
+/// Subscribes to topics, and records that Redis has confirmed them.
 async fn subscribe(
     connection: &mut MultiplexedConnection,
-    channels: &[String],
+    shared: &Inbound,
+    topics: &[Topic],
 ) -> Result<(), RedisError> {
-    for part in channels.chunks(BATCH) {
-        for_each(connection, "SSUBSCRIBE", part).await?;
+    for part in topics.chunks(BATCH) {
+        let commands = for_each(part, |is_pattern| shared.commands(is_pattern).subscribe);
+        let () = commands.query_async(connection).await?;
+        shared.subscriptions().confirm(part);
     }
     Ok(())
 }
 
-/// Sends a command for each channel, and waits for the answers. A command for several channels would be confirmed once
-/// for each of them, and the client takes all confirmations but the first for the answers to other commands.
-async fn for_each(
+/// Ends the subscriptions to topics.
+async fn unsubscribe(
     connection: &mut MultiplexedConnection,
-    command: &str,
-    channels: &[String],
+    shared: &Inbound,
+    topics: &[Topic],
 ) -> Result<(), RedisError> {
-    if channels.is_empty() {
+    if topics.is_empty() {
         return Ok(());
     }
+    let commands = for_each(topics, |is_pattern| shared.commands(is_pattern).unsubscribe);
+    let () = commands.query_async(connection).await?;
+    shared.subscriptions().end(topics);
+    Ok(())
+}
+
+/// Returns a command for each topic. A command for several channels would be confirmed once for each of them, and the
+/// client takes all confirmations but the first for the answers to other commands.
+fn for_each(topics: &[Topic], name: impl Fn(bool) -> &'static str) -> Pipeline {
     let mut commands = redis::pipe();
-    for channel in channels {
-        commands.cmd(command).arg(channel).ignore();
+    for Topic {
+        name: topic,
+        is_pattern,
+    } in topics
+    {
+        commands.cmd(name(*is_pattern)).arg(topic).ignore();
     }
-    commands.query_async(connection).await
+    commands
 }
 
 /// Counts the servers that have subscribed to channels.
 async fn count(
     connection: &mut MultiplexedConnection,
-    counts: Vec<(String, oneshot::Sender<usize>)>,
+    shared: &Inbound,
+    counts: Vec<Count>,
 ) -> Result<(), RedisError> {
-    if counts.is_empty() {
-        return Ok(());
-    }
     let mut commands = redis::pipe();
-    for (channel, _) in &counts {
-        commands.cmd("PUBSUB").arg("SHARDNUMSUB").arg(channel);
+    for Count { name, .. } in &counts {
+        let word = shared.commands(false).count;
+        commands.cmd("PUBSUB").arg(word).arg(name);
     }
     let subscribers: Vec<(String, usize)> = commands.query_async(connection).await?;
-    for ((_, answer), (_, subscribers)) in counts.into_iter().zip(subscribers) {
+    for (Count { answer, .. }, (_, subscribers)) in counts.into_iter().zip(subscribers) {
         // The caller may not wait for it.
         let _ = answer.send(subscribers);
     }
@@ -180,70 +215,65 @@ async fn serve(
     mut connection: MultiplexedConnection,
     closed: &Notify,
     shared: &Inbound,
-    changes: &mut mpsc::UnboundedReceiver<Change>,
+    counts: &mut mpsc::UnboundedReceiver<Count>,
 ) -> Result<(), Option<RedisError>> {
-    let mut next = Vec::new();
+    let mut requests = Vec::new();
     loop {
-        let received = tokio::select! {
+        let due = execute(&mut connection, shared).await.map_err(Some)?;
+        let now = Instant::now();
+        let wake = due.unwrap_or(now + PING_INTERVAL).min(now + PING_INTERVAL);
+        tokio::select! {
             () = closed.notified() => return Err(None),
-            received = timeout(PING_INTERVAL, changes.recv_many(&mut next, BATCH)) => received,
-        };
-        match received {
-            Ok(0) => return Ok(()),
-            Ok(_) => execute(&mut connection, shared, &mut next)
-                .await
-                .map_err(Some)?,
-            Err(_) => {
-                let ping: Result<(), _> = redis::cmd("PING").query_async(&mut connection).await;
-                ping.map_err(Some)?;
+            () = shared.changed.notified() => {}
+            received = counts.recv_many(&mut requests, BATCH) => {
+                if received == 0 {
+                    return Ok(());
+                }
+                let requests = std::mem::take(&mut requests);
+                count(&mut connection, shared, requests).await.map_err(Some)?;
+            }
+            () = sleep_until(wake) => {
+                if due.is_none_or(|due| due > wake) {
+                    let ping: Result<(), _> = redis::cmd("PING").query_async(&mut connection).await;
+                    ping.map_err(Some)?;
+                }
             }
         }
     }
 }
 
-/// Executes some changes: first the subscriptions, without which messages are lost.
+/// Sends all changes to Redis. Returns the time at which the next topic is released.
 async fn execute(
     connection: &mut MultiplexedConnection,
     shared: &Inbound,
-    changes: &mut Vec<Change>,
-) -> Result<(), RedisError> {
-    let (mut added, mut confirmations, mut removed, mut counts) = (vec![], vec![], vec![], vec![]);
-    for change in changes.drain(..) {
-        match change {
-            Change::Subscribe(channel, confirmation) => {
-                added.push(channel);
-                confirmations.push(confirmation);
-            }
-            Change::Unsubscribe(channel) => removed.push(channel),
-            Change::Count(channel, answer) => counts.push((channel, answer)),
+) -> Result<Option<Instant>, RedisError> {
+    loop {
+        let (due, Changes { added, removed }) = {
+            let mut subscriptions = shared.subscriptions();
+            let due = subscriptions.release(shared.settings.release_after, Instant::now());
+            (due, subscriptions.take(BATCH))
+        };
+        if added.is_empty() && removed.is_empty() {
+            return Ok(due);
         }
+        subscribe(connection, shared, &added).await?;
+        unsubscribe(connection, shared, &removed).await?;
     }
-    // A channel may have been left and joined again meanwhile: the table has the last word.
-    {
-        let wanted = shared.subscriptions();
-        added.retain(|channel| wanted.contains(channel));
-        removed.retain(|channel| !wanted.contains(channel));
-    }
-    subscribe(connection, &added).await?;
-    confirm(&mut confirmations);
-    for_each(connection, "SUNSUBSCRIBE", &removed).await?;
-    count(connection, counts).await
 }
 
-/// Passes a message to the namespaces that its channel belongs to.
-fn deliver(shared: &Inbound, data: Vec<Value>) {
-    let mut data = data.into_iter();
-    let (Some(Value::BulkString(channel)), Some(Value::BulkString(message))) =
-        (data.next(), data.next())
-    else {
+/// Passes a message to the places that it belongs to.
+fn deliver(shared: &Inbound, data: Vec<Value>, has_pattern: bool) {
+    let mut values = data.into_iter();
+    let mut next = || match values.next() {
+        Some(Value::BulkString(bytes)) => Some(bytes),
+        _ => None,
+    };
+    let pattern = if has_pattern { next() } else { None };
+    let (Some(channel), Some(message)) = (next(), next()) else {
         return;
     };
-    let Ok(channel) = String::from_utf8(channel) else {
-        return;
-    };
-    let message = Bytes::from(message);
-    let namespaces = shared.subscriptions().namespaces(&channel);
-    for nsp in namespaces {
-        shared.receiver.receive(&nsp, message.clone());
+    let pattern = pattern.map(String::from_utf8).transpose();
+    if let (Ok(channel), Ok(pattern)) = (String::from_utf8(channel), pattern) {
+        shared.deliver(&channel, pattern.as_deref(), &Bytes::from(message));
     }
 }

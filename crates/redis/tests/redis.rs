@@ -98,9 +98,14 @@ impl Engine {
         command.query_async(&mut connection).await.unwrap()
     }
 
-    /// Waits until Redis has a number of subscriptions to channels.
-    async fn subscriptions(&self, count: usize) {
-        let channels = || self.command::<Vec<String>>(&["PUBSUB", "SHARDCHANNELS"]);
+    /// Waits until Redis has subscriptions to a number of channels.
+    async fn subscriptions(&self, kind: Kind, count: usize) {
+        let word = match kind {
+            Kind::Classic => "CHANNELS",
+            Kind::Sharded(_) => "SHARDCHANNELS",
+        };
+        let words = ["PUBSUB", word];
+        let channels = || self.command::<Vec<String>>(&words);
         let subscribed = async {
             while channels().await.len() != count {
                 sleep(Duration::from_millis(10)).await;
@@ -112,6 +117,24 @@ impl Engine {
     }
 }
 
+/// The adapters of Node.js whose messages the servers exchange.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Classic,
+    Sharded(SubscriptionMode),
+}
+
+impl Kind {
+    /// Returns the number of channels of some servers, with a number of sockets in all.
+    fn channels(self, servers: usize, sockets: usize) -> usize {
+        match self {
+            // The namespace, its requests and answers; the answers and the sockets of each server.
+            Self::Classic => 3 + servers + sockets,
+            Self::Sharded(_) => 1 + servers,
+        }
+    }
+}
+
 impl Drop for Engine {
     fn drop(&mut self) {
         let _ = self.process.kill();
@@ -119,25 +142,44 @@ impl Drop for Engine {
     }
 }
 
-async fn server(url: &str, mode: SubscriptionMode) -> SocketIo {
-    let namespace = Namespace::new()
-        .on("join", async |socket: Socket, Data(room): Data<String>| {
-            socket.join(room)
-        })
-        .on("leave", async |socket: Socket, Data(room): Data<String>| {
-            socket.leave(room);
-        });
+/// Returns the options of a server that releases rooms soon.
+async fn redis(url: &str, kind: Kind) -> Redis {
     let redis = Redis::connect(url).await.unwrap();
-    SocketIo::builder()
-        .cluster(redis.mode(mode))
-        .limits(Limits::new().max_rooms(1_000_000))
-        .namespace("/", namespace)
-        .build()
+    let redis = redis.release_rooms_after(Duration::from_millis(100));
+    match kind {
+        Kind::Classic => redis,
+        Kind::Sharded(mode) => redis.sharded(mode),
+    }
+}
+
+fn server_with(redis: Redis, namespaces: &[&str]) -> SocketIo {
+    let mut builder = SocketIo::builder()
+        .cluster(redis)
+        .limits(Limits::new().max_rooms(1_000_000));
+    for nsp in namespaces {
+        let namespace = Namespace::new()
+            .on("join", async |socket: Socket, Data(room): Data<String>| {
+                socket.join(room)
+            })
+            .on("leave", async |socket: Socket, Data(room): Data<String>| {
+                socket.leave(room);
+            });
+        builder = builder.namespace(*nsp, namespace);
+    }
+    builder.build()
+}
+
+async fn server(url: &str, kind: Kind) -> SocketIo {
+    server_with(redis(url, kind).await, &["/"])
 }
 
 async fn connect(io: &SocketIo) -> TestClient {
+    connect_to(io, "/").await
+}
+
+async fn connect_to(io: &SocketIo, nsp: &str) -> TestClient {
     let app = TestApp::new(Router::new().layer(io.layer()));
-    app.connect("/").await.unwrap()
+    app.connect(nsp).await.unwrap()
 }
 
 /// Emits a number until a client has it: a server may not have subscribed yet.
@@ -160,22 +202,26 @@ async fn reaches(io: &SocketIo, room: &str, client: &TestClient) {
 #[ignore = "starts Redis: tests/run cluster runs it"]
 async fn servers_act_as_one_in_each_mode() {
     let engine = Engine::start().await;
-    for mode in [SubscriptionMode::Static, SubscriptionMode::Dynamic] {
+    for kind in [
+        Kind::Classic,
+        Kind::Sharded(SubscriptionMode::Static),
+        Kind::Sharded(SubscriptionMode::Dynamic),
+    ] {
         let (one, two) = (
-            server(&engine.url(), mode).await,
-            server(&engine.url(), mode).await,
+            server(&engine.url(), kind).await,
+            server(&engine.url(), kind).await,
         );
         let (ann, bob) = (connect(&one).await, connect(&two).await);
-        // The channel of `/`, and that of each server.
-        engine.subscriptions(3).await;
+        let channels = kind.channels(2, 2);
+        engine.subscriptions(kind, channels).await;
         one.emit("news", "all");
         assert_eq!(ann.next::<String>("news").await, "all");
         assert_eq!(bob.next::<String>("news").await, "all");
         one.to(bob.id()).emit("news", "bob");
         assert_eq!(bob.next::<String>("news").await, "bob");
         bob.emit_with_ack::<()>("join", "x").await;
-        let rooms = usize::from(mode == SubscriptionMode::Dynamic);
-        engine.subscriptions(3 + rooms).await;
+        let rooms = usize::from(kind != Kind::Sharded(SubscriptionMode::Static));
+        engine.subscriptions(kind, channels + rooms).await;
         one.to("x")
             .emit("news", bytes::Bytes::from_static(b"binary"));
         assert_eq!(bob.next::<bytes::Bytes>("news").await, "binary");
@@ -195,41 +241,132 @@ async fn servers_act_as_one_in_each_mode() {
         assert_eq!(summary.silent_servers, 0);
         bob.emit_with_ack::<()>("leave", "x").await;
         one.to(bob.id()).leave("y");
-        engine.subscriptions(3).await;
+        engine.subscriptions(kind, channels).await;
         drop((one, two, ann, bob));
-        engine.subscriptions(0).await;
+        engine.subscriptions(kind, 0).await;
     }
 }
 
 #[tokio::test]
 #[ignore = "starts Redis: tests/run cluster runs it"]
 async fn servers_find_each_other_again_after_failures_of_redis() {
-    let mut engine = Engine::start().await;
-    let one = server(&engine.url(), SubscriptionMode::Dynamic).await;
-    let two = server(&engine.url(), SubscriptionMode::Dynamic).await;
-    let bob = connect(&two).await;
-    let rooms: Vec<String> = (0..50).map(|number| format!("room {number}")).collect();
-    for room in &rooms {
-        bob.emit_with_ack::<()>("join", room).await;
-    }
-    engine.subscriptions(53).await;
-    let _killed: usize = engine.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
-    engine.subscriptions(53).await;
-    reaches(&one, "room 7", &bob).await;
+    for kind in [Kind::Classic, Kind::Sharded(SubscriptionMode::Dynamic)] {
+        let mut engine = Engine::start().await;
+        let one = server(&engine.url(), kind).await;
+        let two = server(&engine.url(), kind).await;
+        let bob = connect(&two).await;
+        let rooms: Vec<String> = (0..50).map(|number| format!("room {number}")).collect();
+        for room in &rooms {
+            bob.emit_with_ack::<()>("join", room).await;
+        }
+        let channels = kind.channels(2, 1) + rooms.len();
+        engine.subscriptions(kind, channels).await;
+        let _killed: usize = engine.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+        engine.subscriptions(kind, channels).await;
+        reaches(&one, "room 7", &bob).await;
 
-    engine.kill();
-    for number in 0..10 {
-        // Local clients are reached all the same.
-        two.emit("news", number);
-        assert_eq!(bob.next::<u8>("news").await, number);
-        one.emit("lost", number);
+        engine.kill();
+        for number in 0..10 {
+            // Local clients are reached all the same.
+            two.emit("news", number);
+            assert_eq!(bob.next::<u8>("news").await, number);
+            one.emit("lost", number);
+        }
+        bob.emit_with_ack::<()>("join", "later").await;
+        bob.emit_with_ack::<()>("leave", "room 0").await;
+        engine.restart().await;
+        engine.subscriptions(kind, channels).await;
+        reaches(&one, "later", &bob).await;
+        reaches(&one, "room 49", &bob).await;
+        reaches(&one, bob.id().as_str(), &bob).await;
+        assert!(one.metrics().cluster_messages_lost["outage"] > 0);
     }
-    bob.emit_with_ack::<()>("join", "later").await;
-    bob.emit_with_ack::<()>("leave", "room 0").await;
-    engine.restart().await;
-    engine.subscriptions(53).await;
-    reaches(&one, "later", &bob).await;
-    reaches(&one, "room 49", &bob).await;
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn a_room_and_a_namespace_of_one_channel_are_told_apart() {
+    let engine = Engine::start().await;
+    for kind in [Kind::Classic, Kind::Sharded(SubscriptionMode::Dynamic)] {
+        let namespaces = ["/", "/#x"];
+        let one = server_with(redis(&engine.url(), kind).await, &namespaces);
+        let two = server_with(redis(&engine.url(), kind).await, &namespaces);
+        let ann = connect_to(&two, "/").await;
+        let bob = connect_to(&two, "/#x").await;
+        ann.emit_with_ack::<()>("join", "x").await;
+        reaches(&one, "x", &ann).await;
+        for number in 0..3 {
+            one.to("x").emit("news", number);
+            assert_eq!(ann.next::<u8>("news").await, number);
+            one.of("/#x").emit("news", 10 + number);
+            assert_eq!(bob.next::<u8>("news").await, 10 + number);
+        }
+        bob.expect_no("probe").await;
+        // The namespace needs the channel when the room has lost its members, and the reverse.
+        ann.emit_with_ack::<()>("leave", "x").await;
+        sleep(Duration::from_millis(300)).await;
+        one.of("/#x").emit("news", 20);
+        assert_eq!(bob.next::<u8>("news").await, 20);
+        ann.expect_no("news").await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn garbage_on_any_channel_harms_nobody() {
+    let engine = Engine::start().await;
+    let (one, two) = (
+        server(&engine.url(), Kind::Classic).await,
+        server(&engine.url(), Kind::Classic).await,
+    );
+    let bob = connect(&two).await;
+    bob.emit_with_ack::<()>("join", "x").await;
+    engine
+        .subscriptions(Kind::Classic, Kind::Classic.channels(2, 1) + 1)
+        .await;
+    let channels: Vec<String> = engine.command(&["PUBSUB", "CHANNELS"]).await;
+    for channel in &channels {
+        for garbage in [
+            "",
+            "{",
+            "[]",
+            "garbage",
+            "{\"type\":7,\"requestId\":\"r\"}",
+            "\u{93}",
+            "null",
+        ] {
+            let _: usize = engine.command(&["PUBLISH", channel, garbage]).await;
+        }
+    }
+    reaches(&one, "x", &bob).await;
+    assert_eq!(one.of("/").count().await.unwrap(), 1);
+    assert!(two.metrics().cluster_messages_lost["malformed"] > 20);
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn a_pattern_receives_the_messages_of_all_rooms() {
+    let engine = Engine::start().await;
+    let by_pattern = redis(&engine.url(), Kind::Classic)
+        .await
+        .pattern_for(|_| true);
+    let one = server(&engine.url(), Kind::Classic).await;
+    let two = server_with(by_pattern, &["/", "/#x"]);
+    let ann = connect_to(&two, "/").await;
+    let bob = connect_to(&two, "/#x").await;
+    ann.emit_with_ack::<()>("join", "x").await;
+    reaches(&one, "x", &ann).await;
+    // Both patterns match the channel.
+    one.to("x").emit("news", 1);
+    two.of("/#x").emit("news", 2);
+    one.to(ann.id()).emit("news", 3);
+    assert_eq!(ann.next::<u8>("news").await, 1);
+    assert_eq!(ann.next::<u8>("news").await, 3);
+    assert_eq!(bob.next::<u8>("news").await, 2);
+    ann.expect_no("news").await;
+    bob.expect_no("news").await;
+    let patterns: usize = engine.command(&["PUBSUB", "NUMPAT"]).await;
+    assert_eq!(patterns, 2);
 }
 
 /// Passes connections on to a port. The bytes of the server behind it arrive in small pieces, as over a network.
@@ -262,21 +399,23 @@ async fn confirmations_of_many_rooms_are_not_taken_for_other_answers() {
     const ROOMS: usize = 2000;
     let engine = Engine::start().await;
     let slow = slow_network(engine.port).await;
-    let one = server(&engine.url(), SubscriptionMode::Dynamic).await;
-    let two = server(&slow, SubscriptionMode::Dynamic).await;
-    let (_ann, bob) = (connect(&one).await, connect(&two).await);
-    engine.subscriptions(3).await;
-    let rooms: Vec<String> = (0..ROOMS).map(|number| format!("room {number}")).collect();
-    two.to(bob.id()).local().join(&rooms);
-    assert_eq!(two.of("/").count().await.unwrap(), 2);
-    two.to(bob.id()).local().leave(&rooms);
-    assert_eq!(two.of("/").count().await.unwrap(), 2);
-    engine.subscriptions(3).await;
-    two.to(bob.id()).local().join(&rooms);
-    engine.subscriptions(3 + ROOMS).await;
-    let _killed: usize = engine.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
-    reaches(&one, "room 7", &bob).await;
-    assert_eq!(two.of("/").count().await.unwrap(), 2);
+    for kind in [Kind::Classic, Kind::Sharded(SubscriptionMode::Dynamic)] {
+        let (one, two) = (server(&engine.url(), kind).await, server(&slow, kind).await);
+        let (_ann, bob) = (connect(&one).await, connect(&two).await);
+        let channels = kind.channels(2, 2);
+        engine.subscriptions(kind, channels).await;
+        let rooms: Vec<String> = (0..ROOMS).map(|number| format!("room {number}")).collect();
+        two.to(bob.id()).local().join(&rooms);
+        assert_eq!(two.of("/").count().await.unwrap(), 2);
+        two.to(bob.id()).local().leave(&rooms);
+        assert_eq!(two.of("/").count().await.unwrap(), 2);
+        engine.subscriptions(kind, channels).await;
+        two.to(bob.id()).local().join(&rooms);
+        engine.subscriptions(kind, channels + ROOMS).await;
+        let _killed: usize = engine.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+        reaches(&one, "room 7", &bob).await;
+        assert_eq!(two.of("/").count().await.unwrap(), 2);
+    }
 }
 
 #[tokio::test]

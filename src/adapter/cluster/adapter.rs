@@ -100,7 +100,7 @@ impl<L: LocalSockets> Adapter for ClusterAdapter<L> {
             let others = peers.await?.into_iter().map(|answer| match answer {
                 FetchAnswer::Sockets(sockets) => sockets.len(),
                 FetchAnswer::Count(count) => usize::try_from(count).unwrap_or(usize::MAX),
-                FetchAnswer::Rooms(_) => 0,
+                FetchAnswer::Rooms(_) | FetchAnswer::Ids(_) | FetchAnswer::RoomNames(_) => 0,
             });
             Ok(others.fold(here, usize::saturating_add))
         })
@@ -125,7 +125,7 @@ impl<L: LocalSockets> Adapter for ClusterAdapter<L> {
                             others.for_each(|room| *rooms.entry((**room).into()).or_default() += 1);
                         }
                     }
-                    FetchAnswer::Count(_) => {}
+                    FetchAnswer::Count(_) | FetchAnswer::Ids(_) | FetchAnswer::RoomNames(_) => {}
                 }
             }
             Ok(rooms.into_iter().collect())
@@ -221,9 +221,7 @@ impl<L: LocalSockets> Cluster<L> {
         limit: Option<Duration>,
         answers: &Arc<dyn Answers>,
     ) -> Option<String> {
-        if self.role == ServerRole::Observer {
-            self.subscribe(self.own_channel());
-        }
+        self.await_answers();
         let Publication { args, target } = publication;
         let id = self.server.request_id();
         let mut asking = self.asking.lock();

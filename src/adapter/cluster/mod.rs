@@ -19,7 +19,7 @@ use crate::logs::ServerLogs;
 use crate::metrics::{ClusterDirection, ClusterLoss, Counted};
 use crate::panics::{guarded, log_panic};
 use crate::sync::Lock;
-use proto::cluster::{Message, MessageError, Receiver, Wire, WireConnection};
+use proto::cluster::{Channel, Family, Message, MessageError, Receiver, Wire, WireConnection};
 
 pub(crate) use adapter::ClusterAdapter;
 pub(crate) use namespace::ServerRole;
@@ -29,6 +29,7 @@ pub(crate) struct ClusterConnection {
     /// The id of this server.
     uid: Arc<str>,
     connection: Arc<dyn WireConnection>,
+    family: Family,
     routes: Arc<Routes>,
     /// The number of the next request.
     next: AtomicU64,
@@ -37,6 +38,7 @@ pub(crate) struct ClusterConnection {
 /// The namespaces that take messages, by name.
 struct Routes {
     uid: Arc<str>,
+    family: Family,
     logs: Arc<ServerLogs>,
     endpoints: Lock<HashMap<Arc<str>, Vec<Route>>>,
 }
@@ -47,11 +49,12 @@ struct Route {
     role: ServerRole,
 }
 
-/// The kinds of routes that a namespace still has.
+/// The parts of this server that remain in a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Remaining {
-    members: bool,
-    any: bool,
+enum Remaining {
+    Members,
+    /// None, or only such that emit to the namespace.
+    NoMembers,
 }
 
 /// A namespace that takes messages of other servers.
@@ -63,13 +66,18 @@ trait Endpoint: Send + Sync {
 
     /// Takes note that time has passed.
     fn tick(&self);
+
+    /// Returns true if a room may have members here.
+    fn has_room(&self, room: &str) -> bool;
 }
 
 impl ClusterConnection {
     /// Connects a server with this id to an engine.
     pub(crate) fn connect(wire: &dyn Wire, uid: Arc<str>, logs: Arc<ServerLogs>) -> Arc<Self> {
+        let family = wire.family();
         let routes = Arc::new(Routes {
             uid: Arc::clone(&uid),
+            family,
             logs,
             endpoints: Lock::default(),
         });
@@ -77,6 +85,7 @@ impl ClusterConnection {
         Arc::new(Self {
             uid,
             connection: wire.connect(receiver),
+            family,
             routes,
             next: AtomicU64::new(0),
         })
@@ -104,11 +113,12 @@ impl Routes {
         let at = routes.iter().position(is_gone)?;
         routes.swap_remove(at);
         let is_member = |route: &Route| route.role == ServerRole::Member;
-        let remaining = Remaining {
-            members: routes.iter().any(is_member),
-            any: !routes.is_empty(),
+        let remaining = if routes.iter().any(is_member) {
+            Remaining::Members
+        } else {
+            Remaining::NoMembers
         };
-        if !remaining.any {
+        if routes.is_empty() {
             endpoints.remove(nsp);
         }
         Some(remaining)
@@ -126,14 +136,21 @@ impl Routes {
         endpoints.collect()
     }
 
-    fn route(&self, nsp: &str, message: &Bytes) -> Result<(), MessageError> {
-        let message = Message::decode(message, nsp)?;
-        if *message.uid == *self.uid || *message.nsp != *nsp {
+    fn route(&self, channel: Channel<'_>, message: &Bytes) -> Result<(), MessageError> {
+        let mut endpoints = self.of(channel.nsp());
+        if let Channel::Room { room, .. } = channel {
+            // A subscription outlasts the members of its room, and a pattern covers all rooms.
+            endpoints.retain(|endpoint| endpoint.has_room(room));
+            if endpoints.is_empty() {
+                return Ok(());
+            }
+        }
+        let message = self.family.decode(channel, message)?;
+        if *message.uid == *self.uid || *message.nsp != *channel.nsp() {
             return Ok(());
         }
         let received = Counted::ClusterMessages(ClusterDirection::Received);
         self.logs.counters().add(received, 1);
-        let mut endpoints = self.of(nsp);
         let last = endpoints.pop();
         for endpoint in endpoints {
             endpoint.receive(message.clone());
@@ -146,8 +163,9 @@ impl Routes {
 }
 
 impl Receiver for Routes {
-    fn receive(&self, nsp: &str, message: Bytes) {
-        match guarded(|| self.route(nsp, &message)) {
+    fn receive(&self, channel: Channel<'_>, message: Bytes) {
+        let nsp = channel.nsp();
+        match guarded(|| self.route(channel, &message)) {
             Ok(Ok(())) => {}
             // A newer server may send messages that this one does not know.
             Ok(Err(MessageError::UnknownType(kind))) => {
@@ -162,6 +180,11 @@ impl Receiver for Routes {
             }
             Err(panicked) => log_panic("cluster", &panicked),
         }
+    }
+
+    fn lost(&self, messages: usize) {
+        let lost = Counted::ClusterMessagesLost(ClusterLoss::Outage);
+        self.logs.counters().add(lost, messages);
     }
 
     fn subscribed(&self, nsp: &str) {

@@ -3,20 +3,23 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::presence::{Asking, Heard};
-use super::{ClusterConnection, Endpoint};
+use super::{ClusterConnection, Endpoint, Remaining};
 use crate::adapter::LocalSockets;
 use crate::clock::now;
 use crate::metrics::{ClusterDirection, ClusterLoss, Counted};
 use crate::rooms::{RoomInterest, Target};
 use crate::sync::Lock;
 use proto::Sid;
-use proto::cluster::{Body, Channel, Message, PublishError, Requests, WireConnection};
+use proto::cluster::{
+    Body, Channel, Family, Message, PublishError, Requests, RoomChannels, WireConnection,
+};
 
 /// The time after a join of sockets of other servers in which events for one room are sent to all servers.
 const JOIN_SETTLES: Duration = Duration::from_secs(1);
@@ -30,12 +33,14 @@ pub(crate) struct Cluster<L: LocalSockets> {
     pub(super) local: Arc<L>,
     pub(super) server: Arc<ClusterConnection>,
     pub(super) role: ServerRole,
+    /// True if an observer has subscribed to the answers to its requests.
+    observes: AtomicBool,
     /// The requests for facts and the events for servers, which end with the last answer.
     pub(super) requests: Lock<Requests<Waiter>>,
     /// The other servers, if the engine cannot count them.
     pub(super) heard: Option<Heard>,
-    /// True if rooms have channels of their own.
-    rooms: bool,
+    /// The rooms that have channels of their own.
+    rooms: RoomChannels,
     /// The time of the last join of sockets of other servers. They subscribe to a room when they get it, so an event
     /// that follows at once could be published to the room too early.
     pub(super) joined: Lock<Option<Instant>>,
@@ -89,19 +94,26 @@ impl<L: LocalSockets> Cluster<L> {
         server: Arc<ClusterConnection>,
         role: ServerRole,
     ) -> Arc<Self> {
-        let has_rooms = server.connection.has_rooms();
+        let channels = server.connection.room_channels();
         let interest = Box::new(RoomSubscriptions {
             nsp: Arc::clone(&nsp),
             connection: Arc::clone(&server.connection),
+            channels,
         });
+        let has_rooms = channels != RoomChannels::None && local.watch_rooms(interest);
         let cluster = Arc::new(Self {
             nsp,
-            rooms: has_rooms && local.watch_rooms(interest),
+            rooms: if has_rooms {
+                channels
+            } else {
+                RoomChannels::None
+            },
             joined: Lock::default(),
             heard: Heard::new(server.connection.presence()),
             local,
             server,
             role,
+            observes: AtomicBool::new(false),
             requests: Lock::new(Requests::new(MAX_REQUESTS)),
             asking: Lock::default(),
             answering: Lock::default(),
@@ -110,10 +122,28 @@ impl<L: LocalSockets> Cluster<L> {
         let endpoint = Arc::downgrade(&endpoint);
         cluster.server.routes.insert(&cluster.nsp, endpoint, role);
         if role == ServerRole::Member {
-            cluster.subscribe(Channel::Namespace { nsp: &cluster.nsp });
-            cluster.subscribe(cluster.own_channel());
+            for channel in cluster.channels_of_members() {
+                cluster.subscribe(channel);
+            }
         }
         cluster
+    }
+
+    /// Returns the channels to which a server with the namespace subscribes.
+    fn channels_of_members(&self) -> impl Iterator<Item = Channel<'_>> {
+        let requests = self.request_channel();
+        let namespace = Channel::Namespace { nsp: &self.nsp };
+        let others = (requests != namespace).then_some(requests);
+        [namespace, self.own_channel()].into_iter().chain(others)
+    }
+
+    /// Returns the channel of the requests to all servers with the namespace.
+    pub(super) fn request_channel(&self) -> Channel<'_> {
+        let nsp = &*self.nsp;
+        match self.server.family {
+            Family::Classic => Channel::Requests { nsp },
+            Family::Cluster => Channel::Namespace { nsp },
+        }
     }
 
     pub(super) fn own_channel(&self) -> Channel<'_> {
@@ -123,24 +153,35 @@ impl<L: LocalSockets> Cluster<L> {
         }
     }
 
-    pub(super) fn subscribe(&self, channel: Channel<'_>) {
+    /// Subscribes to the answers to a request, if only other servers have the namespace.
+    pub(super) fn await_answers(&self) {
+        if self.role == ServerRole::Observer && !self.observes.swap(true, Ordering::Relaxed) {
+            self.subscribe(self.own_channel());
+        }
+    }
+
+    fn subscribe(&self, channel: Channel<'_>) {
         // The subscription is made whether or not the confirmation is awaited.
         drop(self.server.connection.subscribe(channel));
     }
 
-    /// Returns the channel of an event: that of its room if it is for one, and for all servers otherwise. The room of a
-    /// socket's id has no channel, as in Node.js.
+    /// Returns the channel of an event: that of its room if it is for one that has a channel, and for all servers
+    /// otherwise.
     pub(super) fn channel<'a>(&'a self, target: &'a Target) -> Channel<'a> {
         match target.rooms.as_deref() {
-            Some([room])
-                if self.rooms && room.parse::<Sid>().is_err() && !self.has_just_joined() =>
-            {
-                Channel::Room {
-                    nsp: &self.nsp,
-                    room,
-                }
-            }
+            Some([room]) if self.has_channel(room) && !self.has_just_joined() => Channel::Room {
+                nsp: &self.nsp,
+                room,
+            },
             _ => Channel::Namespace { nsp: &self.nsp },
+        }
+    }
+
+    fn has_channel(&self, room: &str) -> bool {
+        match self.rooms {
+            RoomChannels::None => false,
+            RoomChannels::Joined => room.parse::<Sid>().is_err(),
+            RoomChannels::All => true,
         }
     }
 
@@ -150,9 +191,9 @@ impl<L: LocalSockets> Cluster<L> {
         joined.is_some_and(|joined| now().duration_since(joined) < JOIN_SETTLES)
     }
 
-    /// Publishes a message to all other servers of the namespace.
+    /// Publishes a request, or an operation, to all other servers of the namespace.
     pub(super) fn publish(&self, body: Body<'_>, attachments: &[bytes::Bytes]) -> bool {
-        self.publish_to(Channel::Namespace { nsp: &self.nsp }, body, attachments)
+        self.publish_to(self.request_channel(), body, attachments)
     }
 
     /// Publishes a message. Returns false if it is lost.
@@ -168,7 +209,8 @@ impl<L: LocalSockets> Cluster<L> {
             body,
             attachments: attachments.into(),
         };
-        let published = self.server.connection.publish(channel, message.encode());
+        let message = self.server.family.encode(&message);
+        let published = self.server.connection.publish(channel, message);
         match published {
             Ok(()) => {
                 let sent = Counted::ClusterMessages(ClusterDirection::Sent);
@@ -190,18 +232,21 @@ impl<L: LocalSockets> Cluster<L> {
         }
     }
 
-    /// Ends the subscriptions that no other part of this server needs.
+    /// Removes this part of the server from the cluster.
     pub(super) fn leave(&self) {
         let this: *const Self = self;
         let Some(remaining) = self.server.routes.remove(&self.nsp, this.cast()) else {
             return;
         };
-        let connection = &self.server.connection;
-        if !remaining.members {
+        if remaining == Remaining::NoMembers {
             self.announce_leave();
-            connection.unsubscribe(Channel::Namespace { nsp: &self.nsp });
         }
-        if !remaining.any {
+        let connection = &self.server.connection;
+        if self.role == ServerRole::Member {
+            let channels = self.channels_of_members();
+            channels.for_each(|channel| connection.unsubscribe(channel));
+        }
+        if self.observes.load(Ordering::Relaxed) {
             connection.unsubscribe(self.own_channel());
         }
     }
@@ -218,6 +263,7 @@ impl<L: LocalSockets> Drop for Cluster<L> {
 struct RoomSubscriptions {
     nsp: Arc<str>,
     connection: Arc<dyn WireConnection>,
+    channels: RoomChannels,
 }
 
 impl RoomInterest for RoomSubscriptions {
@@ -229,6 +275,18 @@ impl RoomInterest for RoomSubscriptions {
     fn deleted(&self, room: &str) {
         let nsp = &self.nsp;
         self.connection.unsubscribe(Channel::Room { nsp, room });
+    }
+
+    fn admitted(&self, id: Sid) {
+        if self.channels == RoomChannels::All {
+            self.created(id.as_str());
+        }
+    }
+
+    fn removed(&self, id: Sid) {
+        if self.channels == RoomChannels::All {
+            self.deleted(id.as_str());
+        }
     }
 }
 

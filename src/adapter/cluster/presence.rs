@@ -12,7 +12,7 @@ use crate::adapter::{Answers, BoxFuture, LocalSockets};
 use crate::clock::now;
 use crate::sync::Lock;
 use proto::Sid;
-use proto::cluster::{Body, Channel, EMITTER, Expected, Peers, Presence};
+use proto::cluster::{Body, EMITTER, Expected, Peers, Presence};
 
 /// The servers that have sent messages, for an engine that cannot count them.
 #[derive(Debug)]
@@ -84,11 +84,7 @@ impl<L: LocalSockets> Cluster<L> {
         if let Some(servers) = self.known_peers() {
             return Box::pin(ready(servers));
         }
-        let nsp = &self.nsp;
-        let subscribers = self
-            .server
-            .connection
-            .subscribers(Channel::Namespace { nsp });
+        let subscribers = self.server.connection.subscribers(self.request_channel());
         let own = usize::from(self.role == ServerRole::Member);
         // Without an answer of the engine, there is nobody to wait for.
         Box::pin(subscribers.map(move |count| {

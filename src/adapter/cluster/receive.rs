@@ -14,7 +14,9 @@ use super::namespace::{Cluster, ServerRole};
 use crate::adapter::{Answers, Facts, LocalSockets, Publication};
 use crate::outbox::{Reliability, SendOptions};
 use crate::rooms::{Room, Scope, Target};
-use proto::cluster::{Body, Channel, ClientAnswer, FetchAnswer, Flags, Message, Selection, Wanted};
+use proto::cluster::{
+    Body, Change, Channel, ClientAnswer, FetchAnswer, Flags, Message, Selection, Wanted,
+};
 use proto::{Args, EncodedArgs, Sid};
 
 impl<L: LocalSockets> Endpoint for Cluster<L> {
@@ -54,12 +56,7 @@ impl<L: LocalSockets> Endpoint for Cluster<L> {
             Body::Join { selection, rooms } => self.local.join(&target(selection), &names(rooms)),
             Body::Leave { selection, rooms } => self.local.leave(&target(selection), &names(rooms)),
             Body::Disconnect { selection, close } => {
-                let scope = if close {
-                    Scope::Connection
-                } else {
-                    Scope::Namespace
-                };
-                self.local.disconnect(&target(selection), scope);
+                self.local.disconnect(&target(selection), scope(close));
             }
             Body::Fetch {
                 request,
@@ -70,6 +67,11 @@ impl<L: LocalSockets> Endpoint for Cluster<L> {
                 self.handle(uid, &args, attachments.into_owned(), request);
             }
             Body::Abandon { request } => self.abandon(&request),
+            Body::Single {
+                request,
+                sid,
+                change,
+            } => self.change_single(&uid, request, &sid, change),
             body => self.take_answer(Message {
                 uid,
                 nsp,
@@ -77,6 +79,10 @@ impl<L: LocalSockets> Endpoint for Cluster<L> {
                 attachments,
             }),
         }
+    }
+
+    fn has_room(&self, room: &str) -> bool {
+        self.local.has_room(room)
     }
 
     fn subscribed(&self) {
@@ -91,10 +97,18 @@ impl<L: LocalSockets> Endpoint for Cluster<L> {
 impl<L: LocalSockets> Cluster<L> {
     fn answer_fetch(&self, uid: &str, request: Cow<'_, str>, target: &Target, wanted: Wanted) {
         let facts;
+        let id = |facts: &Facts| Cow::Owned(facts.id.as_str().to_owned());
         let answer = match wanted {
             Wanted::Sockets => {
                 facts = self.local.facts(target);
                 FetchAnswer::Sockets(facts.iter().map(Facts::for_peers).collect())
+            }
+            Wanted::Ids => FetchAnswer::Ids(self.local.facts(target).iter().map(id).collect()),
+            Wanted::RoomNames => {
+                let rooms = self.local.rooms().into_iter();
+                let rooms = rooms.map(|(room, _)| Cow::Owned(String::from(&*room)));
+                let sockets = self.local.facts(&Target::default());
+                FetchAnswer::RoomNames(sockets.iter().map(id).chain(rooms).collect())
             }
             Wanted::Count => FetchAnswer::Count(self.local.count(target) as u64),
             Wanted::Rooms => {
@@ -112,6 +126,36 @@ impl<L: LocalSockets> Cluster<L> {
             uid,
         };
         self.publish_to(channel, Body::FetchAnswer { request, answer }, &[]);
+    }
+
+    /// Changes a socket as an old server of Node.js wants it, if this server has it.
+    fn change_single(
+        &self,
+        uid: &str,
+        request: Option<Cow<'_, str>>,
+        sid: &str,
+        change: Change<'_>,
+    ) {
+        let one = Target {
+            rooms: Some(vec![sid.into()]),
+            local: true,
+            ..Target::default()
+        };
+        if self.local.count(&one) == 0 {
+            return;
+        }
+        match change {
+            Change::Join(room) => self.local.join(&one, &[(*room).into()]),
+            Change::Leave(room) => self.local.leave(&one, &[(*room).into()]),
+            Change::Disconnect(close) => self.local.disconnect(&one, scope(close)),
+        }
+        if let Some(request) = request {
+            let channel = Channel::Server {
+                nsp: &self.nsp,
+                uid,
+            };
+            self.publish_to(channel, Body::SingleDone { request }, &[]);
+        }
     }
 
     /// Runs the handlers for an event of another server, in a task of their own.
@@ -238,6 +282,14 @@ fn asked_sockets(count: u64, sids: &[Cow<'_, str>]) -> Vec<Sid> {
         return vec![Sid::UNNAMED; count];
     }
     sids.iter().filter_map(|sid| sid.parse().ok()).collect()
+}
+
+const fn scope(close: bool) -> Scope {
+    if close {
+        Scope::Connection
+    } else {
+        Scope::Namespace
+    }
 }
 
 fn names(rooms: Vec<Cow<'static, str>>) -> Vec<Room> {

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::namespace::{Cluster, ServerRole, Waiter};
+use super::namespace::{Cluster, Waiter};
 use super::selection::{concerns_peers, into_owned, selection};
 use crate::adapter::{AdapterError, BoxFuture, LocalSockets};
 use crate::metrics::ClusterLoss;
@@ -38,9 +38,7 @@ impl<L: LocalSockets> Cluster<L> {
         attachments: &[bytes::Bytes],
         body: impl FnOnce(String) -> Body<'static>,
     ) -> Option<Request<L>> {
-        if self.role == ServerRole::Observer {
-            self.subscribe(self.own_channel());
-        }
+        self.await_answers();
         let id = self.server.request_id();
         let (sender, done) = oneshot::channel();
         let waiter = Waiter {

@@ -1,6 +1,6 @@
 // One of several servers that share a Redis, by the official packages: what crates/redis/examples/redis-server.rs is in Rust.
 import { createServer } from "node:http";
-import { createShardedAdapter } from "@socket.io/redis-adapter";
+import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createClient } from "redis";
 import { Server } from "socket.io";
 
@@ -9,8 +9,11 @@ const subscriber = publisher.duplicate();
 await Promise.all([publisher.connect(), subscriber.connect()]);
 
 const http = createServer();
-const subscriptionMode = process.env.MODE ?? "dynamic";
-const io = new Server(http, { adapter: createShardedAdapter(publisher, subscriber, { subscriptionMode }) });
+const mode = process.env.MODE ?? "classic";
+const adapter = ["dynamic", "static"].includes(mode)
+  ? createShardedAdapter(publisher, subscriber, { subscriptionMode: mode })
+  : createAdapter(publisher, subscriber, { publishOnSpecificResponseChannel: mode === "specific" });
+const io = new Server(http, { adapter });
 io.on("add", (a, b, answer) => answer(a + b));
 
 /** The operations that a client asks for. */

@@ -26,7 +26,9 @@ async function startRedis() {
   });
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--save", ""];
   const child = spawn(process.env.REDIS_SERVER || "redis-server", args, { stdio: "ignore" });
-  process.on("exit", () => child.kill("SIGKILL"));
+  const end = () => child.kill("SIGKILL");
+  process.on("exit", end);
+  child.on("exit", () => process.off("exit", end));
   const url = `redis://127.0.0.1:${port}/`;
   const answers = async () => {
     for (;;) {
@@ -42,7 +44,7 @@ async function startRedis() {
     }
   };
   await within(answers(), "an answer of Redis");
-  return { url, end: () => child.kill("SIGKILL") };
+  return { url, end };
 }
 
 /** Repeats an operation until its result is expected: servers subscribe and leave a moment later. */
@@ -61,8 +63,12 @@ async function until(operation, expected) {
 
 const quiet = () => sleep(150);
 
-for (const mode of ["dynamic", "static"]) {
-  for (const pair of [["node", "node"], ["node", "rust"], ["rust", "node"], ["rust", "rust"]]) {
+const pairs = [["node", "node"], ["node", "rust"], ["rust", "node"], ["rust", "rust"]];
+
+for (const mode of ["classic", "pattern", "specific", "dynamic", "static"]) {
+  for (const pair of pairs) {
+    // A Node.js server always has a pattern.
+    if (mode === "pattern" && !pair.includes("rust")) continue;
     describe(`${pair.join(" and ")}, ${mode}`, { timeout: 120_000 }, () => {
       const servers = [];
       let redis, ann, bob, cas, news;

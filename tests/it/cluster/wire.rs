@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum_socketio::cluster::{
-    AdapterError, BoxFuture, Channel, Heartbeats, Presence, PublishError, Receiver, Wire,
-    WireConnection, WireError,
+    AdapterError, BoxFuture, Channel, Family, Heartbeats, Presence, PublishError, Receiver,
+    RoomChannels, Wire, WireConnection, WireError,
 };
 use axum_socketio::testing::TestClient;
 use axum_socketio::{Data, Limits, Namespace, Sid, Socket, SocketIo};
@@ -29,7 +29,8 @@ struct State {
     /// The number of servers that have subscribed to each channel.
     servers: usize,
     is_full: bool,
-    has_rooms: bool,
+    rooms: RoomChannels,
+    family: Family,
     heartbeats: Option<Heartbeats>,
 }
 
@@ -43,6 +44,7 @@ fn name(channel: Channel<'_>) -> String {
     match channel {
         Channel::Namespace { nsp } => format!("{nsp}#"),
         Channel::Room { nsp, room } => format!("{nsp}#{room}#"),
+        Channel::Requests { nsp } => format!("{nsp}#requests#"),
         Channel::Server { nsp, uid } => format!("{nsp}#{uid}#"),
     }
 }
@@ -51,6 +53,10 @@ impl Wire for Engine {
     fn connect(&self, receiver: Arc<dyn Receiver>) -> Arc<dyn WireConnection> {
         self.0.lock().unwrap().receiver = Some(receiver);
         Arc::new(self.clone())
+    }
+
+    fn family(&self) -> Family {
+        self.0.lock().unwrap().family
     }
 }
 
@@ -71,11 +77,9 @@ impl WireConnection for Engine {
 
     fn unsubscribe(&self, channel: Channel<'_>) {
         let name = name(channel);
-        self.0
-            .lock()
-            .unwrap()
-            .subscribed
-            .retain(|other| *other != name);
+        let subscribed = &mut self.0.lock().unwrap().subscribed;
+        let at = subscribed.iter().position(|other| *other == name).unwrap();
+        subscribed.remove(at);
     }
 
     fn subscribers(&self, _: Channel<'_>) -> BoxFuture<Result<usize, WireError>> {
@@ -87,8 +91,8 @@ impl WireConnection for Engine {
         heartbeats.map_or(Presence::Counted, Presence::Heartbeats)
     }
 
-    fn has_rooms(&self) -> bool {
-        self.0.lock().unwrap().has_rooms
+    fn room_channels(&self) -> RoomChannels {
+        self.0.lock().unwrap().rooms
     }
 }
 
@@ -102,7 +106,40 @@ impl Engine {
     /// Delivers a message to the server.
     fn deliver(&self, nsp: &str, message: impl Into<Bytes>) {
         let receiver = self.0.lock().unwrap().receiver.clone();
-        receiver.unwrap().receive(nsp, message.into());
+        receiver
+            .unwrap()
+            .receive(Channel::Namespace { nsp }, message.into());
+    }
+
+    /// Creates an engine like Redis with the classic adapter.
+    fn classic(servers: usize) -> Self {
+        let engine = Self::with_servers(servers);
+        let mut state = engine.0.lock().unwrap();
+        (state.family, state.rooms) = (Family::Classic, RoomChannels::All);
+        drop(state);
+        engine
+    }
+
+    /// Delivers a request of a Node.js server with the classic adapter.
+    fn request(&self, request: &Value) {
+        let receiver = self.0.lock().unwrap().receiver.clone();
+        let bytes = request.to_string().into();
+        let channel = Channel::Requests { nsp: "/" };
+        receiver.unwrap().receive(channel, bytes);
+    }
+
+    /// Returns the only message that has been published, as text.
+    fn only(&self) -> (String, Bytes) {
+        let mut published = std::mem::take(&mut self.0.lock().unwrap().published);
+        assert_eq!(published.len(), 1, "{published:?}");
+        published.remove(0)
+    }
+
+    /// Returns the JSON of the only answer that has been published.
+    fn answer(&self) -> Value {
+        let (channel, answer) = self.only();
+        assert_eq!(channel, "/#node#");
+        serde_json::from_slice(&answer).unwrap()
     }
 
     /// Delivers a message of a Node.js server.
@@ -380,7 +417,7 @@ async fn a_server_leaves_the_channels_of_its_namespaces() {
 #[tokio::test(start_paused = true)]
 async fn a_room_has_a_channel_while_it_has_members_here() {
     let engine = Engine::with_servers(2);
-    engine.0.lock().unwrap().has_rooms = true;
+    engine.0.lock().unwrap().rooms = RoomChannels::Joined;
     let io = server(&engine);
     let rooms = || {
         let subscribed = engine.0.lock().unwrap().subscribed.clone();
@@ -399,7 +436,7 @@ async fn a_room_has_a_channel_while_it_has_members_here() {
 #[tokio::test(start_paused = true)]
 async fn an_event_for_one_room_is_published_to_its_channel() {
     let engine = Engine::with_servers(2);
-    engine.0.lock().unwrap().has_rooms = true;
+    engine.0.lock().unwrap().rooms = RoomChannels::Joined;
     let io = server(&engine);
     let channel = |io: &SocketIo, rooms: &[&str]| {
         io.to(rooms).emit("news", ());
@@ -528,4 +565,84 @@ async fn a_server_without_a_namespace_emits_as_an_emitter_where_servers_are_know
         (&message["uid"], &message["nsp"]),
         (&json!("emitter"), &json!("/rooms-1"))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_classic_server_of_node_gets_the_answers_that_it_understands() {
+    let engine = Engine::classic(2);
+    let io = server(&engine);
+    let ann = joined(&io).await;
+    let sid = ann.id();
+    let ask = |kind: u8, request: Value| {
+        let mut all = json!({ "uid": "node", "requestId": "r", "type": kind });
+        let members = request.as_object().unwrap().clone();
+        all.as_object_mut().unwrap().extend(members);
+        engine.request(&all);
+    };
+    let opts = json!({ "rooms": ["x"], "except": [] });
+    ask(0, json!({ "rooms": ["x"] }));
+    assert_eq!(
+        engine.answer(),
+        json!({ "requestId": "r", "sockets": [sid] })
+    );
+    ask(1, json!({}));
+    assert_eq!(
+        engine.answer(),
+        json!({ "requestId": "r", "rooms": [sid, "x"] })
+    );
+    ask(5, json!({ "opts": opts }));
+    let answer = engine.answer();
+    assert_eq!(answer["sockets"][0]["id"], json!(sid));
+    assert_eq!(answer["sockets"][0]["rooms"], json!([sid, "x"]));
+    ask(6, json!({ "data": ["add", 2, 3] }));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let sum = json!({ "type": 6, "requestId": "r", "data": 5 });
+    assert_eq!(engine.answer(), sum);
+    let packet = json!({ "type": 2, "data": ["q"], "nsp": "/" });
+    ask(7, json!({ "packet": packet, "opts": opts }));
+    let count = json!({ "type": 8, "requestId": "r", "clientCount": 1 });
+    assert_eq!(engine.answer(), count);
+    ann.next_with_ack::<()>("q").await.ack(7).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let acknowledgement = b"\x83\xa4type\x09\xa9requestId\xa1r\xa6packet\x07";
+    let expected = ("/#node#".to_owned(), Bytes::from_static(acknowledgement));
+    assert_eq!(engine.only(), expected);
+
+    // The requests of old servers name a socket.
+    ask(2, json!({ "sid": sid, "room": "y" }));
+    assert_eq!(engine.answer(), json!({ "requestId": "r" }));
+    ask(3, json!({ "sid": sid, "room": "x" }));
+    assert_eq!(engine.answer(), json!({ "requestId": "r" }));
+    ask(2, json!({ "sid": "elsewhere", "room": "y" }));
+    assert_eq!(engine.published(), []);
+    assert_eq!(io.to("x").local().count().await.unwrap(), 0);
+    assert_eq!(io.to("y").local().count().await.unwrap(), 1);
+    ask(4, json!({ "sid": sid, "close": false }));
+    ann.disconnected().await;
+    assert_eq!(engine.answer(), json!({ "requestId": "r" }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_classic_server_sends_what_node_servers_send() {
+    let engine = Engine::classic(1);
+    let io = server(&engine);
+    let ann = joined(&io).await;
+    let subscribed = || {
+        let mut all = engine.0.lock().unwrap().subscribed.clone();
+        all.retain(|name| !name.contains("request") && name != "/#");
+        all
+    };
+    let own = format!("/#{}#", ann.id());
+    assert!(subscribed().contains(&own));
+    io.to(ann.id()).emit("hello", 1);
+    let (channel, event) = engine.only();
+    assert_eq!(channel, own);
+    assert_eq!(event.first(), Some(&0x93), "an array of three");
+    io.to("x").leave("y");
+    let (channel, request) = engine.message();
+    assert_eq!(channel, "/#requests#");
+    let opts = json!({ "rooms": ["x"], "except": [] });
+    assert_eq!(request, json!({ "type": 3, "opts": opts, "rooms": ["y"] }));
+    ann.disconnect().await;
+    assert_eq!(subscribed().len(), 1, "the answers for this server");
 }

@@ -28,13 +28,22 @@ impl Message<'static> {
     ///
     /// Fails if the bytes are malformed, if a member is missing or of the wrong type, or if the type is unknown.
     pub fn decode(message: &Bytes, nsp: &str) -> Result<Self, MessageError> {
-        if message.first() != Some(&b'{') {
-            let (json, attachments) = msgpack::to_json(message, MAX_ATTACHMENTS)?;
-            return read(&json, nsp, attachments);
-        }
-        let json = str::from_utf8(message).map_err(|_| DecodeError::Utf8)?;
-        read(json, nsp, Vec::new())
+        let (json, attachments) = to_json(message)?;
+        read(&json, nsp, attachments)
     }
+}
+
+/// Returns the JSON of a message, which is MessagePack unless it begins as a JSON object, and its attachments.
+pub(super) fn to_json(message: &Bytes) -> Result<(Cow<'_, str>, Vec<Bytes>), MessageError> {
+    if message.first() == Some(&b'{') {
+        let json = str::from_utf8(message).map_err(|_| DecodeError::Utf8)?;
+        return Ok((json.into(), Vec::new()));
+    }
+    let (json, attachments) = msgpack::to_json(message, MAX_ATTACHMENTS)?;
+    if !attachments.is_empty() {
+        check_placeholders(&json, attachments.len())?;
+    }
+    Ok((json.into(), attachments))
 }
 
 fn read(
@@ -48,9 +57,6 @@ fn read(
         uid,
         nsp,
     } = serde_json::from_str(json)?;
-    if !attachments.is_empty() {
-        check_placeholders(json, attachments.len())?;
-    }
     Ok(Message {
         uid: uid.into_owned().into(),
         nsp: nsp.unwrap_or(channel_nsp.into()).into_owned().into(),
@@ -102,18 +108,7 @@ fn body(kind: u64, data: Option<&RawValue>) -> Result<Body<'static>, MessageErro
                 args: args.map(json),
             }
         }
-        11 => {
-            let ClientCount {
-                request,
-                count,
-                sids,
-            } = serde_json::from_str(data())?;
-            Body::ClientCount {
-                request: owned(request),
-                count,
-                sids: sids.into_iter().map(owned).collect(),
-            }
-        }
+        11 => serde_json::from_str::<ClientCount<'_>>(data())?.into_body(),
         12 => serde_json::from_str::<Answer<'_>>(data())?.into_client_answer()?,
         13 => Body::Close,
         100 => {
@@ -126,15 +121,15 @@ fn body(kind: u64, data: Option<&RawValue>) -> Result<Body<'static>, MessageErro
     })
 }
 
-fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+pub(super) fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
     Cow::Owned(text.into_owned())
 }
 
-fn json(value: &RawValue) -> Cow<'static, str> {
+pub(super) fn json(value: &RawValue) -> Cow<'static, str> {
     Cow::Owned(value.get().to_owned())
 }
 
-fn names(rooms: Vec<Name>) -> Vec<Cow<'static, str>> {
+pub(super) fn names(rooms: Vec<Name>) -> Vec<Cow<'static, str>> {
     rooms.into_iter().map(|Name(name)| name.into()).collect()
 }
 
@@ -206,17 +201,23 @@ impl Fetch<'_> {
         Body::Fetch {
             request: owned(self.request),
             selection: self.opts.into(),
-            wanted: match self.wanted.as_deref() {
-                Some("count") => Wanted::Count,
-                Some("rooms") => Wanted::Rooms,
-                _ => Wanted::Sockets,
-            },
+            wanted: Wanted::named(self.wanted.as_deref()),
+        }
+    }
+}
+
+impl Wanted {
+    pub(super) fn named(name: Option<&str>) -> Self {
+        match name {
+            Some("count") => Self::Count,
+            Some("rooms") => Self::Rooms,
+            _ => Self::Sockets,
         }
     }
 }
 
 #[derive(Deserialize)]
-struct Fetched<'a> {
+pub(super) struct Fetched<'a> {
     #[serde(borrow, rename = "requestId")]
     request: Cow<'a, str>,
     #[serde(borrow)]
@@ -239,7 +240,7 @@ struct Facts<'a> {
 }
 
 impl Fetched<'_> {
-    fn into_body(self) -> Body<'static> {
+    pub(super) fn into_body(self) -> Body<'static> {
         let Self {
             request,
             sockets,
@@ -295,7 +296,7 @@ impl ServerEvent<'_> {
 
 /// The answer of a server, or of a client.
 #[derive(Deserialize)]
-struct Answer<'a> {
+pub(super) struct Answer<'a> {
     #[serde(borrow, rename = "requestId")]
     request: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -309,7 +310,7 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    fn into_client_answer(self) -> Result<Body<'static>, MessageError> {
+    pub(super) fn into_client_answer(self) -> Result<Body<'static>, MessageError> {
         let answer = match (self.outcome.as_deref(), self.packet) {
             (Some("left"), _) => ClientAnswer::Left,
             (Some("unsent"), _) => ClientAnswer::Unsent,
@@ -331,13 +332,23 @@ impl Answer<'_> {
 }
 
 #[derive(Deserialize)]
-struct ClientCount<'a> {
+pub(super) struct ClientCount<'a> {
     #[serde(borrow, rename = "requestId")]
     request: Cow<'a, str>,
     #[serde(rename = "clientCount")]
     count: u64,
     #[serde(borrow, default)]
     sids: Vec<Cow<'a, str>>,
+}
+
+impl ClientCount<'_> {
+    pub(super) fn into_body(self) -> Body<'static> {
+        Body::ClientCount {
+            request: owned(self.request),
+            count: self.count,
+            sids: self.sids.into_iter().map(owned).collect(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -347,7 +358,7 @@ struct Abandon<'a> {
 }
 
 #[derive(Deserialize)]
-struct Opts {
+pub(super) struct Opts {
     #[serde(default)]
     rooms: Option<Vec<Name>>,
     #[serde(default)]

@@ -1,10 +1,8 @@
 //! The encoder of messages.
 
-use std::borrow::Cow;
-use std::io::Write;
-
 use bytes::Bytes;
 
+use super::json::Object;
 use super::message::{
     Body, ClientAnswer, FetchAnswer, Flags, Message, Selection, SocketFacts, Wanted, extension,
 };
@@ -24,9 +22,13 @@ impl Message<'_> {
         if self.attachments.is_empty() {
             return json.into();
         }
-        let json = String::from_utf8_lossy(&json);
-        msgpack::from_json(&json, &self.attachments).into()
+        msgpack(&json, &self.attachments)
     }
+}
+
+/// Converts JSON to MessagePack, with attachments in place of their placeholders.
+pub(super) fn msgpack(json: &[u8], attachments: &[Bytes]) -> Bytes {
+    msgpack::from_json(&String::from_utf8_lossy(json), attachments).into()
 }
 
 impl Body<'_> {
@@ -61,7 +63,7 @@ impl Body<'_> {
             }
             Self::Disconnect { selection, close } => {
                 data.selection(selection);
-                data.json("close", if *close { "true" } else { "false" });
+                data.flag("close", *close);
             }
             Self::Fetch {
                 request,
@@ -71,7 +73,7 @@ impl Body<'_> {
                 data.selection(selection);
                 data.text("requestId", request);
                 match wanted {
-                    Wanted::Sockets => {}
+                    Wanted::Sockets | Wanted::Ids | Wanted::RoomNames => {}
                     Wanted::Count => data.text(extension::WANTED, "count"),
                     Wanted::Rooms => data.text(extension::WANTED, "rooms"),
                 }
@@ -138,10 +140,10 @@ impl Body<'_> {
 }
 
 impl FetchAnswer<'_> {
-    fn write(&self, data: &mut Object<'_>) {
+    pub(super) fn write(&self, data: &mut Object<'_>) {
         let sockets = match self {
             Self::Sockets(sockets) => sockets.as_slice(),
-            Self::Count(_) | Self::Rooms(_) => &[],
+            _ => &[],
         };
         let mut list = data.list("sockets");
         for SocketFacts {
@@ -160,7 +162,7 @@ impl FetchAnswer<'_> {
         }
         list.close();
         match self {
-            Self::Sockets(_) => {}
+            Self::Sockets(_) | Self::Ids(_) | Self::RoomNames(_) => {}
             Self::Count(count) => data.number(extension::COUNT, *count),
             Self::Rooms(rooms) => {
                 let mut counts = data.object(extension::ROOM_COUNTS);
@@ -173,104 +175,7 @@ impl FetchAnswer<'_> {
     }
 }
 
-/// A JSON object that is being written.
-struct Object<'b>(Items<'b>);
-
-/// A JSON array that is being written.
-struct List<'b>(Items<'b>);
-
-struct Items<'b> {
-    json: &'b mut Vec<u8>,
-    close: u8,
-    is_first: bool,
-}
-
-impl<'b> Items<'b> {
-    fn open(json: &'b mut Vec<u8>, [open, close]: [u8; 2]) -> Self {
-        json.push(open);
-        Self {
-            json,
-            close,
-            is_first: true,
-        }
-    }
-
-    fn separate(&mut self) {
-        if !std::mem::replace(&mut self.is_first, false) {
-            self.json.push(b',');
-        }
-    }
-
-    fn text(&mut self, text: &str) {
-        // Writing a text to a vector does not fail.
-        let _ = serde_json::to_writer(&mut *self.json, text);
-    }
-
-    fn close(self) {
-        self.json.push(self.close);
-    }
-}
-
-impl List<'_> {
-    fn object(&mut self) -> Object<'_> {
-        self.0.separate();
-        Object::open(self.0.json)
-    }
-
-    fn close(self) {
-        self.0.close();
-    }
-}
-
-impl<'b> Object<'b> {
-    fn open(json: &'b mut Vec<u8>) -> Self {
-        Self(Items::open(json, *b"{}"))
-    }
-
-    fn close(self) {
-        self.0.close();
-    }
-
-    fn key(&mut self, key: &str) {
-        self.0.separate();
-        self.0.text(key);
-        self.0.json.push(b':');
-    }
-
-    fn object(&mut self, key: &str) -> Object<'_> {
-        self.key(key);
-        Object::open(self.0.json)
-    }
-
-    fn list(&mut self, key: &str) -> List<'_> {
-        self.key(key);
-        List(Items::open(self.0.json, *b"[]"))
-    }
-
-    fn json(&mut self, key: &str, json: &str) {
-        self.key(key);
-        self.0.json.extend_from_slice(json.as_bytes());
-    }
-
-    fn text(&mut self, key: &str, text: &str) {
-        self.key(key);
-        self.0.text(text);
-    }
-
-    fn number(&mut self, key: &str, number: u64) {
-        self.key(key);
-        let _ = write!(self.0.json, "{number}");
-    }
-
-    fn texts(&mut self, key: &str, texts: &[Cow<'_, str>]) {
-        let mut list = self.list(key);
-        for text in texts {
-            list.0.separate();
-            list.0.text(text);
-        }
-        list.close();
-    }
-
+impl Object<'_> {
     fn request(&mut self, request: Option<&str>, extended: bool) {
         if let Some(request) = request {
             self.text("requestId", request);
@@ -289,7 +194,7 @@ impl<'b> Object<'b> {
         }
     }
 
-    fn selection(&mut self, selection: &Selection<'_>) {
+    pub(super) fn selection(&mut self, selection: &Selection<'_>) {
         let mut opts = self.object("opts");
         opts.texts("rooms", &selection.rooms);
         opts.texts("except", &selection.except);
@@ -297,7 +202,7 @@ impl<'b> Object<'b> {
         opts.close();
     }
 
-    fn flags(&mut self, flags: Flags) {
+    pub(super) fn flags(&mut self, flags: Flags) {
         let mut object = self.object("flags");
         for (name, set) in [
             ("volatile", flags.volatile),
@@ -305,7 +210,7 @@ impl<'b> Object<'b> {
             ("expectSingleResponse", flags.expect_single_response),
         ] {
             if let Some(set) = set {
-                object.json(name, if set { "true" } else { "false" });
+                object.flag(name, set);
             }
         }
         if let Some(timeout) = flags.timeout {

@@ -7,7 +7,8 @@ use bytes::Bytes;
 /// A message from one server to others, about one namespace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message<'a> {
-    /// The id of the sender. An emitter, which is no server, sends `emitter`.
+    /// The id of the sender. An emitter, which is no server, sends `emitter`. It is empty in answers of the classic
+    /// adapter of Redis, and in some messages of its emitter.
     pub uid: Cow<'a, str>,
     /// The namespace, with its slash.
     pub nsp: Cow<'a, str>,
@@ -115,6 +116,43 @@ pub enum Body<'a> {
         /// The id of the request.
         request: Cow<'a, str>,
     },
+    /// One socket is changed by its server. Only old Node.js servers with the classic adapter of Redis send it.
+    Single {
+        /// The id of the request.
+        request: Option<Cow<'a, str>>,
+        /// The id of the socket.
+        sid: Cow<'a, str>,
+        /// The change.
+        change: Change<'a>,
+    },
+    /// The answer to [`Single`](Self::Single) of the server that has the socket.
+    SingleDone {
+        /// The id of the request.
+        request: Cow<'a, str>,
+    },
+}
+
+/// A change of one socket.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change<'a> {
+    /// It joins a room.
+    Join(Cow<'a, str>),
+    /// It leaves a room.
+    Leave(Cow<'a, str>),
+    /// It is disconnected, with its connection if this is true.
+    Disconnect(bool),
+}
+
+/// The form of the messages that an engine carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// The form of the Node.js adapters for sharded Redis, Redis Streams and PostgreSQL: each message names its sender,
+    /// its namespace and its type.
+    #[default]
+    Cluster,
+    /// The form of the first adapter for Redis, `createAdapter` of `@socket.io/redis-adapter`. The channel determines
+    /// the namespace of a message, and its kind: an event, a request or an answer.
+    Classic,
 }
 
 /// The outcome for one client of a broadcast with acknowledgements.
@@ -143,6 +181,11 @@ pub enum Wanted {
     Count,
     /// The rooms of the namespace with their numbers of sockets.
     Rooms,
+    /// The ids of the sockets. Only old Node.js servers with the classic adapter of Redis need them alone.
+    Ids,
+    /// The names of the rooms of the namespace, sockets' own included. Only Node.js servers with the classic adapter of
+    /// Redis need them alone.
+    RoomNames,
 }
 
 /// The answer to [`Body::Fetch`].
@@ -154,6 +197,10 @@ pub enum FetchAnswer<'a> {
     Count(u64),
     /// The rooms with their numbers of sockets.
     Rooms(Vec<(Cow<'a, str>, u64)>),
+    /// The ids of the sockets.
+    Ids(Vec<Cow<'a, str>>),
+    /// The names of the rooms.
+    RoomNames(Vec<Cow<'a, str>>),
 }
 
 /// A socket, as its server describes it to others.
@@ -236,6 +283,8 @@ impl Body<'_> {
             Self::ClientAnswer { .. } => 12,
             Self::Close => 13,
             Self::Abandon { .. } => 100,
+            // The family of these has numbers of its own.
+            Self::Single { .. } | Self::SingleDone { .. } => 101,
         }
     }
 }

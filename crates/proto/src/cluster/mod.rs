@@ -1,11 +1,14 @@
 //! The messages that the servers of a cluster exchange, and the engine that carries them.
 //!
-//! The messages are those of the Node.js adapters for sharded Redis, Redis Streams and PostgreSQL, so servers of both
-//! kinds can share a cluster. Members that only servers of this crate understand are ignored by Node.js.
+//! The messages are those of the Node.js adapters, so servers of both kinds can share a cluster. There are two families
+//! of them: that of sharded Redis, Redis Streams and PostgreSQL, and the one of [classic](mod@classic) Redis. Members
+//! that only servers of this crate understand are ignored by Node.js.
 
+mod classic;
 mod decode;
 mod decode_error;
 mod encode;
+mod json;
 mod message;
 mod names;
 mod peers;
@@ -16,10 +19,38 @@ mod wire;
 
 pub use decode_error::MessageError;
 pub use message::{
-    Body, ClientAnswer, FetchAnswer, Flags, Message, Selection, SocketFacts, Wanted,
+    Body, Change, ClientAnswer, Family, FetchAnswer, Flags, Message, Selection, SocketFacts, Wanted,
 };
 pub use peers::{EMITTER, Heartbeats, Passed, Peers};
 pub use requests::{Expected, Requests};
 pub use wire::{
-    BoxFuture, Channel, Presence, PublishError, Receiver, Wire, WireConnection, WireError,
+    BoxFuture, Channel, Presence, PublishError, Receiver, RoomChannels, Wire, WireConnection,
+    WireError,
 };
+
+impl Family {
+    /// Encodes a message.
+    #[must_use]
+    pub fn encode(self, message: &Message<'_>) -> bytes::Bytes {
+        match self {
+            Self::Cluster => message.encode(),
+            Self::Classic => classic::encode(message),
+        }
+    }
+
+    /// Decodes a message that was sent to a channel. Unknown members are ignored.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes are malformed, if a member is missing or of the wrong type, or if the type is unknown.
+    pub fn decode(
+        self,
+        channel: Channel<'_>,
+        message: &bytes::Bytes,
+    ) -> Result<Message<'static>, MessageError> {
+        match self {
+            Self::Cluster => Message::decode(message, channel.nsp()),
+            Self::Classic => classic::decode(channel, message),
+        }
+    }
+}

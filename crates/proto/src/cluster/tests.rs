@@ -175,7 +175,7 @@ fn event() -> impl Strategy<Value = (Cow<'static, str>, Vec<Bytes>)> {
     })
 }
 
-fn message() -> impl Strategy<Value = Message<'static>> {
+pub(super) fn message() -> impl Strategy<Value = Message<'static>> {
     let broadcast = (
         event(),
         prop::option::of(text()),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Family;
 use super::peers::Heartbeats;
 
 /// A future on the heap.
@@ -19,6 +20,11 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub trait Wire: fmt::Debug + Send + Sync + 'static {
     /// Connects a server, which passes what arrives to `receiver`.
     fn connect(&self, receiver: Arc<dyn Receiver>) -> Arc<dyn WireConnection>;
+
+    /// Returns the form of the messages. All servers of a cluster need the same.
+    fn family(&self) -> Family {
+        Family::Cluster
+    }
 }
 
 /// The connection of one server to the engine.
@@ -32,10 +38,17 @@ pub trait WireConnection: fmt::Debug + Send + Sync {
     fn publish(&self, channel: Channel<'_>, message: Bytes) -> Result<(), PublishError>;
 
     /// Subscribes to a channel. The future resolves when the engine has confirmed it; the subscription is made even if
-    /// the future is dropped.
+    /// the future is dropped. A channel that is subscribed to several times delivers each message once.
     fn subscribe(&self, channel: Channel<'_>) -> BoxFuture<Result<(), WireError>>;
 
-    /// Ends a subscription.
+    /// Returns a future that resolves when the engine has confirmed a subscription that has been made. Returns `None` if
+    /// there is nothing to wait for.
+    fn confirmation(&self, channel: Channel<'_>) -> Option<BoxFuture<Result<(), WireError>>> {
+        let _ = channel;
+        None
+    }
+
+    /// Ends one subscription: the channel is left when each has been ended.
     fn unsubscribe(&self, channel: Channel<'_>);
 
     /// Returns the number of servers, this one included, that have subscribed to a channel. Only engines with
@@ -50,17 +63,34 @@ pub trait WireConnection: fmt::Debug + Send + Sync {
         Presence::Counted
     }
 
-    /// Returns true if rooms have channels: a message to one room is then published there, and each server subscribes
-    /// to the rooms in which it has members. The rooms of sockets' own ids have none.
-    fn has_rooms(&self) -> bool {
-        false
+    /// Returns the rooms that have channels: a message to one of them is published there, and each server subscribes to
+    /// those in which it has members.
+    fn room_channels(&self) -> RoomChannels {
+        RoomChannels::None
     }
+}
+
+/// The rooms that have channels of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RoomChannels {
+    /// No room has one: all messages go to all servers.
+    #[default]
+    None,
+    /// The rooms that sockets join have channels, and those of sockets' own ids have none.
+    Joined,
+    /// All rooms have channels, those of sockets' own ids included.
+    All,
 }
 
 /// The receiver of messages. Calls are made one at a time, in the order in which the engine delivers.
 pub trait Receiver: Send + Sync + 'static {
-    /// Takes a message that was sent to a channel of a namespace.
-    fn receive(&self, nsp: &str, message: Bytes);
+    /// Takes a message that was sent to a channel.
+    fn receive(&self, channel: Channel<'_>, message: Bytes);
+
+    /// Records that messages which had been accepted by [`WireConnection::publish`] could not be sent.
+    fn lost(&self, messages: usize) {
+        let _ = messages;
+    }
 
     /// Takes note that the messages of a namespace arrive from now on: after the subscription, and after each gap. Only
     /// engines with [`Presence::Heartbeats`] have to call it.
@@ -97,13 +127,31 @@ pub enum Channel<'a> {
         /// The room.
         room: &'a str,
     },
+    /// The requests to all servers with a namespace. Only [`Family::Classic`] has a channel for them.
+    Requests {
+        /// The namespace, or the pattern of dynamic ones.
+        nsp: &'a str,
+    },
     /// The messages for one server.
     Server {
         /// The namespace that they are about.
         nsp: &'a str,
-        /// The id of the server.
+        /// The id of the server. In [`Family::Classic`], it is empty if the server is unknown.
         uid: &'a str,
     },
+}
+
+impl<'a> Channel<'a> {
+    /// Returns the namespace, or the pattern of dynamic ones.
+    #[must_use]
+    pub const fn nsp(self) -> &'a str {
+        match self {
+            Self::Namespace { nsp }
+            | Self::Room { nsp, .. }
+            | Self::Requests { nsp }
+            | Self::Server { nsp, .. } => nsp,
+        }
+    }
 }
 
 /// The reason for which a message was not published.
