@@ -32,14 +32,14 @@ pub const BROWSER: &[(&str, &str)] = &[
     ),
 ];
 
-/// Returns the resident memory of this process, in bytes.
+/// Returns the resident memory of a process, in bytes.
 ///
 /// # Errors
 ///
 /// Returns an error of the operating system.
-pub fn resident_memory() -> io::Result<u64> {
+pub fn resident_memory(pid: u32) -> io::Result<u64> {
     // `smaps_rollup` is exact, `statm` may lag behind by some pages for each thread.
-    let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     rollup
         .lines()
         .find_map(|line| line.strip_prefix("Rss:"))

@@ -316,17 +316,21 @@ async fn pings_go_on_while_reading_is_paused_and_whoever_takes_them_stays() {
     ws.alive().await;
 }
 
-#[tokio::test]
-async fn pings_go_on_while_reading_is_paused_over_polling_too() {
-    let (server, go, mut reasons) = pausing(|io| io).await;
-    let clock = Clock::stop();
+/// Returns a client whose POST has events for which the server pauses the reading.
+async fn paused_over_polling(server: &Server) -> Polling {
     let mut client = Polling::joined(server.addr).await;
     client.send("40/slow,").await;
     client.poll().await;
     let body = [TWO_EVENTS[0], TWO_EVENTS[1], "3"].join("\x1e");
+    client.begin_post(server, body.len(), body.as_bytes()).await;
     client
-        .begin_post(&server, body.len(), body.as_bytes())
-        .await;
+}
+
+#[tokio::test]
+async fn pings_go_on_while_reading_is_paused_over_polling_too() {
+    let (server, go, mut reasons) = pausing(|io| io).await;
+    let clock = Clock::stop();
+    let mut client = paused_over_polling(&server).await;
     for _ in 0..10 {
         clock.advance(INTERVAL).await;
         assert_eq!(client.poll().await, "2");
@@ -342,13 +346,7 @@ async fn pings_go_on_while_reading_is_paused_over_polling_too() {
 async fn a_client_that_takes_no_ping_while_reading_is_paused_is_slow() {
     let (server, _go, mut reasons) = pausing(|io| io).await;
     let clock = Clock::stop();
-    let mut client = Polling::joined(server.addr).await;
-    client.send("40/slow,").await;
-    client.poll().await;
-    let body = [TWO_EVENTS[0], TWO_EVENTS[1], "3"].join("\x1e");
-    client
-        .begin_post(&server, body.len(), body.as_bytes())
-        .await;
+    let client = paused_over_polling(&server).await;
     clock.advance(INTERVAL).await;
     // The connection's task reaches the time for a ping.
     settle().await;

@@ -190,6 +190,17 @@ async fn one_client_in_several_namespaces_answers_for_each() {
     assert_eq!((answers.len(), summary.asked, summary.answered), (2, 2, 2));
 }
 
+/// Starts a server that reads nothing while an event waits for a handler.
+async fn pausing(namespace: Namespace) -> (Server, SocketIo) {
+    let io = SocketIo::builder()
+        .allow_eio3()
+        .limits(Limits::new().max_queued_bytes(1))
+        .namespace("/", namespace)
+        .build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    (server, io)
+}
+
 /// A client that gets no answer to its ping would disconnect, although the server does not read it.
 #[tokio::test]
 async fn a_ping_that_the_server_leaves_unread_is_answered_all_the_same() {
@@ -200,12 +211,7 @@ async fn a_ping_that_the_server_leaves_unread_is_answered_all_the_same() {
         async move { gate.acquire().await.unwrap().forget() }
     };
     let namespace = Namespace::new().max_pending(1).on("wait", wait);
-    let io = SocketIo::builder()
-        .allow_eio3()
-        .limits(Limits::new().max_queued_bytes(1))
-        .namespace("/", namespace)
-        .build();
-    let server = serve(Router::new().layer(io.layer())).await;
+    let (server, io) = pausing(namespace).await;
     let clock = Clock::stop();
     let (mut client, _) = joined(&server, "").await;
     client
@@ -254,12 +260,7 @@ async fn input_over_the_limit_is_logged_and_counted_for_them_too() {
 async fn a_client_that_stops_polling_is_closed_while_reading_is_paused() {
     let wait = || std::future::pending::<()>();
     let namespace = Namespace::new().max_pending(1).on("wait", wait);
-    let io = SocketIo::builder()
-        .allow_eio3()
-        .limits(Limits::new().max_queued_bytes(1))
-        .namespace("/", namespace)
-        .build();
-    let server = serve(Router::new().layer(io.layer())).await;
+    let (server, io) = pausing(namespace).await;
     let clock = Clock::stop();
     let target = "/socket.io/?EIO=3&transport=polling";
     let opened = Http::once(server.addr, "GET", target).await;

@@ -5,6 +5,7 @@
 //! The server has one thread; the clients have another one, which answers their pings.
 
 use std::io::{self, Write};
+use std::process;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
@@ -179,7 +180,7 @@ async fn measure(
     mut reports: watch::Receiver<Seen>,
 ) -> io::Result<()> {
     let io = SocketIo::builder().namespace("/", Namespace::new()).build();
-    let before = resident_memory()?;
+    let before = resident_memory(process::id())?;
     let (start, used) = (Instant::now(), thread_time()?);
     for opened in (0..clients).step_by(CHUNK) {
         let mut chunk = Vec::with_capacity(CHUNK);
@@ -197,13 +198,13 @@ async fn measure(
     line("server's time for one", micros(used, clients))?;
     line(
         "memory for one",
-        bytes(resident_memory()? - before, clients),
+        bytes(resident_memory(process::id())? - before, clients),
     )?;
 
     broadcasts(clients, &io, &orders, &mut reports).await?;
     line(
         "memory for one, after the broadcasts",
-        bytes(resident_memory()? - before, clients),
+        bytes(resident_memory(process::id())? - before, clients),
     )?;
     heartbeats(clients, &mut reports).await?;
 

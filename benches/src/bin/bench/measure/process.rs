@@ -1,6 +1,5 @@
 //! The resources of a process, as the operating system reports them.
 
-use std::fs;
 use std::io;
 use std::time::Duration;
 
@@ -9,23 +8,23 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::Pid;
 
+use axum_socketio_benches::crowd::resident_memory;
+
 /// A running process, and the clock of the processor time of all its threads.
 ///
 /// The kernel counts the time of these clocks to the nanosecond. It is the sum of the run times in `schedstat`,
 /// including threads that have ended, and up to date even for a running thread.
 #[derive(Clone, Copy)]
 pub struct Process {
-    pid: Pid,
+    pid: u32,
     clock: ClockId,
 }
 
 impl Process {
     pub fn of(pid: u32) -> io::Result<Self> {
-        let pid = Pid::from_raw(pid.try_into().map_err(io::Error::other)?);
-        Ok(Self {
-            pid,
-            clock: clock_getcpuclockid(pid)?,
-        })
+        let raw = Pid::from_raw(pid.try_into().map_err(io::Error::other)?);
+        let clock = clock_getcpuclockid(raw)?;
+        Ok(Self { pid, clock })
     }
 
     pub fn this() -> io::Result<Self> {
@@ -38,15 +37,7 @@ impl Process {
 
     /// Returns the resident memory in bytes.
     pub fn memory(&self) -> io::Result<u64> {
-        // `smaps_rollup` is exact, `statm` may lag behind by some pages for each thread.
-        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid))?;
-        rollup
-            .lines()
-            .find_map(|line| line.strip_prefix("Rss:"))
-            .and_then(|rest| rest.split_whitespace().next())
-            .and_then(|kib| kib.parse::<u64>().ok())
-            .map(|kib| kib * 1024)
-            .ok_or_else(|| io::Error::other("the kernel does not tell the resident memory"))
+        resident_memory(self.pid)
     }
 }
 
