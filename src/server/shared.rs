@@ -29,6 +29,9 @@ pub(crate) struct Server {
 pub(crate) type NewNamespaceHook = Arc<dyn Fn(&NamespaceHandle) + Send + Sync>;
 
 /// The connections of a server, which the driver holds.
+///
+/// It is `Any`, because the service needs the type behind it, the table of connections. Otherwise `Server` would be
+/// generic over that type, which is in a higher layer, and so would `SocketIo`, which is public.
 pub(crate) trait Connections: Any + Send + Sync {
     /// Refuses new connections from now on, and drains the existing ones, starting one after another over `window`.
     /// They and their handlers have to end within `limit`, counted from the first call.
