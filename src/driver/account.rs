@@ -191,7 +191,7 @@ impl Share {
     }
 
     /// Cancels [`wake`](Self::wake).
-    pub(super) fn rest(&self) {
+    pub(super) fn cancel_wake(&self) {
         if let Some(paused) = &self.paused {
             paused.enough.store(usize::MAX, Ordering::SeqCst);
             drop(paused.waker.take());
@@ -201,7 +201,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.rest();
+        self.cancel_wake();
         self.set(0);
     }
 }
@@ -305,23 +305,26 @@ mod tests {
         let mut holder = share(&account);
         holder.set(MEGABYTE);
         let (gone, count) = (Arc::new(Count::default()), Arc::new(Count::default()));
-        let mut resting: Vec<_> = (0..3 * PASSED).map(|_| share(&account)).collect();
-        for share in &mut resting {
+        let mut cancelled: Vec<_> = (0..3 * PASSED).map(|_| share(&account)).collect();
+        for share in &mut cancelled {
             share.wake(100_000, &Arc::clone(&gone).into());
         }
         let mut waiter = share(&account);
         waiter.wake(100_000, &Arc::clone(&count).into());
-        resting.iter().skip(PASSED).for_each(Share::rest);
-        resting.truncate(2 * PASSED);
+        cancelled.iter().skip(PASSED).for_each(Share::cancel_wake);
+        cancelled.truncate(2 * PASSED);
         // Some are dropped, some go on by themselves, and some are to be woken.
-        resting.iter().take(PASSED - 1).for_each(Share::rest);
+        cancelled
+            .iter()
+            .take(PASSED - 1)
+            .for_each(Share::cancel_wake);
         holder.set(0);
         assert_eq!((gone.woken(), count.woken()), (1, 1));
         assert!(!account.any_paused.load(Ordering::SeqCst));
         assert_eq!(Arc::strong_count(&gone), 1);
         // One that has rested may wait again.
         holder.set(MEGABYTE);
-        resting[0].wake(100_000, &Arc::clone(&gone).into());
+        cancelled[0].wake(100_000, &Arc::clone(&gone).into());
         holder.set(0);
         assert_eq!(gone.woken(), 2);
     }

@@ -89,10 +89,9 @@ impl ConnectionTask {
             self.session.handle(SessionInput::PingStuck, self.now);
         }
         if self.paused {
-            self.tell_paused();
+            self.report_pause();
         }
-        let receiving =
-            self.duplexes.more_of_a_message() | self.registration.entry.more_of_a_body();
+        let receiving = self.duplexes.take_progress() | self.registration.entry.take_progress();
         if receiving || self.has_unread() {
             self.session.handle(SessionInput::Receiving, self.now);
         }

@@ -39,7 +39,7 @@ pub(super) struct Dispatch {
     /// The sockets that have ended. Their disconnect handlers start when all earlier events have started.
     pub(super) ended: Vec<Socket>,
     /// The number of events that have been passed to a handler that must acknowledge them.
-    asked: u64,
+    ack_calls: u64,
     /// True if a namespace has ever been joined.
     pub(super) joined: bool,
     /// True if the server is shutting down, so that no event starts any more.
@@ -87,7 +87,7 @@ impl Dispatch {
             serial_queues: SerialQueues::default(),
             handlers: Handlers::default(),
             ended: Vec::new(),
-            asked: 0,
+            ack_calls: 0,
             joined: false,
             draining: false,
             starts: STARTS,
@@ -120,7 +120,7 @@ impl Dispatch {
     }
 
     /// Returns true if something waits that can go on.
-    pub(super) fn may_go_on(&self) -> bool {
+    pub(super) fn can_start_more(&self) -> bool {
         self.has_started_all() || (self.router.was_held() && self.starting() == Starting::Allowed)
     }
 
@@ -141,14 +141,14 @@ impl Dispatch {
     ) -> Result<(), Violation> {
         let starting = self.starting();
         match self.router.feed(message, starting, Socket::is_ready)? {
-            Some(route) => self.go(route, cx)?,
+            Some(route) => self.handle_route(route, cx)?,
             // The message waits, or is a part of a packet.
             None => {
                 let little = self.router.backlog().0 == 0 && self.router.unfinished() < LITTLE;
                 self.holds_little &= little;
             }
         }
-        self.go_on(cx)
+        self.start_waiting(cx)
     }
 
     /// Joins `/` for a client that joins it by connecting, as those of revision 3 do.
@@ -162,13 +162,13 @@ impl Dispatch {
         while let Poll::Ready(Some((socket, finished))) = self.handlers.poll(cx) {
             self.moved = true;
             self.finished(&socket, finished, cx)?;
-            self.go_on(cx)?;
+            self.start_waiting(cx)?;
         }
-        self.go_on(cx)
+        self.start_waiting(cx)
     }
 
     /// Starts everything that can go on.
-    pub(super) fn go_on(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
+    pub(super) fn start_waiting(&mut self, cx: &mut Context<'_>) -> Result<(), Violation> {
         while self.starts > 0 && self.has_waiting() {
             self.starts -= 1;
             if !self.runs_much()
@@ -186,7 +186,7 @@ impl Dispatch {
             let starting = self.starting();
             if let Some(route) = self.router.next(starting, Socket::is_ready)? {
                 self.moved = true;
-                self.go(route, cx)?;
+                self.handle_route(route, cx)?;
             } else if let Some(socket) = self.next_ended() {
                 self.forget(&socket);
                 self.run_disconnect(&socket, cx);
@@ -203,7 +203,12 @@ impl Dispatch {
         self.serial_queues.any_ended() || self.router.backlog().0 > 0 || !self.ended.is_empty()
     }
 
-    fn go(&mut self, route: Route<Socket>, cx: &mut Context<'_>) -> Result<(), Violation> {
+    /// Does what a packet asks for.
+    fn handle_route(
+        &mut self,
+        route: Route<Socket>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Violation> {
         match route {
             Route::Connect { nsp, auth } => self.connect(&nsp, auth, cx),
             Route::Event { socket, id, event } => self.event(&socket, id, event, cx),
@@ -220,7 +225,7 @@ impl Dispatch {
             Route::Leave { socket } => {
                 if !socket.end(DisconnectReason::ClientNamespaceDisconnect) {
                     // The server has disconnected the socket first, and its command has not arrived yet.
-                    Self::tell_disconnected(&socket);
+                    Self::send_disconnect(&socket);
                 }
                 self.finish(&socket);
                 // A CONNECT that replaces the socket may wait for its end.
@@ -361,7 +366,7 @@ impl Dispatch {
         let span = span(socket, event.name());
         let completion = Completion {
             name: handler.name_of(event.name()),
-            ack: ack.map(|id| self.asked(id)),
+            ack: ack.map(|id| self.requested_ack(id)),
             queue,
             size: event.args().footprint(),
         };
@@ -371,9 +376,9 @@ impl Dispatch {
     }
 
     /// Identifies one call of a handler, whatever ids the client chooses.
-    fn asked(&mut self, id: u64) -> RequestedAck {
-        self.asked = self.asked.wrapping_add(1);
-        let call = self.asked;
+    fn requested_ack(&mut self, id: u64) -> RequestedAck {
+        self.ack_calls = self.ack_calls.wrapping_add(1);
+        let call = self.ack_calls;
         RequestedAck { id, call }
     }
 
@@ -407,7 +412,7 @@ impl Dispatch {
         if let AckBody(HandlerAnswer::Error(error, failure)) = &answer {
             failed(socket, &name, error, failure);
         }
-        let taken = ack.and_then(|asked| socket.end_ack(asked));
+        let taken = ack.and_then(|requested| socket.end_ack(requested));
         if let Some(queue) = queue {
             self.serial_queues.handler_ended(queue);
         }
@@ -442,7 +447,7 @@ impl Dispatch {
                 // The client may have left meanwhile.
                 self.router.drop_events(socket);
                 // The caller starts the waiting events. A call from here would recurse once for each of them.
-                self.leave_by_server(socket);
+                self.end_by_server(socket);
                 Ok(())
             }
             Finished::Event(completion, answer) => self.completed(socket, completion, answer),

@@ -17,7 +17,7 @@ pub(super) struct Duplexes {
     pub(super) main: Option<Duplex>,
     pub(super) probe: Option<Duplex>,
     /// The rest of its last read.
-    pub(super) left: Option<Box<Left>>,
+    pub(super) remainder: Option<Box<Remainder>>,
     /// True if more may have been received by it than has been handled.
     pub(super) more: bool,
     /// The reason of its end, for the closing handshake.
@@ -26,7 +26,7 @@ pub(super) struct Duplexes {
 
 /// The rest of a read for which the connection was too busy. Nothing more is read before it has been handled.
 #[derive(Debug)]
-pub(super) struct Left {
+pub(super) struct Remainder {
     pub(super) batch: Batch,
     /// The memory that the packets hold, in bytes.
     bytes: usize,
@@ -43,7 +43,7 @@ impl Duplexes {
     }
 
     /// Returns true if a part of an unfinished message has arrived since the last call.
-    pub(super) fn more_of_a_message(&mut self) -> bool {
+    pub(super) fn take_progress(&mut self) -> bool {
         self.main.as_mut().is_some_and(|main| main.take_progress())
     }
 
@@ -56,14 +56,14 @@ impl Duplexes {
     pub(super) fn unfinished(&self) -> usize {
         let both = [&self.main, &self.probe].into_iter().flatten();
         let unfinished: usize = both.map(|socket| socket.unfinished()).sum();
-        unfinished + self.left.as_ref().map_or(0, |left| left.bytes)
+        unfinished + self.remainder.as_ref().map_or(0, |rest| rest.bytes)
     }
 
     /// Keeps the rest of a read.
     pub(super) fn keep(&mut self, batch: &mut Batch, end: Option<End>) {
         let batch = std::mem::take(batch);
         let bytes = batch.held_bytes();
-        self.left = Some(Box::new(Left { batch, bytes, end }));
+        self.remainder = Some(Box::new(Remainder { batch, bytes, end }));
         self.more = true;
     }
 

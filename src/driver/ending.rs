@@ -14,7 +14,7 @@ impl Dispatch {
         self.router.drop_unfinished();
         self.unfinished = 0;
         self.pause = None;
-        self.share.rest();
+        self.share.cancel_wake();
         loop {
             self.begin_round();
             // A violation cannot be answered any more.

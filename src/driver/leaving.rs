@@ -28,7 +28,7 @@ impl Dispatch {
             }
         }
         // Violations have no effect any more, since the connection is closed next.
-        while self.go_on(cx).is_err() {}
+        while self.start_waiting(cx).is_err() {}
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -53,18 +53,19 @@ impl Dispatch {
         socket: &Socket,
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
-        self.leave_by_server(socket);
-        self.go_on(cx)
+        self.end_by_server(socket);
+        self.start_waiting(cx)
     }
 
-    pub(super) fn leave_by_server(&mut self, socket: &Socket) {
+    /// Notifies the client of a socket that the server has ended, unless the client has left before.
+    pub(super) fn end_by_server(&mut self, socket: &Socket) {
         if self.router.mark_left(socket) {
-            Self::tell_disconnected(socket);
+            Self::send_disconnect(socket);
             self.finish(socket);
         }
     }
 
-    pub(super) fn tell_disconnected(socket: &Socket) {
+    pub(super) fn send_disconnect(socket: &Socket) {
         let codec = &socket.namespace().options.codec;
         socket.push_required(codec.plain(Kind::Disconnect, socket.nsp(), None));
     }
@@ -87,7 +88,7 @@ impl Dispatch {
             self.finish(&socket);
         }
         // Violations have no effect any more, since the client is gone.
-        while self.go_on(cx).is_err() {}
+        while self.start_waiting(cx).is_err() {}
     }
 
     /// Handles the end of a socket. This is called once for each socket, when its entry in the router says that it has

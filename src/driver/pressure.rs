@@ -118,7 +118,7 @@ impl Dispatch {
             full = self.full();
         }
         if full != Some(Full::Server) {
-            self.share.rest();
+            self.share.cancel_wake();
         }
         let moved = std::mem::take(&mut self.moved);
         let Some(full) = full else {

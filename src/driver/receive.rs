@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::duplexes::{Left, close_in_background};
+use super::duplexes::{Remainder, close_in_background};
 use super::inbox::{Inbound, PollAnswer, PostAnswer};
 use super::task::ConnectionTask;
 use super::timers::Deadline;
@@ -111,8 +111,8 @@ impl ConnectionTask {
         if self.session.is_closed() || !self.goes_on_reading() {
             return false;
         }
-        if let Some(left) = self.duplexes.left.take() {
-            let Left { mut batch, end, .. } = *left;
+        if let Some(remainder) = self.duplexes.remainder.take() {
+            let Remainder { mut batch, end, .. } = *remainder;
             let read = Poll::Ready(end.map_or(Ok(()), Err));
             return self.take_read(&mut batch, read, cx);
         }

@@ -51,7 +51,7 @@ impl SessionEntry {
     }
 
     /// Passes a request to the task of the connection.
-    pub(crate) fn hand(&self, inbound: Inbound) -> Result<(), NotQueued> {
+    pub(crate) fn send(&self, inbound: Inbound) -> Result<(), NotQueued> {
         self.inbox.push(inbound, now())?;
         self.client.outbox.notify_writer();
         Ok(())
@@ -68,7 +68,7 @@ impl SessionEntry {
     }
 
     /// Returns true if a part of an unfinished POST has arrived since the last call.
-    pub(super) fn more_of_a_body(&self) -> bool {
+    pub(super) fn take_progress(&self) -> bool {
         self.progress.swap(false, Ordering::Relaxed)
     }
 

@@ -235,7 +235,7 @@ impl ConnectionTask {
             if self.session.is_closed() {
                 return Poll::Ready(());
             }
-            again |= self.dispatch.may_go_on();
+            again |= self.dispatch.can_start_more();
             again |= self.timers.arm(self.session.poll_timeout(), cx);
             if !again && !self.client.outbox.register(cx.waker()) {
                 return Poll::Pending;
@@ -333,7 +333,7 @@ impl ConnectionTask {
         self.guard.leave();
         self.dispatch.close(reason, cx);
         // The closing handshake may take seconds, and nothing is counted as held any more.
-        self.duplexes.left = None;
+        self.duplexes.remainder = None;
         if self.client.outbox.close() || reason == DisconnectReason::SlowClient {
             // A close frame must not be written into the middle of another frame. A client that reads nothing gets
             // none.
@@ -347,14 +347,14 @@ impl ConnectionTask {
     pub(super) fn check_paused(&mut self) -> bool {
         let held = self.dispatch.holds_back();
         if self.paused && !held {
-            self.tell_paused();
+            self.report_pause();
         }
         self.paused = held;
         held
     }
 
     /// Tells the session about a pause, since a pong may be among the unread input.
-    pub(super) fn tell_paused(&mut self) {
+    pub(super) fn report_pause(&mut self) {
         let input = if self.polls.is_pending() {
             // The poll takes the ping in this round, however late that is.
             SessionInput::Receiving

@@ -173,7 +173,7 @@ async fn admit_and_open(
 
 async fn poll(entry: &SessionEntry) -> Served {
     let (sender, receiver) = oneshot::channel();
-    entry.hand(Inbound::Poll(sender))?;
+    entry.send(Inbound::Poll(sender))?;
     match receiver.await {
         Ok(PollAnswer::Payload(body)) => Ok(payload(body)),
         Ok(PollAnswer::Overlap) => Err(Refusal::Overlap),
@@ -195,6 +195,6 @@ impl SessionEntry {
     /// Closes the session, unless its task has ended.
     pub(super) fn broken(&self, reason: DisconnectReason) {
         // A full inbox closes the session too.
-        let _ = self.hand(Inbound::Broken(reason));
+        let _ = self.send(Inbound::Broken(reason));
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn upgrade(
             }
         };
         // A transport that the session does not take is dropped.
-        if entry.hand(inbound).is_ok() {
+        if entry.send(inbound).is_ok() {
             upgrading.hand_over();
         }
     };

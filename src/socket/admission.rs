@@ -27,7 +27,7 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) data: Option<Box<RawValue>>,
-    /// True if the middleware has panicked.
+    /// True if the handler has panicked.
     #[serde(skip)]
     pub(crate) panicked: bool,
     /// The error's status over HTTP; `None` if the application has refused in terms of Socket.IO.

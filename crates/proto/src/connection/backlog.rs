@@ -115,11 +115,11 @@ impl Backlog {
     /// Takes the first request that may go and does not overtake another for its namespace.
     pub(super) fn take(
         &mut self,
-        may_go: impl Fn(&ByteString, &Request) -> bool,
+        may_start: impl Fn(&ByteString, &Request) -> bool,
     ) -> Option<(ByteString, Request)> {
         let at = self.queues.iter().position(|queue| {
             let first = queue.waiting.front();
-            first.is_some_and(|first| may_go(&queue.nsp, &first.request))
+            first.is_some_and(|first| may_start(&queue.nsp, &first.request))
         })?;
         let mut queue = self.queues.remove(at)?;
         let nsp = queue.nsp.clone();

@@ -17,7 +17,7 @@ pub(super) enum Membership<T> {
 
 /// Returns true if a request need not wait. It is, or would be, the first one of its namespace in the backlog.
 #[inline]
-pub(super) fn may_go<T>(
+pub(super) fn may_start<T>(
     request: &Request,
     state: Option<&Membership<T>>,
     ready: impl Fn(&T) -> bool,

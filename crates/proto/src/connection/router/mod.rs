@@ -22,7 +22,7 @@
 use bytestring::ByteString;
 
 use super::backlog::{Backlog, Request};
-use super::membership::{Membership, may_go};
+use super::membership::{Membership, may_start};
 use super::query;
 use crate::engine_io::{Message, Revision};
 use crate::socket_io::{Assembler, Decoding, Event, Packet, PacketLimits};
@@ -178,7 +178,7 @@ impl<T: Clone + PartialEq> Router<T> {
             _ => {
                 starting == Starting::Held
                     || self.backlog.has(&nsp)
-                    || !may_go(&request, state, &ready)
+                    || !may_start(&request, state, &ready)
             }
         };
         if waits {
@@ -238,7 +238,7 @@ impl<T: Clone + PartialEq> Router<T> {
         }
         while let Some((nsp, request)) = self
             .backlog
-            .take(|nsp, request| may_go(request, state_of(&self.entries, nsp), &ready))
+            .take(|nsp, request| may_start(request, state_of(&self.entries, nsp), &ready))
         {
             if let Some(route) = self.route(nsp, request)? {
                 return Ok(Some(route));
