@@ -203,7 +203,7 @@ impl ConnectionTask {
 
     /// Polls everything until there is no more progress. Ready when the session is closed.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.client.outbox.awake();
+        self.client.outbox.mark_writer_awake();
         let _current = CurrentConnection::enter(&self.client.outbox);
         for round in 0..ROUNDS {
             self.now = now();
@@ -237,7 +237,7 @@ impl ConnectionTask {
             }
             again |= self.dispatch.can_start_more();
             again |= self.timers.arm(self.session.poll_timeout(), cx);
-            if !again && !self.client.outbox.register(cx.waker()) {
+            if !again && !self.client.outbox.register_writer(cx.waker()) {
                 return Poll::Pending;
             }
         }

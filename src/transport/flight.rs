@@ -61,7 +61,7 @@ impl Body for InFlight {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        self.flight.outbox.progress();
+        self.flight.outbox.record_progress();
         let piece = self.rest.len().min(PIECE);
         let piece = self.rest.split_to(piece);
         Poll::Ready(Some(Ok(Frame::data(piece))))

@@ -122,7 +122,7 @@ impl Outbox {
             Err(refused) => return (refused, None),
         };
         if !plain || !state.may_be_direct() {
-            Self::wake(state);
+            Self::wake_writer(state);
             return (Pushed::Queued, None);
         }
         let is_scheduled = std::mem::replace(&mut state.write_scheduled, true);
@@ -140,7 +140,7 @@ impl Outbox {
             return Written::default();
         }
         if !state.may_be_direct() {
-            Self::wake(state);
+            Self::wake_writer(state);
             return Written::default();
         }
         let written = state.try_write();
@@ -158,7 +158,7 @@ impl Outbox {
         let woken = self.admit_waiting(&mut state);
         state.has_new = state.front().is_some();
         if state.has_new {
-            Self::wake(state);
+            Self::wake_writer(state);
         } else {
             drop(state);
         }

@@ -123,7 +123,7 @@ impl Outbox {
     pub(crate) fn push(&self, frame: Frame, reliability: Reliability) -> Pushed {
         match self.accept(frame, reliability) {
             Ok(state) => {
-                Self::wake(state);
+                Self::wake_writer(state);
                 Pushed::Queued
             }
             Err(refused) => refused,
@@ -169,7 +169,7 @@ impl Outbox {
     fn refuse(&self, mut state: MutexGuard<'_, State>) {
         state.full = true;
         self.notified.store(true, Ordering::Release);
-        Self::wake(state);
+        Self::wake_writer(state);
     }
 
     /// Returns the size of the queue, including data that is taken but not yet written.
@@ -203,7 +203,7 @@ impl Outbox {
 
     fn queue(&self, mut state: MutexGuard<'_, State>, frame: Frame) {
         self.enqueue(&mut state, frame);
-        Self::wake(state);
+        Self::wake_writer(state);
     }
 
     fn enqueue(&self, state: &mut State, frame: Frame) {
@@ -224,7 +224,7 @@ impl Outbox {
     /// Wakes the writer without queueing anything.
     pub(crate) fn notify_writer(&self) {
         self.notified.store(true, Ordering::Release);
-        Self::wake(self.state.lock());
+        Self::wake_writer(self.state.lock());
     }
 
     /// Returns true if the writer has been notified since the last call.
@@ -232,7 +232,7 @@ impl Outbox {
         self.notified.load(Ordering::Relaxed) && self.notified.swap(false, Ordering::AcqRel)
     }
 
-    fn wake(mut state: MutexGuard<'_, State>) {
+    fn wake_writer(mut state: MutexGuard<'_, State>) {
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
@@ -319,7 +319,7 @@ impl Outbox {
     }
 
     /// Records that the client has accepted some of the data in flight.
-    pub(crate) fn progress(&self) {
+    pub(crate) fn record_progress(&self) {
         self.state.lock().moved = true;
     }
 
@@ -334,7 +334,7 @@ impl Outbox {
         let woken = self.admit_waiting(&mut state);
         // The writer may have waited for this as well: it reads no input while the outbox is half_full.
         self.notified.store(true, Ordering::Release);
-        Self::wake(state);
+        Self::wake_writer(state);
         woken.into_iter().flatten().for_each(Waker::wake);
     }
 
@@ -351,8 +351,8 @@ impl Outbox {
         }
     }
 
-    /// Marks the writer as awake: until it [registers](Self::register) again, its own frames do not wake it.
-    pub(crate) fn awake(&self) {
+    /// Marks the writer as awake: until it [registers](Self::register_writer) again, its own frames do not wake it.
+    pub(crate) fn mark_writer_awake(&self) {
         let waker = self.state.lock().waker.take();
         drop(waker);
     }
@@ -361,7 +361,7 @@ impl Outbox {
     /// frame that it has not [taken](Self::take), or a notify_writer that it has not [taken](Self::take_notification).
     ///
     /// Returns true if the writer must check again instead of sleeping.
-    pub(crate) fn register(&self, waker: &Waker) -> bool {
+    pub(crate) fn register_writer(&self, waker: &Waker) -> bool {
         let mut state = self.state.lock();
         // A later notify_writer takes the lock after this call, and so finds the waker.
         if std::mem::take(&mut state.has_new) || self.notified.load(Ordering::Acquire) {

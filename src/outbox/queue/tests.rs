@@ -75,8 +75,11 @@ fn a_push_wakes_the_writer_once_or_keeps_it_from_sleeping() {
     let (outbox, count) = (Outbox::new(10, 1000), Arc::new(Count::default()));
     let waker = Waker::from(Arc::clone(&count));
     outbox.push(frame(), Reliable);
-    assert!(outbox.register(&waker), "something has happened before");
-    assert!(!outbox.register(&waker));
+    assert!(
+        outbox.register_writer(&waker),
+        "something has happened before"
+    );
+    assert!(!outbox.register_writer(&waker));
     outbox.push(frame(), Reliable);
     outbox.push(frame(), Reliable);
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
@@ -247,23 +250,23 @@ fn a_writer_that_has_taken_all_frames_may_sleep() {
     let outbox = Outbox::new(10, 1000);
     outbox.push(frame(), Reliable);
     take(&outbox);
-    assert!(!outbox.register(Waker::noop()));
+    assert!(!outbox.register_writer(Waker::noop()));
     outbox.notify_writer();
     take(&outbox);
-    assert!(outbox.register(Waker::noop()), "not for a frame");
+    assert!(outbox.register_writer(Waker::noop()), "not for a frame");
     assert!(outbox.take_notification() && !outbox.take_notification());
-    assert!(!outbox.register(Waker::noop()));
+    assert!(!outbox.register_writer(Waker::noop()));
 }
 
 #[test]
 fn an_awake_writer_is_not_woken_but_checks_again() {
     let (outbox, count) = (Outbox::new(10, 1000), Arc::new(Count::default()));
     let waker = Waker::from(Arc::clone(&count));
-    assert!(!outbox.register(&waker));
-    outbox.awake();
+    assert!(!outbox.register_writer(&waker));
+    outbox.mark_writer_awake();
     outbox.push(frame(), Reliable);
     assert_eq!(count.0.load(Ordering::Relaxed), 0);
-    assert!(outbox.register(&waker));
+    assert!(outbox.register_writer(&waker));
 }
 
 /// A transport that accepts the given number of bytes in each call. 0 is a refusal.
@@ -299,7 +302,7 @@ fn asleep(takes: &[usize]) -> (Outbox, Arc<Slot>, Arc<Count>) {
     let line = Arc::new(Slot::default());
     line.takes.lock().extend(takes);
     outbox.set_direct(Arc::clone(&line) as Arc<dyn Direct>);
-    assert!(!outbox.register(&Waker::from(Arc::clone(&count))));
+    assert!(!outbox.register_writer(&Waker::from(Arc::clone(&count))));
     (outbox, line, count)
 }
 
@@ -356,7 +359,7 @@ fn while_the_transport_is_stalled_nothing_is_written_past_the_writer() {
     let (outbox, line, _) = asleep(&[3]);
     outbox.push_direct(named("/a"), Reliable);
     outbox.write_direct();
-    assert!(!outbox.register(Waker::noop()) || !outbox.register(Waker::noop()));
+    assert!(!outbox.register_writer(Waker::noop()) || !outbox.register_writer(Waker::noop()));
     assert_eq!(
         outbox.push_direct(named("/b"), Reliable),
         (Pushed::Queued, None)
@@ -374,7 +377,7 @@ fn while_the_transport_is_stalled_nothing_is_written_past_the_writer() {
 fn an_awake_writer_gets_no_direct_writes() {
     let (outbox, line, count) = asleep(&[]);
     outbox.push_direct(named("/a"), Reliable);
-    outbox.awake();
+    outbox.mark_writer_awake();
     assert_eq!(outbox.write_direct().packets, 0);
     assert_eq!(
         outbox.push_direct(named("/b"), Reliable),
@@ -469,11 +472,11 @@ fn bytes_in_flight_count_until_they_are_written() {
     let in_flight = outbox.record_written(Written::default(), Stalled);
     assert!(in_flight.waiting && !in_flight.moved);
     assert!(matches!(outbox.push(frame(), Reliable), Pushed::Full(_)));
-    outbox.progress();
+    outbox.record_progress();
     let in_flight = outbox.record_written(Written::default(), Stalled);
     assert!(in_flight.waiting && in_flight.moved && in_flight.full);
     assert!(outbox.take_notification());
-    assert!(!outbox.register(&waker));
+    assert!(!outbox.register_writer(&waker));
     outbox.record_late_write(written(&frame()));
     assert_eq!(count.0.load(Ordering::Relaxed), 1, "the writer is woken");
     assert_eq!(outbox.push(frame(), Reliable), Pushed::Queued);

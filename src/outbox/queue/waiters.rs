@@ -126,7 +126,7 @@ impl Outbox {
         let waiting = state.waiting_frames.as_mut();
         let withdrawn = waiting.and_then(|waiting| waiting.remove(number));
         let admitted = self.admit(&mut state);
-        Self::wake(state);
+        Self::wake_writer(state);
         admitted.into_iter().for_each(Waker::wake);
         drop(withdrawn);
     }

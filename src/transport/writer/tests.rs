@@ -198,9 +198,9 @@ proptest! {
         for turn in turns.into_iter().chain([0; 80]) {
             match turn {
                 0 => {
-                    outbox.awake();
+                    outbox.mark_writer_awake();
                     let _ = writer.poll_outbox(&mut io, &outbox, cx);
-                    outbox.register(cx.waker());
+                    outbox.register_writer(cx.waker());
                 }
                 1 => {
                     outbox.write_direct();
