@@ -30,7 +30,7 @@ pub(crate) fn new_sid() -> Option<Sid> {
         }
     }
     let bytes = unused.pop();
-    let _ = UNUSED.try_with(|kept| kept.set(unused));
+    let _ = UNUSED.try_with(|slot| slot.set(unused));
     bytes.map(Sid::from_random)
 }
 

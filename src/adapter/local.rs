@@ -69,7 +69,7 @@ impl<L: Link> LocalMembers<L> {
         let now = Instant::now().into_std();
         let delivered = self
             .members
-            .deliver_and_keep(history, target, now, &make, schedule_write);
+            .deliver_and_store(history, target, now, &make, schedule_write);
         self.sweeper.sweep();
         delivered
     }

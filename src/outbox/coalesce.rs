@@ -21,6 +21,6 @@ pub(crate) fn coalesce<'p, T>(
         .into_iter()
         .for_each(|piece| buffer.extend_from_slice(piece));
     let result = write(&buffer);
-    let _ = BUFFER.try_with(|kept| kept.set(buffer));
+    let _ = BUFFER.try_with(|slot| slot.set(buffer));
     result
 }

@@ -92,7 +92,7 @@ impl Wakers {
     /// Registers a waker, replacing the one with the same number. Returns the replaced waker, which the caller drops.
     pub(super) fn register(&mut self, number: u64, waker: &Waker) -> Option<Waker> {
         let mut wakers = self.wakers.iter_mut();
-        match wakers.find(|(kept, _)| *kept == number) {
+        match wakers.find(|(known, _)| *known == number) {
             Some((_, old)) if old.will_wake(waker) => None,
             Some((_, old)) => Some(std::mem::replace(old, waker.clone())),
             None => {
@@ -104,7 +104,7 @@ impl Wakers {
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Waker> {
         let mut wakers = self.wakers.iter();
-        let at = wakers.position(|(kept, _)| *kept == number)?;
+        let at = wakers.position(|(known, _)| *known == number)?;
         Some(self.wakers.swap_remove(at).1)
     }
 

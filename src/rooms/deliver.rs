@@ -89,7 +89,7 @@ impl<L: Link> Members<L> {
 
     /// Queues a frame like [`deliver`](Self::deliver), and stores it in the history for disconnected clients. `make`
     /// makes it, with or without an offset.
-    pub(crate) fn deliver_and_keep(
+    pub(crate) fn deliver_and_store(
         &self,
         history: &History<L>,
         target: &Target,
@@ -101,9 +101,9 @@ impl<L: Link> Members<L> {
         let mut delivered = Delivered::default();
         let mut forgotten = Forgotten::default();
         let turn = self.turn();
-        let mut kept = history.lock();
-        let number = kept.log.last() + u64::from(!target.options.is_volatile());
-        let frame = make(Some(&kept.log.offset(number)));
+        let mut locked = history.lock();
+        let number = locked.log.last() + u64::from(!target.options.is_volatile());
+        let frame = make(Some(&locked.log.offset(number)));
         self.for_each(target, |member, written_by| {
             // Refusals are not logged here: a log subscriber might emit, and the history is locked.
             delivered.met(member.queue(
@@ -116,10 +116,10 @@ impl<L: Link> Members<L> {
         if !target.options.is_volatile() {
             let audience = Audience::Target(target.clone());
             // The stored frame is separate, so that forms cached for connected clients are not stored with it.
-            kept.append(now, audience, frame.unshared(), &mut forgotten);
+            locked.append(now, audience, frame.unshared(), &mut forgotten);
         }
         // Frames hold bytes of users, which are dropped without holding a lock.
-        drop(kept);
+        drop(locked);
         drop(turn);
         drop(forgotten);
         delivered

@@ -170,7 +170,7 @@ impl<L: Link> Members<L> {
         if *room == *member.id.as_str() {
             return Ok(());
         }
-        let kept = self.history().map(History::lock);
+        let locked = self.history().map(History::lock);
         let mut joined = member.joined.lock();
         if joined.presence == Presence::Gone {
             return Err(JoinError::Closed);
@@ -182,10 +182,10 @@ impl<L: Link> Members<L> {
             return Err(JoinError::TooManyRooms(limit));
         }
         joined.rooms.push(Arc::clone(&room));
-        if let Some(kept) = &kept {
+        if let Some(locked) = &locked {
             joined.stays.push(Stay {
                 room: Arc::clone(&room),
-                after: kept.log.last(),
+                after: locked.log.last(),
                 until: None,
             });
         }
@@ -194,7 +194,7 @@ impl<L: Link> Members<L> {
             self.put_in(room, member);
         }
         drop(joined);
-        drop(kept);
+        drop(locked);
         if is_here {
             self.publish(member);
         }
@@ -202,12 +202,12 @@ impl<L: Link> Members<L> {
     }
 
     pub(crate) fn leave(&self, member: &Member<L>, room: &str) {
-        let kept = self.history().map(History::lock);
+        let locked = self.history().map(History::lock);
         let mut joined = member.joined.lock();
         let before = joined.rooms.len();
         joined.rooms.retain(|other| **other != *room);
-        if let Some(kept) = &kept {
-            let floor = kept.log.leave(&mut joined.stays, room);
+        if let Some(locked) = &locked {
+            let floor = locked.log.leave(&mut joined.stays, room);
             joined.known_after = joined.known_after.max(floor);
         }
         let has_left = joined.rooms.len() < before && joined.presence == Presence::Here;
@@ -215,7 +215,7 @@ impl<L: Link> Members<L> {
             self.take_out(room, member.id);
         }
         drop(joined);
-        drop(kept);
+        drop(locked);
         if has_left {
             self.publish(member);
         }

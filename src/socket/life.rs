@@ -75,7 +75,7 @@ impl Socket {
         let mut forgotten = Forgotten::default();
         // With the history locked, a client that resumes meanwhile finds the session either connected or stored.
         let history = self.0.namespace.members.history();
-        let mut kept = history.map(History::lock);
+        let mut locked = history.map(History::lock);
         let mut state = self.0.state.lock();
         if matches!(*state, SocketState::Closed(_)) {
             return false;
@@ -93,10 +93,10 @@ impl Socket {
         }
         self.drop_held_events();
         self.0.namespace.members.remove(&self.0.member);
-        if let Some(kept) = &mut kept {
-            self.store_session(kept, ended, &mut forgotten);
+        if let Some(locked) = &mut locked {
+            self.store_session(locked, ended, &mut forgotten);
         }
-        drop(kept);
+        drop(locked);
         drop(forgotten);
         self.0.namespace.sweep();
         self.0.member.close_acks();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Arrival, Audience, Forgotten, History, Kept, LoggedEvent, Position, Store};
+use super::{Arrival, Audience, Forgotten, History, HistoryState, LoggedEvent, Position, Store};
 use crate::outbox::{Frame, Outbox, RuntimeId};
 use crate::rooms::{Delivered, Link, Members};
 
@@ -28,15 +28,16 @@ impl<L: Link> Members<L> {
         self.observe(&event.target, || (delivery.make)(&event, None));
         let mut forgotten = Forgotten::default();
         let turn = self.turn();
-        let mut kept = history.lock();
-        let taken = kept.waiting.push(event, delivery.now, store);
+        let mut locked = history.lock();
+        let taken = locked.waiting.push(event, delivery.now, store);
         let (events, bytes) = (history.options.max_packets, history.options.max_bytes);
         let mut delivered = Delivered::default();
-        while (!taken && kept.waiting.since().is_some()) || kept.waiting.exceeds(events, bytes) {
-            delivered += self.deliver_first(&mut kept, delivery, &mut forgotten);
+        while (!taken && locked.waiting.since().is_some()) || locked.waiting.exceeds(events, bytes)
+        {
+            delivered += self.deliver_first(&mut locked, delivery, &mut forgotten);
         }
         // Frames hold bytes of users, which are dropped without holding a lock.
-        drop(kept);
+        drop(locked);
         drop(turn);
         drop(forgotten);
         delivered
@@ -55,10 +56,10 @@ impl<L: Link> Members<L> {
         }
         let mut forgotten = Forgotten::default();
         let turn = self.turn();
-        let mut kept = history.lock();
+        let mut locked = history.lock();
         let event = match arrival {
             Arrival::Foreign(event) => Some(event),
-            Arrival::Own(token) => kept.waiting.take(token),
+            Arrival::Own(token) => locked.waiting.take(token),
         };
         let mut delivered = Delivered::default();
         match event {
@@ -66,7 +67,7 @@ impl<L: Link> Members<L> {
                 let frame = (delivery.make)(&event, Some(&store.offset(position)));
                 delivered = self.queue_for_all(&event, &frame, delivery.schedule_write);
                 let audience = Audience::Target(event.target);
-                kept.append_at(
+                locked.append_at(
                     position,
                     delivery.now,
                     audience,
@@ -75,9 +76,9 @@ impl<L: Link> Members<L> {
                 );
             }
             // It was delivered without an offset, so the log cannot say who has it.
-            None => kept.pass(position, &mut forgotten),
+            None => locked.pass(position, &mut forgotten),
         }
-        drop(kept);
+        drop(locked);
         drop(turn);
         drop(forgotten);
         delivered
@@ -93,14 +94,14 @@ impl<L: Link> Members<L> {
         let mut forgotten = Forgotten::default();
         let mut delivered = Delivered::default();
         let turn = self.turn();
-        let mut kept = history.lock();
+        let mut locked = history.lock();
         // A time that the clock cannot represent is never reached.
-        let due = |kept: &Kept<L>| kept.waiting.since()?.checked_add(limit);
-        while due(&kept).is_some_and(|due| due <= delivery.now) {
-            delivered += self.deliver_first(&mut kept, delivery, &mut forgotten);
+        let due = |locked: &HistoryState<L>| locked.waiting.since()?.checked_add(limit);
+        while due(&locked).is_some_and(|due| due <= delivery.now) {
+            delivered += self.deliver_first(&mut locked, delivery, &mut forgotten);
         }
-        let next = due(&kept);
-        drop(kept);
+        let next = due(&locked);
+        drop(locked);
         drop(turn);
         drop(forgotten);
         (delivered, next)
@@ -109,15 +110,15 @@ impl<L: Link> Members<L> {
     /// Delivers the first event that waits, without an offset.
     fn deliver_first(
         &self,
-        kept: &mut Kept<L>,
+        locked: &mut HistoryState<L>,
         delivery: &mut Delivery<'_>,
         forgotten: &mut Forgotten<L::Values>,
     ) -> Delivered {
-        let Some(event) = kept.waiting.take_first() else {
+        let Some(event) = locked.waiting.take_first() else {
             return Delivered::default();
         };
         let frame = (delivery.make)(&event, None);
-        kept.cut(forgotten);
+        locked.cut(forgotten);
         self.queue_for_all(&event, &frame, delivery.schedule_write)
     }
 

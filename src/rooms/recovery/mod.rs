@@ -48,17 +48,18 @@ pub(crate) struct History<L: Link> {
     /// Wakes those who wait for events to arrive.
     pub(crate) arrivals: Notify,
     pub(crate) scan: Scan,
-    kept: Lock<Kept<L>>,
+    state: Lock<HistoryState<L>>,
 }
 
-pub(crate) struct Kept<L: Link> {
+/// The part of a history that its lock protects.
+pub(crate) struct HistoryState<L: Link> {
     pub(crate) log: Log,
     pub(crate) sessions: Sessions<L>,
     /// The events that wait for their positions, if a store assigns them.
     pub(crate) waiting: Waiting,
 }
 
-impl<L: Link> Kept<L> {
+impl<L: Link> HistoryState<L> {
     /// Gives an event its number, and stores it if a client may resume and ask for it.
     pub(crate) fn append(
         &mut self,
@@ -152,7 +153,7 @@ impl<L: Link> History<L> {
             store,
             arrivals: Notify::new(),
             scan: Scan::default(),
-            kept: Lock::new(Kept {
+            state: Lock::new(HistoryState {
                 log,
                 sessions,
                 waiting: Waiting::default(),
@@ -160,33 +161,33 @@ impl<L: Link> History<L> {
         }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Kept<L>> {
-        self.kept.lock()
+    pub(crate) fn lock(&self) -> MutexGuard<'_, HistoryState<L>> {
+        self.state.lock()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        let kept = self.lock();
+        let locked = self.lock();
         let next = [
-            kept.sessions.next_expiry(),
-            kept.sessions.next_publication(),
+            locked.sessions.next_expiry(),
+            locked.sessions.next_publication(),
         ];
-        kept.log.next_expiry().is_none() && next == [None, None]
+        locked.log.next_expiry().is_none() && next == [None, None]
     }
 
     /// Removes all sessions that might resume.
     pub(crate) fn forget_away(&self) {
         let mut forgotten = Forgotten::default();
-        let mut kept = self.lock();
-        kept.sessions.forget_away(&mut forgotten);
-        drop(kept);
+        let mut locked = self.lock();
+        locked.sessions.forget_away(&mut forgotten);
+        drop(locked);
         drop_guarded(forgotten);
     }
 
     /// Removes expired events and sessions. Returns the time at which the next ones expire, if any are left.
     pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
         let mut forgotten = Forgotten::default();
-        let mut kept = self.lock();
-        let Kept { log, sessions, .. } = &mut *kept;
+        let mut locked = self.lock();
+        let HistoryState { log, sessions, .. } = &mut *locked;
         sessions.expire(now, &mut forgotten);
         log.expire(now, &mut forgotten.frames);
         if sessions.is_empty() {
@@ -198,7 +199,7 @@ impl<L: Link> History<L> {
             sessions.next_expiry(),
             sessions.next_publication(),
         ];
-        drop(kept);
+        drop(locked);
         drop_guarded(forgotten);
         next.into_iter().flatten().min()
     }

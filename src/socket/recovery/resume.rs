@@ -15,7 +15,7 @@ use crate::metrics::Counted;
 use crate::outbox::{Frame, Outbox};
 use crate::panics::drop_guarded;
 use crate::rooms::recovery::{Place, Position};
-use crate::rooms::{Asker, Away, Claim, Forgotten, History, Kept, Link, Scope};
+use crate::rooms::{Asker, Away, Claim, Forgotten, History, HistoryState, Link, Scope};
 use crate::socket::Socket;
 use crate::socket::handle::Inner;
 use crate::socket::namespace_handlers::SocketNamespace;
@@ -33,7 +33,7 @@ struct Undone {
     others: Vec<Arc<Inner>>,
 }
 
-/// The values that users have stored with a session, as the history keeps them.
+/// The values that users have stored with a session, as the history stores them.
 #[derive(Default)]
 pub(crate) struct StoredValues {
     values: SocketValues,
@@ -79,12 +79,12 @@ impl ResumeAuth<'_> {
     /// Looks the session up, without changing it.
     pub(super) fn find(&self, history: &History<Inner>) -> Option<(Sid, ResumeRequest)> {
         let pid = self.pid.parse().ok()?;
-        let kept = history.lock();
-        let claim = kept.sessions.look(pid, now());
+        let locked = history.lock();
+        let claim = locked.sessions.look(pid, now());
         let away = match &claim {
             Claim::Nothing => None,
             Claim::Away(away) => Some(away.clone()),
-            Claim::Held(link) => Socket(Arc::clone(link)).session_to_store(&kept),
+            Claim::Held(link) => Socket(Arc::clone(link)).session_to_store(&locked),
         };
         let offset = self.offset.as_deref().map(Box::from);
         let request = away.map(|away| ResumeRequest {
@@ -94,9 +94,9 @@ impl ResumeAuth<'_> {
         });
         let may = request
             .as_ref()
-            .and_then(|request| request.after(&kept, &request.away));
+            .and_then(|request| request.after(&locked, &request.away));
         // Values of users are dropped without holding a lock.
-        drop(kept);
+        drop(locked);
         drop(claim);
         may.and(request).map(|request| (pid, request))
     }
@@ -139,16 +139,16 @@ impl Socket {
         if self.ended().is_some() {
             return None;
         }
-        let kept = history.lock();
-        let seekers = kept.sessions.seekers(pid);
-        drop(kept);
+        let locked = history.lock();
+        let seekers = locked.sessions.seekers(pid);
+        drop(locked);
         let seekers = seekers.into_iter().rev().map(Self);
         let mut later = seekers.take_while(|seeker| seeker != self);
         later.find(|seeker| seeker.ended().is_none())
     }
 
     /// Returns the session that would be stored if the connection were lost now.
-    pub(super) fn session_to_store(&self, kept: &Kept<Inner>) -> Option<StoredSession> {
+    pub(super) fn session_to_store(&self, locked: &HistoryState<Inner>) -> Option<StoredSession> {
         let state = self.0.recovery.as_ref()?.lock();
         let (began, since) = (state.began, state.since);
         drop(state);
@@ -168,27 +168,27 @@ impl Socket {
             stays,
             known_after,
             values: Arc::new(values),
-            until: kept.sessions.until(now()),
+            until: locked.sessions.until(now()),
         })
     }
 
     /// Returns the socket whose session this one resumes, if that socket is still connected.
-    fn predecessor(&self, kept: &Kept<Inner>) -> Option<Arc<Inner>> {
+    fn predecessor(&self, locked: &HistoryState<Inner>) -> Option<Arc<Inner>> {
         let recovery = self.0.recovery.as_ref()?.lock();
         recovery
             .request
             .as_ref()
             .filter(|_| !recovery.is_refused())?;
-        kept.sessions.holder(recovery.pid)
+        locked.sessions.holder(recovery.pid)
     }
 
     /// Returns true if a later attempt to resume the same session has been admitted, which is about to end this socket.
-    fn is_overtaken(&self, kept: &Kept<Inner>) -> bool {
+    fn is_overtaken(&self, locked: &HistoryState<Inner>) -> bool {
         let Some(recovery) = &self.0.recovery else {
             return false;
         };
         let recovery = recovery.lock();
-        let seeks = || kept.sessions.seeks(recovery.pid, &self.0.member.link);
+        let seeks = || locked.sessions.seeks(recovery.pid, &self.0.member.link);
         recovery.request.is_some() && !seeks()
     }
 
@@ -198,27 +198,27 @@ impl Socket {
         &self,
         pid: Sid,
         request: &ResumeRequest,
-        kept: &mut Kept<Inner>,
+        locked: &mut HistoryState<Inner>,
         undone: &mut Undone,
     ) -> Option<Vec<Frame>> {
         if let Some(elsewhere) = &request.elsewhere {
-            return self.claim_from_elsewhere(pid, elsewhere, kept, undone);
+            return self.claim_from_elsewhere(pid, elsewhere, locked, undone);
         }
-        let away = kept.sessions.claim(pid, now(), &mut undone.forgotten)?;
-        let missed = request.after(kept, &away).and_then(|after| {
+        let away = locked.sessions.claim(pid, now(), &mut undone.forgotten)?;
+        let missed = request.after(locked, &away).and_then(|after| {
             let (before, now) = (&request.away.stays, away.stays.clone());
             self.0
                 .member
-                .rebase(before, now, away.known_after, &kept.log);
+                .rebase(before, now, away.known_after, &locked.log);
             let (stays, known_after) = &self.0.member.stays();
             if after < *known_after {
                 return None;
             }
             let id = self.id();
-            kept.log.since(after, Asker { id, stays })
+            locked.log.since(after, Asker { id, stays })
         });
         if missed.is_some() {
-            undone.others = kept.sessions.overtake(pid, &self.0.member.link);
+            undone.others = locked.sessions.overtake(pid, &self.0.member.link);
         }
         undone.values = Some(Arc::clone(&away.values));
         undone.forgotten.keep(away);
@@ -231,10 +231,10 @@ impl Socket {
         &self,
         pid: Sid,
         elsewhere: &Elsewhere,
-        kept: &mut Kept<Inner>,
+        locked: &mut HistoryState<Inner>,
         undone: &mut Undone,
     ) -> Option<Vec<Frame>> {
-        let Place::At(number) = kept.log.place(elsewhere.after) else {
+        let Place::At(number) = locked.log.place(elsewhere.after) else {
             return None;
         };
         let (stays, known_after) = &self.0.member.stays();
@@ -242,8 +242,8 @@ impl Socket {
             return None;
         }
         let id = self.id();
-        let newer = kept.log.since(number, Asker { id, stays })?;
-        undone.others = kept.sessions.overtake(pid, &self.0.member.link);
+        let newer = locked.log.since(number, Asker { id, stays })?;
+        undone.others = locked.sessions.overtake(pid, &self.0.member.link);
         Some([elsewhere.missed.as_slice(), &newer].concat())
     }
 
@@ -251,14 +251,14 @@ impl Socket {
     /// stored another value of the type with this socket.
     fn take_newer(&self, before: &StoredValues, now: &StoredValues) {
         let (StoredValues { values: before, .. }, StoredValues { values: now, .. }) = (before, now);
-        let was_kept = |kept: &SocketValue| before.iter().any(|other| other.is_same(kept));
+        let was_stored = |value: &SocketValue| before.iter().any(|other| other.is_same(value));
         let own = self.0.request.added();
-        let is_unchanged = |kept: &SocketValue| {
-            let own = own.iter().find(|other| other.is_like(kept));
-            own.is_none_or(was_kept)
+        let is_unchanged = |value: &SocketValue| {
+            let own = own.iter().find(|other| other.is_like(value));
+            own.is_none_or(was_stored)
         };
-        let newer = now.iter().filter(|kept| !was_kept(kept));
-        let newer: SocketValues = newer.filter(|kept| is_unchanged(kept)).cloned().collect();
+        let newer = now.iter().filter(|value| !was_stored(value));
+        let newer: SocketValues = newer.filter(|value| is_unchanged(value)).cloned().collect();
         if !newer.is_empty() {
             self.add_values(newer);
         }
@@ -269,7 +269,7 @@ impl Socket {
         let Some(recovery) = &self.0.recovery else {
             return Connected::Over;
         };
-        let Some(mut kept) = self.lock_as_successor(history) else {
+        let Some(mut locked) = self.lock_as_successor(history) else {
             return Connected::Over;
         };
         let mut undone = Undone::default();
@@ -277,22 +277,22 @@ impl Socket {
         let request = state.request.take();
         let missed = match &request {
             Some(_) if state.is_refused() => None,
-            Some(request) => self.claim(state.pid, request, &mut kept, &mut undone),
+            Some(request) => self.claim(state.pid, request, &mut locked, &mut undone),
             None => {
-                state.began = kept.log.last();
-                state.since = kept.log.last_position();
+                state.began = locked.log.last();
+                state.since = locked.log.last_position();
                 Some(Vec::new())
             }
         };
-        kept.sessions.stop_seeking(state.pid, &self.0.member.link);
+        locked.sessions.stop_seeking(state.pid, &self.0.member.link);
         if let Some(session) = state.take_claimed().filter(|_| state.revoked) {
-            kept.sessions.put_back(state.pid, session);
+            locked.sessions.put_back(state.pid, session);
         }
         let (pid, outcome, failure) = (state.pid, state.outcome(), state.failure());
         state.holds = missed.is_some();
         drop(state);
         let connected = match missed {
-            Some(missed) => self.join_with(pid, missed, &mut kept),
+            Some(missed) => self.join_with(pid, missed, &mut locked),
             None => Connected::Outdated,
         };
         let outcome = match connected {
@@ -304,7 +304,7 @@ impl Socket {
             self.counters().add(Counted::Recoveries(outcome), 1);
         }
         // Values of users are dropped, and attempts that lost are ended, without holding a lock.
-        drop(kept);
+        drop(locked);
         if history.store.is_some() {
             self.0.namespace.sweep();
         }
@@ -323,30 +323,35 @@ impl Socket {
     fn lock_as_successor<'h>(
         &self,
         history: &'h History<Inner>,
-    ) -> Option<MutexGuard<'h, Kept<Inner>>> {
+    ) -> Option<MutexGuard<'h, HistoryState<Inner>>> {
         loop {
-            let kept = history.lock();
+            let locked = history.lock();
             // The socket cannot end while the history is locked.
-            if self.ended().is_some() || self.is_overtaken(&kept) {
+            if self.ended().is_some() || self.is_overtaken(&locked) {
                 return None;
             }
-            let Some(predecessor) = self.predecessor(&kept) else {
-                return Some(kept);
+            let Some(predecessor) = self.predecessor(&locked) else {
+                return Some(locked);
             };
-            drop(kept);
+            drop(locked);
             // This socket is admitted, so a connection that still has the session counts as lost.
             predecessor.supersede();
         }
     }
 
     /// Joins the namespace with the private id of the session, and queues the missed events.
-    fn join_with(&self, pid: Sid, missed: Vec<Frame>, kept: &mut Kept<Inner>) -> Connected {
-        kept.sessions.hold(pid, self.0.member.link.clone());
+    fn join_with(
+        &self,
+        pid: Sid,
+        missed: Vec<Frame>,
+        locked: &mut HistoryState<Inner>,
+    ) -> Connected {
+        locked.sessions.hold(pid, self.0.member.link.clone());
         let opened = self.open(Some(pid), missed);
-        if kept.sessions.store().is_some()
-            && let Some(session) = self.session_to_store(kept)
+        if locked.sessions.store().is_some()
+            && let Some(session) = self.session_to_store(locked)
         {
-            kept.sessions.publish(pid, &session);
+            locked.sessions.publish(pid, &session);
         }
         self.0.namespace.members.insert(&self.0.member);
         if opened {
@@ -373,11 +378,11 @@ impl Socket {
         let pid = state.pid;
         drop(state);
         let mut forgotten = Forgotten::default();
-        let mut kept = history.lock();
-        let holder = kept.sessions.revoke(pid, &mut forgotten);
-        let seekers = kept.sessions.seekers(pid);
+        let mut locked = history.lock();
+        let holder = locked.sessions.revoke(pid, &mut forgotten);
+        let seekers = locked.sessions.seekers(pid);
         let itself = { holder.as_ref() }.is_some_and(|holder| Arc::ptr_eq(holder, &self.0));
-        drop(kept);
+        drop(locked);
         drop(forgotten);
         match holder {
             // The socket was admitted after `disconnect_from` had found it not connected.
@@ -391,7 +396,7 @@ impl Socket {
     /// Stores the session of a socket that has ended, if its client may resume it.
     pub(in crate::socket) fn store_session(
         &self,
-        kept: &mut Kept<Inner>,
+        locked: &mut HistoryState<Inner>,
         ended: Ended,
         forgotten: &mut Forgotten<Arc<StoredValues>>,
     ) {
@@ -402,10 +407,11 @@ impl Socket {
         // An attempt to resume leaves the session unchanged.
         let request = recovery.request.take();
         if let Some(request) = request {
-            kept.sessions
+            locked
+                .sessions
                 .stop_seeking(recovery.pid, &self.0.member.link);
             if let Some(session) = recovery.take_claimed() {
-                kept.sessions.put_back(recovery.pid, session);
+                locked.sessions.put_back(recovery.pid, session);
             }
             forgotten.keep(request.away);
         }
@@ -416,9 +422,9 @@ impl Socket {
         drop(recovery);
         let tells = self.0.client.revision.is_four();
         let recoverable = tells && ended.was_connected && ended.reason.is_recoverable();
-        match recoverable.then(|| self.session_to_store(kept)).flatten() {
-            Some(away) => kept.sessions.keep(pid, away, forgotten),
-            None => kept.sessions.end(pid),
+        match recoverable.then(|| self.session_to_store(locked)).flatten() {
+            Some(away) => locked.sessions.keep(pid, away, forgotten),
+            None => locked.sessions.end(pid),
         }
     }
 
@@ -434,13 +440,13 @@ impl Socket {
     }
 
     /// Returns true if the client is connected or may resume the session.
-    pub(super) fn is_known(&self, kept: &Kept<Inner>) -> bool {
+    pub(super) fn is_known(&self, locked: &HistoryState<Inner>) -> bool {
         let Some(recovery) = &self.0.recovery else {
             return false;
         };
         // Until the socket is admitted, the private id may belong to another one.
         let state = recovery.lock();
-        state.holds && kept.sessions.knows(state.pid)
+        state.holds && locked.sessions.knows(state.pid)
     }
 }
 

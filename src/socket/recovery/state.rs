@@ -9,7 +9,7 @@ use super::resume::StoredValues;
 use crate::metrics::RecoveryOutcome;
 use crate::outbox::Frame;
 use crate::rooms::recovery::{Position, SavedSession};
-use crate::rooms::{Away, Kept, Offset, Stay};
+use crate::rooms::{Away, HistoryState, Offset, Stay};
 use crate::socket::handle::Inner;
 use proto::Sid;
 
@@ -146,14 +146,18 @@ pub(super) struct ResumeAuth<'a> {
 
 impl ResumeRequest {
     /// Returns the number of the last event that the client has seen, if all later events are still stored.
-    pub(super) fn after(&self, kept: &Kept<Inner>, away: &StoredSession) -> Option<u64> {
+    pub(super) fn after(&self, locked: &HistoryState<Inner>, away: &StoredSession) -> Option<u64> {
         let began = away.began;
-        let after = match self.offset.as_deref().map(|offset| kept.log.parse(offset)) {
+        let after = match self
+            .offset
+            .as_deref()
+            .map(|offset| locked.log.parse(offset))
+        {
             None | Some(Some(Offset::Elsewhere)) => began,
             // Clients retain the offset of their previous socket.
             Some(Some(Offset::At(number))) => number.max(began),
             Some(Some(Offset::Unknown) | None) => return None,
         };
-        (kept.log.reaches(after) && after >= away.known_after).then_some(after)
+        (locked.log.reaches(after) && after >= away.known_after).then_some(after)
     }
 }

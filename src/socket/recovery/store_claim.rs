@@ -42,8 +42,8 @@ impl Socket {
         let state = self.0.recovery.as_ref()?.lock();
         let pid = state.request.as_ref().map(|_| state.pid)?;
         drop(state);
-        let kept = self.0.namespace.members.history()?.lock();
-        Some((Arc::clone(kept.sessions.store()?), pid))
+        let locked = self.0.namespace.members.history()?.lock();
+        Some((Arc::clone(locked.sessions.store()?), pid))
     }
 
     fn record_claim(&self, pid: Sid, claim: StoreClaim) {
@@ -52,12 +52,12 @@ impl Socket {
         else {
             return;
         };
-        let kept = history.lock();
+        let locked = history.lock();
         let mut state = recovery.lock();
         match claim {
             // The socket has ended meanwhile, so its client may resume the session elsewhere.
             StoreClaim::Taken(session) if state.request.is_none() => {
-                kept.sessions.put_back(pid, session);
+                locked.sessions.put_back(pid, session);
             }
             claim => state.claim = claim,
         }

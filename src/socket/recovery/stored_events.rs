@@ -9,7 +9,7 @@ use futures_util::future::{Either, select};
 use crate::adapter::{LocalSockets, Publication};
 use crate::clock::now;
 use crate::outbox::{EmitError, Frame, Pushed, SendOptions, Sending};
-use crate::rooms::{Audience, Forgotten, History, Kept, Target};
+use crate::rooms::{Audience, Forgotten, History, HistoryState, Target};
 use crate::socket::Socket;
 use crate::socket::handle::Inner;
 use proto::EncodedArgs;
@@ -27,21 +27,21 @@ impl Socket {
         }
         self.observe(args);
         let mut forgotten = Forgotten::default();
-        let mut kept = history.lock();
-        let (_, frame) = self.next_frame(&kept, args, options);
+        let mut locked = history.lock();
+        let (_, frame) = self.next_frame(&locked, args, options);
         let mut pushed = match self.holder() {
             Some(outbox) => outbox.push(frame.clone(), options.reliability),
             None => Pushed::Closed,
         };
-        if pushed == Pushed::Closed && !options.is_volatile() && self.is_known(&kept) {
+        if pushed == Pushed::Closed && !options.is_volatile() && self.is_known(&locked) {
             pushed = Pushed::Queued;
         }
         if pushed == Pushed::Queued && !options.is_volatile() {
             let audience = Audience::Socket(self.id());
-            kept.append(now(), audience, frame.clone(), &mut forgotten);
+            locked.append(now(), audience, frame.clone(), &mut forgotten);
         }
         // Frames hold values of users, which are dropped without holding a lock.
-        drop(kept);
+        drop(locked);
         drop(forgotten);
         self.0.namespace.sweep();
         self.0.namespace.sent(pushed)
@@ -69,19 +69,19 @@ impl Socket {
                 return Pin::new(sending).poll(cx);
             }
             let mut forgotten = Forgotten::default();
-            let mut kept = history.lock();
+            let mut locked = history.lock();
             if !self.connected() {
                 // The client may have resumed the session with another socket.
-                drop(kept);
+                drop(locked);
                 return Poll::Ready(self.send_and_store(history, &args, options).map(drop));
             }
-            let (number, frame) = self.next_frame(&kept, &args, options);
+            let (number, frame) = self.next_frame(&locked, &args, options);
             let audience = Audience::Socket(self.id());
-            kept.append(now(), audience, frame.clone(), &mut forgotten);
+            locked.append(now(), audience, frame.clone(), &mut forgotten);
             unsent.number = Some(number);
             // The event is queued, or waits for room, before another event gets the next number.
             let sent = Pin::new(sending.insert(self.0.member.outbox.send(frame))).poll(cx);
-            drop(kept);
+            drop(locked);
             drop(forgotten);
             sent
         });
@@ -137,13 +137,13 @@ impl Socket {
     /// Returns the number of the next event in the history, and the frame of an event with the offset of that number.
     fn next_frame(
         &self,
-        kept: &Kept<Inner>,
+        locked: &HistoryState<Inner>,
         args: &EncodedArgs,
         options: SendOptions,
     ) -> (u64, Frame) {
         // A volatile event is not stored, and has the offset of the last one.
-        let number = kept.log.last() + u64::from(!options.is_volatile());
-        let offset = kept.log.offset(number);
+        let number = locked.log.last() + u64::from(!options.is_volatile());
+        let offset = locked.log.offset(number);
         let frame = self.0.namespace.encoder.event_at(args, Some(&offset));
         (number, options.apply(frame))
     }
