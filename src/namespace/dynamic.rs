@@ -151,7 +151,7 @@ impl<H: HandlerTable> DynamicNamespace<H> {
             if nsp.members.len() == 0
                 && let Some(history) = nsp.members.history()
             {
-                history.forget_away();
+                history.forget_suspended();
             }
             // This may be the last reference: then the namespace is dropped, and its entry removed.
             drop(nsp);

@@ -26,8 +26,8 @@ use member::open_rooms;
 pub(crate) use member::{Answer, Link, Member, Scope};
 pub(crate) use members::Members;
 pub(crate) use recovery::{
-    Asker, Audience, Away, Claim, Forgotten, History, HistoryState, Log, Offset, SavedSession,
-    Stay, Store, StoreError, StoreReply, Sweeper,
+    Asker, Audience, Claim, Forgotten, History, HistoryState, Log, Offset, SavedSession, Stay,
+    Store, StoreError, StoreReply, SuspendedSession, Sweeper,
 };
 #[cfg(test)]
 pub(crate) use stub_link::StubLink;

@@ -94,7 +94,7 @@ impl Socket {
         self.drop_held_events();
         self.0.namespace.members.remove(&self.0.member);
         if let Some(locked) = &mut locked {
-            self.store_session(locked, ended, &mut forgotten);
+            self.suspend(locked, ended, &mut forgotten);
         }
         drop(locked);
         drop(forgotten);

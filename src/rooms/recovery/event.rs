@@ -1,4 +1,4 @@
-//! An event of a namespace with recovery, and its place among the others.
+//! An event of a namespace with recovery, and its position among the others.
 
 use bytes::Bytes;
 
@@ -34,7 +34,7 @@ impl Position {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Offset {
     At(u64),
-    /// A position that this log cannot place among its events.
+    /// A position that this log cannot find among its events.
     Unknown,
     /// A position in another log: that of a server that no longer exists. The client has seen nothing of this log.
     Elsewhere,

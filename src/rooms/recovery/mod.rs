@@ -32,9 +32,9 @@ pub(crate) use arrival::Delivery;
 pub(crate) use event::{LoggedEvent, Offset, Position};
 pub(crate) use log::{Asker, Audience, Log};
 pub use options::Recovery;
-pub(crate) use positions::Place;
+pub(crate) use positions::Location;
 pub(crate) use scan::Scan;
-pub(crate) use sessions::{Away, Claim, Sessions};
+pub(crate) use sessions::{Claim, Sessions, SuspendedSession};
 pub(crate) use stays::Stay;
 pub(crate) use store::{Arrival, Feed, SavedSession, Store, StoreError, StoreReply, Stores};
 pub(crate) use sweeper::Sweeper;
@@ -112,7 +112,7 @@ const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 #[must_use = "to be dropped when no lock is held"]
 pub(crate) struct Forgotten<V> {
     frames: Vec<Frame>,
-    sessions: Vec<Away<V>>,
+    sessions: Vec<SuspendedSession<V>>,
     /// Sockets, of which this may be the last reference.
     links: Vec<Arc<dyn Send + Sync>>,
 }
@@ -129,8 +129,8 @@ impl<V> Default for Forgotten<V> {
 
 impl<V> Forgotten<V> {
     /// Stores a session until no lock is held.
-    pub(crate) fn keep(&mut self, away: Away<V>) {
-        self.sessions.push(away);
+    pub(crate) fn keep(&mut self, suspended: SuspendedSession<V>) {
+        self.sessions.push(suspended);
     }
 }
 
@@ -175,10 +175,10 @@ impl<L: Link> History<L> {
     }
 
     /// Removes all sessions that might resume.
-    pub(crate) fn forget_away(&self) {
+    pub(crate) fn forget_suspended(&self) {
         let mut forgotten = Forgotten::default();
         let mut locked = self.lock();
-        locked.sessions.forget_away(&mut forgotten);
+        locked.sessions.forget_suspended(&mut forgotten);
         drop(locked);
         drop_guarded(forgotten);
     }

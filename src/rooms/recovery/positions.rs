@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::Store;
 use super::event::{Offset, Position};
 
-/// The place of a position in a log.
+/// The location of a position in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Location {
     /// After the event with this number.
     At(u64),
     /// Before the events of the log. The store has those up to this position.
@@ -90,23 +90,23 @@ impl Positions {
     /// Parses an offset. `lost` is the number of the last event that the log has removed.
     pub(super) fn parse(&self, offset: &str, lost: u64) -> Option<Offset> {
         let position = self.store.parse(offset)?;
-        Some(match self.find(position, lost) {
-            Place::At(number) => Offset::At(number),
-            Place::Cut | Place::Before(_) | Place::Ahead => Offset::Unknown,
+        Some(match self.locate(position, lost) {
+            Location::At(number) => Offset::At(number),
+            Location::Cut | Location::Before(_) | Location::Ahead => Offset::Unknown,
         })
     }
 
-    /// Returns the place of a position in the log.
-    pub(super) fn find(&self, position: Position, lost: u64) -> Place {
+    /// Finds a position in the log.
+    pub(super) fn locate(&self, position: Position, lost: u64) -> Location {
         if position < self.floor {
-            Place::Cut
+            Location::Cut
         } else if position < self.lost {
-            Place::Before(self.lost)
+            Location::Before(self.lost)
         } else if position > self.last {
-            Place::Ahead
+            Location::Ahead
         } else {
             let seen = self.entries.partition_point(|entry| *entry <= position);
-            Place::At(lost + seen as u64)
+            Location::At(lost + seen as u64)
         }
     }
 }

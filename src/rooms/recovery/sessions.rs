@@ -1,10 +1,10 @@
-//! The private ids of sockets, and the stored state of those whose connection is lost.
+//! The sessions of sockets, by private id: those of connected sockets, and suspended ones, whose connection is lost.
 //!
 //! ```text
 //!             admitted                connection lost
-//!   unknown ───────────▶ held by a socket ─────────▶ away ──▶ unknown: too late, or too many
-//!                               ▲                     │
-//!                               └─────────────────────┘
+//!   unknown ───────────▶ held by a socket ─────────▶ suspended ──▶ unknown: too late, or too many
+//!                               ▲                        │
+//!                               └────────────────────────┘
 //!                                claimed, when middleware have admitted it
 //! ```
 
@@ -22,9 +22,9 @@ use proto::Sid;
 /// The interval at which sessions of connected sockets are written to a store.
 const PUBLISH: Duration = Duration::from_secs(10);
 
-/// The stored state of a socket.
+/// The session of a socket whose connection is lost.
 #[derive(Clone)]
-pub(crate) struct Away<V> {
+pub(crate) struct SuspendedSession<V> {
     pub(crate) id: Sid,
     /// The number of the last event before the socket was first admitted.
     pub(crate) began: u64,
@@ -39,7 +39,7 @@ pub(crate) struct Away<V> {
     pub(crate) until: Instant,
 }
 
-impl<V> Away<V> {
+impl<V> SuspendedSession<V> {
     /// Returns the part of the session that a store keeps.
     pub(crate) fn saved(&self, floor: Position) -> SavedSession {
         SavedSession {
@@ -51,9 +51,9 @@ impl<V> Away<V> {
     }
 }
 
-enum Place<L: Link> {
+enum Entry<L: Link> {
     Held(Weak<L>),
-    Away(Away<L::Values>),
+    Suspended(SuspendedSession<L::Values>),
 }
 
 /// The state of the session with a private id.
@@ -61,18 +61,18 @@ pub(crate) enum Claim<L: Link> {
     /// A connected socket has the id: its connection is not known to be lost.
     Held(Arc<L>),
     /// The stored state.
-    Away(Away<L::Values>),
+    Suspended(SuspendedSession<L::Values>),
     Nothing,
 }
 
 /// The sessions of a namespace, by private id.
 pub(crate) struct Sessions<L: Link> {
     // The server makes all these ids, so the hasher need not withstand chosen keys.
-    places: FxHashMap<Sid, Place<L>>,
+    entries: FxHashMap<Sid, Entry<L>>,
     /// The stored sessions, the first to expire first.
-    away: BTreeSet<(Instant, Sid)>,
+    suspended: BTreeSet<(Instant, Sid)>,
     /// Sockets that middleware have not admitted yet and that want to resume a session, the latest last.
-    seekers: FxHashMap<Sid, Vec<Weak<L>>>,
+    attempts: FxHashMap<Sid, Vec<Weak<L>>>,
     keep: Duration,
     max: usize,
     /// The store that other servers use too, if there is one.
@@ -88,9 +88,9 @@ pub(crate) struct Sessions<L: Link> {
 impl<L: Link> Sessions<L> {
     pub(super) fn new(keep: Duration, max: usize, store: Option<Arc<dyn Store>>) -> Self {
         Self {
-            places: FxHashMap::default(),
-            away: BTreeSet::new(),
-            seekers: FxHashMap::default(),
+            entries: FxHashMap::default(),
+            suspended: BTreeSet::new(),
+            attempts: FxHashMap::default(),
             keep,
             max,
             store,
@@ -102,12 +102,12 @@ impl<L: Link> Sessions<L> {
 
     /// Registers a socket that has connected or resumed.
     pub(crate) fn hold(&mut self, pid: Sid, link: Weak<L>) {
-        self.places.insert(pid, Place::Held(link));
+        self.entries.insert(pid, Entry::Held(link));
     }
 
     /// Returns true if the socket is connected or may resume.
     pub(crate) fn knows(&self, pid: Sid) -> bool {
-        self.places.contains_key(&pid)
+        self.entries.contains_key(&pid)
     }
 
     /// Returns the time at which a session expires whose connection is lost now.
@@ -120,22 +120,22 @@ impl<L: Link> Sessions<L> {
     pub(crate) fn keep(
         &mut self,
         pid: Sid,
-        away: Away<L::Values>,
+        suspended: SuspendedSession<L::Values>,
         forgotten: &mut Forgotten<L::Values>,
     ) {
         if let Some(store) = &self.store {
-            store.save(pid, away.saved(self.floor), self.keep);
+            store.save(pid, suspended.saved(self.floor), self.keep);
         }
-        self.away.insert((away.until, pid));
-        self.places.insert(pid, Place::Away(away));
-        while self.away.len() > self.max {
+        self.suspended.insert((suspended.until, pid));
+        self.entries.insert(pid, Entry::Suspended(suspended));
+        while self.suspended.len() > self.max {
             self.forget_first(forgotten);
         }
     }
 
     /// Returns true if no socket is connected and none may resume.
     pub(super) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.entries.is_empty()
     }
 
     /// Revokes a session, so that no client can resume it. Returns the socket that has its id, if it is connected.
@@ -153,8 +153,8 @@ impl<L: Link> Sessions<L> {
 
     /// Removes a session that will not resume.
     pub(crate) fn end(&mut self, pid: Sid) {
-        if let Some(Place::Held(_)) = self.places.get(&pid) {
-            self.places.remove(&pid);
+        if let Some(Entry::Held(_)) = self.entries.get(&pid) {
+            self.entries.remove(&pid);
             if let Some(store) = &self.store {
                 store.discard(pid);
             }
@@ -167,7 +167,7 @@ impl<L: Link> Sessions<L> {
     }
 
     /// Writes the session of a connected socket to the store, so that another server can claim it.
-    pub(crate) fn publish(&self, pid: Sid, session: &Away<L::Values>) {
+    pub(crate) fn publish(&self, pid: Sid, session: &SuspendedSession<L::Values>) {
         self.save(pid, session.saved(self.floor));
     }
 
@@ -202,7 +202,9 @@ impl<L: Link> Sessions<L> {
     fn revise(&self, forgotten: &mut Forgotten<L::Values>) {
         let Some(store) = &self.store else { return };
         self.publish_all(forgotten);
-        self.away.iter().for_each(|(_, pid)| store.discard(*pid));
+        self.suspended
+            .iter()
+            .for_each(|(_, pid)| store.discard(*pid));
     }
 
     /// Writes the sessions of all connected sockets to the store at intervals, so that none expires there, and a server
@@ -224,8 +226,8 @@ impl<L: Link> Sessions<L> {
     }
 
     fn publish_all(&self, forgotten: &mut Forgotten<L::Values>) {
-        for place in self.places.values() {
-            let Place::Held(link) = place else { continue };
+        for entry in self.entries.values() {
+            let Entry::Held(link) = entry else { continue };
             if let Some(link) = link.upgrade() {
                 self.publish_held(&link);
                 // This may be the last reference to the socket.
@@ -242,7 +244,7 @@ impl<L: Link> Sessions<L> {
     ) -> Option<Arc<L>> {
         forgotten.sessions.extend(self.take_out(pid));
         let holder = self.holder(pid);
-        self.places.remove(&pid);
+        self.entries.remove(&pid);
         holder
     }
 
@@ -255,81 +257,81 @@ impl<L: Link> Sessions<L> {
     }
 
     /// Registers a socket that wants to resume the session with this private id.
-    pub(crate) fn seek(&mut self, pid: Sid, link: Weak<L>) {
-        self.seekers.entry(pid).or_default().push(link);
+    pub(crate) fn add_attempt(&mut self, pid: Sid, link: Weak<L>) {
+        self.attempts.entry(pid).or_default().push(link);
     }
 
     /// Unregisters a socket whose attempt to resume has been decided.
-    pub(crate) fn stop_seeking(&mut self, pid: Sid, link: &Weak<L>) {
-        if let Some(seekers) = self.seekers.get_mut(&pid) {
-            seekers.retain(|other| !other.ptr_eq(link));
-            if seekers.is_empty() {
-                self.seekers.remove(&pid);
+    pub(crate) fn remove_attempt(&mut self, pid: Sid, link: &Weak<L>) {
+        if let Some(attempts) = self.attempts.get_mut(&pid) {
+            attempts.retain(|other| !other.ptr_eq(link));
+            if attempts.is_empty() {
+                self.attempts.remove(&pid);
             }
         }
     }
 
     /// Returns true until the attempt succeeds, fails or is overtaken.
-    pub(crate) fn seeks(&self, pid: Sid, link: &Weak<L>) -> bool {
-        let mut seekers = self.seekers.get(&pid).into_iter().flatten();
-        seekers.any(|other| other.ptr_eq(link))
+    pub(crate) fn has_attempt(&self, pid: Sid, link: &Weak<L>) -> bool {
+        let mut attempts = self.attempts.get(&pid).into_iter().flatten();
+        attempts.any(|other| other.ptr_eq(link))
     }
 
-    /// Removes an admitted socket and the earlier attempts from the seekers. Returns the earlier attempts.
+    /// Removes the attempt of an admitted socket, and earlier ones. Returns the sockets of the earlier ones.
     pub(crate) fn overtake(&mut self, pid: Sid, link: &Weak<L>) -> Vec<Arc<L>> {
-        let Some(seekers) = self.seekers.get_mut(&pid) else {
+        let Some(attempts) = self.attempts.get_mut(&pid) else {
             return Vec::new();
         };
-        let Some(at) = seekers.iter().position(|other| other.ptr_eq(link)) else {
+        let Some(at) = attempts.iter().position(|other| other.ptr_eq(link)) else {
             return Vec::new();
         };
-        let later = seekers.split_off(at + 1);
-        let mut decided = std::mem::replace(seekers, later);
+        let later = attempts.split_off(at + 1);
+        let mut decided = std::mem::replace(attempts, later);
         decided.pop();
-        if seekers.is_empty() {
-            self.seekers.remove(&pid);
+        if attempts.is_empty() {
+            self.attempts.remove(&pid);
         }
         decided.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Returns the sockets that want to resume the session with this private id, the latest last.
-    pub(crate) fn seekers(&self, pid: Sid) -> Vec<Arc<L>> {
-        let seekers = self.seekers.get(&pid).into_iter().flatten();
-        seekers.filter_map(Weak::upgrade).collect()
+    pub(crate) fn attempts(&self, pid: Sid) -> Vec<Arc<L>> {
+        let attempts = self.attempts.get(&pid).into_iter().flatten();
+        attempts.filter_map(Weak::upgrade).collect()
     }
 
     /// Returns the socket that has this private id, if it is connected.
     pub(crate) fn holder(&self, pid: Sid) -> Option<Arc<L>> {
-        match self.places.get(&pid)? {
-            Place::Held(link) => link.upgrade(),
-            Place::Away(_) => None,
+        match self.entries.get(&pid)? {
+            Entry::Held(link) => link.upgrade(),
+            Entry::Suspended(_) => None,
         }
     }
 
     /// Returns what a claim would find for a private id, without claiming it.
     pub(crate) fn look(&self, pid: Sid, now: Instant) -> Claim<L> {
-        match self.places.get(&pid) {
+        match self.entries.get(&pid) {
             None => Claim::Nothing,
-            Some(Place::Held(link)) => link.upgrade().map_or(Claim::Nothing, Claim::Held),
-            Some(Place::Away(away)) if away.until <= now => Claim::Nothing,
-            Some(Place::Away(away)) => Claim::Away(away.clone()),
+            Some(Entry::Held(link)) => link.upgrade().map_or(Claim::Nothing, Claim::Held),
+            Some(Entry::Suspended(suspended)) if suspended.until <= now => Claim::Nothing,
+            Some(Entry::Suspended(suspended)) => Claim::Suspended(suspended.clone()),
         }
     }
 
-    /// Removes and returns the session of a socket that is away. The socket that resumes it has to be
+    /// Removes and returns a suspended session. The socket that resumes it has to be
     /// [held](Self::hold) next.
     pub(crate) fn claim(
         &mut self,
         pid: Sid,
         now: Instant,
         forgotten: &mut Forgotten<L::Values>,
-    ) -> Option<Away<L::Values>> {
-        let away = self.take_out(pid)?;
-        if away.until <= now {
-            forgotten.sessions.push(away);
+    ) -> Option<SuspendedSession<L::Values>> {
+        let suspended = self.take_out(pid)?;
+        if suspended.until <= now {
+            forgotten.sessions.push(suspended);
             return None;
         }
-        Some(away)
+        Some(suspended)
     }
 
     pub(crate) fn expire(&mut self, now: Instant, forgotten: &mut Forgotten<L::Values>) {
@@ -338,46 +340,46 @@ impl<L: Link> Sessions<L> {
         }
     }
 
-    pub(super) fn forget_away(&mut self, forgotten: &mut Forgotten<L::Values>) {
-        while !self.away.is_empty() {
+    pub(super) fn forget_suspended(&mut self, forgotten: &mut Forgotten<L::Values>) {
+        while !self.suspended.is_empty() {
             self.forget_first(forgotten);
         }
     }
 
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        self.away.first().map(|(at, _)| *at)
+        self.suspended.first().map(|(at, _)| *at)
     }
 
     fn forget_first(&mut self, forgotten: &mut Forgotten<L::Values>) {
-        if let Some((_, pid)) = self.away.first().copied() {
+        if let Some((_, pid)) = self.suspended.first().copied() {
             forgotten.sessions.extend(self.take_out(pid));
         }
     }
 
-    fn take_out(&mut self, pid: Sid) -> Option<Away<L::Values>> {
-        self.places
+    fn take_out(&mut self, pid: Sid) -> Option<SuspendedSession<L::Values>> {
+        self.entries
             .get(&pid)
-            .filter(|place| matches!(place, Place::Away(_)))?;
-        let Place::Away(away) = self.places.remove(&pid)? else {
+            .filter(|entry| matches!(entry, Entry::Suspended(_)))?;
+        let Entry::Suspended(suspended) = self.entries.remove(&pid)? else {
             return None;
         };
-        self.away.remove(&(away.until, pid));
-        Some(away)
+        self.suspended.remove(&(suspended.until, pid));
+        Some(suspended)
     }
 }
 
 impl<L: Link> fmt::Debug for Sessions<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
-            .field("known", &self.places.len())
-            .field("away", &self.away.len())
+            .field("known", &self.entries.len())
+            .field("suspended", &self.suspended.len())
             .finish_non_exhaustive()
     }
 }
 
-impl<V> fmt::Debug for Away<V> {
+impl<V> fmt::Debug for SuspendedSession<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Away")
+        f.debug_struct("SuspendedSession")
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
@@ -397,8 +399,8 @@ mod tests {
         Instant::now()
     }
 
-    fn away(until: Instant) -> Away<()> {
-        Away {
+    fn suspended(until: Instant) -> SuspendedSession<()> {
+        SuspendedSession {
             id: id(9),
             began: 0,
             since: Position::default(),
@@ -412,11 +414,11 @@ mod tests {
     fn what(sessions: &mut Sessions<StubLink>, pid: Sid, now: Instant) -> &'static str {
         let what = match sessions.look(pid, now) {
             Claim::Held(_) => "held",
-            Claim::Away(_) => "away",
+            Claim::Suspended(_) => "suspended",
             Claim::Nothing => "nothing",
         };
         let claimed = sessions.claim(pid, now, &mut Forgotten::default());
-        assert_eq!(claimed.is_some(), what == "away");
+        assert_eq!(claimed.is_some(), what == "suspended");
         what
     }
 
@@ -427,9 +429,9 @@ mod tests {
         let (now, mut forgotten) = (now(), Forgotten::default());
         let mut sessions: Sessions<StubLink> = Sessions::new(MINUTE, 10, None);
         assert_eq!(what(&mut sessions, id(1), now), "nothing");
-        sessions.keep(id(1), away(now + MINUTE), &mut forgotten);
+        sessions.keep(id(1), suspended(now + MINUTE), &mut forgotten);
         assert!(sessions.knows(id(1)));
-        assert_eq!(what(&mut sessions, id(1), now), "away");
+        assert_eq!(what(&mut sessions, id(1), now), "suspended");
         assert_eq!(what(&mut sessions, id(1), now), "nothing");
         let socket = Arc::new(StubLink(0));
         sessions.hold(id(1), Arc::downgrade(&socket));
@@ -443,7 +445,7 @@ mod tests {
     fn a_revoked_session_is_forgotten_unless_a_socket_holds_it() {
         let (now, mut forgotten) = (now(), Forgotten::default());
         let mut sessions: Sessions<StubLink> = Sessions::new(MINUTE, 10, None);
-        sessions.keep(id(1), away(now + MINUTE), &mut forgotten);
+        sessions.keep(id(1), suspended(now + MINUTE), &mut forgotten);
         assert!(sessions.revoke(id(1), &mut forgotten).is_none());
         assert!(!sessions.knows(id(1)));
         assert_eq!(
@@ -462,16 +464,16 @@ mod tests {
         let links = [1, 2, 3, 4].map(|n| Arc::new(StubLink(n)));
         let [first, second, third, fourth] = links.each_ref().map(Arc::downgrade);
         for link in [&first, &second, &third, &fourth] {
-            sessions.seek(id(1), link.clone());
+            sessions.add_attempt(id(1), link.clone());
         }
-        sessions.stop_seeking(id(1), &second);
+        sessions.remove_attempt(id(1), &second);
         assert!(sessions.overtake(id(1), &second).is_empty());
         let before = sessions.overtake(id(1), &third);
         assert!(matches!(&before[..], [one] if Arc::ptr_eq(one, &links[0])));
-        assert!(!sessions.seeks(id(1), &first) && !sessions.seeks(id(1), &third));
-        assert!(sessions.seeks(id(1), &fourth));
+        assert!(!sessions.has_attempt(id(1), &first) && !sessions.has_attempt(id(1), &third));
+        assert!(sessions.has_attempt(id(1), &fourth));
         assert!(sessions.overtake(id(1), &fourth).is_empty());
-        assert!(sessions.seekers.is_empty());
+        assert!(sessions.attempts.is_empty());
     }
 
     #[test]
@@ -481,7 +483,7 @@ mod tests {
         for (n, seconds) in [(1, 10), (2, 5), (3, 20)] {
             sessions.keep(
                 id(n),
-                away(now + Duration::from_secs(seconds)),
+                suspended(now + Duration::from_secs(seconds)),
                 &mut forgotten,
             );
         }
@@ -501,7 +503,7 @@ mod tests {
         let mut sessions: Sessions<StubLink> = Sessions::new(MINUTE, 2, None);
         for n in 1..=3 {
             let until = now + Duration::from_secs(n.into());
-            sessions.keep(id(n), away(until), &mut forgotten);
+            sessions.keep(id(n), suspended(until), &mut forgotten);
         }
         assert_eq!(
             [1, 2, 3].map(|n| sessions.knows(id(n))),

@@ -7,12 +7,12 @@ use tokio::time::timeout;
 
 use super::resume::StoredValues;
 use super::state::{
-    Elsewhere, RecoveryState, ResumeAuth, ResumeRequest, StoreClaim, StoredSession,
+    Elsewhere, RecoveryState, ResumeAuth, ResumeRequest, StoreClaim, SuspendedSocket,
 };
 use crate::clock::now;
 use crate::metrics::RecoveryOutcome;
 use crate::outbox::Frame;
-use crate::rooms::recovery::{LoggedEvent, Place, Position};
+use crate::rooms::recovery::{Location, LoggedEvent, Position};
 use crate::rooms::{History, Room, SavedSession, Stay, Store, StoreError, Target};
 use crate::socket::Socket;
 use crate::socket::handle::Inner;
@@ -69,7 +69,7 @@ impl SessionSearch {
             after: 0,
             until: None,
         };
-        let away = StoredSession {
+        let suspended = SuspendedSocket {
             id: session.id,
             // Nothing that this server has numbered: a client that has seen no event yet cannot resume here again.
             began: 0,
@@ -83,7 +83,7 @@ impl SessionSearch {
         (recovery.forgotten, recovery.recovered) = (false, true);
         recovery.since = session.since;
         recovery.request = Some(ResumeRequest {
-            away,
+            suspended,
             offset: None,
             elsewhere: Some(Elsewhere {
                 after,
@@ -156,15 +156,15 @@ impl Socket {
             let mut arrival = pin!(history.arrivals.notified());
             arrival.as_mut().enable();
             let after = reader.after();
-            let place = history.lock().log.place(after);
-            let until = match place {
-                Place::At(_) => return Ok(Some(Elsewhere { after, missed })),
-                Place::Cut => return Ok(None),
-                Place::Ahead => {
+            let location = history.lock().log.locate(after);
+            let until = match location {
+                Location::At(_) => return Ok(Some(Elsewhere { after, missed })),
+                Location::Cut => return Ok(None),
+                Location::Ahead => {
                     arrival.await;
                     continue;
                 }
-                Place::Before(until) => until,
+                Location::Before(until) => until,
             };
             let Some(page) = reader.page(store).await? else {
                 return Ok(None);

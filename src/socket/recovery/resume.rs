@@ -7,15 +7,15 @@ use std::sync::{Arc, MutexGuard};
 use futures_util::future::select;
 
 use super::state::{
-    Elsewhere, RecoveryState, ResumeAuth, ResumeRequest, StoreClaim, StoredSession,
+    Elsewhere, RecoveryState, ResumeAuth, ResumeRequest, StoreClaim, SuspendedSocket,
 };
 use crate::clock::now;
 use crate::ids::new_sid;
 use crate::metrics::Counted;
 use crate::outbox::{Frame, Outbox};
 use crate::panics::drop_guarded;
-use crate::rooms::recovery::{Place, Position};
-use crate::rooms::{Asker, Away, Claim, Forgotten, History, HistoryState, Link, Scope};
+use crate::rooms::recovery::{Location, Position};
+use crate::rooms::{Asker, Claim, Forgotten, History, HistoryState, Link, Scope, SuspendedSession};
 use crate::socket::Socket;
 use crate::socket::handle::Inner;
 use crate::socket::namespace_handlers::SocketNamespace;
@@ -57,14 +57,14 @@ impl RecoveryState {
         let found = named.and_then(|named| named.find(history));
         let (pid, began, request) = match found {
             None => (fresh, 0, None),
-            Some((pid, request)) => (pid, request.away.began, Some(request)),
+            Some((pid, request)) => (pid, request.suspended.began, Some(request)),
         };
         Some(Self {
             pid,
             began,
             since: request
                 .as_ref()
-                .map_or_else(Position::default, |request| request.away.since),
+                .map_or_else(Position::default, |request| request.suspended.since),
             holds: false,
             revoked: false,
             forgotten: forgotten && request.is_none(),
@@ -81,20 +81,20 @@ impl ResumeAuth<'_> {
         let pid = self.pid.parse().ok()?;
         let locked = history.lock();
         let claim = locked.sessions.look(pid, now());
-        let away = match &claim {
+        let suspended = match &claim {
             Claim::Nothing => None,
-            Claim::Away(away) => Some(away.clone()),
-            Claim::Held(link) => Socket(Arc::clone(link)).session_to_store(&locked),
+            Claim::Suspended(suspended) => Some(suspended.clone()),
+            Claim::Held(link) => Socket(Arc::clone(link)).suspended_session(&locked),
         };
         let offset = self.offset.as_deref().map(Box::from);
-        let request = away.map(|away| ResumeRequest {
-            away,
+        let request = suspended.map(|suspended| ResumeRequest {
+            suspended,
             offset,
             elsewhere: None,
         });
         let may = request
             .as_ref()
-            .and_then(|request| request.after(&locked, &request.away));
+            .and_then(|request| request.after(&locked, &request.suspended));
         // Values of users are dropped without holding a lock.
         drop(locked);
         drop(claim);
@@ -111,14 +111,14 @@ impl Socket {
         let state = recovery.lock();
         let request = state.request.as_ref();
         let Some((pid, stored)) =
-            request.map(|request| (state.pid, Arc::clone(&request.away.values)))
+            request.map(|request| (state.pid, Arc::clone(&request.suspended.values)))
         else {
             return;
         };
         drop(state);
         if let Some(history) = self.0.namespace.members.history() {
             let link = self.0.member.link.clone();
-            history.lock().sessions.seek(pid, link);
+            history.lock().sessions.add_attempt(pid, link);
         }
         self.add_values(stored.values.clone());
     }
@@ -140,15 +140,18 @@ impl Socket {
             return None;
         }
         let locked = history.lock();
-        let seekers = locked.sessions.seekers(pid);
+        let attempts = locked.sessions.attempts(pid);
         drop(locked);
-        let seekers = seekers.into_iter().rev().map(Self);
-        let mut later = seekers.take_while(|seeker| seeker != self);
-        later.find(|seeker| seeker.ended().is_none())
+        let attempts = attempts.into_iter().rev().map(Self);
+        let mut later = attempts.take_while(|attempt| attempt != self);
+        later.find(|attempt| attempt.ended().is_none())
     }
 
     /// Returns the session that would be stored if the connection were lost now.
-    pub(super) fn session_to_store(&self, locked: &HistoryState<Inner>) -> Option<StoredSession> {
+    pub(super) fn suspended_session(
+        &self,
+        locked: &HistoryState<Inner>,
+    ) -> Option<SuspendedSocket> {
         let state = self.0.recovery.as_ref()?.lock();
         let (began, since) = (state.began, state.since);
         drop(state);
@@ -161,7 +164,7 @@ impl Socket {
                 .is_dynamic()
                 .then(|| Arc::clone(&self.0.namespace)),
         };
-        Some(Away {
+        Some(SuspendedSession {
             id: self.id(),
             began,
             since,
@@ -188,8 +191,8 @@ impl Socket {
             return false;
         };
         let recovery = recovery.lock();
-        let seeks = || locked.sessions.seeks(recovery.pid, &self.0.member.link);
-        recovery.request.is_some() && !seeks()
+        let (pid, link) = (recovery.pid, &self.0.member.link);
+        recovery.request.is_some() && !locked.sessions.has_attempt(pid, link)
     }
 
     /// Claims the session to resume. Returns the missed events, or `None` if the session or some of the events are not
@@ -204,12 +207,12 @@ impl Socket {
         if let Some(elsewhere) = &request.elsewhere {
             return self.claim_from_elsewhere(pid, elsewhere, locked, undone);
         }
-        let away = locked.sessions.claim(pid, now(), &mut undone.forgotten)?;
-        let missed = request.after(locked, &away).and_then(|after| {
-            let (before, now) = (&request.away.stays, away.stays.clone());
+        let suspended = locked.sessions.claim(pid, now(), &mut undone.forgotten)?;
+        let missed = request.after(locked, &suspended).and_then(|after| {
+            let (before, now) = (&request.suspended.stays, suspended.stays.clone());
             self.0
                 .member
-                .rebase(before, now, away.known_after, &locked.log);
+                .rebase(before, now, suspended.known_after, &locked.log);
             let (stays, known_after) = &self.0.member.stays();
             if after < *known_after {
                 return None;
@@ -220,8 +223,8 @@ impl Socket {
         if missed.is_some() {
             undone.others = locked.sessions.overtake(pid, &self.0.member.link);
         }
-        undone.values = Some(Arc::clone(&away.values));
-        undone.forgotten.keep(away);
+        undone.values = Some(Arc::clone(&suspended.values));
+        undone.forgotten.keep(suspended);
         missed
     }
 
@@ -234,7 +237,7 @@ impl Socket {
         locked: &mut HistoryState<Inner>,
         undone: &mut Undone,
     ) -> Option<Vec<Frame>> {
-        let Place::At(number) = locked.log.place(elsewhere.after) else {
+        let Location::At(number) = locked.log.locate(elsewhere.after) else {
             return None;
         };
         let (stays, known_after) = &self.0.member.stays();
@@ -284,7 +287,9 @@ impl Socket {
                 Some(Vec::new())
             }
         };
-        locked.sessions.stop_seeking(state.pid, &self.0.member.link);
+        locked
+            .sessions
+            .remove_attempt(state.pid, &self.0.member.link);
         if let Some(session) = state.take_claimed().filter(|_| state.revoked) {
             locked.sessions.put_back(state.pid, session);
         }
@@ -309,7 +314,7 @@ impl Socket {
             self.0.namespace.sweep();
         }
         if let (Some(request), Some(values)) = (&request, &undone.values) {
-            self.take_newer(&request.away.values, values);
+            self.take_newer(&request.suspended.values, values);
         }
         undone.others.iter().for_each(|other| other.supersede());
         if request.is_some() {
@@ -349,7 +354,7 @@ impl Socket {
         locked.sessions.hold(pid, self.0.member.link.clone());
         let opened = self.open(Some(pid), missed);
         if locked.sessions.store().is_some()
-            && let Some(session) = self.session_to_store(locked)
+            && let Some(session) = self.suspended_session(locked)
         {
             locked.sessions.publish(pid, &session);
         }
@@ -361,7 +366,7 @@ impl Socket {
         }
     }
 
-    /// Revokes the session of a socket that is away. If its client has already resumed it, that socket is disconnected;
+    /// Revokes a suspended session. If its client has already resumed it, that socket is disconnected;
     /// if it is about to, it gets a new socket.
     pub(in crate::socket) fn revoke(&self, scope: Scope) {
         let (Some(history), Some(recovery)) =
@@ -380,7 +385,7 @@ impl Socket {
         let mut forgotten = Forgotten::default();
         let mut locked = history.lock();
         let holder = locked.sessions.revoke(pid, &mut forgotten);
-        let seekers = locked.sessions.seekers(pid);
+        let attempts = locked.sessions.attempts(pid);
         let itself = { holder.as_ref() }.is_some_and(|holder| Arc::ptr_eq(holder, &self.0));
         drop(locked);
         drop(forgotten);
@@ -390,11 +395,13 @@ impl Socket {
             Some(holder) if !itself => holder.disconnect(scope),
             _ => {}
         }
-        seekers.iter().for_each(|seeker| seeker.disconnect(scope));
+        attempts
+            .iter()
+            .for_each(|attempt| attempt.disconnect(scope));
     }
 
     /// Stores the session of a socket that has ended, if its client may resume it.
-    pub(in crate::socket) fn store_session(
+    pub(in crate::socket) fn suspend(
         &self,
         locked: &mut HistoryState<Inner>,
         ended: Ended,
@@ -409,11 +416,11 @@ impl Socket {
         if let Some(request) = request {
             locked
                 .sessions
-                .stop_seeking(recovery.pid, &self.0.member.link);
+                .remove_attempt(recovery.pid, &self.0.member.link);
             if let Some(session) = recovery.take_claimed() {
                 locked.sessions.put_back(recovery.pid, session);
             }
-            forgotten.keep(request.away);
+            forgotten.keep(request.suspended);
         }
         if !recovery.holds {
             return;
@@ -422,8 +429,11 @@ impl Socket {
         drop(recovery);
         let tells = self.0.client.revision.is_four();
         let recoverable = tells && ended.was_connected && ended.reason.is_recoverable();
-        match recoverable.then(|| self.session_to_store(locked)).flatten() {
-            Some(away) => locked.sessions.keep(pid, away, forgotten),
+        match recoverable
+            .then(|| self.suspended_session(locked))
+            .flatten()
+        {
+            Some(suspended) => locked.sessions.keep(pid, suspended, forgotten),
             None => locked.sessions.end(pid),
         }
     }

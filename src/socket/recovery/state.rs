@@ -9,12 +9,12 @@ use super::resume::StoredValues;
 use crate::metrics::RecoveryOutcome;
 use crate::outbox::Frame;
 use crate::rooms::recovery::{Position, SavedSession};
-use crate::rooms::{Away, HistoryState, Offset, Stay};
+use crate::rooms::{HistoryState, Offset, Stay, SuspendedSession};
 use crate::socket::handle::Inner;
 use proto::Sid;
 
-/// A stored session.
-pub(super) type StoredSession = Away<Arc<StoredValues>>;
+/// The suspended session of a socket.
+pub(super) type SuspendedSocket = SuspendedSession<Arc<StoredValues>>;
 
 /// The recovery state of a socket.
 #[derive(Debug)]
@@ -72,13 +72,13 @@ impl RecoveryState {
 
     /// Returns the id of the socket to resume.
     pub(crate) fn id(&self) -> Option<Sid> {
-        self.request.as_ref().map(|request| request.away.id)
+        self.request.as_ref().map(|request| request.suspended.id)
     }
 
     /// Returns the stays in rooms of the session to resume, and the number of the event after which they are known.
     pub(in crate::socket) fn stays(&self) -> Option<(Vec<Stay>, u64)> {
-        let away = &self.request.as_ref()?.away;
-        Some((away.stays.clone(), away.known_after))
+        let suspended = &self.request.as_ref()?.suspended;
+        Some((suspended.stays.clone(), suspended.known_after))
     }
 
     /// Returns true if the session may not be claimed any more: the server has revoked it, or its store does not give
@@ -118,7 +118,7 @@ impl RecoveryState {
 #[derive(Debug)]
 pub(super) struct ResumeRequest {
     /// The state of the session at the time of the request.
-    pub(super) away: StoredSession,
+    pub(super) suspended: SuspendedSocket,
     /// The offset of the last event that the client has seen, as sent by the client.
     pub(super) offset: Option<Box<str>>,
     /// The part of a session that another server has saved; `None` if the session is of this server.
@@ -146,8 +146,12 @@ pub(super) struct ResumeAuth<'a> {
 
 impl ResumeRequest {
     /// Returns the number of the last event that the client has seen, if all later events are still stored.
-    pub(super) fn after(&self, locked: &HistoryState<Inner>, away: &StoredSession) -> Option<u64> {
-        let began = away.began;
+    pub(super) fn after(
+        &self,
+        locked: &HistoryState<Inner>,
+        suspended: &SuspendedSocket,
+    ) -> Option<u64> {
+        let began = suspended.began;
         let after = match self
             .offset
             .as_deref()
@@ -158,6 +162,6 @@ impl ResumeRequest {
             Some(Some(Offset::At(number))) => number.max(began),
             Some(Some(Offset::Unknown) | None) => return None,
         };
-        (locked.log.reaches(after) && after >= away.known_after).then_some(after)
+        (locked.log.reaches(after) && after >= suspended.known_after).then_some(after)
     }
 }

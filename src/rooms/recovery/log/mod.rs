@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::event::{Offset, Position};
-use super::positions::{Place, Positions};
+use super::positions::{Location, Positions};
 use super::stays::Stay;
 use super::{Store, stays};
 use crate::outbox::Frame;
@@ -190,11 +190,11 @@ impl Log {
         }
     }
 
-    /// Returns the place of a position of the store.
-    pub(crate) fn place(&self, position: Position) -> Place {
+    /// Finds a position of the store in the log.
+    pub(crate) fn locate(&self, position: Position) -> Location {
         let positions = self.positions.as_ref();
-        positions.map_or(Place::Cut, |positions| {
-            positions.find(position, self.lost())
+        positions.map_or(Location::Cut, |positions| {
+            positions.locate(position, self.lost())
         })
     }
 

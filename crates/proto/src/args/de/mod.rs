@@ -52,7 +52,7 @@ pub enum ArgsError {
     #[error(transparent)]
     Malformed(DecodeError),
     /// The text is JSON of another type, or there are too few arguments, or too many and they are refused.
-    #[error("{message}{}", Place(*argument))]
+    #[error("{message}{}", AtArgument(*argument))]
     Mismatch {
         /// The argument that does not fit, counted from 1.
         argument: Option<usize>,
@@ -62,9 +62,9 @@ pub enum ArgsError {
 }
 
 /// The position of an error, as a suffix of its message.
-struct Place(Option<usize>);
+struct AtArgument(Option<usize>);
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for AtArgument {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0
             .map_or(Ok(()), |argument| write!(f, " at argument {argument}"))
