@@ -70,8 +70,25 @@ pub(crate) trait Answers: Send + Sync {
     fn answer(&self, id: Sid, answer: Option<Args>);
     /// Records that the event could not be sent to a socket, so it will not answer.
     fn unsent(&self, id: Sid);
-    /// Changes the number of servers that have not yet said which sockets they ask. It may be negative meanwhile.
-    fn expect_servers(&self, change: isize);
+    /// Adds sockets of other servers whose ids are not known.
+    fn asked_unnamed(&self, _: usize) {}
+    /// Records that such sockets have left without an answer.
+    fn left_unnamed(&self, _: usize) {}
+    /// Sets what is known about the number of other servers.
+    fn count_servers(&self, _: ServerCount) {}
+    /// Changes the number of servers that have not yet said which sockets they ask, which is counted from 0: it may be
+    /// negative before [`count_servers`](Self::count_servers) adds their number.
+    fn expect_servers(&self, _: isize) {}
+}
+
+/// What is known about the number of other servers that take part in a broadcast with acknowledgements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ServerCount {
+    /// The engine has not told yet.
+    Pending,
+    Known(usize),
+    /// The engine does not answer.
+    Unknown,
 }
 
 /// The handlers of one server for the events of other servers.
@@ -101,6 +118,9 @@ pub enum AdapterError {
     /// Too many requests to other servers are waiting for answers. A single server never returns this.
     #[error("too many requests to other servers are pending")]
     TooManyRequests,
+    /// The engine of the cluster has not told in time how many servers there are. A single server never returns this.
+    #[error("the engine of the cluster does not answer")]
+    Engine,
     /// Not all servers answered in time. A single server never returns this.
     #[error("{missing} servers did not answer in time")]
     Timeout {

@@ -144,7 +144,8 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     /// [`server_side_emit`](crate::NamespaceHandle::server_side_emit). Its arguments are extractors:
     /// [`FromServerEvent`](crate::extract::FromServerEvent). Its return value is the answer of this server if the
     /// sender waits for answers: an [`IntoAck`](crate::handler::IntoAck), as for an event of a client. A server whose
-    /// handler returns an error counts as missing, and the error is logged there. Each event runs in a task of its own.
+    /// handler returns an error counts as missing, and the error is logged there. Handlers start in the order in which
+    /// another server has emitted, and are polled in a task of their own if they wait.
     /// A second handler for the same event replaces the first. In Node: `io.on("…")`.
     ///
     /// ```

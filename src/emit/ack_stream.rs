@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::ack_error::AckError;
 use super::emitted::Emitted;
 use super::wait::{Timer, Wait};
-use crate::adapter::{Answers, Publication, SentRequest, Unanswered};
+use crate::adapter::{Answers, Publication, SentRequest, ServerCount, Unanswered};
 use crate::metrics::Counted;
 use crate::namespace::Recipients;
 use crate::outbox::EmitError;
@@ -29,10 +29,11 @@ pub struct AckSummary {
     pub asked: usize,
     /// The number of sockets that have answered.
     pub answered: usize,
-    /// The sockets that have not answered yet; after the end of the stream, those that did not answer in time.
+    /// The sockets that have not answered yet; after the end of the stream, those that did not answer in time. At most a
+    /// million without known ids are listed.
     pub missing: Vec<Sid>,
     /// The number of other servers of a cluster that have not said which sockets they ask; after the end of the stream,
-    /// those that did not do it in time.
+    /// those that did not do it in time. It is 1 if the engine has not told how many servers there are.
     pub silent_servers: usize,
     /// The sockets that left before answering.
     pub left: Vec<Sid>,
@@ -82,24 +83,73 @@ struct Collected {
     answered: usize,
     /// The number of unanswered events for each socket: in several namespaces, sockets may have the same id.
     missing: HashMap<Sid, usize>,
-    /// The number of other servers that have not said which sockets they ask.
-    servers: isize,
+    servers: Servers,
     left: Vec<Sid>,
     unsent: Vec<Sid>,
     answers: VecDeque<(Sid, Args)>,
     waker: Option<Waker>,
 }
 
+/// The other servers that take part.
+#[derive(Default)]
+struct Servers {
+    /// The number of those that have not said which sockets they ask.
+    silent: isize,
+    /// What is known about their number, if there are others.
+    count: Option<ServerCount>,
+}
+
+impl Servers {
+    fn count(&mut self, count: ServerCount) {
+        self.count = Some(count);
+        if let ServerCount::Known(count) = count {
+            self.silent += isize::try_from(count).unwrap_or(isize::MAX);
+        }
+    }
+
+    /// Returns true if no server has to be waited for. Without the engine, there is no server that could answer.
+    fn are_complete(&self) -> bool {
+        match self.count {
+            Some(ServerCount::Pending) => false,
+            Some(ServerCount::Unknown) => true,
+            Some(ServerCount::Known(_)) | None => self.silent <= 0,
+        }
+    }
+
+    fn silent(&self) -> usize {
+        match self.count {
+            Some(ServerCount::Pending | ServerCount::Unknown) => 1,
+            Some(ServerCount::Known(_)) | None => self.silent.max(0).unsigned_abs(),
+        }
+    }
+}
+
+/// The maximum number of sockets without known ids that are listed.
+const MAX_UNNAMED: usize = 1_000_000;
+
 impl Collected {
     /// Returns true if no more answers will arrive.
     fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.servers <= 0
+        self.missing.is_empty() && self.servers.are_complete()
+    }
+
+    fn ask(&mut self, id: Sid, count: usize) {
+        if count > 0 {
+            self.asked = self.asked.saturating_add(count);
+            let missing = self.missing.entry(id).or_default();
+            *missing = missing.saturating_add(count);
+        }
     }
 
     fn missing(&self) -> Vec<Sid> {
         let each = self.missing.iter();
-        each.flat_map(|(id, count)| std::iter::repeat_n(*id, *count))
+        each.flat_map(|(id, count)| std::iter::repeat_n(*id, (*count).min(MAX_UNNAMED)))
             .collect()
+    }
+
+    fn missing_count(&self) -> usize {
+        let each = self.missing.values();
+        each.fold(0, |sum, count| sum.saturating_add(*count))
     }
 }
 
@@ -132,12 +182,7 @@ impl Collector {
 
 impl Answers for Collector {
     fn asked(&self, ids: Vec<Sid>) {
-        self.change(|collected| {
-            collected.asked += ids.len();
-            for id in ids {
-                *collected.missing.entry(id).or_default() += 1;
-            }
-        });
+        self.change(|collected| ids.into_iter().for_each(|id| collected.ask(id, 1)));
     }
 
     fn answer(&self, id: Sid, answer: Option<Args>) {
@@ -154,8 +199,30 @@ impl Answers for Collector {
         self.settle(id, |collected| collected.unsent.push(id));
     }
 
+    fn asked_unnamed(&self, count: usize) {
+        self.change(|collected| collected.ask(Sid::UNNAMED, count));
+    }
+
+    fn left_unnamed(&self, count: usize) {
+        self.change(|collected| {
+            let missing = { collected.missing.get(&Sid::UNNAMED) }.map_or(0, |missing| *missing);
+            let left = count.min(missing);
+            if left == missing {
+                collected.missing.remove(&Sid::UNNAMED);
+            } else {
+                collected.missing.insert(Sid::UNNAMED, missing - left);
+            }
+            let left = std::iter::repeat_n(Sid::UNNAMED, left.min(MAX_UNNAMED));
+            collected.left.extend(left);
+        });
+    }
+
+    fn count_servers(&self, count: ServerCount) {
+        self.change(|collected| collected.servers.count(count));
+    }
+
     fn expect_servers(&self, change: isize) {
-        self.change(|collected| collected.servers += change);
+        self.change(|collected| collected.servers.silent += change);
     }
 }
 
@@ -283,7 +350,7 @@ impl<R> AckStream<R> {
         if let Some((recipients, _)) = &self.asked
             && !std::mem::replace(&mut self.timed_out, true)
         {
-            let missing = self.shared.0.lock().missing().len();
+            let missing = self.shared.0.lock().missing_count();
             recipients.counters.add(Counted::AcksTimedOut, missing);
         }
     }
@@ -296,7 +363,7 @@ impl<R> AckStream<R> {
             asked: collected.asked,
             answered: collected.answered,
             missing: collected.missing(),
-            silent_servers: collected.servers.max(0).unsigned_abs(),
+            silent_servers: collected.servers.silent(),
             left: collected.left.clone(),
             unsent: collected.unsent.clone(),
             unreadable: self.unreadable.clone(),
@@ -318,11 +385,11 @@ impl<R> Drop for AckStream<R> {
             return;
         };
         let mut collected = self.shared.0.lock();
+        let missing = std::mem::take(&mut collected.missing);
         let unanswered = Unanswered {
-            sockets: collected.missing(),
-            servers: collected.servers > 0,
+            sockets: missing.into_keys().collect(),
+            servers: collected.servers.silent() > 0,
         };
-        collected.missing.clear();
         drop(collected);
         recipients.adapter.forget_answers(asked, unanswered);
     }

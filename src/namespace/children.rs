@@ -160,10 +160,6 @@ impl Answers for Announced {
     fn unsent(&self, id: Sid) {
         self.answers.unsent(id);
     }
-
-    fn expect_servers(&self, change: isize) {
-        self.answers.expect_servers(change);
-    }
 }
 
 impl<H: HandlerTable> fmt::Debug for Children<H> {

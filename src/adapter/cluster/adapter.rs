@@ -14,13 +14,13 @@ use super::request::Replies;
 use super::selection::{concerns_peers, names, selection};
 use crate::adapter::{
     Adapter, AdapterError, Answers, BoxFuture, Facts, LocalSockets, Publication, SentRequest,
-    ServerReplies, Unanswered,
+    ServerCount, ServerReplies, Unanswered,
 };
 use crate::clock::now;
 use crate::metrics::ClusterLoss;
 use crate::rooms::{Delivered, Room, Scope, Target};
 use proto::Args;
-use proto::cluster::{Body, Expected, FetchAnswer, Message, Wanted};
+use proto::cluster::{Body, FetchAnswer, Message, Wanted};
 
 /// The adapter of a namespace that is spread over a cluster. Requests that wait for answers share it.
 #[derive(Debug)]
@@ -191,23 +191,19 @@ impl<L: LocalSockets> Adapter for ClusterAdapter<L> {
             request: Some(id.into()),
             extended: true,
         });
-        let peers = self.0.peers();
+        let Some(request) = request else {
+            let missing = self.0.peers();
+            return Box::pin(missing.map(|missing| ServerReplies {
+                answers: Vec::new(),
+                missing: missing.map_or(1, |servers| servers.len()),
+            }));
+        };
         Box::pin(async move {
-            let Some(request) = request else {
-                let missing = peers.await.len();
-                return ServerReplies {
-                    answers: Vec::new(),
-                    missing,
-                };
-            };
-            let Replies {
-                answers,
-                mut missing,
-            } = request.replies(limit).await;
+            let Replies { answers, missing } = request.replies(limit).await;
             let replies = answers.len();
             let answers: Vec<_> = answers.into_iter().filter_map(server_answer).collect();
-            // A server without an answer says so.
-            missing += replies - answers.len();
+            // A server without an answer says so. Without the engine, there is at least one.
+            let missing = missing.unwrap_or(1) + replies - answers.len();
             ServerReplies { answers, missing }
         })
     }
@@ -230,11 +226,10 @@ impl<L: LocalSockets> Cluster<L> {
             self.report_loss(ClusterLoss::Requests);
             return None;
         }
-        let known = self.known_peers().unwrap_or(Expected::Count(0));
-        asking.insert(id.clone(), Asking::new(answers, &known));
+        let known = self.known_peers();
+        asking.insert(id.clone(), Asking::new(answers, known.as_ref()));
         drop(asking);
-        // Until the number of servers is known, the answers are not complete.
-        answers.expect_servers(1);
+        answers.count_servers(ServerCount::Pending);
         let body = Body::Broadcast {
             args: args.json().into(),
             request: Some(id.as_str().into()),
@@ -242,17 +237,15 @@ impl<L: LocalSockets> Cluster<L> {
             extended: true,
         };
         self.publish(body, args.attachments());
-        let answers = Arc::clone(answers);
-        if let Expected::Servers(uids) = known {
-            answers.expect_servers(isize::try_from(uids.len()).unwrap_or(isize::MAX) - 1);
+        if let Some(servers) = known {
+            answers.count_servers(ServerCount::Known(servers.len()));
             return Some(id);
         }
-        let peers = self.peers();
-        let count = async move {
-            let peers = isize::try_from(peers.await.len()).unwrap_or(isize::MAX);
-            answers.expect_servers(peers - 1);
-        };
-        let mut count = Box::pin(count);
+        let (answers, peers) = (Arc::clone(answers), self.peers());
+        let mut count = Box::pin(async move {
+            let peers = peers.await.map(|servers| servers.len());
+            answers.count_servers(peers.map_or(ServerCount::Unknown, ServerCount::Known));
+        });
         if count.as_mut().now_or_never().is_none()
             && let Ok(runtime) = Handle::try_current()
         {

@@ -1,5 +1,6 @@
 //! The acknowledgements that the clients of this server owe to another server.
 
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
-use super::namespace::{AskedByPeer, Cluster, MAX_REQUESTS};
+use super::namespace::{Cluster, Deadline, MAX_REQUESTS, PeerRequest};
 use crate::adapter::{Answers, LocalSockets, Publication};
 use crate::metrics::ClusterLoss;
 use crate::sync::Lock;
@@ -25,32 +26,47 @@ impl<L: LocalSockets> Cluster<L> {
         extended: bool,
     ) {
         let id = self.local.next_ack_id();
-        let asked = Arc::new(AskedByPeer {
+        let asked = Arc::new(PeerRequest {
             cluster: Arc::downgrade(self),
             uid,
             request: request.clone(),
             id,
             extended,
             waiting: Lock::default(),
+            deadline: Lock::default(),
         });
+        self.make_room();
         let mut answering = self.answering.lock();
-        if answering.len() >= MAX_REQUESTS {
-            drop(answering);
-            self.report_loss(ClusterLoss::Requests);
-            return;
-        }
         answering.insert(request.clone(), Arc::clone(&asked));
         drop(answering);
-        self.local.broadcast_with_ack(publication, id, asked);
+        self.local
+            .broadcast_with_ack(publication, id, Arc::clone(&asked) as _);
         let waits = self.answering.lock().contains_key(&request);
         if let (true, Some(limit), Ok(runtime)) = (waits, limit, Handle::try_current()) {
             let cluster = Arc::downgrade(self);
-            runtime.spawn(async move {
+            let deadline = runtime.spawn(async move {
                 sleep(limit).await;
                 if let Some(cluster) = cluster.upgrade() {
                     cluster.abandon(&request);
                 }
             });
+            *asked.deadline.lock() = Some(Deadline(deadline.abort_handle()));
+        }
+    }
+
+    /// Abandons the oldest request if there are too many. Some may be of servers that no longer exist, and wait for
+    /// clients that never answer.
+    fn make_room(&self) {
+        let answering = self.answering.lock();
+        if answering.len() < MAX_REQUESTS {
+            return;
+        }
+        let oldest = answering.values().min_by_key(|asked| asked.id);
+        let oldest = oldest.map(|asked| asked.request.clone());
+        drop(answering);
+        if let Some(oldest) = oldest {
+            self.report_loss(ClusterLoss::Requests);
+            self.abandon(&oldest);
         }
     }
 
@@ -58,13 +74,25 @@ impl<L: LocalSockets> Cluster<L> {
     pub(super) fn abandon(&self, request: &str) {
         let asked = self.answering.lock().remove(request);
         if let Some(asked) = asked {
-            let waiting: Vec<_> = asked.waiting.lock().drain().collect();
+            let waiting = std::mem::take(&mut *asked.waiting.lock());
+            let waiting: Vec<_> = waiting.into_keys().collect();
             self.local.forget_answers(asked.id, &waiting);
+        }
+    }
+
+    /// Removes a request of another server that all clients have answered.
+    fn end(&self, ended: &PeerRequest<L>) {
+        let mut answering = self.answering.lock();
+        // Another request may have come with the same id.
+        if { answering.get(&ended.request) }.is_some_and(|asked| asked.id == ended.id) {
+            let asked = answering.remove(&ended.request);
+            drop(answering);
+            drop(asked);
         }
     }
 }
 
-impl<L: LocalSockets> AskedByPeer<L> {
+impl<L: LocalSockets> PeerRequest<L> {
     fn send(&self, cluster: &Cluster<L>, body: Body<'_>, attachments: &[bytes::Bytes]) {
         let channel = Channel::Server {
             nsp: &cluster.nsp,
@@ -79,8 +107,12 @@ impl<L: LocalSockets> AskedByPeer<L> {
             return;
         };
         let mut waiting = self.waiting.lock();
-        if !waiting.remove(&id) {
+        let Entry::Occupied(mut events) = waiting.entry(id) else {
             return;
+        };
+        *events.get_mut() -= 1;
+        if *events.get() == 0 {
+            events.remove();
         }
         let last = waiting.is_empty();
         drop(waiting);
@@ -95,12 +127,12 @@ impl<L: LocalSockets> AskedByPeer<L> {
             self.send(&cluster, body, attachments);
         }
         if last {
-            drop(cluster.answering.lock().remove(&self.request));
+            cluster.end(self);
         }
     }
 }
 
-impl<L: LocalSockets> Answers for AskedByPeer<L> {
+impl<L: LocalSockets> Answers for PeerRequest<L> {
     fn asked(&self, ids: Vec<Sid>) {
         let Some(cluster) = self.cluster.upgrade() else {
             return;
@@ -112,7 +144,10 @@ impl<L: LocalSockets> Answers for AskedByPeer<L> {
         } else {
             Vec::new()
         };
-        self.waiting.lock().extend(ids);
+        let mut waiting = self.waiting.lock();
+        ids.into_iter()
+            .for_each(|id| *waiting.entry(id).or_default() += 1);
+        drop(waiting);
         let body = Body::ClientCount {
             request: self.request.as_str().into(),
             count,
@@ -120,7 +155,7 @@ impl<L: LocalSockets> Answers for AskedByPeer<L> {
         };
         self.send(&cluster, body, &[]);
         if none {
-            drop(cluster.answering.lock().remove(&self.request));
+            cluster.end(self);
         }
     }
 
@@ -139,8 +174,6 @@ impl<L: LocalSockets> Answers for AskedByPeer<L> {
     fn unsent(&self, id: Sid) {
         self.settle(id, ClientAnswer::Unsent, &[]);
     }
-
-    fn expect_servers(&self, _: isize) {}
 }
 
 /// Returns the JSON of the first argument, and that of all if there is not exactly one: Node.js transmits only the
@@ -153,9 +186,9 @@ pub(super) fn first_and_all(args: &Args) -> (Option<&str>, Option<&str>) {
     (first, (list.len() != 1).then(|| args.json()))
 }
 
-impl<L: LocalSockets> fmt::Debug for AskedByPeer<L> {
+impl<L: LocalSockets> fmt::Debug for PeerRequest<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AskedByPeer")
+        f.debug_struct("PeerRequest")
             .field("request", &self.request)
             .finish_non_exhaustive()
     }

@@ -19,7 +19,9 @@ use crate::logs::ServerLogs;
 use crate::metrics::{ClusterDirection, ClusterLoss, Counted};
 use crate::panics::{guarded, log_panic};
 use crate::sync::Lock;
-use proto::cluster::{Channel, Family, Message, MessageError, Receiver, Wire, WireConnection};
+use proto::cluster::{
+    Body, Channel, Family, Message, MessageError, Receiver, Wire, WireConnection,
+};
 
 pub(crate) use adapter::ClusterAdapter;
 pub(crate) use namespace::ServerRole;
@@ -59,6 +61,9 @@ enum Remaining {
 
 /// A namespace that takes messages of other servers.
 trait Endpoint: Send + Sync {
+    /// Takes note of the sender of a message.
+    fn note_sender(&self, uid: &str, body: &Body<'_>);
+
     fn receive(self: Arc<Self>, message: Message<'static>);
 
     /// Takes note that messages arrive from now on.
@@ -69,6 +74,14 @@ trait Endpoint: Send + Sync {
 
     /// Returns true if a room may have members here.
     fn has_room(&self, room: &str) -> bool;
+}
+
+/// The endpoints of a namespace.
+#[derive(Default)]
+struct Endpoints {
+    all: Vec<Arc<dyn Endpoint>>,
+    /// The newest member. Others may only live on for the answers that they await.
+    newest: Option<Arc<dyn Endpoint>>,
 }
 
 impl ClusterConnection {
@@ -111,7 +124,7 @@ impl Routes {
         let routes = endpoints.get_mut(nsp)?;
         let is_gone = |route: &Route| route.endpoint.as_ptr().cast::<()>() == gone;
         let at = routes.iter().position(is_gone)?;
-        routes.swap_remove(at);
+        routes.remove(at);
         let is_member = |route: &Route| route.role == ServerRole::Member;
         let remaining = if routes.iter().any(is_member) {
             Remaining::Members
@@ -129,21 +142,27 @@ impl Routes {
         self.logs.counters().add(lost, 1);
     }
 
-    fn of(&self, nsp: &str) -> Vec<Arc<dyn Endpoint>> {
+    fn of(&self, nsp: &str) -> Endpoints {
+        let mut found = Endpoints::default();
         let endpoints = self.endpoints.lock();
-        let routes = endpoints.get(nsp).into_iter().flatten();
-        let endpoints = routes.filter_map(|route| route.endpoint.upgrade());
-        endpoints.collect()
+        for Route { endpoint, role } in endpoints.get(nsp).into_iter().flatten() {
+            if let Some(endpoint) = endpoint.upgrade() {
+                if *role == ServerRole::Member {
+                    found.newest = Some(Arc::clone(&endpoint));
+                }
+                found.all.push(endpoint);
+            }
+        }
+        found
     }
 
     fn route(&self, channel: Channel<'_>, message: &Bytes) -> Result<(), MessageError> {
-        let mut endpoints = self.of(channel.nsp());
-        if let Channel::Room { room, .. } = channel {
+        let Endpoints { mut all, newest } = self.of(channel.nsp());
+        if let Channel::Room { room, .. } = channel
+            && !newest.as_ref().is_some_and(|member| member.has_room(room))
+        {
             // A subscription outlasts the members of its room, and a pattern covers all rooms.
-            endpoints.retain(|endpoint| endpoint.has_room(room));
-            if endpoints.is_empty() {
-                return Ok(());
-            }
+            return Ok(());
         }
         let message = self.family.decode(channel, message)?;
         if *message.uid == *self.uid || *message.nsp != *channel.nsp() {
@@ -151,8 +170,18 @@ impl Routes {
         }
         let received = Counted::ClusterMessages(ClusterDirection::Received);
         self.logs.counters().add(received, 1);
-        let last = endpoints.pop();
-        for endpoint in endpoints {
+        for endpoint in &all {
+            endpoint.note_sender(&message.uid, &message.body);
+        }
+        if !message.body.is_answer() {
+            if let Some(member) = newest {
+                member.receive(message);
+            }
+            return Ok(());
+        }
+        // One of them has made the request.
+        let last = all.pop();
+        for endpoint in all {
             endpoint.receive(message.clone());
         }
         if let Some(endpoint) = last {
@@ -188,8 +217,8 @@ impl Receiver for Routes {
     }
 
     fn subscribed(&self, nsp: &str) {
-        for endpoint in self.of(nsp) {
-            endpoint.subscribed();
+        if let Some(member) = self.of(nsp).newest {
+            member.subscribed();
         }
     }
 

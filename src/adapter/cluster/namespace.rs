@@ -1,13 +1,14 @@
 //! A namespace that is spread over the servers of a cluster.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 use super::presence::{Asking, Heard};
 use super::{ClusterConnection, Endpoint, Remaining};
@@ -24,7 +25,8 @@ use proto::cluster::{
 /// The time after a join of sockets of other servers in which events for one room are sent to all servers.
 const JOIN_SETTLES: Duration = Duration::from_secs(1);
 
-/// The maximum number of requests of a namespace that wait for answers, and of those that it is answering.
+/// The maximum number of requests of a namespace that wait for answers, of those that it is answering, and of handlers
+/// for events of other servers that are running.
 pub(super) const MAX_REQUESTS: usize = 10_000;
 
 /// One namespace on one server, with `L` for its sockets there.
@@ -47,11 +49,13 @@ pub(crate) struct Cluster<L: LocalSockets> {
     /// The broadcasts of this server whose acknowledgements are collected, by request.
     pub(super) asking: Lock<HashMap<String, Asking>>,
     /// The broadcasts of other servers whose acknowledgements clients of this server owe, by request.
-    pub(super) answering: Lock<HashMap<String, Arc<AskedByPeer<L>>>>,
+    pub(super) answering: Lock<HashMap<String, Arc<PeerRequest<L>>>>,
+    /// The number of handlers for events of other servers that are running.
+    pub(super) handling: Arc<AtomicUsize>,
 }
 
 /// A broadcast with acknowledgements of another server.
-pub(super) struct AskedByPeer<L: LocalSockets> {
+pub(super) struct PeerRequest<L: LocalSockets> {
     pub(super) cluster: Weak<Cluster<L>>,
     /// The id of the server that has asked.
     pub(super) uid: String,
@@ -60,7 +64,20 @@ pub(super) struct AskedByPeer<L: LocalSockets> {
     pub(super) id: u64,
     /// True if the server wants to know which socket has answered.
     pub(super) extended: bool,
-    pub(super) waiting: Lock<HashSet<Sid>>,
+    /// The number of unanswered events for each socket: in several namespaces, sockets may have the same id.
+    pub(super) waiting: Lock<HashMap<Sid, usize>>,
+    /// The task that ends the request at its limit.
+    pub(super) deadline: Lock<Option<Deadline>>,
+}
+
+/// The task that ends a request at its limit, and is cancelled when the request ends before.
+#[derive(Debug)]
+pub(super) struct Deadline(pub(super) AbortHandle);
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// The role of a server in a namespace.
@@ -117,6 +134,7 @@ impl<L: LocalSockets> Cluster<L> {
             requests: Lock::new(Requests::new(MAX_REQUESTS)),
             asking: Lock::default(),
             answering: Lock::default(),
+            handling: Arc::default(),
         });
         let endpoint: Arc<dyn Endpoint> = Arc::clone(&cluster) as _;
         let endpoint = Arc::downgrade(&endpoint);
@@ -224,12 +242,16 @@ impl<L: LocalSockets> Cluster<L> {
 
     /// Counts and logs a message that is not sent.
     pub(super) fn report_loss(&self, reason: ClusterLoss) {
-        let routes = &self.server.routes;
-        routes.count_loss(reason);
-        if routes.logs.allow() {
+        self.server.routes.count_loss(reason);
+        if self.may_log() {
             let (nsp, reason) = (&*self.nsp, reason.as_str());
             tracing::warn!(nsp, reason, "message to other servers lost");
         }
+    }
+
+    /// Returns true if one more log record that another server may cause may be written.
+    pub(super) fn may_log(&self) -> bool {
+        self.server.routes.logs.allow()
     }
 
     /// Removes this part of the server from the cluster.

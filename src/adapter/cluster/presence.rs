@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 
-use super::namespace::{Cluster, ServerRole};
+use super::namespace::{Cluster, ServerRole, Waiter};
 use crate::adapter::{Answers, BoxFuture, LocalSockets};
 use crate::clock::now;
 use crate::sync::Lock;
 use proto::Sid;
-use proto::cluster::{Body, EMITTER, Expected, Peers, Presence};
+use proto::cluster::{Body, EMITTER, Expected, Peers, Presence, WireError};
 
 /// The servers that have sent messages, for an engine that cannot count them.
 #[derive(Debug)]
@@ -40,31 +40,64 @@ impl Heard {
 /// A broadcast of this server whose acknowledgements are collected.
 pub(super) struct Asking {
     pub(super) answers: Arc<dyn Answers>,
-    /// The sockets that each server asks, or `None` if it has not said so yet; if the servers are known.
-    servers: Option<HashMap<Box<str>, Option<Vec<Sid>>>>,
+    /// The servers that are known, or have said which sockets they ask.
+    servers: HashMap<Box<str>, AskedServer>,
+    /// True if all servers that will answer are known.
+    all_known: bool,
+}
+
+/// A server that takes part in a broadcast with acknowledgements.
+#[derive(Debug, Default)]
+enum AskedServer {
+    /// It has not said yet which sockets it asks.
+    #[default]
+    Silent,
+    Asks {
+        sids: Vec<Sid>,
+        /// The number of further sockets that have not answered.
+        unnamed: usize,
+    },
 }
 
 impl Asking {
-    pub(super) fn new(answers: &Arc<dyn Answers>, servers: &Expected) -> Self {
-        let servers = match servers {
-            Expected::Count(_) => None,
-            Expected::Servers(uids) => Some(uids.iter().map(|uid| (uid.clone(), None)).collect()),
+    pub(super) fn new(answers: &Arc<dyn Answers>, servers: Option<&Expected>) -> Self {
+        let known = match servers {
+            Some(Expected::Servers(uids)) => Some(uids),
+            Some(Expected::Count(_)) | None => None,
         };
-        let answers = Arc::clone(answers);
-        Self { answers, servers }
+        let silent = |uid: &Box<str>| (uid.clone(), AskedServer::Silent);
+        Self {
+            answers: Arc::clone(answers),
+            servers: known.into_iter().flatten().map(silent).collect(),
+            all_known: known.is_some(),
+        }
     }
 
-    /// Notes which sockets a server asks. Returns true if the server was expected to say so.
-    pub(super) fn note(&mut self, uid: &str, sids: &[Sid]) -> bool {
-        let Some(servers) = &mut self.servers else {
-            return true;
+    /// Notes which sockets a server asks. Returns by how much this changes the number of the servers that are expected to
+    /// say so, or `None` if it has done so before. Servers without ids are not compared.
+    fn note(&mut self, uid: &str, sids: &[Sid], unnamed: usize) -> Option<isize> {
+        if uid.is_empty() {
+            return Some(-1);
+        }
+        let server = self.servers.get_mut(uid);
+        let change = match &server {
+            Some(AskedServer::Asks { .. }) => return None,
+            // It was not known when the event was sent, but has got it.
+            None if self.all_known => 0,
+            Some(AskedServer::Silent) | None => -1,
         };
-        match servers.get_mut(uid) {
-            Some(asked) => asked.replace(sids.to_vec()).is_none(),
-            None => {
-                servers.insert(uid.into(), Some(sids.to_vec()));
-                false
-            }
+        let asks = AskedServer::Asks {
+            sids: sids.to_vec(),
+            unnamed,
+        };
+        self.servers.insert(uid.into(), asks);
+        Some(change)
+    }
+
+    /// Notes that a socket without a known id has answered.
+    fn note_unnamed(&mut self, uid: &str) {
+        if let Some(AskedServer::Asks { unnamed, .. }) = self.servers.get_mut(uid) {
+            *unnamed = unnamed.saturating_sub(1);
         }
     }
 }
@@ -80,17 +113,45 @@ impl<L: LocalSockets> Cluster<L> {
     }
 
     /// Returns the other servers with the namespace.
-    pub(super) fn peers(&self) -> BoxFuture<Expected> {
+    pub(super) fn peers(&self) -> BoxFuture<Result<Expected, WireError>> {
         if let Some(servers) = self.known_peers() {
-            return Box::pin(ready(servers));
+            return Box::pin(ready(Ok(servers)));
         }
         let subscribers = self.server.connection.subscribers(self.request_channel());
-        let own = usize::from(self.role == ServerRole::Member);
-        // Without an answer of the engine, there is nobody to wait for.
-        Box::pin(subscribers.map(move |count| {
-            let count = count.unwrap_or(own);
-            Expected::Count(count.saturating_sub(own))
-        }))
+        // Another part of this server may have the namespace.
+        let own = usize::from(self.server.routes.of(&self.nsp).newest.is_some());
+        Box::pin(subscribers.map(move |count| Ok(Expected::Count(count?.saturating_sub(own)))))
+    }
+
+    /// Passes the sockets that another server asks to the collector of their acknowledgements.
+    pub(super) fn take_asked(&self, request: &str, uid: &str, sids: Vec<Sid>, unnamed: usize) {
+        let mut all = self.asking.lock();
+        let Some(asking) = all.get_mut(request) else {
+            return;
+        };
+        let Some(change) = asking.note(uid, &sids, unnamed) else {
+            return;
+        };
+        let answers = Arc::clone(&asking.answers);
+        drop(all);
+        answers.asked(sids);
+        answers.asked_unnamed(unnamed);
+        answers.expect_servers(change);
+    }
+
+    /// Returns the collector of the acknowledgements to a request, for that of a socket of another server.
+    pub(super) fn collector(
+        &self,
+        request: &str,
+        uid: &str,
+        sid: Option<Sid>,
+    ) -> Option<Arc<dyn Answers>> {
+        let mut all = self.asking.lock();
+        let asking = all.get_mut(request)?;
+        if sid.is_none() {
+            asking.note_unnamed(uid);
+        }
+        Some(Arc::clone(&asking.answers))
     }
 
     /// Returns the other servers, if they are known by their messages.
@@ -100,7 +161,7 @@ impl<L: LocalSockets> Cluster<L> {
     }
 
     /// Takes note of the sender of a message.
-    pub(super) fn note_sender(&self, uid: &str, body: &Body<'_>) {
+    pub(super) fn note_server(&self, uid: &str, body: &Body<'_>) {
         let Some(heard) = &self.heard else {
             return;
         };
@@ -152,20 +213,20 @@ impl<L: LocalSockets> Cluster<L> {
     /// Stops waiting for a server that is gone, and for its clients.
     fn forget_server(&self, uid: &str) {
         let complete = self.requests.lock().forget_server(uid);
-        complete
-            .into_iter()
-            .for_each(super::namespace::Waiter::finish);
+        complete.into_iter().for_each(Waiter::finish);
         let mut gone = Vec::new();
         for asking in self.asking.lock().values_mut() {
-            let servers = asking.servers.as_mut();
-            if let Some(asked) = servers.and_then(|servers| servers.remove(uid)) {
-                gone.push((Arc::clone(&asking.answers), asked));
+            if let Some(server) = asking.servers.remove(uid) {
+                gone.push((Arc::clone(&asking.answers), server));
             }
         }
-        for (answers, asked) in gone {
-            match asked {
-                None => answers.expect_servers(-1),
-                Some(sids) => sids.into_iter().for_each(|sid| answers.answer(sid, None)),
+        for (answers, server) in gone {
+            match server {
+                AskedServer::Silent => answers.expect_servers(-1),
+                AskedServer::Asks { sids, unnamed } => {
+                    sids.into_iter().for_each(|sid| answers.answer(sid, None));
+                    answers.left_unnamed(unnamed);
+                }
             }
         }
     }

@@ -2,16 +2,19 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 
 use super::Endpoint;
 use super::asked::first_and_all;
-use super::namespace::{Cluster, ServerRole};
-use crate::adapter::{Answers, Facts, LocalSockets, Publication};
+use super::namespace::{Cluster, MAX_REQUESTS, Waiter};
+use crate::adapter::{Facts, LocalSockets, Publication};
+use crate::metrics::ClusterLoss;
 use crate::outbox::{Reliability, SendOptions};
 use crate::rooms::{Room, Scope, Target};
 use proto::cluster::{
@@ -20,6 +23,10 @@ use proto::cluster::{
 use proto::{Args, EncodedArgs, Sid};
 
 impl<L: LocalSockets> Endpoint for Cluster<L> {
+    fn note_sender(&self, uid: &str, body: &Body<'_>) {
+        self.note_server(uid, body);
+    }
+
     fn receive(self: Arc<Self>, message: Message<'static>) {
         let Message {
             uid,
@@ -27,10 +34,6 @@ impl<L: LocalSockets> Endpoint for Cluster<L> {
             attachments,
             nsp,
         } = message;
-        self.note_sender(&uid, &body);
-        if self.role == ServerRole::Observer && !body.is_answer() {
-            return;
-        }
         match body {
             Body::InitialHeartbeat | Body::Heartbeat | Body::Close => {}
             Body::Broadcast {
@@ -63,9 +66,19 @@ impl<L: LocalSockets> Endpoint for Cluster<L> {
                 selection,
                 wanted,
             } => self.answer_fetch(&uid, request, &target(selection), wanted),
-            Body::ServerEvent { args, request, .. } => {
-                self.handle(uid, &args, attachments.into_owned(), request);
-            }
+            Body::ServerEvent {
+                args,
+                request,
+                extended,
+            } => self.handle(PeerEvent {
+                args,
+                attachments: attachments.into_owned(),
+                asker: request.map(|request| Asker {
+                    uid,
+                    request,
+                    extended,
+                }),
+            }),
             Body::Abandon { request } => self.abandon(&request),
             Body::Single {
                 request,
@@ -158,70 +171,59 @@ impl<L: LocalSockets> Cluster<L> {
         }
     }
 
-    /// Runs the handlers for an event of another server, in a task of their own.
-    fn handle(
-        self: &Arc<Self>,
-        uid: Cow<'static, str>,
-        args: &str,
-        attachments: Vec<Bytes>,
-        request: Option<Cow<'static, str>>,
-    ) {
-        let Some((event, rest)) = split_event(args) else {
+    /// Starts the handlers for an event of another server, so that they start in the order of the events. Those that
+    /// wait go on in a task of their own.
+    fn handle(self: &Arc<Self>, event: PeerEvent) {
+        let Some((name, rest)) = split_event(&event.args) else {
             return;
         };
-        let args = Args::new(rest.into(), attachments);
-        let answer = self.local.handle(&event, args);
+        let Some(running) = Running::begin(&self.handling) else {
+            self.report_loss(ClusterLoss::Requests);
+            return self.answer_event(event.asker, None);
+        };
+        let args = Args::new(rest.into(), event.attachments);
+        let mut answer = self.local.handle(&name, args);
+        if let Some(answer) = (&mut answer).now_or_never() {
+            return self.answer_event(event.asker, answer.as_ref());
+        }
         let this = Arc::downgrade(self);
         let work = async move {
             let answer = answer.await;
-            if let (Some(request), Some(this)) = (request, this.upgrade()) {
-                this.answer_event(&uid, request, answer.as_ref());
+            drop(running);
+            if let Some(this) = this.upgrade() {
+                this.answer_event(event.asker, answer.as_ref());
             }
         };
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(work)),
-            Err(_) => {
+            Err(_) if self.may_log() => {
                 tracing::warn!(
                     nsp = &*self.nsp,
-                    event,
+                    event = name,
                     "event of another server not handled: there is no runtime"
                 );
             }
+            Err(_) => {}
         }
     }
 
-    fn answer_event(&self, uid: &str, request: Cow<'_, str>, answer: Option<&Args>) {
+    fn answer_event(&self, asker: Option<Asker>, answer: Option<&Args>) {
+        // A server of Node.js has no form for a missing answer: it takes this for an answer, and gets `undefined`.
+        let Some(asker) = asker.filter(|asker| asker.extended || answer.is_some()) else {
+            return;
+        };
         let (first, all) = answer.map(first_and_all).unwrap_or_default();
         let body = Body::ServerAnswer {
-            request,
+            request: asker.request,
             answer: first.map(Cow::Borrowed),
             args: all.map(Cow::Borrowed),
         };
         let channel = Channel::Server {
             nsp: &self.nsp,
-            uid,
+            uid: &asker.uid,
         };
         let attachments = answer.map(Args::attachments).unwrap_or_default();
         self.publish_to(channel, body, attachments);
-    }
-
-    /// Returns the collector of the acknowledgements to a broadcast, and notes which sockets a server asks: true if it
-    /// was expected to say so.
-    fn note_asked(
-        &self,
-        request: &str,
-        uid: &str,
-        sids: &[Sid],
-    ) -> Option<(Arc<dyn Answers>, bool)> {
-        let mut all = self.asking.lock();
-        let asking = all.get_mut(request)?;
-        let was_expected = asking.note(uid, sids);
-        Some((Arc::clone(&asking.answers), was_expected))
-    }
-
-    fn collector(&self, request: &str) -> Option<Arc<dyn Answers>> {
-        let all = self.asking.lock();
-        all.get(request).map(|asking| Arc::clone(&asking.answers))
     }
 
     /// Passes an answer to the request that it belongs to.
@@ -232,22 +234,22 @@ impl<L: LocalSockets> Cluster<L> {
                 count,
                 sids,
             } => {
-                let sids = asked_sockets(count, &sids);
-                let asking = self.note_asked(&request, &message.uid, &sids);
-                if let Some((answers, was_expected)) = asking {
-                    answers.asked(sids);
-                    answers.expect_servers(if was_expected { -1 } else { 0 });
-                }
+                // A server of Node.js only says how many sockets it asks.
+                let unnamed = if sids.is_empty() { count } else { 0 };
+                let unnamed = usize::try_from(unnamed).unwrap_or(usize::MAX);
+                let sids = sids.iter().filter_map(|sid| sid.parse().ok()).collect();
+                self.take_asked(&request, &message.uid, sids, unnamed);
             }
             Body::ClientAnswer {
                 request,
                 sid,
                 answer,
             } => {
-                let Some(answers) = self.collector(&request) else {
+                let sid = sid.and_then(|sid| sid.parse().ok());
+                let Some(answers) = self.collector(&request, &message.uid, sid) else {
                     return;
                 };
-                let sid = sid.and_then(|sid| sid.parse().ok()).unwrap_or(Sid::UNNAMED);
+                let sid = sid.unwrap_or(Sid::UNNAMED);
                 match answer {
                     ClientAnswer::Answered { answer, args } => {
                         let json = args.unwrap_or_else(|| format!("[{answer}]").into());
@@ -261,7 +263,7 @@ impl<L: LocalSockets> Cluster<L> {
             }
             Body::FetchAnswer { ref request, .. } | Body::ServerAnswer { ref request, .. } => {
                 let (request, uid) = (request.clone(), message.uid.clone());
-                let add = |waiter: &mut super::namespace::Waiter| waiter.answers.push(message);
+                let add = |waiter: &mut Waiter| waiter.answers.push(message);
                 let complete = self.requests.lock().answer(&request, &uid, add);
                 if let Some(waiter) = complete {
                     waiter.finish();
@@ -272,16 +274,38 @@ impl<L: LocalSockets> Cluster<L> {
     }
 }
 
-/// The maximum number of sockets that a server may ask without naming them: more is taken for an error.
-const MAX_UNNAMED: u64 = 10_000_000;
+/// An event of another server.
+struct PeerEvent {
+    /// The array of the event's name and its arguments.
+    args: Cow<'static, str>,
+    attachments: Vec<Bytes>,
+    asker: Option<Asker>,
+}
 
-/// Returns the sockets that a server has sent an event to. A Node.js server says only how many they are.
-fn asked_sockets(count: u64, sids: &[Cow<'_, str>]) -> Vec<Sid> {
-    if sids.is_empty() {
-        let count = usize::try_from(count.min(MAX_UNNAMED)).unwrap_or_default();
-        return vec![Sid::UNNAMED; count];
+/// A server that waits for the answer to an event.
+struct Asker {
+    uid: Cow<'static, str>,
+    request: Cow<'static, str>,
+    /// True if it is a server of this crate.
+    extended: bool,
+}
+
+/// A handler that counts as running until this is dropped.
+struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    /// Returns `None` if too many are running.
+    fn begin(handling: &Arc<AtomicUsize>) -> Option<Self> {
+        let running = Self(Arc::clone(handling));
+        let before = handling.fetch_add(1, Ordering::Relaxed);
+        (before < MAX_REQUESTS).then_some(running)
     }
-    sids.iter().filter_map(|sid| sid.parse().ok()).collect()
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 const fn scope(close: bool) -> Scope {

@@ -13,7 +13,7 @@ use super::selection::{concerns_peers, into_owned, selection};
 use crate::adapter::{AdapterError, BoxFuture, LocalSockets};
 use crate::metrics::ClusterLoss;
 use crate::rooms::Target;
-use proto::cluster::{Body, FetchAnswer, Message, Wanted};
+use proto::cluster::{Body, Expected, FetchAnswer, Message, Wanted, WireError};
 
 /// The time in which other servers have to answer, unless a request has a limit of its own.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,13 +22,16 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Request<L: LocalSockets> {
     id: String,
     cluster: Arc<Cluster<L>>,
+    /// The servers when the request was sent, unless it knows them already.
+    peers: Option<BoxFuture<Result<Expected, WireError>>>,
     done: oneshot::Receiver<Vec<Message<'static>>>,
 }
 
 /// The answers of the other servers.
 pub(super) struct Replies {
     pub(super) answers: Vec<Message<'static>>,
-    pub(super) missing: usize,
+    /// The number of servers that have not answered, or `None` if the engine has not told how many there are.
+    pub(super) missing: Option<usize>,
 }
 
 impl<L: LocalSockets> Cluster<L> {
@@ -49,13 +52,19 @@ impl<L: LocalSockets> Cluster<L> {
             self.report_loss(ClusterLoss::Requests);
             return None;
         }
-        let request = Request {
-            id: id.clone(),
+        let known = self.known_peers();
+        let is_known = known.is_some();
+        let complete = known.and_then(|servers| self.requests.lock().expect(&id, servers));
+        self.publish(body(id.clone()), attachments);
+        if let Some(waiter) = complete {
+            waiter.finish();
+        }
+        Some(Request {
+            peers: (!is_known).then(|| self.peers()),
+            id,
             cluster: Arc::clone(self),
             done,
-        };
-        self.publish(body(id), attachments);
-        Some(request)
+        })
     }
 
     /// Requests facts of the other servers.
@@ -76,8 +85,10 @@ impl<L: LocalSockets> Cluster<L> {
         Box::pin(async move {
             let request = request.ok_or(AdapterError::TooManyRequests)?;
             let Replies { answers, missing } = request.replies(Some(REQUEST_TIMEOUT)).await;
-            if missing > 0 {
-                return Err(AdapterError::Timeout { missing });
+            match missing {
+                Some(0) => {}
+                Some(missing) => return Err(AdapterError::Timeout { missing }),
+                None => return Err(AdapterError::Engine),
             }
             let answers = answers
                 .into_iter()
@@ -93,28 +104,51 @@ impl<L: LocalSockets> Cluster<L> {
 impl<L: LocalSockets> Request<L> {
     /// Waits for the answers of all other servers, or until the limit.
     pub(super) async fn replies(mut self, limit: Option<Duration>) -> Replies {
-        let peers = self.cluster.peers().await;
-        let complete = self.cluster.requests.lock().expect(&self.id, peers);
-        if let Some(Waiter { answers, .. }) = complete {
-            return Replies {
+        let complete = self.complete();
+        let complete = match limit {
+            Some(limit) if Handle::try_current().is_ok() => {
+                timeout(limit, complete).await.ok().flatten()
+            }
+            _ => complete.await,
+        };
+        match complete {
+            Some(answers) => Replies {
                 answers,
-                missing: 0,
-            };
+                missing: Some(0),
+            },
+            None => self.take(),
+        }
+    }
+
+    /// Waits for the answers of all other servers. Returns `None` if the engine does not tell how many there are.
+    async fn complete(&mut self) -> Option<Vec<Message<'static>>> {
+        if let Some(peers) = &mut self.peers {
+            let peers = peers.await.ok()?;
+            self.peers = None;
+            let complete = self.cluster.requests.lock().expect(&self.id, peers);
+            if let Some(Waiter { answers, .. }) = complete {
+                return Some(answers);
+            }
         }
         // Without a runtime, there is no timer, and no task in which other servers could answer.
-        let waited = match limit {
-            _ if Handle::try_current().is_err() => None,
-            Some(limit) => timeout(limit, &mut self.done).await.ok(),
-            None => Some((&mut self.done).await),
-        };
-        if let Some(Ok(answers)) = waited {
-            let missing = 0;
-            return Replies { answers, missing };
+        if Handle::try_current().is_err() {
+            return self.done.try_recv().ok();
         }
+        (&mut self.done).await.ok()
+    }
+
+    /// Ends the request, and returns the answers that have arrived.
+    fn take(&mut self) -> Replies {
         let mut requests = self.cluster.requests.lock();
         let missing = requests.missing(&self.id);
         let waiter = requests.remove(&self.id);
-        let answers = waiter.map(|waiter| waiter.answers).unwrap_or_default();
+        drop(requests);
+        if let Some(Waiter { answers, .. }) = waiter {
+            return Replies { answers, missing };
+        }
+        // The last answer has arrived at this moment.
+        let answers = self.done.try_recv().unwrap_or_default();
+        let missing = Some(0);
         Replies { answers, missing }
     }
 }

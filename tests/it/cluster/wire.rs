@@ -13,21 +13,26 @@ use axum_socketio::testing::TestClient;
 use axum_socketio::{Data, Limits, Namespace, Sid, Socket, SocketIo};
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::connect;
 use crate::support::Logs;
 
 /// An engine that records what is published, and delivers what a test gives it.
 #[derive(Clone, Default)]
-struct Engine(Arc<Mutex<State>>);
+pub(super) struct Engine(pub(super) Arc<Mutex<State>>);
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     receiver: Option<Arc<dyn Receiver>>,
     published: Vec<(String, Bytes)>,
-    subscribed: Vec<String>,
+    pub(super) subscribed: Vec<String>,
     /// The number of servers that have subscribed to each channel.
-    servers: usize,
+    pub(super) servers: usize,
+    /// The engine tells that number only after this has been notified.
+    pub(super) delay: Option<Arc<Notify>>,
+    /// True if the engine does not tell it at all.
+    pub(super) is_gone: bool,
     is_full: bool,
     rooms: RoomChannels,
     family: Family,
@@ -76,14 +81,25 @@ impl WireConnection for Engine {
     }
 
     fn unsubscribe(&self, channel: Channel<'_>) {
-        let name = name(channel);
-        let subscribed = &mut self.0.lock().unwrap().subscribed;
-        let at = subscribed.iter().position(|other| *other == name).unwrap();
-        subscribed.remove(at);
+        let (name, subscribed) = (name(channel), &mut self.0.lock().unwrap().subscribed);
+        let at = subscribed.iter().position(|other| *other == name);
+        subscribed.remove(at.expect("each subscription is ended once"));
     }
 
     fn subscribers(&self, _: Channel<'_>) -> BoxFuture<Result<usize, WireError>> {
-        Box::pin(ready(Ok(self.0.lock().unwrap().servers)))
+        let state = self.0.lock().unwrap();
+        let count = if state.is_gone {
+            Err(WireError(None))
+        } else {
+            Ok(state.servers)
+        };
+        match state.delay.clone() {
+            None => Box::pin(ready(count)),
+            Some(delay) => Box::pin(async move {
+                delay.notified().await;
+                count
+            }),
+        }
     }
 
     fn presence(&self) -> Presence {
@@ -97,14 +113,14 @@ impl WireConnection for Engine {
 }
 
 impl Engine {
-    fn with_servers(servers: usize) -> Self {
+    pub(super) fn with_servers(servers: usize) -> Self {
         let engine = Self::default();
         engine.0.lock().unwrap().servers = servers;
         engine
     }
 
     /// Delivers a message to the server.
-    fn deliver(&self, nsp: &str, message: impl Into<Bytes>) {
+    pub(super) fn deliver(&self, nsp: &str, message: impl Into<Bytes>) {
         let receiver = self.0.lock().unwrap().receiver.clone();
         receiver
             .unwrap()
@@ -143,13 +159,13 @@ impl Engine {
     }
 
     /// Delivers a message of a Node.js server.
-    fn deliver_json(&self, kind: u8, data: &Value) {
+    pub(super) fn deliver_json(&self, kind: u8, data: &Value) {
         let message = json!({ "type": kind, "data": data, "uid": "node", "nsp": "/" });
         self.deliver("/", message.to_string());
     }
 
     /// Returns an engine that cannot count servers.
-    fn with_heartbeats() -> Self {
+    pub(super) fn with_heartbeats() -> Self {
         let engine = Self::default();
         engine.0.lock().unwrap().heartbeats = Some(Heartbeats {
             interval: Duration::from_secs(5),
@@ -171,7 +187,7 @@ impl Engine {
     }
 
     /// Delivers a message without data of another server.
-    fn deliver_sign(&self, uid: &str, kind: u8) {
+    pub(super) fn deliver_sign(&self, uid: &str, kind: u8) {
         let message = json!({ "type": kind, "uid": uid, "nsp": "/" });
         self.deliver("/", message.to_string());
     }
@@ -186,7 +202,7 @@ impl Engine {
     }
 
     /// Returns what has been published since the last call.
-    fn published(&self) -> Vec<(String, String)> {
+    pub(super) fn published(&self) -> Vec<(String, String)> {
         let published = std::mem::take(&mut self.0.lock().unwrap().published);
         let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
         let published = published.into_iter();
@@ -194,7 +210,7 @@ impl Engine {
     }
 
     /// Returns the only message that has been published, without the id of its sender.
-    fn message(&self) -> (String, Value) {
+    pub(super) fn message(&self) -> (String, Value) {
         let mut published = self.published();
         assert_eq!(published.len(), 1, "{published:?}");
         let (channel, message) = published.remove(0);
@@ -205,7 +221,7 @@ impl Engine {
     }
 }
 
-fn server(engine: &Engine) -> SocketIo {
+pub(super) fn server(engine: &Engine) -> SocketIo {
     let namespace = Namespace::new()
         .on("join", async |socket: Socket| socket.join("x"))
         .on_server("add", async |numbers: Option<Data<(u8, u8)>>| {
@@ -218,13 +234,13 @@ fn server(engine: &Engine) -> SocketIo {
         .build()
 }
 
-async fn joined(io: &SocketIo) -> TestClient {
+pub(super) async fn joined(io: &SocketIo) -> TestClient {
     let client = connect(io).await;
     client.emit_with_ack::<()>("join", ()).await;
     client
 }
 
-fn broadcast(args: &Value, rooms: &[&str]) -> Value {
+pub(super) fn broadcast(args: &Value, rooms: &[&str]) -> Value {
     json!({ "packet": { "type": 2, "data": args }, "opts": { "rooms": rooms, "except": [], "flags": {} } })
 }
 

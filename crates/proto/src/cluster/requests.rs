@@ -91,13 +91,15 @@ impl<W> Requests<W> {
         self.take_if_complete(id)
     }
 
-    /// Passes the answer of a server to the waiter. Returns the waiter if this was the last one. An answer to an
-    /// unknown request is ignored.
+    /// Passes the answer of the server `uid` to the waiter. Returns the waiter if this was the last one. An answer to an
+    /// unknown request is ignored, and so is a second answer of a server. An empty `uid` is not compared with others.
     pub fn answer(&mut self, id: &str, uid: &str, note: impl FnOnce(&mut W)) -> Option<W> {
         let request = self.pending.get_mut(id)?;
+        if !uid.is_empty() && !request.answered.insert(uid.into()) {
+            return None;
+        }
         note(&mut request.waiter);
         request.answers += 1;
-        request.answered.insert(uid.into());
         self.take_if_complete(id)
     }
 
@@ -117,11 +119,10 @@ impl<W> Requests<W> {
         complete.filter_map(|id| self.remove(id)).collect()
     }
 
-    /// Returns the number of servers that have not answered a request.
+    /// Returns the number of servers that have not answered a request, or `None` if it is not known.
     #[must_use]
-    pub fn missing(&self, id: &str) -> usize {
-        let request = self.pending.get(id);
-        request.and_then(Request::missing).unwrap_or_default()
+    pub fn missing(&self, id: &str) -> Option<usize> {
+        self.pending.get(id).and_then(Request::missing)
     }
 
     /// Removes a request.

@@ -263,7 +263,7 @@ fn a_request_ends_with_the_last_expected_answer() {
     requests.insert("a", Vec::new()).unwrap();
     assert_eq!(requests.answer("a", "s", |all| all.push(1)), None);
     assert_eq!(requests.expect("a", Expected::Count(2)), None);
-    assert_eq!(requests.missing("a"), 1);
+    assert_eq!(requests.missing("a"), Some(1));
     assert_eq!(requests.answer("b", "s", |all| all.push(7)), None);
     let last = requests.answer("a", "t", |all| all.push(2));
     assert_eq!(last, Some(vec![1, 2]));
@@ -284,9 +284,23 @@ fn a_request_does_not_wait_for_servers_that_are_gone() {
     assert_eq!(requests.answer("a", "new", |_| {}), None);
     requests.insert("b", 2).unwrap();
     assert_eq!(requests.forget_server("t"), [0; 0]);
-    assert_eq!((requests.missing("a"), requests.missing("b")), (1, 0));
+    assert_eq!(requests.missing("a"), Some(1));
+    assert_eq!(requests.missing("b"), None);
     assert_eq!(requests.forget_server("u"), [1]);
     assert_eq!(requests.expect("b", servers(&[])), Some(2));
+}
+
+#[test]
+fn a_server_answers_once() {
+    let mut requests = Requests::new(1);
+    requests.insert("a", Vec::new()).unwrap();
+    assert_eq!(requests.expect("a", Expected::Count(3)), None);
+    assert_eq!(requests.answer("a", "one", |all| all.push(1)), None);
+    assert_eq!(requests.answer("a", "one", |all| all.push(2)), None);
+    for server in [3, 4] {
+        let complete = requests.answer("a", "", |all| all.push(server));
+        assert_eq!(complete, (server == 4).then(|| vec![1, 3, 4]), "no id");
+    }
 }
 
 #[test]
