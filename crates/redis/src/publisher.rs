@@ -70,6 +70,15 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// Drops all messages if the queue is closed. Returns their number, or `None` if it is open.
+    fn give_up(&self) -> Option<usize> {
+        let mut state = self.state();
+        state.closed.then(|| {
+            state.bytes = 0;
+            std::mem::take(&mut state.messages).len()
+        })
+    }
+
     /// Waits for messages, and takes some of them. Returns `None` if the queue is closed and empty.
     async fn take(&self) -> Option<Vec<(String, Bytes)>> {
         loop {
@@ -93,6 +102,10 @@ impl Queue {
             .iter()
             .map(|(name, message)| size(name, message))
             .sum::<usize>();
+        if state.messages.is_empty() {
+            // The queue was long in an outage.
+            state.messages.shrink_to(BATCH);
+        }
         (batch, state.closed)
     }
 }
@@ -101,8 +114,8 @@ fn size(channel: &str, message: &Bytes) -> usize {
     channel.len() + message.len() + OVERHEAD
 }
 
-/// Publishes what is queued until the queue is closed. A batch that fails is not repeated, as Redis may have executed
-/// it.
+/// Publishes what is queued until the queue is closed, or Redis fails after that. A batch that fails is not repeated, as
+/// Redis may have executed it.
 pub(crate) async fn run(client: Client, queue: Arc<Queue>, shared: Arc<Inbound>) {
     let command = if shared.settings.sharded.is_some() {
         "SPUBLISH"
@@ -127,6 +140,11 @@ pub(crate) async fn run(client: Client, queue: Arc<Queue>, shared: Arc<Inbound>)
                 }
                 lost = lost.saturating_add(batch.len());
                 shared.receiver.lost(batch.len());
+                // The server is gone, and would wait for Redis once for each batch.
+                if let Some(messages) = queue.give_up() {
+                    shared.receiver.lost(messages);
+                    return;
+                }
             }
         }
     }
@@ -171,4 +189,43 @@ async fn connect(client: &Client) -> Result<MultiplexedConnection, RedisError> {
         sleep(RETRY.0).await;
     }
     connected
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use proto::cluster::{Channel, Receiver};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::settings::RedisSettings;
+
+    #[derive(Default)]
+    struct Losses(AtomicUsize);
+
+    impl Receiver for Losses {
+        fn receive(&self, _: Channel<'_>, _: Bytes) {}
+
+        fn lost(&self, messages: usize) {
+            self.0.fetch_add(messages, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_gone_does_not_wait_for_redis() {
+        let queue = Arc::new(Queue::new(usize::MAX));
+        for _ in 0..100 * BATCH {
+            queue.push("x".to_owned(), Bytes::new()).unwrap();
+        }
+        queue.close();
+        let losses = Arc::new(Losses::default());
+        let receiver: Arc<dyn Receiver> = Arc::clone(&losses) as _;
+        let inbound = Arc::new(Inbound::new(receiver, RedisSettings::new()));
+        let begun = Instant::now();
+        let nowhere = Client::open("redis://127.0.0.1:1/").unwrap();
+        run(nowhere, queue, inbound).await;
+        assert_eq!(losses.0.load(Ordering::Relaxed), 100 * BATCH);
+        assert!(begun.elapsed() < RETRY.0 * 50);
+    }
 }

@@ -69,42 +69,40 @@ pub(crate) async fn run(
     mut counts: mpsc::UnboundedReceiver<Count>,
 ) {
     let mut delay = RETRY.0;
-    let mut lost = false;
+    // An outage is logged at its beginning and at its end, not for every attempt.
+    let mut outage = false;
     loop {
-        match open(&client, &shared).await {
+        let opened = Instant::now();
+        let error = match open(&client, &shared).await {
             Ok((connection, closed)) => {
-                if lost {
+                if std::mem::take(&mut outage) {
                     tracing::info!("connected to Redis again");
                 }
-                delay = RETRY.0;
-                lost = true;
-                let served = serve(connection, &closed, &shared, &mut counts).await;
-                shared.subscriptions().disconnect();
-                match served {
-                    Ok(()) => return,
-                    Err(error) => {
-                        let error = error.as_ref().map(ToString::to_string);
-                        tracing::warn!(
-                            error,
-                            "connection to Redis lost: messages of other servers may be lost"
-                        );
-                    }
-                }
+                serve(connection, &closed, &shared, &mut counts).await
             }
-            Err(error) => {
-                shared.subscriptions().disconnect();
-                let error = error.to_string();
-                tracing::warn!(
-                    error,
-                    ?delay,
-                    "cannot connect to Redis: messages of other servers are lost"
-                );
-                sleep(delay).await;
-                delay = (delay * 2).min(RETRY.1);
-            }
+            Err(error) => Err(Some(error)),
+        };
+        shared.subscriptions().disconnect();
+        let Err(error) = error else {
+            return;
+        };
+        let error = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
+        if std::mem::replace(&mut outage, true) {
+            tracing::debug!(error, ?delay, "no connection to Redis");
+        } else {
+            tracing::warn!(
+                error,
+                "no connection to Redis: messages of other servers are lost"
+            );
         }
         if !refuse(&mut counts) {
             return;
+        }
+        if opened.elapsed() > RETRY.1 {
+            delay = RETRY.0;
+        } else {
+            sleep(delay).await;
+            delay = (delay * 2).min(RETRY.1);
         }
     }
 }
@@ -219,7 +217,22 @@ async fn serve(
 ) -> Result<(), Option<RedisError>> {
     let mut requests = Vec::new();
     loop {
-        let due = execute(&mut connection, shared).await.map_err(Some)?;
+        let next = execute(&mut connection, shared).await.map_err(Some)?;
+        // Requests are answered between the batches, which may never end.
+        while requests.len() < BATCH
+            && let Ok(request) = counts.try_recv()
+        {
+            requests.push(request);
+        }
+        if !requests.is_empty() {
+            let requests = std::mem::take(&mut requests);
+            count(&mut connection, shared, requests)
+                .await
+                .map_err(Some)?;
+        }
+        let Next::At(due) = next else {
+            continue;
+        };
         let now = Instant::now();
         let wake = due.unwrap_or(now + PING_INTERVAL).min(now + PING_INTERVAL);
         tokio::select! {
@@ -229,8 +242,6 @@ async fn serve(
                 if received == 0 {
                     return Ok(());
                 }
-                let requests = std::mem::take(&mut requests);
-                count(&mut connection, shared, requests).await.map_err(Some)?;
             }
             () = sleep_until(wake) => {
                 if due.is_none_or(|due| due > wake) {
@@ -242,23 +253,30 @@ async fn serve(
     }
 }
 
-/// Sends all changes to Redis. Returns the time at which the next topic is released.
+/// The time of the next changes.
+enum Next {
+    /// There may be more.
+    Now,
+    /// The next topic is released then, if any is.
+    At(Option<Instant>),
+}
+
+/// Sends some changes to Redis.
 async fn execute(
     connection: &mut MultiplexedConnection,
     shared: &Inbound,
-) -> Result<Option<Instant>, RedisError> {
-    loop {
-        let (due, Changes { added, removed }) = {
-            let mut subscriptions = shared.subscriptions();
-            let due = subscriptions.release(shared.settings.release_after, Instant::now());
-            (due, subscriptions.take(BATCH))
-        };
-        if added.is_empty() && removed.is_empty() {
-            return Ok(due);
-        }
-        subscribe(connection, shared, &added).await?;
-        unsubscribe(connection, shared, &removed).await?;
+) -> Result<Next, RedisError> {
+    let (due, Changes { added, removed }) = {
+        let mut subscriptions = shared.subscriptions();
+        let due = subscriptions.release(shared.settings.release_after, Instant::now());
+        (due, subscriptions.take(BATCH))
+    };
+    if added.is_empty() && removed.is_empty() {
+        return Ok(Next::At(due));
     }
+    subscribe(connection, shared, &added).await?;
+    unsubscribe(connection, shared, &removed).await?;
+    Ok(Next::Now)
 }
 
 /// Passes a message to the places that it belongs to.

@@ -419,6 +419,36 @@ async fn confirmations_of_many_rooms_are_not_taken_for_other_answers() {
 }
 
 #[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn requests_are_answered_while_rooms_change_all_the_time() {
+    let engine = Engine::start().await;
+    let slow = slow_network(engine.port).await;
+    let kind = Kind::Classic;
+    let (one, two) = (server(&engine.url(), kind).await, server(&slow, kind).await);
+    let (_ann, bob) = (connect(&one).await, connect(&two).await);
+    engine.subscriptions(kind, kind.channels(2, 2)).await;
+    let changes = async {
+        for number in 50.. {
+            two.to(bob.id()).local().join(format!("room {number}"));
+            two.to(bob.id())
+                .local()
+                .leave(format!("room {}", number - 50));
+            tokio::task::yield_now().await;
+        }
+    };
+    let requests = async {
+        sleep(Duration::from_millis(100)).await;
+        for _ in 0..10 {
+            assert_eq!(two.of("/").count().await.unwrap(), 2);
+        }
+    };
+    tokio::select! {
+        () = changes => {}
+        () = requests => {}
+    }
+}
+
+#[tokio::test]
 async fn an_engine_that_cannot_be_reached_is_an_error_without_the_password() {
     let refused = Redis::connect("redis://user:secret@127.0.0.1:1/")
         .await

@@ -65,10 +65,11 @@ impl Asking {
             Some(Expected::Servers(uids)) => Some(uids),
             Some(Expected::Count(_)) | None => None,
         };
-        let silent = |uid: &Box<str>| (uid.clone(), AskedServer::Silent);
+        let silent = known.into_iter().flatten();
+        let silent = silent.map(|uid| (uid.clone(), AskedServer::Silent));
         Self {
             answers: Arc::clone(answers),
-            servers: known.into_iter().flatten().map(silent).collect(),
+            servers: silent.collect(),
             all_known: known.is_some(),
         }
     }
