@@ -17,10 +17,10 @@ use crate::outbox::Frame;
 use crate::panics::guarded;
 use crate::server::OverLimit;
 use crate::socket::{Connected, RecoveryState, Refusal, SessionSearch, Socket, SocketNamespace};
-use proto::DisconnectReason;
 use proto::always;
 use proto::connection::Violation;
 use proto::socket_io::Kind;
+use proto::{DisconnectReason, Sid};
 
 /// The session that a client may resume.
 enum Resume {
@@ -58,24 +58,17 @@ impl Dispatch {
         let history = found.members.history();
         let named = { auth.as_deref() }.filter(|_| self.client.revision.is_four());
         let recovery = match (history, resume) {
-            (None, _) => None,
-            (Some(_), Resume::Found(recovery)) => Some(recovery.map(|found| *found)),
-            (Some(history), Resume::No) => Some(RecoveryState::new(history, None)),
+            (None, _) => Some(None),
+            (Some(_), Resume::Found(recovery)) => recovery.map(|found| Some(*found)),
+            (Some(history), Resume::No) => RecoveryState::new(history, None).map(Some),
             (Some(history), Resume::Ask) => {
                 if let Some(search) = SessionSearch::new(history, named) {
                     return self.search(nsp, auth, (found, extensions), search, cx);
                 }
-                Some(RecoveryState::new(history, named))
+                RecoveryState::new(history, named).map(Some)
             }
         };
-        let id = match &recovery {
-            // Clients of revision 3 do not receive an id, and use that of the session.
-            _ if !self.client.revision.is_four() => Some(self.client.sid),
-            Some(Some(recovery)) => recovery.id().or_else(new_sid),
-            Some(None) => None,
-            None => new_sid(),
-        };
-        let Some(id) = id else {
+        let Some((recovery, id)) = recovery.and_then(|recovery| self.with_id(recovery)) else {
             if self.client.logs.allow() {
                 tracing::error!(nsp = &**nsp, "no random bytes for the id of a socket");
             }
@@ -83,17 +76,40 @@ impl Dispatch {
             return Ok(());
         };
         let client = Arc::clone(&self.client);
-        let skips = history.is_some_and(|history| history.options.skip_middlewares);
-        let socket = Socket::new(id, found, client, auth, extensions, recovery.flatten());
+        let socket = Socket::new(id, found, client, auth, extensions, recovery);
+        self.admit(nsp, &socket, cx)
+    }
+
+    /// Returns the id of a new socket beside its recovery state. `None` if there are no random bytes.
+    fn with_id(&self, recovery: Option<RecoveryState>) -> Option<(Option<RecoveryState>, Sid)> {
+        let resumed = recovery.as_ref().and_then(RecoveryState::id);
+        let id = if self.client.revision.is_four() {
+            resumed.or_else(new_sid)?
+        } else {
+            // Clients of revision 3 do not receive an id, and use that of the session.
+            self.client.sid
+        };
+        Some((recovery, id))
+    }
+
+    /// Calls the middleware of a socket, and claims its session, as far as there is something to call and to claim.
+    fn admit(
+        &mut self,
+        nsp: &ByteString,
+        socket: &Socket,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Violation> {
         self.router.insert(nsp.clone(), socket.clone());
         self.holds_little = false;
+        let recovery = socket.namespace().options.recovery;
+        let skips = recovery.is_some_and(|recovery| recovery.skip_middlewares);
         let skips = skips && socket.recovered();
         if !skips && !socket.namespace().handlers.middleware.is_empty() {
-            self.run(&socket, Work::admit(&socket), cx)
+            self.run(socket, Work::admit(socket), cx)
         } else if socket.has_to_claim() {
-            self.run(&socket, Work::claim(&socket), cx)
+            self.run(socket, Work::claim(socket), cx)
         } else {
-            self.admitted(&socket, Ok(()), cx)
+            self.admitted(socket, Ok(()), cx)
         }
     }
 

@@ -12,7 +12,7 @@ use crate::ids::new_sid;
 use crate::logs::ServerLogs;
 use crate::metrics::{Counted, Counters, UndeliveredReason};
 use crate::outbox::{EmitError, Pushed};
-use crate::rooms::{History, Log, Members, Sweeper};
+use crate::rooms::{History, Link, Log, Members, Sweeper};
 
 /// A namespace that clients can join, with the table `H` of its handlers.
 pub(crate) struct RunningNamespace<H: HandlerTable> {
@@ -58,15 +58,7 @@ impl<H: HandlerTable> RunningNamespace<H> {
     ) -> Self {
         let counters = logs.counters();
         let observed = handlers.observes_outgoing();
-        let store = options.stores.as_ref().map(|stores| stores.open(&name));
-        let history = options
-            .recovery
-            .map(|recovery| History::new(epoch(), recovery, options.detection, store));
-        let members = Arc::new(
-            Members::new(history)
-                .observed(observed)
-                .ordered(options.ordered_broadcasts),
-        );
+        let members = Arc::new(members(&name, &options).observed(observed));
         let encoder = PacketEncoder {
             codec: options.codec.clone(),
             nsp: Arc::clone(&name),
@@ -156,6 +148,15 @@ impl<H: HandlerTable> RunningNamespace<H> {
     pub(crate) fn next_ack_id(&self) -> u64 {
         self.ack_ids.fetch_add(1, Ordering::Relaxed)
     }
+}
+
+/// Creates the members of a namespace, with a history if it has recovery.
+fn members<L: Link>(name: &Arc<str>, options: &NamespaceOptions) -> Members<L> {
+    let store = options.stores.as_ref().map(|stores| stores.open(name));
+    let history = options
+        .recovery
+        .map(|recovery| History::new(epoch(), recovery, options.detection, store));
+    Members::new(history).ordered(options.ordered_broadcasts)
 }
 
 /// Creates the random prefix that distinguishes the offsets of one history from those of others.

@@ -278,28 +278,15 @@ impl Socket {
         let mut undone = Undone::default();
         let mut state = recovery.lock();
         let request = state.request.take();
-        let missed = match &request {
-            Some(_) if state.is_refused() => None,
-            Some(request) => self.claim(state.pid, request, &mut locked, &mut undone),
-            None => {
-                state.began = locked.log.last();
-                state.since = locked.log.last_position();
-                Some(Vec::new())
-            }
-        };
-        locked
-            .sessions
-            .remove_attempt(state.pid, &self.0.member.link);
-        if let Some(session) = state.take_claimed().filter(|_| state.revoked) {
-            locked.sessions.put_back(state.pid, session);
-        }
+        let missed = self.take_session(&mut state, request.as_ref(), &mut locked, &mut undone);
         let (pid, outcome, failure) = (state.pid, state.outcome(), state.failure());
-        state.holds = missed.is_some();
         drop(state);
         let connected = match missed {
             Some(missed) => self.join_with(pid, missed, &mut locked),
             None => Connected::Outdated,
         };
+        // Values of users are dropped, and attempts that lost are ended, without holding a lock.
+        drop(locked);
         let outcome = match connected {
             Connected::Yes => outcome,
             Connected::Over => None,
@@ -308,8 +295,6 @@ impl Socket {
         if let Some(outcome) = outcome {
             self.counters().add(Counted::Recoveries(outcome), 1);
         }
-        // Values of users are dropped, and attempts that lost are ended, without holding a lock.
-        drop(locked);
         if history.store.is_some() {
             self.0.namespace.sweep();
         }
@@ -321,6 +306,33 @@ impl Socket {
             tracing::debug!(socket = %self.id(), ?connected, "resumption of a session has ended");
         }
         connected
+    }
+
+    /// Makes the requested session, or a new one if none is requested, the session of this socket. Returns the missed
+    /// events, or `None` if the session cannot be resumed.
+    fn take_session(
+        &self,
+        state: &mut RecoveryState,
+        request: Option<&ResumeRequest>,
+        locked: &mut HistoryState<Inner>,
+        undone: &mut Undone,
+    ) -> Option<Vec<Frame>> {
+        let missed = match request {
+            Some(_) if state.is_refused() => None,
+            Some(request) => self.claim(state.pid, request, locked, undone),
+            None => {
+                state.began = locked.log.last();
+                state.since = locked.log.last_position();
+                Some(Vec::new())
+            }
+        };
+        let link = &self.0.member.link;
+        locked.sessions.remove_attempt(state.pid, link);
+        if let Some(session) = state.take_claimed().filter(|_| state.revoked) {
+            locked.sessions.put_back(state.pid, session);
+        }
+        state.holds = missed.is_some();
+        missed
     }
 
     /// Locks the history once no other socket has the session. Returns `None` if this socket has ended, or a later
