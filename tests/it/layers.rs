@@ -126,6 +126,11 @@ const PROTO: &[&str] = &[
     "connection",
 ];
 
+/// Returns true for a file of unit tests, which may use what they like.
+fn is_of_tests(file: &str) -> bool {
+    file.ends_with("/tests.rs") || file.contains("/tests/")
+}
+
 /// Returns the code of a file: without the tests at its end, which may use what they like, and without comments.
 fn code(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
@@ -245,7 +250,7 @@ impl Package {
             };
             // Tests in a file of their own may use what they like, like those at the end of a file.
             let files = files.into_iter();
-            for (file, code) in files.filter(|(file, _)| !file.ends_with("/tests.rs")) {
+            for (file, code) in files.filter(|(file, _)| !is_of_tests(file)) {
                 let mut imports = paths_after(&code, "crate::");
                 if Path::new(&file) == top {
                     imports.extend(paths_after(&code, "super::"));
