@@ -163,7 +163,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     ///
     /// let namespace: Namespace<Cache> = Namespace::new().on_server("forget", forget);
     /// ```
-    pub fn on_server<M: 'static, H: ServerEventHandler<S, M>>(
+    pub fn on_server<H: ServerEventHandler<S, M>, M: 'static>(
         self,
         event: impl Into<String>,
         handler: H,

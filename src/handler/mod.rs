@@ -207,10 +207,11 @@ impl Socket {
     /// socket.on("rename", async |Data(name): Data<String>| println!("{name}"));
     /// # }
     /// ```
-    pub fn on<H: Handler<(), phase::Event, M>, M>(&self, event: &str, handler: H)
+    pub fn on<H: Handler<(), phase::Event, M>, M>(&self, event: impl AsRef<str>, handler: H)
     where
         H::Future: Send,
     {
+        let event = event.as_ref();
         report_reserved(event);
         self.add_handler(event, handler.into_boxed(&Arc::new(())), Calls::Every);
     }
@@ -265,10 +266,11 @@ impl Socket {
     }
 
     /// Sets the handler of the next such event only, even if [`before`](Self::before) refuses it.
-    pub fn once<H: Handler<(), phase::Event, M>, M>(&self, event: &str, handler: H)
+    pub fn once<H: Handler<(), phase::Event, M>, M>(&self, event: impl AsRef<str>, handler: H)
     where
         H::Future: Send,
     {
+        let event = event.as_ref();
         report_reserved(event);
         self.add_handler(event, handler.into_boxed(&Arc::new(())), Calls::Next);
     }

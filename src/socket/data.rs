@@ -13,7 +13,7 @@ use super::handle::Inner;
 /// The data of a socket could not be serialized, or is not of the requested type.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct DataError(#[from] serde_json::Error);
+pub struct DataError(serde_json::Error);
 
 /// Lets a handler return the error with `?`.
 impl IntoResponse for DataError {
@@ -31,7 +31,7 @@ const EMPTY: &str = "{}";
 
 /// Reads the data of a socket.
 pub(crate) fn read_data<T: DeserializeOwned>(json: &str) -> Result<T, DataError> {
-    Ok(serde_json::from_str(json)?)
+    serde_json::from_str(json).map_err(DataError)
 }
 
 impl Socket {
@@ -61,7 +61,7 @@ impl Socket {
     ///
     /// Fails if the data cannot be serialized; the previous data stays.
     pub fn set_data<T: Serialize>(&self, data: T) -> Result<(), DataError> {
-        let json = serde_json::to_string(&data)?;
+        let json = serde_json::to_string(&data).map_err(DataError)?;
         self.insert(Json(json.into()));
         Ok(())
     }

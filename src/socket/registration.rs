@@ -52,8 +52,8 @@ impl Socket {
     }
 
     /// Removes the handler of an event that was added to this socket. The handlers of the namespace stay.
-    pub fn off(&self, event: &str) {
-        self.0.handlers.remove(event);
+    pub fn off(&self, event: impl AsRef<str>) {
+        self.0.handlers.remove(event.as_ref());
     }
 
     /// Removes all handlers that were added with [`on_any`](Self::on_any); those of the namespace stay. Node's

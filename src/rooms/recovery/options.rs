@@ -86,12 +86,24 @@ impl Recovery {
         self
     }
 
-    /// Sets the time that a client which reconnects waits for a store that servers share to give its session out.
-    /// After that time it gets a new socket. Default: 2 seconds. A server that keeps sessions in its own memory never
-    /// waits. Node has no limit. It is private until there is a store.
-    #[cfg(all(test, feature = "testing"))]
-    pub(crate) const fn claim_timeout(mut self, timeout: Duration) -> Self {
+    /// Sets the time that a client which reconnects waits for a store that servers share to give its session out. After
+    /// that time it gets a new socket. Default: 2 s. Node has no limit.
+    ///
+    /// It has no effect on a server that keeps sessions in its own memory, as all do until an engine for clusters has a
+    /// store.
+    pub const fn claim_timeout(mut self, timeout: Duration) -> Self {
         self.claim_timeout = timeout;
+        self
+    }
+
+    /// Sets the time that an event waits until a store that servers share has assigned its position. After that time,
+    /// or when more events wait than [`max_packets`](Self::max_packets) or [`max_bytes`](Self::max_bytes) allow, it is
+    /// delivered without an offset, and clients that have not seen it when they disconnect get a new socket. Default:
+    /// 1 s. Node has no such limit.
+    ///
+    /// It has no effect without such a store; see [`claim_timeout`](Self::claim_timeout).
+    pub const fn position_timeout(mut self, timeout: Duration) -> Self {
+        self.position_timeout = timeout;
         self
     }
 }
