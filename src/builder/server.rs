@@ -119,8 +119,10 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
     }
 
     /// Sets a hook that is called for each new [dynamic namespace](Self::namespace) of this server, when its first
-    /// socket has been admitted and before `on_connect` runs. A namespace that middleware refuse is not new. A namespace
-    /// whose last socket has left is new again when the next one joins. Node's `new_namespace` event.
+    /// socket has been admitted and before `on_connect` runs. Node's `new_namespace` event.
+    ///
+    /// A namespace that middleware refuse is not new. A namespace whose last socket has left is new again when the next
+    /// one joins.
     ///
     /// It is called on the task of the socket's connection, and should be quick: spawn longer work.
     ///
@@ -201,8 +203,8 @@ impl<S: Send + Sync + 'static> SocketIoBuilder<S> {
         self
     }
 
-    /// Refuses upgrades from polling to WebSocket. By default, polling clients may upgrade. A connection that starts with
-    /// WebSocket is possible in any case; see [`transports`](Self::transports). Node's `allowUpgrades: false`.
+    /// Refuses upgrades from polling to WebSocket, which are possible by default. A connection may start with WebSocket
+    /// in any case; see [`transports`](Self::transports). Node's `allowUpgrades: false`.
     pub fn without_upgrades(mut self) -> Self {
         self.settings.engine.allow_upgrades = false;
         self

@@ -219,8 +219,8 @@ impl NamespaceHandle {
     /// Sends an event to the other servers of the namespace, where [`on_server`](crate::Namespace::on_server) handles
     /// it. Node's `serverSideEmit`.
     ///
-    /// The names `connect`, `connection`, `new_namespace` and `error` are reserved, as a server of Node.js in the cluster
-    /// would take such an event for its own.
+    /// The names `connect`, `connection`, `new_namespace` and `error` are reserved, as a server of Node.js in the
+    /// cluster would take such an event for its own.
     ///
     /// Without a [cluster](crate::cluster::LocalCluster) there are no other servers.
     pub fn server_side_emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
@@ -245,8 +245,8 @@ impl NamespaceHandle {
     ///
     /// # Errors
     ///
-    /// Fails if the server has no such namespace, the name is reserved, the arguments cannot be serialized, or an answer is
-    /// of another type than `R`.
+    /// Fails if the server has no such namespace, the name is reserved, the arguments cannot be serialized, or an answer
+    /// is of another type than `R`.
     pub fn server_side_emit_with_ack<R: DeserializeOwned>(
         &self,
         event: impl AsRef<str>,

@@ -6,9 +6,9 @@
 //! | handler | return values |
 //! |---|---|
 //! | event | the client's acknowledgement, see [`IntoAck`] |
-//! | middleware | `()`, `Extension<T>` to store with the socket, a tuple of them, or a `Result`; see [`IntoAdmission`] |
+//! | middleware | values to store with the socket, such as `Extension<T>`, or `()`, see [`IntoAdmission`] |
 //! | event of another server | the answer that the other server awaits, see [`IntoAck`] |
-//! | connect, disconnect | `()`, or `Result<(), E: IntoResponse>`; see [`IntoDone`] |
+//! | connect, disconnect | `()`, or `Result<(), E: IntoResponse>`, see [`IntoDone`] |
 
 mod cancel;
 #[doc(hidden)]

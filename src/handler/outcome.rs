@@ -233,9 +233,9 @@ values!(A, B);
 values!(A, B, C);
 values!(A, B, C, D);
 
-/// A return value of a middleware: [values](IntoValues) to store with the socket, a `Result` of them, or a `bool`: false
-/// reports that there is no such namespace. A [`Joined`](crate::rooms::Joined) and a [`Listener`](super::Listener) count
-/// as `()`. It cannot be implemented elsewhere.
+/// A return value of a middleware: [values](IntoValues) to store with the socket, a `Result` of them, or a `bool`, of
+/// which false reports that there is no such namespace. A [`Joined`](crate::rooms::Joined) and a
+/// [`Listener`](super::Listener) count as `()`. It cannot be implemented elsewhere.
 pub trait IntoAdmission: Send {
     #[doc(hidden)]
     fn into_admission(self) -> Result<SocketValues, Response>;
@@ -274,8 +274,8 @@ impl<T: IntoAdmission> IntoOutcome<phase::Middleware> for T {
     }
 }
 
-/// A return value of connect and disconnect handlers: `()`, or `Result<(), E>`, whose error is a response, as in axum. A
-/// [`Joined`](crate::rooms::Joined) and a [`Listener`](super::Listener) count as `()`. It cannot be implemented
+/// A return value of connect and disconnect handlers: `()`, or `Result<(), E>`, whose error is a response, as in axum.
+/// A [`Joined`](crate::rooms::Joined) and a [`Listener`](super::Listener) count as `()`. It cannot be implemented
 /// elsewhere.
 pub trait IntoDone: Send {
     #[doc(hidden)]

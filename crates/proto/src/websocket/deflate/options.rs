@@ -66,8 +66,8 @@ impl Compression {
         self
     }
 
-    /// Lets messages of the server refer to its earlier ones, which they do not by default. Similar messages become much
-    /// smaller, but each connection takes some 300 KiB, and a broadcast is compressed for each of its members.
+    /// Lets messages of the server refer to its earlier ones, which they do not by default. Similar messages become
+    /// much smaller, but each connection takes some 300 KiB, and a broadcast is compressed for each of its members.
     pub const fn server_context_takeover(mut self) -> Self {
         self.server_takeover = true;
         self
