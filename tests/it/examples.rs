@@ -88,6 +88,10 @@ async fn auth_takes_a_token() {
     assert!(client.text().await.starts_with(r#"40/token,{"sid":"#));
     client.send(r#"42/token,1["whoami"]"#).await;
     assert_eq!(client.text().await, r#"43/token,1[{"name":"ann"}]"#);
+    client.send(r#"42/token,2["renew","ann-wrong"]"#).await;
+    assert!(client.text().await.contains("not authorized"));
+    client.send(r#"42/token,3["renew","ann-secret"]"#).await;
+    assert_eq!(client.text().await, "43/token,3[]");
 }
 
 #[tokio::test]
