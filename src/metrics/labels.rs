@@ -93,6 +93,8 @@ labels! {
         Full = "full",
         Closed = "closed",
         Outage = "outage",
+        NoChannel = "no channel",
+        Missed = "missed",
         Malformed = "malformed",
         Requests = "requests",
     }

@@ -216,6 +216,11 @@ impl Receiver for Routes {
         self.logs.counters().add(lost, messages);
     }
 
+    fn missed(&self, messages: usize) {
+        let lost = Counted::ClusterMessagesLost(ClusterLoss::Missed);
+        self.logs.counters().add(lost, messages);
+    }
+
     fn subscribed(&self, nsp: &str) {
         if let Some(member) = self.of(nsp).newest {
             member.subscribed();

@@ -235,6 +235,7 @@ impl<L: LocalSockets> Cluster<L> {
                 self.server.routes.logs.counters().add(sent, 1);
             }
             Err(PublishError::Closed) => self.report_loss(ClusterLoss::Closed),
+            Err(PublishError::NoChannel) => self.report_loss(ClusterLoss::NoChannel),
             Err(_) => self.report_loss(ClusterLoss::Full),
         }
         published.is_ok()

@@ -17,7 +17,7 @@ use crate::args::check_placeholders;
 use crate::socket_io::msgpack;
 
 /// The maximum number of binary values of a message.
-const MAX_ATTACHMENTS: usize = 65_536;
+pub(super) const MAX_ATTACHMENTS: usize = 65_536;
 
 impl Message<'static> {
     /// Decodes a message: MessagePack unless the first byte is that of a JSON object. Unknown members are ignored.

@@ -13,6 +13,7 @@ mod message;
 mod names;
 mod peers;
 mod requests;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -23,6 +24,7 @@ pub use message::{
 };
 pub use peers::{EMITTER, Heartbeats, Passed, Peers};
 pub use requests::{Expected, Requests};
+pub use stored::Stored;
 pub use wire::{
     BoxFuture, Channel, Presence, PublishError, Receiver, RoomChannels, Wire, WireConnection,
     WireError,

@@ -92,6 +92,11 @@ pub trait Receiver: Send + Sync + 'static {
         let _ = messages;
     }
 
+    /// Records that messages of other servers, which had been announced, could not be read from where they are stored.
+    fn missed(&self, messages: usize) {
+        let _ = messages;
+    }
+
     /// Takes note that the messages of a namespace arrive from now on: after the subscription, and after each gap. Only
     /// engines with [`Presence::Heartbeats`] have to call it.
     fn subscribed(&self, nsp: &str) {
@@ -158,6 +163,9 @@ impl<'a> Channel<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
+    /// The engine has no channel for the namespace, whose name it cannot represent.
+    #[error("the engine of the cluster has no channel for the namespace")]
+    NoChannel,
     /// Too many messages wait to be sent.
     #[error("the queue of messages to other servers is full")]
     Full,
