@@ -19,7 +19,7 @@ struct Package {
     narrow: &'static [(&'static str, &'static [&'static str])],
 }
 
-const PACKAGES: [Package; 3] = [
+const PACKAGES: [Package; 4] = [
     Package {
         sources: "crates/proto/src",
         layers: PROTO,
@@ -53,6 +53,26 @@ const PACKAGES: [Package; 3] = [
         pure: &["error", "channels"],
         impure: &["tokio::", "Instant"],
         narrow: &[],
+    },
+    Package {
+        sources: "crates/postgres/src",
+        layers: &[
+            "error",
+            "settings",
+            "session",
+            "steps",
+            "queue",
+            "inbound",
+            "publisher",
+            "inbox",
+            "listener",
+            "connection",
+            "emitter",
+        ],
+        outside: &["lib"],
+        pure: &["error", "settings", "steps", "inbound"],
+        impure: &["tokio::", "Instant"],
+        narrow: &[("emitter", &["error", "settings", "session", "steps"])],
     },
     Package {
         sources: "src",

@@ -1,0 +1,49 @@
+//! The errors of a connection.
+
+use std::time::Duration;
+
+/// The reason for which the first connection to PostgreSQL failed. It does not contain the password.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot connect to PostgreSQL at {address}")]
+pub struct PostgresConnectError {
+    address: String,
+    #[source]
+    source: SessionError,
+}
+
+impl PostgresConnectError {
+    pub(crate) const fn new(address: String, source: SessionError) -> Self {
+        Self { address, source }
+    }
+
+    pub(crate) fn url(source: tokio_postgres::Error) -> Self {
+        Self::new("a malformed URL".to_owned(), source.into())
+    }
+}
+
+/// The reason for which PostgreSQL does not answer, or refuses.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SessionError {
+    #[error(transparent)]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+}
+
+impl SessionError {
+    /// Returns a text with the message of PostgreSQL.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Postgres(error) => text(error),
+            Self::Timeout(_) => self.to_string(),
+        }
+    }
+}
+
+/// Returns the text of an error with the message of PostgreSQL, which its own text leaves out.
+pub(crate) fn text(error: &tokio_postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,237 @@
+//! The task that listens to the channels of namespaces.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::StreamExt;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{interval, sleep};
+use tokio_postgres::{AsyncMessage, Client, Notification};
+
+use proto::cluster::WireError;
+
+use crate::error::SessionError;
+use crate::inbound::Inbound;
+use crate::session::{Connect, Messages, Task, limited};
+use crate::settings::{RETRY, quoted};
+
+/// The maximum number of channels in one query.
+const BATCH: usize = 1000;
+
+/// The time between two checks of the session.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The time in which a session that listens has to answer: the answer waits behind all notifications.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The confirmation of a subscription.
+type Confirm = oneshot::Sender<Result<(), WireError>>;
+
+/// A request to the task.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// Listen to the channel of a namespace, and confirm it.
+    Listen(Arc<str>, Confirm),
+    /// Stop listening.
+    Unlisten(Arc<str>),
+}
+
+/// Listens until the connection's owner is dropped. A session that is lost is replaced, without end.
+pub(crate) async fn run(
+    connect: Arc<dyn Connect>,
+    shared: Arc<Inbound>,
+    notifications: mpsc::Sender<Notification>,
+    mut changes: mpsc::UnboundedReceiver<Change>,
+) {
+    let mut delay = RETRY.0;
+    let mut lost = false;
+    let mut waiting = Vec::new();
+    loop {
+        match Listening::open(&*connect, &shared, &notifications).await {
+            Ok(mut listening) => {
+                if lost {
+                    tracing::info!("listening to PostgreSQL again");
+                }
+                delay = RETRY.0;
+                lost = true;
+                // These namespaces were in the table when all were listened to.
+                confirm(&mut waiting);
+                match listening.serve(&shared, &mut changes).await {
+                    Ok(()) => return,
+                    Err(error) => {
+                        let error = error.map(|error| error.text());
+                        tracing::warn!(
+                            error,
+                            "connection to PostgreSQL lost: messages of other servers may be lost"
+                        );
+                    }
+                }
+            }
+            Err(error) => {
+                let error = error.text();
+                tracing::warn!(
+                    error,
+                    ?delay,
+                    "cannot connect to PostgreSQL: messages of other servers are lost"
+                );
+                sleep(delay).await;
+                delay = (delay * 2).min(RETRY.1);
+            }
+        }
+        if !put_off(&mut changes, &mut waiting) {
+            return;
+        }
+    }
+}
+
+/// Takes the changes that arrive while there is no session: the table of namespaces has what they are about. Returns
+/// false if the connection's owner is gone.
+fn put_off(changes: &mut mpsc::UnboundedReceiver<Change>, waiting: &mut Vec<Confirm>) -> bool {
+    waiting.retain(|confirm| !confirm.is_closed());
+    loop {
+        match changes.try_recv() {
+            Ok(Change::Listen(_, confirm)) if !confirm.is_closed() => waiting.push(confirm),
+            Ok(_) => {}
+            Err(mpsc::error::TryRecvError::Empty) => return true,
+            Err(mpsc::error::TryRecvError::Disconnected) => return false,
+        }
+    }
+}
+
+fn confirm(confirmations: &mut Vec<Confirm>) {
+    for confirmation in confirmations.drain(..) {
+        // The caller may not wait for it.
+        let _ = confirmation.send(Ok(()));
+    }
+}
+
+/// A session that listens.
+struct Listening {
+    client: Client,
+    /// The namespaces that it listens to.
+    namespaces: HashSet<Arc<str>>,
+    /// Resolves when the session has ended.
+    ended: oneshot::Receiver<Option<SessionError>>,
+    _task: Task,
+}
+
+impl Listening {
+    /// Connects, and listens to the channels of all namespaces of the server.
+    async fn open(
+        connect: &dyn Connect,
+        shared: &Inbound,
+        notifications: &mpsc::Sender<Notification>,
+    ) -> Result<Self, SessionError> {
+        let (client, messages) = connect.open().await?;
+        let (end, ended) = oneshot::channel();
+        let task = tokio::spawn(pass_on(messages, notifications.clone(), end));
+        let mut listening = Self {
+            client,
+            namespaces: HashSet::new(),
+            ended,
+            _task: Task(task),
+        };
+        listening.listen(shared, shared.namespaces()).await?;
+        Ok(listening)
+    }
+
+    /// Carries out changes until the session ends, or the connection's owner is dropped.
+    async fn serve(
+        &mut self,
+        shared: &Inbound,
+        changes: &mut mpsc::UnboundedReceiver<Change>,
+    ) -> Result<(), Option<SessionError>> {
+        let mut pings = interval(PING_INTERVAL);
+        let mut some = Vec::new();
+        loop {
+            tokio::select! {
+                count = changes.recv_many(&mut some, BATCH) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    self.change(shared, &mut some).await?;
+                }
+                ended = &mut self.ended => return Err(ended.ok().flatten()),
+                _ = pings.tick() => {
+                    limited(ANSWER_TIMEOUT, self.client.batch_execute("")).await?;
+                }
+            }
+        }
+    }
+
+    /// Carries out changes. A namespace may have been left and joined again meanwhile: the table has the last word.
+    async fn change(
+        &mut self,
+        shared: &Inbound,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), SessionError> {
+        let (mut added, mut removed, mut confirmations) = (vec![], vec![], vec![]);
+        for change in changes.drain(..) {
+            match change {
+                Change::Listen(nsp, confirmation) => {
+                    added.push(nsp);
+                    confirmations.push(confirmation);
+                }
+                Change::Unlisten(nsp) => removed.push(nsp),
+            }
+        }
+        added.retain(|nsp| shared.is_wanted(nsp));
+        removed.retain(|nsp| !shared.is_wanted(nsp));
+        self.listen(shared, added).await?;
+        confirm(&mut confirmations);
+        removed.retain(|nsp| self.namespaces.remove(nsp));
+        self.execute("UNLISTEN", shared, &removed).await
+    }
+
+    /// Listens to the channels of namespaces.
+    async fn listen(
+        &mut self,
+        shared: &Inbound,
+        mut added: Vec<Arc<str>>,
+    ) -> Result<(), SessionError> {
+        added.retain(|nsp| self.namespaces.insert(Arc::clone(nsp)));
+        self.execute("LISTEN", shared, &added).await?;
+        for nsp in added {
+            shared.receiver.subscribed(&nsp);
+        }
+        Ok(())
+    }
+
+    async fn execute(
+        &self,
+        command: &str,
+        shared: &Inbound,
+        namespaces: &[Arc<str>],
+    ) -> Result<(), SessionError> {
+        for part in namespaces.chunks(BATCH) {
+            let channels = part.iter().filter_map(|nsp| shared.names.channel(nsp));
+            let sql: String = channels
+                .map(|channel| format!("{command} {};", quoted(&channel)))
+                .collect();
+            limited(ANSWER_TIMEOUT, self.client.batch_execute(&sql)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Passes notifications on until the session ends. While they wait to be delivered, nothing is read from PostgreSQL.
+async fn pass_on(
+    mut messages: Messages,
+    notifications: mpsc::Sender<Notification>,
+    end: oneshot::Sender<Option<SessionError>>,
+) {
+    let mut error = None;
+    while let Some(message) = messages.next().await {
+        match message {
+            Ok(AsyncMessage::Notification(notification)) => {
+                if notifications.send(notification).await.is_err() {
+                    break;
+                }
+            }
+            Ok(_) => {}
+            Err(failed) => error = Some(failed.into()),
+        }
+    }
+    let _ = end.send(error);
+}

@@ -1,0 +1,135 @@
+//! Failures of PostgreSQL, and messages of other software.
+
+use axum_socketio_postgres::tokio_postgres;
+
+use super::*;
+
+/// Ends the sessions that listen, and returns their number.
+const END_LISTENERS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+    WHERE application_name = 'axum-socketio' AND query NOT LIKE '%pg_notify%' AND query NOT LIKE 'SET%'";
+
+#[tokio::test]
+#[ignore = "starts PostgreSQL: tests/run cluster runs it"]
+async fn servers_find_each_other_again_after_failures() {
+    let mut engine = Engine::start().await;
+    let [one, two] = servers(&engine).await;
+    let (ann, bob) = (connect(&one).await, connect(&two).await);
+    assert_ne!(engine.value(END_LISTENERS).await, "0");
+    reaches(&one, &bob).await;
+    reaches(&two, &ann).await;
+    let all = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'axum-socketio'";
+    assert_ne!(engine.value(all).await, "0");
+    reaches(&one, &bob).await;
+
+    engine.kill();
+    // The attempts to connect are up to a second apart.
+    for number in 0..30 {
+        two.emit("news", number);
+        assert_eq!(
+            bob.next::<u8>("news").await,
+            number,
+            "local clients are reached"
+        );
+        one.emit("lost", "x".repeat(9_000));
+        sleep(Duration::from_millis(100)).await;
+    }
+    let nsp = connect_to(&two, "/rooms-2").await;
+    engine.restart().await;
+    reaches(&one, &bob).await;
+    reaches(&two, &ann).await;
+    one.emit("large", "x".repeat(9_000));
+    assert_eq!(bob.next::<String>("large").await.len(), 9_000);
+    one.of("/rooms-2").emit("news", 1);
+    assert_eq!(nsp.next::<u8>("news").await, 1);
+    let known = async {
+        while asked(&one).await != 1 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, known)
+        .await
+        .expect("the other server is known again");
+    bob.expect_no("lost").await;
+}
+
+async fn notify(client: &tokio_postgres::Client, channel: &str, text: &str) {
+    let sql = "SELECT pg_notify($1, $2)";
+    client.execute(sql, &[&channel, &text]).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "starts PostgreSQL: tests/run cluster runs it"]
+async fn messages_of_other_software_are_dropped() {
+    let engine = Engine::start().await;
+    let [one, two] = servers(&engine).await;
+    let (ann, bob) = (connect(&one).await, connect(&two).await);
+    let client = engine.client().await;
+    let broadcast = r#"{"type":3,"data":{"packet":{"type":2,"data":["news",1]},"opts":{"rooms":[],"except":[],"flags":{}}},"uid":"node","nsp":"/"}"#;
+    let messages = [
+        "",
+        "garbage",
+        "{",
+        "[]",
+        "null",
+        "\"text\"",
+        r#"{"type":3}"#,
+        r#"{"uid":"node","type":3,"attachmentId":"1000000"}"#,
+        r#"{"uid":"node","type":3,"attachmentId":"x"}"#,
+        r#"{"uid":"node","type":3,"attachmentId":-1}"#,
+        r#"{"uid":"node","type":3,"attachmentId":{}}"#,
+        r#"{"type":3,"attachmentId":"1"}"#,
+    ];
+    for message in messages
+        .into_iter()
+        .chain([broadcast.strip_suffix("\"}").unwrap()])
+    {
+        for channel in ["socket.io#/", "socket.io#/unknown", "socket.io#", "other"] {
+            notify(&client, channel, message).await;
+        }
+    }
+    let store = "INSERT INTO socket_io_attachments (payload) VALUES ($1) RETURNING id";
+    for payload in [Some(&b"\xc1garbage"[..]), Some(b""), None] {
+        let row = client.query_one(store, &[&payload]).await.unwrap();
+        let header = format!(
+            r#"{{"uid":"node","type":3,"attachmentId":"{}"}}"#,
+            row.get::<_, i64>(0)
+        );
+        notify(&client, "socket.io#/", &header).await;
+    }
+    notify(&client, "socket.io#/", broadcast).await;
+    for client in [&ann, &bob] {
+        assert_eq!(client.next::<u8>("news").await, 1);
+    }
+    let lost = one.metrics().cluster_messages_lost;
+    assert!(lost["malformed"] >= 7, "{lost:?}");
+    assert!(lost["missed"] >= 3, "{lost:?}");
+}
+
+#[tokio::test]
+#[ignore = "starts PostgreSQL: tests/run cluster runs it"]
+async fn messages_that_postgresql_refuses_do_not_stop_others() {
+    let engine = Engine::start().await;
+    let [one, two] = servers(&engine).await;
+    let (_ann, bob) = (connect(&one).await, connect(&two).await);
+    let client = engine.client().await;
+    client
+        .batch_execute("ALTER TABLE socket_io_attachments RENAME TO hidden")
+        .await
+        .unwrap();
+    // A namespace whose channel PostgreSQL does not have.
+    let long = format!("/rooms-{}", "x".repeat(60));
+    let eve = connect_to(&one, &long).await;
+    one.of(&long).emit("news", 1);
+    assert_eq!(eve.next::<u8>("news").await, 1);
+    one.emit("large", "x".repeat(9_000));
+    one.emit("news", 1);
+    assert_eq!(bob.next::<u8>("news").await, 1);
+    client
+        .batch_execute("ALTER TABLE hidden RENAME TO socket_io_attachments")
+        .await
+        .unwrap();
+    one.emit("large", 2);
+    one.emit("large", "x".repeat(9_000));
+    assert_eq!(bob.next::<u8>("large").await, 2);
+    assert_eq!(bob.next::<String>("large").await.len(), 9_000);
+}
