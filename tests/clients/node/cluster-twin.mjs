@@ -1,18 +1,28 @@
-// One of several servers that share a Redis, by the official packages: what crates/redis/examples/redis-server.rs is in Rust.
+// One of several servers that share a Redis or a PostgreSQL, by the official packages: what tests/clients/cluster_server.rs is
+// in Rust.
 import { createServer } from "node:http";
+import { createAdapter as createPostgresAdapter } from "@socket.io/postgres-adapter";
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
+import pg from "pg";
 import { createClient } from "redis";
 import { Server } from "socket.io";
 
-const publisher = createClient({ url: process.env.REDIS_URL });
-const subscriber = publisher.duplicate();
-await Promise.all([publisher.connect(), subscriber.connect()]);
+async function redisAdapter(mode) {
+  const publisher = createClient({ url: process.env.REDIS_URL });
+  const subscriber = publisher.duplicate();
+  await Promise.all([publisher.connect(), subscriber.connect()]);
+  return ["dynamic", "static"].includes(mode)
+    ? createShardedAdapter(publisher, subscriber, { subscriptionMode: mode })
+    : createAdapter(publisher, subscriber, { publishOnSpecificResponseChannel: mode === "specific" });
+}
+
+const mode = process.env.MODE ?? "classic";
+const adapter =
+  mode === "postgres"
+    ? createPostgresAdapter(new pg.Pool({ connectionString: process.env.POSTGRES_URL }))
+    : await redisAdapter(mode);
 
 const http = createServer();
-const mode = process.env.MODE ?? "classic";
-const adapter = ["dynamic", "static"].includes(mode)
-  ? createShardedAdapter(publisher, subscriber, { subscriptionMode: mode })
-  : createAdapter(publisher, subscriber, { publishOnSpecificResponseChannel: mode === "specific" });
 const io = new Server(http, { adapter });
 io.on("add", (a, b, answer) => answer(a + b));
 

@@ -1,19 +1,23 @@
-// Two servers that share a Redis, of either kind: one list of operations, the same results.
+// Two servers that share a Redis or a PostgreSQL, of either kind: one list of operations, the same results.
 //
 //   REDIS_SERVER      where redis-server is, if not in PATH
-//   CLUSTER_CMD       the command of a server in Rust
+//   POSTGRES_BIN      the folder of PostgreSQL's programs, if not in Debian's place or in PATH
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import { io } from "socket.io-client";
 import { createClient } from "redis";
+import { startPostgres } from "./postgres.mjs";
 import { Server, collect, next, within } from "./support.mjs";
 
-const kinds = {
-  node: "node tests/clients/node/cluster-twin.mjs",
-  rust: process.env.CLUSTER_CMD || "target/debug/examples/redis-server",
+const examples = `${process.env.CARGO_TARGET_DIR || "target"}/debug/examples`;
+const twin = "node tests/clients/node/cluster-twin.mjs";
+const commands = {
+  redis: { node: twin, rust: `${examples}/redis-server` },
+  postgres: { node: twin, rust: `${examples}/postgres-server` },
 };
 
 /** A Redis of its own. */
@@ -65,13 +69,15 @@ const quiet = () => sleep(150);
 
 const pairs = [["node", "node"], ["node", "rust"], ["rust", "node"], ["rust", "rust"]];
 
-for (const mode of ["classic", "pattern", "specific", "dynamic", "static"]) {
+for (const mode of ["classic", "pattern", "specific", "dynamic", "static", "postgres"]) {
+  const name = mode === "postgres" ? "postgres" : "redis";
+
   for (const pair of pairs) {
     // A Node.js server always has a pattern.
     if (mode === "pattern" && !pair.includes("rust")) continue;
     describe(`${pair.join(" and ")}, ${mode}`, { timeout: 120_000 }, () => {
       const servers = [];
-      let redis, ann, bob, cas, news;
+      let engine, ann, bob, cas, news;
 
       const open = async (server) => {
         const socket = io(server.url, { transports: ["websocket"], forceNew: true });
@@ -79,16 +85,22 @@ for (const mode of ["classic", "pattern", "specific", "dynamic", "static"]) {
         return socket;
       };
       const op = (socket, name, args) => within(socket.emitWithAck("op", name, args ?? {}), name);
-      /** What each client has heard since the last call. */
+      /** Takes what each client has heard since the last call. */
       const heard = async () => {
         await quiet();
         return news.map((list) => list.splice(0));
       };
+      /** Checks what each client has heard since the last call, when it has come, and a moment later. */
+      const hear = async (expected) => {
+        await Promise.all(news.map((list, i) => list.until(expected[i].length)));
+        assert.deepEqual(await heard(), expected);
+      };
 
       before(async () => {
-        redis = await startRedis();
+        engine = await (name === "postgres" ? startPostgres() : startRedis());
+        const env = { [`${name.toUpperCase()}_URL`]: engine.url, MODE: mode };
         for (const kind of pair) {
-          servers.push(await Server.start(kinds[kind], { REDIS_URL: redis.url, MODE: mode }));
+          servers.push(await Server.start(commands[name][kind], env));
         }
         // The operations are asked of the first server, which has Ann; Bob and Cas are on the second.
         ann = await open(servers[0]);
@@ -101,7 +113,7 @@ for (const mode of ["classic", "pattern", "specific", "dynamic", "static"]) {
       after(async () => {
         [ann, bob, cas].forEach((socket) => socket?.disconnect());
         await Promise.all(servers.map((server) => server.kill()));
-        redis?.end();
+        engine?.end();
       });
 
       test("events reach the sockets that they are for", async () => {
@@ -114,22 +126,48 @@ for (const mode of ["classic", "pattern", "specific", "dynamic", "static"]) {
         }, ["x"]);
         await op(ann, "emit", { value: { all: [1, -1, 1.5, null, "é"] } });
         const all = [{ all: [1, -1, 1.5, null, "é"] }];
-        assert.deepEqual(await heard(), [all, all, all]);
+        await hear([all, all, all]);
         await op(ann, "emit", { to: ["x", "y"], except: ["y"], value: 2 });
-        assert.deepEqual(await heard(), [[2], [2], []]);
+        await hear([[2], [2], []]);
         await op(ann, "emit", { to: [bob.id], value: 3 });
-        assert.deepEqual(await heard(), [[], [3], []]);
+        await hear([[], [3], []]);
         await op(ann, "broadcast");
-        assert.deepEqual(await heard(), [[], ["broadcast"], ["broadcast"]]);
+        await hear([[], ["broadcast"], ["broadcast"]]);
         await op(ann, "local");
-        assert.deepEqual(await heard(), [["local"], [], []]);
+        await hear([["local"], [], []]);
         await op(ann, "emit", { to: ["y"], binary: true });
+        await news[2].until(1);
         const [[bytes, rest]] = (await heard())[2];
         assert.deepEqual([...new Uint8Array(bytes)], [1, 2, 255]);
         assert.deepEqual(rest, { in: [1.5, null, "é"] });
         await op(bob, "emit", { to: ["x"], value: "back" });
-        assert.deepEqual(await heard(), [["back"], ["back"], []]);
+        await hear([["back"], ["back"], []]);
       });
+
+      test("large events arrive in their order", async () => {
+        await op(ann, "emit", { value: "x".repeat(9_000) });
+        await op(ann, "emit", { to: [bob.id, cas.id], value: "small" });
+        // A Node.js server with PostgreSQL reads large events while it delivers later ones.
+        const inOrder = pair[1] === "rust" || mode !== "postgres";
+        await Promise.all([news[1].until(2), news[2].until(2)]);
+        const lengths = (await heard()).map((list) => list.map((text) => text.length));
+        const sorted = inOrder ? lengths : lengths.map((list) => list.sort((a, b) => b - a));
+        assert.deepEqual(sorted, [[9_000], [9_000, 5], [9_000, 5]]);
+      });
+
+      if (mode === "postgres") {
+        test("a program without a server emits in a transaction", async () => {
+          const child = spawn(`${examples}/postgres-emitter`, { env: { ...process.env, POSTGRES_URL: engine.url }, stdio: "inherit" });
+          const [code] = await within(once(child, "exit"), "the end of the emitter");
+          assert.equal(code, 0);
+          await Promise.all(news.map((list) => list.until(5)));
+          for (const list of await heard()) {
+            const facts = list.map((value) => (Array.isArray(value) ? value : (value.byteLength ?? value.length)));
+            // The order of what Node.js delivers is its own.
+            assert.deepEqual(facts.map(String).sort(), ["3", "5", "5", "9000", "to,1"]);
+          }
+        });
+      }
 
       test("sockets of the other server are found, moved and asked", async () => {
         assert.deepEqual(await op(ann, "fetch", { room: "x" }), [
