@@ -3,7 +3,7 @@
 //! - [`getting_started`]: from a first server to rooms, authentication and shutdown.
 //! - [`troubleshooting`]: symptoms, their causes and their remedies.
 //! - [`migrating_from_node`]: the official API, method by method.
-//! - [`recovery`], [`operations`], [`metrics`], [`security`]: how to run it.
+//! - [`recovery`], [`operations`], [`scaling`], [`metrics`], [`security`]: how to run it.
 //! - [`compatibility`], [`architecture`]: how it behaves, and how it is built.
 
 /// A page of `docs/` as a module. Links between pages are references, which each page defines at its end for GitHub.
@@ -24,6 +24,7 @@ macro_rules! page {
         /// [not there yet]: crate::guide::compatibility#not-there-yet
         /// [operations]: crate::guide::operations
         /// [recovery]: crate::guide::recovery
+        /// [scaling]: crate::guide::scaling
         /// [security]: crate::guide::security
         /// [sessions example]: https://github.com/axum-socketio/axum-socketio/blob/main/examples/sessions.rs
         /// [shutdown and deploys]: crate::guide::operations#shutdown-and-deploys
@@ -41,6 +42,7 @@ page!(troubleshooting, "troubleshooting.md");
 page!(migrating_from_node, "migrating-from-node.md");
 page!(recovery, "recovery.md");
 page!(operations, "operations.md");
+page!(scaling, "scaling.md");
 page!(metrics, "metrics.md");
 page!(security, "security.md");
 page!(compatibility, "compatibility.md");
