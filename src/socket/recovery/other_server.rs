@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use super::resume::StoredValues;
 use super::state::{
     Elsewhere, RecoveryState, ResumeAuth, ResumeRequest, StoreClaim, SuspendedSocket,
 };
+use super::suspend::StoredValues;
 use crate::clock::now;
 use crate::metrics::RecoveryOutcome;
 use crate::outbox::Frame;

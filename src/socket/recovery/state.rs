@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::resume::StoredValues;
+use super::suspend::StoredValues;
 use crate::metrics::RecoveryOutcome;
 use crate::outbox::Frame;
 use crate::rooms::recovery::{Position, SavedSession};
