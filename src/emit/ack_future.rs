@@ -15,7 +15,7 @@ use super::ack_error::AckError;
 use super::wait::{Timer, Wait};
 use crate::metrics::{Counted, Counters};
 use crate::outbox::SendOptions;
-use crate::rooms::Answer;
+use crate::rooms::AckAnswer;
 use crate::socket::{Socket, SocketMember};
 
 /// The acknowledgement of one client; returned by [`Socket::emit_with_ack`].
@@ -31,7 +31,7 @@ pub struct AckFuture<R> {
 
 enum Progress {
     Failed(Option<AckError>),
-    Waiting(oneshot::Receiver<Answer>),
+    Waiting(oneshot::Receiver<AckAnswer>),
 }
 
 impl<R: DeserializeOwned> AckFuture<R> {

@@ -13,10 +13,10 @@ use crate::sync::Lock;
 use proto::{Args, Sid};
 
 /// A client's answer, or `None` if it disconnected without one.
-pub(crate) type Answer = Option<Args>;
+pub(crate) type AckAnswer = Option<Args>;
 
 /// The callback that gets the answer.
-pub(crate) type AckSink = Box<dyn FnOnce(Answer) + Send>;
+pub(crate) type AckSink = Box<dyn FnOnce(AckAnswer) + Send>;
 
 /// The socket behind a member, as far as a room can act on it.
 pub(crate) trait Link: Send + Sync + Sized + 'static {
@@ -66,22 +66,22 @@ pub(crate) struct Member<L> {
     pub(crate) link: Weak<L>,
     pub(crate) acks: Lock<Acks<AckSink>>,
     /// The rooms. Only [`Members`](super::Members) changes them, together with the members of the rooms.
-    pub(super) joined: Lock<Membership>,
+    pub(super) joined: Lock<MemberRooms>,
 }
 
 #[derive(Default)]
-pub(super) struct Membership {
+pub(super) struct MemberRooms {
     /// The rooms, in the order of joining.
     pub(super) rooms: Vec<Room>,
     /// The stays in rooms, if there is a history.
     pub(super) stays: Vec<Stay>,
     /// The number of the event after which the stays are known.
     pub(super) known_after: u64,
-    pub(super) presence: Presence,
+    pub(super) state: MemberState,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Presence {
+pub(super) enum MemberState {
     /// The member has not been admitted. The rooms that it joins are remembered, and take effect with its admission.
     #[default]
     Expected,
@@ -110,11 +110,11 @@ impl<L: Link> Member<L> {
 
     /// Restores the stays of a resumed socket, which is still in the rooms that it has not left.
     pub(crate) fn returning(self, stays: Vec<Stay>, known_after: u64) -> Self {
-        *self.joined.lock() = Membership {
+        *self.joined.lock() = MemberRooms {
             rooms: open_rooms(&stays),
             stays,
             known_after,
-            presence: Presence::Expected,
+            state: MemberState::Expected,
         };
         self
     }

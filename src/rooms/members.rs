@@ -13,7 +13,7 @@ use std::sync::{Arc, MutexGuard, OnceLock};
 use rustc_hash::FxHashMap;
 
 use super::events::Watchers;
-use super::member::Presence;
+use super::member::MemberState;
 use super::{History, JoinError, Link, Member, Room, RoomEvent, RoomEvents, RoomInterest, Stay};
 use crate::sync::Lock;
 use proto::Sid;
@@ -132,10 +132,10 @@ impl<L: Link> Members<L> {
     /// left.
     pub(crate) fn insert(&self, member: &Arc<Member<L>>) {
         let mut joined = member.joined.lock();
-        if joined.presence != Presence::Expected {
+        if joined.state != MemberState::Expected {
             return;
         }
-        joined.presence = Presence::Here;
+        joined.state = MemberState::Here;
         self.all.lock().insert(member);
         if let Some(interest) = self.interest.get() {
             interest.admitted(member.id);
@@ -148,7 +148,7 @@ impl<L: Link> Members<L> {
     /// Removes a member from the namespace and from all its rooms, which stay readable on the member.
     pub(crate) fn remove(&self, member: &Member<L>) {
         let mut joined = member.joined.lock();
-        if std::mem::replace(&mut joined.presence, Presence::Gone) != Presence::Here {
+        if std::mem::replace(&mut joined.state, MemberState::Gone) != MemberState::Here {
             return;
         }
         self.all.lock().remove(member.id);
@@ -172,7 +172,7 @@ impl<L: Link> Members<L> {
         }
         let locked = self.history().map(History::lock);
         let mut joined = member.joined.lock();
-        if joined.presence == Presence::Gone {
+        if joined.state == MemberState::Gone {
             return Err(JoinError::Closed);
         }
         if joined.rooms.contains(&room) {
@@ -189,7 +189,7 @@ impl<L: Link> Members<L> {
                 until: None,
             });
         }
-        let is_here = joined.presence == Presence::Here;
+        let is_here = joined.state == MemberState::Here;
         if is_here {
             self.put_in(room, member);
         }
@@ -210,7 +210,7 @@ impl<L: Link> Members<L> {
             let floor = locked.log.leave(&mut joined.stays, room);
             joined.known_after = joined.known_after.max(floor);
         }
-        let has_left = joined.rooms.len() < before && joined.presence == Presence::Here;
+        let has_left = joined.rooms.len() < before && joined.state == MemberState::Here;
         if has_left {
             self.take_out(room, member.id);
         }

@@ -23,7 +23,7 @@ pub use events::{RoomEvent, RoomEvents};
 pub(crate) use interest::RoomInterest;
 pub use join::{JoinError, JoinFuture, Joined};
 use member::open_rooms;
-pub(crate) use member::{Answer, Link, Member, Scope};
+pub(crate) use member::{AckAnswer, Link, Member, Scope};
 pub(crate) use members::Members;
 pub(crate) use recovery::{
     Asker, Audience, Claim, Forgotten, History, HistoryState, Log, Offset, SavedSession, Stay,

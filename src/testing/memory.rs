@@ -13,7 +13,7 @@ use http::{Request, Response};
 use tower::Service;
 use tower::util::ServiceExt;
 
-use crate::transport::{ClientEnd, Link, MemoryOffer, MemoryPacket, NotSent};
+use crate::transport::{ClientEnd, MemoryLink, MemoryOffer, MemoryPacket, NotSent};
 
 /// A client of Engine.IO in the same process, connected to a server without bytes on a wire.
 ///
@@ -52,7 +52,7 @@ use crate::transport::{ClientEnd, Link, MemoryOffer, MemoryPacket, NotSent};
 /// # }
 /// ```
 pub struct MemoryClient {
-    link: Arc<Link>,
+    link: Arc<MemoryLink>,
 }
 
 /// The error returned if the connection of a [`MemoryClient`] is closed.

@@ -17,7 +17,7 @@ pub(crate) use flight::{Flight, InFlight};
 #[cfg(feature = "testing")]
 pub use memory::MemoryPacket;
 #[cfg(feature = "testing")]
-pub(crate) use memory::{ClientEnd, Link, Memory, MemoryOffer, NotSent};
+pub(crate) use memory::{ClientEnd, Memory, MemoryLink, MemoryOffer, NotSent};
 pub(crate) use polling::{Body, collect};
 pub(crate) use reading::{Batch, Reading};
 pub(crate) use websocket::{Unfinished, WebSocket};

@@ -38,7 +38,7 @@ pub(crate) use sessions::{Claim, Sessions, SuspendedSession};
 pub(crate) use stays::Stay;
 pub(crate) use store::{Arrival, Feed, SavedSession, Store, StoreError, StoreReply, Stores};
 pub(crate) use sweeper::Sweeper;
-pub(crate) use waiting::Waiting;
+pub(crate) use waiting::WaitingEvents;
 
 /// The recovery state of a namespace.
 pub(crate) struct History<L: Link> {
@@ -56,7 +56,7 @@ pub(crate) struct HistoryState<L: Link> {
     pub(crate) log: Log,
     pub(crate) sessions: Sessions<L>,
     /// The events that wait for their positions, if a store assigns them.
-    pub(crate) waiting: Waiting,
+    pub(crate) waiting: WaitingEvents,
 }
 
 impl<L: Link> HistoryState<L> {
@@ -156,7 +156,7 @@ impl<L: Link> History<L> {
             state: Lock::new(HistoryState {
                 log,
                 sessions,
-                waiting: Waiting::default(),
+                waiting: WaitingEvents::default(),
             }),
         }
     }

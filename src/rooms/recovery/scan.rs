@@ -38,16 +38,16 @@ struct Page {
 
 /// A client that reads. It counts as a reader until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Reader<'a> {
+pub(crate) struct PageReader<'a> {
     scan: &'a Scan,
     after: Position,
 }
 
 impl Scan {
     /// Adds a client that has seen the events up to a position.
-    pub(crate) fn reader(&self, after: Position) -> Reader<'_> {
+    pub(crate) fn reader(&self, after: Position) -> PageReader<'_> {
         *self.readers.lock().entry(after).or_default() += 1;
-        Reader { scan: self, after }
+        PageReader { scan: self, after }
     }
 
     fn remove(&self, after: Position) {
@@ -73,7 +73,7 @@ impl Scan {
     }
 }
 
-impl Reader<'_> {
+impl PageReader<'_> {
     /// Returns the position up to which the client has the events.
     pub(crate) const fn after(&self) -> Position {
         self.after
@@ -118,7 +118,7 @@ impl Reader<'_> {
     }
 }
 
-impl Drop for Reader<'_> {
+impl Drop for PageReader<'_> {
     fn drop(&mut self) {
         self.scan.remove(self.after);
     }

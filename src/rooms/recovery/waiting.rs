@@ -11,7 +11,7 @@ const OVERHEAD: usize = 128;
 
 /// The events that a store has been given and that wait for their positions, in the order of the emits.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting {
+pub(crate) struct WaitingEvents {
     last: u64,
     events: VecDeque<WaitingEvent>,
     bytes: usize,
@@ -25,7 +25,7 @@ struct WaitingEvent {
     size: usize,
 }
 
-impl Waiting {
+impl WaitingEvents {
     /// Adds an event and hands it to the store. Returns false if the store does not take it.
     pub(crate) fn push(&mut self, event: LoggedEvent, since: Instant, store: &dyn Store) -> bool {
         self.last += 1;
@@ -81,7 +81,7 @@ mod tests {
     use crate::rooms::Target;
     use proto::EncodedArgs;
 
-    fn push(waiting: &mut Waiting, since: Instant, name: &str) {
+    fn push(waiting: &mut WaitingEvents, since: Instant, name: &str) {
         let event = LoggedEvent {
             target: Target::default(),
             args: EncodedArgs::event(name, &()).unwrap(),
@@ -94,7 +94,7 @@ mod tests {
     fn events_are_taken_by_their_tokens_or_in_order() {
         #[expect(clippy::disallowed_methods, reason = "any time will do")]
         let now = Instant::now();
-        let mut waiting = Waiting::default();
+        let mut waiting = WaitingEvents::default();
         for name in ["a", "b", "c"] {
             push(&mut waiting, now, name);
         }

@@ -17,7 +17,7 @@ const OVERHEAD: usize = 64;
 
 /// The queues between one client and the server, and the wakers of those who wait for them.
 #[derive(Debug, Default)]
-pub(crate) struct Link {
+pub(crate) struct MemoryLink {
     state: Lock<State>,
 }
 
@@ -103,7 +103,7 @@ fn wake(waker: Option<Waker>) {
 }
 
 /// The server's side.
-impl Link {
+impl MemoryLink {
     /// Returns true for the first caller.
     pub(super) fn take(&self) -> bool {
         !std::mem::replace(&mut self.state.lock().taken, true)
@@ -179,7 +179,7 @@ impl Link {
 }
 
 /// The client's side.
-impl Link {
+impl MemoryLink {
     /// Returns true if a server has taken the link.
     pub(crate) fn is_taken(&self) -> bool {
         self.state.lock().taken
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn each_side_wakes_the_other_when_there_is_something_to_do() {
-        let link = Link::default();
+        let link = MemoryLink::default();
         let ((server, server_wakes), (client, client_wakes)) = (waker(), waker());
         let (server, client) = (Context::from_waker(&server), Context::from_waker(&client));
         assert!(link.poll_packet(&server).is_pending());
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_makes_its_sender_wait() {
-        let link = Link::default();
+        let link = MemoryLink::default();
         let ((server, server_wakes), (client, client_wakes)) = (waker(), waker());
         let (server, client) = (Context::from_waker(&server), Context::from_waker(&client));
         link.push([packet(CAPACITY), packet(1)]);
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn an_end_comes_behind_the_packets_and_wakes_all_who_wait() {
-        let link = Link::default();
+        let link = MemoryLink::default();
         let ((server, server_wakes), (client, client_wakes)) = (waker(), waker());
         let (server, client) = (Context::from_waker(&server), Context::from_waker(&client));
         link.send(packet(1)).unwrap();
@@ -352,12 +352,12 @@ mod tests {
         link.push([packet(3)]);
         assert_eq!(link.try_next(), None);
 
-        let link = Link::default();
+        let link = MemoryLink::default();
         assert!(link.poll_packet(&server).is_pending());
         link.end_client(ClientEnd::Lost);
         assert_eq!(server_wakes(), 1);
 
-        let link = Link::default();
+        let link = MemoryLink::default();
         link.push([packet(2)]);
         link.send(packet(CAPACITY)).unwrap();
         assert!(link.poll_send(&client).is_pending());
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn an_idle_link_retains_no_queue() {
-        let link = Link::default();
+        let link = MemoryLink::default();
         for _ in 0..100 {
             link.send(packet(1)).unwrap();
             link.push([packet(1)]);

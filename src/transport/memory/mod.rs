@@ -7,6 +7,6 @@ mod link;
 mod packet;
 mod server;
 
-pub(crate) use link::{ClientEnd, Link, NotSent};
+pub(crate) use link::{ClientEnd, MemoryLink, NotSent};
 pub use packet::MemoryPacket;
 pub(crate) use server::{Memory, MemoryOffer};

@@ -19,10 +19,10 @@ use crate::outbox::Frame;
 /// assert_eq!(attachment.binary(), Some(&[1, 2, 3][..]));
 /// ```
 #[derive(Clone)]
-pub struct MemoryPacket(pub(super) Content);
+pub struct MemoryPacket(pub(super) MemoryContent);
 
 #[derive(Clone)]
-pub(super) enum Content {
+pub(super) enum MemoryContent {
     /// A text packet of the server without attachments, which it shares with other clients.
     Frame(Frame),
     Text(ByteString),
@@ -34,9 +34,9 @@ impl MemoryPacket {
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match &self.0 {
-            Content::Frame(frame) => str::from_utf8(frame.text()).ok(),
-            Content::Text(text) => Some(text),
-            Content::Binary(_) => None,
+            MemoryContent::Frame(frame) => str::from_utf8(frame.text()).ok(),
+            MemoryContent::Text(text) => Some(text),
+            MemoryContent::Binary(_) => None,
         }
     }
 
@@ -44,42 +44,42 @@ impl MemoryPacket {
     #[must_use]
     pub fn binary(&self) -> Option<&[u8]> {
         match &self.0 {
-            Content::Frame(_) | Content::Text(_) => None,
-            Content::Binary(data) => Some(data),
+            MemoryContent::Frame(_) | MemoryContent::Text(_) => None,
+            MemoryContent::Binary(data) => Some(data),
         }
     }
 
     /// Returns the size of the text or the data, in bytes.
     pub(super) fn size(&self) -> usize {
         match &self.0 {
-            Content::Frame(frame) => frame.size(),
-            Content::Text(text) => text.len(),
-            Content::Binary(data) => data.len(),
+            MemoryContent::Frame(frame) => frame.size(),
+            MemoryContent::Text(text) => text.len(),
+            MemoryContent::Binary(data) => data.len(),
         }
     }
 }
 
 impl From<&str> for MemoryPacket {
     fn from(text: &str) -> Self {
-        Self(Content::Text(text.into()))
+        Self(MemoryContent::Text(text.into()))
     }
 }
 
 impl From<String> for MemoryPacket {
     fn from(text: String) -> Self {
-        Self(Content::Text(text.into()))
+        Self(MemoryContent::Text(text.into()))
     }
 }
 
 impl From<Vec<u8>> for MemoryPacket {
     fn from(data: Vec<u8>) -> Self {
-        Self(Content::Binary(data.into()))
+        Self(MemoryContent::Binary(data.into()))
     }
 }
 
 impl From<Bytes> for MemoryPacket {
     fn from(data: Bytes) -> Self {
-        Self(Content::Binary(data))
+        Self(MemoryContent::Binary(data))
     }
 }
 

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::MemoryPacket;
-use super::link::{ClientEnd, Link};
-use super::packet::Content;
+use super::link::{ClientEnd, MemoryLink};
+use super::packet::MemoryContent;
 use crate::outbox::{Frame, Outbox, Part, Pressure, Readiness, Written};
 use crate::transport::reading::Reading;
 use crate::transport::{End, Farewell, TransportViolation, Unfinished};
@@ -18,12 +18,12 @@ use proto::websocket::{CloseFrame, ProtocolError};
 
 /// A client's offer to be connected in memory, an extension of its request.
 #[derive(Clone, Debug)]
-pub(crate) struct MemoryOffer(Arc<Link>);
+pub(crate) struct MemoryOffer(Arc<MemoryLink>);
 
 /// The server's half of a connection in memory. Its end is that of the link.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    link: Arc<Link>,
+    link: Arc<MemoryLink>,
     max_message: usize,
     revision: Revision,
     /// A packet of the session itself that has not been queued yet for lack of room.
@@ -33,7 +33,7 @@ pub(crate) struct Memory {
 }
 
 impl MemoryOffer {
-    pub(crate) const fn new(link: Arc<Link>) -> Self {
+    pub(crate) const fn new(link: Arc<MemoryLink>) -> Self {
         Self(link)
     }
 
@@ -123,9 +123,9 @@ impl Memory {
             return Err(ProtocolError::TooBig { limit, size }.into());
         }
         let packet = match packet.0 {
-            Content::Frame(frame) => self.revision.decode_text(copied(frame.text())?),
-            Content::Text(text) => self.revision.decode_text(text),
-            Content::Binary(data) => self.revision.decode_binary(data),
+            MemoryContent::Frame(frame) => self.revision.decode_text(copied(frame.text())?),
+            MemoryContent::Text(text) => self.revision.decode_text(text),
+            MemoryContent::Binary(data) => self.revision.decode_binary(data),
         };
         Ok(packet?)
     }
@@ -184,17 +184,17 @@ impl Memory {
     /// Queues the packets of a frame.
     fn push(&self, frame: Frame) {
         if frame.only_chunk().is_some() {
-            return self.link.push([MemoryPacket(Content::Frame(frame))]);
+            return self.link.push([MemoryPacket(MemoryContent::Frame(frame))]);
         }
         let packets = frame.parts().filter_map(|part| match part {
-            Part::Text(text) => copied(text).ok().map(Content::Text),
+            Part::Text(text) => copied(text).ok().map(MemoryContent::Text),
             Part::Binary(attachment) => Some(match self.revision {
-                Revision::Four => Content::Binary(attachment.bytes().clone()),
+                Revision::Four => MemoryContent::Binary(attachment.bytes().clone()),
                 Revision::Three { base64: true } => {
-                    Content::Text(format!("b4{}", attachment.base64()).into())
+                    MemoryContent::Text(format!("b4{}", attachment.base64()).into())
                 }
                 Revision::Three { base64: false } => {
-                    Content::Binary([&[v3::MESSAGE], attachment.data()].concat().into())
+                    MemoryContent::Binary([&[v3::MESSAGE], attachment.data()].concat().into())
                 }
             }),
         });
@@ -232,7 +232,7 @@ impl Drop for Memory {
 
 fn text(packet: &[u8]) -> Option<MemoryPacket> {
     let text = copied(packet).ok()?;
-    Some(MemoryPacket(Content::Text(text)))
+    Some(MemoryPacket(MemoryContent::Text(text)))
 }
 
 /// Copies a text, which is valid UTF-8.
