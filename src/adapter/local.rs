@@ -32,21 +32,16 @@ pub(crate) struct LocalMembers<L: Link> {
 impl<L: Link> LocalMembers<L> {
     /// Counts the result of a broadcast, once for all members.
     pub(super) fn counted(&self, delivered: Delivered) -> Delivered {
-        let Delivered {
-            queued,
-            dropped,
-            full,
-        } = delivered;
-        self.counters.add(Counted::Deliveries, queued);
-        for (reason, count) in [
-            (UndeliveredReason::Volatile, dropped),
-            (UndeliveredReason::Full, full),
-        ] {
-            if count > 0 {
-                self.counters.add(Counted::Undelivered(reason), count);
-            }
-        }
+        self.counters.add(Counted::Deliveries, delivered.queued);
+        self.count_undelivered(UndeliveredReason::Volatile, delivered.dropped);
+        self.count_undelivered(UndeliveredReason::Full, delivered.full);
         delivered
+    }
+
+    fn count_undelivered(&self, reason: UndeliveredReason, count: usize) {
+        if count > 0 {
+            self.counters.add(Counted::Undelivered(reason), count);
+        }
     }
 
     fn deliver(&self, publication: Publication<'_>) -> Delivered {

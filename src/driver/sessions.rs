@@ -112,16 +112,13 @@ pub(crate) struct SidInUse;
 impl SessionTable {
     /// Makes an empty table with the limits of the settings.
     pub(crate) fn new(settings: &Settings) -> Self {
-        let Settings {
-            max_connections,
-            max_connections_per_address,
-            max_inbound_bytes,
-            max_detached_handlers,
-            ..
-        } = *settings;
-        let account = Account::new(max_inbound_bytes, max_detached_handlers);
+        let quota = Quota::new(
+            settings.max_connections,
+            settings.max_connections_per_address,
+        );
+        let account = Account::new(settings.max_inbound_bytes, settings.max_detached_handlers);
         Self(Arc::new(Shared {
-            quota: Quota::new(max_connections, max_connections_per_address),
+            quota,
             account: Arc::new(account),
             entries: Lock::default(),
             generated: Lock::default(),

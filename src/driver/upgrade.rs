@@ -66,13 +66,17 @@ impl ConnectionTask {
         let transport = main.kind();
         self.client.set_transport(transport);
         self.registration.entry.inbox.shrink();
-        let counters = self.dispatch.counters();
-        counters.add(Counted::Upgrades(UpgradeOutcome::Done), 1);
-        counters.sub(Counted::Connections(Transport::Polling), 1);
-        counters.add(Counted::Connections(transport), 1);
+        self.count_upgrade(transport);
         let outbox = &self.client.outbox;
         outbox.set_readiness(Readiness::Ready);
         main.open_direct(outbox);
         self.duplexes.main = Some(main);
+    }
+
+    fn count_upgrade(&self, transport: Transport) {
+        let counters = self.dispatch.counters();
+        counters.add(Counted::Upgrades(UpgradeOutcome::Done), 1);
+        counters.sub(Counted::Connections(Transport::Polling), 1);
+        counters.add(Counted::Connections(transport), 1);
     }
 }

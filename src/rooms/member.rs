@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use super::acks::{Acks, AskedBy, Awaited};
 use super::current::is_current;
 use super::recovery::{Position, SavedSession};
-use super::{Log, Room, Stay};
+use super::{JoinError, Log, Room, Stay};
 use crate::outbox::{Frame, Outbox, Pushed, Reliability, RuntimeId};
 use crate::panics::{guarded, log_panic};
 use crate::sync::Lock;
@@ -88,6 +88,24 @@ pub(super) enum MemberState {
     Here,
     /// The member has left the namespace, and joins nothing any more.
     Gone,
+}
+
+impl MemberRooms {
+    /// Adds a room, unless the member has left, or is in `limit` rooms already. Returns false if the member is in the
+    /// room.
+    pub(super) fn add(&mut self, room: &Room, limit: usize) -> Result<bool, JoinError> {
+        if self.state == MemberState::Gone {
+            return Err(JoinError::Closed);
+        }
+        if self.rooms.contains(room) {
+            return Ok(false);
+        }
+        if self.rooms.len() >= limit {
+            return Err(JoinError::TooManyRooms(limit));
+        }
+        self.rooms.push(Arc::clone(room));
+        Ok(true)
+    }
 }
 
 impl<L: Link> Member<L> {

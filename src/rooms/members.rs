@@ -172,16 +172,9 @@ impl<L: Link> Members<L> {
         }
         let locked = self.history().map(History::lock);
         let mut joined = member.joined.lock();
-        if joined.state == MemberState::Gone {
-            return Err(JoinError::Closed);
-        }
-        if joined.rooms.contains(&room) {
+        if !joined.add(&room, limit)? {
             return Ok(());
         }
-        if joined.rooms.len() >= limit {
-            return Err(JoinError::TooManyRooms(limit));
-        }
-        joined.rooms.push(Arc::clone(&room));
         if let Some(locked) = &locked {
             joined.stays.push(Stay {
                 room: Arc::clone(&room),
@@ -285,11 +278,7 @@ impl<L: Link> Members<L> {
         let members = match shard.entry(Arc::clone(&room)) {
             Entry::Occupied(members) => members.into_mut(),
             Entry::Vacant(vacant) => {
-                let room = Arc::clone(&room);
-                self.watchers.send(|| RoomEvent::Created { room });
-                if let Some(interest) = self.interest.get() {
-                    interest.created(vacant.key());
-                }
+                self.report_created(vacant.key());
                 vacant.insert(MemberList::default())
             }
         };
@@ -309,13 +298,27 @@ impl<L: Link> Members<L> {
             self.watchers.send(event);
             if left {
                 shard.remove(room);
-                if let Some(interest) = self.interest.get() {
-                    interest.deleted(room);
-                }
-                self.watchers
-                    .send(|| RoomEvent::Deleted { room: room.into() });
+                self.report_deleted(room);
             }
         }
+    }
+
+    fn report_created(&self, room: &Room) {
+        let event = || RoomEvent::Created {
+            room: Arc::clone(room),
+        };
+        self.watchers.send(event);
+        if let Some(interest) = self.interest.get() {
+            interest.created(room);
+        }
+    }
+
+    fn report_deleted(&self, room: &str) {
+        if let Some(interest) = self.interest.get() {
+            interest.deleted(room);
+        }
+        self.watchers
+            .send(|| RoomEvent::Deleted { room: room.into() });
     }
 
     fn shard(&self, room: &str) -> &Lock<HashMap<Room, MemberList<L>>> {

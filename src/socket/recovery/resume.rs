@@ -91,13 +91,11 @@ impl Socket {
             return;
         };
         let state = recovery.lock();
-        let request = state.request.as_ref();
-        let Some((pid, stored)) =
-            request.map(|request| (state.pid, Arc::clone(&request.suspended.values)))
-        else {
-            return;
-        };
+        let pid = state.pid;
+        let values =
+            { state.request.as_ref() }.map(|request| Arc::clone(&request.suspended.values));
         drop(state);
+        let Some(stored) = values else { return };
         if let Some(history) = self.0.namespace.members.history() {
             let link = self.0.member.link.clone();
             history.lock().sessions.add_attempt(pid, link);
@@ -115,15 +113,11 @@ impl Socket {
 
     fn later_attempt(&self) -> Option<Self> {
         let history = self.0.namespace.members.history()?;
-        let state = self.0.recovery.as_ref()?.lock();
-        let pid = state.request.as_ref().map(|_| state.pid)?;
-        drop(state);
+        let pid = { self.0.recovery.as_ref()?.lock() }.requested()?;
         if self.ended().is_some() {
             return None;
         }
-        let locked = history.lock();
-        let attempts = locked.sessions.attempts(pid);
-        drop(locked);
+        let attempts = { history.lock() }.sessions.attempts(pid);
         let attempts = attempts.into_iter().rev().map(Self);
         let mut later = attempts.take_while(|attempt| attempt != self);
         later.find(|attempt| attempt.ended().is_none())

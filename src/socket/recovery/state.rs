@@ -70,6 +70,11 @@ impl RecoveryState {
         }
     }
 
+    /// Returns the private id of the session to resume.
+    pub(super) fn requested(&self) -> Option<Sid> {
+        self.request.as_ref().map(|_| self.pid)
+    }
+
     /// Returns the id of the socket to resume.
     pub(crate) fn id(&self) -> Option<Sid> {
         self.request.as_ref().map(|request| request.suspended.id)

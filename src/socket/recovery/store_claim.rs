@@ -39,9 +39,7 @@ impl Socket {
     }
 
     fn claim_to_make(&self) -> Option<(Arc<dyn Store>, Sid)> {
-        let state = self.0.recovery.as_ref()?.lock();
-        let pid = state.request.as_ref().map(|_| state.pid)?;
-        drop(state);
+        let pid = { self.0.recovery.as_ref()?.lock() }.requested()?;
         let locked = self.0.namespace.members.history()?.lock();
         Some((Arc::clone(locked.sessions.store()?), pid))
     }
