@@ -29,8 +29,8 @@ pub struct AckSummary {
     pub asked: usize,
     /// The number of sockets that have answered.
     pub answered: usize,
-    /// The sockets that have not answered yet; after the end of the stream, those that did not answer in time. At most a
-    /// million without known ids are listed.
+    /// The sockets that have not answered yet; after the end of the stream, those that did not answer in time. At
+    /// most a million without known ids are listed.
     pub missing: Vec<Sid>,
     /// The number of other servers of a cluster that have not said which sockets they ask; after the end of the stream,
     /// those that did not do it in time. It is 1 if the engine has not told how many servers there are.

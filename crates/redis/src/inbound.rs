@@ -35,8 +35,8 @@ impl Inbound {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes a message of a channel to the places that need it: those of the channel, or of the pattern by which it has
-    /// arrived.
+    /// Passes a message of a channel to the places that need it: those of the channel, or of the pattern by which it
+    /// has arrived.
     pub(crate) fn deliver(&self, channel: &str, pattern: Option<&str>, message: &Bytes) {
         let name = pattern.unwrap_or(channel);
         let places = self.subscriptions().places(name, pattern.is_some());

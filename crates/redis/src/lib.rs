@@ -1,7 +1,7 @@
 //! Redis as the engine of an [axum-socketio] cluster.
 //!
-//! Clients of all servers then receive what any of them emits. The servers exchange the messages of a Node.js adapter, so
-//! Node.js servers can be part of the cluster. All servers of a cluster need the same adapter:
+//! Clients of all servers then receive what any of them emits. The servers exchange the messages of a Node.js
+//! adapter, so Node.js servers can be part of the cluster. All servers of a cluster need the same adapter:
 //!
 //! | adapter of `@socket.io/redis-adapter` | here | Redis |
 //! |---|---|---|
@@ -35,7 +35,8 @@
 //! io.to("game").emit("start");
 //! ```
 //!
-//! Events that servers of this crate emit are not affected: for a second after such a join, they are sent to all servers.
+//! Events that servers of this crate emit are not affected: for a second after such a join, they are sent to all
+//! servers.
 //!
 //! # What is lost
 //!
@@ -125,8 +126,8 @@ impl Redis {
     /// Selects namespaces that receive the messages of all rooms, by a pattern, as in Node.js. The function gets the
     /// name of a namespace.
     ///
-    /// By default, none does: a server subscribes to the rooms in which it has members. Such a namespace needs a pattern
-    /// if Node.js servers make sockets of other servers join a room, and emit to that room at once: see the
+    /// By default, none does: a server subscribes to the rooms in which it has members. Such a namespace needs a
+    /// pattern if Node.js servers make sockets of other servers join a room, and emit to that room at once: see the
     /// [introduction](crate#rooms). It has no effect with [`sharded`](Self::sharded).
     #[must_use]
     pub fn pattern_for(mut self, nsp: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {

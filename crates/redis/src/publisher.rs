@@ -114,8 +114,8 @@ fn size(channel: &str, message: &Bytes) -> usize {
     channel.len() + message.len() + OVERHEAD
 }
 
-/// Publishes what is queued until the queue is closed, or Redis fails after that. A batch that fails is not repeated, as
-/// Redis may have executed it.
+/// Publishes what is queued until the queue is closed, or Redis fails after that. A batch that fails is not repeated,
+/// as Redis may have executed it.
 pub(crate) async fn run(client: Client, queue: Arc<Queue>, shared: Arc<Inbound>) {
     let command = if shared.settings.sharded.is_some() {
         "SPUBLISH"

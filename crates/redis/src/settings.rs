@@ -12,8 +12,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The shortest and the longest time between two attempts to connect.
 pub(crate) const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// The rooms whose messages have a channel of their own, by the sharded commands of Redis. All servers of a cluster need
-/// the same mode.
+/// The rooms whose messages have a channel of their own, by the sharded commands of Redis. All servers of a cluster
+/// need the same mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubscriptionMode {

@@ -74,8 +74,8 @@ impl Asking {
         }
     }
 
-    /// Notes which sockets a server asks. Returns by how much this changes the number of the servers that are expected to
-    /// say so, or `None` if it has done so before. Servers without ids are not compared.
+    /// Notes which sockets a server asks. Returns by how much this changes the number of the servers that are
+    /// expected to say so, or `None` if it has done so before. Servers without ids are not compared.
     fn note(&mut self, uid: &str, sids: &[Sid], unnamed: usize) -> Option<isize> {
         if uid.is_empty() {
             return Some(-1);

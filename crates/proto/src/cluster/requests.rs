@@ -91,8 +91,9 @@ impl<W> Requests<W> {
         self.take_if_complete(id)
     }
 
-    /// Passes the answer of the server `uid` to the waiter. Returns the waiter if this was the last one. An answer to an
-    /// unknown request is ignored, and so is a second answer of a server. An empty `uid` is not compared with others.
+    /// Passes the answer of the server `uid` to the waiter. Returns the waiter if this was the last one. An answer to
+    /// an unknown request is ignored, and so is a second answer of a server. An empty `uid` is not compared with
+    /// others.
     pub fn answer(&mut self, id: &str, uid: &str, note: impl FnOnce(&mut W)) -> Option<W> {
         let request = self.pending.get_mut(id)?;
         if !uid.is_empty() && !request.answered.insert(uid.into()) {

@@ -41,8 +41,8 @@ pub trait WireConnection: fmt::Debug + Send + Sync {
     /// the future is dropped. A channel that is subscribed to several times delivers each message once.
     fn subscribe(&self, channel: Channel<'_>) -> BoxFuture<Result<(), WireError>>;
 
-    /// Returns a future that resolves when the engine has confirmed a subscription that has been made. Returns `None` if
-    /// there is nothing to wait for.
+    /// Returns a future that resolves when the engine has confirmed a subscription that has been made. Returns `None`
+    /// if there is nothing to wait for.
     fn confirmation(&self, channel: Channel<'_>) -> Option<BoxFuture<Result<(), WireError>>> {
         let _ = channel;
         None
