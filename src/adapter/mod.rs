@@ -4,11 +4,11 @@
 //! appears in users' code. There are two: a server alone has only [`LocalSockets`], and a [cluster](cluster) publishes
 //! everything to the other servers as well.
 
+mod arrivals;
 mod cluster;
 mod direct_writes;
 mod local;
 mod local_cluster;
-mod positions;
 mod publication;
 
 use std::borrow::Cow;

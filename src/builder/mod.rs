@@ -1,8 +1,8 @@
 //! The builders of a server: its namespaces, its handlers and its options.
 
-mod admission;
 mod check;
 mod chosen;
+mod handshake;
 mod limits;
 mod merge;
 mod namespace;

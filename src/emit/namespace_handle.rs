@@ -245,8 +245,8 @@ impl NamespaceHandle {
     ///
     /// # Errors
     ///
-    /// Fails if the server has no such namespace, the name is reserved, the arguments cannot be serialized, or an answer
-    /// is of another type than `R`.
+    /// Fails if the server has no such namespace, the name is reserved, the arguments cannot be serialized, or an
+    /// answer is of another type than `R`.
     pub fn server_side_emit_with_ack<R: DeserializeOwned>(
         &self,
         event: impl AsRef<str>,

@@ -6,16 +6,18 @@
 mod coalesce;
 mod compress;
 mod deflated;
+mod emit_error;
 mod frame;
 mod options;
-mod outcome;
 mod queue;
+mod results;
 mod waiting;
 
 pub(crate) use coalesce::{MAX_COALESCED, coalesce};
 pub(crate) use deflated::Form;
+pub use emit_error::EmitError;
 pub(crate) use frame::{Frame, Part};
 pub(crate) use options::{Reliability, SendOptions};
-pub use outcome::{EmitError, Queued};
-pub(crate) use outcome::{Pressure, Pushed, Readiness, Written};
 pub(crate) use queue::{Direct, Outbox, RuntimeId, Sending};
+pub use results::Queued;
+pub(crate) use results::{Pressure, Pushed, Readiness, Written};

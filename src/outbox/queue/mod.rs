@@ -1,7 +1,7 @@
 //! The outbox of a client: a bounded queue of frames with a waker.
 
 mod direct;
-mod waiters;
+mod futures;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,9 +9,9 @@ use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
 pub(crate) use direct::{Direct, RuntimeId};
-pub(crate) use waiters::Sending;
+pub(crate) use futures::Sending;
 
-use super::outcome::{Pressure, Pushed, Queued, Readiness, Written};
+use super::results::{Pressure, Pushed, Queued, Readiness, Written};
 use super::waiting::{WaitingFrames, Wakers};
 use super::{Frame, Reliability};
 use crate::sync::Lock;

@@ -16,7 +16,7 @@ mod sweeper;
 #[cfg(test)]
 #[cfg(feature = "testing")]
 mod tests;
-mod waiting;
+mod waiting_events;
 
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ pub(crate) use sessions::{Claim, Sessions, SuspendedSession};
 pub(crate) use stays::Stay;
 pub(crate) use store::{Arrival, Feed, SavedSession, Store, StoreError, StoreReply, Stores};
 pub(crate) use sweeper::Sweeper;
-pub(crate) use waiting::WaitingEvents;
+pub(crate) use waiting_events::WaitingEvents;
 
 /// The recovery state of a namespace.
 pub(crate) struct History<L: Link> {
