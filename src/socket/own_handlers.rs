@@ -21,14 +21,14 @@ enum State<H> {
 
 struct Table<H> {
     events: HashMap<Box<str>, Own<H>>,
-    any: Vec<Listener<H>>,
-    before: Vec<Listener<H>>,
+    any: Vec<NumberedHandler<H>>,
+    before: Vec<NumberedHandler<H>>,
     /// The number of listeners that have been added.
     added: u64,
 }
 
 /// A handler of a list, with the number of its addition.
-struct Listener<H> {
+struct NumberedHandler<H> {
     number: u64,
     handler: H,
 }
@@ -84,7 +84,7 @@ impl<H> Default for Table<H> {
 }
 
 impl<H> Table<H> {
-    fn list(&mut self, kind: ListenerKind) -> &mut Vec<Listener<H>> {
+    fn list(&mut self, kind: ListenerKind) -> &mut Vec<NumberedHandler<H>> {
         match kind {
             ListenerKind::Any => &mut self.any,
             ListenerKind::Before => &mut self.before,
@@ -104,13 +104,13 @@ impl<H: Clone> OwnHandlers<H> {
         self.change(|table| {
             table.added += 1;
             let number = table.added;
-            let listener = Listener { number, handler };
+            let added = NumberedHandler { number, handler };
             let list = table.list(kind);
             let at = match end {
                 ListenerEnd::First => 0,
                 ListenerEnd::Last => list.len(),
             };
-            list.insert(at, listener);
+            list.insert(at, added);
             number
         })
     }
