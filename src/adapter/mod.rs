@@ -17,6 +17,9 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum_core::response::{IntoResponse, Response};
+use http::StatusCode;
+
 use crate::rooms::{Delivered, Room, RoomInterest, Scope, Target};
 use proto::cluster::SocketFacts;
 use proto::{Args, Sid};
@@ -127,6 +130,18 @@ pub enum AdapterError {
         /// The number of servers that did not answer.
         missing: usize,
     },
+}
+
+/// Lets a handler that queries sockets return the error with `?`.
+impl IntoResponse for AdapterError {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::NoNamespace(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NoServer | Self::TooManyRequests => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Engine | Self::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+        };
+        (status, self.to_string()).into_response()
+    }
 }
 
 /// A broadcast with acknowledgements that has been sent.

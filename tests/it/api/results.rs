@@ -412,6 +412,21 @@ async fn a_handler_may_pass_on_why_its_client_did_not_answer() {
 }
 
 #[tokio::test]
+async fn a_failed_query_of_sockets_is_an_error_of_the_handler() {
+    let gone = SocketIo::handle();
+    let namespace = Namespace::new()
+        .on("count", async |io: SocketIo| {
+            io.of("/").count().await.map(Json)
+        })
+        .on("gone", async move || gone.of("/").count().await.map(Json));
+    let expected = [
+        (r#"["count"]"#, "[1]"),
+        (r#"["gone"]"#, r#"[{"error":"this handle has no server"}]"#),
+    ];
+    answers(namespace, &expected).await;
+}
+
+#[tokio::test]
 async fn two_events_with_one_id_are_answered_each() {
     let go = Arc::new(Semaphore::new(0));
     let gate = Arc::clone(&go);
