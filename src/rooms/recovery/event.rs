@@ -14,7 +14,7 @@ pub(crate) struct LoggedEvent {
 }
 
 impl LoggedEvent {
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let attachments = self.args.attachments().iter().map(Bytes::len);
         self.args.json().len() + attachments.sum::<usize>()
     }

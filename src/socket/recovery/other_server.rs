@@ -150,7 +150,7 @@ impl Socket {
         history: &History<Inner>,
         store: &dyn Store,
     ) -> Result<Option<Elsewhere>, StoreError> {
-        let mut missed = Vec::new();
+        let (mut missed, mut bytes) = (Vec::new(), 0);
         let mut reader = history.scan.reader(after);
         loop {
             let mut arrival = pin!(history.arrivals.notified());
@@ -173,12 +173,13 @@ impl Socket {
                 |(position, _): &&(Position, LoggedEvent)| *position > after && *position <= until;
             for (position, event) in page.iter().filter(wanted) {
                 if is_for(&event.target, session) {
+                    bytes += event.size();
                     missed.push(self.frame_at(event, &store.offset(*position)));
                 }
             }
             let last = page.last().map_or(until, |(position, _)| *position);
             reader.advance(last.min(until));
-            if missed.len() > history.options.max_packets {
+            if missed.len() > history.options.max_packets || bytes > history.options.max_bytes {
                 return Ok(None);
             }
         }
