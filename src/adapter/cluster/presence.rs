@@ -195,11 +195,13 @@ impl<L: LocalSockets> Cluster<L> {
             self.publish(Body::Heartbeat, &[]);
         }
         for uid in &passed.gone {
-            tracing::info!(
-                nsp = &*self.nsp,
-                uid = &**uid,
-                "server of the cluster is silent"
-            );
+            if self.may_log() {
+                tracing::info!(
+                    nsp = &*self.nsp,
+                    uid = &**uid,
+                    "server of the cluster is silent"
+                );
+            }
             self.forget_server(uid);
         }
     }

@@ -9,6 +9,9 @@ pub const EMITTER: &str = "emitter";
 /// The maximum number of servers. Beyond it, ids are taken for those of other software.
 const MAX_PEERS: usize = 10_000;
 
+/// The maximum length of the id of a server, in bytes. Those of Node.js have 16.
+const MAX_UID: usize = 128;
+
 /// The times of heartbeats. Servers of Node.js have the same options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heartbeats {
@@ -52,7 +55,7 @@ impl Peers {
     pub fn note(&mut self, uid: &str, now: Duration) {
         if let Some(seen) = self.seen.get_mut(uid) {
             *seen = now;
-        } else if uid != EMITTER && self.seen.len() < MAX_PEERS {
+        } else if uid != EMITTER && uid.len() <= MAX_UID && self.seen.len() < MAX_PEERS {
             self.seen.insert(uid.into(), now);
         }
     }
@@ -128,5 +131,12 @@ mod tests {
         let mut peers = peers();
         (0..MAX_PEERS + 5).for_each(|number| peers.note(&number.to_string(), SECOND));
         assert_eq!(peers.uids().len(), MAX_PEERS);
+    }
+
+    #[test]
+    fn the_length_of_ids_is_limited() {
+        let mut peers = peers();
+        peers.note(&"x".repeat(MAX_UID + 1), SECOND);
+        assert!(peers.uids().is_empty());
     }
 }
