@@ -97,6 +97,7 @@ labels! {
         Missed = "missed",
         Malformed = "malformed",
         Requests = "requests",
+        Depth = "depth",
     }
     /// The input that took too long to arrive.
     LateInput {

@@ -2,6 +2,7 @@
 
 mod adapter;
 mod asked;
+mod depth;
 mod namespace;
 mod presence;
 mod receive;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
+use super::depth::is_too_deep;
 use super::presence::{Asking, Heard};
 use super::{ClusterConnection, Endpoint, Remaining};
 use crate::adapter::LocalSockets;
@@ -221,6 +222,10 @@ impl<L: LocalSockets> Cluster<L> {
         body: Body<'_>,
         attachments: &[bytes::Bytes],
     ) -> bool {
+        if is_too_deep(&body) {
+            self.report_loss(ClusterLoss::Depth);
+            return false;
+        }
         let message = Message {
             uid: Cow::Borrowed(self.sender()),
             nsp: Cow::Borrowed(&self.nsp),

@@ -327,3 +327,20 @@ async fn a_long_text_of_another_server_is_cut_in_the_log() {
     assert_eq!(records.len(), 2);
     assert!(records.iter().all(|record| record.len() < 1000));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_would_end_a_node_server_is_not_sent() {
+    let engine = Engine::with_servers(2);
+    let io = server(&engine);
+    let ann = connect(&io).await;
+    let deep = |depth| {
+        let json = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        serde_json::value::RawValue::from_string(json).unwrap()
+    };
+    io.emit("news", deep(1001));
+    ann.next::<axum_socketio::extract::RawArgs>("news").await;
+    assert_eq!(engine.published(), []);
+    assert_eq!(io.metrics().cluster_messages_lost["depth"], 1);
+    io.emit("news", deep(900));
+    assert_eq!(engine.published().len(), 1);
+}
