@@ -303,7 +303,8 @@ impl<R: DeserializeOwned> AckStream<R> {
             return AckError::Decode(error);
         }
         let summary = self.summary();
-        if self.timed_out || !summary.missing.is_empty() {
+        // Without the engine, the server of the socket has not been asked.
+        if self.timed_out || !summary.missing.is_empty() || summary.silent_servers > 0 {
             AckError::Timeout
         } else if summary.unsent.is_empty() {
             AckError::Closed

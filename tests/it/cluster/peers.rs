@@ -344,3 +344,21 @@ async fn a_value_that_would_end_a_node_server_is_not_sent() {
     io.emit("news", deep(900));
     assert_eq!(engine.published().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_of_another_server_is_not_closed_because_the_engine_is_gone() {
+    let engine = Engine::with_servers(2);
+    let io = server(&engine);
+    let root = io.of("/");
+    let answering = async {
+        let id = engine.message().1["data"]["requestId"].clone();
+        let socket =
+            json!({ "id": "AAAAAAAAAAAAAAAAAAAA", "handshake": {}, "rooms": [], "data": {} });
+        engine.deliver_json(8, &json!({ "requestId": id, "sockets": [socket] }));
+    };
+    let (sockets, ()) = tokio::join!(root.fetch_sockets(), answering);
+    let remote = sockets.unwrap().remove(0);
+    engine.0.lock().unwrap().is_gone = true;
+    let asked = remote.emit_with_ack::<u8>("q", ()).await;
+    assert!(matches!(asked, Err(AckError::Timeout)), "{asked:?}");
+}
