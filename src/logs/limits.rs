@@ -51,15 +51,15 @@ impl ServerLogs {
 
     /// Returns true if one more record that belongs to no connection may be written.
     pub(crate) fn allow(&self) -> bool {
-        self.counted(is_allowed(self.limit.next(now()), |notice| {
-            self.log_notice(notice);
-        }))
+        let is_allowed = is_allowed(self.limit.next(now()), |notice| self.log_notice(notice));
+        is_allowed || self.leave_out()
     }
 
     /// Returns true if one more record of a refused request may be written. All refusals together have the limit of one
     /// connection, since they cost a client nothing and would leave no room for other records.
     pub(crate) fn allow_refusal(&self) -> bool {
-        self.counted(is_allowed(self.refusals.next(now()), |_| {})) && self.allow()
+        let is_allowed = is_allowed(self.refusals.next(now()), |_| {});
+        (is_allowed || self.leave_out()) && self.allow()
     }
 
     /// Returns true if one more notice about the records of a connection may be written.
@@ -69,12 +69,10 @@ impl ServerLogs {
         })
     }
 
-    /// Counts a record that is left out.
-    fn counted(&self, is_allowed: bool) -> bool {
-        if !is_allowed {
-            self.counters.add(Counted::LogsLeftOut, 1);
-        }
-        is_allowed
+    /// Counts a record that is left out, and returns false.
+    fn leave_out(&self) -> bool {
+        self.counters.add(Counted::LogsLeftOut, 1);
+        false
     }
 
     fn log_notice(&self, notice: Notice) {
@@ -100,7 +98,7 @@ impl Logs {
     /// Returns true if one more record of this connection may be written.
     pub(crate) fn allow(&self) -> bool {
         let is_allowed = is_allowed(self.limit.next(now()), |notice| self.log_notice(notice));
-        self.server.counted(is_allowed) && self.server.allow()
+        (is_allowed || self.server.leave_out()) && self.server.allow()
     }
 
     /// Reports the records that were left out and not reported yet, when the connection has ended.

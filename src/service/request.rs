@@ -47,16 +47,15 @@ pub(super) fn parse(
     if !config.transports.contains(&transport) {
         return Err(Refusal::TransportUnknown);
     }
-    let upgrade = is_upgrade(parts);
     if query.sid.is_empty() {
-        return open(&query, config, transport, upgrade, &parts.method);
+        return open(&query, config, transport, parts);
     }
     let entry = query.sid().and_then(find);
     let entry = entry.ok_or(Refusal::SessionUnknown)?;
     if query.revision().number() != entry.client.revision.number() {
         return Err(Refusal::ProtocolMismatch);
     }
-    if upgrade {
+    if is_upgrade(parts) {
         let may = transport == Transport::WebSocket && config.allow_upgrades;
         return if may {
             Ok(Asked::Upgrade(entry))
@@ -78,10 +77,10 @@ fn open(
     query: &Query<'_>,
     config: &EngineSettings,
     transport: Transport,
-    upgrade: bool,
-    method: &Method,
+    parts: &Parts,
 ) -> Result<Asked, Refusal> {
-    if method != Method::GET && !upgrade {
+    let upgrade = is_upgrade(parts);
+    if parts.method != Method::GET && !upgrade {
         return Err(Refusal::BadHandshakeMethod);
     }
     if (transport == Transport::WebSocket) != upgrade {
