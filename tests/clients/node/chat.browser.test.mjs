@@ -1,22 +1,11 @@
 // The chat example's page, driven as people do: a phone and a laptop in headless Chromium, talking to each other.
 // Screenshots go to target/artifacts/.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { after, before, describe, test as run } from "node:test";
-import { chromium } from "playwright-core";
 import { io } from "socket.io-client";
-import { Server, collect, next, root } from "./support.mjs";
-
-const artifacts = join(process.env.CARGO_TARGET_DIR || join(root, "target"), "artifacts");
-
-function browserPath() {
-  if (process.env.CHROMIUM) return process.env.CHROMIUM;
-  const names = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
-  const found = process.env.PATH.split(delimiter).flatMap((dir) => names.map((name) => join(dir, name))).find(existsSync);
-  if (!found) throw new Error(`no browser: none of ${names.join(", ")} is in PATH, and CHROMIUM is not set`);
-  return found;
-}
+import { artifacts, launch } from "./browser.mjs";
+import { Server, collect, next } from "./support.mjs";
 
 describe("the chat in a browser", { timeout: 240_000 }, () => {
   let server, browser, phone, laptop;
@@ -87,9 +76,8 @@ describe("the chat in a browser", { timeout: 240_000 }, () => {
   };
 
   before(async () => {
-    mkdirSync(artifacts, { recursive: true });
     server = await Server.start(process.env.CHAT_CMD || "node tests/clients/node/chat-twin.mjs");
-    browser = await chromium.launch({ executablePath: browserPath() });
+    browser = await launch();
     laptop = await open("laptop", { viewport: { width: 1280, height: 800 } });
     phone = await open("phone", { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true });
   });
