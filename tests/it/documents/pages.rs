@@ -49,7 +49,7 @@ pub(super) fn documents() -> Vec<Page> {
 pub(super) fn all() -> Vec<Page> {
     let mut pages = documents();
     let others = ["CHANGELOG.md", "tests/clients/README.md"].map(PathBuf::from);
-    let examples = ["examples/chat", "examples/metrics"];
+    let examples = ["examples/chat", "examples/cluster", "examples/metrics"];
     let others = others
         .into_iter()
         .chain(examples.into_iter().flat_map(markdown));
