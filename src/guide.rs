@@ -3,7 +3,8 @@
 //! - [`getting_started`]: from a first server to rooms, authentication and shutdown.
 //! - [`troubleshooting`]: symptoms, their causes and their remedies.
 //! - [`migrating_from_node`]: the official API, method by method.
-//! - [`recovery`], [`operations`], [`scaling`], [`metrics`], [`security`]: how to run it.
+//! - [`scaling`]: several servers that act as one.
+//! - [`recovery`], [`operations`], [`metrics`], [`security`]: how to run it.
 //! - [`compatibility`], [`architecture`]: how it behaves, and how it is built.
 
 /// A page of `docs/` as a module. Links between pages are references, which each page defines at its end for GitHub.
@@ -13,12 +14,14 @@ macro_rules! page {
         /// [app tests]: crate::guide::getting_started#testing
         /// [architecture]: crate::guide::architecture
         /// [benchmarks]: https://github.com/axum-socketio/axum-socketio/blob/main/docs/benchmarks.md
+        /// [cluster example]: https://github.com/axum-socketio/axum-socketio/blob/main/examples/cluster/README.md
         /// [compatibility]: crate::guide::compatibility
         /// [dependencies]: https://github.com/axum-socketio/axum-socketio#dependencies
         /// [getting started]: crate::guide::getting_started
         /// [log]: crate::guide::getting_started#what-the-log-says
         /// [metrics]: crate::guide::metrics
         /// [mounting]: crate::guide::getting_started#where-to-mount-it
+        /// [more than one server]: crate::guide::operations#more-than-one-server
         /// [moving from node]: crate::guide::migrating_from_node
         /// [nodelay]: crate::guide::getting_started#tcp_nodelay
         /// [not there yet]: crate::guide::compatibility#not-there-yet
