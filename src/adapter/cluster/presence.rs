@@ -118,6 +118,10 @@ impl<L: LocalSockets> Cluster<L> {
         if let Some(servers) = self.known_peers() {
             return Box::pin(ready(Ok(servers)));
         }
+        if self.heard.is_some() {
+            // The servers do not tell one without the namespace that they exist.
+            return Box::pin(ready(Err(WireError(None))));
+        }
         let subscribers = self.server.connection.subscribers(self.request_channel());
         // Another part of this server may have the namespace.
         let own = usize::from(self.server.routes.of(&self.nsp).newest.is_some());
@@ -157,7 +161,8 @@ impl<L: LocalSockets> Cluster<L> {
 
     /// Returns the other servers, if they are known by their messages.
     pub(super) fn known_peers(&self) -> Option<Expected> {
-        let heard = self.heard.as_ref()?;
+        let heard = self.heard.as_ref();
+        let heard = heard.filter(|_| self.role == ServerRole::Member)?;
         Some(Expected::Servers(heard.peers.lock().uids()))
     }
 

@@ -362,3 +362,15 @@ async fn a_socket_of_another_server_is_not_closed_because_the_engine_is_gone() {
     let asked = remote.emit_with_ack::<u8>("q", ()).await;
     assert!(matches!(asked, Err(AckError::Timeout)), "{asked:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hears_of_no_other_does_not_count_for_all() {
+    let engine = Engine::with_heartbeats();
+    let io = server_with_rooms(&engine);
+    let rooms = io.of("/rooms-1");
+    assert!(matches!(rooms.count().await, Err(AdapterError::Engine)));
+    let (answers, summary) = rooms.emit_with_ack::<u8>("q", ()).all().await;
+    assert_eq!((answers, summary.silent_servers), (vec![], 1));
+    // A server with the pattern hears of the others.
+    assert_eq!(io.of("/rooms-{id}").count().await.unwrap(), 0);
+}
