@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::stream::StreamExt;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{interval, sleep};
+use tokio::time::{Instant, interval, sleep};
 use tokio_postgres::{AsyncMessage, Client, Notification};
 
 use proto::cluster::WireError;
@@ -45,42 +45,42 @@ pub(crate) async fn run(
     mut changes: mpsc::UnboundedReceiver<Change>,
 ) {
     let mut delay = RETRY.0;
-    let mut lost = false;
+    // An outage is logged at its beginning and at its end, not for every attempt.
+    let mut outage = false;
     let mut waiting = Vec::new();
     loop {
-        match Listening::open(&*connect, &shared, &notifications).await {
+        let opened = Instant::now();
+        let served = match Listening::open(&*connect, &shared, &notifications).await {
             Ok(mut listening) => {
-                if lost {
+                if std::mem::take(&mut outage) {
                     tracing::info!("listening to PostgreSQL again");
                 }
-                delay = RETRY.0;
-                lost = true;
                 // These namespaces were in the table when all were listened to.
                 confirm(&mut waiting);
-                match listening.serve(&shared, &mut changes).await {
-                    Ok(()) => return,
-                    Err(error) => {
-                        let error = error.map(|error| error.text());
-                        tracing::warn!(
-                            error,
-                            "connection to PostgreSQL lost: messages of other servers may be lost"
-                        );
-                    }
-                }
+                listening.serve(&shared, &mut changes).await
             }
-            Err(error) => {
-                let error = error.text();
-                tracing::warn!(
-                    error,
-                    ?delay,
-                    "cannot connect to PostgreSQL: messages of other servers are lost"
-                );
-                sleep(delay).await;
-                delay = (delay * 2).min(RETRY.1);
-            }
+            Err(error) => Err(Some(error)),
+        };
+        let Err(error) = served else {
+            return;
+        };
+        let error = error.map_or_else(|| "closed".to_owned(), |error| error.text());
+        if std::mem::replace(&mut outage, true) {
+            tracing::debug!(error, ?delay, "no connection to PostgreSQL");
+        } else {
+            tracing::warn!(
+                error,
+                "no connection to PostgreSQL: messages of other servers are lost"
+            );
         }
         if !put_off(&mut changes, &mut waiting) {
             return;
+        }
+        if opened.elapsed() > RETRY.1 {
+            delay = RETRY.0;
+        } else {
+            sleep(delay).await;
+            delay = (delay * 2).min(RETRY.1);
         }
     }
 }

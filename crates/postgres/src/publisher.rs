@@ -26,8 +26,8 @@ const MIN_CLEANUP_INTERVAL: Duration = Duration::from_millis(100);
 const NOTIFY: &str =
     "SELECT pg_notify(m.channel, m.text) FROM unnest($1::text[], $2::text[]) AS m(channel, text)";
 
-/// Publishes what is queued until the queue is closed. A statement of which PostgreSQL has not said that it failed is
-/// not repeated, as it may have been executed.
+/// Publishes what is queued until the queue is closed, or PostgreSQL fails after that. A statement of which PostgreSQL
+/// has not said that it failed is not repeated, as it may have been executed.
 pub(crate) async fn run(
     connect: Arc<dyn Connect>,
     settings: PostgresSettings,
@@ -54,6 +54,13 @@ pub(crate) async fn run(
             tracing::error!(error, "message to other servers cannot be read");
         }
         publisher.publish(steps).await;
+        // A server that is gone would wait for PostgreSQL once for each batch.
+        if publisher.outage > 0
+            && let Some(messages) = queue.give_up()
+        {
+            publisher.receiver.lost(messages);
+            return;
+        }
     }
 }
 

@@ -63,6 +63,15 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// Drops all messages if the queue is closed. Returns their number, or `None` if it is open.
+    pub(crate) fn give_up(&self) -> Option<usize> {
+        let mut state = self.state();
+        state.closed.then(|| {
+            state.bytes = 0;
+            std::mem::take(&mut state.messages).len()
+        })
+    }
+
     /// Waits for messages, and takes some of them. Returns `None` if the queue is closed and empty.
     pub(crate) async fn take(&self) -> Option<Vec<(String, Bytes)>> {
         loop {
