@@ -106,7 +106,7 @@ impl Dispatch {
         let skips = skips && socket.recovered();
         if !skips && !socket.namespace().handlers.middleware.is_empty() {
             self.run(socket, Work::admit(socket), cx)
-        } else if socket.has_to_claim() {
+        } else if socket.has_to_claim() || socket.has_to_hold_rooms() {
             self.run(socket, Work::claim(socket), cx)
         } else {
             self.admitted(socket, Ok(()), cx)

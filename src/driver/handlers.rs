@@ -377,6 +377,7 @@ async fn admit(socket: Socket) -> Result<(), Refusal> {
 
 async fn claim(socket: Socket) -> Result<(), Refusal> {
     socket.claim_at_store().await;
+    socket.hold_rooms().await;
     Ok(())
 }
 

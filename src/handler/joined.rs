@@ -7,10 +7,10 @@ use super::reply::IntoAck;
 use crate::rooms::Joined;
 use crate::socket::{AckBody, SocketValues};
 
-/// Acknowledges like `()`, or with the error of the join.
+/// Acknowledges like `()`, or with the error of the join. In a cluster, it waits until other servers reach the rooms.
 impl IntoAck for Joined {
     async fn into_ack(self) -> AckBody {
-        self.into_result().into_ack().await
+        self.await.into_ack().await
     }
 
     fn is_error(&self) -> bool {

@@ -1,12 +1,15 @@
 //! The result of joining rooms.
 
 use std::fmt;
-use std::future::{Future, IntoFuture, Ready, ready};
+use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum_core::response::{IntoResponse, Response};
+use futures_util::future::{FutureExt, Shared};
 use http::StatusCode;
+
+use super::Confirmed;
 
 /// The reason why a room was not joined.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +44,10 @@ impl IntoResponse for JoinError {
 /// A handler may return it: an error of the join is then the error that the client's callback gets. It may also be
 /// awaited.
 ///
+/// In a cluster over an engine whose rooms have channels, such as Redis, the socket gets what other servers emit to the
+/// rooms when the engine has confirmed this server's subscription. Both the acknowledgement and the future wait for that,
+/// up to a second; they do not wait if the server has no connection to the engine.
+///
 /// ```
 /// # use axum_socketio::rooms::JoinError;
 /// # use axum_socketio::{Data, Namespace, Socket};
@@ -53,18 +60,30 @@ impl IntoResponse for JoinError {
 /// Namespace::new().on("join", async |socket: Socket, Data(room): Data<String>| socket.join(room))
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Joined(Result<(), JoinError>);
+#[derive(Clone)]
+pub struct Joined {
+    result: Result<(), JoinError>,
+    /// The end of the wait for a cluster.
+    confirmed: Option<Shared<Confirmed>>,
+}
 
 impl Joined {
-    pub(crate) const fn new(result: Result<(), JoinError>) -> Self {
-        Self(result)
+    pub(crate) fn new(result: Result<(), JoinError>, expected: Vec<Confirmed>) -> Self {
+        let confirmed = (!expected.is_empty()).then(|| {
+            let all: Confirmed = Box::pin(async {
+                for confirmed in expected {
+                    confirmed.await;
+                }
+            });
+            all.shared()
+        });
+        Self { result, confirmed }
     }
 
     /// Returns true if the socket is in all of the rooms.
     #[must_use]
     pub const fn ok(&self) -> bool {
-        self.0.is_ok()
+        self.result.is_ok()
     }
 
     /// Converts this value into a `Result`.
@@ -73,7 +92,21 @@ impl Joined {
     ///
     /// Returns the first error if a room was not joined. The other rooms are joined all the same.
     pub fn into_result(self) -> Result<(), JoinError> {
-        self.0
+        self.result
+    }
+}
+
+impl PartialEq for Joined {
+    fn eq(&self, other: &Self) -> bool {
+        self.result == other.result
+    }
+}
+
+impl Eq for Joined {}
+
+impl fmt::Debug for Joined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Joined").field(&self.result).finish()
     }
 }
 
@@ -82,19 +115,25 @@ impl IntoFuture for Joined {
     type IntoFuture = JoinFuture;
 
     fn into_future(self) -> JoinFuture {
-        JoinFuture(ready(self.0))
+        JoinFuture(self)
     }
 }
 
-/// The future of [`Joined`]. It is ready at once, as the rooms of a server need nobody else.
+/// The future of [`Joined`]. It is ready at once, except in a cluster whose engine has to confirm the subscription to a
+/// room.
 #[must_use = "futures do nothing unless awaited"]
-pub struct JoinFuture(Ready<Result<(), JoinError>>);
+pub struct JoinFuture(Joined);
 
 impl Future for JoinFuture {
     type Output = Result<(), JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx)
+        let Joined { result, confirmed } = &mut self.0;
+        if let Some(expected) = confirmed {
+            ready!(Pin::new(expected).poll(cx));
+            *confirmed = None;
+        }
+        Poll::Ready(result.clone())
     }
 }
 

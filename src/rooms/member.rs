@@ -78,6 +78,8 @@ pub(super) struct MemberRooms {
     /// The number of the event after which the stays are known.
     pub(super) known_after: u64,
     pub(super) state: MemberState,
+    /// The rooms that a cluster needs until the member is in them.
+    pub(super) held: Option<Box<dyn Send + Sync>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,6 +135,7 @@ impl<L: Link> Member<L> {
             stays,
             known_after,
             state: MemberState::Expected,
+            held: None,
         };
         self
     }

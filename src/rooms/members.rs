@@ -14,7 +14,10 @@ use rustc_hash::FxHashMap;
 
 use super::events::Watchers;
 use super::member::MemberState;
-use super::{History, JoinError, Link, Member, Room, RoomEvent, RoomEvents, RoomInterest, Stay};
+use super::{
+    Confirmed, History, JoinError, Link, Member, Room, RoomEvent, RoomEvents, RoomHold,
+    RoomInterest, Stay,
+};
 use crate::sync::Lock;
 use proto::Sid;
 
@@ -137,23 +140,62 @@ impl<L: Link> Members<L> {
         }
         joined.state = MemberState::Here;
         self.all.lock().insert(member);
-        if let Some(interest) = self.interest.get() {
-            interest.admitted(member.id);
+        if let Some(interest) = self.interest_in_own() {
+            interest.created(member.id.as_str());
         }
         for room in &joined.rooms {
             self.put_in(Arc::clone(room), member);
         }
+        joined.held = None;
+    }
+
+    /// Returns the observer if it needs the rooms of members' own ids.
+    fn interest_in_own(&self) -> Option<&dyn RoomInterest> {
+        let interest = self.interest.get().map(|interest| &**interest);
+        interest.filter(|interest| interest.includes_own())
+    }
+
+    /// Returns true if a cluster has to subscribe to rooms before the member is admitted.
+    pub(crate) fn has_to_hold(&self, member: &Member<L>) -> bool {
+        let has_rooms = || !member.joined.lock().rooms.is_empty();
+        { self.interest.get() }.is_some_and(|interest| interest.includes_own() || has_rooms())
+    }
+
+    /// Has a cluster subscribe to the rooms of a member that is about to be admitted. Returns a future that resolves when
+    /// their messages arrive.
+    pub(crate) fn hold(&self, member: &Member<L>) -> Option<Confirmed> {
+        let interest = self.interest.get()?;
+        let mut joined = member.joined.lock();
+        if joined.state != MemberState::Expected {
+            return None;
+        }
+        let own = { interest.includes_own() }.then(|| member.id.as_str().to_owned());
+        let rooms = joined.rooms.iter().map(|room| String::from(&**room));
+        let rooms: Vec<_> = own.into_iter().chain(rooms).collect();
+        if rooms.is_empty() {
+            return None;
+        }
+        let RoomHold { guard, confirmed } = interest.hold(rooms);
+        joined.held = Some(guard);
+        Some(confirmed)
+    }
+
+    /// Returns a future that resolves when the messages for a room arrive from other servers. Returns `None` if there is
+    /// nothing to wait for.
+    pub(crate) fn confirmation(&self, room: &str) -> Option<Confirmed> {
+        self.interest.get()?.confirmation(room)
     }
 
     /// Removes a member from the namespace and from all its rooms, which stay readable on the member.
     pub(crate) fn remove(&self, member: &Member<L>) {
         let mut joined = member.joined.lock();
+        joined.held = None;
         if std::mem::replace(&mut joined.state, MemberState::Gone) != MemberState::Here {
             return;
         }
         self.all.lock().remove(member.id);
-        if let Some(interest) = self.interest.get() {
-            interest.removed(member.id);
+        if let Some(interest) = self.interest_in_own() {
+            interest.deleted(member.id.as_str());
         }
         for room in &joined.rooms {
             self.take_out(room, member.id);

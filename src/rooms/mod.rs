@@ -20,7 +20,7 @@ pub(crate) use acks::Awaited;
 pub(crate) use current::CurrentConnection;
 pub(crate) use deliver::Delivered;
 pub use events::{RoomEvent, RoomEvents};
-pub(crate) use interest::RoomInterest;
+pub(crate) use interest::{Confirmed, RoomHold, RoomInterest};
 pub use join::{JoinError, JoinFuture, Joined};
 use member::open_rooms;
 pub(crate) use member::{AckAnswer, Link, Member, Scope};

@@ -166,18 +166,21 @@ impl Socket {
     /// Joins rooms, at once. A room beyond the builder's `max_rooms`, or with a name longer than `max_room_len`, is not
     /// joined, and a warning is logged.
     ///
-    /// The result may be ignored, returned from a handler, or awaited; see [`Joined`].
+    /// The result may be ignored, returned from a handler, or awaited; see [`Joined`]. In a cluster, it is complete when
+    /// this server receives what other servers emit to the rooms.
     pub fn join(&self, rooms: impl Rooms) -> Joined {
         let mut joined = Ok(());
-        rooms.for_each(&mut |room: Room| {
-            if let Err(error) = self.join_room(room) {
+        let mut expected = Vec::new();
+        rooms.for_each(&mut |room: Room| match self.join_room(Arc::clone(&room)) {
+            Ok(()) => expected.extend(self.0.namespace.members.confirmation(&room)),
+            Err(error) => {
                 self.log_not_joined(&error);
                 if joined.is_ok() {
                     joined = Err(error);
                 }
             }
         });
-        Joined::new(joined)
+        Joined::new(joined, expected)
     }
 
     fn join_room(&self, room: Room) -> Result<(), JoinError> {

@@ -26,6 +26,20 @@ impl Socket {
         Connected::Yes
     }
 
+    /// Returns true if a cluster has to subscribe to rooms before the socket can join.
+    pub(crate) fn has_to_hold_rooms(&self) -> bool {
+        self.0.namespace.members.has_to_hold(&self.0.member)
+    }
+
+    /// Waits until a cluster receives the messages for the rooms of the socket, the one of its id included, so that
+    /// other servers reach it as soon as its client is connected.
+    pub(crate) async fn hold_rooms(&self) {
+        let held = self.0.namespace.members.hold(&self.0.member);
+        if let Some(confirmed) = held {
+            confirmed.await;
+        }
+    }
+
     /// Joins the room `/nsp#sid`, which clients of revision 3 use as their id in a namespace other than `/`.
     fn join_its_full_id(&self) {
         let (id, nsp) = (self.id(), self.nsp());

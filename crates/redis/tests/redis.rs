@@ -369,6 +369,46 @@ async fn a_pattern_receives_the_messages_of_all_rooms() {
     assert_eq!(patterns, 2);
 }
 
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn a_socket_is_reached_as_soon_as_its_client_is_connected_or_has_joined() {
+    let mut engine = Engine::start().await;
+    for kind in [Kind::Classic, Kind::Sharded(SubscriptionMode::Dynamic)] {
+        let (one, two) = (
+            server(&engine.url(), kind).await,
+            server(&engine.url(), kind).await,
+        );
+        reaches(&one, "probes", &{
+            let bob = connect(&two).await;
+            bob.emit_with_ack::<()>("join", "probes").await;
+            bob
+        })
+        .await;
+        for number in 0..50 {
+            let bob = connect(&two).await;
+            one.to(bob.id()).emit("news", number);
+            assert_eq!(bob.next::<u8>("news").await, number);
+            let room = format!("room {number}");
+            bob.emit_with_ack::<()>("join", &room).await;
+            one.to(room).emit("news", number);
+            assert_eq!(bob.next::<u8>("news").await, number);
+        }
+    }
+    // A server that has lost the connection waits for nothing.
+    let two = server(&engine.url(), Kind::Classic).await;
+    let _bob = connect(&two).await;
+    engine.kill();
+    let connecting = async {
+        for _ in 0..20 {
+            let bob = connect(&two).await;
+            bob.emit_with_ack::<()>("join", "x").await;
+        }
+    };
+    timeout(Duration::from_secs(8), connecting)
+        .await
+        .expect("clients connect");
+}
+
 /// Passes connections on to a port. The bytes of the server behind it arrive in small pieces, as over a network.
 async fn slow_network(port: u16) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

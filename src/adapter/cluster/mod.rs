@@ -3,6 +3,7 @@
 mod adapter;
 mod asked;
 mod depth;
+mod interest;
 mod namespace;
 mod presence;
 mod receive;

@@ -11,17 +11,16 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::depth::is_too_deep;
+use super::interest::RoomSubscriptions;
 use super::presence::{Asking, Heard};
 use super::{ClusterConnection, Endpoint, Remaining};
 use crate::adapter::LocalSockets;
 use crate::clock::now;
 use crate::metrics::{ClusterDirection, ClusterLoss, Counted};
-use crate::rooms::{RoomInterest, Target};
+use crate::rooms::Target;
 use crate::sync::Lock;
 use proto::Sid;
-use proto::cluster::{
-    Body, Channel, Family, Message, PublishError, Requests, RoomChannels, WireConnection,
-};
+use proto::cluster::{Body, Channel, Family, Message, PublishError, Requests, RoomChannels};
 
 /// The time after a join of sockets of other servers in which events for one room are sent to all servers.
 const JOIN_SETTLES: Duration = Duration::from_secs(1);
@@ -113,12 +112,8 @@ impl<L: LocalSockets> Cluster<L> {
         role: ServerRole,
     ) -> Arc<Self> {
         let channels = server.connection.room_channels();
-        let interest = Box::new(RoomSubscriptions {
-            nsp: Arc::clone(&nsp),
-            connection: Arc::clone(&server.connection),
-            channels,
-        });
-        let has_rooms = channels != RoomChannels::None && local.watch_rooms(interest);
+        let interest = RoomSubscriptions::new(&nsp, &server.connection, channels);
+        let has_rooms = channels != RoomChannels::None && local.watch_rooms(Box::new(interest));
         let cluster = Arc::new(Self {
             nsp,
             rooms: if has_rooms {
@@ -283,38 +278,6 @@ impl<L: LocalSockets> Cluster<L> {
 impl<L: LocalSockets> Drop for Cluster<L> {
     fn drop(&mut self) {
         self.leave();
-    }
-}
-
-/// The subscriptions to the rooms that have members on this server.
-#[derive(Debug)]
-struct RoomSubscriptions {
-    nsp: Arc<str>,
-    connection: Arc<dyn WireConnection>,
-    channels: RoomChannels,
-}
-
-impl RoomInterest for RoomSubscriptions {
-    fn created(&self, room: &str) {
-        let nsp = &self.nsp;
-        drop(self.connection.subscribe(Channel::Room { nsp, room }));
-    }
-
-    fn deleted(&self, room: &str) {
-        let nsp = &self.nsp;
-        self.connection.unsubscribe(Channel::Room { nsp, room });
-    }
-
-    fn admitted(&self, id: Sid) {
-        if self.channels == RoomChannels::All {
-            self.created(id.as_str());
-        }
-    }
-
-    fn removed(&self, id: Sid) {
-        if self.channels == RoomChannels::All {
-            self.deleted(id.as_str());
-        }
     }
 }
 

@@ -14,6 +14,7 @@ use axum_socketio::{Data, Limits, Namespace, Sid, Socket, SocketIo};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 
 use super::connect;
 use crate::support::Logs;
@@ -36,6 +37,8 @@ pub(super) struct State {
     is_full: bool,
     rooms: RoomChannels,
     family: Family,
+    /// Wakes those who wait for the confirmation of rooms, if there is one.
+    confirms: Option<Arc<Notify>>,
     heartbeats: Option<Heartbeats>,
 }
 
@@ -77,7 +80,16 @@ impl WireConnection for Engine {
 
     fn subscribe(&self, channel: Channel<'_>) -> BoxFuture<Result<(), WireError>> {
         self.0.lock().unwrap().subscribed.push(name(channel));
-        Box::pin(ready(Ok(())))
+        let confirmation = self.confirmation(channel);
+        confirmation.unwrap_or_else(|| Box::pin(ready(Ok(()))))
+    }
+
+    fn confirmation(&self, _: Channel<'_>) -> Option<BoxFuture<Result<(), WireError>>> {
+        let confirms = self.0.lock().unwrap().confirms.clone()?;
+        Some(Box::pin(async move {
+            confirms.notified().await;
+            Ok(())
+        }))
     }
 
     fn unsubscribe(&self, channel: Channel<'_>) {
@@ -661,4 +673,50 @@ async fn a_classic_server_sends_what_node_servers_send() {
     assert_eq!(request, json!({ "type": 3, "opts": opts, "rooms": ["y"] }));
     ann.disconnect().await;
     assert_eq!(subscribed().len(), 1, "the answers for this server");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_connected_when_other_servers_reach_it() {
+    let engine = Engine::classic(1);
+    let io = server(&engine);
+    let confirms = Arc::new(Notify::new());
+    engine.0.lock().unwrap().confirms = Some(Arc::clone(&confirms));
+    let mut connecting = Box::pin(connect(&io));
+    let early = timeout(Duration::from_millis(500), &mut connecting).await;
+    assert!(early.is_err());
+    let subscribed = || engine.0.lock().unwrap().subscribed.len();
+    assert_eq!(subscribed(), 4, "the room of its id");
+    confirms.notify_waiters();
+    let ann = connecting.await;
+    let own = format!("/#{}#", ann.id());
+    assert!(engine.0.lock().unwrap().subscribed.contains(&own));
+    assert_eq!(subscribed(), 4);
+    ann.disconnect().await;
+    assert_eq!(subscribed(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_a_connect_nor_a_join_waits_for_an_engine_without_end() {
+    let engine = Engine::classic(1);
+    let io = server(&engine);
+    engine.0.lock().unwrap().confirms = Some(Arc::default());
+    let start = Instant::now();
+    let ann = connect(&io).await;
+    assert_eq!(start.elapsed().as_secs(), 1);
+    // The acknowledgement waits for the room.
+    ann.emit_with_ack::<()>("join", ()).await;
+    assert_eq!(start.elapsed().as_secs(), 2);
+    io.emit("news", 1);
+    assert_eq!(ann.next::<u8>("news").await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_while_it_waits_leaves_its_room() {
+    let engine = Engine::classic(1);
+    let io = server(&engine);
+    engine.0.lock().unwrap().confirms = Some(Arc::default());
+    let connecting = timeout(Duration::from_millis(500), connect(&io)).await;
+    assert!(connecting.is_err());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(engine.0.lock().unwrap().subscribed.len(), 3);
 }
