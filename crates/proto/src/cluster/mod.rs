@@ -1,7 +1,7 @@
 //! The messages that the servers of a cluster exchange, and the engine that carries them.
 //!
 //! The messages are those of the Node.js adapters, so servers of both kinds can share a cluster. There are two families
-//! of them: that of sharded Redis, Redis Streams and PostgreSQL, and the one of [classic](mod@classic) Redis. Members
+//! of them: that of sharded Redis, Redis Streams and PostgreSQL, and the one of classic Redis. Members
 //! that only servers of this crate understand are ignored by Node.js.
 
 mod classic;
