@@ -2,6 +2,7 @@
 //
 //   REDIS_SERVER      where redis-server is, if not in PATH
 //   POSTGRES_BIN      the folder of PostgreSQL's programs, if not in Debian's place or in PATH
+//   MODES             the modes to test, if not all
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -69,7 +70,9 @@ const quiet = () => sleep(150);
 
 const pairs = [["node", "node"], ["node", "rust"], ["rust", "node"], ["rust", "rust"]];
 
-for (const mode of ["classic", "pattern", "specific", "dynamic", "static", "postgres"]) {
+const modes = ["classic", "pattern", "specific", "dynamic", "static", "postgres"];
+
+for (const mode of process.env.MODES?.split(",") ?? modes) {
   const name = mode === "postgres" ? "postgres" : "redis";
 
   for (const pair of pairs) {

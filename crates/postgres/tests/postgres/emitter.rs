@@ -193,3 +193,24 @@ async fn a_program_without_a_server_reaches_clients_and_servers() {
     chat.within(&client).close_connections().await.unwrap();
     eve.disconnected().await;
 }
+
+#[tokio::test]
+#[ignore = "starts PostgreSQL: tests/run cluster runs it"]
+async fn the_emitter_of_node_which_names_no_namespace_is_understood() {
+    let engine = Engine::start().await;
+    let io = SocketIo::builder()
+        .cluster(engine.postgres().await)
+        .namespace("/", Namespace::new())
+        .namespace("/chat", Namespace::new())
+        .build();
+    let (ann, eve) = (connect(&io).await, connect_to(&io, "/chat").await);
+    let emitter = reaches_here(&engine, &ann).await;
+    emitter.of("chat").emit("probe", ()).await.unwrap();
+    eve.next::<()>("probe").await;
+    let text = r#"{"type":3,"data":{"packet":{"type":2,"data":["n",1],"nsp":"/chat"},"opts":{"rooms":[],"flags":{},"except":[]}},"uid":"emitter"}"#;
+    let client = engine.client().await;
+    let sql = "SELECT pg_notify('socket.io#/chat', $1)";
+    client.execute(sql, &[&text]).await.unwrap();
+    assert_eq!(eve.next::<u8>("n").await, 1);
+    ann.expect_no("n").await;
+}

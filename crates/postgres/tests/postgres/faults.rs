@@ -50,6 +50,7 @@ async fn servers_find_each_other_again_after_failures() {
         .await
         .expect("the other server is known again");
     bob.expect_no("lost").await;
+    assert!(one.metrics().cluster_messages_lost["outage"] > 0);
 }
 
 async fn notify(client: &tokio_postgres::Client, channel: &str, text: &str) {
@@ -121,6 +122,7 @@ async fn messages_that_postgresql_refuses_do_not_stop_others() {
     let eve = connect_to(&one, &long).await;
     one.of(&long).emit("news", 1);
     assert_eq!(eve.next::<u8>("news").await, 1);
+    assert!(one.metrics().cluster_messages_lost["no channel"] > 0);
     one.emit("large", "x".repeat(9_000));
     one.emit("news", 1);
     assert_eq!(bob.next::<u8>("news").await, 1);
