@@ -16,6 +16,7 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -407,6 +408,72 @@ async fn a_socket_is_reached_as_soon_as_its_client_is_connected_or_has_joined() 
     timeout(Duration::from_secs(8), connecting)
         .await
         .expect("clients connect");
+}
+
+/// The log of this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn collect() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// Returns the records that contain a text.
+    fn with(&self, text: &str) -> Vec<String> {
+        let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let records = log.lines().filter(|record| record.contains(text));
+        records.map(str::to_owned).collect()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn messages_that_are_lost_in_an_outage_are_counted_and_logged_once() {
+    let (log, _guard) = Log::collect();
+    let mut engine = Engine::start().await;
+    let one = server(&engine.url(), Kind::Classic).await;
+    let two = server(&engine.url(), Kind::Classic).await;
+    let bob = connect(&two).await;
+    reaches(&one, bob.id().as_str(), &bob).await;
+    let lost = || one.metrics().cluster_messages_lost["outage"];
+    assert_eq!(lost(), 0);
+    engine.kill();
+    for number in 1..=5 {
+        one.emit("lost", number);
+        let counted = async {
+            while lost() < number {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(SOON, counted).await.expect("the loss is counted");
+    }
+    assert_eq!(log.with("messages to other servers are lost").len(), 1);
+    engine.restart().await;
+    reaches(&one, bob.id().as_str(), &bob).await;
+    let ends = log.with("messages to other servers were lost");
+    assert_eq!(ends.len(), 1, "{ends:?}");
+    assert!(
+        ends[0].contains(&format!("messages={}", lost())),
+        "{ends:?}"
+    );
 }
 
 /// Passes connections on to a port. The bytes of the server behind it arrive in small pieces, as over a network.
