@@ -166,6 +166,9 @@ impl Routes {
             // A subscription outlasts the members of its room, and a pattern covers all rooms.
             return Ok(());
         }
+        if self.family.is_from(&self.uid, message) {
+            return Ok(());
+        }
         let message = self.family.decode(channel, message)?;
         if *message.uid == *self.uid || *message.nsp != *channel.nsp() {
             return Ok(());

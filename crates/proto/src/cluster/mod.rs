@@ -40,6 +40,16 @@ impl Family {
         }
     }
 
+    /// Returns true if a message is known to be from a sender with this id before it is decoded. An engine may deliver
+    /// the messages of a server to that server as well.
+    #[must_use]
+    pub fn is_from(self, uid: &str, message: &[u8]) -> bool {
+        match self {
+            Self::Cluster => false,
+            Self::Classic => classic::is_from(uid, message),
+        }
+    }
+
     /// Decodes a message that was sent to a channel. Unknown members are ignored.
     ///
     /// # Errors

@@ -46,6 +46,24 @@ pub(in crate::cluster) fn decode(
     })
 }
 
+/// Returns true if a message has been encoded by a sender with this id. It need not be decoded for that.
+pub(in crate::cluster) fn is_from(uid: &str, message: &[u8]) -> bool {
+    let uid = uid.as_bytes();
+    let text = match message {
+        [0x90..=0x9f, rest @ ..] | [0x80..=0x8f, 0xa3, b'u', b'i', b'd', rest @ ..] => rest,
+        json => {
+            let rest = json.strip_prefix(br#"{"uid":""#);
+            let rest = rest.and_then(|rest| rest.strip_prefix(uid));
+            return rest.is_some_and(|rest| rest.starts_with(b"\""));
+        }
+    };
+    // A text of less than 32 bytes has its length in the marker.
+    text.split_first().is_some_and(|(marker, rest)| {
+        let length = usize::from(marker.wrapping_sub(0xa0));
+        length < 32 && length == uid.len() && rest.starts_with(uid)
+    })
+}
+
 /// Reads an event for clients: its sender, namespace and content.
 fn event(
     text: &str,

@@ -14,7 +14,7 @@ mod encode;
 #[cfg(test)]
 mod tests;
 
-pub(super) use decode::decode;
+pub(super) use decode::{decode, is_from};
 pub(super) use encode::encode;
 
 /// The types that only servers of this crate send. Node.js ignores unknown types.

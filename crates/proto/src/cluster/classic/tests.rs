@@ -199,6 +199,19 @@ proptest! {
     }
 
     #[test]
+    fn an_own_message_is_known_without_decoding_it(message in message(), uid in "[A-Za-z0-9_-]{20}") {
+        let (channel, mut message) = sent(message);
+        if !matches!(channel, Channel::Server { .. }) {
+            message.uid = uid.clone().into();
+            let encoded = encode(&message);
+            prop_assert!(is_from(&uid, &encoded));
+            let shorter: String = uid.chars().take(19).collect();
+            prop_assert!(!is_from(&shorter, &encoded));
+            prop_assert!(!is_from("AAAAAAAAAAAAAAAAAAAA", &encoded));
+        }
+    }
+
+    #[test]
     fn an_event_has_the_form_that_node_needs(message in message()) {
         let (channel, message) = sent(message);
         if let Channel::Namespace { .. } = channel {
