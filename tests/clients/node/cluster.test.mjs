@@ -172,6 +172,23 @@ for (const mode of process.env.MODES?.split(",") ?? modes) {
         });
       }
 
+      test("sockets are reached as soon as they are connected and have joined", async () => {
+        // A Node.js server with rooms of their own channels subscribes to them a moment later.
+        const waits = pair[1] === "rust" || mode !== "dynamic";
+        for (let i = 0; i < 20; i++) {
+          const dan = await open(servers[1]);
+          const heard = collect(dan, "news");
+          await op(ann, "emit", { to: [dan.id], value: "first" });
+          if (waits) {
+            await op(dan, "join", { room: `new ${i}` });
+            await op(ann, "emit", { to: [`new ${i}`], value: "second" });
+          }
+          const expected = waits ? ["first", "second"] : ["first"];
+          assert.deepEqual([...(await heard.until(expected.length))], expected);
+          dan.disconnect();
+        }
+      });
+
       test("sockets of the other server are found, moved and asked", async () => {
         assert.deepEqual(await op(ann, "fetch", { room: "x" }), [
           [ann.id, [ann.id, "x"].sort()],
