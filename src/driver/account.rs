@@ -13,7 +13,7 @@ use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 
-use super::detached::Detached;
+use super::detached::DetachedHandlers;
 use crate::metrics::{Counted, Counters};
 use crate::sync::Lock;
 
@@ -45,7 +45,7 @@ pub(super) struct Account {
     paused: Lock<VecDeque<Arc<Paused>>>,
     /// True if any connection is paused. It is read at each release, without the lock.
     any_paused: AtomicBool,
-    pub(super) detached: Detached,
+    pub(super) detached: DetachedHandlers,
 }
 
 /// A connection that waits for the total to fall. One without a waker does not wait any more.
@@ -65,7 +65,7 @@ impl Account {
             total: AtomicUsize::new(0),
             paused: Lock::default(),
             any_paused: AtomicBool::new(false),
-            detached: Detached::new(max_detached),
+            detached: DetachedHandlers::new(max_detached),
         }
     }
 

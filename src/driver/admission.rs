@@ -16,7 +16,9 @@ use crate::namespace::Found;
 use crate::outbox::Frame;
 use crate::panics::guarded;
 use crate::server::OverLimit;
-use crate::socket::{Connected, RecoveryState, Refusal, SessionSearch, Socket, SocketNamespace};
+use crate::socket::{
+    ConnectOutcome, RecoveryState, Refusal, SessionSearch, Socket, SocketNamespace,
+};
 use proto::always;
 use proto::connection::Violation;
 use proto::socket_io::Kind;
@@ -238,9 +240,9 @@ impl Dispatch {
             return Ok(());
         }
         match socket.connect() {
-            Connected::Yes => {}
-            Connected::Over => return Ok(()),
-            Connected::Outdated => return self.readmit(socket, Resume::No, cx),
+            ConnectOutcome::Yes => {}
+            ConnectOutcome::Over => return Ok(()),
+            ConnectOutcome::Outdated => return self.readmit(socket, Resume::No, cx),
         }
         if socket.expiry().is_some() {
             socket.note_expiry();

@@ -15,7 +15,7 @@ use crate::sync::Lock;
 
 /// The closed connections of a server whose handlers have not ended.
 #[derive(Debug)]
-pub(super) struct Detached {
+pub(super) struct DetachedHandlers {
     max: usize,
     table: Lock<Table>,
 }
@@ -66,7 +66,7 @@ pub(super) struct Detachment {
     bytes: usize,
 }
 
-impl Detached {
+impl DetachedHandlers {
     pub(super) fn new(max: usize) -> Self {
         Self {
             max,
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_connection_with_most_handlers_loses_them_and_no_other_one() {
-        let detached = Detached::new(10);
+        let detached = DetachedHandlers::new(10);
         let mut all: Vec<_> = (0..3).map(|_| detached.begin()).collect();
         for (of, handlers) in all.iter_mut().zip([1, 6, 3]) {
             detached.set(of, handlers, 100);
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn the_detached_connection_with_most_bytes_loses_its_handlers() {
-        let detached = Detached::new(10);
+        let detached = DetachedHandlers::new(10);
         let (mut small, mut large) = (detached.begin(), detached.begin());
         detached.set(&mut small, 3, 100);
         detached.set(&mut large, 1, 300);
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn all_connections_are_searched_only_if_one_may_hold_more() {
-        let detached = Detached::new(10);
+        let detached = DetachedHandlers::new(10);
         let mut of = detached.begin();
         detached.set(&mut of, 1, 300);
         detached.set(&mut of, 1, 200);

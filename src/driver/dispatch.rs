@@ -278,18 +278,7 @@ impl Dispatch {
     ) -> Result<bool, Violation> {
         let (shared, own) = (&socket.namespace().handlers.any, socket.own_any());
         for handler in shared.iter().chain(&own) {
-            let name = EventName::copied(event.name());
-            let call = EventCall::observed(event.clone(), name.clone());
-            let context = EventContext::new(socket.clone(), Call::Event(call));
-            let completion = Completion {
-                name,
-                ack: None,
-                queue: None,
-                size: event.args().footprint(),
-            };
-            let span = span(socket, event.name());
-            let work = Work::event(socket, completion, span, || handler.call(context));
-            self.run(socket, work, cx)?;
+            self.run(socket, observe(socket, event, handler), cx)?;
         }
         Ok(!(shared.is_empty() && own.is_empty()))
     }
@@ -458,6 +447,21 @@ impl Dispatch {
             }
         }
     }
+}
+
+/// Calls a handler that only sees an event.
+fn observe(socket: &Socket, event: &Event, handler: &BoxHandler<AckBody>) -> Work {
+    let name = EventName::copied(event.name());
+    let call = EventCall::observed(event.clone(), name.clone());
+    let context = EventContext::new(socket.clone(), Call::Event(call));
+    let completion = Completion {
+        name,
+        ack: None,
+        queue: None,
+        size: event.args().footprint(),
+    };
+    let span = span(socket, event.name());
+    Work::event(socket, completion, span, || handler.call(context))
 }
 
 impl std::fmt::Debug for Dispatch {

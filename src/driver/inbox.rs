@@ -16,7 +16,7 @@ const LIMIT: usize = 8;
 
 /// A request, or the result of one.
 #[derive(Debug)]
-pub(crate) enum Inbound {
+pub(crate) enum InboundRequest {
     /// A poll. The answer's receiver is dropped when the client gives up.
     Poll(oneshot::Sender<PollAnswer>),
     /// The body of a POST. It is answered when all its packets have been taken.
@@ -69,12 +69,12 @@ pub(super) struct Inbox {
 #[derive(Debug, Default)]
 struct State {
     /// The requests, each with the time of its arrival.
-    waiting: VecDeque<(Inbound, Instant)>,
+    waiting: VecDeque<(InboundRequest, Instant)>,
     closed: bool,
 }
 
 impl Inbox {
-    pub(super) fn push(&self, inbound: Inbound, at: Instant) -> Result<(), NotQueued> {
+    pub(super) fn push(&self, inbound: InboundRequest, at: Instant) -> Result<(), NotQueued> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(NotQueued::Closed);
@@ -86,7 +86,7 @@ impl Inbox {
         Ok(())
     }
 
-    pub(super) fn pop(&self) -> Option<(Inbound, Instant)> {
+    pub(super) fn pop(&self) -> Option<(InboundRequest, Instant)> {
         self.state.lock().waiting.pop_front()
     }
 
@@ -127,20 +127,20 @@ mod tests {
     fn it_takes_a_few_requests_and_none_when_it_is_closed() {
         let inbox = Inbox::default();
         for _ in 0..LIMIT {
-            assert_eq!(inbox.push(Inbound::ProbeFailed, now()), Ok(()));
+            assert_eq!(inbox.push(InboundRequest::ProbeFailed, now()), Ok(()));
         }
         assert_eq!(
-            inbox.push(Inbound::ProbeFailed, now()),
+            inbox.push(InboundRequest::ProbeFailed, now()),
             Err(NotQueued::Full)
         );
         assert!(inbox.pop().is_some());
         let (answer, mut waiting) = oneshot::channel();
-        inbox.push(Inbound::Poll(answer), now()).unwrap();
+        inbox.push(InboundRequest::Poll(answer), now()).unwrap();
         inbox.close();
         assert!(waiting.try_recv().is_err(), "its sender is gone");
         assert!(inbox.pop().is_none());
         assert_eq!(
-            inbox.push(Inbound::ProbeFailed, now()),
+            inbox.push(InboundRequest::ProbeFailed, now()),
             Err(NotQueued::Closed)
         );
     }

@@ -31,7 +31,7 @@ mod timers;
 mod upgrade;
 
 pub(crate) use duplexes::turn_away;
-pub(crate) use inbox::{Inbound, NotQueued, PollAnswer, PostAnswer};
+pub(crate) use inbox::{InboundRequest, NotQueued, PollAnswer, PostAnswer};
 pub(crate) use quota::TurnedAway;
 pub(crate) use sessions::{Guard, SessionEntry, SessionTable, SidInUse};
 pub(crate) use task::{ConnectionTask, span};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::duplexes::{Remainder, close_in_background};
-use super::inbox::{Inbound, PollAnswer, PostAnswer};
+use super::inbox::{InboundRequest, PollAnswer, PostAnswer};
 use super::task::ConnectionTask;
 use super::timers::Deadline;
 use crate::metrics::{Counted, LateInput};
@@ -28,26 +28,27 @@ impl ConnectionTask {
                 return refuse(inbound);
             }
             match inbound {
-                Inbound::Poll(poll) => {
+                InboundRequest::Poll(poll) => {
                     // The probe is read first, since the client may have sent `2probe` and `5` before this poll.
                     let _ = self.read_probe(cx) && self.read_probe(cx);
                     self.open_poll(poll, cx);
                 }
-                Inbound::Post(packets, done) => {
+                InboundRequest::Post(packets, done) => {
                     self.polls.begin_post(packets, done);
                 }
                 // The transport of this request is not used any more.
-                Inbound::Broken(_) | Inbound::TooLarge if self.duplexes.main.is_some() => {}
-                Inbound::Broken(reason) => self.input(SessionInput::Lost(reason), cx),
-                Inbound::TooLarge => {
+                InboundRequest::Broken(_) | InboundRequest::TooLarge
+                    if self.duplexes.main.is_some() => {}
+                InboundRequest::Broken(reason) => self.input(SessionInput::Lost(reason), cx),
+                InboundRequest::TooLarge => {
                     self.registration.too_large = true;
                     self.input(SessionInput::Lost(DisconnectReason::TransportError), cx);
                 }
-                Inbound::Probe(socket) => {
+                InboundRequest::Probe(socket) => {
                     self.duplexes.probe = Some(socket);
                     self.input(SessionInput::ProbeOpened, cx);
                 }
-                Inbound::ProbeFailed => self.probe_over(),
+                InboundRequest::ProbeFailed => self.probe_over(),
             }
         }
     }
@@ -273,8 +274,8 @@ impl ConnectionTask {
 }
 
 /// Drops a request, since the session has just closed. The request notices that.
-fn refuse(inbound: Inbound) {
-    if let Inbound::Probe(socket) = inbound {
+fn refuse(inbound: InboundRequest) {
+    if let InboundRequest::Probe(socket) = inbound {
         close_in_background(socket);
     }
 }

@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use super::account::{Account, Share};
-use super::inbox::{Inbound, Inbox, NotQueued};
+use super::inbox::{InboundRequest, Inbox, NotQueued};
 use super::quota::{Quota, TurnedAway};
 use super::shutdown::{Begun, SOON, Shutdown};
 use super::timers::now;
@@ -51,7 +51,7 @@ impl SessionEntry {
     }
 
     /// Passes a request to the task of the connection.
-    pub(crate) fn send(&self, inbound: Inbound) -> Result<(), NotQueued> {
+    pub(crate) fn send(&self, inbound: InboundRequest) -> Result<(), NotQueued> {
         self.inbox.push(inbound, now())?;
         self.client.outbox.notify_writer();
         Ok(())

@@ -14,7 +14,7 @@ use crate::metrics::Counters;
 use crate::namespace::NamespaceOptions;
 use crate::outbox::Outbox;
 use crate::rooms::{Awaited, Target};
-use crate::socket::{Client, Connected, RequestedAck, Socket, SocketNamespace};
+use crate::socket::{Client, ConnectOutcome, RequestedAck, Socket, SocketNamespace};
 use proto::Sid;
 use proto::engine_io::{Revision, Transport};
 
@@ -57,7 +57,7 @@ fn connected_in(cluster: Option<&LocalCluster>) -> (Socket, Arc<Client>) {
         None,
         None,
     );
-    assert_eq!(socket.connect(), Connected::Yes);
+    assert_eq!(socket.connect(), ConnectOutcome::Yes);
     (socket, client)
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Frame {
     /// The WebSocket header, followed by the Engine.IO text packet. Empty if another parser encoded the packet.
     text: PacketBytes,
     /// The attachments, or all messages if another parser encoded the packet.
-    attachments: Option<Arc<[Attachment]>>,
+    attachments: Option<Arc<[FrameAttachment]>>,
     /// The compressed form, if a connection may need it.
     pub(super) deflated: Option<Deflated>,
 }
@@ -27,11 +27,11 @@ pub(crate) struct Frame {
 pub(crate) enum Part<'f> {
     /// A text packet, including the leading digit.
     Text(&'f [u8]),
-    Binary(&'f Attachment),
+    Binary(&'f FrameAttachment),
 }
 
 #[derive(Debug)]
-pub(crate) struct Attachment {
+pub(crate) struct FrameAttachment {
     header: Header,
     /// The payload. For a text message, which only other parsers store here, it is the whole Engine.IO packet.
     data: Bytes,
@@ -55,7 +55,7 @@ impl Frame {
     fn of_packet(packet: EncodedPacket) -> Self {
         let header = Header::new(Opcode::Text, packet.text_len());
         let (text, attachments) = packet.finish(header.as_slice());
-        let attachments = attachments.into_iter().map(Attachment::binary);
+        let attachments = attachments.into_iter().map(FrameAttachment::binary);
         let attachments = (attachments.len() > 0).then(|| attachments.collect());
         Self {
             text,
@@ -65,7 +65,7 @@ impl Frame {
     }
 
     fn of_messages(messages: Vec<Message>) -> Self {
-        let messages = messages.into_iter().map(Attachment::from);
+        let messages = messages.into_iter().map(FrameAttachment::from);
         Self {
             text: PacketBytes::default(),
             attachments: (messages.len() > 0).then(|| messages.collect()),
@@ -78,7 +78,7 @@ impl Frame {
         self.text.is_empty() && self.attachments.is_none()
     }
 
-    fn attachments(&self) -> &[Attachment] {
+    fn attachments(&self) -> &[FrameAttachment] {
         self.attachments.as_deref().unwrap_or_default()
     }
 
@@ -145,7 +145,7 @@ impl Frame {
     /// Returns the packets in order.
     pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         let text = (!self.text.is_empty()).then(|| Part::Text(self.text()));
-        let attachments = self.attachments().iter().map(Attachment::part);
+        let attachments = self.attachments().iter().map(FrameAttachment::part);
         text.into_iter().chain(attachments)
     }
 
@@ -156,11 +156,13 @@ impl Frame {
 
     /// Returns the messages that another parser encoded.
     pub(crate) fn messages(&self) -> impl Iterator<Item = Message> {
-        self.attachments().iter().filter_map(Attachment::message)
+        self.attachments()
+            .iter()
+            .filter_map(FrameAttachment::message)
     }
 }
 
-impl Attachment {
+impl FrameAttachment {
     fn binary(data: Bytes) -> Self {
         Self {
             header: Header::new(Opcode::Binary, data.len()),
@@ -251,7 +253,7 @@ fn framed(opcode: Opcode, [kind, data]: [&[u8]; 2]) -> Box<[u8]> {
     [header.as_slice(), kind, data].concat().into()
 }
 
-impl From<Message> for Attachment {
+impl From<Message> for FrameAttachment {
     fn from(message: Message) -> Self {
         match message {
             Message::Binary(data) => Self::binary(data),

@@ -108,6 +108,17 @@ impl MemberRooms {
         self.rooms.push(Arc::clone(room));
         Ok(true)
     }
+
+    /// Removes a room, and ends the stay in it if there is a history. Returns true if the member was in the room.
+    pub(super) fn remove(&mut self, room: &str, log: Option<&Log>) -> bool {
+        let before = self.rooms.len();
+        self.rooms.retain(|other| **other != *room);
+        if let Some(log) = log {
+            let floor = log.leave(&mut self.stays, room);
+            self.known_after = self.known_after.max(floor);
+        }
+        self.rooms.len() < before
+    }
 }
 
 impl<L: Link> Member<L> {

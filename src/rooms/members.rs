@@ -239,13 +239,8 @@ impl<L: Link> Members<L> {
     pub(crate) fn leave(&self, member: &Member<L>, room: &str) {
         let locked = self.history().map(History::lock);
         let mut joined = member.joined.lock();
-        let before = joined.rooms.len();
-        joined.rooms.retain(|other| **other != *room);
-        if let Some(locked) = &locked {
-            let floor = locked.log.leave(&mut joined.stays, room);
-            joined.known_after = joined.known_after.max(floor);
-        }
-        let has_left = joined.rooms.len() < before && joined.state == MemberState::Here;
+        let was_in = joined.remove(room, locked.as_ref().map(|locked| &locked.log));
+        let has_left = was_in && joined.state == MemberState::Here;
         if has_left {
             self.take_out(room, member.id);
         }

@@ -18,7 +18,7 @@ use tower::BoxError;
 use super::refusal::Refusal;
 use super::request_context::{RequestContext, Served};
 use super::response::{accepted, empty};
-use crate::driver::{Inbound, PostAnswer, SessionEntry};
+use crate::driver::{InboundRequest, PostAnswer, SessionEntry};
 use crate::metrics::{Counted, LateInput};
 use crate::server::OverLimit;
 use crate::socket::Client;
@@ -184,7 +184,7 @@ impl Posting {
     /// Hands the packets to the connection's task, and waits until it has taken them.
     async fn deliver(self, packets: engine_io::PostBody) -> Served {
         let (done, taken) = oneshot::channel();
-        let handed = self.entry.send(Inbound::Post(packets, done));
+        let handed = self.entry.send(InboundRequest::Post(packets, done));
         let taken = match handed {
             Ok(()) => taken.await.map_err(|_| Refusal::SessionUnknown),
             Err(refused) => Err(refused.into()),
@@ -228,7 +228,7 @@ impl Posting {
     /// Closes the session since the body is too large.
     fn too_large(self, answer: Served) -> Served {
         // A full inbox closes the session too.
-        let _ = self.entry.send(Inbound::TooLarge);
+        let _ = self.entry.send(InboundRequest::TooLarge);
         self.end();
         answer
     }

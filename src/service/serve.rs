@@ -19,7 +19,7 @@ use super::request::{Asked, parse};
 use super::request_context::{RequestContext, Served};
 use super::response::payload;
 use super::upgrade::upgrade;
-use crate::driver::{Inbound, NotQueued, PollAnswer, SessionEntry};
+use crate::driver::{InboundRequest, NotQueued, PollAnswer, SessionEntry};
 use crate::http::RequestFor;
 use crate::logs::log_no_server;
 use crate::metrics::Hook;
@@ -173,7 +173,7 @@ async fn admit_and_open(
 
 async fn poll(entry: &SessionEntry) -> Served {
     let (sender, receiver) = oneshot::channel();
-    entry.send(Inbound::Poll(sender))?;
+    entry.send(InboundRequest::Poll(sender))?;
     match receiver.await {
         Ok(PollAnswer::Payload(body)) => Ok(payload(body)),
         Ok(PollAnswer::Overlap) => Err(Refusal::Overlap),
@@ -195,6 +195,6 @@ impl SessionEntry {
     /// Closes the session, unless its task has ended.
     pub(super) fn broken(&self, reason: DisconnectReason) {
         // A full inbox closes the session too.
-        let _ = self.send(Inbound::Broken(reason));
+        let _ = self.send(InboundRequest::Broken(reason));
     }
 }

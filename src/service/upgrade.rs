@@ -8,7 +8,7 @@ use http::request::Parts;
 
 use super::request_context::{Opening, RequestContext};
 use super::switch::switch_protocols;
-use crate::driver::{Inbound, SessionEntry, turn_away};
+use crate::driver::{InboundRequest, SessionEntry, turn_away};
 use crate::metrics::{Counted, RequestRule};
 use crate::transport::Duplex;
 
@@ -28,10 +28,10 @@ pub(super) fn upgrade(
     };
     let task = async move {
         let inbound = match socket.await {
-            Ok(socket) => Inbound::Probe(socket),
+            Ok(socket) => InboundRequest::Probe(socket),
             Err(error) => {
                 tracing::debug!(sid = %entry.client.sid, error = error.to_string(), "upgrade failed");
-                Inbound::ProbeFailed
+                InboundRequest::ProbeFailed
             }
         };
         // A transport that the session does not take is dropped.

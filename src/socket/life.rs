@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::state::{Connected, Ended, SocketState};
+use super::state::{ConnectOutcome, Ended, SocketState};
 use super::{CloseError, Command, Socket};
 use crate::metrics::{Counted, Hook};
 use crate::outbox::Frame;
@@ -14,16 +14,16 @@ use proto::{DisconnectReason, Sid};
 
 impl Socket {
     /// Joins the namespace after middleware have admitted the socket. The CONNECT packet is queued before any event.
-    pub(crate) fn connect(&self) -> Connected {
+    pub(crate) fn connect(&self) -> ConnectOutcome {
         self.join_its_full_id();
         if let Some(history) = self.0.namespace.members.history() {
             return self.connect_with(history);
         }
         if !self.open(None, Vec::new()) {
-            return Connected::Over;
+            return ConnectOutcome::Over;
         }
         self.0.namespace.members.insert(&self.0.member);
-        Connected::Yes
+        ConnectOutcome::Yes
     }
 
     /// Returns true if a cluster has to subscribe to rooms before the socket can join.

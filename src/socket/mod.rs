@@ -51,5 +51,5 @@ pub(crate) use own_handlers::{Calls, ListenerEnd};
 pub(crate) use pace::Rate;
 pub(crate) use recovery::{RecoveryState, SessionSearch};
 pub(crate) use reply::reply;
-pub(crate) use state::{Connected, Ended};
+pub(crate) use state::{ConnectOutcome, Ended};
 pub(crate) use values::{SocketValue, SocketValues};

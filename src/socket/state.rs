@@ -20,7 +20,7 @@ pub(crate) struct Ended {
 
 /// The result of connecting a socket that middleware have admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Connected {
+pub(crate) enum ConnectOutcome {
     Yes,
     /// The socket has already ended.
     Over,

@@ -2,7 +2,8 @@
 
 use proto::cluster::{Body, ClientAnswer, FetchAnswer};
 
-/// The maximum depth of nesting. A server of Node.js encodes events recursively, and exits at a depth of some thousands.
+/// The maximum depth of nesting. A server of Node.js encodes events recursively, and exits at a depth of some
+/// thousands.
 const MAX_DEPTH: usize = 1000;
 
 /// Returns true if a message would end a server of Node.js.

@@ -34,7 +34,7 @@ pub(crate) use log::{Asker, Audience, Log};
 pub use options::Recovery;
 pub(crate) use positions::Location;
 pub(crate) use scan::Scan;
-pub(crate) use sessions::{Claim, Sessions, SuspendedSession};
+pub(crate) use sessions::{Claim, SessionMap, SuspendedSession};
 pub(crate) use stays::Stay;
 pub(crate) use store::{Arrival, Feed, SavedSession, Store, StoreError, StoreReply, Stores};
 pub(crate) use sweeper::Sweeper;
@@ -54,7 +54,7 @@ pub(crate) struct History<L: Link> {
 /// The part of a history that its lock protects.
 pub(crate) struct HistoryState<L: Link> {
     pub(crate) log: Log,
-    pub(crate) sessions: Sessions<L>,
+    pub(crate) sessions: SessionMap<L>,
     /// The events that wait for their positions, if a store assigns them.
     pub(crate) waiting: WaitingEvents,
 }
@@ -147,7 +147,7 @@ impl<L: Link> History<L> {
         let keep = options.max_duration.saturating_add(detection);
         let log = Log::new(epoch, options.max_packets, options.max_bytes, keep)
             .positioned_by(store.clone());
-        let sessions = Sessions::new(options.max_duration, options.max_sessions, store.clone());
+        let sessions = SessionMap::new(options.max_duration, options.max_sessions, store.clone());
         Self {
             options,
             store,

@@ -66,7 +66,7 @@ pub(crate) enum Claim<L: Link> {
 }
 
 /// The sessions of a namespace, by private id.
-pub(crate) struct Sessions<L: Link> {
+pub(crate) struct SessionMap<L: Link> {
     // The server makes all these ids, so the hasher need not withstand chosen keys.
     entries: FxHashMap<Sid, Entry<L>>,
     /// The stored sessions, the first to expire first.
@@ -85,7 +85,7 @@ pub(crate) struct Sessions<L: Link> {
     published: Option<Instant>,
 }
 
-impl<L: Link> Sessions<L> {
+impl<L: Link> SessionMap<L> {
     pub(super) fn new(keep: Duration, max: usize, store: Option<Arc<dyn Store>>) -> Self {
         Self {
             entries: FxHashMap::default(),
@@ -368,9 +368,9 @@ impl<L: Link> Sessions<L> {
     }
 }
 
-impl<L: Link> fmt::Debug for Sessions<L> {
+impl<L: Link> fmt::Debug for SessionMap<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions")
+        f.debug_struct("SessionMap")
             .field("known", &self.entries.len())
             .field("suspended", &self.suspended.len())
             .finish_non_exhaustive()
@@ -411,7 +411,7 @@ mod tests {
         }
     }
 
-    fn what(sessions: &mut Sessions<StubLink>, pid: Sid, now: Instant) -> &'static str {
+    fn what(sessions: &mut SessionMap<StubLink>, pid: Sid, now: Instant) -> &'static str {
         let what = match sessions.look(pid, now) {
             Claim::Held(_) => "held",
             Claim::Suspended(_) => "suspended",
@@ -427,7 +427,7 @@ mod tests {
     #[test]
     fn a_session_is_claimed_once() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions: Sessions<StubLink> = Sessions::new(MINUTE, 10, None);
+        let mut sessions: SessionMap<StubLink> = SessionMap::new(MINUTE, 10, None);
         assert_eq!(what(&mut sessions, id(1), now), "nothing");
         sessions.keep(id(1), suspended(now + MINUTE), &mut forgotten);
         assert!(sessions.knows(id(1)));
@@ -444,7 +444,7 @@ mod tests {
     #[test]
     fn a_revoked_session_is_forgotten_unless_a_socket_holds_it() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions: Sessions<StubLink> = Sessions::new(MINUTE, 10, None);
+        let mut sessions: SessionMap<StubLink> = SessionMap::new(MINUTE, 10, None);
         sessions.keep(id(1), suspended(now + MINUTE), &mut forgotten);
         assert!(sessions.revoke(id(1), &mut forgotten).is_none());
         assert!(!sessions.knows(id(1)));
@@ -460,7 +460,7 @@ mod tests {
 
     #[test]
     fn an_admitted_socket_overtakes_those_that_asked_before_it_alone() {
-        let mut sessions: Sessions<StubLink> = Sessions::new(MINUTE, 10, None);
+        let mut sessions: SessionMap<StubLink> = SessionMap::new(MINUTE, 10, None);
         let links = [1, 2, 3, 4].map(|n| Arc::new(StubLink(n)));
         let [first, second, third, fourth] = links.each_ref().map(Arc::downgrade);
         for link in [&first, &second, &third, &fourth] {
@@ -479,7 +479,7 @@ mod tests {
     #[test]
     fn who_stays_away_too_long_is_forgotten() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions: Sessions<StubLink> = Sessions::new(MINUTE, 10, None);
+        let mut sessions: SessionMap<StubLink> = SessionMap::new(MINUTE, 10, None);
         for (n, seconds) in [(1, 10), (2, 5), (3, 20)] {
             sessions.keep(
                 id(n),
@@ -500,7 +500,7 @@ mod tests {
     #[test]
     fn of_too_many_the_first_to_be_forgotten_goes() {
         let (now, mut forgotten) = (now(), Forgotten::default());
-        let mut sessions: Sessions<StubLink> = Sessions::new(MINUTE, 2, None);
+        let mut sessions: SessionMap<StubLink> = SessionMap::new(MINUTE, 2, None);
         for n in 1..=3 {
             let until = now + Duration::from_secs(n.into());
             sessions.keep(id(n), suspended(until), &mut forgotten);

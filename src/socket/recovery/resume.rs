@@ -15,7 +15,7 @@ use crate::rooms::recovery::{Location, Position};
 use crate::rooms::{Asker, Claim, Forgotten, History, HistoryState, Link};
 use crate::socket::Socket;
 use crate::socket::handle::Inner;
-use crate::socket::state::Connected;
+use crate::socket::state::ConnectOutcome;
 use crate::socket::values::{SocketValue, SocketValues};
 use proto::Sid;
 
@@ -216,12 +216,12 @@ impl Socket {
     }
 
     /// Joins the namespace, and resumes the session if there is one.
-    pub(in crate::socket) fn connect_with(&self, history: &History<Inner>) -> Connected {
+    pub(in crate::socket) fn connect_with(&self, history: &History<Inner>) -> ConnectOutcome {
         let Some(recovery) = &self.0.recovery else {
-            return Connected::Over;
+            return ConnectOutcome::Over;
         };
         let Some(mut locked) = self.lock_as_successor(history) else {
-            return Connected::Over;
+            return ConnectOutcome::Over;
         };
         let mut undone = Undone::default();
         let mut state = recovery.lock();
@@ -231,14 +231,14 @@ impl Socket {
         drop(state);
         let connected = match missed {
             Some(missed) => self.join_with(pid, missed, &mut locked),
-            None => Connected::Outdated,
+            None => ConnectOutcome::Outdated,
         };
         // Values of users are dropped, and attempts that lost are ended, without holding a lock.
         drop(locked);
         let outcome = match connected {
-            Connected::Yes => outcome,
-            Connected::Over => None,
-            Connected::Outdated => Some(failure),
+            ConnectOutcome::Yes => outcome,
+            ConnectOutcome::Over => None,
+            ConnectOutcome::Outdated => Some(failure),
         };
         if let Some(outcome) = outcome {
             self.counters().add(Counted::Recoveries(outcome), 1);
@@ -310,7 +310,7 @@ impl Socket {
         pid: Sid,
         missed: Vec<Frame>,
         locked: &mut HistoryState<Inner>,
-    ) -> Connected {
+    ) -> ConnectOutcome {
         locked.sessions.hold(pid, self.0.member.link.clone());
         let opened = self.open(Some(pid), missed);
         if locked.sessions.store().is_some()
@@ -320,9 +320,9 @@ impl Socket {
         }
         self.0.namespace.members.insert(&self.0.member);
         if opened {
-            Connected::Yes
+            ConnectOutcome::Yes
         } else {
-            Connected::Over
+            ConnectOutcome::Over
         }
     }
 }

@@ -23,17 +23,14 @@ impl Socket {
         let Some((store, pid)) = self.claim_to_make() else {
             return;
         };
-        let claim = match self.await_store(store.claim(pid)).await {
-            Some(Some(session)) => StoreClaim::Taken(session),
+        let claimed = self.await_store(store.claim(pid)).await;
+        let claim = match &claimed {
+            Some(Some(session)) => StoreClaim::Taken(session.clone()),
             Some(None) => StoreClaim::Refused(RecoveryOutcome::Failed),
             None => StoreClaim::Refused(RecoveryOutcome::Unavailable),
         };
-        let claimed = match &claim {
-            StoreClaim::Taken(session) => Some(session.clone()),
-            StoreClaim::Open | StoreClaim::Refused(_) => None,
-        };
         self.record_claim(pid, claim);
-        if let Some(session) = claimed {
+        if let Some(Some(session)) = claimed {
             self.read_missed(&session, &*store).await;
         }
     }

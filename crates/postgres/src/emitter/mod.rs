@@ -24,8 +24,8 @@ pub use via::{Connected, Detached, Within};
 
 /// Sends events to the clients of all servers of a cluster, from any program that has a connection to PostgreSQL.
 ///
-/// [`to`](Self::to), [`except`](Self::except) and the other methods that select return a copy, so one emitter serves for
-/// all. Events are delivered by servers in Rust and in JavaScript. There are no acknowledgements.
+/// [`to`](Self::to), [`except`](Self::except) and the other methods that select return a copy, so one emitter serves
+/// for all. Events are delivered by servers in Rust and in JavaScript. There are no acknowledgements.
 ///
 /// ```no_run
 /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {

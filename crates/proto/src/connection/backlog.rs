@@ -37,12 +37,12 @@ struct Queue {
 struct Waiting {
     /// The position in the order of arrival, over all namespaces.
     number: u64,
-    request: Request,
+    request: ClientRequest,
 }
 
 /// A request of a client to a namespace.
 #[derive(Debug)]
-pub(super) enum Request {
+pub(super) enum ClientRequest {
     Connect(Option<ByteString>),
     Event(Option<u64>, Event),
     Disconnect,
@@ -67,7 +67,7 @@ impl Backlog {
         self.queues.len()
     }
 
-    pub(super) fn push(&mut self, nsp: ByteString, request: Request) {
+    pub(super) fn push(&mut self, nsp: ByteString, request: ClientRequest) {
         self.len += 1;
         self.bytes += request.size();
         let number = self.received;
@@ -101,7 +101,7 @@ impl Backlog {
         let last = queue.waiting.iter().rposition(|last| !last.is_event());
         let connect = last.filter(|&last| {
             let last = queue.waiting.get(last);
-            last.is_some_and(|last| matches!(last.request, Request::Connect(_)))
+            last.is_some_and(|last| matches!(last.request, ClientRequest::Connect(_)))
         });
         if let Some(connect) = connect {
             for Waiting { request, .. } in queue.waiting.split_off(connect) {
@@ -115,8 +115,8 @@ impl Backlog {
     /// Takes the first request that may go and does not overtake another for its namespace.
     pub(super) fn take(
         &mut self,
-        may_start: impl Fn(&ByteString, &Request) -> bool,
-    ) -> Option<(ByteString, Request)> {
+        may_start: impl Fn(&ByteString, &ClientRequest) -> bool,
+    ) -> Option<(ByteString, ClientRequest)> {
         let at = self.queues.iter().position(|queue| {
             let first = queue.waiting.front();
             first.is_some_and(|first| may_start(&queue.nsp, &first.request))
@@ -182,7 +182,7 @@ impl Backlog {
         self.queues.iter().find(|queue| queue.nsp == *nsp)
     }
 
-    fn count_off(&mut self, request: &Request) {
+    fn count_off(&mut self, request: &ClientRequest) {
         self.len -= 1;
         self.bytes -= request.size();
     }
@@ -209,7 +209,7 @@ impl Queue {
         waiting.take_while(|waiting| waiting.is_event()).count()
     }
 
-    fn count_off(&mut self, request: &Request) {
+    fn count_off(&mut self, request: &ClientRequest) {
         let (connects, others) = request.counts();
         self.connects -= connects;
         self.others -= others;
@@ -222,11 +222,11 @@ impl Queue {
 
 impl Waiting {
     fn is_event(&self) -> bool {
-        matches!(self.request, Request::Event(..))
+        matches!(self.request, ClientRequest::Event(..))
     }
 }
 
-impl Request {
+impl ClientRequest {
     fn size(&self) -> usize {
         match self {
             Self::Connect(auth) => auth.as_ref().map_or(0, |auth| auth.len()),
@@ -253,7 +253,7 @@ mod tests {
     fn ready_packets_of_all_namespaces_leave_in_order_of_arrival() {
         let mut backlog = Backlog::default();
         for nsp in ["/a", "/b", "/a", "/c", "/b", "/a"] {
-            backlog.push(nsp.into(), Request::Disconnect);
+            backlog.push(nsp.into(), ClientRequest::Disconnect);
         }
         let mut taken = String::new();
         let mut take = |backlog: &mut Backlog, stuck: &str| {
@@ -271,7 +271,7 @@ mod tests {
     fn however_much_waits_only_the_first_of_each_namespace_is_looked_at() {
         let mut backlog = Backlog::default();
         for nsp in ["/a", "/b"].repeat(1000) {
-            backlog.push(nsp.into(), Request::Disconnect);
+            backlog.push(nsp.into(), ClientRequest::Disconnect);
         }
         assert_eq!(backlog.queues.len(), 2);
         assert!(backlog.take(|_, _| false).is_none());

@@ -1,6 +1,6 @@
 //! The state of one namespace of a connection.
 
-use super::backlog::Request;
+use super::backlog::ClientRequest;
 
 #[derive(Debug)]
 pub(super) enum Membership<T> {
@@ -18,17 +18,17 @@ pub(super) enum Membership<T> {
 /// Returns true if a request need not wait. It is, or would be, the first one of its namespace in the backlog.
 #[inline]
 pub(super) fn may_start<T>(
-    request: &Request,
+    request: &ClientRequest,
     state: Option<&Membership<T>>,
     ready: impl Fn(&T) -> bool,
 ) -> bool {
     match (request, state) {
-        (Request::Event(..), Some(Membership::Joining(_))) => false,
-        (Request::Event(..), Some(Membership::Joined(socket))) => ready(socket),
-        (Request::Event(..), Some(Membership::Leaving { socket, joined })) => {
+        (ClientRequest::Event(..), Some(Membership::Joining(_))) => false,
+        (ClientRequest::Event(..), Some(Membership::Joined(socket))) => ready(socket),
+        (ClientRequest::Event(..), Some(Membership::Leaving { socket, joined })) => {
             *joined && ready(socket)
         }
-        (Request::Connect(_), Some(Membership::Leaving { .. })) => false,
+        (ClientRequest::Connect(_), Some(Membership::Leaving { .. })) => false,
         _ => true,
     }
 }

@@ -21,7 +21,7 @@
 
 use bytestring::ByteString;
 
-use super::backlog::{Backlog, Request};
+use super::backlog::{Backlog, ClientRequest};
 use super::membership::{Membership, may_start};
 use super::query;
 use crate::engine_io::{Message, Revision};
@@ -149,27 +149,27 @@ impl<T: Clone + PartialEq> Router<T> {
             return self.feed_draining(packet);
         }
         let (nsp, request) = match packet {
-            Packet::Connect { nsp, auth } => (nsp, Request::Connect(auth)),
-            Packet::Event { nsp, id, event } => (nsp, Request::Event(id, event)),
-            Packet::Disconnect { nsp } => (nsp, Request::Disconnect),
+            Packet::Connect { nsp, auth } => (nsp, ClientRequest::Connect(auth)),
+            Packet::Event { nsp, id, event } => (nsp, ClientRequest::Event(id, event)),
+            Packet::Disconnect { nsp } => (nsp, ClientRequest::Disconnect),
             Packet::Ack { nsp, id, args } => return self.ack(&nsp, id, args),
             Packet::ConnectError { .. } => return Err(Violation::ConnectError),
         };
-        if matches!(request, Request::Connect(_)) {
+        if matches!(request, ClientRequest::Connect(_)) {
             // It replaces one that has not started.
             self.backlog.supersede_connect(&nsp);
         }
         let state = self.state(&nsp);
         let waits = match &request {
             // The current socket leaves at once, whatever its client has sent before.
-            Request::Connect(_) if state.is_some_and(Membership::is_here) => {
+            ClientRequest::Connect(_) if state.is_some_and(Membership::is_here) => {
                 self.backlog.moves(&nsp)
             }
             // No request that waits can join the namespace, so this event need not wait to be refused.
-            Request::Event(..) if state.is_none() && !self.backlog.has(&nsp) => false,
+            ClientRequest::Event(..) if state.is_none() && !self.backlog.has(&nsp) => false,
             // It concerns the current socket, unless another one is about to replace it.
-            Request::Disconnect => self.backlog.rejoins(&nsp),
-            Request::Event(..) if matches!(state, Some(Membership::Leaving { .. })) => {
+            ClientRequest::Disconnect => self.backlog.rejoins(&nsp),
+            ClientRequest::Event(..) if matches!(state, Some(Membership::Leaving { .. })) => {
                 if !self.backlog.rejoins(&nsp) {
                     return Err(Violation::NotJoined);
                 }
@@ -370,11 +370,15 @@ impl<T: Clone + PartialEq> Router<T> {
     }
 
     /// Routes a request that need not wait.
-    fn route(&mut self, nsp: ByteString, request: Request) -> Result<Option<Route<T>>, Violation> {
+    fn route(
+        &mut self,
+        nsp: ByteString,
+        request: ClientRequest,
+    ) -> Result<Option<Route<T>>, Violation> {
         match request {
-            Request::Connect(auth) => self.connect(nsp, auth).map(Some),
-            Request::Disconnect => self.disconnect(&nsp),
-            Request::Event(id, event) => match self.state(&nsp) {
+            ClientRequest::Connect(auth) => self.connect(nsp, auth).map(Some),
+            ClientRequest::Disconnect => self.disconnect(&nsp),
+            ClientRequest::Event(id, event) => match self.state(&nsp) {
                 Some(Membership::Joined(socket) | Membership::Leaving { socket, .. }) => {
                     let socket = socket.clone();
                     Ok(Some(Route::Event { socket, id, event }))
@@ -394,7 +398,7 @@ impl<T: Clone + PartialEq> Router<T> {
         let entry = entries.find(|entry| entry.nsp == nsp);
         match entry.and_then(|entry| entry.state.leave()) {
             Some(socket) => {
-                self.backlog.push(nsp, Request::Connect(auth));
+                self.backlog.push(nsp, ClientRequest::Connect(auth));
                 Ok(Route::Leave { socket })
             }
             None if self.state(&nsp).is_none() && self.occupied() >= self.max_namespaces => {
