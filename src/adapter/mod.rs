@@ -121,8 +121,8 @@ pub enum AdapterError {
     /// Too many requests to other servers are waiting for answers. A single server never returns this.
     #[error("too many requests to other servers are pending")]
     TooManyRequests,
-    /// The engine of the cluster has not told in time how many servers there are, or cannot tell it to a server that does
-    /// not have the namespace. A single server never returns this.
+    /// The engine of the cluster has not told in time how many servers there are, or cannot tell it to a server that
+    /// does not have the namespace. A single server never returns this.
     #[error("the engine of the cluster does not tell how many servers there are")]
     Engine,
     /// Not all servers answered in time. A single server never returns this.

@@ -45,8 +45,8 @@ impl IntoResponse for JoinError {
 /// awaited.
 ///
 /// In a cluster over an engine whose rooms have channels, such as Redis, the socket gets what other servers emit to the
-/// rooms when the engine has confirmed this server's subscription. Both the acknowledgement and the future wait for that,
-/// up to a second; they do not wait if the server has no connection to the engine.
+/// rooms when the engine has confirmed this server's subscription. Both the acknowledgement and the future wait for
+/// that, up to a second; they do not wait if the server has no connection to the engine.
 ///
 /// ```
 /// # use axum_socketio::rooms::JoinError;

@@ -161,8 +161,8 @@ impl<L: Link> Members<L> {
         { self.interest.get() }.is_some_and(|interest| interest.includes_own() || has_rooms())
     }
 
-    /// Has a cluster subscribe to the rooms of a member that is about to be admitted. Returns a future that resolves when
-    /// their messages arrive.
+    /// Has a cluster subscribe to the rooms of a member that is about to be admitted. Returns a future that resolves
+    /// when their messages arrive.
     pub(crate) fn hold(&self, member: &Member<L>) -> Option<Confirmed> {
         let interest = self.interest.get()?;
         let mut joined = member.joined.lock();
@@ -180,8 +180,8 @@ impl<L: Link> Members<L> {
         Some(confirmed)
     }
 
-    /// Returns a future that resolves when the messages for a room arrive from other servers. Returns `None` if there is
-    /// nothing to wait for.
+    /// Returns a future that resolves when the messages for a room arrive from other servers. Returns `None` if there
+    /// is nothing to wait for.
     pub(crate) fn confirmation(&self, room: &str) -> Option<Confirmed> {
         self.interest.get()?.confirmation(room)
     }

@@ -166,8 +166,8 @@ impl Socket {
     /// Joins rooms, at once. A room beyond the builder's `max_rooms`, or with a name longer than `max_room_len`, is not
     /// joined, and a warning is logged.
     ///
-    /// The result may be ignored, returned from a handler, or awaited; see [`Joined`]. In a cluster, it is complete when
-    /// this server receives what other servers emit to the rooms.
+    /// The result may be ignored, returned from a handler, or awaited; see [`Joined`]. In a cluster, it is complete
+    /// when this server receives what other servers emit to the rooms.
     pub fn join(&self, rooms: impl Rooms) -> Joined {
         let mut joined = Ok(());
         let mut expected = Vec::new();

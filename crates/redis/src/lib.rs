@@ -25,8 +25,9 @@
 //!
 //! A server subscribes to the rooms in which it has members, those of its sockets' own ids included, and gets the
 //! messages for one room only if it is one of these. With `createAdapter`, a Node.js server gets the messages of all
-//! rooms. A client is connected, and a join is complete, when Redis has confirmed the subscription, or after a second if
-//! it does not answer. Rooms are released [some seconds](Redis::release_rooms_after) after their last member has left.
+//! rooms. A client is connected, and a join is complete, when Redis has confirmed the subscription, or after a second
+//! if it does not answer. Rooms are released [some seconds](Redis::release_rooms_after) after their last member has
+//! left.
 //!
 //! If a Node.js server makes sockets of other servers join a room, and emits to that room at once, these servers have
 //! not subscribed yet, and the event is lost for them. Code like this needs [`Redis::pattern_for`]:
