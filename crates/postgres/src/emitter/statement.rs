@@ -90,7 +90,10 @@ mod tests {
         );
         assert_ne!(first.payload, second.payload);
         let text = String::from_utf8(first.payload).unwrap();
-        let expected = r#"{"type":3,"data":{"packet":{"type":2,"data":["news",1]},"opts":{"rooms":["x"],"except":["y"],"flags":{"volatile":true}}},"uid":"emitter","nsp":"/chat","n":"#;
+        let expected = concat!(
+            r#"{"type":3,"data":{"packet":{"type":2,"data":["news",1]},"opts":{"rooms":["x"],"except":["y"],"#,
+            r#""flags":{"volatile":true}}},"uid":"emitter","nsp":"/chat","n":"#,
+        );
         assert!(text.starts_with(expected), "{text}");
         for len in MAX_NOTIFICATION - 200..MAX_NOTIFICATION + 10 {
             let statement = emitter.statement("news", "x".repeat(len)).unwrap();
