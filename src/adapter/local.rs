@@ -112,10 +112,15 @@ impl<L: Link> LocalSockets for LocalMembers<L> {
 
     fn facts(&self, target: &Target) -> Vec<Facts> {
         let members = self.members.select(target);
-        let facts = members.iter().map(|member| Facts {
-            id: member.id,
-            rooms: member.rooms(),
-            data: (member.link.upgrade()).map_or_else(|| "{}".into(), |socket| socket.data()),
+        let facts = members.iter().map(|member| {
+            let socket = member.link.upgrade();
+            let handshake = socket.as_ref().and_then(L::handshake);
+            Facts {
+                id: member.id,
+                handshake: handshake.unwrap_or_else(|| "{}".into()),
+                rooms: member.rooms(),
+                data: socket.map_or_else(|| "{}".into(), |socket| socket.data()),
+            }
         });
         facts.collect()
     }

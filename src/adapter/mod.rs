@@ -7,11 +7,11 @@
 mod arrivals;
 mod cluster;
 mod direct_writes;
+mod facts;
 mod local;
 mod local_cluster;
 mod publication;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::future::ready;
 use std::sync::Arc;
@@ -21,49 +21,15 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use crate::rooms::{Delivered, Room, RoomInterest, Scope, Target};
-use proto::cluster::SocketFacts;
 use proto::{Args, Sid};
 
 pub(crate) use cluster::{ClusterAdapter, ClusterConnection, ServerRole};
 pub(crate) use direct_writes::DirectWrites;
+pub(crate) use facts::Facts;
 pub(crate) use local::LocalMembers;
 pub use local_cluster::LocalCluster;
 pub(crate) use proto::cluster::BoxFuture;
 pub(crate) use publication::{PacketEncoder, Publication};
-
-/// The facts that servers exchange about a socket.
-#[derive(Clone, Debug)]
-pub(crate) struct Facts {
-    pub(crate) id: Sid,
-    /// The rooms, without the one of its own id.
-    pub(crate) rooms: Vec<Room>,
-    /// The JSON of the data that the application has attached.
-    pub(crate) data: Arc<str>,
-}
-
-impl Facts {
-    /// Returns the form of the facts in messages to other servers.
-    fn for_peers(&self) -> SocketFacts<'_> {
-        let rooms = self.rooms.iter().map(|room| Cow::Borrowed(&**room));
-        let own = std::iter::once(Cow::Owned(self.id.as_str().to_owned()));
-        SocketFacts {
-            id: self.id.as_str().to_owned().into(),
-            handshake: "{}".into(),
-            rooms: own.chain(rooms).collect(),
-            data: Cow::Borrowed(&*self.data),
-        }
-    }
-
-    /// Reads the facts in a message of another server.
-    fn of_peer(facts: &SocketFacts<'_>) -> Option<Self> {
-        let rooms = facts.rooms.iter().filter(|room| **room != facts.id);
-        Some(Self {
-            id: facts.id.parse().ok()?,
-            rooms: rooms.map(|room| Room::from(&**room)).collect(),
-            data: (*facts.data).into(),
-        })
-    }
-}
 
 /// The collector of the answers to a broadcast, as they arrive.
 pub(crate) trait Answers: Send + Sync {

@@ -64,6 +64,37 @@ impl RemoteSocket {
         read_data(&self.facts.data)
     }
 
+    /// Returns the request and the CONNECT packet with which the client has connected. Node's `handshake`.
+    ///
+    /// It is read from a JSON object with the members `headers` and `query` (objects of texts), `auth`, `url`, `xdomain`
+    /// (true if the request had an `Origin`), `secure`, `issued` (milliseconds since 1970), `time` and `address`. A server
+    /// of this crate does not know the address of a client, and sends an empty text.
+    ///
+    /// The headers contain cookies and tokens. All servers of a cluster, and whoever can read its engine, see them.
+    ///
+    /// ```
+    /// use axum_socketio::SocketIo;
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Handshake { query: Query }
+    /// #[derive(Deserialize)]
+    /// struct Query { language: Option<String> }
+    ///
+    /// async fn languages(io: SocketIo) -> Vec<Option<String>> {
+    ///     let sockets = io.fetch_sockets().await.unwrap_or_default();
+    ///     let handshakes = sockets.iter().filter_map(|socket| socket.handshake::<Handshake>().ok());
+    ///     handshakes.map(|handshake| handshake.query.language).collect()
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if the handshake is of another type.
+    pub fn handshake<T: DeserializeOwned>(&self) -> Result<T, DataError> {
+        read_data(&self.facts.handshake.json())
+    }
+
     /// Sets the time that `emit_with_ack` waits for the acknowledgement. Default: the builder's `ack_timeout`.
     #[must_use = "nothing is sent before `emit_with_ack`"]
     pub fn timeout(&self, timeout: Duration) -> Self {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use super::acks::{Acks, AskedBy, Awaited};
 use super::current::is_current;
 use super::recovery::{Position, SavedSession};
-use super::{JoinError, Log, Room, Stay};
+use super::{JoinError, Log, Room, SharedHandshake, Stay};
 use crate::outbox::{Frame, Outbox, Pushed, Reliability, RuntimeId};
 use crate::panics::{guarded, log_panic};
 use crate::sync::Lock;
@@ -32,6 +32,10 @@ pub(crate) trait Link: Send + Sync + Sized + 'static {
     /// Returns the JSON of the data that the application has attached, which other servers see.
     fn data(&self) -> Arc<str> {
         "{}".into()
+    }
+    /// Returns the handshake, which other servers see.
+    fn handshake(self: &Arc<Self>) -> Option<SharedHandshake> {
+        None
     }
     /// Returns the private id of the socket's session, and the session as a store keeps it, if it has one.
     fn saved(&self, floor: Position) -> Option<(Sid, SavedSession)>;

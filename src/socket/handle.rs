@@ -14,6 +14,7 @@ use super::client::{Client, Command};
 use super::early::EarlyEvents;
 use super::event_context::BoxHandler;
 use super::event_name::EventName;
+use super::handshake::issued_now;
 use super::namespace_handlers::{SocketMember, SocketNamespace};
 use super::own_handlers::OwnHandlers;
 use super::recovery::{RecoveryState, StoredValues};
@@ -24,7 +25,9 @@ use crate::http::OpeningRequest;
 use crate::metrics::Counters;
 use crate::outbox::Frame;
 use crate::rooms::recovery::{Position, SavedSession};
-use crate::rooms::{JoinError, Joined, Link, Member, Room, Rooms, Scope};
+use crate::rooms::{
+    HandshakeJson, JoinError, Joined, Link, Member, Room, Rooms, Scope, SharedHandshake,
+};
 use crate::sync::Lock;
 use proto::engine_io::Transport;
 use proto::{DisconnectReason, Sid};
@@ -63,6 +66,8 @@ pub(crate) struct Inner {
     pub(super) member: Arc<SocketMember>,
     /// The JSON object of the CONNECT packet.
     pub(super) auth: Option<ByteString>,
+    /// The time of its CONNECT, in milliseconds since 1970.
+    pub(super) issued: u64,
     pub(super) state: Lock<SocketState>,
     /// True if the state is `Connected`. It is outside of the lock because each event and each emit reads it.
     pub(super) connected: AtomicBool,
@@ -99,6 +104,7 @@ impl Socket {
             namespace,
             client,
             auth,
+            issued: issued_now(),
             state: Lock::new(SocketState::Connecting),
             connected: AtomicBool::new(false),
             early: EarlyEvents::default(),
@@ -415,6 +421,10 @@ impl Link for Inner {
 
     fn data(&self) -> Arc<str> {
         self.data_json()
+    }
+
+    fn handshake(self: &Arc<Self>) -> Option<SharedHandshake> {
+        Some(SharedHandshake(Arc::clone(self) as Arc<dyn HandshakeJson>))
     }
 
     fn saved(&self, floor: Position) -> Option<(Sid, SavedSession)> {

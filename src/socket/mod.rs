@@ -15,6 +15,7 @@ mod expiry;
 mod faults;
 mod handle;
 mod handler_registration;
+mod handshake;
 mod hooks;
 mod life;
 mod namespace_handlers;

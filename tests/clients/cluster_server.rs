@@ -1,7 +1,7 @@
 //! One of several servers, each in a process of its own, beside Node.js servers: `tests/clients/node/cluster.test.mjs`
 //! starts it, by the examples of the crates of engines. `tests/clients/node/cluster-twin.mjs` is the same in JavaScript.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::{Json, Router};
 use axum_socketio::cluster::Wire;
@@ -104,11 +104,36 @@ async fn fetch(io: &SocketIo, room: &str) -> Value {
     let facts = sockets.iter().map(|socket| {
         let mut rooms: Vec<_> = socket.rooms().iter().map(|room| room.to_string()).collect();
         rooms.sort();
-        (socket.id(), rooms)
+        (
+            socket.id(),
+            rooms,
+            summary(&socket.handshake().unwrap_or_default()),
+        )
     });
-    let mut facts: Vec<(Sid, Vec<String>)> = facts.collect();
-    facts.sort();
+    let mut facts: Vec<(Sid, Vec<String>, Value)> = facts.collect();
+    facts.sort_by_key(|(id, ..)| *id);
     json!(facts)
+}
+
+/// The members of a handshake that the test compares.
+fn summary(handshake: &Value) -> Value {
+    let text = |path: &str| {
+        let member = handshake.pointer(path).and_then(Value::as_str);
+        member.unwrap_or_default()
+    };
+    let issued = handshake.get("issued").and_then(Value::as_u64);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = since.map_or(0, |since| since.as_secs() * 1000);
+    json!([
+        text("/query/color"),
+        text("/auth/token"),
+        text("/url").split('?').next(),
+        handshake.get("xdomain"),
+        handshake.get("secure"),
+        text("/headers/host").starts_with("127.0.0.1"),
+        now.abs_diff(issued.unwrap_or_default()) < 600_000,
+        text("/time").contains(" GMT"),
+    ])
 }
 
 async fn ask(io: &SocketIo, room: &str) -> Value {

@@ -27,6 +27,11 @@ const io = new Server(http, { adapter });
 io.on("add", (a, b, answer) => answer(a + b));
 
 /** The operations that a client asks for. */
+const summary = ({ query, auth, url, xdomain, secure, headers, issued, time }) => [
+  query.color, auth.token, url.split("?")[0], xdomain, secure, headers.host.startsWith("127.0.0.1"),
+  Math.abs(Date.now() - issued) < 600_000, Math.abs(Date.parse(time) - issued) < 1_000,
+];
+
 const operations = {
   emit: (socket, { to = [], except = [], binary, value }) => {
     const target = to.length ? io.to(to).except(except) : io.except(except);
@@ -54,7 +59,7 @@ const operations = {
   },
   fetch: async (socket, { room }) => {
     const sockets = await io.in(room).fetchSockets();
-    return sockets.map(({ id, rooms }) => [id, [...rooms].sort()]).sort();
+    return sockets.map(({ id, rooms, handshake }) => [id, [...rooms].sort(), summary(handshake)]).sort();
   },
   count: async (socket, { room }) => (await io.in(room).fetchSockets()).length,
   ask: async (socket, { room }) => {

@@ -83,7 +83,9 @@ for (const mode of process.env.MODES?.split(",") ?? modes) {
       let engine, ann, bob, cas, news;
 
       const open = async (server) => {
-        const socket = io(server.url, { transports: ["websocket"], forceNew: true });
+        const socket = io(server.url, {
+          transports: ["websocket"], forceNew: true, query: { color: "red" }, auth: { token: "secret" },
+        });
         await next(socket, "connect");
         return socket;
       };
@@ -190,9 +192,10 @@ for (const mode of process.env.MODES?.split(",") ?? modes) {
       });
 
       test("sockets of the other server are found, moved and asked", async () => {
+        const handshake = ["red", "secret", "/socket.io/", false, false, true, true, true];
         assert.deepEqual(await op(ann, "fetch", { room: "x" }), [
-          [ann.id, [ann.id, "x"].sort()],
-          [bob.id, [bob.id, "x"].sort()],
+          [ann.id, [ann.id, "x"].sort(), handshake],
+          [bob.id, [bob.id, "x"].sort(), handshake],
         ].sort());
         assert.equal(await op(ann, "count", { room: "y" }), 1);
         assert.deepEqual(await op(ann, "ask", { room: "x" }), { answers: ["answer 0", "answer 1"], missing: 0 });

@@ -128,6 +128,34 @@ async fn sockets_of_other_servers_are_counted_fetched_moved_and_disconnected() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn handshakes_of_sockets_here_and_elsewhere_can_be_read() {
+    let ([one, two], _heard) = servers(|io| io);
+    let auth = json!({ "token": "secret" });
+    let mut clients = Vec::new();
+    for io in [&one, &two] {
+        let connect = app(io).connect("/").query("color=red&a=%20b");
+        let connect = connect.header("x-name", "Ann").auth(&auth);
+        clients.push(connect.await.unwrap());
+    }
+    let sockets = one.fetch_sockets().await.unwrap();
+    assert_eq!(sockets.len(), 2);
+    for socket in sockets {
+        let handshake: Value = socket.handshake().unwrap();
+        assert_eq!(handshake["auth"], auth);
+        assert_eq!(handshake["query"]["color"], "red");
+        assert_eq!(handshake["query"]["a"], " b");
+        assert_eq!(handshake["headers"]["x-name"], "Ann");
+        assert!(
+            handshake["url"]
+                .as_str()
+                .unwrap()
+                .starts_with("/socket.io/?")
+        );
+        assert!(handshake["issued"].is_u64());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn clients_of_all_servers_answer_whatever_their_own_servers_ask() {
     let ([one, two], _heard) = servers(|io| io);
     let (ann, bob) = (connect(&one).await, connect(&two).await);
