@@ -7,17 +7,24 @@ use crate::settings::{RedisSettings, SubscriptionMode};
 /// The length of a socket's id. Node.js servers take a room of this length for that of a socket.
 const SOCKET_ID: usize = 20;
 
-/// A name that a server subscribes to: a channel, or a pattern of channels.
+/// A name that a server subscribes to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Topic {
     pub(crate) name: String,
-    pub(crate) is_pattern: bool,
+    pub(crate) kind: TopicKind,
 }
 
-/// The part of a server that a topic belongs to. The name of a channel has the names of its namespace and room, so only
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum TopicKind {
+    Channel,
+    /// A pattern of channels.
+    Pattern,
+}
+
+/// The part of a server that uses a topic. The name of a channel has the names of its namespace and room, so only
 /// their position is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct ChannelUse {
     kind: Kind,
     /// The length of the namespace, in bytes.
     nsp: u32,
@@ -58,19 +65,19 @@ impl RedisSettings {
         }
     }
 
-    /// Returns the topics of a subscription, and the place to which their messages belong. There is no topic if the
+    /// Returns the topics of a subscription, and the use to which their messages belong. There is no topic if the
     /// messages arrive by another subscription.
-    pub(crate) fn topics(&self, channel: Channel<'_>) -> (Vec<Topic>, Place) {
+    pub(crate) fn topics(&self, channel: Channel<'_>) -> (Vec<Topic>, ChannelUse) {
         let nsp = channel.nsp();
         let plain = |name| Topic {
             name,
-            is_pattern: false,
+            kind: TopicKind::Channel,
         };
         let (topics, kind) = match channel {
             Channel::Namespace { .. } if self.has_pattern(nsp) => {
                 let pattern = Topic {
                     name: format!("{}*", escaped(&self.name(channel))),
-                    is_pattern: true,
+                    kind: TopicKind::Pattern,
                 };
                 (vec![pattern], Kind::Pattern)
             }
@@ -91,21 +98,25 @@ impl RedisSettings {
             }
         };
         let nsp = u32::try_from(nsp.len()).unwrap_or(u32::MAX);
-        (topics, Place { kind, nsp })
+        (topics, ChannelUse { kind, nsp })
     }
 
-    /// Returns the channel that a name means at a place.
-    pub(crate) fn channel<'a>(&self, name: &'a str, place: Place) -> Option<Channel<'a>> {
-        let infix = match place.kind {
+    /// Returns the channel that a name means for a use.
+    pub(crate) fn channel<'a>(
+        &self,
+        name: &'a str,
+        channel_use: ChannelUse,
+    ) -> Option<Channel<'a>> {
+        let infix = match channel_use.kind {
             Kind::Requests => "-request#",
             Kind::Server if self.sharded.is_none() => "-response#",
             _ => "#",
         };
         let rest = name.get(self.prefix.len() + infix.len()..)?;
-        let (nsp, last) = rest.split_at_checked(place.nsp as usize)?;
+        let (nsp, last) = rest.split_at_checked(channel_use.nsp as usize)?;
         let last = last.strip_prefix('#')?;
         let room = last.strip_suffix('#');
-        Some(match (place.kind, room) {
+        Some(match (channel_use.kind, room) {
             (Kind::Namespace, _) | (Kind::Pattern, None) => Channel::Namespace { nsp },
             (Kind::Pattern | Kind::Room, room) => Channel::Room { nsp, room: room? },
             (Kind::Requests, _) => Channel::Requests { nsp },
@@ -207,9 +218,9 @@ mod tests {
                 Channel::Requests { nsp: "/é" },
                 Channel::Server { nsp: "/", uid: "u" },
             ] {
-                let (topics, place) = settings.topics(channel);
+                let (topics, channel_use) = settings.topics(channel);
                 if let Some(topic) = topics.last() {
-                    assert_eq!(settings.channel(&topic.name, place), Some(channel));
+                    assert_eq!(settings.channel(&topic.name, channel_use), Some(channel));
                 }
             }
         }
@@ -222,19 +233,19 @@ mod tests {
             ..RedisSettings::new()
         };
         let all = Channel::Namespace { nsp: "/[a]*" };
-        let (topics, place) = settings.topics(all);
+        let (topics, channel_use) = settings.topics(all);
         let pattern = Topic {
             name: r"socket.io#/\[a\]\*#*".to_owned(),
-            is_pattern: true,
+            kind: TopicKind::Pattern,
         };
         assert_eq!(topics, [pattern]);
         assert_eq!(settings.topics(room("/[a]*", "x")).0, []);
         assert_eq!(settings.topics(room("/", "x")).0.len(), 1);
-        assert_eq!(settings.channel("socket.io#/[a]*#", place), Some(all));
+        assert_eq!(settings.channel("socket.io#/[a]*#", channel_use), Some(all));
         for name in ["x", "", "a#b"] {
             let channel = room("/[a]*", name);
             assert_eq!(
-                settings.channel(&settings.name(channel), place),
+                settings.channel(&settings.name(channel), channel_use),
                 Some(channel)
             );
         }

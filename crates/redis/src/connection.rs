@@ -65,10 +65,10 @@ impl WireConnection for Connection {
     }
 
     fn subscribe(&self, channel: Channel<'_>) -> BoxFuture<Result<(), WireError>> {
-        let (topics, place) = self.shared.settings.topics(channel);
+        let (topics, channel_use) = self.shared.settings.topics(channel);
         let mut subscriptions = self.shared.subscriptions();
         for topic in &topics {
-            subscriptions.insert(topic, place);
+            subscriptions.insert(topic, channel_use);
         }
         drop(subscriptions);
         self.shared.changed.notify_one();
@@ -100,11 +100,11 @@ impl WireConnection for Connection {
     }
 
     fn unsubscribe(&self, channel: Channel<'_>) {
-        let (topics, place) = self.shared.settings.topics(channel);
+        let (topics, channel_use) = self.shared.settings.topics(channel);
         let (delay, now) = (self.release_after(channel), Instant::now());
         let mut subscriptions = self.shared.subscriptions();
         for topic in &topics {
-            subscriptions.remove(topic, place, delay, now);
+            subscriptions.remove(topic, channel_use, delay, now);
         }
         drop(subscriptions);
         self.shared.changed.notify_one();

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use proto::cluster::Receiver;
 
+use crate::channels::TopicKind;
 use crate::settings::RedisSettings;
 use crate::subscriptions::Subscriptions;
 
@@ -35,13 +36,17 @@ impl Inbound {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes a message of a channel to the places that need it: those of the channel, or of the pattern by which it
+    /// Passes a message of a channel to the uses that need it: those of the channel, or of the pattern by which it
     /// has arrived.
     pub(crate) fn deliver(&self, channel: &str, pattern: Option<&str>, message: &Bytes) {
         let name = pattern.unwrap_or(channel);
-        let places = self.subscriptions().places(name, pattern.is_some());
-        for place in places {
-            if let Some(channel) = self.settings.channel(channel, place) {
+        let kind = match pattern {
+            Some(_) => TopicKind::Pattern,
+            None => TopicKind::Channel,
+        };
+        let uses = self.subscriptions().uses(name, kind);
+        for channel_use in uses {
+            if let Some(channel) = self.settings.channel(channel, channel_use) {
                 self.receiver.receive(channel, message.clone());
             }
         }

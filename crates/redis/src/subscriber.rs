@@ -9,7 +9,7 @@ use redis::{Client, Pipeline, PushInfo, PushKind, RedisError, Value};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::channels::Topic;
+use crate::channels::{Topic, TopicKind};
 use crate::inbound::Inbound;
 use crate::settings::{RETRY, connection_config};
 use crate::subscriptions::Changes;
@@ -53,11 +53,11 @@ const SHARDED: Commands = Commands {
 };
 
 impl Inbound {
-    const fn commands(&self, is_pattern: bool) -> &Commands {
-        match (self.settings.sharded, is_pattern) {
+    const fn commands(&self, kind: TopicKind) -> &Commands {
+        match (self.settings.sharded, kind) {
             (Some(_), _) => &SHARDED,
-            (None, false) => &CLASSIC,
-            (None, true) => &PATTERN,
+            (None, TopicKind::Channel) => &CLASSIC,
+            (None, TopicKind::Pattern) => &PATTERN,
         }
     }
 }
@@ -129,8 +129,10 @@ async fn open(
         let (shared, closed) = (Arc::clone(shared), Arc::clone(&closed));
         move |push: PushInfo| -> Result<(), redis::aio::SendError> {
             match push.kind {
-                PushKind::Message | PushKind::SMessage => deliver(&shared, push.data, false),
-                PushKind::PMessage => deliver(&shared, push.data, true),
+                PushKind::Message | PushKind::SMessage => {
+                    deliver(&shared, push.data, TopicKind::Channel);
+                }
+                PushKind::PMessage => deliver(&shared, push.data, TopicKind::Pattern),
                 PushKind::Disconnection => closed.notify_one(),
                 _ => {}
             }
@@ -153,7 +155,7 @@ async fn subscribe(
     topics: &[Topic],
 ) -> Result<(), RedisError> {
     for part in topics.chunks(BATCH) {
-        let commands = for_each(part, |is_pattern| shared.commands(is_pattern).subscribe);
+        let commands = for_each(part, |kind| shared.commands(kind).subscribe);
         let () = commands.query_async(connection).await?;
         shared.subscriptions().confirm(part);
     }
@@ -169,7 +171,7 @@ async fn unsubscribe(
     if topics.is_empty() {
         return Ok(());
     }
-    let commands = for_each(topics, |is_pattern| shared.commands(is_pattern).unsubscribe);
+    let commands = for_each(topics, |kind| shared.commands(kind).unsubscribe);
     let () = commands.query_async(connection).await?;
     shared.subscriptions().end(topics);
     Ok(())
@@ -177,14 +179,10 @@ async fn unsubscribe(
 
 /// Returns a command for each topic. A command for several channels would be confirmed once for each of them, and the
 /// client takes all confirmations but the first for the answers to other commands.
-fn for_each(topics: &[Topic], name: impl Fn(bool) -> &'static str) -> Pipeline {
+fn for_each(topics: &[Topic], name: impl Fn(TopicKind) -> &'static str) -> Pipeline {
     let mut commands = redis::pipe();
-    for Topic {
-        name: topic,
-        is_pattern,
-    } in topics
-    {
-        commands.cmd(name(*is_pattern)).arg(topic).ignore();
+    for topic in topics {
+        commands.cmd(name(topic.kind)).arg(&topic.name).ignore();
     }
     commands
 }
@@ -197,7 +195,7 @@ async fn count(
 ) -> Result<(), RedisError> {
     let mut commands = redis::pipe();
     for Count { name, .. } in &counts {
-        let word = shared.commands(false).count;
+        let word = shared.commands(TopicKind::Channel).count;
         commands.cmd("PUBSUB").arg(word).arg(name);
     }
     let subscribers: Vec<(String, usize)> = commands.query_async(connection).await?;
@@ -279,14 +277,17 @@ async fn execute(
     Ok(Next::Now)
 }
 
-/// Passes a message to the places that it belongs to.
-fn deliver(shared: &Inbound, data: Vec<Value>, has_pattern: bool) {
+/// Passes a message to the uses that it belongs to.
+fn deliver(shared: &Inbound, data: Vec<Value>, by: TopicKind) {
     let mut values = data.into_iter();
     let mut next = || match values.next() {
         Some(Value::BulkString(bytes)) => Some(bytes),
         _ => None,
     };
-    let pattern = if has_pattern { next() } else { None };
+    let pattern = match by {
+        TopicKind::Pattern => next(),
+        TopicKind::Channel => None,
+    };
     let (Some(channel), Some(message)) = (next(), next()) else {
         return;
     };

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::channels::{Place, Topic};
+use crate::channels::{ChannelUse, Topic, TopicKind};
 
 /// The topics of a server, and the changes that Redis has to be sent.
 ///
-/// One topic may belong to several places: the room `x` of `/` has the channel of the namespace `/#x`.
+/// One topic may belong to several uses: the room `x` of `/` has the channel of the namespace `/#x`.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     channels: HashMap<String, Entry>,
@@ -38,7 +38,7 @@ enum Link {
 
 #[derive(Debug)]
 struct Entry {
-    uses: Vec<(Place, u32)>,
+    uses: Vec<(ChannelUse, u32)>,
     is_confirmed: bool,
     /// True if the topic is in the queue of changes.
     is_queued: bool,
@@ -66,10 +66,9 @@ pub(crate) struct Changes {
 
 impl Subscriptions {
     fn of(&mut self, topic: &Topic) -> &mut HashMap<String, Entry> {
-        if topic.is_pattern {
-            &mut self.patterns
-        } else {
-            &mut self.channels
+        match topic.kind {
+            TopicKind::Pattern => &mut self.patterns,
+            TopicKind::Channel => &mut self.channels,
         }
     }
 
@@ -89,7 +88,7 @@ impl Subscriptions {
     }
 
     /// Adds a use of a topic.
-    pub(crate) fn insert(&mut self, topic: &Topic, place: Place) {
+    pub(crate) fn insert(&mut self, topic: &Topic, channel_use: ChannelUse) {
         let entry = self
             .of(topic)
             .entry(topic.name.clone())
@@ -101,9 +100,13 @@ impl Subscriptions {
                 unused_since: None,
             });
         entry.unused_since = None;
-        match entry.uses.iter_mut().find(|(known, _)| *known == place) {
+        match entry
+            .uses
+            .iter_mut()
+            .find(|(known, _)| *known == channel_use)
+        {
             Some((_, count)) => *count += 1,
-            None => entry.uses.push((place, 1)),
+            None => entry.uses.push((channel_use, 1)),
         }
         if !entry.is_confirmed {
             self.queue(topic);
@@ -111,12 +114,22 @@ impl Subscriptions {
     }
 
     /// Removes a use of a topic, which is released after a delay if there is no other.
-    pub(crate) fn remove(&mut self, topic: &Topic, place: Place, delay: Duration, now: Instant) {
+    pub(crate) fn remove(
+        &mut self,
+        topic: &Topic,
+        channel_use: ChannelUse,
+        delay: Duration,
+        now: Instant,
+    ) {
         let is_up = self.link == Link::Up;
         let Some(entry) = self.entry(topic) else {
             return;
         };
-        if let Some((_, count)) = entry.uses.iter_mut().find(|(known, _)| *known == place) {
+        if let Some((_, count)) = entry
+            .uses
+            .iter_mut()
+            .find(|(known, _)| *known == channel_use)
+        {
             *count -= 1;
         }
         entry.uses.retain(|(_, count)| *count > 0);
@@ -177,15 +190,14 @@ impl Subscriptions {
         }
     }
 
-    /// Returns the places that the messages of a topic belong to.
-    pub(crate) fn places(&self, name: &str, is_pattern: bool) -> Vec<Place> {
-        let topics = if is_pattern {
-            &self.patterns
-        } else {
-            &self.channels
+    /// Returns the uses that the messages of a topic belong to.
+    pub(crate) fn uses(&self, name: &str, kind: TopicKind) -> Vec<ChannelUse> {
+        let topics = match kind {
+            TopicKind::Pattern => &self.patterns,
+            TopicKind::Channel => &self.channels,
         };
         let uses = topics.get(name).into_iter().flat_map(|entry| &entry.uses);
-        uses.map(|(place, _)| *place).collect()
+        uses.map(|(channel_use, _)| *channel_use).collect()
     }
 
     /// Returns all topics, which a new connection has to be sent. Changes are recorded from now on.
@@ -193,11 +205,11 @@ impl Subscriptions {
         self.link = Link::Up;
         let channels = self.channels.keys().map(|name| Topic {
             name: name.clone(),
-            is_pattern: false,
+            kind: TopicKind::Channel,
         });
         let patterns = self.patterns.keys().map(|name| Topic {
             name: name.clone(),
-            is_pattern: true,
+            kind: TopicKind::Pattern,
         });
         channels.chain(patterns).collect()
     }
@@ -279,12 +291,12 @@ mod tests {
     const DELAY: Duration = Duration::from_secs(5);
 
     /// Returns the topic of a channel.
-    fn topic(channel: Channel<'_>) -> (Topic, Place) {
-        let (mut topics, place) = RedisSettings::new().topics(channel);
-        (topics.remove(0), place)
+    fn topic(channel: Channel<'_>) -> (Topic, ChannelUse) {
+        let (mut topics, channel_use) = RedisSettings::new().topics(channel);
+        (topics.remove(0), channel_use)
     }
 
-    fn room(name: &'static str) -> (Topic, Place) {
+    fn room(name: &'static str) -> (Topic, ChannelUse) {
         topic(Channel::Room {
             nsp: "/",
             room: name,
@@ -309,35 +321,41 @@ mod tests {
     #[test]
     fn a_channel_is_subscribed_to_while_a_place_uses_it() {
         let (mut table, now) = (connected(), Instant::now());
-        let (x, place) = room("x");
+        let (x, channel_use) = room("x");
         let (same, base) = topic(Channel::Namespace { nsp: "/#x" });
         assert_eq!(x, same);
-        table.insert(&x, place);
-        table.insert(&x, place);
+        table.insert(&x, channel_use);
+        table.insert(&x, channel_use);
         table.insert(&x, base);
         assert_eq!(execute(&mut table).0, ["socket.io#/#x#"]);
-        assert_eq!(table.places("socket.io#/#x#", false), [place, base]);
-        table.remove(&x, place, Duration::ZERO, now);
+        assert_eq!(
+            table.uses("socket.io#/#x#", TopicKind::Channel),
+            [channel_use, base]
+        );
+        table.remove(&x, channel_use, Duration::ZERO, now);
         table.remove(&x, base, Duration::ZERO, now);
         assert_eq!(execute(&mut table), (vec![], vec![]));
-        assert_eq!(table.places("socket.io#/#x#", false), [place]);
-        table.remove(&x, place, Duration::ZERO, now);
+        assert_eq!(
+            table.uses("socket.io#/#x#", TopicKind::Channel),
+            [channel_use]
+        );
+        table.remove(&x, channel_use, Duration::ZERO, now);
         assert_eq!(execute(&mut table).1, ["socket.io#/#x#"]);
-        table.remove(&x, place, Duration::ZERO, now);
+        table.remove(&x, channel_use, Duration::ZERO, now);
         assert!(table.channels.is_empty() && table.changed.is_empty());
     }
 
     #[test]
     fn a_room_is_released_some_time_after_its_last_member_has_left() {
         let (mut table, now) = (connected(), Instant::now());
-        let (x, place) = room("x");
-        table.insert(&x, place);
+        let (x, channel_use) = room("x");
+        table.insert(&x, channel_use);
         execute(&mut table);
-        table.remove(&x, place, DELAY, now);
-        table.insert(&x, place);
+        table.remove(&x, channel_use, DELAY, now);
+        table.insert(&x, channel_use);
         assert!(matches!(table.confirmation(&x), Confirmation::Confirmed));
         let later = now + DELAY / 2;
-        table.remove(&x, place, DELAY, later);
+        table.remove(&x, channel_use, DELAY, later);
         assert_eq!(table.release(DELAY, now + DELAY), Some(later + DELAY));
         assert_eq!(execute(&mut table), (vec![], vec![]));
         assert_eq!(table.release(DELAY, later + DELAY), None);
@@ -348,13 +366,13 @@ mod tests {
     #[test]
     fn a_use_that_begins_while_a_topic_is_released_subscribes_again() {
         let (mut table, now) = (connected(), Instant::now());
-        let (x, place) = room("x");
-        table.insert(&x, place);
+        let (x, channel_use) = room("x");
+        table.insert(&x, channel_use);
         execute(&mut table);
-        table.remove(&x, place, Duration::ZERO, now);
+        table.remove(&x, channel_use, Duration::ZERO, now);
         let leaving = table.take(100);
         assert_eq!(leaving.removed.len(), 1);
-        table.insert(&x, place);
+        table.insert(&x, channel_use);
         assert!(matches!(table.confirmation(&x), Confirmation::Expected(_)));
         table.end(&leaving.removed);
         assert_eq!(execute(&mut table).0.len(), 1);
@@ -364,17 +382,17 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_connection_that_is_lost() {
         let (mut table, now) = (connected(), Instant::now());
-        let (x, place) = room("x");
+        let (x, channel_use) = room("x");
         let (y, _) = room("y");
-        table.insert(&x, place);
+        table.insert(&x, channel_use);
         let Confirmation::Expected(mut expected) = table.confirmation(&x) else {
             panic!("{table:?}");
         };
         table.disconnect();
         assert!(expected.try_recv().is_err());
         assert!(matches!(table.confirmation(&x), Confirmation::Impossible));
-        table.insert(&y, place);
-        table.remove(&y, place, DELAY, now);
+        table.insert(&y, channel_use);
+        table.remove(&y, channel_use, DELAY, now);
         let all = table.connect();
         assert_eq!(all, std::slice::from_ref(&x));
         table.confirm(&all);
