@@ -278,7 +278,11 @@ proptest! {
     }
 
     #[test]
-    fn no_change_of_a_message_makes_the_decoder_panic(at in any::<prop::sample::Index>(), byte: u8, message in message()) {
+    fn no_change_of_a_message_makes_the_decoder_panic(
+        at in any::<prop::sample::Index>(),
+        byte: u8,
+        message in message(),
+    ) {
         let mut bytes = message.encode().to_vec();
         *at.get_mut(&mut bytes) = byte;
         let _ = Message::decode(&bytes.into(), "/");

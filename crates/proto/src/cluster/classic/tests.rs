@@ -231,7 +231,11 @@ proptest! {
     }
 
     #[test]
-    fn no_change_of_a_message_makes_the_decoder_panic(at in any::<prop::sample::Index>(), byte: u8, message in message()) {
+    fn no_change_of_a_message_makes_the_decoder_panic(
+        at in any::<prop::sample::Index>(),
+        byte: u8,
+        message in message(),
+    ) {
         let (channel, message) = sent(message);
         let mut bytes = encode(&message).to_vec();
         *at.get_mut(&mut bytes) = byte;
