@@ -66,9 +66,9 @@ impl RemoteSocket {
 
     /// Returns the request and the CONNECT packet with which the client has connected. Node's `handshake`.
     ///
-    /// It is read from a JSON object with the members `headers` and `query` (objects of texts), `auth`, `url`, `xdomain`
-    /// (true if the request had an `Origin`), `secure`, `issued` (milliseconds since 1970), `time` and `address`. A server
-    /// of this crate does not know the address of a client, and sends an empty text.
+    /// It is read from a JSON object with the members `headers` and `query` (objects of texts), `auth`, `url`,
+    /// `xdomain` (true if the request had an `Origin`), `secure`, `issued` (milliseconds since 1970), `time` and
+    /// `address`. A server of this crate does not know the address of a client, and sends an empty text.
     ///
     /// The headers contain cookies and tokens. All servers of a cluster, and whoever can read its engine, see them.
     ///
