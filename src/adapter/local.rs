@@ -168,9 +168,12 @@ impl<L: Link> LocalSockets for LocalMembers<L> {
         self.members.has_room(room)
     }
 
-    fn watch_rooms(&self, interest: Box<dyn RoomInterest>) -> bool {
-        self.members.set_interest(interest);
+    fn has_rooms(&self) -> bool {
         true
+    }
+
+    fn watch_rooms(&self, interest: Box<dyn RoomInterest>) {
+        self.members.set_interest(interest);
     }
 }
 

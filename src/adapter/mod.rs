@@ -182,9 +182,10 @@ pub(crate) trait LocalSockets: fmt::Debug + Send + Sync + 'static {
     fn handle(&self, event: &str, args: Args) -> BoxFuture<Option<Args>>;
     /// Returns true if a room may have members here.
     fn has_room(&self, room: &str) -> bool;
-    /// Reports the rooms that have members here, from now on, if rooms can be addressed one by one. Returns whether
-    /// they can.
-    fn watch_rooms(&self, interest: Box<dyn RoomInterest>) -> bool;
+    /// Returns true if rooms can be addressed one by one.
+    fn has_rooms(&self) -> bool;
+    /// Reports the rooms that have members here, from now on.
+    fn watch_rooms(&self, interest: Box<dyn RoomInterest>);
 }
 
 /// A server alone: there is nobody but its own sockets.

@@ -136,9 +136,11 @@ impl<H: HandlerTable> LocalSockets for Children<H> {
         true
     }
 
-    fn watch_rooms(&self, _: Box<dyn RoomInterest>) -> bool {
+    fn has_rooms(&self) -> bool {
         false
     }
+
+    fn watch_rooms(&self, _: Box<dyn RoomInterest>) {}
 }
 
 /// A collector of answers that knows already which sockets are asked.

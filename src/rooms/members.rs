@@ -10,6 +10,7 @@ use std::collections::hash_map::{Entry, RandomState};
 use std::hash::BuildHasher;
 use std::sync::{Arc, MutexGuard, OnceLock};
 
+use futures_util::future::{self, OptionFuture};
 use rustc_hash::FxHashMap;
 
 use super::events::Watchers;
@@ -155,14 +156,16 @@ impl<L: Link> Members<L> {
         interest.filter(|interest| interest.includes_own())
     }
 
-    /// Returns true if a cluster has to subscribe to rooms before the member is admitted.
+    /// Returns true if the member can only be admitted when messages of other servers arrive.
     pub(crate) fn has_to_hold(&self, member: &Member<L>) -> bool {
         let has_rooms = || !member.joined.lock().rooms.is_empty();
-        { self.interest.get() }.is_some_and(|interest| interest.includes_own() || has_rooms())
+        self.interest.get().is_some_and(|interest| {
+            interest.includes_own() || interest.ready().is_some() || has_rooms()
+        })
     }
 
     /// Has a cluster subscribe to the rooms of a member that is about to be admitted. Returns a future that resolves
-    /// when their messages arrive.
+    /// when their messages, and those for the namespace, arrive.
     pub(crate) fn hold(&self, member: &Member<L>) -> Option<Confirmed> {
         let interest = self.interest.get()?;
         let mut joined = member.joined.lock();
@@ -172,12 +175,16 @@ impl<L: Link> Members<L> {
         let own = { interest.includes_own() }.then(|| member.id.as_str().to_owned());
         let rooms = joined.rooms.iter().map(|room| String::from(&**room));
         let rooms: Vec<_> = own.into_iter().chain(rooms).collect();
+        let ready = interest.ready();
         if rooms.is_empty() {
-            return None;
+            return ready;
         }
         let RoomHold { guard, confirmed } = interest.hold(rooms);
         joined.held = Some(guard);
-        Some(confirmed)
+        Some(Box::pin(async move {
+            let ready = OptionFuture::from(ready);
+            future::join(confirmed, ready).await;
+        }))
     }
 
     /// Returns a future that resolves when the messages for a room arrive from other servers. Returns `None` if there

@@ -1,8 +1,11 @@
-//! The subscriptions to the rooms that have members on this server.
+//! The subscriptions to a namespace, and to its rooms that have members on this server.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::Shared;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -13,45 +16,63 @@ use proto::cluster::{BoxFuture, Channel, RoomChannels, WireConnection, WireError
 /// only delays the client while the engine does not answer.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// The subscriptions to the rooms of one namespace.
-#[derive(Clone, Debug)]
-pub(super) struct RoomSubscriptions {
+/// The confirmation of a subscription by the engine.
+type Confirmation = BoxFuture<Result<(), WireError>>;
+
+/// The subscriptions to one namespace and its rooms.
+#[derive(Clone)]
+pub(super) struct Subscriptions {
     nsp: Arc<str>,
     connection: Arc<dyn WireConnection>,
-    channels: RoomChannels,
+    rooms: RoomChannels,
+    /// Resolves when the messages for the namespace arrive.
+    ready: Shared<Confirmed>,
 }
 
-impl RoomSubscriptions {
+impl Subscriptions {
     pub(super) fn new(
         nsp: &Arc<str>,
         connection: &Arc<dyn WireConnection>,
-        channels: RoomChannels,
+        rooms: RoomChannels,
+        confirmations: Vec<Confirmation>,
     ) -> Self {
         Self {
             nsp: Arc::clone(nsp),
             connection: Arc::clone(connection),
-            channels,
+            rooms,
+            ready: within_limit(confirmations).shared(),
         }
     }
 
-    fn subscribe(&self, room: &str) -> BoxFuture<Result<(), WireError>> {
+    fn subscribe(&self, room: &str) -> Confirmation {
         let nsp = &self.nsp;
         self.connection.subscribe(Channel::Room { nsp, room })
     }
 }
 
-impl RoomInterest for RoomSubscriptions {
+impl RoomInterest for Subscriptions {
+    fn ready(&self) -> Option<Confirmed> {
+        let ready = { self.ready.peek() }
+            .is_none()
+            .then(|| self.ready.clone())?;
+        Some(Box::pin(ready))
+    }
+
     fn created(&self, room: &str) {
-        drop(self.subscribe(room));
+        if self.rooms != RoomChannels::None {
+            drop(self.subscribe(room));
+        }
     }
 
     fn deleted(&self, room: &str) {
-        let nsp = &self.nsp;
-        self.connection.unsubscribe(Channel::Room { nsp, room });
+        if self.rooms != RoomChannels::None {
+            let nsp = &self.nsp;
+            self.connection.unsubscribe(Channel::Room { nsp, room });
+        }
     }
 
     fn includes_own(&self) -> bool {
-        self.channels == RoomChannels::All
+        self.rooms == RoomChannels::All
     }
 
     fn confirmation(&self, room: &str) -> Option<Confirmed> {
@@ -61,7 +82,10 @@ impl RoomInterest for RoomSubscriptions {
         Some(within_limit(vec![confirmation]))
     }
 
-    fn hold(&self, rooms: Vec<String>) -> RoomHold {
+    fn hold(&self, mut rooms: Vec<String>) -> RoomHold {
+        if self.rooms == RoomChannels::None {
+            rooms.clear();
+        }
         let confirmations = rooms.iter().map(|room| self.subscribe(room)).collect();
         let held = Held {
             subscriptions: self.clone(),
@@ -74,9 +98,18 @@ impl RoomInterest for RoomSubscriptions {
     }
 }
 
+impl fmt::Debug for Subscriptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriptions")
+            .field("nsp", &self.nsp)
+            .field("rooms", &self.rooms)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The subscriptions for a socket that is not a member yet.
 struct Held {
-    subscriptions: RoomSubscriptions,
+    subscriptions: Subscriptions,
     rooms: Vec<String>,
 }
 
@@ -89,7 +122,7 @@ impl Drop for Held {
 }
 
 /// Returns a future that waits for confirmations, but not beyond the limit, nor without a timer.
-fn within_limit(confirmations: Vec<BoxFuture<Result<(), WireError>>>) -> Confirmed {
+fn within_limit(confirmations: Vec<Confirmation>) -> Confirmed {
     Box::pin(async move {
         let all = async {
             for confirmation in confirmations {

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::depth::is_too_deep;
-use super::interest::RoomSubscriptions;
+use super::interest::Subscriptions;
 use super::presence::{Asking, Heard};
 use super::{ClusterConnection, Endpoint, Remaining};
 use crate::adapter::LocalSockets;
@@ -111,16 +111,14 @@ impl<L: LocalSockets> Cluster<L> {
         server: Arc<ClusterConnection>,
         role: ServerRole,
     ) -> Arc<Self> {
-        let channels = server.connection.room_channels();
-        let interest = RoomSubscriptions::new(&nsp, &server.connection, channels);
-        let has_rooms = channels != RoomChannels::None && local.watch_rooms(Box::new(interest));
+        let rooms = if local.has_rooms() {
+            server.connection.room_channels()
+        } else {
+            RoomChannels::None
+        };
         let cluster = Arc::new(Self {
             nsp,
-            rooms: if has_rooms {
-                channels
-            } else {
-                RoomChannels::None
-            },
+            rooms,
             joined: Lock::default(),
             heard: Heard::new(server.connection.presence()),
             local,
@@ -136,9 +134,12 @@ impl<L: LocalSockets> Cluster<L> {
         let endpoint = Arc::downgrade(&endpoint);
         cluster.server.routes.insert(&cluster.nsp, endpoint, role);
         if role == ServerRole::Member {
-            for channel in cluster.channels_of_members() {
-                cluster.subscribe(channel);
-            }
+            let connection = &cluster.server.connection;
+            let channels = cluster.channels_of_members();
+            let confirmations = channels.map(|channel| connection.subscribe(channel));
+            let interest =
+                Subscriptions::new(&cluster.nsp, connection, rooms, confirmations.collect());
+            cluster.local.watch_rooms(Box::new(interest));
         }
         cluster
     }
@@ -170,13 +171,9 @@ impl<L: LocalSockets> Cluster<L> {
     /// Subscribes to the answers to a request, if only other servers have the namespace.
     pub(super) fn await_answers(&self) {
         if self.role == ServerRole::Observer && !self.observes.swap(true, Ordering::Relaxed) {
-            self.subscribe(self.own_channel());
+            // The subscription is made whether or not the confirmation is awaited.
+            drop(self.server.connection.subscribe(self.own_channel()));
         }
-    }
-
-    fn subscribe(&self, channel: Channel<'_>) {
-        // The subscription is made whether or not the confirmation is awaited.
-        drop(self.server.connection.subscribe(channel));
     }
 
     /// Returns the channel of an event: that of its room if it is for one that has a channel, and for all servers

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::connect;
+use super::{app, connect};
 use crate::support::Logs;
 
 /// An engine that records what is published, and delivers what a test gives it.
@@ -693,6 +693,31 @@ async fn a_client_is_connected_when_other_servers_reach_it() {
     assert_eq!(subscribed(), 4);
     ann.disconnect().await;
     assert_eq!(subscribed(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_connected_when_messages_for_its_namespace_arrive() {
+    for engine in [Engine::with_servers(1), Engine::classic(1)] {
+        let confirms = Arc::new(Notify::new());
+        engine.0.lock().unwrap().confirms = Some(Arc::clone(&confirms));
+        let io = SocketIo::builder()
+            .cluster(engine.clone())
+            .namespace("/", Namespace::new())
+            .namespace("/rooms-{id}", Namespace::new())
+            .build();
+        // The first client creates the namespace on this server.
+        for nsp in ["/", "/rooms-1"] {
+            let mut connecting = Box::pin(app(&io).connect(nsp).into_future());
+            let early = timeout(Duration::from_millis(500), &mut connecting).await;
+            assert!(early.is_err(), "{nsp}");
+            confirms.notify_waiters();
+            connecting.await.unwrap();
+            if engine.0.lock().unwrap().rooms == RoomChannels::None {
+                // There is nothing to wait for any more.
+                app(&io).connect(nsp).await.unwrap();
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
