@@ -61,7 +61,6 @@ const PACKAGES: [Package; 4] = [
             "settings",
             "session",
             "steps",
-            "queue",
             "inbound",
             "publisher",
             "inbox",

@@ -11,12 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
 use proto::cluster::{
-    BoxFuture, Channel, Presence, PublishError, Receiver, WireConnection, WireError,
+    BoxFuture, Channel, Presence, PublishError, PublishQueue, Receiver, WireConnection, WireError,
 };
 
 use crate::inbound::Inbound;
 use crate::listener::Change;
-use crate::queue::Queue;
 use crate::session::{Connect, Task};
 use crate::settings::PostgresSettings;
 use crate::{inbox, listener, publisher};
@@ -30,7 +29,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// The connection of one server. Its tasks end when it is dropped.
 pub(crate) struct Connection {
     settings: PostgresSettings,
-    queue: Arc<Queue>,
+    queue: Arc<PublishQueue>,
     shared: Arc<Inbound>,
     changes: mpsc::UnboundedSender<Change>,
     _ticks: Task,
@@ -45,7 +44,7 @@ impl Connection {
     ) -> Self {
         let ticks = runtime.spawn(tick(Arc::clone(&receiver)));
         let shared = Arc::new(Inbound::new(receiver, settings.names.clone()));
-        let queue = Arc::new(Queue::new(settings.max_queued_bytes));
+        let queue = Arc::new(PublishQueue::new(settings.max_queued_bytes));
         let (changes, changed) = mpsc::unbounded_channel();
         let (sender, notifications) = mpsc::channel(MAX_WAITING);
         let connect = || Arc::clone(connect);

@@ -31,7 +31,6 @@ mod inbound;
 mod inbox;
 mod listener;
 mod publisher;
-mod queue;
 mod session;
 mod settings;
 mod steps;

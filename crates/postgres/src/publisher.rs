@@ -11,10 +11,9 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Statement};
 
-use proto::cluster::Receiver;
+use proto::cluster::{PublishQueue, Receiver};
 
 use crate::error::SessionError;
-use crate::queue::Queue;
 use crate::session::{Connect, Session, limited};
 use crate::settings::{PostgresSettings, RESPONSE_TIMEOUT, RETRY};
 use crate::steps::{Step, plan};
@@ -31,7 +30,7 @@ const NOTIFY: &str =
 pub(crate) async fn run(
     connect: Arc<dyn Connect>,
     settings: PostgresSettings,
-    queue: Arc<Queue>,
+    queue: Arc<PublishQueue>,
     receiver: Arc<dyn Receiver>,
 ) {
     let mut cleanup = interval(settings.cleanup_interval.max(MIN_CLEANUP_INTERVAL));
@@ -65,7 +64,7 @@ pub(crate) async fn run(
 }
 
 /// Waits for messages, or for the time of the next clean-up, for which it returns none of them.
-async fn next(queue: &Queue, cleanup: &mut Interval) -> Option<Vec<(String, bytes::Bytes)>> {
+async fn next(queue: &PublishQueue, cleanup: &mut Interval) -> Option<Vec<(String, bytes::Bytes)>> {
     tokio::select! {
         batch = queue.take() => batch,
         _ = cleanup.tick() => Some(Vec::new()),

@@ -12,19 +12,20 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use proto::cluster::{
-    BoxFuture, Channel, PublishError, Receiver, RoomChannels, WireConnection, WireError,
+    BoxFuture, Channel, PublishError, PublishQueue, Receiver, RoomChannels, WireConnection,
+    WireError,
 };
 
 use crate::channels::is_socket_id;
 use crate::inbound::Inbound;
-use crate::publisher::{self, Queue};
+use crate::publisher;
 use crate::settings::{RedisSettings, SubscriptionMode};
 use crate::subscriber::{self, Count};
 use crate::subscriptions::Confirmation;
 
 /// The connection of one server. Its tasks end when it is dropped.
 pub(crate) struct Connection {
-    queue: Arc<Queue>,
+    queue: Arc<PublishQueue>,
     shared: Arc<Inbound>,
     counts: mpsc::UnboundedSender<Count>,
 }
@@ -36,7 +37,7 @@ impl Connection {
         receiver: Arc<dyn Receiver>,
         runtime: &Handle,
     ) -> Self {
-        let queue = Arc::new(Queue::new(settings.max_queued_bytes));
+        let queue = Arc::new(PublishQueue::new(settings.max_queued_bytes));
         let shared = Arc::new(Inbound::new(receiver, settings));
         let (counts, counted) = mpsc::unbounded_channel();
         let publisher = publisher::run(client.clone(), Arc::clone(&queue), Arc::clone(&shared));

@@ -12,6 +12,7 @@ mod json;
 mod message;
 mod names;
 mod peers;
+mod publish_queue;
 mod requests;
 mod stored;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use message::{
     Body, Change, ClientAnswer, Family, FetchAnswer, Flags, Message, Selection, SocketFacts, Wanted,
 };
 pub use peers::{EMITTER, Heartbeats, Passed, Peers};
+pub use publish_queue::PublishQueue;
 pub use requests::{Expected, Requests};
 pub use stored::Stored;
 pub use wire::{

@@ -1,0 +1,201 @@
+//! The messages that wait to be sent to an engine.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use super::PublishError;
+
+/// The maximum number of messages that are sent together.
+const BATCH: usize = 256;
+
+/// The size that a waiting message counts in addition to its bytes.
+const OVERHEAD: usize = 128;
+
+/// The messages that wait to be sent, with their channels, within a limit. One task takes them.
+#[derive(Debug)]
+pub struct PublishQueue {
+    state: Mutex<State>,
+    max_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    messages: VecDeque<(String, Bytes)>,
+    bytes: usize,
+    closed: bool,
+    /// The task that waits for messages.
+    waiting: Option<Waker>,
+}
+
+impl PublishQueue {
+    /// Creates an empty queue for messages of at most this size, in bytes. Each message counts 128 bytes more than its
+    /// channel and content.
+    #[must_use]
+    pub fn new(max_bytes: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            max_bytes,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a message.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the message does not fit, or if the queue has been closed.
+    pub fn push(&self, channel: String, message: Bytes) -> Result<(), PublishError> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(PublishError::Closed);
+        }
+        let bytes = state.bytes.saturating_add(size(&channel, &message));
+        if bytes > self.max_bytes {
+            return Err(PublishError::Full);
+        }
+        state.bytes = bytes;
+        state.messages.push_back((channel, message));
+        wake(state);
+        Ok(())
+    }
+
+    /// Closes the queue: nothing more is added, and the messages that wait can still be taken.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        wake(state);
+    }
+
+    /// Drops all messages if the queue is closed. Returns their number, or `None` if it is open.
+    pub fn give_up(&self) -> Option<usize> {
+        let mut state = self.state();
+        state.closed.then(|| {
+            state.bytes = 0;
+            std::mem::take(&mut state.messages).len()
+        })
+    }
+
+    /// Waits for messages, and takes at most 256 of them. Returns `None` if the queue is closed and empty. Nothing is
+    /// taken if the future is dropped.
+    pub async fn take(&self) -> Option<Vec<(String, Bytes)>> {
+        poll_fn(|cx| self.poll_take(cx)).await
+    }
+
+    fn poll_take(&self, cx: &Context<'_>) -> Poll<Option<Vec<(String, Bytes)>>> {
+        let mut state = self.state();
+        let count = state.messages.len().min(BATCH);
+        if count == 0 {
+            if state.closed {
+                return Poll::Ready(None);
+            }
+            state.waiting = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let batch: Vec<_> = state.messages.drain(..count).collect();
+        let sizes = batch
+            .iter()
+            .map(|(channel, message)| size(channel, message));
+        state.bytes -= sizes.sum::<usize>();
+        if state.messages.is_empty() {
+            // The queue was long in an outage.
+            state.messages.shrink_to(BATCH);
+        }
+        Poll::Ready(Some(batch))
+    }
+}
+
+/// Wakes the task that waits, when the lock has been released.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waiting = state.waiting.take();
+    drop(state);
+    if let Some(waiting) = waiting {
+        waiting.wake();
+    }
+}
+
+fn size(channel: &str, message: &Bytes) -> usize {
+    channel.len() + message.len() + OVERHEAD
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn push(queue: &PublishQueue) -> Result<(), PublishError> {
+        queue.push("c".to_owned(), Bytes::from_static(b"message"))
+    }
+
+    /// Takes messages without waiting. Returns their number.
+    fn take(queue: &PublishQueue) -> Poll<Option<usize>> {
+        let taken = pin!(queue.take()).poll(&mut Context::from_waker(Waker::noop()));
+        taken.map(|batch| batch.map(|batch| batch.len()))
+    }
+
+    #[test]
+    fn messages_that_do_not_fit_are_refused_and_the_rest_is_taken_after_the_end() {
+        let queue = PublishQueue::new(400);
+        assert_eq!((push(&queue), push(&queue)), (Ok(()), Ok(())));
+        assert_eq!(push(&queue), Err(PublishError::Full));
+        assert_eq!(queue.give_up(), None);
+        assert_eq!(take(&queue), Poll::Ready(Some(2)));
+        assert_eq!(push(&queue), Ok(()));
+        queue.close();
+        assert_eq!(push(&queue), Err(PublishError::Closed));
+        assert_eq!(take(&queue), Poll::Ready(Some(1)));
+        assert_eq!(take(&queue), Poll::Ready(None));
+    }
+
+    #[test]
+    fn a_closed_queue_gives_up_what_it_has() {
+        let queue = PublishQueue::new(usize::MAX);
+        for _ in 0..2 * BATCH {
+            push(&queue).unwrap();
+        }
+        assert_eq!(take(&queue), Poll::Ready(Some(BATCH)));
+        queue.close();
+        assert_eq!(queue.give_up(), Some(BATCH));
+        assert_eq!(take(&queue), Poll::Ready(None));
+    }
+
+    #[test]
+    fn a_task_that_waits_is_woken_by_a_message_and_by_the_end() {
+        let queue = PublishQueue::new(usize::MAX);
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut cx = Context::from_waker(&waker);
+        let woken = || wakes.0.load(Ordering::Relaxed);
+        {
+            let mut taking = pin!(queue.take());
+            assert!(taking.as_mut().poll(&mut cx).is_pending());
+            push(&queue).unwrap();
+            assert_eq!(woken(), 1);
+            assert!(taking.poll(&mut cx).is_ready());
+        }
+        let mut taking = pin!(queue.take());
+        assert!(taking.as_mut().poll(&mut cx).is_pending());
+        queue.close();
+        assert_eq!(woken(), 2);
+        assert_eq!(taking.poll(&mut cx), Poll::Ready(None));
+    }
+}
