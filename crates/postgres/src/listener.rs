@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval, sleep};
 use tokio_postgres::{AsyncMessage, Client, Notification};
 
-use proto::cluster::WireError;
+use proto::cluster::{Failure, Reconnect, WireError};
 
 use crate::error::SessionError;
 use crate::inbound::Inbound;
@@ -44,15 +44,14 @@ pub(crate) async fn run(
     notifications: mpsc::Sender<Notification>,
     mut changes: mpsc::UnboundedReceiver<Change>,
 ) {
-    let mut delay = RETRY.0;
     // An outage is logged at its beginning and at its end, not for every attempt.
-    let mut outage = false;
+    let mut reconnect = Reconnect::new(RETRY.0, RETRY.1);
     let mut waiting = Vec::new();
     loop {
         let opened = Instant::now();
         let served = match Listening::open(&*connect, &shared, &notifications).await {
             Ok(mut listening) => {
-                if std::mem::take(&mut outage) {
+                if reconnect.connected() {
                     tracing::info!("listening to PostgreSQL again");
                 }
                 // These namespaces were in the table when all were listened to.
@@ -65,23 +64,19 @@ pub(crate) async fn run(
             return;
         };
         let error = error.map_or_else(|| "closed".to_owned(), |error| error.text());
-        if std::mem::replace(&mut outage, true) {
-            tracing::debug!(error, ?delay, "no connection to PostgreSQL");
-        } else {
+        let Failure { delay, begins } = reconnect.failed(opened.elapsed());
+        if begins {
             tracing::warn!(
                 error,
                 "no connection to PostgreSQL: messages of other servers are lost"
             );
+        } else {
+            tracing::debug!(error, ?delay, "no connection to PostgreSQL");
         }
         if !put_off(&mut changes, &mut waiting) {
             return;
         }
-        if opened.elapsed() > RETRY.1 {
-            delay = RETRY.0;
-        } else {
-            sleep(delay).await;
-            delay = (delay * 2).min(RETRY.1);
-        }
+        sleep(delay).await;
     }
 }
 

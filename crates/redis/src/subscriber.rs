@@ -9,6 +9,8 @@ use redis::{Client, Pipeline, PushInfo, PushKind, RedisError, Value};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use proto::cluster::{Failure, Reconnect};
+
 use crate::channels::{Topic, TopicKind};
 use crate::inbound::Inbound;
 use crate::settings::{RETRY, connection_config};
@@ -68,14 +70,13 @@ pub(crate) async fn run(
     shared: Arc<Inbound>,
     mut counts: mpsc::UnboundedReceiver<Count>,
 ) {
-    let mut delay = RETRY.0;
     // An outage is logged at its beginning and at its end, not for every attempt.
-    let mut outage = false;
+    let mut reconnect = Reconnect::new(RETRY.0, RETRY.1);
     loop {
         let opened = Instant::now();
         let error = match open(&client, &shared).await {
             Ok((connection, closed)) => {
-                if std::mem::take(&mut outage) {
+                if reconnect.connected() {
                     tracing::info!("connected to Redis again");
                 }
                 serve(connection, &closed, &shared, &mut counts).await
@@ -87,23 +88,19 @@ pub(crate) async fn run(
             return;
         };
         let error = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
-        if std::mem::replace(&mut outage, true) {
-            tracing::debug!(error, ?delay, "no connection to Redis");
-        } else {
+        let Failure { delay, begins } = reconnect.failed(opened.elapsed());
+        if begins {
             tracing::warn!(
                 error,
                 "no connection to Redis: messages of other servers are lost"
             );
+        } else {
+            tracing::debug!(error, ?delay, "no connection to Redis");
         }
         if !refuse(&mut counts) {
             return;
         }
-        if opened.elapsed() > RETRY.1 {
-            delay = RETRY.0;
-        } else {
-            sleep(delay).await;
-            delay = (delay * 2).min(RETRY.1);
-        }
+        sleep(delay).await;
     }
 }
 

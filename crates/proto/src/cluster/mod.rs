@@ -13,6 +13,7 @@ mod message;
 mod names;
 mod peers;
 mod publish_queue;
+mod reconnect;
 mod requests;
 mod stored;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use message::{
 };
 pub use peers::{EMITTER, Heartbeats, Passed, Peers};
 pub use publish_queue::PublishQueue;
+pub use reconnect::{Failure, Reconnect};
 pub use requests::{Expected, Requests};
 pub use stored::Stored;
 pub use wire::{
