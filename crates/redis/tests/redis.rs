@@ -14,21 +14,21 @@
     reason = "a test that fails has to say so"
 )]
 
+#[path = "../../../tests/cluster/two_servers.rs"]
+mod two_servers;
+
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum_socketio::testing::{TestApp, TestClient};
-use axum_socketio::{Data, Limits, Namespace, Socket, SocketIo};
+use axum_socketio::SocketIo;
 use axum_socketio_redis::{Redis, SubscriptionMode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-/// The time in which anything that is expected has to happen.
-const SOON: Duration = Duration::from_secs(20);
+use two_servers::{SOON, act_as_one, connect, connect_to, reaches};
 
 /// A Redis server of its own, on a free port.
 struct Engine {
@@ -129,12 +129,18 @@ impl Kind {
     /// Returns the number of channels of some servers, with a number of sockets in all.
     fn channels(self, servers: usize, sockets: usize) -> usize {
         match self {
-            // The namespace, its requests and answers; the answers and the sockets of each server.
-            Self::Classic => 3 + servers + sockets,
-            Self::Sharded(_) => 1 + servers,
+            // For each of two namespaces: its messages, requests and answers, and the answers for each server.
+            Self::Classic => 2 * (3 + servers) + sockets,
+            Self::Sharded(_) => 2 * (1 + servers),
         }
     }
 }
+
+const KINDS: [Kind; 3] = [
+    Kind::Classic,
+    Kind::Sharded(SubscriptionMode::Static),
+    Kind::Sharded(SubscriptionMode::Dynamic),
+];
 
 impl Drop for Engine {
     fn drop(&mut self) {
@@ -153,98 +159,52 @@ async fn redis(url: &str, kind: Kind) -> Redis {
     }
 }
 
-fn server_with(redis: Redis, namespaces: &[&str]) -> SocketIo {
-    let mut builder = SocketIo::builder()
+/// Creates a server with a namespace whose name looks like a channel of a room of another one.
+fn server_with_lookalike(redis: Redis) -> SocketIo {
+    let builder = SocketIo::builder()
         .cluster(redis)
-        .limits(Limits::new().max_rooms(1_000_000));
-    for nsp in namespaces {
-        let namespace = Namespace::new()
-            .on("join", async |socket: Socket, Data(room): Data<String>| {
-                socket.join(room)
-            })
-            .on("leave", async |socket: Socket, Data(room): Data<String>| {
-                socket.leave(room);
-            });
-        builder = builder.namespace(*nsp, namespace);
-    }
+        .namespace("/", two_servers::namespace())
+        .namespace("/#x", two_servers::namespace());
     builder.build()
 }
 
 async fn server(url: &str, kind: Kind) -> SocketIo {
-    server_with(redis(url, kind).await, &["/"])
-}
-
-async fn connect(io: &SocketIo) -> TestClient {
-    connect_to(io, "/").await
-}
-
-async fn connect_to(io: &SocketIo, nsp: &str) -> TestClient {
-    let app = TestApp::new(Router::new().layer(io.layer()));
-    app.connect(nsp).await.unwrap()
-}
-
-/// Emits a number until a client has it: a server may not have subscribed yet.
-async fn reaches(io: &SocketIo, room: &str, client: &TestClient) {
-    let reached = async {
-        loop {
-            io.to(room).emit("probe", ());
-            if timeout(Duration::from_millis(50), client.next::<()>("probe"))
-                .await
-                .is_ok()
-            {
-                break;
-            }
-        }
-    };
-    timeout(SOON, reached).await.expect("the client is reached");
+    two_servers::server(redis(url, kind).await)
 }
 
 #[tokio::test]
 #[ignore = "starts Redis: tests/run cluster runs it"]
 async fn servers_act_as_one_in_each_mode() {
     let engine = Engine::start().await;
-    for kind in [
-        Kind::Classic,
-        Kind::Sharded(SubscriptionMode::Static),
-        Kind::Sharded(SubscriptionMode::Dynamic),
-    ] {
-        let (one, two) = (
-            server(&engine.url(), kind).await,
-            server(&engine.url(), kind).await,
-        );
-        let (ann, bob) = (connect(&one).await, connect(&two).await);
+    for kind in KINDS {
+        let one = server(&engine.url(), kind).await;
+        let two = server(&engine.url(), kind).await;
+        act_as_one(&one, &two).await;
+        drop((one, two));
+        engine.subscriptions(kind, 0).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn servers_subscribe_to_the_rooms_of_their_members() {
+    let engine = Engine::start().await;
+    for kind in KINDS {
+        let one = server(&engine.url(), kind).await;
+        let two = server(&engine.url(), kind).await;
+        let (_ann, bob) = (connect(&one).await, connect(&two).await);
         let channels = kind.channels(2, 2);
         engine.subscriptions(kind, channels).await;
-        one.emit("news", "all");
-        assert_eq!(ann.next::<String>("news").await, "all");
-        assert_eq!(bob.next::<String>("news").await, "all");
-        one.to(bob.id()).emit("news", "bob");
-        assert_eq!(bob.next::<String>("news").await, "bob");
         bob.emit_with_ack::<()>("join", "x").await;
-        let rooms = usize::from(kind != Kind::Sharded(SubscriptionMode::Static));
-        engine.subscriptions(kind, channels + rooms).await;
-        one.to("x")
-            .emit("news", bytes::Bytes::from_static(b"binary"));
-        assert_eq!(bob.next::<bytes::Bytes>("news").await, "binary");
-        assert_eq!(one.of("/").count().await.unwrap(), 2);
-        assert_eq!(one.of("/").rooms().await.unwrap()["x"], 1);
-        // Sockets of other servers join, and are reached at once.
         one.to(bob.id()).join("y");
-        one.to("y").emit("news", "joined");
-        assert_eq!(bob.next::<String>("news").await, "joined");
-        let asking = one.emit_with_ack::<u8>("q", ());
-        for (client, answer) in [(&ann, 1_u8), (&bob, 2)] {
-            client.next_with_ack::<()>("q").await.ack(answer).await;
-        }
-        let (mut answers, summary) = asking.all().await;
-        answers.sort_by_key(|(_, answer)| *answer);
-        assert_eq!(answers, [(ann.id(), 1), (bob.id(), 2)]);
-        assert_eq!(summary.silent_servers, 0);
+        let rooms = match kind {
+            Kind::Sharded(SubscriptionMode::Static) => 0,
+            Kind::Classic | Kind::Sharded(_) => 2,
+        };
+        engine.subscriptions(kind, channels + rooms).await;
         bob.emit_with_ack::<()>("leave", "x").await;
         one.to(bob.id()).leave("y");
         engine.subscriptions(kind, channels).await;
-        drop((one, two, ann, bob));
-        engine.subscriptions(kind, 0).await;
     }
 }
 
@@ -264,7 +224,7 @@ async fn servers_find_each_other_again_after_failures_of_redis() {
         engine.subscriptions(kind, channels).await;
         let _killed: usize = engine.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
         engine.subscriptions(kind, channels).await;
-        reaches(&one, "room 7", &bob).await;
+        reaches(one.to("room 7"), &bob).await;
 
         engine.kill();
         for number in 0..10 {
@@ -277,9 +237,9 @@ async fn servers_find_each_other_again_after_failures_of_redis() {
         bob.emit_with_ack::<()>("leave", "room 0").await;
         engine.restart().await;
         engine.subscriptions(kind, channels).await;
-        reaches(&one, "later", &bob).await;
-        reaches(&one, "room 49", &bob).await;
-        reaches(&one, bob.id().as_str(), &bob).await;
+        reaches(one.to("later"), &bob).await;
+        reaches(one.to("room 49"), &bob).await;
+        reaches(one.to(bob.id()), &bob).await;
         assert!(one.metrics().cluster_messages_lost["outage"] > 0);
     }
 }
@@ -289,13 +249,12 @@ async fn servers_find_each_other_again_after_failures_of_redis() {
 async fn a_room_and_a_namespace_of_one_channel_are_told_apart() {
     let engine = Engine::start().await;
     for kind in [Kind::Classic, Kind::Sharded(SubscriptionMode::Dynamic)] {
-        let namespaces = ["/", "/#x"];
-        let one = server_with(redis(&engine.url(), kind).await, &namespaces);
-        let two = server_with(redis(&engine.url(), kind).await, &namespaces);
+        let one = server_with_lookalike(redis(&engine.url(), kind).await);
+        let two = server_with_lookalike(redis(&engine.url(), kind).await);
         let ann = connect_to(&two, "/").await;
         let bob = connect_to(&two, "/#x").await;
         ann.emit_with_ack::<()>("join", "x").await;
-        reaches(&one, "x", &ann).await;
+        reaches(one.to("x"), &ann).await;
         for number in 0..3 {
             one.to("x").emit("news", number);
             assert_eq!(ann.next::<u8>("news").await, number);
@@ -339,7 +298,7 @@ async fn garbage_on_any_channel_harms_nobody() {
             let _: usize = engine.command(&["PUBLISH", channel, garbage]).await;
         }
     }
-    reaches(&one, "x", &bob).await;
+    reaches(one.to("x"), &bob).await;
     assert_eq!(one.of("/").count().await.unwrap(), 1);
     assert!(two.metrics().cluster_messages_lost["malformed"] > 20);
 }
@@ -352,11 +311,11 @@ async fn a_pattern_receives_the_messages_of_all_rooms() {
         .await
         .pattern_for(|_| true);
     let one = server(&engine.url(), Kind::Classic).await;
-    let two = server_with(by_pattern, &["/", "/#x"]);
+    let two = server_with_lookalike(by_pattern);
     let ann = connect_to(&two, "/").await;
     let bob = connect_to(&two, "/#x").await;
     ann.emit_with_ack::<()>("join", "x").await;
-    reaches(&one, "x", &ann).await;
+    reaches(one.to("x"), &ann).await;
     // Both patterns match the channel.
     one.to("x").emit("news", 1);
     two.of("/#x").emit("news", 2);
@@ -379,7 +338,7 @@ async fn a_socket_is_reached_as_soon_as_its_client_is_connected_or_has_joined() 
             server(&engine.url(), kind).await,
             server(&engine.url(), kind).await,
         );
-        reaches(&one, "probes", &{
+        reaches(one.to("probes"), &{
             let bob = connect(&two).await;
             bob.emit_with_ack::<()>("join", "probes").await;
             bob
@@ -452,7 +411,7 @@ async fn messages_that_are_lost_in_an_outage_are_counted_and_logged_once() {
     let one = server(&engine.url(), Kind::Classic).await;
     let two = server(&engine.url(), Kind::Classic).await;
     let bob = connect(&two).await;
-    reaches(&one, bob.id().as_str(), &bob).await;
+    reaches(one.to(bob.id()), &bob).await;
     let lost = || one.metrics().cluster_messages_lost["outage"];
     assert_eq!(lost(), 0);
     engine.kill();
@@ -467,7 +426,7 @@ async fn messages_that_are_lost_in_an_outage_are_counted_and_logged_once() {
     }
     assert_eq!(log.with("messages to other servers are lost").len(), 1);
     engine.restart().await;
-    reaches(&one, bob.id().as_str(), &bob).await;
+    reaches(one.to(bob.id()), &bob).await;
     let ends = log.with("messages to other servers were lost");
     assert_eq!(ends.len(), 1, "{ends:?}");
     assert!(
@@ -520,7 +479,7 @@ async fn confirmations_of_many_rooms_are_not_taken_for_other_answers() {
         two.to(bob.id()).local().join(&rooms);
         engine.subscriptions(kind, channels + ROOMS).await;
         let _killed: usize = engine.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
-        reaches(&one, "room 7", &bob).await;
+        reaches(one.to("room 7"), &bob).await;
         assert_eq!(two.of("/").count().await.unwrap(), 2);
     }
 }

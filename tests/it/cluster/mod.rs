@@ -1,19 +1,20 @@
 //! Several servers that act as one, and the messages between them.
 
 mod peers;
+#[path = "../../cluster/two_servers.rs"]
+mod two_servers;
 mod wire;
 
 use std::collections::HashMap;
 use std::future::{pending, ready};
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
-use axum::{Json, Router};
 use axum_socketio::cluster::LocalCluster;
 use axum_socketio::config::Recovery;
 use axum_socketio::emit::{AckError, ServerAnswers, ServerEvent};
 use axum_socketio::extract::{Binary, RawArgs};
-use axum_socketio::testing::{TestApp, TestClient};
 use axum_socketio::{
     Data, Event, Limits, Namespace, NamespaceHandle, Reply, Sid, Socket, SocketIo, SocketIoBuilder,
 };
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::support::Logs;
+use two_servers::{act_as_one, app, connect, server};
 
 /// The messages that the servers of a test have received, each with the number of the server.
 type Heard = mpsc::UnboundedReceiver<(usize, Value)>;
@@ -77,54 +79,11 @@ fn servers<const N: usize>(
     (servers, heard)
 }
 
-fn app(io: &SocketIo) -> TestApp {
-    TestApp::new(Router::new().layer(io.layer()))
-}
-
-async fn connect(io: &SocketIo) -> TestClient {
-    app(io).connect("/").await.unwrap()
-}
-
 #[tokio::test(start_paused = true)]
-async fn an_emit_of_one_server_reaches_the_clients_of_all() {
-    let ([one, two], _heard) = servers(|io| io);
-    let (ann, bob) = (connect(&one).await, connect(&two).await);
-    one.emit("news", 1);
-    assert_eq!(
-        (ann.next::<u8>("news").await, bob.next::<u8>("news").await),
-        (1, 1)
-    );
-    two.local().emit("news", 2);
-    assert_eq!(bob.next::<u8>("news").await, 2);
-    ann.expect_no("news").await;
-    bob.emit("join", "x").await;
-    one.to("x").emit("news", Bytes::from_static(b"binary"));
-    assert_eq!(bob.next::<Bytes>("news").await, "binary");
-    ann.expect_no("news").await;
-    one.to(bob.id()).except("x").emit("news", 3);
-    bob.expect_no("news").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn sockets_of_other_servers_are_counted_fetched_moved_and_disconnected() {
-    let ([one, two], _heard) = servers(|io| io);
-    let (ann, bob) = (connect(&one).await, connect(&two).await);
-    assert_eq!(one.of("/").count().await.unwrap(), 2);
-    assert_eq!(one.local().count().await.unwrap(), 1);
-    one.of("/").join("all");
-    assert_eq!(one.of("/").rooms().await.unwrap()["all"], 2);
-    assert_eq!(two.of("/").rooms().await.unwrap()["all"], 2);
-    let sockets = one.fetch_sockets().await.unwrap();
-    let mut ids: Vec<Sid> = sockets.iter().map(|socket| socket.id()).collect();
-    ids.sort();
-    let mut expected = [ann.id(), bob.id()];
-    expected.sort();
-    assert_eq!(ids, expected);
-    one.to(bob.id()).leave("all");
-    assert_eq!(one.to("all").count().await.unwrap(), 1);
-    one.to(bob.id()).disconnect();
-    bob.disconnected().await;
-    assert_eq!(two.of("/").count().await.unwrap(), 1);
+async fn two_servers_act_as_one() {
+    let cluster = LocalCluster::new();
+    let (one, two) = (server(cluster.clone()), server(cluster));
+    act_as_one(&one, &two).await;
 }
 
 #[tokio::test(start_paused = true)]

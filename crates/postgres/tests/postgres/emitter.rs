@@ -1,9 +1,17 @@
 //! Events of programs without a server, and in transactions.
 
-use axum_socketio_postgres::{Emitter, Statement};
-use tokio::sync::mpsc;
+use std::time::Duration;
 
-use super::*;
+use axum_socketio::testing::TestClient;
+use axum_socketio::{Data, Namespace, SocketIo};
+use axum_socketio_postgres::{Emitter, Statement};
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use crate::engine::Engine;
+use crate::server;
+use crate::two_servers::{self, SOON, connect, connect_to, reaches};
 
 /// Sends an event after which nothing of an earlier transaction can arrive.
 async fn end(emitter: &Emitter, client: &TestClient) {
@@ -17,10 +25,10 @@ async fn an_event_in_a_transaction_is_sent_when_it_commits() {
     let engine = Engine::start().await;
     let postgres = engine.postgres().await;
     let emitter = postgres.emitter();
-    let (one, two) = (server_of(postgres), server(&engine).await);
+    let (one, two) = (two_servers::server(postgres), server(&engine).await);
     let (ann, bob) = (connect(&one).await, connect(&two).await);
-    reaches(&one, &bob).await;
-    reaches(&two, &ann).await;
+    reaches(one.of("/").broadcast(), &bob).await;
+    reaches(two.of("/").broadcast(), &ann).await;
     let mut client = engine.client().await;
     let detached = Emitter::detached();
 

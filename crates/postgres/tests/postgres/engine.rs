@@ -12,8 +12,7 @@ use axum_socketio_postgres::Postgres;
 use axum_socketio_postgres::tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use tokio::time::{sleep, timeout};
 
-/// The time in which anything that is expected has to happen.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+use crate::two_servers::SOON;
 
 /// The user `nobody`: PostgreSQL does not start as root.
 const NOBODY: u32 = 65534;

@@ -1,8 +1,13 @@
 //! Failures of PostgreSQL, and messages of other software.
 
-use axum_socketio_postgres::tokio_postgres;
+use std::time::Duration;
 
-use super::*;
+use axum_socketio_postgres::tokio_postgres;
+use tokio::time::sleep;
+
+use crate::engine::Engine;
+use crate::servers;
+use crate::two_servers::{answered_by, connect, connect_to, reaches};
 
 /// Ends the sessions that listen, and returns their number.
 const END_LISTENERS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
@@ -15,11 +20,11 @@ async fn servers_find_each_other_again_after_failures() {
     let [one, two] = servers(&engine).await;
     let (ann, bob) = (connect(&one).await, connect(&two).await);
     assert_ne!(engine.value(END_LISTENERS).await, "0");
-    reaches(&one, &bob).await;
-    reaches(&two, &ann).await;
+    reaches(one.of("/").broadcast(), &bob).await;
+    reaches(two.of("/").broadcast(), &ann).await;
     let all = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'axum-socketio'";
     assert_ne!(engine.value(all).await, "0");
-    reaches(&one, &bob).await;
+    reaches(one.of("/").broadcast(), &bob).await;
 
     engine.kill();
     // The attempts to connect are up to a second apart.
@@ -35,20 +40,13 @@ async fn servers_find_each_other_again_after_failures() {
     }
     let nsp = connect_to(&two, "/rooms-2").await;
     engine.restart().await;
-    reaches(&one, &bob).await;
-    reaches(&two, &ann).await;
+    reaches(one.of("/").broadcast(), &bob).await;
+    reaches(two.of("/").broadcast(), &ann).await;
     one.emit("large", "x".repeat(9_000));
     assert_eq!(bob.next::<String>("large").await.len(), 9_000);
     one.of("/rooms-2").emit("news", 1);
     assert_eq!(nsp.next::<u8>("news").await, 1);
-    let known = async {
-        while asked(&one).await != 1 {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(SOON, known)
-        .await
-        .expect("the other server is known again");
+    answered_by(&one.of("/"), 1).await;
     bob.expect_no("lost").await;
     assert!(one.metrics().cluster_messages_lost["outage"] > 0);
 }

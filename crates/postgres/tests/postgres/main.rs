@@ -19,42 +19,20 @@
 mod emitter;
 mod engine;
 mod faults;
+#[path = "../../../../tests/cluster/two_servers.rs"]
+mod two_servers;
 
 use std::time::Duration;
 
-use axum::{Json, Router};
-use axum_socketio::testing::{TestApp, TestClient};
-use axum_socketio::{Data, Namespace, Socket, SocketIo};
+use axum_socketio::SocketIo;
 use axum_socketio_postgres::Postgres;
 use bytes::Bytes;
-use tokio::time::{sleep, timeout};
 
-use engine::{Engine, SOON};
-
-fn server_of(postgres: Postgres) -> SocketIo {
-    let namespace = Namespace::new()
-        .on("join", async |socket: Socket, Data(room): Data<String>| {
-            socket.join(room)
-        })
-        .on_server("add", async |Data((a, b)): Data<(u64, u64)>| Json(a + b));
-    SocketIo::builder()
-        .cluster(postgres)
-        .namespace("/", namespace)
-        .namespace("/rooms-{id}", Namespace::new())
-        .build()
-}
+use engine::Engine;
+use two_servers::{act_as_one, answered_by, connect, reaches};
 
 async fn server(engine: &Engine) -> SocketIo {
-    server_of(engine.postgres().await)
-}
-
-async fn connect_to(io: &SocketIo, nsp: &str) -> TestClient {
-    let app = TestApp::new(Router::new().layer(io.layer()));
-    app.connect(nsp).await.unwrap()
-}
-
-async fn connect(io: &SocketIo) -> TestClient {
-    connect_to(io, "/").await
+    two_servers::server(engine.postgres().await)
 }
 
 /// Starts servers that know each other.
@@ -63,80 +41,18 @@ async fn servers<const N: usize>(engine: &Engine) -> [SocketIo; N] {
     for _ in 0..N {
         all.push(server(engine).await);
     }
-    let known = async {
-        for io in &all {
-            while asked(io).await != N - 1 {
-                sleep(Duration::from_millis(20)).await;
-            }
-        }
-    };
-    timeout(SOON, known).await.expect("all servers are known");
+    for io in &all {
+        answered_by(&io.of("/"), N - 1).await;
+    }
     all.try_into().unwrap()
-}
-
-/// Returns the number of other servers that have answered a request.
-async fn asked(io: &SocketIo) -> usize {
-    let answers = io.server_side_emit_with_ack::<u64>("add", (1, 2)).await;
-    answers.map_or(0, |asked| asked.answers.len())
-}
-
-/// Emits a number until a client has it: a server may not listen yet.
-async fn reaches(io: &SocketIo, client: &TestClient) {
-    let reached = async {
-        loop {
-            io.emit("probe", ());
-            if timeout(Duration::from_millis(50), client.next::<()>("probe"))
-                .await
-                .is_ok()
-            {
-                break;
-            }
-        }
-    };
-    timeout(SOON, reached).await.expect("the client is reached");
 }
 
 #[tokio::test]
 #[ignore = "starts PostgreSQL: tests/run cluster runs it"]
 async fn servers_act_as_one() {
     let engine = Engine::start().await;
-    let [one, two] = servers(&engine).await;
-    let (ann, bob) = (connect(&one).await, connect(&two).await);
-    one.emit("news", "all");
-    assert_eq!(ann.next::<String>("news").await, "all");
-    assert_eq!(bob.next::<String>("news").await, "all");
-    bob.emit_with_ack::<()>("join", "x").await;
-    one.to("x").emit("news", Bytes::from_static(b"binary"));
-    assert_eq!(bob.next::<Bytes>("news").await, "binary");
-    assert_eq!(one.of("/").count().await.unwrap(), 2);
-    assert_eq!(one.of("/").rooms().await.unwrap()["x"], 1);
-    one.to(bob.id()).join("y");
-    one.to("y").emit("news", "joined");
-    assert_eq!(bob.next::<String>("news").await, "joined");
-    let asking = one.emit_with_ack::<u8>("q", ());
-    for (client, answer) in [(&ann, 1_u8), (&bob, 2)] {
-        client.next_with_ack::<()>("q").await.ack(answer).await;
-    }
-    let (mut answers, summary) = asking.all().await;
-    answers.sort_by_key(|(_, answer)| *answer);
-    assert_eq!(answers, [(ann.id(), 1), (bob.id(), 2)]);
-    assert_eq!(summary.silent_servers, 0);
-    // A namespace that only the other server has.
-    let eve = connect_to(&two, "/rooms-1").await;
-    one.of("/rooms-1").emit("news", 1);
-    assert_eq!(eve.next::<u8>("news").await, 1);
-    drop((ann, bob, eve));
-    // A server that leaves is not awaited.
-    two.close();
-    two.closed().await;
-    let gone = async {
-        while asked(&one).await != 0 {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(Duration::from_secs(4), gone)
-        .await
-        .expect("the leave is announced");
+    let (one, two) = (server(&engine).await, server(&engine).await);
+    act_as_one(&one, &two).await;
     drop((one, two));
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'axum-socketio'";
     engine.until(sessions, "0").await;
@@ -188,9 +104,12 @@ async fn large_events_are_deleted_after_a_while() {
     let postgres = set(engine.postgres().await);
     postgres.create_table().await.unwrap();
     postgres.create_table().await.unwrap();
-    let (one, two) = (server_of(postgres.clone()), server_of(postgres));
+    let (one, two) = (
+        two_servers::server(postgres.clone()),
+        two_servers::server(postgres),
+    );
     let (_ann, bob) = (connect(&one).await, connect(&two).await);
-    reaches(&one, &bob).await;
+    reaches(one.of("/").broadcast(), &bob).await;
     one.emit("large", "x".repeat(100_000));
     assert_eq!(bob.next::<String>("large").await.len(), 100_000);
     let sql = "SELECT count(*) FROM app.\"large events\"";
