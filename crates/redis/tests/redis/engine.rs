@@ -1,0 +1,165 @@
+//! A Redis server of its own, which a test starts and stops.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use axum_socketio_redis::{Redis, SubscriptionMode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use crate::two_servers::SOON;
+
+/// A Redis server of its own, on a free port.
+pub(crate) struct Engine {
+    pub(crate) port: u16,
+    process: Child,
+}
+
+fn start(port: u16) -> Child {
+    let program = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
+    Command::new(program)
+        .args([
+            "--port",
+            &port.to_string(),
+            "--save",
+            "",
+            "--bind",
+            "127.0.0.1",
+        ])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server is installed")
+}
+
+impl Engine {
+    pub(crate) async fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let process = start(port);
+        let engine = Self { port, process };
+        engine.answers().await;
+        engine
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    pub(crate) async fn answers(&self) {
+        let ping = async {
+            while Redis::connect(&self.url()).await.is_err() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(SOON, ping).await.expect("Redis starts");
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    pub(crate) async fn restart(&mut self) {
+        self.process = start(self.port);
+        self.answers().await;
+    }
+
+    /// Runs a command of the administrator.
+    pub(crate) async fn command<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        let client = redis::Client::open(self.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut command = redis::cmd(words[0]);
+        words[1..].iter().for_each(|word| {
+            command.arg(word);
+        });
+        command.query_async(&mut connection).await.unwrap()
+    }
+
+    /// Waits until Redis has subscriptions to a number of channels.
+    pub(crate) async fn subscriptions(&self, kind: Kind, count: usize) {
+        let word = match kind {
+            Kind::Classic => "CHANNELS",
+            Kind::Sharded(_) => "SHARDCHANNELS",
+        };
+        let words = ["PUBSUB", word];
+        let channels = || self.command::<Vec<String>>(&words);
+        let subscribed = async {
+            while channels().await.len() != count {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if timeout(SOON, subscribed).await.is_err() {
+            panic!("{:?} are not {count} channels", channels().await);
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The adapters of Node.js whose messages the servers exchange.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Classic,
+    Sharded(SubscriptionMode),
+}
+
+impl Kind {
+    /// Returns the number of channels of some servers, with a number of sockets in all.
+    pub(crate) fn channels(self, servers: usize, sockets: usize) -> usize {
+        match self {
+            // For each of two namespaces: its messages, requests and answers, and the answers for each server.
+            Self::Classic => 2 * (3 + servers) + sockets,
+            Self::Sharded(_) => 2 * (1 + servers),
+        }
+    }
+}
+
+pub(crate) const KINDS: [Kind; 3] = [
+    Kind::Classic,
+    Kind::Sharded(SubscriptionMode::Static),
+    Kind::Sharded(SubscriptionMode::Dynamic),
+];
+
+/// Passes connections on to a port. The bytes of the server behind it arrive in small pieces, as over a network.
+pub(crate) async fn slow_network(port: u16) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+                (client.into_split(), server.into_split());
+            tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+            tokio::spawn(async move {
+                let mut piece = [0; 1460];
+                while let Ok(count @ 1..) = from_server.read(&mut piece).await {
+                    if to_client.write_all(&piece[..count]).await.is_err() {
+                        break;
+                    }
+                    sleep(Duration::from_millis(1)).await;
+                }
+            });
+        }
+    });
+    url
+}
+
+/// Returns the options of a server that releases rooms soon.
+pub(crate) async fn redis(url: &str, kind: Kind) -> Redis {
+    let redis = Redis::connect(url).await.unwrap();
+    let redis = redis.release_rooms_after(Duration::from_millis(100));
+    match kind {
+        Kind::Classic => redis,
+        Kind::Sharded(mode) => redis.sharded(mode),
+    }
+}
