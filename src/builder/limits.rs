@@ -317,9 +317,12 @@ impl Limits {
     }
 
     /// Sets the maximum number of warnings and errors caused by clients that are logged in a minute, over all
-    /// connections: refused joins, handlers that panic. Default: 600. One more record says that further ones are left
+    /// connections: refused joins, messages over a limit. Default: 600. One more record says that further ones are left
     /// out, and a later one says how many they were; [`Metrics::logs_left_out`](crate::metrics::Metrics::logs_left_out)
     /// counts them. Node has no limit.
+    ///
+    /// Faults of the application, such as handlers that panic and errors with a status of 5xx, have as many records of
+    /// their own, so that clients cannot hide them behind other records.
     ///
     /// Records at `debug` and below are not limited.
     pub const fn max_log_records(mut self, records: u32) -> Self {

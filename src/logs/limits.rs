@@ -1,5 +1,5 @@
-//! Limits of the warnings and errors that clients cause: a number per minute for each connection, and one for the
-//! server.
+//! Limits of the warnings and errors that clients cause: a number per minute for each connection, one for the server,
+//! and one for faults of the application.
 //!
 //! Check the limit before such a record is written:
 //!
@@ -22,6 +22,8 @@ use crate::metrics::{Counted, Counters};
 pub(crate) struct ServerLogs {
     counters: Arc<Counters>,
     limit: LogLimit,
+    /// The limit of faults of the application, for which warnings about clients leave room.
+    faults: LogLimit,
     /// The limit of refused requests, within that of the server.
     refusals: LogLimit,
     per_connection: u32,
@@ -40,6 +42,7 @@ impl ServerLogs {
         Self {
             counters,
             limit: LogLimit::new(in_all),
+            faults: LogLimit::new(in_all),
             refusals: LogLimit::new(per_connection),
             per_connection,
         }
@@ -51,7 +54,16 @@ impl ServerLogs {
 
     /// Returns true if one more record that belongs to no connection may be written.
     pub(crate) fn allow(&self) -> bool {
-        let is_allowed = is_allowed(self.limit.next(now()), |notice| self.log_notice(notice));
+        self.allow_within(&self.limit)
+    }
+
+    /// Returns true if one more record of a fault of the application that belongs to no connection may be written.
+    pub(crate) fn allow_fault(&self) -> bool {
+        self.allow_within(&self.faults)
+    }
+
+    fn allow_within(&self, limit: &LogLimit) -> bool {
+        let is_allowed = is_allowed(limit.next(now()), |notice| self.log_notice(notice));
         is_allowed || self.leave_out()
     }
 
@@ -95,10 +107,23 @@ impl Logs {
         Self { limit, server }
     }
 
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.server.counters
+    }
+
     /// Returns true if one more record of this connection may be written.
     pub(crate) fn allow(&self) -> bool {
+        self.allow_here() && self.server.allow()
+    }
+
+    /// Returns true if one more record of this connection about a fault of the application may be written.
+    pub(crate) fn allow_fault(&self) -> bool {
+        self.allow_here() && self.server.allow_fault()
+    }
+
+    fn allow_here(&self) -> bool {
         let is_allowed = is_allowed(self.limit.next(now()), |notice| self.log_notice(notice));
-        (is_allowed || self.server.leave_out()) && self.server.allow()
+        is_allowed || self.server.leave_out()
     }
 
     /// Reports the records that were left out and not reported yet, when the connection has ended.
@@ -224,6 +249,13 @@ mod tests {
         let written = (0..1000).filter(|_| connection(&server).allow()).count();
         assert_eq!(written, 10);
         assert_eq!(left_out(&server), 990);
+        assert!(
+            connection(&server).allow_fault(),
+            "faults have a limit of their own"
+        );
+        assert!(server.allow_fault());
+        let written = (0..1000).filter(|_| connection(&server).allow_fault());
+        assert_eq!(written.count(), 8);
         tokio::time::advance(Duration::from_secs(60)).await;
         assert!(connection(&server).allow());
     }

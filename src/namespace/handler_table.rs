@@ -72,7 +72,7 @@ impl<H: HandlerTable> ServerSide for ServerEventHandlers<H> {
 fn report_panic(logs: &ServerLogs, nsp: &str, event: &str, panicked: &Panicked) {
     let hook = Hook::OnServer;
     logs.counters().add(Counted::HookPanics(hook), 1);
-    if logs.allow() {
+    if logs.allow_fault() {
         tracing::error!(
             hook = hook.as_str(),
             nsp,
@@ -87,7 +87,7 @@ fn report_panic(logs: &ServerLogs, nsp: &str, event: &str, panicked: &Panicked) 
 fn report_failure(logs: &ServerLogs, nsp: &str, event: &str, failure: &ServerEventFailure) {
     let ServerEventFailure { cause, error } = failure;
     logs.counters().add(Counted::ServerErrors(*cause), 1);
-    if logs.allow() {
+    if logs.allow_fault() {
         let cause = cause.as_str();
         tracing::warn!(nsp, event, cause, error, "no answer to another server");
     }

@@ -11,7 +11,7 @@ impl Server {
     /// Counts and logs a panic in a hook of the application.
     pub(crate) fn report_panic(&self, hook: Hook, panicked: &Panicked) {
         self.counters.add(Counted::HookPanics(hook), 1);
-        if self.logs.allow() {
+        if self.logs.allow_fault() {
             tracing::error!(
                 hook = hook.as_str(),
                 panic = panicked.message(),

@@ -28,7 +28,7 @@ impl FaultCause {
     /// the log.
     pub(crate) fn report<'a>(self, socket: &Socket, fault: impl FnOnce() -> Fault<'a>) {
         socket.counters().add(Counted::ServerErrors(self), 1);
-        if socket.client().logs.allow() {
+        if socket.client().logs.allow_fault() {
             self.log(socket, &fault());
         }
     }
@@ -54,7 +54,7 @@ impl Socket {
     /// Counts and logs a panic in a hook of the application.
     pub(crate) fn report_panic(&self, hook: Hook, panicked: &Panicked) {
         self.counters().add(Counted::HookPanics(hook), 1);
-        if self.client().logs.allow() {
+        if self.client().logs.allow_fault() {
             let (socket, nsp, hook) = (self.id(), self.nsp(), hook.as_str());
             tracing::error!(%socket, nsp, hook, panic = panicked.message(), "hook panicked");
         }
@@ -66,7 +66,7 @@ impl Socket {
         handler: impl FnOnce() -> &'a str,
         panicked: &Panicked,
     ) {
-        if self.client().logs.allow() {
+        if self.client().logs.allow_fault() {
             let (socket, nsp, handler) = (self.id(), self.nsp(), handler());
             tracing::error!(%socket, nsp, handler, panic = panicked.message(), "handler panicked");
         }

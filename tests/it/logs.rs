@@ -4,17 +4,19 @@ use axum::http::StatusCode;
 use axum::{Json, Router};
 use axum_socketio::{Auth, Data, Limits, Namespace, Refused, Socket, SocketIo};
 
-use crate::support::{Http, Logs, POLLING, Ws, echo, serve};
+use crate::support::{Http, Logs, POLLING, Ws, echo, serve, until};
 
 /// Creates a namespace in which a client joins the rooms that it names.
 fn rooms() -> Namespace {
-    Namespace::new().on(
-        "join",
-        async |socket: Socket, Data(rooms): Data<Vec<String>>| {
-            socket.join(rooms);
-            Json(())
-        },
-    )
+    Namespace::new()
+        .on(
+            "join",
+            async |socket: Socket, Data(rooms): Data<Vec<String>>| {
+                socket.join(rooms);
+                Json(())
+            },
+        )
+        .on("panic", async || -> Json<()> { panic!("on purpose") })
 }
 
 #[tokio::test]
@@ -92,6 +94,13 @@ async fn all_connections_together_log_up_to_a_limit() {
     assert_eq!(logs.records().len(), 6, "{:?}", logs.records());
     // A notice that is left out is not counted.
     assert_eq!(io.metrics().logs_left_out, 20 * 3 - 4);
+    // The fault of another client is logged all the same.
+    let mut ws = Ws::joined(server.addr).await;
+    ws.send(r#"42["panic"]"#).await;
+    until("the panic is logged", || {
+        !logs.with("handler panicked").is_empty()
+    })
+    .await;
 }
 
 /// The text of a client that would forge a record, or change the terminal.

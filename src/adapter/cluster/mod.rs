@@ -212,7 +212,7 @@ impl Receiver for Routes {
                     tracing::warn!(nsp, error, "message of another server dropped");
                 }
             }
-            Err(panicked) if self.logs.allow() => log_panic("cluster", &panicked),
+            Err(panicked) if self.logs.allow_fault() => log_panic("cluster", &panicked),
             Err(_) => {}
         }
     }
