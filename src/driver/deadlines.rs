@@ -109,8 +109,12 @@ impl ConnectionTask {
         if self.timers.has_passed(Deadline::Read, self.now) {
             self.check_slowness();
         }
-        if self.timers.has_passed(Deadline::Message, self.now) {
-            self.check_message();
+        if let Some(by) = self
+            .timers
+            .get(Deadline::Message)
+            .filter(|by| self.now >= *by)
+        {
+            self.check_message(by);
         }
         if self.timers.has_passed(Deadline::Expiry, self.now) {
             self.check_expiry(cx);

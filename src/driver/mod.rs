@@ -3,6 +3,7 @@
 mod account;
 mod admission;
 mod before;
+mod bodies;
 mod deadlines;
 mod detached;
 mod dispatch;
@@ -30,6 +31,7 @@ mod timed_session;
 mod timers;
 mod upgrade;
 
+pub(crate) use bodies::{BodyShare, Crowded, within_limit};
 pub(crate) use duplexes::turn_away;
 pub(crate) use inbox::{InboundRequest, NotQueued, PollAnswer, PostAnswer};
 pub(crate) use quota::TurnedAway;

@@ -10,7 +10,7 @@ pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// The time after which a pause that the input of other connections causes ends the connection, if it holds nothing but
 /// an unfinished packet or if its handlers wait for acknowledgements.
-const CROWDED: Duration = Duration::from_secs(10);
+pub(super) const CROWDED: Duration = Duration::from_secs(10);
 
 /// The time after which a pause ends the connection if other code than its handlers awaits acknowledgements. Handlers
 /// may be waiting for that code.

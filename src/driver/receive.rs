@@ -1,14 +1,14 @@
 //! The input of a connection: the loop pulls packets from the transports and feeds them to the session.
 
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::duplexes::{Remainder, close_in_background};
 use super::inbox::{InboundRequest, PollAnswer, PostAnswer};
 use super::task::ConnectionTask;
-use super::timers::Deadline;
+use super::timers::{Deadline, LATE};
 use crate::metrics::{Counted, LateInput};
 use crate::outbox::Readiness;
 use crate::server::OverLimit;
@@ -230,10 +230,14 @@ impl ConnectionTask {
     }
 
     /// Closes the connection if a message takes too long, unless the rest of it may have been received and not been
-    /// read.
-    pub(super) fn check_message(&mut self) {
+    /// read. Time in which the thread was blocked does not count.
+    pub(super) fn check_message(&mut self, by: Instant) {
         if self.duplexes.more {
             return;
+        }
+        let late = self.now - by;
+        if late > LATE {
+            return self.timers.set(Deadline::Message, Some(self.now + late));
         }
         self.timers.set(Deadline::Message, None);
         let timeout = self.message_timeout();

@@ -34,6 +34,8 @@ pub(crate) struct SessionEntry {
     pub(crate) posting: AtomicBool,
     /// True if a part of an unfinished POST has arrived since the last check.
     progress: AtomicBool,
+    /// True if an unfinished POST is not read, since all connections together hold too much.
+    body_paused: AtomicBool,
     /// True if the transport is not polling, or is about to be replaced.
     pub(crate) upgrading: AtomicBool,
 }
@@ -46,6 +48,7 @@ impl SessionEntry {
             inbox: Inbox::default(),
             posting: false.into(),
             progress: false.into(),
+            body_paused: false.into(),
             upgrading: upgrading.into(),
         }
     }
@@ -67,9 +70,15 @@ impl SessionEntry {
         self.progress.store(false, Ordering::Relaxed);
     }
 
-    /// Returns true if a part of an unfinished POST has arrived since the last call.
+    /// Records that the reading of a POST is paused, or goes on.
+    pub(super) fn body_paused(&self, paused: bool) {
+        self.body_paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Returns true if a part of an unfinished POST has arrived since the last call, or may have: while its reading is
+    /// paused, nobody knows.
     pub(super) fn take_progress(&self) -> bool {
-        self.progress.swap(false, Ordering::Relaxed)
+        self.progress.swap(false, Ordering::Relaxed) | self.body_paused.load(Ordering::Relaxed)
     }
 
     /// Resolves when the session is over.
@@ -128,6 +137,11 @@ impl SessionTable {
 
     pub(crate) fn get(&self, sid: Sid) -> Option<Arc<SessionEntry>> {
         self.0.entries.lock().get(&sid).cloned()
+    }
+
+    /// Returns a part of the server's account.
+    pub(super) fn share(&self, counters: &Arc<Counters>) -> Share {
+        Share::new(Arc::clone(&self.0.account), Arc::clone(counters))
     }
 
     /// Begins a handshake of a client, whose address may be unknown.

@@ -12,7 +12,7 @@ pub(super) use crate::clock::now;
 /// The time until the timer fires if there is no deadline.
 const FAR: Duration = Duration::from_secs(3600);
 /// If a task runs later than this after its timer has fired, something has kept it from running.
-const LATE: Duration = Duration::from_millis(50);
+pub(super) const LATE: Duration = Duration::from_millis(50);
 /// A timer may fire so much earlier than the clock says.
 const EARLY: Duration = Duration::from_millis(5);
 

@@ -76,6 +76,7 @@ labels! {
         BadMethod = "BAD_METHOD",
         BadBody = "BAD_BODY",
         BodyLimit = "BODY_LIMIT",
+        InboundLimit = "INBOUND_LIMIT",
         InternalError = "INTERNAL_ERROR",
     }
     /// The outcome of an upgrade from polling to WebSocket.

@@ -1,7 +1,7 @@
 //! POST requests of a session over polling: the body is read, and its packets are handed to the connection's task.
 
 use std::error::Error;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -18,7 +18,7 @@ use tower::BoxError;
 use super::refusal::Refusal;
 use super::request_context::{RequestContext, Served};
 use super::response::{accepted, empty};
-use crate::driver::{InboundRequest, PostAnswer, SessionEntry};
+use crate::driver::{BodyShare, Crowded, InboundRequest, PostAnswer, SessionEntry, within_limit};
 use crate::metrics::{Counted, LateInput};
 use crate::server::OverLimit;
 use crate::socket::Client;
@@ -62,8 +62,9 @@ where
         return posting.fail(DisconnectReason::TransportError, Err(Refusal::BadBody));
     }
     let config = &context.server.settings.engine;
-    let body = read(body, config.max_payload, entry);
-    let body = tokio::time::timeout(config.body_timeout, body);
+    let mut share = BodyShare::new(&context.sessions, &context.server);
+    let body = read(body, config.max_payload, entry, &mut share);
+    let body = within_limit(config.body_timeout, body);
     let body = match select(pin!(body), pin!(entry.closed())).await {
         Either::Left((body, _)) => body.unwrap_or(Err(BodyError::Late)),
         // A body that never ends is not waited for longer than its session lives.
@@ -79,7 +80,7 @@ where
     let counters = &context.server.counters;
     counters.add(Counted::ReceivedBytes, body.len());
     match packets(body, kind, revision) {
-        Some(packets) => posting.deliver(packets).await,
+        Some(packets) => posting.deliver(packets, share).await,
         None => posting.fail(DisconnectReason::ParseError, Err(Refusal::BadBody)),
     }
 }
@@ -105,6 +106,9 @@ enum BodyError {
     /// The body is larger than a layer around this server allows.
     #[error("larger than a layer allows")]
     Limited,
+    /// The body was not read for long, since all connections together hold too much.
+    #[error("all connections hold `max_inbound_bytes`")]
+    Crowded,
     /// The body has not arrived within `body_timeout`.
     #[error("slower than `body_timeout`")]
     Late,
@@ -135,8 +139,23 @@ fn log_limited(client: &Client, max_payload: usize) {
     }
 }
 
+/// Logs that a body has been given up for the input that other connections hold.
+fn log_crowded(client: &Client, max_inbound_bytes: usize) {
+    if client.logs.allow() {
+        tracing::warn!(
+            sid = %client.sid, max_inbound_bytes,
+            "the body of a POST is refused: all connections together hold too much input"
+        );
+    }
+}
+
 /// Reads a body into one buffer. Its pieces are not kept: each of them would keep the server's whole read buffer alive.
-async fn read<B>(body: B, limit: usize, entry: &SessionEntry) -> Result<Vec<u8>, BodyError>
+async fn read<B>(
+    body: B,
+    limit: usize,
+    entry: &SessionEntry,
+    share: &mut BodyShare,
+) -> Result<Vec<u8>, BodyError>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>>,
 {
@@ -146,19 +165,34 @@ where
         return Err(BodyError::TooLarge(Some(expected)));
     }
     let mut all = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| BodyError::new(error.into()))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
+    while let Some(data) = next(body.as_mut()).await.transpose()? {
         if data.len() > limit - all.len() {
             return Err(BodyError::TooLarge(None));
         }
         all.extend_from_slice(&data);
         entry.body_progressed();
+        let room = share.set(all.len(), entry).await;
+        room.map_err(|Crowded| BodyError::Crowded)?;
     }
     entry.body_completed();
     Ok(all)
+}
+
+/// Returns the next part of a body.
+async fn next<B>(mut body: Pin<&mut B>) -> Option<Result<Bytes, BodyError>>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    loop {
+        match body.frame().await? {
+            Ok(frame) => {
+                if let Ok(data) = frame.into_data() {
+                    return Some(Ok(data));
+                }
+            }
+            Err(error) => return Some(Err(BodyError::new(error.into()))),
+        }
+    }
 }
 
 /// A POST that is being taken. If it is dropped before its end, the client has given it up, and the session closes.
@@ -181,10 +215,11 @@ impl Posting {
         self.ended = true;
     }
 
-    /// Hands the packets to the connection's task, and waits until it has taken them.
-    async fn deliver(self, packets: engine_io::PostBody) -> Served {
+    /// Hands the packets to the connection's task, which counts them from then on, and waits until it has taken them.
+    async fn deliver(self, packets: engine_io::PostBody, share: BodyShare) -> Served {
         let (done, taken) = oneshot::channel();
         let handed = self.entry.send(InboundRequest::Post(packets, done));
+        drop(share);
         let taken = match handed {
             Ok(()) => taken.await.map_err(|_| Refusal::SessionUnknown),
             Err(refused) => Err(refused.into()),
@@ -209,6 +244,10 @@ impl Posting {
             BodyError::Limited => {
                 log_limited(client, limit);
                 self.too_large(Err(Refusal::BodyLimit))
+            }
+            BodyError::Crowded => {
+                log_crowded(client, server.settings.max_inbound_bytes);
+                self.fail(DisconnectReason::QueueFull, Err(Refusal::InboundLimit))
             }
             BodyError::Late => {
                 let timeout = config.body_timeout;

@@ -71,6 +71,8 @@ refusals! {
     BadBody: BAD_REQUEST, 3, "Bad request";
     /// The body of a POST that is larger than a layer around the server allows.
     BodyLimit: PAYLOAD_TOO_LARGE, 3, "Bad request";
+    /// The body of a POST that is given up, because all connections together hold too much input.
+    InboundLimit: SERVICE_UNAVAILABLE, 3, "Bad request";
     /// A panic in a hook of the application.
     InternalError: INTERNAL_SERVER_ERROR, FORBIDDEN, "Internal server error";
 }
@@ -89,7 +91,8 @@ impl Refusal {
             | Self::Overlap
             | Self::BadMethod
             | Self::BadBody
-            | Self::BodyLimit => empty(self.status()),
+            | Self::BodyLimit
+            | Self::InboundLimit => empty(self.status()),
             _ => {
                 let body = format!(r#"{{"code":{code},"message":"{message}"}}"#);
                 answer(self.status(), "application/json", Bytes::from(body))
@@ -97,9 +100,10 @@ impl Refusal {
         };
         let more = match self {
             Self::WebSocketVersion => Some((header::SEC_WEBSOCKET_VERSION, "13")),
-            Self::Unavailable | Self::TooManyConnections | Self::TooManyConnectionsOfAddress => {
-                Some((header::RETRY_AFTER, "1"))
-            }
+            Self::Unavailable
+            | Self::TooManyConnections
+            | Self::TooManyConnectionsOfAddress
+            | Self::InboundLimit => Some((header::RETRY_AFTER, "1")),
             _ => None,
         };
         if let Some((name, value)) = more {

@@ -477,3 +477,43 @@ fn a_pong_behind_much_else_that_a_blocked_server_has_not_read_is_in_time() {
     drop(server);
     runtime.shutdown_background();
 }
+
+/// The rest of a message, or of a body, could not arrive while nobody read.
+#[test]
+fn a_blocked_server_gives_messages_and_bodies_the_time_that_it_has_taken() {
+    const BLOCKED: Duration = Duration::from_secs(3);
+
+    let patient = |io: SocketIoBuilder| {
+        io.timeouts(
+            Timeouts::new()
+                .message_timeout(Duration::from_secs(1))
+                .body_timeout(Duration::from_secs(1)),
+        )
+    };
+    for count in [1, 2] {
+        let runtime = threads(count);
+        let (server, io, mut reasons) = runtime.block_on(runtime.spawn(start(patient))).unwrap();
+        current_thread().block_on(async {
+            let mut polling = Polling::joined(server.addr).await;
+            polling.begin_post(&server, 13, b"421[\"ec").await;
+            let mut ws = Ws::joined(server.addr).await;
+            let message = masked_frame(Opcode::Text, br#"421["echo",1]"#, [1, 2, 3, 4]);
+            let (begin, rest) = message.split_at(8);
+            ws.send_raw(begin).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            for _ in 0..count {
+                block(runtime.handle(), BLOCKED);
+            }
+            tokio::time::sleep(BLOCKED + Duration::from_millis(100)).await;
+            ws.send_raw(rest).await;
+            assert_eq!(ws.text().await, "431[1]");
+            polling.continue_post(b"ho\",2]").await;
+            assert_eq!(polling.end_post().await.status, 200);
+            assert_eq!(polling.poll().await, "431[2]");
+            reasons.none();
+            assert_eq!(io.client_count(), 2);
+        });
+        drop(server);
+        runtime.shutdown_background();
+    }
+}

@@ -12,6 +12,7 @@ use axum_socketio::{
     Data, DisconnectReason, Limits, Namespace, Socket, SocketIo, SocketIoBuilder, Timeouts,
 };
 use bytes::Bytes;
+use futures_util::future::select_all;
 use proto::websocket::{Opcode, masked_frame};
 use serde::de::IgnoredAny;
 use tokio::sync::{Semaphore, mpsc};
@@ -626,6 +627,68 @@ async fn packets_that_are_never_finished_end_where_they_hold_what_others_need() 
     assert_eq!(closed, ATTACKERS as u64);
     until("nothing is held", || io.metrics().inbound_bytes == 0).await;
     healthy.alive().await;
+}
+
+#[tokio::test]
+async fn a_body_counts_while_it_arrives() {
+    let (server, io) = with(|io| io.namespace("/", echo().0)).await;
+    let mut client = Polling::joined(server.addr).await;
+    client
+        .begin_post(&server, MEGABYTE, &vec![b'4'; MEGABYTE / 2])
+        .await;
+    let half = 400_000..=500_000;
+    until("half of it counts", || {
+        half.contains(&io.metrics().inbound_bytes)
+    })
+    .await;
+    drop(client);
+    until("nothing counts", || io.metrics().inbound_bytes == 0).await;
+}
+
+#[tokio::test]
+async fn bodies_that_never_end_end_where_they_hold_what_others_need() {
+    const ATTACKERS: usize = 4;
+
+    let (server, io) = with(|io| {
+        io.namespace("/", echo().0)
+            .limits(Limits::new().max_inbound_bytes(2 * MEGABYTE))
+            .timeouts(Timeouts::new().body_timeout(3600 * SECOND))
+    })
+    .await;
+    let clock = Clock::stop();
+    let mut attackers = Vec::new();
+    for _ in 0..ATTACKERS {
+        let mut client = Polling::joined(server.addr).await;
+        let part = vec![b'4'; 900_000];
+        client.begin_post(&server, MEGABYTE, &part).await;
+        attackers.push(client);
+    }
+    until("bodies are not read", || {
+        io.metrics().reading_paused["max_inbound_bytes"] > 0
+    })
+    .await;
+    let held = io.metrics().inbound_bytes;
+    assert!((500_000..=2_100_000).contains(&held), "{held}");
+    let mut healthy = Ws::joined(server.addr).await;
+    healthy.alive().await;
+    clock.advance(9 * SECOND).await;
+    healthy.alive().await;
+    assert_eq!(io.client_count(), ATTACKERS + 1);
+    clock.advance(2 * SECOND).await;
+    let answers = attackers
+        .iter_mut()
+        .map(|attacker| Box::pin(attacker.end_post()));
+    let (answer, ..) = within("an end", select_all(answers)).await;
+    assert_eq!(answer.brief(), (503, ""));
+    healthy.alive().await;
+    until("each is counted", || {
+        let metrics = io.metrics();
+        let refused = metrics.requests_refused["INBOUND_LIMIT"];
+        refused > 0 && refused == metrics.connections_closed["queue full"]
+    })
+    .await;
+    drop(attackers);
+    until("nothing is held", || io.metrics().inbound_bytes == 0).await;
 }
 
 #[tokio::test]

@@ -111,6 +111,11 @@ impl Polling {
         server.arrived(before).await;
     }
 
+    /// Sends more of the body of a POST that was started.
+    pub(crate) async fn continue_post(&mut self, part: &[u8]) {
+        self.post.send(part).await;
+    }
+
     /// Returns the response to a POST that was started.
     pub(crate) async fn end_post(&mut self) -> Answer {
         self.post.answer(false).await
