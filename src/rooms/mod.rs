@@ -27,6 +27,7 @@ pub use join::{JoinError, JoinFuture, Joined};
 use member::open_rooms;
 pub(crate) use member::{AckAnswer, Link, Member, Scope};
 pub(crate) use members::Members;
+pub use proto::{Room, Rooms};
 pub(crate) use recovery::{
     Asker, Audience, Claim, Forgotten, History, HistoryState, Log, Offset, SavedSession, Stay,
     Store, StoreError, StoreReply, SuspendedSession, Sweeper,
@@ -34,4 +35,3 @@ pub(crate) use recovery::{
 #[cfg(test)]
 pub(crate) use stub_link::StubLink;
 pub(crate) use target::Target;
-pub use target::{Room, Rooms};

@@ -135,6 +135,7 @@ const PROTO: &[&str] = &[
     "error",
     "query",
     "sid",
+    "rooms",
     "reason",
     "args",
     "websocket",

@@ -32,6 +32,7 @@ mod named_enum;
 pub mod panics;
 mod query;
 mod reason;
+mod rooms;
 pub mod session;
 pub mod sid;
 pub mod socket_io;
@@ -43,4 +44,5 @@ pub use args::{Args, ArgsError, Binary, EncodedArgs, RawArgs, Rest, Surplus, wit
 pub use error::{DecodeError, EncodeError};
 pub use query::decode_query;
 pub use reason::DisconnectReason;
+pub use rooms::{Room, Rooms};
 pub use sid::Sid;
