@@ -2,7 +2,6 @@
 
 mod adapter;
 mod asked;
-mod depth;
 mod interest;
 mod namespace;
 mod presence;

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use super::depth::is_too_deep;
 use super::interest::Subscriptions;
 use super::presence::{Asking, Heard};
 use super::{ClusterConnection, Endpoint, Remaining};
@@ -214,7 +213,7 @@ impl<L: LocalSockets> Cluster<L> {
         body: Body<'_>,
         attachments: &[bytes::Bytes],
     ) -> bool {
-        if is_too_deep(&body) {
+        if body.is_too_deep() {
             self.report_loss(ClusterLoss::Depth);
             return false;
         }

@@ -7,6 +7,7 @@
 mod classic;
 mod decode;
 mod decode_error;
+mod depth;
 mod encode;
 mod json;
 mod message;

@@ -1,28 +1,31 @@
 //! The depth of the JSON texts of messages.
 
-use proto::cluster::{Body, ClientAnswer, FetchAnswer};
+use super::message::{Body, ClientAnswer, FetchAnswer};
 
 /// The maximum depth of nesting. A server of Node.js encodes events recursively, and exits at a depth of some
 /// thousands.
-const MAX_DEPTH: usize = 1000;
+pub(super) const MAX_DEPTH: usize = 1000;
 
-/// Returns true if a message would end a server of Node.js.
-pub(super) fn is_too_deep(body: &Body<'_>) -> bool {
-    match body {
-        Body::Broadcast { args, .. } | Body::ServerEvent { args, .. } => is_deep(args),
-        Body::ServerAnswer { answer, args, .. } => {
-            let mut texts = [answer, args].into_iter().flatten();
-            texts.any(|text| is_deep(text))
+impl Body<'_> {
+    /// Returns true if the message would end a server of Node.js.
+    #[must_use]
+    pub fn is_too_deep(&self) -> bool {
+        match self {
+            Body::Broadcast { args, .. } | Body::ServerEvent { args, .. } => is_deep(args),
+            Body::ServerAnswer { answer, args, .. } => {
+                let mut texts = [answer, args].into_iter().flatten();
+                texts.any(|text| is_deep(text))
+            }
+            Body::ClientAnswer {
+                answer: ClientAnswer::Answered { answer, args },
+                ..
+            } => is_deep(answer) || args.as_ref().is_some_and(|args| is_deep(args)),
+            Body::FetchAnswer {
+                answer: FetchAnswer::Sockets(sockets),
+                ..
+            } => sockets.iter().any(|socket| is_deep(&socket.data)),
+            _ => false,
         }
-        Body::ClientAnswer {
-            answer: ClientAnswer::Answered { answer, args },
-            ..
-        } => is_deep(answer) || args.as_ref().is_some_and(|args| is_deep(args)),
-        Body::FetchAnswer {
-            answer: FetchAnswer::Sockets(sockets),
-            ..
-        } => sockets.iter().any(|socket| is_deep(&socket.data)),
-        _ => false,
     }
 }
 
