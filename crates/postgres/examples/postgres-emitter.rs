@@ -30,9 +30,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The same without a transaction, and what else an emitter does.
     let room = Emitter::connect(&url).await?.to("emitted");
-    emitter.within(&client).sockets_join("emitted").await?;
+    emitter.within(&client).join("emitted").await?;
     room.emit("news", ("to", 1)).await?;
     room.server_side_emit("noticed", ()).await?;
-    room.sockets_leave("emitted").await?;
+    room.leave("emitted").await?;
     Ok(())
 }

@@ -80,4 +80,7 @@ pub enum EncodeError {
     /// The event's name is reserved for the library itself.
     #[error("reserved event name {0:?}")]
     ReservedEvent(&'static str),
+    /// The arguments are nested deeper than this number of levels. A Node.js server that receives them exits.
+    #[error("the arguments are nested deeper than {0} levels")]
+    TooDeep(usize),
 }

@@ -4,15 +4,14 @@ mod error;
 mod statement;
 mod via;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 use tokio_postgres::GenericClient;
 
-use proto::EncodedArgs;
-use proto::cluster::{Body, EMITTER, Flags, Message, Selection};
+use proto::Rooms;
+use proto::cluster::{EmitterMessage, EmitterTarget, Family};
 
 use crate::session::Sessions;
 use crate::settings::Names;
@@ -33,7 +32,7 @@ pub use via::{Connected, Detached, Within};
 ///
 /// let emitter = Emitter::connect("postgres://user:password@localhost/app").await?;
 /// emitter.to("news").emit("article", ("A title", 7)).await?;
-/// emitter.of("/admin").except("interns").disconnect_sockets().await?;
+/// emitter.of("/admin").except("interns").disconnect().await?;
 /// # Ok(()) }
 /// ```
 ///
@@ -60,10 +59,7 @@ pub use via::{Connected, Detached, Within};
 pub struct Emitter<C = Connected> {
     via: C,
     names: Names,
-    nsp: Arc<str>,
-    rooms: Vec<String>,
-    except: Vec<String>,
-    flags: Flags,
+    target: EmitterTarget,
 }
 
 impl Emitter {
@@ -82,14 +78,8 @@ impl Emitter<Detached> {
 
 impl<C> Emitter<C> {
     fn new(via: C, names: Names) -> Self {
-        Self {
-            via,
-            names,
-            nsp: "/".into(),
-            rooms: Vec::new(),
-            except: Vec::new(),
-            flags: Flags::default(),
-        }
+        let target = EmitterTarget::new(Family::Cluster);
+        Self { via, names, target }
     }
 
     /// Sets the prefix of all channels. Default: `socket.io`. All servers of the cluster have the same.
@@ -112,48 +102,47 @@ impl<C: Clone> Emitter<C> {
     /// Selects a namespace. Default: `/`.
     #[must_use]
     pub fn of(&self, nsp: impl AsRef<str>) -> Self {
-        let nsp = nsp.as_ref();
-        let slash = if nsp.starts_with('/') { "" } else { "/" };
-        let mut this = self.clone();
-        this.nsp = format!("{slash}{nsp}").into();
-        this
+        self.with(|target| target.of(nsp.as_ref()))
     }
 
-    /// Adds the sockets that are in a room. A socket's id is a room too. Without rooms, all sockets are selected.
+    /// Adds the sockets that are in any of the rooms. A socket's id is a room too. If this is not called, all sockets are
+    /// selected; an empty list selects none.
     #[must_use]
-    pub fn to(&self, room: impl AsRef<str>) -> Self {
-        let mut this = self.clone();
-        this.rooms.push(room.as_ref().to_owned());
-        this
+    pub fn to(&self, rooms: impl Rooms) -> Self {
+        self.with(|target| target.to(rooms))
     }
 
-    /// Excludes the sockets that are in a room.
+    /// Excludes the sockets that are in any of the rooms.
     #[must_use]
-    pub fn except(&self, room: impl AsRef<str>) -> Self {
-        let mut this = self.clone();
-        this.except.push(room.as_ref().to_owned());
-        this
+    pub fn except(&self, rooms: impl Rooms) -> Self {
+        self.with(|target| target.except(rooms))
     }
 
-    /// Makes the event volatile: it is dropped for each client that cannot be written to at once.
+    /// Makes events volatile: they are dropped for each client that cannot be written to at once.
     #[must_use]
     pub fn volatile(&self) -> Self {
-        let mut this = self.clone();
-        this.flags.volatile = Some(true);
-        this
+        self.with(EmitterTarget::volatile)
+    }
+
+    /// Sends events to clients without compression.
+    #[must_use]
+    pub fn uncompressed(&self) -> Self {
+        self.with(EmitterTarget::uncompressed)
+    }
+
+    fn with(&self, change: impl FnOnce(EmitterTarget) -> EmitterTarget) -> Self {
+        let target = change(self.target.clone());
+        let (via, names) = (self.via.clone(), self.names.clone());
+        Self { via, names, target }
     }
 
     /// Returns an emitter whose operations are part of a transaction, or use a client that the program has already.
     #[must_use]
     pub fn within<'a, G: GenericClient + Sync>(&self, client: &'a G) -> Emitter<Within<'a, G>> {
-        let this = self.clone();
         Emitter {
             via: Within(client),
-            names: this.names,
-            nsp: this.nsp,
-            rooms: this.rooms,
-            except: this.except,
-            flags: this.flags,
+            names: self.names.clone(),
+            target: self.target.clone(),
         }
     }
 }
@@ -175,21 +164,25 @@ impl<C> Emitter<C> {
         event: impl AsRef<str>,
         args: T,
     ) -> Result<(), EmitError> {
-        let statement = self.statement(event, args)?;
-        Within(transaction).execute(&statement).await
+        self.send(
+            &Within(transaction),
+            self.target.event(event.as_ref(), &args)?,
+        )
+        .await
     }
 
-    /// Returns the statement that sends an event, for transactions of other libraries. It has two parameters, the
-    /// channel as `text` and the payload as `bytea`:
+    /// Returns the statement that sends an event, for transactions of other libraries, or `None` if an empty list of rooms
+    /// is selected. It has two parameters, the channel as `text` and the payload as `bytea`:
     ///
     /// ```
     /// # fn main() -> Result<(), axum_socketio_postgres::EmitError> {
     /// use axum_socketio_postgres::{Emitter, Statement};
     ///
     /// let emitter = Emitter::detached();
-    /// let Statement { sql, channel, payload, .. } = emitter.to("order 7").statement("paid", 7)?;
-    /// // With sqlx: sqlx::query(&sql).bind(channel).bind(payload).execute(&mut *transaction).await?;
-    /// # let _ = (sql, channel, payload);
+    /// if let Some(Statement { sql, channel, payload, .. }) = emitter.to("order 7").statement("paid", 7)? {
+    ///     // With sqlx: sqlx::query(&sql).bind(channel).bind(payload).execute(&mut *transaction).await?;
+    ///     # let _ = (sql, channel, payload);
+    /// }
     /// # Ok(()) }
     /// ```
     ///
@@ -200,32 +193,20 @@ impl<C> Emitter<C> {
         &self,
         event: impl AsRef<str>,
         args: T,
-    ) -> Result<Statement, EmitError> {
-        let args = EncodedArgs::event(event.as_ref(), &args)?;
-        let body = Body::Broadcast {
-            args: args.json().into(),
-            request: None,
-            selection: self.selection(),
-            extended: false,
-        };
-        self.statement_of(body, &args)
+    ) -> Result<Option<Statement>, EmitError> {
+        let message = self.target.event(event.as_ref(), &args)?;
+        let statement = message.map(|message| Statement::new(&self.names, &message));
+        statement.transpose()
     }
 
-    fn statement_of(&self, body: Body<'_>, args: &EncodedArgs) -> Result<Statement, EmitError> {
-        let message = Message {
-            uid: EMITTER.into(),
-            nsp: Cow::Borrowed(&self.nsp),
-            body,
-            attachments: args.attachments().into(),
-        };
-        Statement::new(&self.names, &message)
-    }
-
-    fn selection(&self) -> Selection<'_> {
-        Selection {
-            rooms: { self.rooms.iter() }.map(Cow::from).collect(),
-            except: { self.except.iter() }.map(Cow::from).collect(),
-            flags: self.flags,
+    async fn send(
+        &self,
+        via: &impl Via,
+        message: Option<EmitterMessage<'_>>,
+    ) -> Result<(), EmitError> {
+        match message {
+            Some(message) => via.execute(&Statement::new(&self.names, &message)?).await,
+            None => Ok(()),
         }
     }
 }
@@ -243,34 +224,26 @@ impl<C: Via> Emitter<C> {
         event: impl AsRef<str>,
         args: T,
     ) -> Result<(), EmitError> {
-        let statement = self.statement(event, args)?;
-        self.via.execute(&statement).await
+        self.send(&self.via, self.target.event(event.as_ref(), &args)?)
+            .await
     }
 
-    /// Makes all selected sockets join a room.
+    /// Makes all selected sockets join rooms.
     ///
     /// # Errors
     ///
     /// As [`emit`](Self::emit).
-    pub async fn sockets_join(&self, room: impl AsRef<str>) -> Result<(), EmitError> {
-        self.operate(Body::Join {
-            selection: self.selection(),
-            rooms: vec![room.as_ref().into()],
-        })
-        .await
+    pub async fn join(&self, rooms: impl Rooms) -> Result<(), EmitError> {
+        self.send(&self.via, self.target.join(rooms)).await
     }
 
-    /// Makes all selected sockets leave a room.
+    /// Makes all selected sockets leave rooms.
     ///
     /// # Errors
     ///
     /// As [`emit`](Self::emit).
-    pub async fn sockets_leave(&self, room: impl AsRef<str>) -> Result<(), EmitError> {
-        self.operate(Body::Leave {
-            selection: self.selection(),
-            rooms: vec![room.as_ref().into()],
-        })
-        .await
+    pub async fn leave(&self, rooms: impl Rooms) -> Result<(), EmitError> {
+        self.send(&self.via, self.target.leave(rooms)).await
     }
 
     /// Disconnects all selected sockets from the namespace. Their connections stay open for other namespaces.
@@ -278,12 +251,8 @@ impl<C: Via> Emitter<C> {
     /// # Errors
     ///
     /// As [`emit`](Self::emit).
-    pub async fn disconnect_sockets(&self) -> Result<(), EmitError> {
-        self.operate(Body::Disconnect {
-            selection: self.selection(),
-            close: false,
-        })
-        .await
+    pub async fn disconnect(&self) -> Result<(), EmitError> {
+        self.send(&self.via, self.target.disconnect()).await
     }
 
     /// Closes the connections of all selected sockets. Node's `disconnectSockets(true)`.
@@ -291,12 +260,8 @@ impl<C: Via> Emitter<C> {
     /// # Errors
     ///
     /// As [`emit`](Self::emit).
-    pub async fn close_connections(&self) -> Result<(), EmitError> {
-        self.operate(Body::Disconnect {
-            selection: self.selection(),
-            close: true,
-        })
-        .await
+    pub async fn disconnect_all(&self) -> Result<(), EmitError> {
+        self.send(&self.via, self.target.disconnect_all()).await
     }
 
     /// Sends an event to all servers with the namespace, whose `Namespace::on_server` handles it.
@@ -309,20 +274,8 @@ impl<C: Via> Emitter<C> {
         event: impl AsRef<str>,
         args: T,
     ) -> Result<(), EmitError> {
-        let args = EncodedArgs::event(event.as_ref(), &args)?;
-        let body = Body::ServerEvent {
-            args: args.json().into(),
-            request: None,
-            extended: false,
-        };
-        let statement = self.statement_of(body, &args)?;
-        self.via.execute(&statement).await
-    }
-
-    async fn operate(&self, body: Body<'_>) -> Result<(), EmitError> {
-        let nothing = EncodedArgs::ack(&())?;
-        let statement = self.statement_of(body, &nothing)?;
-        self.via.execute(&statement).await
+        let message = self.target.server_event(event.as_ref(), &args)?;
+        self.send(&self.via, Some(message)).await
     }
 }
 
@@ -330,9 +283,7 @@ impl<C> fmt::Debug for Emitter<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Emitter")
             .field("names", &self.names)
-            .field("nsp", &self.nsp)
-            .field("rooms", &self.rooms)
-            .field("except", &self.except)
+            .field("target", &self.target)
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-use proto::cluster::Message;
+use proto::cluster::EmitterMessage;
 
 use super::error::EmitError;
 use crate::settings::Names;
@@ -29,10 +29,11 @@ pub struct Statement {
 }
 
 impl Statement {
-    pub(super) fn new(names: &Names, message: &Message<'_>) -> Result<Self, EmitError> {
-        let channel = names.channel(&message.nsp);
-        let channel = channel.ok_or_else(|| EmitError::NoChannel(message.nsp.to_string()))?;
-        let message = distinct(&message.encode());
+    pub(super) fn new(names: &Names, message: &EmitterMessage<'_>) -> Result<Self, EmitError> {
+        let nsp = message.channel.nsp();
+        let channel = names.channel(nsp);
+        let channel = channel.ok_or_else(|| EmitError::NoChannel(nsp.to_owned()))?;
+        let message = distinct(&message.content);
         if small(&message).is_some() {
             return Ok(Self {
                 sql: NOTIFY.to_owned(),
@@ -82,8 +83,8 @@ mod tests {
             .to("x")
             .except("y")
             .volatile();
-        let first = emitter.statement("news", 1).unwrap();
-        let second = emitter.statement("news", 1).unwrap();
+        let first = emitter.statement("news", 1).unwrap().unwrap();
+        let second = emitter.statement("news", 1).unwrap().unwrap();
         assert_eq!(
             (&*first.channel, &first.sql),
             ("socket.io#/chat", &second.sql)
@@ -96,13 +97,14 @@ mod tests {
         );
         assert!(text.starts_with(expected), "{text}");
         for len in MAX_NOTIFICATION - 200..MAX_NOTIFICATION + 10 {
-            let statement = emitter.statement("news", "x".repeat(len)).unwrap();
+            let statement = emitter.statement("news", "x".repeat(len)).unwrap().unwrap();
             let is_notification = statement.sql == super::NOTIFY;
             let fits = statement.payload.len() < MAX_NOTIFICATION;
             assert!(!is_notification || fits, "{len}");
         }
         let binary = emitter
             .statement("news", bytes::Bytes::from_static(b"b"))
+            .unwrap()
             .unwrap();
         let header = r#"'{"uid":"emitter","type":3,"attachmentId":"'"#;
         assert!(binary.sql.contains(header), "{}", binary.sql);
@@ -112,6 +114,7 @@ mod tests {
     fn events_that_cannot_be_sent_are_errors() {
         let emitter = Emitter::detached();
         assert!(emitter.statement("connect", ()).is_err());
+        assert_eq!(emitter.to([""; 0]).statement("news", ()).unwrap(), None);
         assert!(emitter.of("x".repeat(60)).statement("news", ()).is_err());
     }
 }

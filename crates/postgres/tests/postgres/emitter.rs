@@ -121,7 +121,7 @@ async fn statements_for_other_libraries_do_the_same() {
     let transaction = client.transaction().await.unwrap();
     let emitter = Emitter::detached();
     for len in [10, 10_000] {
-        let statement = emitter.statement("news", "x".repeat(len)).unwrap();
+        let statement = emitter.statement("news", "x".repeat(len)).unwrap().unwrap();
         let Statement {
             sql,
             channel,
@@ -172,8 +172,8 @@ async fn a_program_without_a_server_reaches_clients_and_servers() {
     let (ann, bob) = (connect(&io).await, connect(&io).await);
     let eve = connect_to(&io, "/chat").await;
     let emitter = reaches_here(&engine, &ann).await;
-    emitter.to(ann.id()).sockets_join("x").await.unwrap();
-    emitter.to(bob.id()).sockets_join("x").await.unwrap();
+    emitter.to(ann.id()).join("x").await.unwrap();
+    emitter.to(bob.id()).join("x").await.unwrap();
     emitter
         .to("x")
         .except(bob.id())
@@ -182,7 +182,7 @@ async fn a_program_without_a_server_reaches_clients_and_servers() {
         .await
         .unwrap();
     assert_eq!(ann.next::<(u8, String)>("news").await, (1, "a".to_owned()));
-    emitter.to(ann.id()).sockets_leave("x").await.unwrap();
+    emitter.to(ann.id()).leave("x").await.unwrap();
     emitter.to("x").emit("news", 2).await.unwrap();
     assert_eq!(bob.next::<u8>("news").await, 2);
     ann.expect_no("news").await;
@@ -195,10 +195,10 @@ async fn a_program_without_a_server_reaches_clients_and_servers() {
     let all = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%pg_notify%' AND pid <> pg_backend_pid()";
     engine.value(all).await;
     sleep(Duration::from_millis(300)).await;
-    emitter.to("x").disconnect_sockets().await.unwrap();
+    emitter.to("x").disconnect().await.unwrap();
     bob.disconnected().await;
     let client = engine.client().await;
-    chat.within(&client).close_connections().await.unwrap();
+    chat.within(&client).disconnect_all().await.unwrap();
     eve.disconnected().await;
 }
 

@@ -8,6 +8,7 @@ mod classic;
 mod decode;
 mod decode_error;
 mod depth;
+mod emitter_target;
 mod encode;
 mod json;
 mod message;
@@ -22,6 +23,7 @@ mod tests;
 mod wire;
 
 pub use decode_error::MessageError;
+pub use emitter_target::{EmitterMessage, EmitterTarget};
 pub use message::{
     Body, Change, ClientAnswer, Family, FetchAnswer, Flags, Message, Selection, SocketFacts, Wanted,
 };

@@ -31,9 +31,25 @@ impl EncodedArgs {
     ///
     /// [`EncodeError::ReservedEvent`] for a name like `connect`, [`EncodeError::Json`] if a value has no form in JSON.
     pub fn event<T: Serialize + ?Sized>(name: &str, args: &T) -> Result<Self, EncodeError> {
-        if let Some(reserved) = super::reserved(name) {
-            return Err(EncodeError::ReservedEvent(reserved));
+        match super::reserved(name) {
+            Some(reserved) => Err(EncodeError::ReservedEvent(reserved)),
+            None => Self::named(name, args),
         }
+    }
+
+    /// The arguments of an event for other servers: `["name",arg,...]`.
+    ///
+    /// # Errors
+    ///
+    /// As [`event`](Self::event), but other names are reserved.
+    pub fn server_event<T: Serialize + ?Sized>(name: &str, args: &T) -> Result<Self, EncodeError> {
+        match super::reserved_for_servers(name) {
+            Some(reserved) => Err(EncodeError::ReservedEvent(reserved)),
+            None => Self::named(name, args),
+        }
+    }
+
+    fn named<T: Serialize + ?Sized>(name: &str, args: &T) -> Result<Self, EncodeError> {
         let mut encoded = Self::open();
         encoded.push_all(name).map_err(EncodeError::Json)?;
         encoded.push_all(args).map_err(EncodeError::Json)?;
