@@ -46,15 +46,23 @@
 //! other servers, and it receives none of theirs. Local clients are not affected, and emits neither wait nor fail. The
 //! server reconnects without end, and subscribes to everything again.
 //!
+//! # Programs without a server
+//!
+//! An [`Emitter`] sends events to the clients of all servers, from any program. Servers understand
+//! [`@socket.io/redis-emitter`] as well, with the messages of `createAdapter`.
+//!
+//! [`@socket.io/redis-emitter`]: https://socket.io/docs/v4/redis-adapter/#emitter
 //! [`createAdapter`]: https://socket.io/docs/v4/redis-adapter/
 //! [`createShardedAdapter`]: https://socket.io/docs/v4/redis-adapter/#with-redis-sharded-pubsub
 //! [axum-socketio]: https://docs.rs/axum-socketio
 
 mod channels;
 mod connection;
+mod emitter;
 mod error;
 mod inbound;
 mod publisher;
+mod session;
 mod settings;
 mod subscriber;
 mod subscriptions;
@@ -70,8 +78,13 @@ use connection::Connection;
 use proto::cluster::{Family, Receiver, Wire, WireConnection};
 use settings::{RedisSettings, connection_config};
 
-pub use error::RedisConnectError;
+pub use emitter::Emitter;
+pub use error::{EmitError, RedisConnectError};
 pub use settings::SubscriptionMode;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// A connection to Redis, passed to `SocketIoBuilder::cluster`.
 #[derive(Clone)]
@@ -109,6 +122,13 @@ impl Redis {
             settings: RedisSettings::new(),
             runtime: Handle::current(),
         })
+    }
+
+    /// Returns an emitter with the same address and options, for events without a server. It connects when it first sends
+    /// an event.
+    #[must_use]
+    pub fn emitter(&self) -> Emitter {
+        Emitter::new(self.client.clone(), self.settings.clone())
     }
 
     /// Uses the messages and channels of Node's `createShardedAdapter`, with its `subscriptionMode`.
@@ -166,6 +186,17 @@ impl Redis {
     }
 }
 
+impl Emitter {
+    /// Connects to a server, as [`Redis::connect`].
+    ///
+    /// # Errors
+    ///
+    /// Fails if the URL is malformed, or if the server cannot be reached or refuses the connection.
+    pub async fn connect(url: &str) -> Result<Self, RedisConnectError> {
+        Ok(Redis::connect(url).await?.emitter())
+    }
+}
+
 impl Wire for Redis {
     fn connect(&self, receiver: Arc<dyn Receiver>) -> Arc<dyn WireConnection> {
         let (client, settings) = (self.client.clone(), self.settings.clone());
@@ -173,11 +204,7 @@ impl Wire for Redis {
     }
 
     fn family(&self) -> Family {
-        if self.settings.sharded.is_some() {
-            Family::Cluster
-        } else {
-            Family::Classic
-        }
+        self.settings.family()
     }
 }
 

@@ -15,11 +15,7 @@ use crate::settings::{RETRY, connection_config};
 /// Publishes what is queued until the queue is closed, or Redis fails after that. A batch that fails is not repeated,
 /// as Redis may have executed it.
 pub(crate) async fn run(client: Client, queue: Arc<PublishQueue>, shared: Arc<Inbound>) {
-    let command = if shared.settings.sharded.is_some() {
-        "SPUBLISH"
-    } else {
-        "PUBLISH"
-    };
+    let command = shared.settings.publish();
     let mut connection = None;
     // An outage is logged at its beginning and at its end, not for every batch.
     let mut lost = 0_usize;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use redis::AsyncConnectionConfig;
 
+use proto::cluster::Family;
+
 /// The time in which Redis has to answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -48,6 +50,22 @@ impl RedisSettings {
             patterns: None,
             release_after: Duration::from_secs(5),
             max_queued_bytes: 16 * 1024 * 1024,
+        }
+    }
+
+    /// Returns the form of the messages.
+    pub(crate) const fn family(&self) -> Family {
+        match self.sharded {
+            Some(_) => Family::Cluster,
+            None => Family::Classic,
+        }
+    }
+
+    /// Returns the command that publishes.
+    pub(crate) const fn publish(&self) -> &'static str {
+        match self.sharded {
+            Some(_) => "SPUBLISH",
+            None => "PUBLISH",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -19,10 +19,9 @@ use crate::metrics::{ClusterDirection, ClusterLoss, Counted};
 use crate::rooms::Target;
 use crate::sync::Lock;
 use proto::Sid;
-use proto::cluster::{Body, Channel, Family, Message, PublishError, Requests, RoomChannels};
-
-/// The time after a join of sockets of other servers in which events for one room are sent to all servers.
-const JOIN_SETTLES: Duration = Duration::from_secs(1);
+use proto::cluster::{
+    Body, Channel, Family, JOIN_SETTLES, Message, PublishError, Requests, RoomChannels,
+};
 
 /// The maximum number of requests of a namespace that wait for answers, of those that it is answering, and of handlers
 /// for events of other servers that are running.

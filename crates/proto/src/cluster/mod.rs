@@ -33,8 +33,8 @@ pub use reconnect::{Failure, Reconnect};
 pub use requests::{Expected, Requests};
 pub use stored::Stored;
 pub use wire::{
-    BoxFuture, Channel, Presence, PublishError, Receiver, RoomChannels, Wire, WireConnection,
-    WireError,
+    BoxFuture, Channel, JOIN_SETTLES, Presence, PublishError, Receiver, RoomChannels, Wire,
+    WireConnection, WireError,
 };
 
 impl Family {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -69,6 +70,10 @@ pub trait WireConnection: fmt::Debug + Send + Sync {
         RoomChannels::None
     }
 }
+
+/// The time after a join of sockets of other servers in which events for one room are sent to all servers, as their
+/// servers have not subscribed to the room yet.
+pub const JOIN_SETTLES: Duration = Duration::from_secs(1);
 
 /// The rooms that have channels of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

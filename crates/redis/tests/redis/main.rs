@@ -14,6 +14,7 @@
     reason = "a test that fails has to say so"
 )]
 
+mod emitter;
 mod engine;
 mod faults;
 #[path = "../../../../tests/cluster/two_servers.rs"]
