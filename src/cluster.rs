@@ -4,7 +4,8 @@
 //! passed to [`SocketIoBuilder::cluster`](crate::SocketIoBuilder::cluster) in the same way.
 
 pub use crate::adapter::{AdapterError, LocalCluster};
+pub use crate::server::ClusterHandle;
 pub use proto::cluster::{
-    BoxFuture, Channel, Family, Heartbeats, Presence, PublishError, Receiver, RoomChannels, Wire,
-    WireConnection, WireError,
+    BoxFuture, Channel, Family, Health, HealthState, Heartbeats, Presence, PublishError, Receiver,
+    RoomChannels, Wire, WireConnection, WireError,
 };

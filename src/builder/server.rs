@@ -354,6 +354,7 @@ impl SocketIoBuilder {
                 Arc::clone(&logs),
             ))
         });
+        let cluster = options.cluster.clone();
         let mut running = Namespaces::default();
         let root = ("/".to_owned(), Namespace::new());
         let declared = namespaces.iter().any(|(name, _)| name == "/");
@@ -371,6 +372,7 @@ impl SocketIoBuilder {
             counters,
             logs,
             connections,
+            cluster,
             new_namespace,
         })
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Server;
+use super::{ClusterHandle, Server};
 use crate::adapter::AdapterError;
 use crate::emit::{
     AckStream, BroadcastOperator, Emitted, NamespaceHandle, RemoteSocket, ServerAckFuture,
@@ -222,6 +222,13 @@ impl SocketIo {
         })
     }
 
+    /// Returns the cluster of this server.
+    #[must_use]
+    pub fn cluster(&self) -> ClusterHandle {
+        let server = self.server();
+        ClusterHandle::new(server.as_ref().and_then(|server| server.cluster.as_ref()))
+    }
+
     /// Returns true if new connections are accepted: false from the start of a shutdown. Useful for `/readyz`.
     #[must_use]
     pub fn ready(&self) -> bool {
@@ -300,7 +307,8 @@ impl SocketIo {
 
     /// Resolves when [`close`](Self::close) or [`graceful`](Self::graceful) has begun a shutdown and all connections
     /// and handlers have ended, at the latest one second after the builder's `drain_limit`, which counts from the start
-    /// of the shutdown.
+    /// of the shutdown. With a cluster, it also waits until the last messages to other servers have been sent, for at
+    /// most one second more.
     pub async fn closed(&self) {
         if let Some(server) = self.server() {
             server.closed().await;

@@ -1,5 +1,6 @@
 //! A server: the handle that users hold, its settings, and reports that belong to no socket.
 
+mod cluster;
 mod engine_settings;
 mod handle;
 mod over_limit;
@@ -10,6 +11,7 @@ mod reports;
 mod settings;
 mod shared;
 
+pub use cluster::ClusterHandle;
 pub(crate) use engine_settings::EngineSettings;
 pub use handle::SocketIo;
 pub(crate) use over_limit::OverLimit;

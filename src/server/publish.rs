@@ -4,9 +4,16 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use super::SocketIo;
 use crate::metrics::{Counters, Family, MetricKind};
+use proto::cluster::{Health, HealthState};
 
 /// The only metric whose label has values that are chosen by the application.
 const SOCKETS: &str = "socketio_sockets";
+
+const CONNECTED: &str = "socketio_cluster_connected";
+const CONNECTED_HELP: &str =
+    "1 if this server is connected to the engine of its cluster, 0 if not.";
+const QUEUED: &str = "socketio_cluster_queued_bytes";
+const QUEUED_HELP: &str = "Bytes of messages that wait to be sent to other servers.";
 
 impl SocketIo {
     /// Publishes the [counters](Self::metrics) of this server to the recorder of the `metrics` facade.
@@ -42,11 +49,22 @@ impl SocketIo {
         for family in Family::ALL {
             publish(*family, &server.counters);
         }
+        if let Some(health) = self.cluster().health() {
+            publish_health(health);
+        }
         describe_gauge!(SOCKETS, Unit::Count, "Connected sockets.");
         for (nsp, count) in server.namespaces.sockets() {
             gauge!(SOCKETS, "namespace" => nsp).set(exact(count));
         }
     }
+}
+
+fn publish_health(health: Health) {
+    describe_gauge!(CONNECTED, Unit::Count, CONNECTED_HELP);
+    let connected = health.state != HealthState::Reconnecting;
+    gauge!(CONNECTED).set(exact(connected.into()));
+    describe_gauge!(QUEUED, Unit::Bytes, QUEUED_HELP);
+    gauge!(QUEUED).set(exact(health.queued_bytes as u64));
 }
 
 fn publish(family: Family, counters: &Counters) {

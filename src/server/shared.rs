@@ -4,8 +4,10 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::Settings;
-use crate::adapter::BoxFuture;
+use crate::adapter::{BoxFuture, ClusterConnection};
 use crate::emit::NamespaceHandle;
 use crate::http::Hooks;
 use crate::logs::ServerLogs;
@@ -13,6 +15,9 @@ use crate::metrics::{Counters, Hook};
 use crate::namespace::Namespaces;
 use crate::panics::guarded;
 use crate::socket::{NamespaceHandlers, SocketNamespace};
+
+/// The time for which a server that has closed waits until its last messages to other servers have been sent.
+const MAX_FLUSH: Duration = Duration::from_secs(1);
 
 /// The parts of a server that its connections and its handles share.
 pub(crate) struct Server {
@@ -22,6 +27,8 @@ pub(crate) struct Server {
     pub(crate) counters: Arc<Counters>,
     pub(crate) logs: Arc<ServerLogs>,
     pub(crate) connections: Arc<dyn Connections>,
+    /// The cluster, if there is one.
+    pub(crate) cluster: Option<Arc<ClusterConnection>>,
     /// The hook for dynamic namespaces that a first socket has joined.
     pub(crate) new_namespace: Option<NewNamespaceHook>,
 }
@@ -73,5 +80,9 @@ impl Server {
         self.connections.closed().await;
         // The adapters close last, since disconnect handlers may emit to other servers.
         self.namespaces.close();
+        if let Some(cluster) = &self.cluster {
+            // The process may end now. An engine that does not answer is not awaited for long.
+            let _ = timeout(MAX_FLUSH, cluster.flushed()).await;
+        }
     }
 }

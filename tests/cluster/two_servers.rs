@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::{Json, Router};
-use axum_socketio::cluster::Wire;
+use axum_socketio::cluster::{HealthState, Wire};
 use axum_socketio::emit::ServerEvent;
 use axum_socketio::testing::{TestApp, TestClient};
 use axum_socketio::{
@@ -96,6 +96,46 @@ pub(crate) async fn answered_by(at: &NamespaceHandle, others: usize) {
     answered.unwrap_or_else(|_| panic!("not answered by {others} servers"));
 }
 
+/// Waits until a server is connected to its engine, or not.
+pub(crate) async fn becomes(io: &SocketIo, state: HealthState) {
+    let reached = async {
+        while io.cluster().health().unwrap().state != state {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, reached)
+        .await
+        .unwrap_or_else(|_| panic!("{state:?}: {:?}", io.cluster().health()));
+}
+
+/// Checks that the last events of a process arrive, whose runtime ends as soon as its server has closed.
+pub(crate) async fn last_events_arrive<W: Wire>(
+    at: &SocketIo,
+    wire: impl Future<Output = W> + Send + 'static,
+) {
+    const EVENTS: usize = 1000;
+
+    let client = connect(at).await;
+    let process = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let io = server(wire.await);
+            for number in 0..EVENTS {
+                io.emit("last", number);
+            }
+            io.close();
+            io.closed().await;
+        });
+    });
+    for number in 0..EVENTS {
+        assert_eq!(client.next::<usize>("last").await, number);
+    }
+    process.join().unwrap();
+}
+
 /// Checks all operations between two servers, and closes the second one.
 pub(crate) async fn act_as_one(one: &SocketIo, two: &SocketIo) {
     let ann = connect(one).await;
@@ -104,6 +144,7 @@ pub(crate) async fn act_as_one(one: &SocketIo, two: &SocketIo) {
     reaches(two.of("/").broadcast(), &ann).await;
     answered_by(&one.of("/"), 1).await;
     answered_by(&two.of("/"), 1).await;
+    becomes(one, HealthState::Connected).await;
     events_reach_the_sockets_that_they_are_for(one, two, &ann, &bob).await;
     sockets_are_found_and_moved(one, two, &ann, &bob).await;
     clients_answer(one, &ann, &bob).await;

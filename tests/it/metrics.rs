@@ -559,6 +559,7 @@ fn a_handle_without_a_server_has_counted_nothing() {
 
 #[cfg(feature = "metrics")]
 mod facade {
+    use axum_socketio::cluster::LocalCluster;
     use metrics_exporter_prometheus::PrometheusBuilder;
 
     use super::*;
@@ -641,7 +642,9 @@ mod facade {
 
     #[test]
     fn the_documents_have_a_row_for_each() {
-        let text = published(&SocketIo::builder().build());
+        let text = published(&SocketIo::builder().cluster(LocalCluster::new()).build());
+        let connected = "socketio_cluster_connected 1";
+        assert!(text.lines().any(|line| line == connected), "{text}");
         let mut expected = Vec::new();
         for help in text.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
             let (name, meaning) = help.split_once(' ').unwrap();

@@ -8,10 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use proto::cluster::{
-    BoxFuture, Channel, Presence, PublishError, PublishQueue, Receiver, WireConnection, WireError,
+    BoxFuture, Channel, Health, Presence, PublishError, PublishQueue, Receiver, WireConnection,
+    WireError,
 };
 
 use crate::inbound::Inbound;
@@ -52,7 +53,7 @@ impl Connection {
             connect(),
             settings.clone(),
             Arc::clone(&queue),
-            Arc::clone(&shared.receiver),
+            Arc::clone(&shared),
         ));
         runtime.spawn(inbox::run(
             Arc::clone(&shared),
@@ -89,7 +90,7 @@ impl WireConnection for Connection {
     fn publish(&self, channel: Channel<'_>, message: Bytes) -> Result<(), PublishError> {
         let channel = self.settings.names.channel(channel.nsp());
         let channel = channel.ok_or(PublishError::NoChannel)?;
-        self.queue.push(channel, message)
+        self.queue.push(channel, message, Instant::now().into_std())
     }
 
     fn subscribe(&self, channel: Channel<'_>) -> BoxFuture<Result<(), WireError>> {
@@ -116,6 +117,16 @@ impl WireConnection for Connection {
         if self.shared.remove(nsp) {
             let _ = self.changes.send(Change::Unlisten(nsp.into()));
         }
+    }
+
+    fn health(&self) -> Health {
+        let now = Instant::now().into_std();
+        self.shared.link.health(&self.queue, now)
+    }
+
+    fn flushed(&self) -> BoxFuture<()> {
+        let queue = Arc::clone(&self.queue);
+        Box::pin(async move { queue.flushed().await })
     }
 
     fn presence(&self) -> Presence {

@@ -54,12 +54,14 @@ pub(crate) async fn run(
                 if reconnect.connected() {
                     tracing::info!("listening to PostgreSQL again");
                 }
+                shared.link.set_receiving(true);
                 // These namespaces were in the table when all were listened to.
                 confirm(&mut waiting);
                 listening.serve(&shared, &mut changes).await
             }
             Err(error) => Err(Some(error)),
         };
+        shared.link.set_receiving(false);
         let Err(error) = served else {
             return;
         };

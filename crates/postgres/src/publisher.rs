@@ -7,13 +7,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::{MaybeDone, maybe_done};
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Statement};
 
-use proto::cluster::{PublishQueue, Receiver};
+use proto::cluster::PublishQueue;
 
 use crate::error::SessionError;
+use crate::inbound::Inbound;
 use crate::session::{Connect, Session, limited};
 use crate::settings::{PostgresSettings, RESPONSE_TIMEOUT, RETRY};
 use crate::steps::{Step, plan};
@@ -31,14 +32,14 @@ pub(crate) async fn run(
     connect: Arc<dyn Connect>,
     settings: PostgresSettings,
     queue: Arc<PublishQueue>,
-    receiver: Arc<dyn Receiver>,
+    shared: Arc<Inbound>,
 ) {
     let mut cleanup = interval(settings.cleanup_interval.max(MIN_CLEANUP_INTERVAL));
     cleanup.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut publisher = Publisher {
         connect,
         settings,
-        receiver,
+        shared,
         session: None,
         outage: 0,
     };
@@ -57,7 +58,7 @@ pub(crate) async fn run(
         if publisher.outage > 0
             && let Some(messages) = queue.give_up()
         {
-            publisher.receiver.lost(messages);
+            publisher.shared.receiver.lost(messages);
             return;
         }
     }
@@ -74,7 +75,7 @@ async fn next(queue: &PublishQueue, cleanup: &mut Interval) -> Option<Vec<(Strin
 struct Publisher {
     connect: Arc<dyn Connect>,
     settings: PostgresSettings,
-    receiver: Arc<dyn Receiver>,
+    shared: Arc<Inbound>,
     session: Option<Publishing>,
     /// The number of messages that have been lost since PostgreSQL was last reached. An outage is logged at its
     /// beginning and at its end, not for every message.
@@ -137,7 +138,7 @@ impl Publisher {
             lost += outcomes.iter().filter(|outcome| outcome.is_err()).count();
         }
         if lost > 0 {
-            self.receiver.lost(lost);
+            self.shared.receiver.lost(lost);
             let error = crate::error::text(error);
             tracing::warn!(
                 error,
@@ -185,7 +186,8 @@ impl Publisher {
     }
 
     fn report_outage(&mut self, messages: usize, error: &str) {
-        self.receiver.lost(messages);
+        self.shared.link.not_sent(Instant::now().into_std());
+        self.shared.receiver.lost(messages);
         if self.outage == 0 {
             tracing::warn!(error, "messages to other servers are lost");
         }
@@ -193,6 +195,7 @@ impl Publisher {
     }
 
     fn end_outage(&mut self) {
+        self.shared.link.sent();
         if self.outage > 0 {
             let messages = std::mem::take(&mut self.outage);
             tracing::warn!(messages, "messages to other servers were lost");
@@ -200,7 +203,7 @@ impl Publisher {
     }
 
     fn report_no_table(&self, messages: usize) {
-        self.receiver.lost(messages);
+        self.shared.receiver.lost(messages);
         let create = self.settings.names.create_table();
         tracing::warn!(
             create,

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use proto::cluster::{
-    BoxFuture, Channel, PublishError, PublishQueue, Receiver, RoomChannels, WireConnection,
+    BoxFuture, Channel, Health, PublishError, PublishQueue, Receiver, RoomChannels, WireConnection,
     WireError,
 };
 
@@ -62,7 +62,8 @@ impl Connection {
 
 impl WireConnection for Connection {
     fn publish(&self, channel: Channel<'_>, message: Bytes) -> Result<(), PublishError> {
-        self.queue.push(self.shared.settings.name(channel), message)
+        let name = self.shared.settings.name(channel);
+        self.queue.push(name, message, Instant::now().into_std())
     }
 
     fn subscribe(&self, channel: Channel<'_>) -> BoxFuture<Result<(), WireError>> {
@@ -117,6 +118,16 @@ impl WireConnection for Connection {
         // The task may have ended with its runtime.
         let _ = self.counts.send(Count { name, answer });
         Box::pin(async move { answered.await.map_err(|_| WireError(None)) })
+    }
+
+    fn health(&self) -> Health {
+        let now = Instant::now().into_std();
+        self.shared.link.health(&self.queue, now)
+    }
+
+    fn flushed(&self) -> BoxFuture<()> {
+        let queue = Arc::clone(&self.queue);
+        Box::pin(async move { queue.flushed().await })
     }
 
     fn room_channels(&self) -> RoomChannels {

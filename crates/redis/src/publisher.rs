@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 use redis::{Client, RedisError};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use proto::cluster::PublishQueue;
 
@@ -21,12 +21,15 @@ pub(crate) async fn run(client: Client, queue: Arc<PublishQueue>, shared: Arc<In
     let mut lost = 0_usize;
     while let Some(batch) = queue.take().await {
         match send(&client, &mut connection, command, &batch).await {
-            Ok(()) if lost > 0 => {
-                tracing::warn!(messages = lost, "messages to other servers were lost");
-                lost = 0;
+            Ok(()) => {
+                shared.link.sent();
+                if lost > 0 {
+                    tracing::warn!(messages = lost, "messages to other servers were lost");
+                    lost = 0;
+                }
             }
-            Ok(()) => {}
             Err(error) => {
+                shared.link.not_sent(Instant::now().into_std());
                 connection = None;
                 if lost == 0 {
                     let error = error.to_string();
@@ -90,7 +93,6 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use proto::cluster::{Channel, Receiver};
-    use tokio::time::Instant;
 
     use super::*;
     use crate::settings::RedisSettings;
@@ -112,7 +114,9 @@ mod tests {
     async fn a_server_that_is_gone_does_not_wait_for_redis() {
         let queue = Arc::new(PublishQueue::new(usize::MAX));
         for _ in 0..MESSAGES {
-            queue.push("x".to_owned(), Bytes::new()).unwrap();
+            queue
+                .push("x".to_owned(), Bytes::new(), Instant::now().into_std())
+                .unwrap();
         }
         queue.close();
         let losses = Arc::new(Losses::default());

@@ -76,6 +76,7 @@ pub(crate) async fn run(
         let opened = Instant::now();
         let error = match open(&client, &shared).await {
             Ok((connection, closed)) => {
+                shared.link.set_receiving(true);
                 if reconnect.connected() {
                     tracing::info!("connected to Redis again");
                 }
@@ -83,6 +84,7 @@ pub(crate) async fn run(
             }
             Err(error) => Err(Some(error)),
         };
+        shared.link.set_receiving(false);
         shared.subscriptions().disconnect();
         let Err(error) = error else {
             return;

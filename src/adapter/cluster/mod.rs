@@ -21,7 +21,7 @@ use crate::metrics::{ClusterDirection, ClusterLoss, Counted};
 use crate::panics::{guarded, log_panic};
 use crate::sync::Lock;
 use proto::cluster::{
-    Body, Channel, Family, Message, MessageError, Receiver, Wire, WireConnection,
+    Body, BoxFuture, Channel, Family, Health, Message, MessageError, Receiver, Wire, WireConnection,
 };
 
 pub(crate) use adapter::ClusterAdapter;
@@ -103,6 +103,16 @@ impl ClusterConnection {
             routes,
             next: AtomicU64::new(0),
         })
+    }
+
+    /// Returns how well the server is connected to the engine.
+    pub(crate) fn health(&self) -> Health {
+        self.connection.health()
+    }
+
+    /// Returns a future that resolves when what has been published so far has been sent, or is lost.
+    pub(crate) fn flushed(&self) -> BoxFuture<()> {
+        self.connection.flushed()
     }
 
     /// Returns a new id for a request, which no other server uses.

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::support::Logs;
-use two_servers::{act_as_one, app, connect, server};
+use two_servers::{act_as_one, app, connect, last_events_arrive, server};
 
 /// The messages that the servers of a test have received, each with the number of the server.
 type Heard = mpsc::UnboundedReceiver<(usize, Value)>;
@@ -84,6 +84,14 @@ async fn two_servers_act_as_one() {
     let cluster = LocalCluster::new();
     let (one, two) = (server(cluster.clone()), server(cluster));
     act_as_one(&one, &two).await;
+}
+
+/// The servers of one process may have runtimes of their own.
+#[tokio::test]
+async fn the_last_events_of_a_runtime_arrive() {
+    let cluster = LocalCluster::new();
+    let one = server(cluster.clone());
+    last_events_arrive(&one, ready(cluster)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use axum_socketio::cluster::HealthState;
 use axum_socketio_postgres::tokio_postgres;
 use tokio::time::sleep;
 
 use crate::engine::Engine;
 use crate::servers;
-use crate::two_servers::{answered_by, connect, connect_to, reaches};
+use crate::two_servers::{answered_by, becomes, connect, connect_to, reaches};
 
 /// Ends the sessions that listen, and returns their number.
 const END_LISTENERS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
@@ -38,6 +39,7 @@ async fn servers_find_each_other_again_after_failures() {
         one.emit("lost", "x".repeat(9_000));
         sleep(Duration::from_millis(100)).await;
     }
+    becomes(&one, HealthState::Reconnecting).await;
     let nsp = connect_to(&two, "/rooms-2").await;
     engine.restart().await;
     reaches(one.of("/").broadcast(), &bob).await;
@@ -47,6 +49,7 @@ async fn servers_find_each_other_again_after_failures() {
     one.of("/rooms-2").emit("news", 1);
     assert_eq!(nsp.next::<u8>("news").await, 1);
     answered_by(&one.of("/"), 1).await;
+    becomes(&one, HealthState::Connected).await;
     bob.expect_no("lost").await;
     assert!(one.metrics().cluster_messages_lost["outage"] > 0);
 }

@@ -29,7 +29,7 @@ use axum_socketio_postgres::Postgres;
 use bytes::Bytes;
 
 use engine::Engine;
-use two_servers::{act_as_one, answered_by, connect, reaches};
+use two_servers::{act_as_one, answered_by, connect, last_events_arrive, reaches};
 
 async fn server(engine: &Engine) -> SocketIo {
     two_servers::server(engine.postgres().await)
@@ -52,6 +52,9 @@ async fn servers<const N: usize>(engine: &Engine) -> [SocketIo; N] {
 async fn servers_act_as_one() {
     let engine = Engine::start().await;
     let (one, two) = (server(&engine).await, server(&engine).await);
+    let url = engine.url();
+    let wire = async move { Postgres::connect(&url).await.unwrap() };
+    last_events_arrive(&one, wire).await;
     act_as_one(&one, &two).await;
     drop((one, two));
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'axum-socketio'";

@@ -10,6 +10,7 @@ mod decode_error;
 mod depth;
 mod emitter_target;
 mod encode;
+mod health;
 mod json;
 mod message;
 mod names;
@@ -24,6 +25,7 @@ mod wire;
 
 pub use decode_error::MessageError;
 pub use emitter_target::{EmitterMessage, EmitterTarget};
+pub use health::{Health, HealthState, Link};
 pub use message::{
     Body, Change, ClientAnswer, Family, FetchAnswer, Flags, Message, Selection, SocketFacts, Wanted,
 };

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -24,11 +25,32 @@ pub struct PublishQueue {
 
 #[derive(Debug, Default)]
 struct State {
-    messages: VecDeque<(String, Bytes)>,
+    messages: VecDeque<Queued>,
     bytes: usize,
     closed: bool,
+    /// The time of the oldest of the messages that have been taken and may not have been sent yet.
+    taken: Option<Instant>,
     /// The task that waits for messages.
     waiting: Option<Waker>,
+    /// The tasks that wait until all messages have been sent.
+    flushing: Vec<Waker>,
+}
+
+/// A message that waits.
+#[derive(Debug)]
+struct Queued {
+    channel: String,
+    message: Bytes,
+    since: Instant,
+}
+
+/// What waits in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
+    /// The time since which the oldest message waits. Messages that have been taken wait until more are taken.
+    pub(super) since: Option<Instant>,
 }
 
 impl PublishQueue {
@@ -46,22 +68,27 @@ impl PublishQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a message.
+    /// Adds a message, at this time.
     ///
     /// # Errors
     ///
     /// Fails if the message does not fit, or if the queue has been closed.
-    pub fn push(&self, channel: String, message: Bytes) -> Result<(), PublishError> {
+    pub fn push(&self, channel: String, message: Bytes, now: Instant) -> Result<(), PublishError> {
         let mut state = self.state();
         if state.closed {
             return Err(PublishError::Closed);
         }
-        let bytes = state.bytes.saturating_add(size(&channel, &message));
+        let queued = Queued {
+            channel,
+            message,
+            since: now,
+        };
+        let bytes = state.bytes.saturating_add(queued.size());
         if bytes > self.max_bytes {
             return Err(PublishError::Full);
         }
         state.bytes = bytes;
-        state.messages.push_back((channel, message));
+        state.messages.push_back(queued);
         wake(state);
         Ok(())
     }
@@ -76,14 +103,48 @@ impl PublishQueue {
     /// Drops all messages if the queue is closed. Returns their number, or `None` if it is open.
     pub fn give_up(&self) -> Option<usize> {
         let mut state = self.state();
-        state.closed.then(|| {
+        let given_up = state.closed.then(|| {
             state.bytes = 0;
             std::mem::take(&mut state.messages).len()
+        });
+        if given_up.is_some() {
+            sent(state);
+        }
+        given_up
+    }
+
+    pub(super) fn waiting(&self) -> Waiting {
+        let state = self.state();
+        let first = state.messages.front().map(|first| first.since);
+        Waiting {
+            messages: state.messages.len(),
+            bytes: state.bytes,
+            since: state.taken.or(first),
+        }
+    }
+
+    /// Waits until all messages have been taken, and more were to be taken after them: then they have been sent, or are
+    /// lost.
+    pub async fn flushed(&self) {
+        poll_fn(|cx| {
+            let mut state = self.state();
+            if state.messages.is_empty() && state.taken.is_none() {
+                return Poll::Ready(());
+            }
+            if !state
+                .flushing
+                .iter()
+                .any(|waker| waker.will_wake(cx.waker()))
+            {
+                state.flushing.push(cx.waker().clone());
+            }
+            Poll::Pending
         })
+        .await;
     }
 
     /// Waits for messages, and takes at most 256 of them. Returns `None` if the queue is closed and empty. Nothing is
-    /// taken if the future is dropped.
+    /// taken if the future is dropped. The messages that were taken before have been sent, or are lost.
     pub async fn take(&self) -> Option<Vec<(String, Bytes)>> {
         poll_fn(|cx| self.poll_take(cx)).await
     }
@@ -92,17 +153,24 @@ impl PublishQueue {
         let mut state = self.state();
         let count = state.messages.len().min(BATCH);
         if count == 0 {
-            if state.closed {
-                return Poll::Ready(None);
+            let closed = state.closed;
+            if !closed {
+                state.waiting = Some(cx.waker().clone());
             }
-            state.waiting = Some(cx.waker().clone());
-            return Poll::Pending;
+            sent(state);
+            return if closed {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            };
         }
-        let batch: Vec<_> = state.messages.drain(..count).collect();
-        let sizes = batch
-            .iter()
-            .map(|(channel, message)| size(channel, message));
+        state.taken = state.messages.front().map(|first| first.since);
+        let sizes = state.messages.iter().take(count).map(Queued::size);
         state.bytes -= sizes.sum::<usize>();
+        let batch = state.messages.drain(..count);
+        let batch = batch
+            .map(|queued| (queued.channel, queued.message))
+            .collect();
         if state.messages.is_empty() {
             // The queue was long in an outage.
             state.messages.shrink_to(BATCH);
@@ -120,8 +188,18 @@ fn wake(mut state: MutexGuard<'_, State>) {
     }
 }
 
-fn size(channel: &str, message: &Bytes) -> usize {
-    channel.len() + message.len() + OVERHEAD
+/// Wakes the tasks that wait until all messages have been sent, when the lock has been released.
+fn sent(mut state: MutexGuard<'_, State>) {
+    state.taken = None;
+    let flushing = std::mem::take(&mut state.flushing);
+    drop(state);
+    flushing.into_iter().for_each(Waker::wake);
+}
+
+impl Queued {
+    const fn size(&self) -> usize {
+        self.channel.len() + self.message.len() + OVERHEAD
+    }
 }
 
 #[cfg(test)]
@@ -142,8 +220,10 @@ mod tests {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "any time will do")]
     fn push(queue: &PublishQueue) -> Result<(), PublishError> {
-        queue.push("c".to_owned(), Bytes::from_static(b"message"))
+        let message = Bytes::from_static(b"message");
+        queue.push("c".to_owned(), message, Instant::now())
     }
 
     /// Takes messages without waiting. Returns their number.
@@ -197,5 +277,31 @@ mod tests {
         queue.close();
         assert_eq!(woken(), 2);
         assert_eq!(taking.poll(&mut cx), Poll::Ready(None));
+    }
+
+    #[test]
+    fn it_is_flushed_when_more_could_be_taken() {
+        let queue = PublishQueue::new(1000);
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut cx = Context::from_waker(&waker);
+        assert_eq!(pin!(queue.flushed()).poll(&mut cx), Poll::Ready(()));
+        push(&queue).unwrap();
+        let mut flushed = pin!(queue.flushed());
+        assert!(flushed.as_mut().poll(&mut cx).is_pending());
+        assert!(take(&queue).is_ready());
+        assert!(flushed.as_mut().poll(&mut cx).is_pending(), "not sent yet");
+        assert!(queue.waiting().since.is_some());
+        assert!(take(&queue).is_pending());
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert_eq!(flushed.poll(&mut cx), Poll::Ready(()));
+        assert_eq!(queue.waiting().since, None);
+
+        push(&queue).unwrap();
+        let mut flushed = pin!(queue.flushed());
+        assert!(flushed.as_mut().poll(&mut cx).is_pending());
+        queue.close();
+        assert_eq!(queue.give_up(), Some(1));
+        assert_eq!(flushed.poll(&mut cx), Poll::Ready(()), "nobody sends it");
     }
 }

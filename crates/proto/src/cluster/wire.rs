@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Family;
 use super::peers::Heartbeats;
+use super::{Family, Health};
 
 /// A future on the heap.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -62,6 +62,16 @@ pub trait WireConnection: fmt::Debug + Send + Sync {
     /// Returns the way in which servers find out about each other.
     fn presence(&self) -> Presence {
         Presence::Counted
+    }
+
+    /// Returns how well the server is connected to the engine.
+    fn health(&self) -> Health {
+        Health::default()
+    }
+
+    /// Returns a future that resolves when the messages that have been published so far have been sent, or are lost.
+    fn flushed(&self) -> BoxFuture<()> {
+        Box::pin(ready(()))
     }
 
     /// Returns the rooms that have channels: a message to one of them is published there, and each server subscribes to

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum_socketio::cluster::HealthState;
 use axum_socketio_redis::SubscriptionMode;
 use tokio::time::{sleep, timeout};
 
 use crate::engine::{Engine, Kind, slow_network};
 use crate::server;
-use crate::two_servers::{SOON, connect, reaches};
+use crate::two_servers::{SOON, becomes, connect, reaches};
 
 /// The log of this thread.
 #[derive(Clone, Default)]
@@ -69,11 +70,13 @@ async fn servers_find_each_other_again_after_failures_of_redis() {
             assert_eq!(bob.next::<u8>("news").await, number);
             one.emit("lost", number);
         }
+        becomes(&one, HealthState::Reconnecting).await;
         bob.emit_with_ack::<()>("join", "later").await;
         bob.emit_with_ack::<()>("leave", "room 0").await;
         engine.restart().await;
         engine.subscriptions(kind, channels).await;
         reaches(one.to("later"), &bob).await;
+        becomes(&one, HealthState::Connected).await;
         reaches(one.to("room 49"), &bob).await;
         reaches(one.to(bob.id()), &bob).await;
         assert!(one.metrics().cluster_messages_lost["outage"] > 0);

@@ -27,7 +27,7 @@ use axum_socketio_redis::{Redis, SubscriptionMode};
 use tokio::time::{sleep, timeout};
 
 use engine::{Engine, KINDS, Kind, redis};
-use two_servers::{act_as_one, connect, connect_to, reaches};
+use two_servers::{act_as_one, connect, connect_to, last_events_arrive, reaches};
 
 /// Creates a server with a namespace whose name looks like a channel of a room of another one.
 fn server_with_lookalike(redis: Redis) -> SocketIo {
@@ -49,6 +49,8 @@ async fn servers_act_as_one_in_each_mode() {
     for kind in KINDS {
         let one = server(&engine.url(), kind).await;
         let two = server(&engine.url(), kind).await;
+        let url = engine.url();
+        last_events_arrive(&one, async move { redis(&url, kind).await }).await;
         act_as_one(&one, &two).await;
         drop((one, two));
         engine.subscriptions(kind, 0).await;
