@@ -1,6 +1,7 @@
 //! One of several servers, each in a process of its own, beside Node.js servers: `tests/clients/node/cluster.test.mjs`
 //! starts it, by the examples of the crates of engines. `tests/clients/node/cluster-twin.mjs` is the same in JavaScript.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use axum::{Json, Router};
@@ -13,7 +14,10 @@ use serde_json::{Value, json};
 pub(crate) async fn run(cluster: impl Wire) -> Result<(), Box<dyn std::error::Error>> {
     let namespace = Namespace::new()
         .on("op", operate)
-        .on_server("add", async |Data((a, b)): Data<(u64, u64)>| Json(a + b));
+        .on_server("add", async |Data((a, b)): Data<(u64, u64)>| Json(a + b))
+        .on_server("noticed", async |Data(by): Data<String>| {
+            noticed().push(by);
+        });
     let io = SocketIo::builder()
         .cluster(cluster)
         .namespace("/", namespace)
@@ -63,12 +67,19 @@ async fn operate(
         "fetch" => fetch(&io, &room).await,
         "count" => json!(io.to(room).count().await.ok()),
         "ask" => ask(&io, &room).await,
+        "noticed" => json!(std::mem::take(&mut *noticed())),
         "ask servers" => {
             let asked = io.server_side_emit_with_ack::<u64>("add", (2, 3)).await;
             json!(asked.map(|asked| asked.answers).ok())
         }
         _ => Value::Null,
     })
+}
+
+/// The events of programs without a server, since they were last asked for.
+fn noticed() -> MutexGuard<'static, Vec<String>> {
+    static NOTICED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    NOTICED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn emit(io: &SocketIo, args: &Value) -> Value {

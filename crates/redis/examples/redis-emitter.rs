@@ -15,19 +15,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ok("static") => redis.sharded(SubscriptionMode::Static).emitter(),
         _ => redis.emitter(),
     };
-    emitter.emit("news", "all").await?;
     emitter.volatile().emit("news", ("volatile", 1)).await?;
+    emitter.emit("news", "all").await?;
     let binary = bytes::Bytes::from_static(&[1, 2, 255]);
     emitter.uncompressed().emit("news", binary).await?;
+    emitter.to("x").emit("news", "x").await?;
+    let not_x = emitter.to(["x", "y"]).except("x");
+    not_x.emit("news", "not x").await?;
+    emitter.of("unknown").emit("news", "nobody").await?;
 
-    // An event for a room may follow the join at once.
-    let room = emitter.to("emitted");
-    emitter.join("emitted").await?;
-    room.emit("news", "room").await?;
-    room.except("y").emit("news", "not y").await?;
-    room.server_side_emit("noticed", "an emitter").await?;
-    room.leave("emitted").await?;
-    room.emit("news", "nobody").await?;
-    emitter.emit("news", "end").await?;
+    // Sockets join and leave, and are disconnected.
+    emitter.to(["x", "y"]).join("emitted").await?;
+    emitter.to("y").leave("emitted").await?;
+    emitter.to("gone").disconnect().await?;
+    // Servers handle events too.
+    emitter.server_side_emit("noticed", "a worker").await?;
     Ok(())
 }

@@ -25,6 +25,8 @@ const adapter =
 const http = createServer();
 const io = new Server(http, { adapter });
 io.on("add", (a, b, answer) => answer(a + b));
+const noticed = [];
+io.on("noticed", (by) => noticed.push(by));
 
 /** The operations that a client asks for. */
 const summary = ({ query, auth, url, xdomain, secure, headers, issued, time }) => [
@@ -69,6 +71,7 @@ const operations = {
       return { answers: error.responses, missing: error.message };
     }
   },
+  noticed: () => noticed.splice(0),
   "ask servers": () => io.serverSideEmitWithAck("add", 2, 3),
 };
 

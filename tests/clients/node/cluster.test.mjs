@@ -21,6 +21,18 @@ const commands = {
   postgres: { node: twin, rust: `${examples}/postgres-server` },
 };
 
+/** Programs without a server. That of Node.js has no messages for sharded channels. */
+const emitters = (mode) => ({
+  rust: [`${examples}/redis-emitter`],
+  ...(["dynamic", "static"].includes(mode) ? {} : { node: ["node", "tests/clients/node/emitter-twin.mjs"] }),
+});
+
+async function run([command, ...args], env) {
+  const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: "inherit" });
+  const [code] = await within(once(child, "exit"), `the end of ${command}`);
+  assert.equal(code, 0);
+}
+
 /** A Redis of its own. */
 async function startRedis() {
   const port = await new Promise((resolve) => {
@@ -165,15 +177,36 @@ for (const mode of process.env.MODES?.split(",") ?? modes) {
 
       if (mode === "postgres") {
         test("a program without a server emits in a transaction", async () => {
-          const child = spawn(`${examples}/postgres-emitter`, { env: { ...process.env, POSTGRES_URL: engine.url }, stdio: "inherit" });
-          const [code] = await within(once(child, "exit"), "the end of the emitter");
-          assert.equal(code, 0);
+          await run([`${examples}/postgres-emitter`], { POSTGRES_URL: engine.url });
           await Promise.all(news.map((list) => list.until(5)));
           for (const list of await heard()) {
             const facts = list.map((value) => (Array.isArray(value) ? value : (value.byteLength ?? value.length)));
             // The order of what Node.js delivers is its own.
             assert.deepEqual(facts.map(String).sort(), ["3", "5", "5", "9000", "to,1"]);
           }
+        });
+      }
+
+      for (const [language, command] of Object.entries(name === "redis" ? emitters(mode) : {})) {
+        test(`a program without a server emits, in ${language}`, async () => {
+          const dan = await open(servers[1]);
+          await op(dan, "join", { room: "gone" });
+          await until(() => op(ann, "count", { room: "gone" }), 1);
+          const gone = next(dan, "disconnect");
+          await run(command, { REDIS_URL: engine.url, MODE: mode });
+          // The clients are idle, or the volatile event would be dropped.
+          const all = [["volatile", 1], "all", [1, 2, 255]];
+          const expected = [[...all, "x"], [...all, "x"], [...all, "not x"]];
+          await Promise.all(news.map((list, i) => list.until(expected[i].length)));
+          const plain = (value) => (Buffer.isBuffer(value) ? [...value] : value);
+          assert.deepEqual((await heard()).map((list) => list.map(plain)), expected);
+          assert.equal((await gone)[0], "io server disconnect");
+          await until(() => op(ann, "count", { room: "emitted" }), 2);
+          for (const socket of [ann, bob]) {
+            await until(() => op(socket, "noticed"), ["a worker"]);
+          }
+          await op(ann, "sockets leave", { from: "emitted", room: "emitted" });
+          await until(() => op(ann, "count", { room: "emitted" }), 0);
         });
       }
 
