@@ -85,12 +85,20 @@ fn root_of_packages() -> PathBuf {
 /// Returns the manifest of a new package, with the dependencies as the page shows them. Pasted code may not be called
 /// yet, so dead code is no warning.
 fn manifest(dependencies: &str) -> String {
+    let mut patches = format!("axum-socketio = {{ path = {:?} }}\n", root());
+    for folder in fs::read_dir(root().join("crates")).unwrap() {
+        let folder = folder.unwrap();
+        let name = format!("axum-socketio-{}", folder.file_name().display());
+        // Cargo warns of a patch that is not used.
+        if dependencies.contains(&name) {
+            writeln!(patches, "{name} = {{ path = {:?} }}", folder.path()).unwrap();
+        }
+    }
     format!(
         "[package]\nname = \"pasted\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n\
-         [patch.crates-io]\naxum-socketio = {{ path = {:?} }}\n\
+         [patch.crates-io]\n{patches}\
          [lints.rust]\nwarnings = \"deny\"\ndead_code = \"allow\"\n\
-         {dependencies}",
-        root()
+         {dependencies}"
     )
 }
 
