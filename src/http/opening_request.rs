@@ -11,6 +11,7 @@ use http::{Extensions, Method, Request, Uri, Version};
 
 use super::packed::{pack, unpack, values};
 use crate::panics::drop_guarded;
+use proto::always;
 
 #[derive(Clone, Debug)]
 pub(crate) struct OpeningRequest {
@@ -53,7 +54,10 @@ impl OpeningRequest {
     pub(crate) fn parts(&self) -> Parts {
         let mut parts = Request::new(()).into_parts().0;
         let head = Bytes::copy_from_slice(&self.head);
-        parts.uri = Uri::from_maybe_shared(head.slice(..self.address)).unwrap_or_default();
+        parts.uri = always(
+            Uri::from_maybe_shared(head.slice(..self.address)).ok(),
+            "it was a URI before",
+        );
         parts.headers = unpack(&head, self.address);
         if let Some(method) = &self.method {
             parts.method = Method::clone(method);
@@ -85,8 +89,8 @@ impl OpeningRequest {
     }
 
     fn address(&self) -> &str {
-        let address = self.head.get(..self.address).unwrap_or_default();
-        str::from_utf8(address).unwrap_or_default()
+        let address = always(self.head.get(..self.address), "the address stands first");
+        always(str::from_utf8(address).ok(), "it was a URI before")
     }
 }
 

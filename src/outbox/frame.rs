@@ -6,6 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::deflated::{Deflated, Form};
+use proto::always;
 use proto::buf::PacketBytes;
 use proto::engine_io::{Message, Packet, Revision, v3};
 use proto::socket_io::{Encoded, EncodedPacket};
@@ -96,7 +97,7 @@ impl Frame {
     /// Returns the Engine.IO text packet of the default parser. The messages of another parser have none.
     pub(crate) fn text(&self) -> &[u8] {
         let header = Header::len_of(&self.text);
-        self.text.get(header..).unwrap_or_default()
+        always(self.text.get(header..), "a frame is its header and more")
     }
 
     /// Returns the number of chunks; see [`chunk`](Self::chunk).

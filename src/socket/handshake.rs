@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::handle::Inner;
 use crate::rooms::HandshakeJson;
-use proto::decode_query;
+use proto::{always, decode_query};
 
 impl HandshakeJson for Inner {
     fn json(&self) -> Cow<'_, str> {
@@ -59,7 +59,7 @@ fn date(milliseconds: u64) -> String {
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
     let http = httpdate::fmt_http_date(time);
     let mut parts = http.split([' ', ',']).filter(|part| !part.is_empty());
-    let mut next = || parts.next().unwrap_or_default();
+    let mut next = || always(parts.next(), "a date has five parts");
     let (weekday, day, month, year, clock) = (next(), next(), next(), next(), next());
     format!("{weekday} {month} {day} {year} {clock} GMT+0000 (Coordinated Universal Time)")
 }

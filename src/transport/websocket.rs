@@ -18,6 +18,7 @@ use super::reading::{Batch, FRAMES, Reading, SCRATCH};
 use super::stream::Stream;
 use super::writer::Writer;
 use crate::outbox::{Outbox, Pressure, Written};
+use proto::always;
 use proto::engine_io::Revision;
 use proto::websocket::{
     Agreed, DecodedFrame, DecoderConfig, FrameDecoder, Opcode, WebSocketEvent, close_frame, frame,
@@ -150,7 +151,10 @@ impl WebSocket {
         let mut frames = FRAMES;
         if !self.unread.is_empty() {
             let unread = std::mem::take(&mut self.unread);
-            let mut input = unread.get(self.unread_at..).unwrap_or_default();
+            let mut input = always(
+                unread.get(self.unread_at..),
+                "no more was taken than there is",
+            );
             let decoded = self.decode(&mut input, &mut frames, &mut reading.batch);
             if decoded?.is_break() {
                 self.unread_at = unread.len() - input.len();

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
 use crate::outbox::{Form, Frame, MAX_COALESCED, Outbox, Pressure, Readiness, Written, coalesce};
+use proto::always;
 use proto::buf::shrink_if_empty;
 use proto::engine_io::Revision;
 use proto::websocket::{Agreed, Deflater};
@@ -168,7 +169,8 @@ impl Writer {
             limit: if vectored { usize::MAX } else { COALESCE_ONE },
         };
         self.gather(&mut gathered);
-        match gathered.slices.get(..gathered.used).unwrap_or_default() {
+        let slices = gathered.slices.get(..gathered.used);
+        match always(slices, "no more is used than there is") {
             [one] => Pin::new(io).poll_write(cx, one),
             many if gathered.bytes <= MAX_COALESCED || !vectored => {
                 let slices = many.iter().map(|slice| &**slice);
@@ -288,7 +290,7 @@ impl<'a> Gathered<'a> {
         let Some(slot) = self.slices.get_mut(self.used) else {
             return false;
         };
-        let data = chunk.get(skip..).unwrap_or_default();
+        let data = always(chunk.get(skip..), "no more was written than there was");
         // A large chunk is written alone, without a copy.
         if self.used > 0 && data.len() > self.limit - self.bytes.min(self.limit) {
             return false;
