@@ -17,8 +17,8 @@ impl ClusterHandle {
 
     /// Returns how well this server is connected to the other servers. Returns `None` if it has no cluster.
     ///
-    /// A server whose engine is away serves its own clients as always, so this is no reason to restart it. It is a reason
-    /// for an alert, and for a balancer to prefer other servers.
+    /// A server whose engine is away serves its own clients as always, so this is no reason to restart it. It is a
+    /// reason for an alert, and for a balancer to prefer other servers.
     ///
     /// ```
     /// use axum::http::StatusCode;

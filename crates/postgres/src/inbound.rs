@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use proto::cluster::{Link, Receiver};
+use proto::cluster::{LinkHealth, Receiver};
 
 use crate::settings::Names;
 
@@ -11,7 +11,7 @@ use crate::settings::Names;
 pub(crate) struct Inbound {
     pub(crate) receiver: Arc<dyn Receiver>,
     pub(crate) names: Names,
-    pub(crate) link: Link,
+    pub(crate) link: LinkHealth,
     /// The id of this server, once it is known.
     uid: OnceLock<String>,
     subscriptions: Mutex<HashMap<Arc<str>, usize>>,
@@ -22,7 +22,7 @@ impl Inbound {
         Self {
             receiver,
             names,
-            link: Link::default(),
+            link: LinkHealth::default(),
             uid: OnceLock::new(),
             subscriptions: Mutex::default(),
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use proto::cluster::{Link, Receiver};
+use proto::cluster::{LinkHealth, Receiver};
 
 use crate::channels::TopicKind;
 use crate::settings::RedisSettings;
@@ -15,7 +15,7 @@ use crate::subscriptions::Subscriptions;
 pub(crate) struct Inbound {
     pub(crate) receiver: Arc<dyn Receiver>,
     pub(crate) settings: RedisSettings,
-    pub(crate) link: Link,
+    pub(crate) link: LinkHealth,
     subscriptions: Mutex<Subscriptions>,
     /// Wakes the task that subscribes.
     pub(crate) changed: Notify,
@@ -26,7 +26,7 @@ impl Inbound {
         Self {
             receiver,
             settings,
-            link: Link::default(),
+            link: LinkHealth::default(),
             subscriptions: Mutex::default(),
             changed: Notify::new(),
         }

@@ -21,7 +21,7 @@ type Confirmation = BoxFuture<Result<(), WireError>>;
 
 /// The subscriptions to one namespace and its rooms.
 #[derive(Clone)]
-pub(super) struct Subscriptions {
+pub(super) struct Interest {
     nsp: Arc<str>,
     connection: Arc<dyn WireConnection>,
     rooms: RoomChannels,
@@ -29,7 +29,7 @@ pub(super) struct Subscriptions {
     ready: Shared<Confirmed>,
 }
 
-impl Subscriptions {
+impl Interest {
     pub(super) fn new(
         nsp: &Arc<str>,
         connection: &Arc<dyn WireConnection>,
@@ -50,7 +50,7 @@ impl Subscriptions {
     }
 }
 
-impl RoomInterest for Subscriptions {
+impl RoomInterest for Interest {
     fn ready(&self) -> Option<Confirmed> {
         let ready = { self.ready.peek() }
             .is_none()
@@ -98,9 +98,9 @@ impl RoomInterest for Subscriptions {
     }
 }
 
-impl fmt::Debug for Subscriptions {
+impl fmt::Debug for Interest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscriptions")
+        f.debug_struct("Interest")
             .field("nsp", &self.nsp)
             .field("rooms", &self.rooms)
             .finish_non_exhaustive()
@@ -109,7 +109,7 @@ impl fmt::Debug for Subscriptions {
 
 /// The subscriptions for a socket that is not a member yet.
 struct Held {
-    subscriptions: Subscriptions,
+    subscriptions: Interest,
     rooms: Vec<String>,
 }
 

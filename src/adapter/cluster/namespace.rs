@@ -10,7 +10,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use super::interest::Subscriptions;
+use super::interest::Interest;
 use super::presence::{Asking, Heard};
 use super::{ClusterConnection, Endpoint, Remaining};
 use crate::adapter::LocalSockets;
@@ -135,8 +135,7 @@ impl<L: LocalSockets> Cluster<L> {
             let connection = &cluster.server.connection;
             let channels = cluster.channels_of_members();
             let confirmations = channels.map(|channel| connection.subscribe(channel));
-            let interest =
-                Subscriptions::new(&cluster.nsp, connection, rooms, confirmations.collect());
+            let interest = Interest::new(&cluster.nsp, connection, rooms, confirmations.collect());
             cluster.local.watch_rooms(Box::new(interest));
         }
         cluster

@@ -12,6 +12,7 @@ mod emitter_target;
 mod encode;
 mod health;
 mod json;
+mod link_health;
 mod message;
 mod names;
 mod peers;
@@ -25,7 +26,8 @@ mod wire;
 
 pub use decode_error::MessageError;
 pub use emitter_target::{EmitterMessage, EmitterTarget};
-pub use health::{Health, HealthState, Link};
+pub use health::{Health, HealthState};
+pub use link_health::LinkHealth;
 pub use message::{
     Body, Change, ClientAnswer, Family, FetchAnswer, Flags, Message, Selection, SocketFacts, Wanted,
 };

@@ -44,9 +44,9 @@ struct Queued {
     since: Instant,
 }
 
-/// What waits in a queue.
+/// The messages that wait in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Waiting {
+pub(super) struct QueueState {
     pub(super) messages: usize,
     pub(super) bytes: usize,
     /// The time since which the oldest message waits. Messages that have been taken wait until more are taken.
@@ -113,10 +113,10 @@ impl PublishQueue {
         given_up
     }
 
-    pub(super) fn waiting(&self) -> Waiting {
+    pub(super) fn waiting(&self) -> QueueState {
         let state = self.state();
         let first = state.messages.front().map(|first| first.since);
-        Waiting {
+        QueueState {
             messages: state.messages.len(),
             bytes: state.bytes,
             since: state.taken.or(first),
