@@ -43,6 +43,8 @@ const PACKAGES: [Package; 4] = [
             "error",
             "settings",
             "channels",
+            "address",
+            "connector",
             "session",
             "subscriptions",
             "inbound",
@@ -52,9 +54,12 @@ const PACKAGES: [Package; 4] = [
             "emitter",
         ],
         outside: &["lib"],
-        pure: &["error", "channels"],
+        pure: &["error", "channels", "address"],
         impure: &["tokio::", "Instant"],
-        narrow: &[("emitter", &["error", "settings", "channels", "session"])],
+        narrow: &[(
+            "emitter",
+            &["error", "settings", "channels", "connector", "session"],
+        )],
     },
     Package {
         sources: "crates/postgres/src",

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use redis::Client;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -17,6 +16,7 @@ use proto::cluster::{
 };
 
 use crate::channels::is_socket_id;
+use crate::connector::Connector;
 use crate::inbound::Inbound;
 use crate::publisher;
 use crate::settings::{RedisSettings, SubscriptionMode};
@@ -32,7 +32,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn start(
-        client: Client,
+        connector: Connector,
         settings: RedisSettings,
         receiver: Arc<dyn Receiver>,
         runtime: &Handle,
@@ -40,9 +40,9 @@ impl Connection {
         let queue = Arc::new(PublishQueue::new(settings.max_queued_bytes));
         let shared = Arc::new(Inbound::new(receiver, settings));
         let (counts, counted) = mpsc::unbounded_channel();
-        let publisher = publisher::run(client.clone(), Arc::clone(&queue), Arc::clone(&shared));
+        let publisher = publisher::run(connector.clone(), Arc::clone(&queue), Arc::clone(&shared));
         runtime.spawn(publisher);
-        runtime.spawn(subscriber::run(client, Arc::clone(&shared), counted));
+        runtime.spawn(subscriber::run(connector, Arc::clone(&shared), counted));
         Self {
             queue,
             shared,

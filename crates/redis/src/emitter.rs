@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use proto::Rooms;
 use proto::cluster::{Channel, EmitterMessage, EmitterTarget, JOIN_SETTLES};
-use redis::Client;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::connector::Connector;
 use crate::error::EmitError;
 use crate::session::Session;
 use crate::settings::RedisSettings;
@@ -61,10 +61,10 @@ struct Shared {
 }
 
 impl Emitter {
-    pub(crate) fn new(client: Client, settings: RedisSettings) -> Self {
+    pub(crate) fn new(connector: Connector, settings: RedisSettings) -> Self {
         let target = EmitterTarget::new(settings.family());
         let shared = Shared {
-            session: Session::new(client),
+            session: Session::new(connector),
             joined: Mutex::default(),
         };
         Self {
@@ -211,7 +211,7 @@ impl Emitter {
         if source.is_unrecoverable_error() {
             session.end().await;
         }
-        let address = session.address();
+        let address = session.address().to_owned();
         Err(EmitError::Redis { address, source })
     }
 }

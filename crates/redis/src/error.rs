@@ -12,12 +12,15 @@ pub struct RedisConnectError {
 }
 
 impl RedisConnectError {
-    pub(crate) const fn new(address: String, source: redis::RedisError) -> Self {
-        Self { address, source }
+    pub(crate) fn new(address: &str, source: redis::RedisError) -> Self {
+        Self {
+            address: address.to_owned(),
+            source,
+        }
     }
 
     pub(crate) fn url(source: redis::RedisError) -> Self {
-        Self::new("a malformed URL".to_owned(), source)
+        Self::new("a malformed URL", source)
     }
 }
 

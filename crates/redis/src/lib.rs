@@ -56,8 +56,10 @@
 //! [`createShardedAdapter`]: https://socket.io/docs/v4/redis-adapter/#with-redis-sharded-pubsub
 //! [axum-socketio]: https://docs.rs/axum-socketio
 
+mod address;
 mod channels;
 mod connection;
+mod connector;
 mod emitter;
 mod error;
 mod inbound;
@@ -71,12 +73,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Client, IntoConnectionInfo, ProtocolVersion};
 use tokio::runtime::Handle;
 
 use connection::Connection;
+use connector::{Connector, connection_config};
 use proto::cluster::{Family, Receiver, Wire, WireConnection};
-use settings::{RedisSettings, connection_config};
+use settings::RedisSettings;
 
 pub use emitter::Emitter;
 pub use error::{EmitError, RedisConnectError};
@@ -89,13 +91,26 @@ struct Readme;
 /// A connection to Redis, passed to `SocketIoBuilder::cluster`.
 #[derive(Clone)]
 pub struct Redis {
-    client: Client,
+    connector: Connector,
     settings: RedisSettings,
     runtime: Handle,
 }
 
 impl Redis {
-    /// Connects to a server of Redis, by an URL like `redis://user:password@host:6379/`.
+    /// Connects to a server of Redis, by an URL:
+    ///
+    /// | URL | server |
+    /// |---|---|
+    /// | `redis://user:password@host:6379/` | over TCP |
+    /// | `unix:/run/redis.sock?user=ann&pass=secret` | on the same machine |
+    /// | `redis+sentinel://user:password@host1:26379,host2/name` | the master of this name, which sentinels know |
+    ///
+    /// All parts but the host, the path and the name may be left out. A user of Redis needs the channels of the prefix
+    /// (`&socket.io*`) and the commands `SUBSCRIBE`, `UNSUBSCRIBE`, `PSUBSCRIBE`, `PUNSUBSCRIBE`, `PUBLISH`, `PUBSUB` and
+    /// `PING`, or their sharded forms; with sentinels also `ROLE`.
+    ///
+    /// Sentinels are asked again for each new connection. If they have a password, it is `?sentinel_password=` in the URL,
+    /// and the user `sentinel_user`.
     ///
     /// The messages are those of Node's `createAdapter`, unless [`sharded`](Self::sharded) is called.
     ///
@@ -105,20 +120,13 @@ impl Redis {
     ///
     /// Fails if the URL is malformed, or if the server cannot be reached or refuses the connection.
     pub async fn connect(url: &str) -> Result<Self, RedisConnectError> {
-        let info = url.into_connection_info().map_err(RedisConnectError::url)?;
-        let settings = info.redis_settings().clone();
-        let info = info.set_redis_settings(settings.set_protocol(ProtocolVersion::RESP3));
-        let address = info.addr().to_string();
-        let failed = |error| RedisConnectError::new(address.clone(), error);
-        let client = Client::open(info).map_err(failed)?;
-        let mut probe = client
-            .get_multiplexed_async_connection_with_config(&connection_config())
-            .await
-            .map_err(failed)?;
+        let connector = Connector::new(url).map_err(RedisConnectError::url)?;
+        let failed = |error| RedisConnectError::new(connector.address(), error);
+        let mut probe = connector.open(&connection_config()).await.map_err(failed)?;
         let ping: Result<(), _> = redis::cmd("PING").query_async(&mut probe).await;
         ping.map_err(failed)?;
         Ok(Self {
-            client,
+            connector,
             settings: RedisSettings::new(),
             runtime: Handle::current(),
         })
@@ -128,7 +136,7 @@ impl Redis {
     /// an event.
     #[must_use]
     pub fn emitter(&self) -> Emitter {
-        Emitter::new(self.client.clone(), self.settings.clone())
+        Emitter::new(self.connector.clone(), self.settings.clone())
     }
 
     /// Uses the messages and channels of Node's `createShardedAdapter`, with its `subscriptionMode`.
@@ -199,8 +207,13 @@ impl Emitter {
 
 impl Wire for Redis {
     fn connect(&self, receiver: Arc<dyn Receiver>) -> Arc<dyn WireConnection> {
-        let (client, settings) = (self.client.clone(), self.settings.clone());
-        Arc::new(Connection::start(client, settings, receiver, &self.runtime))
+        let (connector, settings) = (self.connector.clone(), self.settings.clone());
+        Arc::new(Connection::start(
+            connector,
+            settings,
+            receiver,
+            &self.runtime,
+        ))
     }
 
     fn family(&self) -> Family {
@@ -211,10 +224,7 @@ impl Wire for Redis {
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redis")
-            .field(
-                "address",
-                &self.client.get_connection_info().addr().to_string(),
-            )
+            .field("address", &self.connector.address())
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }

@@ -3,24 +3,25 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use redis::RedisError;
 use redis::aio::MultiplexedConnection;
-use redis::{Client, RedisError};
 use tokio::time::{Instant, sleep};
 
 use proto::cluster::PublishQueue;
 
+use crate::connector::{Connector, connection_config};
 use crate::inbound::Inbound;
-use crate::settings::{RETRY, connection_config};
+use crate::settings::RETRY;
 
 /// Publishes what is queued until the queue is closed, or Redis fails after that. A batch that fails is not repeated,
 /// as Redis may have executed it.
-pub(crate) async fn run(client: Client, queue: Arc<PublishQueue>, shared: Arc<Inbound>) {
+pub(crate) async fn run(connector: Connector, queue: Arc<PublishQueue>, shared: Arc<Inbound>) {
     let command = shared.settings.publish();
     let mut connection = None;
     // An outage is logged at its beginning and at its end, not for every batch.
     let mut lost = 0_usize;
     while let Some(batch) = queue.take().await {
-        match send(&client, &mut connection, command, &batch).await {
+        match send(&connector, &mut connection, command, &batch).await {
             Ok(()) => {
                 shared.link.sent();
                 if lost > 0 {
@@ -49,14 +50,14 @@ pub(crate) async fn run(client: Client, queue: Arc<PublishQueue>, shared: Arc<In
 
 /// Sends a batch, over a new connection if there is none.
 async fn send(
-    client: &Client,
+    connector: &Connector,
     connection: &mut Option<MultiplexedConnection>,
     command: &str,
     batch: &[(String, Bytes)],
 ) -> Result<(), RedisError> {
     let open = match connection {
         Some(open) => open,
-        None => connection.insert(connect(client).await?),
+        None => connection.insert(connect(connector).await?),
     };
     publish(open, command, batch).await
 }
@@ -78,10 +79,8 @@ async fn publish(
 }
 
 /// Tries once to connect, and waits a moment if that fails.
-async fn connect(client: &Client) -> Result<MultiplexedConnection, RedisError> {
-    let connected = client
-        .get_multiplexed_async_connection_with_config(&connection_config())
-        .await;
+async fn connect(connector: &Connector) -> Result<MultiplexedConnection, RedisError> {
+    let connected = connector.open(&connection_config()).await;
     if connected.is_err() {
         sleep(RETRY.0).await;
     }
@@ -123,7 +122,7 @@ mod tests {
         let receiver: Arc<dyn Receiver> = Arc::clone(&losses) as _;
         let inbound = Arc::new(Inbound::new(receiver, RedisSettings::new()));
         let begun = Instant::now();
-        let nowhere = Client::open("redis://127.0.0.1:1/").unwrap();
+        let nowhere = Connector::new("redis://127.0.0.1:1/").unwrap();
         run(nowhere, queue, inbound).await;
         assert_eq!(losses.0.load(Ordering::Relaxed), MESSAGES);
         assert!(begun.elapsed() < RETRY.0 * 50);

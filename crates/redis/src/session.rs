@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::aio::{MultiplexedConnection, SendError};
-use redis::{Client, PushInfo, PushKind};
+use redis::{PushInfo, PushKind};
 use tokio::sync::Mutex;
 
+use crate::connector::{Connector, connection_config};
 use crate::error::RedisConnectError;
-use crate::settings::connection_config;
 
 /// A connection that is opened when it is needed, and again when it has ended.
 pub(crate) struct Session {
-    client: Client,
+    connector: Connector,
     open: Mutex<Option<Open>>,
 }
 
@@ -22,14 +22,14 @@ struct Open {
 }
 
 impl Session {
-    pub(crate) fn new(client: Client) -> Self {
+    pub(crate) fn new(connector: Connector) -> Self {
         let open = Mutex::default();
-        Self { client, open }
+        Self { connector, open }
     }
 
     /// Returns the address of the server, without user and password.
-    pub(crate) fn address(&self) -> String {
-        self.client.get_connection_info().addr().to_string()
+    pub(crate) fn address(&self) -> &str {
+        self.connector.address()
     }
 
     /// Returns the connection, a new one if there is none.
@@ -54,10 +54,7 @@ impl Session {
             }
             Ok::<_, SendError>(())
         });
-        let connecting = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config);
-        let connection = connecting.await?;
+        let connection = self.connector.open(&config).await?;
         Ok(Open { connection, ended })
     }
 

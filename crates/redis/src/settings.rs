@@ -4,12 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::AsyncConnectionConfig;
-
 use proto::cluster::Family;
-
-/// The time in which Redis has to answer.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The shortest and the longest time between two attempts to connect.
 pub(crate) const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -77,10 +72,4 @@ impl fmt::Debug for RedisSettings {
             .field("sharded", &self.sharded)
             .finish_non_exhaustive()
     }
-}
-
-pub(crate) fn connection_config() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(RESPONSE_TIMEOUT))
-        .set_response_timeout(Some(RESPONSE_TIMEOUT))
 }

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use redis::{Client, Pipeline, PushInfo, PushKind, RedisError, Value};
+use redis::{Pipeline, PushInfo, PushKind, RedisError, Value};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use proto::cluster::{Failure, Reconnect};
 
 use crate::channels::{Topic, TopicKind};
+use crate::connector::{Connector, connection_config};
 use crate::inbound::Inbound;
-use crate::settings::{RETRY, connection_config};
+use crate::settings::RETRY;
 use crate::subscriptions::Changes;
 
 /// The maximum number of commands that are sent together. Redis closes a connection that does not read its answers.
@@ -66,7 +67,7 @@ impl Inbound {
 
 /// Receives messages until the connection's owner is dropped.
 pub(crate) async fn run(
-    client: Client,
+    connector: Connector,
     shared: Arc<Inbound>,
     mut counts: mpsc::UnboundedReceiver<Count>,
 ) {
@@ -74,7 +75,7 @@ pub(crate) async fn run(
     let mut reconnect = Reconnect::new(RETRY.0, RETRY.1);
     loop {
         let opened = Instant::now();
-        let error = match open(&client, &shared).await {
+        let error = match open(&connector, &shared).await {
             Ok((connection, closed)) => {
                 shared.link.set_receiving(true);
                 if reconnect.connected() {
@@ -120,7 +121,7 @@ fn refuse(counts: &mut mpsc::UnboundedReceiver<Count>) -> bool {
 
 /// Connects, and subscribes to all topics of the server.
 async fn open(
-    client: &Client,
+    connector: &Connector,
     shared: &Arc<Inbound>,
 ) -> Result<(MultiplexedConnection, Arc<Notify>), RedisError> {
     let closed = Arc::new(Notify::new());
@@ -139,9 +140,7 @@ async fn open(
         }
     };
     let config = connection_config().set_push_sender(push);
-    let mut connection = client
-        .get_multiplexed_async_connection_with_config(&config)
-        .await?;
+    let mut connection = connector.open(&config).await?;
     let topics = shared.subscriptions().connect();
     subscribe(&mut connection, shared, &topics).await?;
     Ok((connection, closed))

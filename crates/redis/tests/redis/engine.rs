@@ -1,7 +1,9 @@
 //! A Redis server of its own, which a test starts and stops.
 
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum_socketio_redis::{Redis, SubscriptionMode};
@@ -14,45 +16,80 @@ use crate::two_servers::SOON;
 /// A Redis server of its own, on a free port.
 pub(crate) struct Engine {
     pub(crate) port: u16,
+    /// The password of the administrator, if there is one.
+    pub(crate) password: &'static str,
     process: Child,
+    args: Vec<String>,
+    folder: PathBuf,
 }
 
-fn start(port: u16) -> Child {
+fn start(port: u16, folder: &Path, args: &[String]) -> Child {
     let program = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
     Command::new(program)
-        .args([
-            "--port",
-            &port.to_string(),
-            "--save",
-            "",
-            "--bind",
-            "127.0.0.1",
-        ])
+        .args(args)
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .arg("--dir")
+        .arg(folder)
         .stdout(Stdio::null())
         .spawn()
         .expect("redis-server is installed")
 }
 
+/// Creates a folder for the files of a test.
+fn new_folder() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("axum-socketio-redis-{}-{number}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    std::fs::create_dir(&folder).unwrap();
+    folder
+}
+
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 impl Engine {
     pub(crate) async fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let process = start(port);
-        let engine = Self { port, process };
+        Self::start_with(|_| vec![]).await
+    }
+
+    /// Starts a server with more arguments, which may name files in the folder of the server.
+    pub(crate) async fn start_with(args: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        let (port, folder) = (free_port(), new_folder());
+        let mut args = args(&folder);
+        // A sentinel has a file, and saves nothing else.
+        if !args.iter().any(|arg| arg == "--sentinel") {
+            args.extend(["--save".to_owned(), String::new()]);
+        }
+        let process = start(port, &folder, &args);
+        let engine = Self {
+            port,
+            password: "",
+            process,
+            args,
+            folder,
+        };
         engine.answers().await;
         engine
     }
 
+    /// Returns the path of a file in the folder of the server.
+    pub(crate) fn file(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
+        match self.password {
+            "" => format!("redis://127.0.0.1:{}/", self.port),
+            password => format!("redis://:{password}@127.0.0.1:{}/", self.port),
+        }
     }
 
     pub(crate) async fn answers(&self) {
         let ping = async {
-            while Redis::connect(&self.url()).await.is_err() {
+            while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
                 sleep(Duration::from_millis(10)).await;
             }
         };
@@ -65,7 +102,7 @@ impl Engine {
     }
 
     pub(crate) async fn restart(&mut self) {
-        self.process = start(self.port);
+        self.process = start(self.port, &self.folder, &self.args);
         self.answers().await;
     }
 
@@ -103,6 +140,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

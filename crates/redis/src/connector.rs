@@ -1,0 +1,130 @@
+//! The ways to connect to Redis.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, ProtocolVersion,
+    RedisError,
+};
+
+use crate::address::{Address, Place, Sentinels, server};
+
+/// The time in which Redis has to answer.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The time in which a sentinel has to answer. The next one is asked then.
+const SENTINEL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// An address, and the way to connect to it.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    place: Place,
+    /// The address without user and password.
+    address: Arc<str>,
+}
+
+/// Returns the options of a connection.
+pub(crate) fn connection_config() -> AsyncConnectionConfig {
+    config(RESPONSE_TIMEOUT)
+}
+
+fn config(timeout: Duration) -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(timeout))
+        .set_response_timeout(Some(timeout))
+}
+
+impl Connector {
+    /// Creates a connector for an URL.
+    pub(crate) fn new(url: &str) -> Result<Self, RedisError> {
+        let address: Address = url.parse()?;
+        if address.encrypted {
+            let reason = "TLS needs the feature `tls` of axum-socketio-redis";
+            return Err((ErrorKind::InvalidClientConfig, reason).into());
+        }
+        Ok(Self {
+            address: address.text.into(),
+            place: address.place,
+        })
+    }
+
+    /// Returns the address without user and password.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Opens a connection, to the master if there are sentinels.
+    pub(crate) async fn open(
+        &self,
+        config: &AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        match &self.place {
+            Place::Server(server) => self.open_to(server, config).await,
+            Place::Sentinels(sentinels) => self.open_to_master(sentinels, config).await,
+        }
+    }
+
+    async fn open_to(
+        &self,
+        server: &ConnectionInfo,
+        config: &AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        let client = Client::open(server.clone())?;
+        client
+            .get_multiplexed_async_connection_with_config(config)
+            .await
+    }
+
+    /// Connects to the master of the first sentinel whose answer is true.
+    async fn open_to_master(
+        &self,
+        sentinels: &Sentinels,
+        config: &AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        let mut failure = (ErrorKind::InvalidClientConfig, "no sentinels").into();
+        for sentinel in &sentinels.servers {
+            let opened = async {
+                let address = self.ask(sentinel, &sentinels.name).await?;
+                let master = server(address, ProtocolVersion::RESP3)?;
+                let master = master.set_redis_settings(sentinels.master.clone());
+                verified(self.open_to(&master, config).await?).await
+            };
+            match opened.await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    /// Asks a sentinel for the address of the master.
+    async fn ask(
+        &self,
+        sentinel: &ConnectionInfo,
+        name: &str,
+    ) -> Result<ConnectionAddr, RedisError> {
+        let mut connection = self.open_to(sentinel, &config(SENTINEL_TIMEOUT)).await?;
+        let mut ask = redis::cmd("SENTINEL");
+        ask.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
+        let master: Option<(String, u16)> = ask.query_async(&mut connection).await?;
+        let unknown = (
+            ErrorKind::MasterNameNotFoundBySentinel,
+            "the sentinel does not know the master",
+        );
+        let (host, port) = master.ok_or(unknown)?;
+        Ok(ConnectionAddr::Tcp(host, port))
+    }
+}
+
+/// Returns a connection if it is one to a master: sentinels may not know yet that another server has become it.
+async fn verified(
+    mut connection: MultiplexedConnection,
+) -> Result<MultiplexedConnection, RedisError> {
+    let role: Vec<redis::Value> = redis::cmd("ROLE").query_async(&mut connection).await?;
+    match role.first() {
+        Some(redis::Value::BulkString(role)) if role == b"master" => Ok(connection),
+        _ => Err((ErrorKind::Io, "the server is no master").into()),
+    }
+}
