@@ -44,6 +44,7 @@ const PACKAGES: [Package; 4] = [
             "settings",
             "channels",
             "address",
+            "tls",
             "connector",
             "session",
             "subscriptions",

@@ -10,6 +10,8 @@ use redis::{
 };
 
 use crate::address::{Address, Place, Sentinels, server};
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// The time in which Redis has to answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,23 +25,26 @@ pub(crate) struct Connector {
     place: Place,
     /// The address without user and password.
     address: Arc<str>,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
 }
 
 /// Returns the options of a connection.
 pub(crate) fn connection_config() -> AsyncConnectionConfig {
-    config(RESPONSE_TIMEOUT)
-}
-
-fn config(timeout: Duration) -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(timeout))
-        .set_response_timeout(Some(timeout))
+    AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT))
 }
 
 impl Connector {
     /// Creates a connector for an URL.
     pub(crate) fn new(url: &str) -> Result<Self, RedisError> {
         let address: Address = url.parse()?;
+        #[cfg(feature = "tls")]
+        let tls = if address.encrypted {
+            Some(Tls::with_roots_of_the_system()?)
+        } else {
+            None
+        };
+        #[cfg(not(feature = "tls"))]
         if address.encrypted {
             let reason = "TLS needs the feature `tls` of axum-socketio-redis";
             return Err((ErrorKind::InvalidClientConfig, reason).into());
@@ -47,6 +52,23 @@ impl Connector {
         Ok(Self {
             address: address.text.into(),
             place: address.place,
+            #[cfg(feature = "tls")]
+            tls,
+        })
+    }
+
+    /// Creates a connector for an URL that names TLS, with a configuration of the program.
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls(url: &str, tls: Tls) -> Result<Self, RedisError> {
+        let address: Address = url.parse()?;
+        if !address.encrypted {
+            let reason = "an address with TLS begins with rediss: or rediss+sentinel:";
+            return Err((ErrorKind::InvalidClientConfig, reason).into());
+        }
+        Ok(Self {
+            address: address.text.into(),
+            place: address.place,
+            tls: Some(tls),
         })
     }
 
@@ -61,7 +83,7 @@ impl Connector {
         config: &AsyncConnectionConfig,
     ) -> Result<MultiplexedConnection, RedisError> {
         match &self.place {
-            Place::Server(server) => self.open_to(server, config).await,
+            Place::Server(server) => self.open_to(server, config, RESPONSE_TIMEOUT).await,
             Place::Sentinels(sentinels) => self.open_to_master(sentinels, config).await,
         }
     }
@@ -70,10 +92,16 @@ impl Connector {
         &self,
         server: &ConnectionInfo,
         config: &AsyncConnectionConfig,
+        limit: Duration,
     ) -> Result<MultiplexedConnection, RedisError> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return tls.open(server, config, limit).await;
+        }
+        let config = config.clone().set_connection_timeout(Some(limit));
         let client = Client::open(server.clone())?;
         client
-            .get_multiplexed_async_connection_with_config(config)
+            .get_multiplexed_async_connection_with_config(&config)
             .await
     }
 
@@ -89,7 +117,8 @@ impl Connector {
                 let address = self.ask(sentinel, &sentinels.name).await?;
                 let master = server(address, ProtocolVersion::RESP3)?;
                 let master = master.set_redis_settings(sentinels.master.clone());
-                verified(self.open_to(&master, config).await?).await
+                let opened = self.open_to(&master, config, RESPONSE_TIMEOUT).await?;
+                verified(opened).await
             };
             match opened.await {
                 Ok(connection) => return Ok(connection),
@@ -105,7 +134,8 @@ impl Connector {
         sentinel: &ConnectionInfo,
         name: &str,
     ) -> Result<ConnectionAddr, RedisError> {
-        let mut connection = self.open_to(sentinel, &config(SENTINEL_TIMEOUT)).await?;
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(SENTINEL_TIMEOUT));
+        let mut connection = self.open_to(sentinel, &config, SENTINEL_TIMEOUT).await?;
         let mut ask = redis::cmd("SENTINEL");
         ask.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
         let master: Option<(String, u16)> = ask.query_async(&mut connection).await?;

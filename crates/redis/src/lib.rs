@@ -68,6 +68,8 @@ mod session;
 mod settings;
 mod subscriber;
 mod subscriptions;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::fmt;
 use std::sync::Arc;
@@ -83,6 +85,8 @@ use settings::RedisSettings;
 pub use emitter::Emitter;
 pub use error::{EmitError, RedisConnectError};
 pub use settings::SubscriptionMode;
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -102,12 +106,16 @@ impl Redis {
     /// | URL | server |
     /// |---|---|
     /// | `redis://user:password@host:6379/` | over TCP |
+    /// | `rediss://user:password@host:6379/` | over TCP with TLS (feature `tls`) |
     /// | `unix:/run/redis.sock?user=ann&pass=secret` | on the same machine |
     /// | `redis+sentinel://user:password@host1:26379,host2/name` | the master of this name, which sentinels know |
     ///
     /// All parts but the host, the path and the name may be left out. A user of Redis needs the channels of the prefix
     /// (`&socket.io*`) and the commands `SUBSCRIBE`, `UNSUBSCRIBE`, `PSUBSCRIBE`, `PUNSUBSCRIBE`, `PUBLISH`, `PUBSUB` and
     /// `PING`, or their sharded forms; with sentinels also `ROLE`.
+    ///
+    /// With TLS, the server needs a certificate for its name in the URL that the root certificates of the system trust:
+    /// see `connect_with_tls` for others. `rediss+sentinel:` is for sentinels and servers with TLS.
     ///
     /// Sentinels are asked again for each new connection. If they have a password, it is `?sentinel_password=` in the URL,
     /// and the user `sentinel_user`.
@@ -120,7 +128,41 @@ impl Redis {
     ///
     /// Fails if the URL is malformed, or if the server cannot be reached or refuses the connection.
     pub async fn connect(url: &str) -> Result<Self, RedisConnectError> {
-        let connector = Connector::new(url).map_err(RedisConnectError::url)?;
+        Self::over(Connector::new(url).map_err(RedisConnectError::url)?).await
+    }
+
+    /// Connects with a TLS configuration of the program, such as one with a client certificate or with other root
+    /// certificates than those of the system. The URL begins with `rediss:` or `rediss+sentinel:`.
+    ///
+    /// ```no_run
+    /// # async fn f(roots: axum_socketio_redis::rustls::RootCertStore) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::Arc;
+    ///
+    /// use axum_socketio_redis::Redis;
+    /// use axum_socketio_redis::rustls::{ClientConfig, crypto};
+    ///
+    /// let provider = Arc::new(crypto::ring::default_provider());
+    /// let tls = ClientConfig::builder_with_provider(provider)
+    ///     .with_safe_default_protocol_versions()?
+    ///     .with_root_certificates(roots)
+    ///     .with_no_client_auth();
+    /// let redis = Redis::connect_with_tls("rediss://redis.example.com/", tls).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect). Also fails if the certificate of the server is not trusted.
+    #[cfg(feature = "tls")]
+    pub async fn connect_with_tls(
+        url: &str,
+        tls: impl Into<Arc<rustls::ClientConfig>>,
+    ) -> Result<Self, RedisConnectError> {
+        let connector = Connector::with_tls(url, tls::Tls::new(tls.into()));
+        Self::over(connector.map_err(RedisConnectError::url)?).await
+    }
+
+    async fn over(connector: Connector) -> Result<Self, RedisConnectError> {
         let failed = |error| RedisConnectError::new(connector.address(), error);
         let mut probe = connector.open(&connection_config()).await.map_err(failed)?;
         let ping: Result<(), _> = redis::cmd("PING").query_async(&mut probe).await;

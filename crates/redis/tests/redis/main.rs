@@ -18,6 +18,8 @@ mod addresses;
 mod emitter;
 mod engine;
 mod faults;
+#[cfg(feature = "tls")]
+mod tls;
 #[path = "../../../../tests/cluster/two_servers.rs"]
 mod two_servers;
 
