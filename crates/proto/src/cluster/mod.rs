@@ -20,6 +20,7 @@ mod publish_queue;
 mod reconnect;
 mod requests;
 mod stored;
+mod stream_entry;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -36,6 +37,7 @@ pub use publish_queue::PublishQueue;
 pub use reconnect::{Failure, Reconnect};
 pub use requests::{Expected, Requests};
 pub use stored::Stored;
+pub use stream_entry::StreamEntry;
 pub use wire::{
     BoxFuture, Channel, JOIN_SETTLES, Presence, PublishError, Receiver, RoomChannels, Wire,
     WireConnection, WireError,
