@@ -4,7 +4,7 @@
 //! $ REDIS_URL=redis://127.0.0.1/ cargo run -p axum-socketio-redis --example redis-emitter
 //! ```
 
-use axum_socketio_redis::{Redis, SubscriptionMode};
+use axum_socketio_redis::{Redis, Streams, SubscriptionMode};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -13,6 +13,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let emitter = match std::env::var("MODE").as_deref() {
         Ok("dynamic") => redis.sharded(SubscriptionMode::Dynamic).emitter(),
         Ok("static") => redis.sharded(SubscriptionMode::Static).emitter(),
+        Ok("streams") => redis.streams(Streams::new()).emitter(),
         _ => redis.emitter(),
     };
     emitter.volatile().emit("news", ("volatile", 1)).await?;

@@ -7,7 +7,7 @@
 #[path = "../../../tests/clients/cluster_server.rs"]
 mod cluster_server;
 
-use axum_socketio_redis::{Redis, SubscriptionMode};
+use axum_socketio_redis::{Redis, Streams, SubscriptionMode};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,6 +15,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let redis = match std::env::var("MODE").as_deref() {
         Ok("dynamic") => redis.sharded(SubscriptionMode::Dynamic),
         Ok("static") => redis.sharded(SubscriptionMode::Static),
+        Ok("streams") => redis.streams(Streams::new()),
         Ok("pattern") => redis.pattern_for(|_| true),
         Ok("specific") => redis.specific_answers(true),
         _ => redis,

@@ -2,7 +2,7 @@
 
 use proto::cluster::Channel;
 
-use crate::settings::{RedisSettings, SubscriptionMode};
+use crate::settings::{Mode, RedisSettings, SubscriptionMode};
 
 /// The length of a socket's id. Node.js servers take a room of this length for that of a socket.
 const SOCKET_ID: usize = 20;
@@ -50,7 +50,7 @@ impl RedisSettings {
     /// its namespace.
     pub(crate) fn name(&self, channel: Channel<'_>) -> String {
         let prefix = &self.prefix;
-        let classic = self.sharded.is_none();
+        let classic = self.is_classic();
         match channel {
             Channel::Room { nsp, room } if self.has_channel(room) => {
                 format!("{prefix}#{nsp}#{room}#")
@@ -87,7 +87,7 @@ impl RedisSettings {
             }
             Channel::Room { .. } => (Vec::new(), Kind::Room),
             Channel::Requests { .. } => (vec![plain(self.name(channel))], Kind::Requests),
-            Channel::Server { .. } if self.sharded.is_some() => {
+            Channel::Server { .. } if !self.is_classic() => {
                 (vec![plain(self.name(channel))], Kind::Server)
             }
             // Each server decides to which of the two it answers.
@@ -109,7 +109,7 @@ impl RedisSettings {
     ) -> Option<Channel<'a>> {
         let infix = match channel_use.kind {
             Kind::Requests => "-request#",
-            Kind::Server if self.sharded.is_none() => "-response#",
+            Kind::Server if self.is_classic() => "-response#",
             _ => "#",
         };
         let rest = name.get(self.prefix.len() + infix.len()..)?;
@@ -129,17 +129,17 @@ impl RedisSettings {
 
     /// Returns true if a room has a channel of its own.
     fn has_channel(&self, room: &str) -> bool {
-        match self.sharded {
-            None => true,
-            Some(SubscriptionMode::Dynamic) => !is_socket_id(room),
-            Some(SubscriptionMode::Static) => false,
+        match self.mode {
+            Mode::Classic => true,
+            Mode::Sharded(SubscriptionMode::Dynamic) => !is_socket_id(room),
+            Mode::Sharded(SubscriptionMode::Static) | Mode::Streams(_) => false,
         }
     }
 
     /// Returns true if a namespace receives the messages of all its rooms by a pattern.
     fn has_pattern(&self, nsp: &str) -> bool {
         let selects = self.patterns.as_ref();
-        self.sharded.is_none() && selects.is_some_and(|selects| selects(nsp))
+        self.is_classic() && selects.is_some_and(|selects| selects(nsp))
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
 
     fn sharded(mode: SubscriptionMode) -> RedisSettings {
         RedisSettings {
-            sharded: Some(mode),
+            mode: Mode::Sharded(mode),
             ..RedisSettings::new()
         }
     }

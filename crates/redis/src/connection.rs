@@ -11,15 +11,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use proto::cluster::{
-    BoxFuture, Channel, Health, PublishError, PublishQueue, Receiver, RoomChannels, WireConnection,
-    WireError,
+    BoxFuture, Channel, Health, HealthState, PublishError, PublishQueue, Receiver, RoomChannels,
+    WireConnection, WireError,
 };
 
 use crate::channels::is_socket_id;
 use crate::connector::Connector;
 use crate::inbound::Inbound;
 use crate::publisher;
-use crate::settings::{RedisSettings, SubscriptionMode};
+use crate::reader::{Reader, Reading};
+use crate::settings::{Mode, RedisSettings, SubscriptionMode};
 use crate::subscriber::{self, Count};
 use crate::subscriptions::Confirmation;
 
@@ -28,6 +29,8 @@ pub(crate) struct Connection {
     queue: Arc<PublishQueue>,
     shared: Arc<Inbound>,
     counts: mpsc::UnboundedSender<Count>,
+    /// The task that reads the streams, if messages are exchanged in streams.
+    reader: Option<Reader>,
 }
 
 impl Connection {
@@ -42,11 +45,13 @@ impl Connection {
         let (counts, counted) = mpsc::unbounded_channel();
         let publisher = publisher::run(connector.clone(), Arc::clone(&queue), Arc::clone(&shared));
         runtime.spawn(publisher);
+        let reader = Reader::start(&connector, &shared, runtime);
         runtime.spawn(subscriber::run(connector, Arc::clone(&shared), counted));
         Self {
             queue,
             shared,
             counts,
+            reader,
         }
     }
 
@@ -90,10 +95,14 @@ impl WireConnection for Connection {
             }
         }
         drop(subscriptions);
-        if expected.is_empty() {
+        let reading = self.reader.as_ref().and_then(Reader::confirmation);
+        if expected.is_empty() && reading.is_none() {
             return None;
         }
         Some(Box::pin(async move {
+            if let Some(reading) = reading {
+                reading.await?;
+            }
             for confirmed in expected {
                 confirmed.await.map_err(|_| WireError(None))?;
             }
@@ -122,7 +131,12 @@ impl WireConnection for Connection {
 
     fn health(&self) -> Health {
         let now = Instant::now().into_std();
-        self.shared.link.health(&self.queue, now)
+        let mut health = self.shared.link.health(&self.queue, now);
+        let reads = { self.reader.as_ref() }.is_none_or(|reader| reader.state() == Reading::Up);
+        if !reads {
+            health.state = HealthState::Reconnecting;
+        }
+        health
     }
 
     fn flushed(&self) -> BoxFuture<()> {
@@ -131,10 +145,10 @@ impl WireConnection for Connection {
     }
 
     fn room_channels(&self) -> RoomChannels {
-        match self.shared.settings.sharded {
-            None => RoomChannels::All,
-            Some(SubscriptionMode::Dynamic) => RoomChannels::Joined,
-            Some(SubscriptionMode::Static) => RoomChannels::None,
+        match self.shared.settings.mode {
+            Mode::Classic => RoomChannels::All,
+            Mode::Sharded(SubscriptionMode::Dynamic) => RoomChannels::Joined,
+            Mode::Sharded(SubscriptionMode::Static) | Mode::Streams(_) => RoomChannels::None,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::address::{Address, Place, Sentinels, server};
 use crate::tls::Tls;
 
 /// The time in which Redis has to answer.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time in which a sentinel has to answer. The next one is asked then.
 const SENTINEL_TIMEOUT: Duration = Duration::from_secs(1);

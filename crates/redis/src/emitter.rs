@@ -200,8 +200,9 @@ impl Emitter {
             }
             channel => channel,
         };
-        let mut publish = redis::cmd(self.settings.publish());
-        publish.arg(self.settings.name(channel)).arg(&content[..]);
+        let mut publish = redis::pipe();
+        self.settings
+            .emit(&mut publish, &self.settings.name(channel), &content);
         let session = &self.shared.session;
         let mut connection = session.get().await?;
         let published: Result<(), _> = publish.query_async(&mut connection).await;

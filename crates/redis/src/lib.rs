@@ -3,10 +3,11 @@
 //! Clients of all servers then receive what any of them emits. The servers exchange the messages of a Node.js
 //! adapter, so Node.js servers can be part of the cluster. All servers of a cluster need the same adapter:
 //!
-//! | adapter of `@socket.io/redis-adapter` | here | Redis |
+//! | adapter | here | Redis |
 //! |---|---|---|
 //! | [`createAdapter`], which most servers use | [`Redis::connect`] | 6 or newer |
 //! | [`createShardedAdapter`] | [`Redis::sharded`] | 7 or newer |
+//! | [`createAdapter` of `@socket.io/redis-streams-adapter`] | [`Redis::streams`] | 6 or newer |
 //!
 //! ```no_run
 //! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
@@ -42,9 +43,10 @@
 //!
 //! # What is lost
 //!
-//! Redis keeps no messages. While a server is not connected to it, that server's events do not reach the clients of
-//! other servers, and it receives none of theirs. Local clients are not affected, and emits neither wait nor fail. The
-//! server reconnects without end, and subscribes to everything again.
+//! Redis keeps no messages, except in [streams](Redis::streams). While a server is not connected to it, that server's
+//! events do not reach the clients of other servers, and it receives none of theirs, or later if they are in a stream.
+//! Local clients are not affected, and emits neither wait nor fail. The server reconnects without end, and subscribes to
+//! everything again.
 //!
 //! # Programs without a server
 //!
@@ -53,6 +55,7 @@
 //!
 //! [`@socket.io/redis-emitter`]: https://socket.io/docs/v4/redis-adapter/#emitter
 //! [`createAdapter`]: https://socket.io/docs/v4/redis-adapter/
+//! [`createAdapter` of `@socket.io/redis-streams-adapter`]: https://socket.io/docs/v4/redis-streams-adapter/
 //! [`createShardedAdapter`]: https://socket.io/docs/v4/redis-adapter/#with-redis-sharded-pubsub
 //! [axum-socketio]: https://docs.rs/axum-socketio
 
@@ -64,8 +67,10 @@ mod emitter;
 mod error;
 mod inbound;
 mod publisher;
+mod reader;
 mod session;
 mod settings;
+mod streams;
 mod subscriber;
 mod subscriptions;
 #[cfg(feature = "tls")]
@@ -80,11 +85,12 @@ use tokio::runtime::Handle;
 use connection::Connection;
 use connector::{Connector, connection_config};
 use proto::cluster::{Family, Receiver, Wire, WireConnection};
-use settings::RedisSettings;
+use settings::{Mode, RedisSettings};
 
 pub use emitter::Emitter;
 pub use error::{EmitError, RedisConnectError};
 pub use settings::SubscriptionMode;
+pub use streams::Streams;
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
@@ -120,7 +126,8 @@ impl Redis {
     /// Sentinels are asked again for each new connection. If they have a password, it is `?sentinel_password=` in the URL,
     /// and the user `sentinel_user`.
     ///
-    /// The messages are those of Node's `createAdapter`, unless [`sharded`](Self::sharded) is called.
+    /// The messages are those of Node's `createAdapter`, unless [`sharded`](Self::sharded) or [`streams`](Self::streams) is
+    /// called. Streams need the keys of their names (`~socket.io*`) and the commands `XADD`, `XREAD` and `XINFO`.
     ///
     /// The tasks of the connection run on the runtime that awaits this.
     ///
@@ -183,8 +190,28 @@ impl Redis {
 
     /// Uses the messages and channels of Node's `createShardedAdapter`, with its `subscriptionMode`.
     #[must_use]
-    pub const fn sharded(mut self, mode: SubscriptionMode) -> Self {
-        self.settings.sharded = Some(mode);
+    pub fn sharded(mut self, mode: SubscriptionMode) -> Self {
+        self.settings.mode = Mode::Sharded(mode);
+        self
+    }
+
+    /// Uses the streams, messages and channels of Node's `@socket.io/redis-streams-adapter` 0.3, with its options.
+    ///
+    /// Servers read the events that were emitted while they were not connected to Redis, unless the streams have been
+    /// trimmed or have lost them.
+    ///
+    /// ```no_run
+    /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+    /// use axum_socketio_redis::{Redis, Streams};
+    ///
+    /// let redis = Redis::connect("redis://127.0.0.1/").await?;
+    /// let redis = redis.streams(Streams::new().max_len(100_000));
+    /// # drop(redis);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn streams(mut self, options: Streams) -> Self {
+        self.settings.mode = Mode::Streams(options);
         self
     }
 

@@ -11,17 +11,16 @@ use proto::cluster::PublishQueue;
 
 use crate::connector::{Connector, connection_config};
 use crate::inbound::Inbound;
-use crate::settings::RETRY;
+use crate::settings::{RETRY, RedisSettings};
 
 /// Publishes what is queued until the queue is closed, or Redis fails after that. A batch that fails is not repeated,
 /// as Redis may have executed it.
 pub(crate) async fn run(connector: Connector, queue: Arc<PublishQueue>, shared: Arc<Inbound>) {
-    let command = shared.settings.publish();
     let mut connection = None;
     // An outage is logged at its beginning and at its end, not for every batch.
     let mut lost = 0_usize;
     while let Some(batch) = queue.take().await {
-        match send(&connector, &mut connection, command, &batch).await {
+        match send(&connector, &mut connection, &shared.settings, &batch).await {
             Ok(()) => {
                 shared.link.sent();
                 if lost > 0 {
@@ -52,28 +51,24 @@ pub(crate) async fn run(connector: Connector, queue: Arc<PublishQueue>, shared: 
 async fn send(
     connector: &Connector,
     connection: &mut Option<MultiplexedConnection>,
-    command: &str,
+    settings: &RedisSettings,
     batch: &[(String, Bytes)],
 ) -> Result<(), RedisError> {
     let open = match connection {
         Some(open) => open,
         None => connection.insert(connect(connector).await?),
     };
-    publish(open, command, batch).await
+    publish(open, settings, batch).await
 }
 
 async fn publish(
     connection: &mut MultiplexedConnection,
-    command: &str,
+    settings: &RedisSettings,
     batch: &[(String, Bytes)],
 ) -> Result<(), RedisError> {
     let mut pipeline = redis::pipe();
     for (channel, message) in batch {
-        pipeline
-            .cmd(command)
-            .arg(channel)
-            .arg(&message[..])
-            .ignore();
+        settings.send(&mut pipeline, channel, message);
     }
     pipeline.query_async(connection).await
 }
@@ -94,7 +89,6 @@ mod tests {
     use proto::cluster::{Channel, Receiver};
 
     use super::*;
-    use crate::settings::RedisSettings;
 
     const MESSAGES: usize = 25_000;
 

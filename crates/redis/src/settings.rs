@@ -4,7 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::cluster::Family;
+use bytes::Bytes;
+use redis::Pipeline;
+
+use proto::cluster::{Family, Stored, StreamEntry};
+
+use crate::streams::Streams;
 
 /// The shortest and the longest time between two attempts to connect.
 pub(crate) const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -22,11 +27,18 @@ pub enum SubscriptionMode {
     Static,
 }
 
+/// The adapter of Node.js whose messages the servers exchange.
+#[derive(Clone, Debug)]
+pub(crate) enum Mode {
+    Classic,
+    Sharded(SubscriptionMode),
+    Streams(Streams),
+}
+
 #[derive(Clone)]
 pub(crate) struct RedisSettings {
     pub(crate) prefix: Arc<str>,
-    /// The mode of the sharded adapter, or `None` for the classic one.
-    pub(crate) sharded: Option<SubscriptionMode>,
+    pub(crate) mode: Mode,
     /// True if answers are published to a channel of the server that has asked.
     pub(crate) specific_answers: bool,
     /// Selects the namespaces that receive the messages of all rooms.
@@ -40,7 +52,7 @@ impl RedisSettings {
     pub(crate) fn new() -> Self {
         Self {
             prefix: "socket.io".into(),
-            sharded: None,
+            mode: Mode::Classic,
             specific_answers: false,
             patterns: None,
             release_after: Duration::from_secs(5),
@@ -50,26 +62,56 @@ impl RedisSettings {
 
     /// Returns the form of the messages.
     pub(crate) const fn family(&self) -> Family {
-        match self.sharded {
-            Some(_) => Family::Cluster,
-            None => Family::Classic,
+        match self.mode {
+            Mode::Sharded(_) | Mode::Streams(_) => Family::Cluster,
+            Mode::Classic => Family::Classic,
         }
     }
 
-    /// Returns the command that publishes.
-    pub(crate) const fn publish(&self) -> &'static str {
-        match self.sharded {
-            Some(_) => "SPUBLISH",
-            None => "PUBLISH",
+    pub(crate) const fn is_classic(&self) -> bool {
+        matches!(self.mode, Mode::Classic)
+    }
+
+    /// Adds the command that sends a message of an emitter, which writes requests to streams as well.
+    pub(crate) fn emit(&self, pipeline: &mut Pipeline, channel: &str, message: &Bytes) {
+        match &self.mode {
+            Mode::Streams(streams) => {
+                if let Ok(entry) = StreamEntry::new(message) {
+                    streams.add(pipeline, &entry);
+                }
+            }
+            Mode::Classic | Mode::Sharded(_) => self.send(pipeline, channel, message),
         }
     }
+
+    /// Adds the command that sends a message of a server.
+    pub(crate) fn send(&self, pipeline: &mut Pipeline, channel: &str, message: &Bytes) {
+        let (command, message) = match &self.mode {
+            Mode::Classic => ("PUBLISH", message.clone()),
+            Mode::Sharded(_) => ("SPUBLISH", message.clone()),
+            Mode::Streams(streams) => match StreamEntry::of_server(message) {
+                Ok(Some(entry)) => return streams.add(pipeline, &entry),
+                Ok(None) | Err(_) => ("PUBLISH", in_messagepack(message)),
+            },
+        };
+        pipeline
+            .cmd(command)
+            .arg(channel)
+            .arg(&message[..])
+            .ignore();
+    }
+}
+
+/// Returns a message in the form that the adapter for Redis Streams publishes.
+fn in_messagepack(message: &Bytes) -> Bytes {
+    Stored::new(message).map_or_else(|_| message.clone(), |stored| stored.msgpack)
 }
 
 impl fmt::Debug for RedisSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisSettings")
             .field("prefix", &self.prefix)
-            .field("sharded", &self.sharded)
+            .field("mode", &self.mode)
             .finish_non_exhaustive()
     }
 }

@@ -14,7 +14,7 @@ use proto::cluster::{Failure, Reconnect};
 use crate::channels::{Topic, TopicKind};
 use crate::connector::{Connector, connection_config};
 use crate::inbound::Inbound;
-use crate::settings::RETRY;
+use crate::settings::{Mode, RETRY};
 use crate::subscriptions::Changes;
 
 /// The maximum number of commands that are sent together. Redis closes a connection that does not read its answers.
@@ -57,10 +57,10 @@ const SHARDED: Commands = Commands {
 
 impl Inbound {
     const fn commands(&self, kind: TopicKind) -> &Commands {
-        match (self.settings.sharded, kind) {
-            (Some(_), _) => &SHARDED,
-            (None, TopicKind::Channel) => &CLASSIC,
-            (None, TopicKind::Pattern) => &PATTERN,
+        match (&self.settings.mode, kind) {
+            (Mode::Sharded(_), _) => &SHARDED,
+            (Mode::Classic | Mode::Streams(_), TopicKind::Channel) => &CLASSIC,
+            (Mode::Classic | Mode::Streams(_), TopicKind::Pattern) => &PATTERN,
         }
     }
 }

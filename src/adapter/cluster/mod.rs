@@ -169,6 +169,9 @@ impl Routes {
 
     fn route(&self, channel: Channel<'_>, message: &Bytes) -> Result<(), MessageError> {
         let Endpoints { mut all, newest } = self.of(channel.nsp());
+        if all.is_empty() {
+            return Ok(());
+        }
         if let Channel::Room { room, .. } = channel
             && !newest.as_ref().is_some_and(|member| member.has_room(room))
         {

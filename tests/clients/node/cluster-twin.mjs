@@ -3,12 +3,17 @@
 import { createServer } from "node:http";
 import { createAdapter as createPostgresAdapter } from "@socket.io/postgres-adapter";
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
+import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
 import pg from "pg";
 import { createClient } from "redis";
 import { Server } from "socket.io";
 
 async function redisAdapter(mode) {
   const publisher = createClient({ url: process.env.REDIS_URL });
+  if (mode === "streams") {
+    await publisher.connect();
+    return createStreamsAdapter(publisher);
+  }
   const subscriber = publisher.duplicate();
   await Promise.all([publisher.connect(), subscriber.connect()]);
   return ["dynamic", "static"].includes(mode)

@@ -21,10 +21,10 @@ const commands = {
   postgres: { node: twin, rust: `${examples}/postgres-server` },
 };
 
-/** Programs without a server. That of Node.js has no messages for sharded channels. */
+/** Programs without a server. That of Node.js has no messages for sharded channels, and none in streams. */
 const emitters = (mode) => ({
   rust: [`${examples}/redis-emitter`],
-  ...(["dynamic", "static"].includes(mode) ? {} : { node: ["node", "tests/clients/node/emitter-twin.mjs"] }),
+  ...(["dynamic", "static", "streams"].includes(mode) ? {} : { node: ["node", "tests/clients/node/emitter-twin.mjs"] }),
 });
 
 async function run([command, ...args], env) {
@@ -82,7 +82,7 @@ const quiet = () => sleep(150);
 
 const pairs = [["node", "node"], ["node", "rust"], ["rust", "node"], ["rust", "rust"]];
 
-const modes = ["classic", "pattern", "specific", "dynamic", "static", "postgres"];
+const modes = ["classic", "pattern", "specific", "dynamic", "static", "streams", "postgres"];
 
 for (const mode of process.env.MODES?.split(",") ?? modes) {
   const name = mode === "postgres" ? "postgres" : "redis";

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use axum_socketio_redis::{Redis, SubscriptionMode};
+use axum_socketio_redis::{Redis, Streams, SubscriptionMode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -120,7 +120,7 @@ impl Engine {
     /// Waits until Redis has subscriptions to a number of channels.
     pub(crate) async fn subscriptions(&self, kind: Kind, count: usize) {
         let word = match kind {
-            Kind::Classic => "CHANNELS",
+            Kind::Classic | Kind::Streams => "CHANNELS",
             Kind::Sharded(_) => "SHARDCHANNELS",
         };
         let words = ["PUBSUB", word];
@@ -149,6 +149,7 @@ impl Drop for Engine {
 pub(crate) enum Kind {
     Classic,
     Sharded(SubscriptionMode),
+    Streams,
 }
 
 impl Kind {
@@ -157,15 +158,16 @@ impl Kind {
         match self {
             // For each of two namespaces: its messages, requests and answers, and the answers for each server.
             Self::Classic => 2 * (3 + servers) + sockets,
-            Self::Sharded(_) => 2 * (1 + servers),
+            Self::Sharded(_) | Self::Streams => 2 * (1 + servers),
         }
     }
 }
 
-pub(crate) const KINDS: [Kind; 3] = [
+pub(crate) const KINDS: [Kind; 4] = [
     Kind::Classic,
     Kind::Sharded(SubscriptionMode::Static),
     Kind::Sharded(SubscriptionMode::Dynamic),
+    Kind::Streams,
 ];
 
 /// Passes connections on to a port. The bytes of the server behind it arrive in small pieces, as over a network.
@@ -199,5 +201,6 @@ pub(crate) async fn redis(url: &str, kind: Kind) -> Redis {
     match kind {
         Kind::Classic => redis,
         Kind::Sharded(mode) => redis.sharded(mode),
+        Kind::Streams => redis.streams(Streams::new().count(3)),
     }
 }

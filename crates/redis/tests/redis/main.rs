@@ -18,6 +18,7 @@ mod addresses;
 mod emitter;
 mod engine;
 mod faults;
+mod streams;
 #[cfg(feature = "tls")]
 mod tls;
 #[path = "../../../../tests/cluster/two_servers.rs"]
@@ -73,7 +74,7 @@ async fn servers_subscribe_to_the_rooms_of_their_members() {
         bob.emit_with_ack::<()>("join", "x").await;
         one.to(bob.id()).join("y");
         let rooms = match kind {
-            Kind::Sharded(SubscriptionMode::Static) => 0,
+            Kind::Sharded(SubscriptionMode::Static) | Kind::Streams => 0,
             Kind::Classic | Kind::Sharded(_) => 2,
         };
         engine.subscriptions(kind, channels + rooms).await;
