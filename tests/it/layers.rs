@@ -50,6 +50,7 @@ const PACKAGES: [Package; 4] = [
             "subscriptions",
             "inbound",
             "publisher",
+            "pubsub",
             "subscriber",
             "connection",
             "emitter",

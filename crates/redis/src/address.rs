@@ -44,9 +44,6 @@ impl FromStr for Address {
         if url.contains('#') {
             return Err(malformed("an address of Redis has no fragment"));
         }
-        if is_resp2(url) {
-            return Err(malformed("servers of a cluster need RESP3"));
-        }
         let (scheme, rest) = url.split_once(':').ok_or(malformed("no scheme"))?;
         match scheme {
             "redis" | "valkey" | "unix" | "redis+unix" | "valkey+unix" => Self::server(url, false),
@@ -60,9 +57,31 @@ impl FromStr for Address {
     }
 }
 
+impl Place {
+    /// Returns the settings of connections to Redis itself.
+    pub(crate) fn redis(&self) -> &RedisConnectionInfo {
+        match self {
+            Self::Server(server) => server.redis_settings(),
+            Self::Sentinels(sentinels) => &sentinels.master,
+        }
+    }
+
+    /// Returns the place with another protocol.
+    pub(crate) fn with_protocol(self, protocol: ProtocolVersion) -> Self {
+        let settings = self.redis().clone().set_protocol(protocol);
+        match self {
+            Self::Server(server) => Self::Server(server.set_redis_settings(settings)),
+            Self::Sentinels(sentinels) => Self::Sentinels(Sentinels {
+                master: settings,
+                ..sentinels
+            }),
+        }
+    }
+}
+
 impl Address {
     fn server(url: &str, encrypted: bool) -> Result<Self, RedisError> {
-        let server = server(url, ProtocolVersion::RESP3)?;
+        let server = server(url, protocol(url))?;
         Ok(Self {
             text: server.addr().to_string(),
             place: Place::Server(server),
@@ -72,6 +91,7 @@ impl Address {
 
     /// Parses an address after its scheme: `//user:password@host:port,host:port/name/database`.
     fn sentinels(rest: &str, encrypted: bool) -> Result<Self, RedisError> {
+        let protocol = protocol(rest);
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -91,7 +111,7 @@ impl Address {
         });
         let servers: Vec<_> = servers.collect::<Result<_, _>>()?;
         let master = format!("redis://{credentials}master/{database}");
-        let master = server(master, ProtocolVersion::RESP3)?;
+        let master = server(master, protocol)?;
         let addresses: Vec<_> = servers
             .iter()
             .map(|server| server.addr().to_string())
@@ -124,19 +144,25 @@ fn malformed(reason: &'static str) -> RedisError {
     (ErrorKind::InvalidClientConfig, reason).into()
 }
 
-fn is_resp2(url: &str) -> bool {
+/// Returns the protocol that an URL names: RESP3 unless it names RESP2.
+fn protocol(url: &str) -> ProtocolVersion {
     let query = url.split_once('?').map_or("", |(_, query)| query);
+    match parameter(query, "protocol") {
+        "2" | "resp2" => ProtocolVersion::RESP2,
+        _ => ProtocolVersion::RESP3,
+    }
+}
+
+/// Returns a parameter of a query, or an empty text.
+fn parameter<'a>(query: &'a str, name: &str) -> &'a str {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.any(|(key, value)| key == "protocol" && matches!(value, "2" | "resp2"))
+    let pair = pairs.find(|(key, _)| *key == name);
+    pair.map_or("", |(_, value)| value)
 }
 
 /// Returns the user and the password for sentinels, in the form of an URL.
 fn sentinel_credentials(query: &str) -> String {
-    let value = |name: &str| {
-        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let value = pairs.find(|(key, _)| *key == name);
-        value.map_or("", |(_, value)| value)
-    };
+    let value = |name| parameter(query, name);
     match (value("sentinel_user"), value("sentinel_password")) {
         ("", "") => String::new(),
         (user, password) => format!("{user}:{password}@"),
@@ -217,7 +243,7 @@ mod tests {
             "redis://me:secret@db/#insecure",
             "rediss://me:secret@db/#insecure",
             "redis://me:secret@db:port/",
-            "redis://me:secret@db?protocol=resp2",
+            "redis://me:secret@db?protocol=resp4",
             "redis+sentinel://me:secret@one/",
             "redis+sentinel://me:secret@one",
             "redis+sentinel://me:secret@/main",

@@ -1,13 +1,15 @@
 //! The ways to connect to Redis.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, ProtocolVersion,
     RedisError,
 };
+use tokio::time::timeout;
 
 use crate::address::{Address, Place, Sentinels, server};
 #[cfg(feature = "tls")]
@@ -32,6 +34,15 @@ pub(crate) struct Connector {
 /// Returns the options of a connection.
 pub(crate) fn connection_config() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT))
+}
+
+/// Waits for Redis no longer than a limit.
+pub(crate) async fn limited<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, RedisError> {
+    let done = timeout(limit, work).await;
+    done.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }
 
 impl Connector {
@@ -77,6 +88,19 @@ impl Connector {
         &self.address
     }
 
+    /// Returns true if connections receive messages beside answers: they speak RESP3.
+    pub(crate) fn has_pushes(&self) -> bool {
+        self.place.redis().protocol() == ProtocolVersion::RESP3
+    }
+
+    /// Returns a connector with RESP3, which all servers with sharded channels speak.
+    pub(crate) fn with_pushes(self) -> Self {
+        Self {
+            place: self.place.with_protocol(ProtocolVersion::RESP3),
+            ..self
+        }
+    }
+
     /// Opens a connection, to the master if there are sentinels.
     pub(crate) async fn open(
         &self,
@@ -84,8 +108,28 @@ impl Connector {
     ) -> Result<MultiplexedConnection, RedisError> {
         match &self.place {
             Place::Server(server) => self.open_to(server, config, RESPONSE_TIMEOUT).await,
-            Place::Sentinels(sentinels) => self.open_to_master(sentinels, config).await,
+            Place::Sentinels(sentinels) => {
+                let (_, connection) = self.open_to_master(sentinels, config).await?;
+                Ok(connection)
+            }
         }
+    }
+
+    /// Opens a connection that only subscribes, for RESP2.
+    pub(crate) async fn open_pubsub(&self) -> Result<PubSub, RedisError> {
+        let server = match &self.place {
+            Place::Server(server) => server.clone(),
+            Place::Sentinels(sentinels) => {
+                let config = connection_config();
+                self.open_to_master(sentinels, &config).await?.0
+            }
+        };
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return limited(RESPONSE_TIMEOUT, tls.open_pubsub(&server)).await;
+        }
+        let client = Client::open(server)?;
+        limited(RESPONSE_TIMEOUT, client.get_async_pubsub()).await
     }
 
     async fn open_to(
@@ -96,10 +140,10 @@ impl Connector {
     ) -> Result<MultiplexedConnection, RedisError> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            return tls.open(server, config, limit).await;
+            return limited(limit, tls.open(server, config)).await;
         }
-        let config = config.clone().set_connection_timeout(Some(limit));
         let client = Client::open(server.clone())?;
+        let config = config.clone().set_connection_timeout(Some(limit));
         client
             .get_multiplexed_async_connection_with_config(&config)
             .await
@@ -110,7 +154,7 @@ impl Connector {
         &self,
         sentinels: &Sentinels,
         config: &AsyncConnectionConfig,
-    ) -> Result<MultiplexedConnection, RedisError> {
+    ) -> Result<(ConnectionInfo, MultiplexedConnection), RedisError> {
         let mut failure = (ErrorKind::InvalidClientConfig, "no sentinels").into();
         for sentinel in &sentinels.servers {
             let opened = async {
@@ -118,10 +162,10 @@ impl Connector {
                 let master = server(address, ProtocolVersion::RESP3)?;
                 let master = master.set_redis_settings(sentinels.master.clone());
                 let opened = self.open_to(&master, config, RESPONSE_TIMEOUT).await?;
-                verified(opened).await
+                Ok((master, verified(opened).await?))
             };
             match opened.await {
-                Ok(connection) => return Ok(connection),
+                Ok(opened) => return Ok(opened),
                 Err(error) => failure = error,
             }
         }

@@ -67,6 +67,7 @@ mod emitter;
 mod error;
 mod inbound;
 mod publisher;
+mod pubsub;
 mod reader;
 mod session;
 mod settings;
@@ -122,6 +123,9 @@ impl Redis {
     ///
     /// With TLS, the server needs a certificate for its name in the URL that the root certificates of the system trust:
     /// see `connect_with_tls` for others. `rediss+sentinel:` is for sentinels and servers with TLS.
+    ///
+    /// Connections speak RESP3. For an engine that does not, `?protocol=resp2` is added to the URL; a server then has one
+    /// more connection. It has no effect on servers with [`sharded`](Self::sharded).
     ///
     /// Sentinels are asked again for each new connection. If they have a password, it is `?sentinel_password=` in the URL,
     /// and the user `sentinel_user`.
@@ -276,7 +280,10 @@ impl Emitter {
 
 impl Wire for Redis {
     fn connect(&self, receiver: Arc<dyn Receiver>) -> Arc<dyn WireConnection> {
-        let (connector, settings) = (self.connector.clone(), self.settings.clone());
+        let (mut connector, settings) = (self.connector.clone(), self.settings.clone());
+        if matches!(settings.mode, Mode::Sharded(_)) {
+            connector = connector.with_pushes();
+        }
         Arc::new(Connection::start(
             connector,
             settings,

@@ -48,12 +48,16 @@ impl Session {
     async fn open(&self) -> Result<Open, redis::RedisError> {
         let ended = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&ended);
-        let config = connection_config().set_push_sender(move |push: PushInfo| {
+        let push = move |push: PushInfo| {
             if push.kind == PushKind::Disconnection {
                 end.store(true, Ordering::Relaxed);
             }
             Ok::<_, SendError>(())
-        });
+        };
+        let mut config = connection_config();
+        if self.connector.has_pushes() {
+            config = config.set_push_sender(push);
+        }
         let connection = self.connector.open(&config).await?;
         Ok(Open { connection, ended })
     }

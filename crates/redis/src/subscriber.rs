@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use redis::aio::MultiplexedConnection;
-use redis::{Pipeline, PushInfo, PushKind, RedisError, Value};
-use tokio::sync::{Notify, mpsc, oneshot};
+use redis::RedisError;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use proto::cluster::{Failure, Reconnect};
 
 use crate::channels::{Topic, TopicKind};
-use crate::connector::{Connector, connection_config};
+use crate::connector::Connector;
 use crate::inbound::Inbound;
+use crate::pubsub::PubSub;
 use crate::settings::{Mode, RETRY};
 use crate::subscriptions::Changes;
 
@@ -76,12 +75,12 @@ pub(crate) async fn run(
     loop {
         let opened = Instant::now();
         let error = match open(&connector, &shared).await {
-            Ok((connection, closed)) => {
+            Ok(connection) => {
                 shared.link.set_receiving(true);
                 if reconnect.connected() {
                     tracing::info!("connected to Redis again");
                 }
-                serve(connection, &closed, &shared, &mut counts).await
+                serve(connection, &shared, &mut counts).await
             }
             Err(error) => Err(Some(error)),
         };
@@ -120,41 +119,22 @@ fn refuse(counts: &mut mpsc::UnboundedReceiver<Count>) -> bool {
 }
 
 /// Connects, and subscribes to all topics of the server.
-async fn open(
-    connector: &Connector,
-    shared: &Arc<Inbound>,
-) -> Result<(MultiplexedConnection, Arc<Notify>), RedisError> {
-    let closed = Arc::new(Notify::new());
-    let push = {
-        let (shared, closed) = (Arc::clone(shared), Arc::clone(&closed));
-        move |push: PushInfo| -> Result<(), redis::aio::SendError> {
-            match push.kind {
-                PushKind::Message | PushKind::SMessage => {
-                    deliver(&shared, push.data, TopicKind::Channel);
-                }
-                PushKind::PMessage => deliver(&shared, push.data, TopicKind::Pattern),
-                PushKind::Disconnection => closed.notify_one(),
-                _ => {}
-            }
-            Ok(())
-        }
-    };
-    let config = connection_config().set_push_sender(push);
-    let mut connection = connector.open(&config).await?;
+async fn open(connector: &Connector, shared: &Arc<Inbound>) -> Result<PubSub, RedisError> {
+    let mut connection = PubSub::open(connector, shared).await?;
     let topics = shared.subscriptions().connect();
     subscribe(&mut connection, shared, &topics).await?;
-    Ok((connection, closed))
+    Ok(connection)
 }
 
 /// Subscribes to topics, and records that Redis has confirmed them.
 async fn subscribe(
-    connection: &mut MultiplexedConnection,
+    connection: &mut PubSub,
     shared: &Inbound,
     topics: &[Topic],
 ) -> Result<(), RedisError> {
     for part in topics.chunks(BATCH) {
-        let commands = for_each(part, |kind| shared.commands(kind).subscribe);
-        let () = commands.query_async(connection).await?;
+        let name = |kind| shared.commands(kind).subscribe;
+        connection.subscribe(part, name).await?;
         shared.subscriptions().confirm(part);
     }
     Ok(())
@@ -162,32 +142,22 @@ async fn subscribe(
 
 /// Ends the subscriptions to topics.
 async fn unsubscribe(
-    connection: &mut MultiplexedConnection,
+    connection: &mut PubSub,
     shared: &Inbound,
     topics: &[Topic],
 ) -> Result<(), RedisError> {
     if topics.is_empty() {
         return Ok(());
     }
-    let commands = for_each(topics, |kind| shared.commands(kind).unsubscribe);
-    let () = commands.query_async(connection).await?;
+    let name = |kind| shared.commands(kind).unsubscribe;
+    connection.unsubscribe(topics, name).await?;
     shared.subscriptions().end(topics);
     Ok(())
 }
 
-/// Returns a command for each topic. A command for several channels would be confirmed once for each of them, and the
-/// client takes all confirmations but the first for the answers to other commands.
-fn for_each(topics: &[Topic], name: impl Fn(TopicKind) -> &'static str) -> Pipeline {
-    let mut commands = redis::pipe();
-    for topic in topics {
-        commands.cmd(name(topic.kind)).arg(&topic.name).ignore();
-    }
-    commands
-}
-
 /// Counts the servers that have subscribed to channels.
 async fn count(
-    connection: &mut MultiplexedConnection,
+    connection: &mut PubSub,
     shared: &Inbound,
     counts: Vec<Count>,
 ) -> Result<(), RedisError> {
@@ -196,7 +166,7 @@ async fn count(
         let word = shared.commands(TopicKind::Channel).count;
         commands.cmd("PUBSUB").arg(word).arg(name);
     }
-    let subscribers: Vec<(String, usize)> = commands.query_async(connection).await?;
+    let subscribers: Vec<(String, usize)> = commands.query_async(&mut connection.commands).await?;
     for (Count { answer, .. }, (_, subscribers)) in counts.into_iter().zip(subscribers) {
         // The caller may not wait for it.
         let _ = answer.send(subscribers);
@@ -206,8 +176,7 @@ async fn count(
 
 /// Executes changes. Returns when there will be no more, or with an error if the connection is lost.
 async fn serve(
-    mut connection: MultiplexedConnection,
-    closed: &Notify,
+    mut connection: PubSub,
     shared: &Inbound,
     counts: &mut mpsc::UnboundedReceiver<Count>,
 ) -> Result<(), Option<RedisError>> {
@@ -232,7 +201,7 @@ async fn serve(
         let now = Instant::now();
         let wake = due.unwrap_or(now + PING_INTERVAL).min(now + PING_INTERVAL);
         tokio::select! {
-            () = closed.notified() => return Err(None),
+            () = connection.closed() => return Err(None),
             () = shared.changed.notified() => {}
             received = counts.recv_many(&mut requests, BATCH) => {
                 if received == 0 {
@@ -241,8 +210,7 @@ async fn serve(
             }
             () = sleep_until(wake) => {
                 if due.is_none_or(|due| due > wake) {
-                    let ping: Result<(), _> = redis::cmd("PING").query_async(&mut connection).await;
-                    ping.map_err(Some)?;
+                    connection.ping().await.map_err(Some)?;
                 }
             }
         }
@@ -258,10 +226,7 @@ enum Next {
 }
 
 /// Sends some changes to Redis.
-async fn execute(
-    connection: &mut MultiplexedConnection,
-    shared: &Inbound,
-) -> Result<Next, RedisError> {
+async fn execute(connection: &mut PubSub, shared: &Inbound) -> Result<Next, RedisError> {
     let (due, Changes { added, removed }) = {
         let mut subscriptions = shared.subscriptions();
         let due = subscriptions.release(shared.settings.release_after, Instant::now());
@@ -273,24 +238,4 @@ async fn execute(
     subscribe(connection, shared, &added).await?;
     unsubscribe(connection, shared, &removed).await?;
     Ok(Next::Now)
-}
-
-/// Passes a message to the uses that it belongs to.
-fn deliver(shared: &Inbound, data: Vec<Value>, by: TopicKind) {
-    let mut values = data.into_iter();
-    let mut next = || match values.next() {
-        Some(Value::BulkString(bytes)) => Some(bytes),
-        _ => None,
-    };
-    let pattern = match by {
-        TopicKind::Pattern => next(),
-        TopicKind::Channel => None,
-    };
-    let (Some(channel), Some(message)) = (next(), next()) else {
-        return;
-    };
-    let pattern = pattern.map(String::from_utf8).transpose();
-    if let (Ok(channel), Ok(pattern)) = (String::from_utf8(channel), pattern) {
-        shared.deliver(&channel, pattern.as_deref(), &Bytes::from(message));
-    }
 }

@@ -2,12 +2,10 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -51,21 +49,20 @@ impl Tls {
         &self,
         server: &ConnectionInfo,
         config: &AsyncConnectionConfig,
-        limit: Duration,
     ) -> Result<MultiplexedConnection, RedisError> {
-        let opening = async {
-            let stream = self.connect(server.addr()).await?;
-            let (connection, driver) = MultiplexedConnection::new_with_config(
-                server.redis_settings(),
-                stream,
-                config.clone(),
-            )
-            .await?;
-            tokio::spawn(driver);
-            Ok(connection)
-        };
-        let opened = timeout(limit, opening).await;
-        opened.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+        let stream = self.connect(server.addr()).await?;
+        let settings = server.redis_settings();
+        let config = config.clone();
+        let opened = MultiplexedConnection::new_with_config(settings, stream, config).await;
+        let (connection, driver) = opened?;
+        tokio::spawn(driver);
+        Ok(connection)
+    }
+
+    /// Opens a connection that only subscribes.
+    pub(crate) async fn open_pubsub(&self, server: &ConnectionInfo) -> Result<PubSub, RedisError> {
+        let stream = self.connect(server.addr()).await?;
+        PubSub::new(server.redis_settings(), stream).await
     }
 
     async fn connect(&self, address: &ConnectionAddr) -> Result<TlsStream<TcpStream>, RedisError> {

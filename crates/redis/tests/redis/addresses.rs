@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use axum_socketio_redis::{Emitter, Redis};
+use axum_socketio_redis::{Emitter, Redis, SubscriptionMode};
 use tokio::time::{Duration, sleep, timeout};
 
-use crate::engine::{Engine, Kind};
+use crate::engine::{Engine, Kind, redis};
 use crate::server;
-use crate::two_servers::{SOON, connect, reaches};
+use crate::two_servers::{self, SOON, act_as_one, connect, reaches};
 
 /// Checks that servers with an address reach each other, and that an emitter reaches them.
 async fn connects(url: &str) {
@@ -55,6 +55,50 @@ async fn a_user_needs_only_the_channels_of_the_prefix() {
         "{text}"
     );
     assert!(!text.contains("secret"), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn servers_with_the_old_protocol_act_as_one_with_others() {
+    let mut engine = Engine::start().await;
+    let old = format!("{}?protocol=resp2", engine.url());
+    let sharded = Kind::Sharded(SubscriptionMode::Dynamic);
+    // Servers with sharded channels all speak the new one.
+    for (first, second, kind, by_pattern) in [
+        (&old, &engine.url(), Kind::Classic, false),
+        (&old, &engine.url(), Kind::Classic, true),
+        (&old, &old, Kind::Classic, false),
+        (&old, &engine.url(), sharded, false),
+    ] {
+        let redis = redis(first, kind).await;
+        let redis = redis.pattern_for(move |nsp| by_pattern && nsp == "/");
+        let (one, two) = (two_servers::server(redis), server(second, kind).await);
+        act_as_one(&one, &two).await;
+        drop((one, two));
+        engine.subscriptions(kind, 0).await;
+    }
+
+    let one = server(&engine.url(), Kind::Classic).await;
+    let two = server(&old, Kind::Classic).await;
+    let bob = connect(&two).await;
+    bob.emit_with_ack::<()>("join", "x").await;
+    let clients: String = engine.command(&["CLIENT", "LIST", "TYPE", "pubsub"]).await;
+    assert!(
+        clients.contains("resp=2") && clients.contains("resp=3"),
+        "{clients}"
+    );
+    let emitter = Emitter::connect(&old).await.unwrap();
+    for _ in 0..2 {
+        reaches(one.to("x"), &bob).await;
+        let _killed: usize = engine.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+        reaches(one.to("x"), &bob).await;
+        engine.kill();
+        assert!(emitter.emit("lost", ()).await.is_err());
+        engine.restart().await;
+    }
+    reaches(one.to("x"), &bob).await;
+    emitter.to("x").emit("news", 1).await.unwrap();
+    assert_eq!(bob.next::<u8>("news").await, 1);
 }
 
 /// Starts a sentinel of a master.
@@ -111,7 +155,7 @@ async fn sentinels_name_the_server_that_replaces_a_master() {
         sentinel.port
     );
     let one = server(&url, Kind::Classic).await;
-    let two = server(&url, Kind::Classic).await;
+    let two = server(&format!("{url}&protocol=resp2"), Kind::Classic).await;
     let bob = connect(&two).await;
     let emitter = Emitter::connect(&url).await.unwrap();
     reaches(one.of("/").broadcast(), &bob).await;

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use axum_socketio_redis::Redis;
 use axum_socketio_redis::rustls::crypto::ring;
 use axum_socketio_redis::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use axum_socketio_redis::rustls::{ClientConfig, RootCertStore};
-use axum_socketio_redis::{Redis, SubscriptionMode};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use crate::engine::{Engine, free_port};
@@ -69,13 +69,14 @@ fn config(authority: &Authority) -> Arc<ClientConfig> {
 async fn servers_act_as_one_over_tls() {
     let authority = authority();
     let (mut engine, url) = encrypted(&authority).await;
-    let connect = async || {
-        let redis = Redis::connect_with_tls(&url, config(&authority)).await;
-        redis.unwrap().sharded(SubscriptionMode::Dynamic)
+    let connect = async |url: &str| {
+        let redis = Redis::connect_with_tls(url, config(&authority)).await;
+        redis.unwrap()
     };
-    let redis = connect().await;
+    let redis = connect(&url).await;
     let emitter = redis.emitter();
-    let (one, two) = (server(redis), server(connect().await));
+    let old = connect(&format!("{url}?protocol=resp2")).await;
+    let (one, two) = (server(redis), server(old));
     let bob = two_servers::connect(&two).await;
     reaches(one.of("/").broadcast(), &bob).await;
     emitter.to(bob.id()).emit("news", 1).await.unwrap();
