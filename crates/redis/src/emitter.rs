@@ -204,13 +204,14 @@ impl Emitter {
         self.settings
             .emit(&mut publish, &self.settings.name(channel), &content);
         let session = &self.shared.session;
-        let mut connection = session.get().await?;
-        let published: Result<(), _> = publish.query_async(&mut connection).await;
+        let mut open = session.get().await?;
+        let published: Result<(), _> = publish.query_async(&mut open.connection).await;
         let Err(source) = published else {
             return Ok(());
         };
-        if source.is_unrecoverable_error() {
-            session.end().await;
+        // A connection that does not answer may be dead without a sign of it.
+        if source.is_unrecoverable_error() || source.is_timeout() {
+            open.end();
         }
         let address = session.address().to_owned();
         Err(EmitError::Redis { address, source })

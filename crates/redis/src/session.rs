@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::aio::{MultiplexedConnection, SendError};
-use redis::{PushInfo, PushKind};
+use redis::{PushInfo, PushKind, RedisError};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::connector::{Connector, connection_config};
 use crate::error::RedisConnectError;
@@ -13,18 +14,27 @@ use crate::error::RedisConnectError;
 /// A connection that is opened when it is needed, and again when it has ended.
 pub(crate) struct Session {
     connector: Connector,
-    open: Mutex<Option<Open>>,
+    state: Mutex<State>,
 }
 
-struct Open {
-    connection: MultiplexedConnection,
+#[derive(Default)]
+struct State {
+    open: Option<Open>,
+    /// The last failure to connect, and its time.
+    failure: Option<(Instant, RedisError)>,
+}
+
+/// An open connection. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Open {
+    pub(crate) connection: MultiplexedConnection,
     ended: Arc<AtomicBool>,
 }
 
 impl Session {
     pub(crate) fn new(connector: Connector) -> Self {
-        let open = Mutex::default();
-        Self { connector, open }
+        let state = Mutex::default();
+        Self { connector, state }
     }
 
     /// Returns the address of the server, without user and password.
@@ -32,20 +42,28 @@ impl Session {
         self.connector.address()
     }
 
-    /// Returns the connection, a new one if there is none.
-    pub(crate) async fn get(&self) -> Result<MultiplexedConnection, RedisConnectError> {
-        let mut open = self.open.lock().await;
-        if let Some(open) = open.as_ref().filter(|open| !open.has_ended()) {
-            return Ok(open.connection.clone());
+    /// Returns the connection, a new one if there is none. Callers that wait for the same attempt share its failure.
+    pub(crate) async fn get(&self) -> Result<Open, RedisConnectError> {
+        let called = Instant::now();
+        let mut state = self.state.lock().await;
+        if let Some(open) = state.open.as_ref().filter(|open| !open.has_ended()) {
+            return Ok(open.clone());
         }
-        let opened = self.open().await;
-        let opened = opened.map_err(|error| RedisConnectError::new(self.address(), error))?;
-        let connection = opened.connection.clone();
-        *open = Some(opened);
-        Ok(connection)
+        state.open = None;
+        let error = match &state.failure {
+            Some((failed, error)) if *failed >= called => error.clone(),
+            _ => match self.open().await {
+                Ok(opened) => return Ok(state.open.insert(opened).clone()),
+                Err(error) => {
+                    state.failure = Some((Instant::now(), error.clone()));
+                    error
+                }
+            },
+        };
+        Err(RedisConnectError::new(self.address(), error))
     }
 
-    async fn open(&self) -> Result<Open, redis::RedisError> {
+    async fn open(&self) -> Result<Open, RedisError> {
         let ended = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&ended);
         let push = move |push: PushInfo| {
@@ -61,14 +79,14 @@ impl Session {
         let connection = self.connector.open(&config).await?;
         Ok(Open { connection, ended })
     }
-
-    /// Drops the connection, which has failed.
-    pub(crate) async fn end(&self) {
-        *self.open.lock().await = None;
-    }
 }
 
 impl Open {
+    /// Has the connection replaced, as it has failed.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
     fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }

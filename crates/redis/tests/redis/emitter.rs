@@ -1,8 +1,12 @@
 //! Events of programs without a server.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use axum_socketio::testing::TestClient;
 use axum_socketio_redis::{EmitError, Emitter, Redis};
 use bytes::Bytes;
+use tokio::net::TcpListener;
 use tokio::time::{Duration, timeout};
 
 use crate::engine::{Engine, KINDS, Kind, redis};
@@ -189,4 +193,31 @@ async fn an_event_that_is_too_large_is_an_error() {
         "{error}"
     );
     emitter.emit("news", "x".repeat(800)).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn events_of_one_moment_do_not_wait_for_redis_one_after_the_other() {
+    let mut engine = Engine::start().await;
+    let emitter = emitter(&engine, Kind::Classic).await;
+    engine.kill();
+    // A server that accepts connections, and never answers.
+    let silent = TcpListener::bind(("127.0.0.1", engine.port)).await.unwrap();
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        let mut connections = Vec::new();
+        while let Ok((connection, _)) = silent.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
+            connections.push(connection);
+        }
+    });
+    let events = (0..20).map(|number| emitter.emit("lost", number));
+    let sent = timeout(SOON, futures_util::future::join_all(events)).await;
+    let sent = sent.expect("all events end");
+    assert!(
+        sent.iter()
+            .all(|sent| matches!(sent, Err(EmitError::Connect(_))))
+    );
+    assert_eq!(accepted.load(Ordering::Relaxed), 1);
 }
