@@ -23,28 +23,31 @@ fn authority() -> Authority {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// Starts a server that only accepts clients with a certificate, at an address with TLS.
-async fn encrypted(authority: &Authority) -> (Engine, String) {
-    let port = free_port();
+/// Writes a certificate for a host, and returns the options of a server that only accepts clients with a certificate.
+fn options(authority: &Authority, host: &str, port: u16, folder: &Path) -> Vec<String> {
     let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let params = CertificateParams::new([host.to_owned()]).unwrap();
     let certificate = params.signed_by(&key, authority).unwrap();
     let files = [
         ("--tls-ca-cert-file", "ca.pem", authority.pem()),
         ("--tls-cert-file", "cert.pem", certificate.pem()),
         ("--tls-key-file", "key.pem", key.serialize_pem()),
     ];
-    let args = |folder: &Path| {
-        let args = ["--tls-port", &port.to_string(), "--requirepass", "secret"];
-        let mut args: Vec<_> = args.map(str::to_owned).into();
-        for (option, name, pem) in files {
-            let file = folder.join(name);
-            std::fs::write(&file, pem).unwrap();
-            args.extend([option.to_owned(), file.display().to_string()]);
-        }
-        args
-    };
-    let engine = Engine::start_with(args).await;
+    let args = ["--tls-port", &port.to_string(), "--requirepass", "secret"];
+    let mut args: Vec<_> = args.map(str::to_owned).into();
+    for (option, name, pem) in files {
+        let file = folder.join(name);
+        std::fs::write(&file, pem).unwrap();
+        args.extend([option.to_owned(), file.display().to_string()]);
+    }
+    args
+}
+
+/// Starts a server at an address with TLS.
+async fn encrypted(authority: &Authority) -> (Engine, String) {
+    let port = free_port();
+    let options = |folder: &Path| options(authority, "localhost", port, folder);
+    let engine = Engine::start_with(options).await;
     (engine, format!("rediss://:secret@localhost:{port}/"))
 }
 
@@ -88,6 +91,37 @@ async fn servers_act_as_one_over_tls() {
     emitter.emit("news", 3).await.unwrap();
     assert_eq!(bob.next::<u8>("news").await, 3);
     bob.disconnect().await;
+    act_as_one(&one, &two).await;
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn sentinels_may_use_tls() {
+    let authority = authority();
+    let (port, sentinel) = (free_port(), free_port());
+    // Sentinels name servers by their addresses.
+    let options = |port, folder: &Path| options(&authority, "127.0.0.1", port, folder);
+    let _master = Engine::start_with(|folder| options(port, folder)).await;
+    let _sentinel = Engine::start_with(|folder| {
+        let file = folder.join("sentinel.conf");
+        let config = format!(
+            "sentinel monitor main 127.0.0.1 {port} 1\nsentinel auth-pass main secret\n\
+             tls-replication yes\n"
+        );
+        std::fs::write(&file, config).unwrap();
+        let mut args = vec![file.display().to_string(), "--sentinel".to_owned()];
+        args.extend(options(sentinel, folder));
+        args
+    })
+    .await;
+    let url =
+        format!("rediss+sentinel://:secret@127.0.0.1:{sentinel}/main?sentinel_password=secret");
+    let connect = async || {
+        Redis::connect_with_tls(&url, config(&authority))
+            .await
+            .unwrap()
+    };
+    let (one, two) = (server(connect().await), server(connect().await));
     act_as_one(&one, &two).await;
 }
 
