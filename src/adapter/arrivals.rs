@@ -9,6 +9,7 @@ use tokio::time::sleep_until;
 
 use super::{LocalMembers, Publication};
 use crate::clock::now;
+use crate::metrics::{ClusterDirection, Counted};
 use crate::outbox::Outbox;
 use crate::rooms::recovery::{Arrival, Delivery, Feed, LoggedEvent, Position, Store};
 use crate::rooms::{Delivered, Forgotten, History, Link};
@@ -121,6 +122,11 @@ impl<L: Link> Feed for LocalMembers<L> {
             return;
         };
         let Some(store) = &history.store else { return };
+        let direction = match &arrival {
+            Arrival::Own(_) => ClusterDirection::Sent,
+            Arrival::Foreign(_) => ClusterDirection::Received,
+        };
+        self.counters.add(Counted::ClusterMessages(direction), 1);
         let arrived = (position, arrival);
         let delivered =
             self.delivering(|delivery| self.members.arrive(history, &**store, arrived, delivery));

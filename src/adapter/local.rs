@@ -56,6 +56,10 @@ impl<L: Link> LocalMembers<L> {
         if let Some(store) = &history.store
             && !target.options.is_volatile()
         {
+            if target.rooms.as_ref().is_some_and(Vec::is_empty) {
+                // Other servers take an empty list for all sockets.
+                return Delivered::default();
+            }
             let publication = Publication { args, target };
             return self.hand_over(history, &**store, publication);
         }
@@ -170,6 +174,11 @@ impl<L: Link> LocalSockets for LocalMembers<L> {
 
     fn has_rooms(&self) -> bool {
         true
+    }
+
+    fn stores(&self, target: &Target) -> bool {
+        let history = self.members.history();
+        history.is_some_and(|history| history.store.is_some()) && !target.options.is_volatile()
     }
 
     fn watch_rooms(&self, interest: Box<dyn RoomInterest>) {

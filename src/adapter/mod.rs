@@ -184,6 +184,11 @@ pub(crate) trait LocalSockets: fmt::Debug + Send + Sync + 'static {
     fn has_room(&self, room: &str) -> bool;
     /// Returns true if rooms can be addressed one by one.
     fn has_rooms(&self) -> bool;
+    /// Returns true if an event for a target is handed to a store, by which other servers get it.
+    fn stores(&self, target: &Target) -> bool {
+        let _ = target;
+        false
+    }
     /// Reports the rooms that have members here, from now on.
     fn watch_rooms(&self, interest: Box<dyn RoomInterest>);
 }

@@ -355,6 +355,9 @@ impl SocketIoBuilder {
             ))
         });
         let cluster = options.cluster.clone();
+        if let Some(cluster) = &cluster {
+            options.stores = Some(Arc::clone(cluster) as _);
+        }
         let mut running = Namespaces::default();
         let root = ("/".to_owned(), Namespace::new());
         let declared = namespaces.iter().any(|(name, _)| name == "/");

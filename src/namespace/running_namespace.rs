@@ -152,10 +152,10 @@ impl<H: HandlerTable> RunningNamespace<H> {
 
 /// Creates the members of a namespace, with a history if it has recovery.
 fn members<L: Link>(name: &Arc<str>, options: &NamespaceOptions) -> Members<L> {
-    let store = options.stores.as_ref().map(|stores| stores.open(name));
-    let history = options
-        .recovery
-        .map(|recovery| History::new(epoch(), recovery, options.detection, store));
+    let history = options.recovery.map(|recovery| {
+        let store = { options.stores.as_ref() }.and_then(|stores| stores.open(name));
+        History::new(epoch(), recovery, options.detection, store)
+    });
     Members::new(history).ordered(options.ordered_broadcasts)
 }
 

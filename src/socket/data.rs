@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::Socket;
 use super::handle::Inner;
+use super::values::SocketValue;
 
 /// The data of a socket could not be serialized, or is not of the requested type.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,11 @@ const EMPTY: &str = "{}";
 /// Reads the data of a socket.
 pub(crate) fn read_data<T: DeserializeOwned>(json: &str) -> Result<T, DataError> {
     serde_json::from_str(json).map_err(DataError)
+}
+
+/// Returns the value that holds the JSON of the data.
+pub(super) fn data_value(json: &str) -> SocketValue {
+    SocketValue::new(Json(json.into()))
 }
 
 impl Socket {

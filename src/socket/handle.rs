@@ -433,7 +433,8 @@ impl Link for Inner {
         let session = SavedSession {
             id,
             rooms,
-            since,
+            data: String::from(&*self.data_json()),
+            since: Some(since),
             floor,
         };
         Some((pid, session))

@@ -41,6 +41,10 @@ impl<L: LocalSockets> ClusterAdapter<L> {
 impl<L: LocalSockets> Adapter for ClusterAdapter<L> {
     fn broadcast(&self, publication: Publication<'_>) -> Delivered {
         let Publication { args, target } = &publication;
+        if self.0.local.stores(target) {
+            // It reaches the other servers by the store.
+            return self.0.local.broadcast(publication);
+        }
         if concerns_peers(target) {
             let body = Body::Broadcast {
                 args: args.json().into(),
@@ -51,7 +55,16 @@ impl<L: LocalSockets> Adapter for ClusterAdapter<L> {
             let channel = self.0.channel(target);
             self.0.publish_to(channel, body, args.attachments());
         }
-        self.0.local.broadcast(publication)
+        if self.0.local.has_rooms() {
+            return self.0.local.broadcast(publication);
+        }
+        // The namespaces of a pattern hand the event to their stores, and those of other servers do this too.
+        let target = &Target {
+            local: true,
+            ..Target::clone(target)
+        };
+        let args = publication.args;
+        self.0.local.broadcast(Publication { args, target })
     }
 
     fn broadcast_with_ack(

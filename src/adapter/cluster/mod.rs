@@ -19,6 +19,7 @@ use bytes::Bytes;
 use crate::logs::ServerLogs;
 use crate::metrics::{ClusterDirection, ClusterLoss, Counted};
 use crate::panics::{guarded, log_panic};
+use crate::rooms::recovery::{Store, Stores};
 use crate::sync::Lock;
 use proto::cluster::{
     Body, BoxFuture, Channel, Family, Health, Message, MessageError, Receiver, Wire, WireConnection,
@@ -119,6 +120,13 @@ impl ClusterConnection {
     fn request_id(&self) -> String {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         format!("{}-{number:x}", self.uid)
+    }
+}
+
+/// The stores of the engine, if it keeps events and sessions.
+impl Stores for ClusterConnection {
+    fn open(&self, nsp: &Arc<str>) -> Option<Arc<dyn Store>> {
+        self.connection.store(nsp, &self.uid)
     }
 }
 

@@ -15,10 +15,9 @@ use super::asked::first_and_all;
 use super::namespace::{Cluster, MAX_REQUESTS, Waiter};
 use crate::adapter::{Facts, LocalSockets, Publication};
 use crate::metrics::ClusterLoss;
-use crate::outbox::{Reliability, SendOptions};
 use crate::rooms::{Room, Scope, Target};
 use proto::cluster::{
-    Body, Change, Channel, ClientAnswer, FetchAnswer, Flags, Message, Selection, Wanted,
+    Body, Change, Channel, ClientAnswer, FetchAnswer, Message, Selection, Wanted,
 };
 use proto::{Args, EncodedArgs, Sid};
 
@@ -320,26 +319,11 @@ fn names(rooms: Vec<Cow<'static, str>>) -> Vec<Room> {
     rooms.into_iter().map(|room| Room::from(&*room)).collect()
 }
 
-/// Returns the target that a message selects.
+/// Returns the members on this server that a message selects.
 fn target(selection: Selection<'static>) -> Target {
     Target {
-        rooms: (!selection.rooms.is_empty()).then(|| names(selection.rooms)),
-        except: names(selection.except),
-        except_id: None,
-        options: options(&selection.flags),
         local: true,
-    }
-}
-
-/// Returns the options with which the event of a message is sent.
-fn options(flags: &Flags) -> SendOptions {
-    let reliability = match flags.volatile {
-        Some(true) => Reliability::Volatile,
-        Some(false) | None => Reliability::Reliable,
-    };
-    SendOptions {
-        reliability,
-        uncompressed: flags.compress == Some(false),
+        ..selection.into()
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::namespace::{Cluster, Waiter};
-use super::selection::{concerns_peers, into_owned, selection};
+use super::selection::{concerns_peers, selection};
 use crate::adapter::{AdapterError, BoxFuture, LocalSockets};
 use crate::metrics::ClusterLoss;
 use crate::rooms::Target;
@@ -76,7 +76,7 @@ impl<L: LocalSockets> Cluster<L> {
         if !concerns_peers(target) {
             return Box::pin(ready(Ok(Vec::new())));
         }
-        let selection = into_owned(selection(target, None));
+        let selection = selection(target, None).into_owned();
         let request = self.request(&[], |id| Body::Fetch {
             request: id.into(),
             selection,

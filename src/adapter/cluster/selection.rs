@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::rooms::{Room, Target};
-use proto::cluster::{Flags, Selection};
+use proto::cluster::Selection;
 
 /// Returns true if other servers may have sockets of the target.
 pub(super) fn concerns_peers(target: &Target) -> bool {
@@ -15,32 +15,11 @@ pub(super) fn names(rooms: &[Room]) -> Vec<Cow<'_, str>> {
     rooms.iter().map(|room| Cow::Borrowed(&**room)).collect()
 }
 
-/// Returns the form of a target in messages.
+/// Returns the form of a target in messages, with the time that the sender waits for answers.
 pub(super) fn selection(target: &Target, limit: Option<Duration>) -> Selection<'_> {
-    let mut except = names(&target.except);
-    except.extend({ target.except_id.as_ref() }.map(|id| Cow::Owned(id.as_str().to_owned())));
-    Selection {
-        rooms: names(target.rooms.as_deref().unwrap_or_default()),
-        except,
-        flags: Flags {
-            volatile: target.options.is_volatile().then_some(true),
-            compress: target.options.uncompressed.then_some(false),
-            expect_single_response: None,
-            timeout: limit.map(milliseconds),
-        },
-    }
-}
-
-pub(super) fn into_owned(selection: Selection<'_>) -> Selection<'static> {
-    let owned = |names: Vec<Cow<'_, str>>| {
-        let owned = names.into_iter().map(|name| Cow::Owned(name.into_owned()));
-        owned.collect()
-    };
-    Selection {
-        rooms: owned(selection.rooms),
-        except: owned(selection.except),
-        flags: selection.flags,
-    }
+    let mut selection = target.selection();
+    selection.flags.timeout = limit.map(milliseconds);
+    selection
 }
 
 /// Returns a time in milliseconds, rounded up.

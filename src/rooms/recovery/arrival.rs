@@ -51,15 +51,19 @@ impl<L: Link> Members<L> {
         (position, arrival): (Position, Arrival),
         delivery: &mut Delivery<'_>,
     ) -> Delivered {
-        if let Arrival::Foreign(event) = &arrival {
+        let arrival = match arrival {
+            Arrival::Own(token) => Ok(token),
+            Arrival::Foreign(event) => Err(LoggedEvent::from(event)),
+        };
+        if let Err(event) = &arrival {
             self.observe(&event.target, || (delivery.make)(event, None));
         }
         let mut forgotten = Forgotten::default();
         let turn = self.turn();
         let mut locked = history.lock();
         let event = match arrival {
-            Arrival::Foreign(event) => Some(event),
-            Arrival::Own(token) => locked.waiting.take(token),
+            Err(foreign) => Some(foreign),
+            Ok(token) => locked.waiting.take(token),
         };
         let mut delivered = Delivered::default();
         match event {

@@ -1,7 +1,8 @@
-//! An event of a namespace with recovery, and its position among the others.
+//! An event of a namespace with recovery.
 
 use bytes::Bytes;
 
+use super::store::StoredEvent;
 use crate::rooms::Target;
 use proto::EncodedArgs;
 
@@ -14,19 +15,31 @@ pub(crate) struct LoggedEvent {
 }
 
 impl LoggedEvent {
+    /// Returns the event as a store keeps it.
+    pub(crate) fn stored(&self) -> StoredEvent<'_> {
+        StoredEvent {
+            args: self.args.json().into(),
+            attachments: self.args.attachments().into(),
+            selection: self.target.selection(),
+            local: self.target.local,
+        }
+    }
+
     pub(crate) fn size(&self) -> usize {
         let attachments = self.args.attachments().iter().map(Bytes::len);
         self.args.json().len() + attachments.sum::<usize>()
     }
 }
 
-/// The position of an event in a store. It orders the events of all servers. The first one is above zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Position(pub(crate) u128);
-
-impl Position {
-    pub(super) const fn after(self) -> Self {
-        Self(self.0.saturating_add(1))
+impl From<StoredEvent<'_>> for LoggedEvent {
+    fn from(event: StoredEvent<'_>) -> Self {
+        Self {
+            target: Target {
+                local: event.local,
+                ..event.selection.into()
+            },
+            args: EncodedArgs::from_json(&event.args, event.attachments.into_owned()),
+        }
     }
 }
 

@@ -29,14 +29,16 @@ use crate::rooms::Link;
 use crate::sync::Lock;
 
 pub(crate) use arrival::Delivery;
-pub(crate) use event::{LoggedEvent, Offset, Position};
+pub(crate) use event::{LoggedEvent, Offset};
 pub(crate) use log::{Asker, Audience, Log};
 pub use options::Recovery;
 pub(crate) use positions::Location;
 pub(crate) use scan::Scan;
 pub(crate) use sessions::{Claim, SessionMap, SuspendedSession};
 pub(crate) use stays::Stay;
-pub(crate) use store::{Arrival, Feed, SavedSession, Store, StoreError, StoreReply, Stores};
+pub(crate) use store::{
+    Arrival, Feed, Position, SavedSession, Store, StoreError, StoreReply, Stores,
+};
 pub(crate) use sweeper::Sweeper;
 pub(crate) use waiting_events::WaitingEvents;
 

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use super::Store;
-use super::event::{Offset, Position};
+use super::event::Offset;
+use super::{Position, Store};
 
 /// The location of a position in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

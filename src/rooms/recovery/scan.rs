@@ -105,7 +105,10 @@ impl PageReader<'_> {
                 last.too_old = Some(after);
                 continue;
             };
-            let events = Events::from(events);
+            let events = events
+                .into_iter()
+                .map(|(position, event)| (position, event.into()));
+            let events: Events = events.collect();
             let Some((until, _)) = events.last() else {
                 return Ok(Some(events));
             };

@@ -35,6 +35,8 @@ pub(crate) struct SuspendedSession<V> {
     pub(crate) known_after: u64,
     /// The values that users have stored with the socket.
     pub(crate) values: V,
+    /// The JSON of the data that the application has attached.
+    pub(crate) data: Arc<str>,
     /// The time at which the state expires.
     pub(crate) until: Instant,
 }
@@ -45,7 +47,8 @@ impl<V> SuspendedSession<V> {
         SavedSession {
             id: self.id,
             rooms: open_rooms(&self.stays),
-            since: self.since,
+            data: String::from(&*self.data),
+            since: Some(self.since),
             floor,
         }
     }
@@ -407,6 +410,7 @@ mod tests {
             stays: Vec::new(),
             known_after: 0,
             values: (),
+            data: "{}".into(),
             until,
         }
     }

@@ -30,7 +30,7 @@ impl WaitingEvents {
     pub(crate) fn push(&mut self, event: LoggedEvent, since: Instant, store: &dyn Store) -> bool {
         self.last += 1;
         let token = self.last;
-        let taken = store.append(token, &event);
+        let taken = store.append(token, &event.stored());
         self.add(token, event, since);
         taken
     }

@@ -60,10 +60,14 @@ impl SessionSearch {
         history: &History<Inner>,
         recovery: &mut RecoveryState,
     ) {
-        let after = { self.offset }.map_or(session.since, |seen| seen.max(session.since));
+        // Servers of Node.js do not tell the position before which the client was not connected.
+        let Some(after) = self.offset.max(session.since) else {
+            return;
+        };
         if after < session.floor {
             return;
         }
+        let since = session.since.unwrap_or(after);
         let stay = |room: &Room| Stay {
             room: Arc::clone(room),
             after: 0,
@@ -73,15 +77,16 @@ impl SessionSearch {
             id: session.id,
             // Nothing that this server has numbered: a client that has seen no event yet cannot resume here again.
             began: 0,
-            since: session.since,
+            since,
             stays: session.rooms.iter().map(stay).collect(),
             known_after: 0,
-            values: Arc::new(StoredValues::default()),
+            values: Arc::new(StoredValues::of_data(&session.data)),
+            data: session.data.as_str().into(),
             until: history.lock().sessions.until(now()),
         };
         recovery.pid = self.pid;
         (recovery.forgotten, recovery.recovered) = (false, true);
-        recovery.since = session.since;
+        recovery.since = since;
         recovery.request = Some(ResumeRequest {
             suspended,
             offset: None,

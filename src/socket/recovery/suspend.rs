@@ -9,6 +9,7 @@ use crate::outbox::Outbox;
 use crate::panics::drop_guarded;
 use crate::rooms::{Forgotten, HistoryState, Link, Scope, SuspendedSession};
 use crate::socket::Socket;
+use crate::socket::data::data_value;
 use crate::socket::handle::Inner;
 use crate::socket::namespace_handlers::SocketNamespace;
 use crate::socket::state::Ended;
@@ -20,6 +21,16 @@ pub(crate) struct StoredValues {
     pub(super) values: SocketValues,
     /// The dynamic namespace of the session, which exists as long as the session may be resumed.
     _namespace: Option<Arc<SocketNamespace>>,
+}
+
+impl StoredValues {
+    /// Returns the values of a session of another server: only its data travels.
+    pub(super) fn of_data(json: &str) -> Self {
+        Self {
+            values: vec![data_value(json)],
+            _namespace: None,
+        }
+    }
 }
 
 impl Drop for StoredValues {
@@ -53,6 +64,7 @@ impl Socket {
             stays,
             known_after,
             values: Arc::new(values),
+            data: self.0.data_json(),
             until: locked.sessions.until(now()),
         })
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Health, HealthState, PublishQueue};
+use super::{Destination, Health, HealthState, PublishQueue};
 
 /// The time for which a message may wait before a server is behind.
 const BEHIND: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ impl LinkHealth {
 
     /// Returns the health of the connection, whose messages wait in this queue.
     #[must_use]
-    pub fn health(&self, queue: &PublishQueue, now: Instant) -> Health {
+    pub fn health<D: Destination>(&self, queue: &PublishQueue<D>, now: Instant) -> Health {
         let waiting = queue.waiting();
         let lasted = |since| now.saturating_duration_since(since);
         let failed = self.failed().is_some_and(|at| lasted(at) <= FAILED);
@@ -74,9 +74,13 @@ mod tests {
         Instant::now()
     }
 
+    fn queue() -> PublishQueue {
+        PublishQueue::new(1000)
+    }
+
     #[test]
     fn both_directions_are_needed() {
-        let (link, queue, now) = (LinkHealth::default(), PublishQueue::new(1000), now());
+        let (link, queue, now) = (LinkHealth::default(), queue(), now());
         let state = || link.health(&queue, now + FAILED).state;
         assert_eq!(state(), HealthState::Reconnecting);
         link.set_receiving(true);
@@ -95,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_message_that_waits_for_long_is_behind() {
-        let (link, queue, now) = (LinkHealth::default(), PublishQueue::new(1000), now());
+        let (link, queue, now) = (LinkHealth::default(), queue(), now());
         link.set_receiving(true);
         queue
             .push("c".to_owned(), Bytes::from_static(b"abc"), now)

@@ -227,6 +227,22 @@ pub struct Selection<'a> {
     pub flags: Flags,
 }
 
+impl Selection<'_> {
+    /// Returns the selection with texts of its own.
+    #[must_use]
+    pub fn into_owned(self) -> Selection<'static> {
+        let owned = |names: Vec<Cow<'_, str>>| {
+            let owned = names.into_iter().map(|name| Cow::Owned(name.into_owned()));
+            owned.collect()
+        };
+        Selection {
+            rooms: owned(self.rooms),
+            except: owned(self.except),
+            flags: self.flags,
+        }
+    }
+}
+
 /// The options of an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags {

@@ -19,6 +19,8 @@ mod peers;
 mod publish_queue;
 mod reconnect;
 mod requests;
+mod saved_session;
+mod store;
 mod stored;
 mod stream_entry;
 #[cfg(test)]
@@ -33,9 +35,12 @@ pub use message::{
     Body, Change, ClientAnswer, Family, FetchAnswer, Flags, Message, Selection, SocketFacts, Wanted,
 };
 pub use peers::{EMITTER, Heartbeats, Passed, Peers};
-pub use publish_queue::PublishQueue;
+pub use publish_queue::{Destination, PublishQueue};
 pub use reconnect::{Failure, Reconnect};
 pub use requests::{Expected, Requests};
+pub use store::{
+    Arrival, Feed, Position, SavedSession, Store, StoreError, StoreReply, StoredEvent,
+};
 pub use stored::Stored;
 pub use stream_entry::StreamEntry;
 pub use wire::{

@@ -16,16 +16,28 @@ const BATCH: usize = 256;
 /// The size that a waiting message counts in addition to its bytes.
 const OVERHEAD: usize = 128;
 
-/// The messages that wait to be sent, with their channels, within a limit. One task takes them.
+/// The place that a message is sent to: by default, the name of a channel.
+pub trait Destination {
+    /// Returns the size that it counts in the queue, in bytes.
+    fn size(&self) -> usize;
+}
+
+impl Destination for String {
+    fn size(&self) -> usize {
+        self.len()
+    }
+}
+
+/// The messages that wait to be sent, with their destinations, within a limit. One task takes them.
 #[derive(Debug)]
-pub struct PublishQueue {
-    state: Mutex<State>,
+pub struct PublishQueue<D = String> {
+    state: Mutex<State<D>>,
     max_bytes: usize,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    messages: VecDeque<Queued>,
+#[derive(Debug)]
+struct State<D> {
+    messages: VecDeque<Queued<D>>,
     bytes: usize,
     closed: bool,
     /// The time of the oldest of the messages that have been taken and may not have been sent yet.
@@ -38,8 +50,8 @@ struct State {
 
 /// A message that waits.
 #[derive(Debug)]
-struct Queued {
-    channel: String,
+struct Queued<D> {
+    destination: D,
     message: Bytes,
     since: Instant,
 }
@@ -53,18 +65,25 @@ pub(super) struct QueueState {
     pub(super) since: Option<Instant>,
 }
 
-impl PublishQueue {
+impl<D: Destination> PublishQueue<D> {
     /// Creates an empty queue for messages of at most this size, in bytes. Each message counts 128 bytes more than its
-    /// channel and content.
+    /// destination and content.
     #[must_use]
     pub fn new(max_bytes: usize) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                messages: VecDeque::new(),
+                bytes: 0,
+                closed: false,
+                taken: None,
+                waiting: None,
+                flushing: Vec::new(),
+            }),
             max_bytes,
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<D>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -73,13 +92,13 @@ impl PublishQueue {
     /// # Errors
     ///
     /// Fails if the message does not fit, or if the queue has been closed.
-    pub fn push(&self, channel: String, message: Bytes, now: Instant) -> Result<(), PublishError> {
+    pub fn push(&self, to: D, message: Bytes, now: Instant) -> Result<(), PublishError> {
         let mut state = self.state();
         if state.closed {
             return Err(PublishError::Closed);
         }
         let queued = Queued {
-            channel,
+            destination: to,
             message,
             since: now,
         };
@@ -145,11 +164,11 @@ impl PublishQueue {
 
     /// Waits for messages, and takes at most 256 of them. Returns `None` if the queue is closed and empty. Nothing is
     /// taken if the future is dropped. The messages that were taken before have been sent, or are lost.
-    pub async fn take(&self) -> Option<Vec<(String, Bytes)>> {
+    pub async fn take(&self) -> Option<Vec<(D, Bytes)>> {
         poll_fn(|cx| self.poll_take(cx)).await
     }
 
-    fn poll_take(&self, cx: &Context<'_>) -> Poll<Option<Vec<(String, Bytes)>>> {
+    fn poll_take(&self, cx: &Context<'_>) -> Poll<Option<Vec<(D, Bytes)>>> {
         let mut state = self.state();
         let count = state.messages.len().min(BATCH);
         if count == 0 {
@@ -169,7 +188,7 @@ impl PublishQueue {
         state.bytes -= sizes.sum::<usize>();
         let batch = state.messages.drain(..count);
         let batch = batch
-            .map(|queued| (queued.channel, queued.message))
+            .map(|queued| (queued.destination, queued.message))
             .collect();
         if state.messages.is_empty() {
             // The queue was long in an outage.
@@ -180,7 +199,7 @@ impl PublishQueue {
 }
 
 /// Wakes the task that waits, when the lock has been released.
-fn wake(mut state: MutexGuard<'_, State>) {
+fn wake<D>(mut state: MutexGuard<'_, State<D>>) {
     let waiting = state.waiting.take();
     drop(state);
     if let Some(waiting) = waiting {
@@ -189,16 +208,16 @@ fn wake(mut state: MutexGuard<'_, State>) {
 }
 
 /// Wakes the tasks that wait until all messages have been sent, when the lock has been released.
-fn sent(mut state: MutexGuard<'_, State>) {
+fn sent<D>(mut state: MutexGuard<'_, State<D>>) {
     state.taken = None;
     let flushing = std::mem::take(&mut state.flushing);
     drop(state);
     flushing.into_iter().for_each(Waker::wake);
 }
 
-impl Queued {
-    const fn size(&self) -> usize {
-        self.channel.len() + self.message.len() + OVERHEAD
+impl<D: Destination> Queued<D> {
+    fn size(&self) -> usize {
+        self.destination.size() + self.message.len() + OVERHEAD
     }
 }
 

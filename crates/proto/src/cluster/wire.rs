@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::peers::Heartbeats;
-use super::{Family, Health};
+use super::{Family, Health, Store};
 
 /// A future on the heap.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -72,6 +72,15 @@ pub trait WireConnection: fmt::Debug + Send + Sync {
     /// Returns a future that resolves when the messages that have been published so far have been sent, or are lost.
     fn flushed(&self) -> BoxFuture<()> {
         Box::pin(ready(()))
+    }
+
+    /// Returns the store of a namespace's events and sessions, if the engine keeps them. A server opens it for each
+    /// namespace with recovery, and gives its own id.
+    ///
+    /// An event that is appended to the store reaches the other servers by it, and must not be published as well.
+    fn store(&self, nsp: &str, uid: &str) -> Option<Arc<dyn Store>> {
+        let _ = (nsp, uid);
+        None
     }
 
     /// Returns the rooms that have channels: a message to one of them is published there, and each server subscribes to

@@ -4,10 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::event::{Offset, Position};
+use super::event::Offset;
 use super::positions::{Location, Positions};
 use super::stays::Stay;
-use super::{Store, stays};
+use super::{Position, Store, stays};
 use crate::outbox::Frame;
 use crate::rooms::{Room, Target};
 use proto::Sid;

@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::rooms::recovery::{
-    Arrival, Feed, LoggedEvent, Position, SavedSession, Store, StoreReply, Stores,
-};
+use crate::rooms::recovery::{Arrival, Feed, Position, SavedSession, Store, StoreReply, Stores};
 use crate::sync::Lock;
 use proto::Sid;
+use proto::cluster::StoredEvent;
 
 /// The time that the engine needs for each answer.
 pub(super) const DELAY: Duration = Duration::from_millis(300);
@@ -33,7 +32,7 @@ pub(super) struct EngineState {
     feeds: Vec<Weak<dyn Feed>>,
     /// The events that have no position yet.
     queue: Vec<Queued>,
-    log: Vec<(Position, LoggedEvent)>,
+    log: Vec<(Position, StoredEvent<'static>)>,
     /// True while a task gives out positions.
     running: bool,
     last: u128,
@@ -47,7 +46,7 @@ pub(super) struct EngineState {
 struct Queued {
     server: usize,
     token: u64,
-    event: LoggedEvent,
+    event: StoredEvent<'static>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,8 +95,7 @@ impl Engine {
             for (position, queued) in (1..).map(|n| Position(before + 3 * n)).zip(queue) {
                 for (server, feed) in feeds.iter().enumerate() {
                     let own = server == queued.server;
-                    if let Some(feed) = feed.upgrade().filter(|_| own || !queued.event.target.local)
-                    {
+                    if let Some(feed) = feed.upgrade().filter(|_| own || !queued.event.local) {
                         feed.arrived(
                             position,
                             match own {
@@ -113,10 +111,10 @@ impl Engine {
 }
 
 impl Stores for Engine {
-    fn open(&self, _: &Arc<str>) -> Arc<dyn Store> {
+    fn open(&self, _: &Arc<str>) -> Option<Arc<dyn Store>> {
         let server = Lock::new(None);
         let engine = self.clone();
-        Arc::new(EngineStore { engine, server })
+        Some(Arc::new(EngineStore { engine, server }))
     }
 }
 
@@ -161,12 +159,12 @@ impl Store for EngineStore {
         feed.upgrade().unwrap().begins(last);
     }
 
-    fn append(&self, token: u64, event: &LoggedEvent) -> bool {
+    fn append(&self, token: u64, event: &StoredEvent<'_>) -> bool {
         let mut state = self.engine.0.lock();
         if state.condition == Condition::Down {
             return false;
         }
-        let (server, event) = (self.server.lock().unwrap(), event.clone());
+        let (server, event) = (self.server.lock().unwrap(), event.clone().into_owned());
         state.queue.push(Queued {
             server,
             token,
@@ -193,10 +191,10 @@ impl Store for EngineStore {
         })
     }
 
-    fn replay(&self, after: Position) -> StoreReply<Option<Vec<(Position, LoggedEvent)>>> {
+    fn replay(&self, after: Position) -> StoreReply<Option<Vec<(Position, StoredEvent<'static>)>>> {
         self.answer(move |state| {
             state.reads += 1;
-            let is_missed = |entry: &&(Position, LoggedEvent)| entry.0 > after;
+            let is_missed = |entry: &&(Position, StoredEvent<'static>)| entry.0 > after;
             let page = state.log.iter().filter(is_missed).take(PAGE);
             (after >= state.trimmed).then(|| page.cloned().collect())
         })
