@@ -12,25 +12,30 @@ use tokio::time::Instant;
 
 use proto::cluster::{
     BoxFuture, Channel, Health, HealthState, PublishError, PublishQueue, Receiver, RoomChannels,
-    WireConnection, WireError,
+    Store, WireConnection, WireError,
 };
 
 use crate::channels::is_socket_id;
 use crate::connector::Connector;
+use crate::destination::Outgoing;
 use crate::inbound::Inbound;
 use crate::publisher;
 use crate::reader::{Reader, Reading};
 use crate::settings::{Mode, RedisSettings, SubscriptionMode};
+use crate::store::StreamStore;
+use crate::stores::Stores;
 use crate::subscriber::{self, Count};
 use crate::subscriptions::Confirmation;
 
 /// The connection of one server. Its tasks end when it is dropped.
 pub(crate) struct Connection {
-    queue: Arc<PublishQueue>,
+    queue: Arc<PublishQueue<Outgoing>>,
     shared: Arc<Inbound>,
     counts: mpsc::UnboundedSender<Count>,
     /// The task that reads the streams, if messages are exchanged in streams.
     reader: Option<Reader>,
+    /// The stores of namespaces, which the same servers have.
+    stores: Option<Arc<Stores>>,
 }
 
 impl Connection {
@@ -46,12 +51,21 @@ impl Connection {
         let publisher = publisher::run(connector.clone(), Arc::clone(&queue), Arc::clone(&shared));
         runtime.spawn(publisher);
         let reader = Reader::start(&connector, &shared, runtime);
+        let stores = match (&shared.settings.mode, &reader) {
+            (Mode::Streams(options), Some(reader)) => {
+                let reading = reader.watch();
+                let stores = Stores::start(&connector, options, &shared, &queue, reading, runtime);
+                Some(stores)
+            }
+            _ => None,
+        };
         runtime.spawn(subscriber::run(connector, Arc::clone(&shared), counted));
         Self {
             queue,
             shared,
             counts,
             reader,
+            stores,
         }
     }
 
@@ -68,7 +82,8 @@ impl Connection {
 impl WireConnection for Connection {
     fn publish(&self, channel: Channel<'_>, message: Bytes) -> Result<(), PublishError> {
         let name = self.shared.settings.name(channel);
-        self.queue.push(name, message, Instant::now().into_std())
+        let to = Outgoing::Channel(name);
+        self.queue.push(to, message, Instant::now().into_std())
     }
 
     fn subscribe(&self, channel: Channel<'_>) -> BoxFuture<Result<(), WireError>> {
@@ -140,8 +155,18 @@ impl WireConnection for Connection {
     }
 
     fn flushed(&self) -> BoxFuture<()> {
-        let queue = Arc::clone(&self.queue);
-        Box::pin(async move { queue.flushed().await })
+        let (queue, stores) = (Arc::clone(&self.queue), self.stores.clone());
+        Box::pin(async move {
+            queue.flushed().await;
+            if let Some(stores) = stores {
+                stores.sessions.flushed().await;
+            }
+        })
+    }
+
+    fn store(&self, nsp: &str, uid: &str) -> Option<Arc<dyn Store>> {
+        let stores = self.stores.as_ref()?;
+        Some(Arc::new(StreamStore::new(nsp, uid, stores)))
     }
 
     fn room_channels(&self) -> RoomChannels {
@@ -156,6 +181,9 @@ impl WireConnection for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.queue.close();
+        if let Some(stores) = &self.stores {
+            stores.sessions.close();
+        }
     }
 }
 

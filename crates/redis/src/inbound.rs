@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use proto::cluster::{LinkHealth, Receiver};
 
 use crate::channels::TopicKind;
+use crate::feeds::Feeds;
 use crate::settings::RedisSettings;
 use crate::subscriptions::Subscriptions;
 
@@ -16,6 +17,8 @@ pub(crate) struct Inbound {
     pub(crate) receiver: Arc<dyn Receiver>,
     pub(crate) settings: RedisSettings,
     pub(crate) link: LinkHealth,
+    /// The namespaces that get the entries of streams.
+    pub(crate) feeds: Feeds,
     subscriptions: Mutex<Subscriptions>,
     /// Wakes the task that subscribes.
     pub(crate) changed: Notify,
@@ -27,6 +30,7 @@ impl Inbound {
             receiver,
             settings,
             link: LinkHealth::default(),
+            feeds: Feeds::default(),
             subscriptions: Mutex::default(),
             changed: Notify::new(),
         }

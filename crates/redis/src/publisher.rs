@@ -10,12 +10,17 @@ use tokio::time::{Instant, sleep};
 use proto::cluster::PublishQueue;
 
 use crate::connector::{Connector, connection_config};
+use crate::destination::Outgoing;
 use crate::inbound::Inbound;
 use crate::settings::{RETRY, RedisSettings};
 
 /// Publishes what is queued until the queue is closed, or Redis fails after that. A batch that fails is not repeated,
 /// as Redis may have executed it.
-pub(crate) async fn run(connector: Connector, queue: Arc<PublishQueue>, shared: Arc<Inbound>) {
+pub(crate) async fn run(
+    connector: Connector,
+    queue: Arc<PublishQueue<Outgoing>>,
+    shared: Arc<Inbound>,
+) {
     let mut connection = None;
     // An outage is logged at its beginning and at its end, not for every batch.
     let mut lost = 0_usize;
@@ -52,7 +57,7 @@ async fn send(
     connector: &Connector,
     connection: &mut Option<MultiplexedConnection>,
     settings: &RedisSettings,
-    batch: &[(String, Bytes)],
+    batch: &[(Outgoing, Bytes)],
 ) -> Result<(), RedisError> {
     let open = match connection {
         Some(open) => open,
@@ -64,11 +69,11 @@ async fn send(
 async fn publish(
     connection: &mut MultiplexedConnection,
     settings: &RedisSettings,
-    batch: &[(String, Bytes)],
+    batch: &[(Outgoing, Bytes)],
 ) -> Result<(), RedisError> {
     let mut pipeline = redis::pipe();
-    for (channel, message) in batch {
-        settings.send(&mut pipeline, channel, message);
+    for (to, message) in batch {
+        settings.send(&mut pipeline, to, message);
     }
     pipeline.query_async(connection).await
 }
@@ -108,7 +113,11 @@ mod tests {
         let queue = Arc::new(PublishQueue::new(usize::MAX));
         for _ in 0..MESSAGES {
             queue
-                .push("x".to_owned(), Bytes::new(), Instant::now().into_std())
+                .push(
+                    Outgoing::Channel("x".to_owned()),
+                    Bytes::new(),
+                    Instant::now().into_std(),
+                )
                 .unwrap();
         }
         queue.close();

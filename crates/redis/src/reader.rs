@@ -1,6 +1,5 @@
 //! The task that reads the streams.
 
-use std::fmt;
 use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
@@ -11,9 +10,15 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
-use proto::cluster::{BoxFuture, Channel, Failure, Reconnect, StreamEntry, WireError};
+use proto::cluster::{
+    Arrival, BoxFuture, Channel, Failure, Reconnect, StreamContent, StreamEntry, WireError,
+};
+use proto::panics::guarded;
 
 use crate::connector::{Connector, RESPONSE_TIMEOUT, connection_config};
+use crate::destination::Token;
+use crate::entry_id::EntryId;
+use crate::feeds::Feeds;
 use crate::inbound::Inbound;
 use crate::settings::{Mode, RETRY};
 use crate::streams::Streams;
@@ -56,6 +61,11 @@ impl Reader {
         Some(Self { state, task })
     }
 
+    /// Returns the state, as it changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<Reading> {
+        self.state.clone()
+    }
+
     pub(crate) fn state(&self) -> Reading {
         *self.state.borrow()
     }
@@ -85,32 +95,6 @@ struct Stream {
     last: Option<EntryId>,
 }
 
-/// The id of an entry: its time, and its number among those of that time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct EntryId {
-    pub(crate) time: u64,
-    pub(crate) number: u64,
-}
-
-impl EntryId {
-    /// Parses an id as Redis writes it: two numbers with a hyphen in between.
-    pub(crate) fn parse(id: &str) -> Option<Self> {
-        let (time, number) = id.split_once('-')?;
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let [time, number] = [time, number].map(|text| digits(text).then(|| text.parse().ok()));
-        Some(Self {
-            time: time??,
-            number: number??,
-        })
-    }
-}
-
-impl fmt::Display for EntryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.time, self.number)
-    }
-}
-
 /// Reads the entries that are written after the first connection.
 async fn run(
     connector: Connector,
@@ -124,7 +108,7 @@ async fn run(
     let mut reconnect = Reconnect::new(RETRY.0, RETRY.1);
     loop {
         let opened = Instant::now();
-        let error = match open(&connector, &options, &mut streams).await {
+        let error = match open(&connector, &shared.feeds, &options, &mut streams).await {
             Ok(connection) => {
                 state.send_replace(Reading::Up);
                 if reconnect.connected() {
@@ -152,6 +136,7 @@ async fn run(
 /// Connects, and finds the last entries of streams that have not been read yet.
 async fn open(
     connector: &Connector,
+    feeds: &Feeds,
     options: &Streams,
     streams: &mut [Stream],
 ) -> Result<MultiplexedConnection, RedisError> {
@@ -161,7 +146,9 @@ async fn open(
     for stream in streams {
         let newest = newest(&mut connection, &stream.name).await?;
         // A stream that is made anew may have lower ids, if the clock of Redis is behind.
-        stream.last = Some(stream.last.map_or(newest, |last| last.min(newest)));
+        let last = stream.last.map_or(newest, |last| last.min(newest));
+        stream.last = Some(last);
+        feeds.begin(&stream.name, last);
     }
     Ok(connection)
 }
@@ -207,61 +194,75 @@ async fn read(
             let stream = streams.iter_mut().find(|stream| stream.name == key.key);
             let Some(stream) = stream else { continue };
             for entry in &key.ids {
-                deliver(shared, entry);
-                stream.last = EntryId::parse(&entry.id).max(stream.last);
+                let Some(id) = EntryId::parse(&entry.id) else {
+                    continue;
+                };
+                stream.last = Some(id);
+                // Hooks of users may panic.
+                if let Err(panicked) = guarded(|| deliver(shared, &stream.name, id, entry)) {
+                    let message = panicked.message();
+                    tracing::error!(
+                        message,
+                        "panic while an event of another server was delivered"
+                    );
+                }
             }
         }
     }
 }
 
-/// Passes an entry to the server. Entries without a namespace are of other software.
-fn deliver(shared: &Inbound, entry: &StreamId) {
+/// Returns the fields of an entry. Without a namespace, it is one of other software.
+pub(crate) fn entry(entry: &StreamId) -> Option<StreamEntry> {
     let field = |name| entry.map.get(name).and_then(text);
-    let Some(nsp) = field("nsp") else { return };
-    let entry = StreamEntry {
+    Some(StreamEntry {
+        nsp: field("nsp")?,
         uid: field("uid").unwrap_or_default(),
-        kind: field("type")
+        kind: { field("type") }
             .and_then(|kind| kind.parse().ok())
             .unwrap_or_default(),
         data: field("data"),
-        nsp,
+    })
+}
+
+/// Passes an entry to the server, or to the namespace that has a store.
+fn deliver(shared: &Inbound, stream: &str, id: EntryId, entry: &StreamId) {
+    let token = entry.map.get(Token::FIELD).and_then(text);
+    let Some(entry) = self::entry(entry) else {
+        return;
     };
+    let open = shared.feeds.read(stream, id, &entry.nsp);
+    if let Some(open) = open
+        && let Some(feed) = open.feed.upgrade()
+    {
+        let token = token.and_then(|token| Token::parse(&token));
+        let own = *entry.uid == *open.uid;
+        match (token, entry.content()) {
+            (Some(token), _) if own => {
+                if token.store == open.store {
+                    feed.arrived(id.position(), Arrival::Own(token.number));
+                }
+                return;
+            }
+            (_, Ok(StreamContent::Event(event))) if !own => {
+                feed.arrived(id.position(), Arrival::Foreign(event));
+                return;
+            }
+            (_, Ok(StreamContent::Claim(pid))) => {
+                if !own {
+                    feed.claimed(pid);
+                }
+                return;
+            }
+            (_, Ok(StreamContent::Mark)) => return,
+            _ => {}
+        }
+    }
     // The server counts a message that it cannot read.
     let message = entry.message().unwrap_or_default();
-    shared
-        .receiver
-        .receive(Channel::Namespace { nsp: &entry.nsp }, message);
+    let channel = Channel::Namespace { nsp: &entry.nsp };
+    shared.receiver.receive(channel, message);
 }
 
 fn text(value: &Value) -> Option<String> {
     String::from_redis_value_ref(value).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_have_two_numbers() {
-        let id = EntryId::parse("1795421105160-3").unwrap();
-        assert_eq!(
-            (id.time, id.number, &*id.to_string()),
-            (1_795_421_105_160, 3, "1795421105160-3")
-        );
-        assert!(EntryId::parse("2-0") > EntryId::parse("1-9"));
-        for bad in [
-            "",
-            "-",
-            "1",
-            "1-",
-            "-1",
-            "+1-1",
-            "1-1-1",
-            "1- 1",
-            "99999999999999999999-0",
-            "$",
-        ] {
-            assert_eq!(EntryId::parse(bad), None, "{bad}");
-        }
-    }
 }

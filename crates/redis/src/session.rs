@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::aio::{MultiplexedConnection, SendError};
-use redis::{PushInfo, PushKind, RedisError};
+use redis::{FromRedisValue, Pipeline, PushInfo, PushKind, RedisError};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -22,6 +22,15 @@ struct State {
     open: Option<Open>,
     /// The last failure to connect, and its time.
     failure: Option<(Instant, RedisError)>,
+}
+
+/// The reason for which commands have no answers.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AskError {
+    #[error(transparent)]
+    Connect(#[from] RedisConnectError),
+    #[error(transparent)]
+    Redis(#[from] RedisError),
 }
 
 /// An open connection. Clones share it.
@@ -61,6 +70,18 @@ impl Session {
             },
         };
         Err(RedisConnectError::new(self.address(), error))
+    }
+
+    /// Executes commands, and returns their answers.
+    pub(crate) async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, AskError> {
+        let mut open = self.get().await?;
+        let answers = commands.query_async(&mut open.connection).await;
+        if let Err(error) = &answers
+            && error.is_unrecoverable_error()
+        {
+            open.end();
+        }
+        Ok(answers?)
     }
 
     async fn open(&self) -> Result<Open, RedisError> {

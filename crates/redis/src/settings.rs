@@ -9,6 +9,7 @@ use redis::Pipeline;
 
 use proto::cluster::{Family, Stored, StreamEntry};
 
+use crate::destination::{Outgoing, Token};
 use crate::streams::Streams;
 
 /// The shortest and the longest time between two attempts to connect.
@@ -75,22 +76,33 @@ impl RedisSettings {
     /// Adds the command that sends a message of an emitter, which writes requests to streams as well.
     pub(crate) fn emit(&self, pipeline: &mut Pipeline, channel: &str, message: &Bytes) {
         match &self.mode {
-            Mode::Streams(streams) => {
-                if let Ok(entry) = StreamEntry::new(message) {
-                    streams.add(pipeline, &entry);
-                }
-            }
-            Mode::Classic | Mode::Sharded(_) => self.send(pipeline, channel, message),
+            Mode::Streams(_) => self.append(pipeline, message, None),
+            Mode::Classic | Mode::Sharded(_) => self.publish(pipeline, channel, message),
+        }
+    }
+
+    fn append(&self, pipeline: &mut Pipeline, message: &Bytes, token: Option<Token>) {
+        if let Mode::Streams(streams) = &self.mode
+            && let Ok(entry) = StreamEntry::new(message)
+        {
+            streams.add(pipeline, &entry, token);
         }
     }
 
     /// Adds the command that sends a message of a server.
-    pub(crate) fn send(&self, pipeline: &mut Pipeline, channel: &str, message: &Bytes) {
+    pub(crate) fn send(&self, pipeline: &mut Pipeline, to: &Outgoing, message: &Bytes) {
+        match to {
+            Outgoing::Channel(channel) => self.publish(pipeline, channel, message),
+            Outgoing::Entry(token) => self.append(pipeline, message, *token),
+        }
+    }
+
+    fn publish(&self, pipeline: &mut Pipeline, channel: &str, message: &Bytes) {
         let (command, message) = match &self.mode {
             Mode::Classic => ("PUBLISH", message.clone()),
             Mode::Sharded(_) => ("SPUBLISH", message.clone()),
             Mode::Streams(streams) => match StreamEntry::of_server(message) {
-                Ok(Some(entry)) => return streams.add(pipeline, &entry),
+                Ok(Some(entry)) => return streams.add(pipeline, &entry, None),
                 Ok(None) | Err(_) => ("PUBLISH", in_messagepack(message)),
             },
         };

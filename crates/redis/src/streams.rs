@@ -6,6 +6,8 @@ use redis::Pipeline;
 
 use proto::cluster::StreamEntry;
 
+use crate::destination::Token;
+
 /// The options with which servers exchange their messages in streams, those of Node's
 /// `@socket.io/redis-streams-adapter`. All servers of a cluster need the same name and number of streams.
 #[derive(Clone, Debug)]
@@ -16,6 +18,7 @@ pub struct Streams {
     pub(crate) max_len: usize,
     pub(crate) read_count: usize,
     pub(crate) block_time: Duration,
+    pub(crate) session_prefix: String,
 }
 
 impl Streams {
@@ -27,6 +30,7 @@ impl Streams {
             max_len: 10_000,
             read_count: 100,
             block_time: Duration::from_secs(5),
+            session_prefix: "sio:session:".to_owned(),
         }
     }
 
@@ -70,6 +74,13 @@ impl Streams {
         self
     }
 
+    /// Sets the prefix of the keys of sessions, to which their private ids are added. Default: `sio:session:`. Node's
+    /// `sessionKeyPrefix`.
+    pub fn session_prefix(mut self, prefix: &str) -> Self {
+        prefix.clone_into(&mut self.session_prefix);
+        self
+    }
+
     /// Returns the time for which Redis waits, in milliseconds. It would wait without end for zero.
     pub(crate) fn block_millis(&self) -> u64 {
         u64::try_from(self.block_time.as_millis())
@@ -95,7 +106,7 @@ impl Streams {
     }
 
     /// Adds the command that writes an entry.
-    pub(crate) fn add(&self, pipeline: &mut Pipeline, entry: &StreamEntry) {
+    pub(crate) fn add(&self, pipeline: &mut Pipeline, entry: &StreamEntry, token: Option<Token>) {
         let command = pipeline.cmd("XADD").arg(self.of(&entry.nsp));
         command.arg("MAXLEN").arg("~").arg(self.max_len).arg("*");
         command
@@ -106,6 +117,9 @@ impl Streams {
         command.arg("type").arg(entry.kind);
         if let Some(data) = &entry.data {
             command.arg("data").arg(data);
+        }
+        if let Some(token) = token {
+            command.arg(Token::FIELD).arg(token.to_string());
         }
         command.ignore();
     }

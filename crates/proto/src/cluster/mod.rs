@@ -42,7 +42,7 @@ pub use store::{
     Arrival, Feed, Position, SavedSession, Store, StoreError, StoreReply, StoredEvent,
 };
 pub use stored::Stored;
-pub use stream_entry::StreamEntry;
+pub use stream_entry::{StreamContent, StreamEntry};
 pub use wire::{
     BoxFuture, Channel, JOIN_SETTLES, Presence, PublishError, Receiver, RoomChannels, Wire,
     WireConnection, WireError,

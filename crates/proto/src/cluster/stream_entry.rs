@@ -10,8 +10,9 @@ use serde_json::value::RawValue;
 use super::decode::to_json;
 use super::decode_error::MessageError;
 use super::json::Object;
-use crate::DecodeError;
+use super::{Body, Message, StoredEvent};
 use crate::socket_io::msgpack;
+use crate::{DecodeError, Sid};
 
 /// The fields of a message that is an entry of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +27,89 @@ pub struct StreamEntry {
     pub data: Option<String>,
 }
 
+/// The types of entries that only servers of this crate write, and others ignore.
+mod kind {
+    /// The position of an event for sockets of its server alone.
+    pub(super) const MARK: u64 = 102;
+    /// A server has claimed a session.
+    pub(super) const CLAIM: u64 = 103;
+}
+
+/// The meaning of an entry for a store.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StreamContent {
+    /// An event that clients can recover.
+    Event(StoredEvent<'static>),
+    /// A position without an event.
+    Mark,
+    /// The private id of a session that a server has claimed.
+    Claim(Sid),
+    /// Another message.
+    Message,
+}
+
 impl StreamEntry {
+    /// Creates the message of an entry for an event that a server with this id hands to a store. Returns `None` if its
+    /// values are nested too deeply.
+    #[must_use]
+    pub fn of_event(nsp: &str, uid: &str, event: &StoredEvent<'_>) -> Option<Bytes> {
+        let body = Body::Broadcast {
+            args: Cow::Borrowed(&event.args),
+            request: None,
+            selection: event.selection.clone(),
+            extended: false,
+        };
+        if event.local {
+            return Some(bare(kind::MARK, nsp, uid, None));
+        }
+        let message = Message {
+            uid: uid.into(),
+            nsp: nsp.into(),
+            attachments: Cow::Borrowed(&event.attachments),
+            body,
+        };
+        (!message.body.is_too_deep()).then(|| message.encode())
+    }
+
+    /// Creates the message of an entry by which a server with this id tells that it has claimed a session.
+    #[must_use]
+    pub fn of_claim(nsp: &str, uid: &str, pid: Sid) -> Bytes {
+        bare(kind::CLAIM, nsp, uid, Some(pid))
+    }
+
+    /// Returns the meaning of the entry for a store.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the content is malformed.
+    pub fn content(&self) -> Result<StreamContent, MessageError> {
+        match self.kind {
+            3 => {}
+            kind::MARK => return Ok(StreamContent::Mark),
+            kind::CLAIM => {
+                let Claim { pid } = serde_json::from_str(self.data.as_deref().unwrap_or_default())?;
+                return Ok(StreamContent::Claim(pid));
+            }
+            _ => return Ok(StreamContent::Message),
+        }
+        let message = Message::decode(&self.message()?, &self.nsp)?;
+        let attachments = message.attachments;
+        Ok(match message.body {
+            Body::Broadcast {
+                args,
+                request: None,
+                selection,
+                ..
+            } if selection.flags.volatile != Some(true) => StreamContent::Event(StoredEvent {
+                args,
+                attachments,
+                selection,
+                local: false,
+            }),
+            _ => StreamContent::Message,
+        })
+    }
+
     /// Creates the entry of an encoded message of [`Family::Cluster`](super::Family::Cluster).
     ///
     /// # Errors
@@ -84,6 +167,27 @@ impl StreamEntry {
     }
 }
 
+/// Encodes a message that only servers of this crate understand.
+fn bare(kind: u64, nsp: &str, uid: &str, pid: Option<Sid>) -> Bytes {
+    let mut json = Vec::with_capacity(128);
+    let mut message = Object::open(&mut json);
+    message.number("type", kind);
+    if let Some(pid) = pid {
+        let mut data = message.object("data");
+        data.text("pid", pid.as_str());
+        data.close();
+    }
+    message.text("uid", uid);
+    message.text("nsp", nsp);
+    message.close();
+    json.into()
+}
+
+#[derive(Deserialize)]
+struct Claim {
+    pid: Sid,
+}
+
 #[derive(Deserialize)]
 struct Fields<'a> {
     #[serde(borrow)]
@@ -139,7 +243,7 @@ impl<'a> Fields<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{Body, EMITTER, Message, Stored};
+    use crate::cluster::{EMITTER, Stored};
 
     /// A message of two Node.js servers with the adapter for Redis Streams, or of an emitter.
     #[derive(Deserialize)]

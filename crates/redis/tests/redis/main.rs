@@ -18,6 +18,7 @@ mod addresses;
 mod emitter;
 mod engine;
 mod faults;
+mod recovery;
 mod streams;
 #[cfg(feature = "tls")]
 mod tls;

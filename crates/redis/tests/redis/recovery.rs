@@ -1,0 +1,199 @@
+//! Clients that resume their sessions on another server.
+
+use std::time::Duration;
+
+use axum_socketio::config::Recovery;
+use axum_socketio::testing::TestClient;
+use axum_socketio::{Namespace, Socket, SocketIo};
+use axum_socketio_redis::{Redis, Streams};
+use tokio::time::{sleep, timeout};
+
+use crate::engine::Engine;
+use crate::two_servers::{self, SOON, act_as_one, app, connect, connect_to, reaches};
+
+async fn server_with(engine: &Engine, streams: Streams, recovery: Recovery) -> SocketIo {
+    let redis = Redis::connect(&engine.url()).await.unwrap();
+    let namespace = || two_servers::namespace().on_connect(async |_: Socket| {});
+    SocketIo::builder()
+        .cluster(redis.streams(streams))
+        .recovery(recovery)
+        .namespace("/", namespace())
+        .namespace("/other", Namespace::new())
+        .namespace("/rooms-{id}", namespace())
+        .build()
+}
+
+async fn server(engine: &Engine) -> SocketIo {
+    server_with(engine, Streams::new(), Recovery::new()).await
+}
+
+/// Returns a client of the first server that is in a room, has data, and has seen an event of the second one.
+async fn client(one: &SocketIo, two: &SocketIo) -> TestClient {
+    let bob = connect(one).await;
+    bob.emit_with_ack::<()>("join", "room").await;
+    bob.emit_with_ack::<()>("name", "Bob").await;
+    two.to("room").emit("n", 0);
+    assert_eq!(bob.next::<u32>("n").await, 0);
+    bob
+}
+
+/// Lets a client come back to a server.
+async fn come_back(io: &SocketIo, client: &TestClient) -> TestClient {
+    app(io).connect("/").coming_back_as(client).await.unwrap()
+}
+
+/// Checks the numbers that a client gets before a marker for the end.
+async fn gets(client: &TestClient, io: &SocketIo, expected: impl IntoIterator<Item = u32>) {
+    io.to(client.id()).emit("n", u32::MAX);
+    for number in expected {
+        assert_eq!(client.next::<u32>("n").await, number);
+    }
+    assert_eq!(client.next::<u32>("n").await, u32::MAX);
+}
+
+impl Engine {
+    /// Waits until a number of sessions are saved.
+    async fn has_sessions(&self, count: usize) {
+        let keys = || self.command::<Vec<String>>(&["KEYS", "sio:session:*"]);
+        let saved = async {
+            while keys().await.len() != count {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if timeout(SOON, saved).await.is_err() {
+            panic!("{:?} are not {count} sessions", keys().await);
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn servers_with_recovery_act_as_one() {
+    let engine = Engine::start().await;
+    act_as_one(&server(&engine).await, &server(&engine).await).await;
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn a_client_recovers_on_another_server() {
+    let engine = Engine::start().await;
+    let (one, two) = (server(&engine).await, server(&engine).await);
+    let bob = client(&one, &two).await;
+    bob.cut().await;
+    // The events of one server are in order, and the client misses those of both.
+    let ann = connect(&one).await;
+    for number in 1..5 {
+        let from = if number % 2 == 0 { &one } else { &two };
+        from.to("room").emit("n", number);
+        reaches(from.to(ann.id()), &ann).await;
+    }
+    one.to("elsewhere").emit("n", 100);
+    one.to("room").except("room").emit("n", 101);
+    one.of("/other").emit("n", 102);
+    one.of("/").volatile().emit("n", 103);
+    one.emit("n", 5);
+    one.to(bob.id()).emit("n", 6);
+    let again = come_back(&two, &bob).await;
+    assert!(again.recovered() && again.id() == bob.id());
+    gets(&again, &one, 1..7).await;
+    let socket = two.socket(bob.id()).unwrap();
+    assert!(socket.is_in("room"));
+    assert_eq!(socket.data::<String>().unwrap(), "Bob");
+    // And back.
+    again.cut().await;
+    two.to("room").emit("n", 7);
+    let back = come_back(&one, &again).await;
+    assert!(back.recovered());
+    gets(&back, &two, [7]).await;
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn a_client_recovers_after_its_server_was_killed() {
+    let engine = Engine::start().await;
+    let two = server(&engine).await;
+    let one = server(&engine).await;
+    let bob = client(&one, &two).await;
+    engine.has_sessions(1).await;
+    // The first server does not know that the connection is lost, and saves nothing more.
+    two.to("room").emit("n", 1);
+    assert_eq!(bob.next::<u32>("n").await, 1);
+    let again = come_back(&two, &bob).await;
+    assert!(again.recovered() && again.id() == bob.id());
+    bob.disconnected().await;
+    assert!(one.socket(bob.id()).is_none());
+    one.to("room").emit("n", 2);
+    gets(&again, &one, [2]).await;
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn a_client_recovers_on_a_server_that_has_just_started() {
+    let engine = Engine::start().await;
+    let (one, two) = (server(&engine).await, server(&engine).await);
+    let bob = client(&one, &two).await;
+    bob.cut().await;
+    // More than a page, most of it of another namespace.
+    for number in 1..=350 {
+        one.of("/other").emit("n", number);
+        one.of("/other").emit("n", number);
+        one.to("room").emit("n", number);
+    }
+    one.close();
+    one.closed().await;
+    drop(one);
+    let three = server(&engine).await;
+    let again = come_back(&three, &bob).await;
+    assert!(again.recovered());
+    gets(&again, &two, 1..=350).await;
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn a_client_that_has_seen_no_event_recovers() {
+    let engine = Engine::start().await;
+    let (one, two) = (server(&engine).await, server(&engine).await);
+    let bob = connect(&one).await;
+    engine.has_sessions(1).await;
+    bob.cut().await;
+    one.emit("n", 1);
+    let again = come_back(&two, &bob).await;
+    assert!(again.recovered());
+    gets(&again, &one, [1]).await;
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn namespaces_of_a_pattern_get_each_event_once() {
+    let engine = Engine::start().await;
+    let (one, two) = (server(&engine).await, server(&engine).await);
+    let ann = connect_to(&one, "/rooms-1").await;
+    let bob = connect_to(&two, "/rooms-1").await;
+    let eve = connect_to(&two, "/rooms-2").await;
+    reaches(one.of("/rooms-{id}").broadcast(), &eve).await;
+    reaches(two.of("/rooms-{id}").broadcast(), &ann).await;
+    for number in 0..10 {
+        one.of("/rooms-{id}").emit("n", number);
+    }
+    for client in [&ann, &bob, &eve] {
+        for number in 0..10 {
+            assert_eq!(client.next::<u32>("n").await, number);
+        }
+    }
+    sleep(Duration::from_millis(200)).await;
+    for client in [&ann, &bob, &eve] {
+        client.expect_no("n").await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn an_empty_selection_reaches_nobody() {
+    let engine = Engine::start().await;
+    let (one, two) = (server(&engine).await, server(&engine).await);
+    let bob = client(&two, &one).await;
+    let nobody: [&str; 0] = [];
+    one.to(nobody).emit("n", 1);
+    one.emit("n", 2);
+    gets(&bob, &one, [2]).await;
+}
