@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::{Json, Router};
 use axum_socketio::cluster::Wire;
+use axum_socketio::config::Recovery;
 use axum_socketio::{Data, Namespace, Sid, Socket, SocketIo};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -18,10 +19,11 @@ pub(crate) async fn run(cluster: impl Wire) -> Result<(), Box<dyn std::error::Er
         .on_server("noticed", async |Data(by): Data<String>| {
             noticed().push(by);
         });
-    let io = SocketIo::builder()
-        .cluster(cluster)
-        .namespace("/", namespace)
-        .build();
+    let mut builder = SocketIo::builder().cluster(cluster);
+    if std::env::var("RECOVERY").is_ok() {
+        builder = builder.recovery(Recovery::new());
+    }
+    let io = builder.namespace("/", namespace).build();
     let app = Router::new().layer(io.layer());
     let port = std::env::var("PORT").unwrap_or_else(|_| "0".to_owned());
     let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await?;
@@ -50,6 +52,8 @@ async fn operate(
     Json(match name.as_str() {
         "emit" => emit(&io, &args),
         "broadcast" => json!(socket.broadcast().emit("news", "broadcast").ok()),
+        "set data" => json!(socket.set_data(args.get("value")).is_ok()),
+        "data" => socket.data().unwrap_or_default(),
         "local" => json!(io.local().emit("news", "local").ok()),
         "join" => json!(socket.join(room).await.is_ok()),
         "sockets join" => {

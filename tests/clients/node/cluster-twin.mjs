@@ -28,7 +28,7 @@ const adapter =
     : await redisAdapter(mode);
 
 const http = createServer();
-const io = new Server(http, { adapter });
+const io = new Server(http, { adapter, ...(process.env.RECOVERY && { connectionStateRecovery: {} }) });
 io.on("add", (a, b, answer) => answer(a + b));
 const noticed = [];
 io.on("noticed", (by) => noticed.push(by));
@@ -47,6 +47,11 @@ const operations = {
       : target.emit("news", value);
   },
   broadcast: (socket) => socket.broadcast.emit("news", "broadcast"),
+  "set data": (socket, { value }) => {
+    socket.data = value;
+    return true;
+  },
+  data: (socket) => socket.data,
   local: () => io.local.emit("news", "local"),
   join: async (socket, { room }) => {
     await socket.join(room);

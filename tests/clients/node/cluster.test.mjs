@@ -6,12 +6,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import { io } from "socket.io-client";
-import { createClient } from "redis";
 import { startPostgres } from "./postgres.mjs";
+import { startRedis } from "./redis.mjs";
 import { Server, collect, next, within } from "./support.mjs";
 
 const examples = `${process.env.CARGO_TARGET_DIR || "target"}/debug/examples`;
@@ -31,37 +30,6 @@ async function run([command, ...args], env) {
   const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: "inherit" });
   const [code] = await within(once(child, "exit"), `the end of ${command}`);
   assert.equal(code, 0);
-}
-
-/** A Redis of its own. */
-async function startRedis() {
-  const port = await new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-  const args = ["--port", String(port), "--bind", "127.0.0.1", "--save", ""];
-  const child = spawn(process.env.REDIS_SERVER || "redis-server", args, { stdio: "ignore" });
-  const end = () => child.kill("SIGKILL");
-  process.on("exit", end);
-  child.on("exit", () => process.off("exit", end));
-  const url = `redis://127.0.0.1:${port}/`;
-  const answers = async () => {
-    for (;;) {
-      const client = createClient({ url, socket: { reconnectStrategy: false } });
-      client.on("error", () => {});
-      try {
-        await client.connect();
-        await client.close();
-        return;
-      } catch {
-        await sleep(20);
-      }
-    }
-  };
-  await within(answers(), "an answer of Redis");
-  return { url, end };
 }
 
 /** Repeats an operation until its result is expected: servers subscribe and leave a moment later. */
