@@ -1,23 +1,27 @@
 //! The errors of a connection.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-/// The reason for which the first connection to PostgreSQL failed. It does not contain the password.
-#[derive(Debug, thiserror::Error)]
+/// The reason for which a connection to PostgreSQL failed. It does not contain the password.
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot connect to PostgreSQL at {address}")]
 pub struct PostgresConnectError {
     address: String,
     #[source]
-    source: SessionError,
+    source: Arc<SessionError>,
 }
 
 impl PostgresConnectError {
-    pub(crate) const fn new(address: String, source: SessionError) -> Self {
-        Self { address, source }
+    pub(crate) fn new(address: &str, source: impl Into<Arc<SessionError>>) -> Self {
+        Self {
+            address: address.to_owned(),
+            source: source.into(),
+        }
     }
 
     pub(crate) fn url(source: tokio_postgres::Error) -> Self {
-        Self::new("a malformed URL".to_owned(), source.into())
+        Self::new("a malformed URL", SessionError::from(source))
     }
 }
 

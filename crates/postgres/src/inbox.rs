@@ -67,6 +67,8 @@ enum Lost {
     #[error("it is larger than {0} bytes")]
     TooLarge(i32),
     #[error("{}", .0.text())]
+    Connect(#[from] Arc<SessionError>),
+    #[error("{}", .0.text())]
     Session(#[from] SessionError),
 }
 

@@ -99,7 +99,7 @@ impl Postgres {
         let address = address(&config);
         let connect: Arc<dyn Connect> = Arc::new(Connector { config, tls });
         let session = Session::open(&*connect).await;
-        session.map_err(|error| PostgresConnectError::new(address.clone(), error))?;
+        session.map_err(|error| PostgresConnectError::new(&address, error))?;
         Ok(Self {
             connect,
             address: address.into(),
@@ -115,7 +115,7 @@ impl Postgres {
     ///
     /// Fails if PostgreSQL does not answer, or refuses.
     pub async fn create_table(&self) -> Result<(), PostgresConnectError> {
-        let failed = |error| PostgresConnectError::new(self.address.to_string(), error);
+        let failed = |error| PostgresConnectError::new(&self.address, error);
         let session = Session::open(&*self.connect).await.map_err(failed)?;
         // Two servers may start at once, and PostgreSQL does not let two sessions create one table.
         let sql = format!(
@@ -131,7 +131,8 @@ impl Postgres {
     #[must_use]
     pub fn emitter(&self) -> Emitter {
         let sessions = Sessions::new(Arc::clone(&self.connect));
-        Emitter::over(Arc::new(sessions), self.settings.names.clone())
+        let address = Arc::clone(&self.address);
+        Emitter::over(address, Arc::new(sessions), self.settings.names.clone())
     }
 
     /// Sets the prefix of all channels. Default: `socket.io`. Node's `channelPrefix`.

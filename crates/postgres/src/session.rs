@@ -8,7 +8,7 @@ use futures_util::stream::{Stream, StreamExt, poll_fn};
 use proto::cluster::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::config::Host;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{AsyncMessage, Client, Config, Error, Socket};
@@ -69,23 +69,49 @@ impl Session {
 /// A session that is opened when it is needed, and again when it has ended.
 pub(crate) struct Sessions {
     connect: Arc<dyn Connect>,
-    open: Mutex<Option<Arc<Session>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    open: Option<Arc<Session>>,
+    /// The last failure to connect, and its time.
+    failure: Option<(Instant, Arc<SessionError>)>,
 }
 
 impl Sessions {
     pub(crate) fn new(connect: Arc<dyn Connect>) -> Self {
-        let open = Mutex::default();
-        Self { connect, open }
+        let state = Mutex::default();
+        Self { connect, state }
     }
 
-    pub(crate) async fn get(&self) -> Result<Arc<Session>, SessionError> {
-        let mut session = self.open.lock().await;
-        if let Some(open) = session.as_ref().filter(|open| !open.client.is_closed()) {
+    /// Returns the session, a new one if there is none. Callers that wait for the same attempt share its failure.
+    pub(crate) async fn get(&self) -> Result<Arc<Session>, Arc<SessionError>> {
+        let called = Instant::now();
+        let mut state = self.state.lock().await;
+        if let Some(open) = state.open.as_ref().filter(|open| !open.client.is_closed()) {
             return Ok(Arc::clone(open));
         }
-        let opened = Arc::new(Session::open(&*self.connect).await?);
-        *session = Some(Arc::clone(&opened));
-        Ok(opened)
+        state.open = None;
+        if let Some((failed, error)) = &state.failure
+            && *failed >= called
+        {
+            return Err(Arc::clone(error));
+        }
+        match Session::open(&*self.connect).await {
+            Ok(session) => Ok(Arc::clone(state.open.insert(Arc::new(session)))),
+            Err(error) => {
+                let error = Arc::new(error);
+                state.failure = Some((Instant::now(), Arc::clone(&error)));
+                Err(error)
+            }
+        }
+    }
+
+    /// Has a session replaced that does not answer.
+    pub(crate) async fn end(&self, session: &Arc<Session>) {
+        let open = &mut self.state.lock().await.open;
+        open.take_if(|open| Arc::ptr_eq(open, session));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use proto::EncodeError;
 
-use crate::error::SessionError;
+use crate::error::{PostgresConnectError, SessionError};
 
 /// The reason for which an event was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,9 @@ pub enum EmitError {
     /// The name of the namespace is too long for a channel of PostgreSQL.
     #[error("PostgreSQL has no channel for the namespace {0:?}: its name is too long")]
     NoChannel(String),
+    /// There was no connection, and no new one could be made.
+    #[error(transparent)]
+    Connect(#[from] PostgresConnectError),
     /// PostgreSQL has refused the statement, or the connection has ended. In the latter case, the event may have been
     /// sent.
     #[error("PostgreSQL does not take the event")]

@@ -63,8 +63,8 @@ pub struct Emitter<C = Connected> {
 }
 
 impl Emitter {
-    pub(crate) fn over(sessions: Arc<Sessions>, names: Names) -> Self {
-        Self::new(Connected(sessions), names)
+    pub(crate) fn over(address: Arc<str>, sessions: Arc<Sessions>, names: Names) -> Self {
+        Self::new(Connected { sessions, address }, names)
     }
 }
 

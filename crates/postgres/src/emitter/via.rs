@@ -8,6 +8,7 @@ use tokio_postgres::types::Type;
 
 use super::error::EmitError;
 use super::statement::Statement;
+use crate::error::{PostgresConnectError, SessionError};
 use crate::session::{Sessions, limited};
 use crate::settings::RESPONSE_TIMEOUT;
 
@@ -18,7 +19,10 @@ pub(super) trait Via {
 
 /// Sends over a connection of the emitter.
 #[derive(Clone)]
-pub struct Connected(pub(super) Arc<Sessions>);
+pub struct Connected {
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) address: Arc<str>,
+}
 
 /// Sends in transactions only.
 #[derive(Clone, Copy, Debug)]
@@ -29,10 +33,16 @@ pub struct Within<'a, G>(pub(super) &'a G);
 
 impl Via for Connected {
     async fn execute(&self, statement: &Statement) -> Result<(), EmitError> {
-        let session = self.0.get().await?;
+        let session = self.sessions.get().await;
+        let session = session.map_err(|error| PostgresConnectError::new(&self.address, error))?;
         let (sql, params) = parts(statement);
         let execute = session.client.execute_typed(sql, &params);
-        limited(RESPONSE_TIMEOUT, execute).await?;
+        let executed = limited(RESPONSE_TIMEOUT, execute).await;
+        // A session that does not answer may be dead without a sign of it.
+        if let Err(SessionError::Timeout(_)) = executed {
+            self.sessions.end(&session).await;
+        }
+        executed?;
         Ok(())
     }
 }
@@ -64,7 +74,9 @@ impl<G> Clone for Within<'_, G> {
 
 impl fmt::Debug for Connected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Connected")
+        f.debug_struct("Connected")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,11 +1,14 @@
 //! Events of programs without a server, and in transactions.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum_socketio::testing::TestClient;
 use axum_socketio::{Data, Namespace, SocketIo};
-use axum_socketio_postgres::{Emitter, Statement};
+use axum_socketio_postgres::{EmitError, Emitter, Statement};
 use bytes::Bytes;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
@@ -221,4 +224,34 @@ async fn the_emitter_of_node_which_names_no_namespace_is_understood() {
     client.execute(sql, &[&text]).await.unwrap();
     assert_eq!(eve.next::<u8>("n").await, 1);
     ann.expect_no("n").await;
+}
+
+#[tokio::test]
+#[ignore = "starts PostgreSQL: tests/run cluster runs it"]
+async fn events_of_one_moment_do_not_wait_for_postgresql_one_after_the_other() {
+    let mut engine = Engine::start().await;
+    let emitter = engine.postgres().await.emitter();
+    engine.kill();
+    // A server that accepts connections, and never answers.
+    let silent = TcpListener::bind(("127.0.0.1", engine.port)).await.unwrap();
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        let mut connections = Vec::new();
+        while let Ok((connection, _)) = silent.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
+            connections.push(connection);
+        }
+    });
+    let events = (0..20).map(|number| emitter.emit("lost", number));
+    let sent = timeout(SOON, futures_util::future::join_all(events)).await;
+    for error in sent.expect("all events end") {
+        let error = error.unwrap_err();
+        assert!(matches!(error, EmitError::Connect(_)), "{error}");
+        assert!(
+            error.to_string().contains(&engine.port.to_string()),
+            "{error}"
+        );
+    }
+    assert_eq!(accepted.load(Ordering::Relaxed), 1);
 }

@@ -18,7 +18,7 @@ use crate::two_servers::SOON;
 const NOBODY: u32 = 65534;
 
 pub(crate) struct Engine {
-    port: u16,
+    pub(crate) port: u16,
     dir: PathBuf,
     process: Child,
 }
