@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use redis::RedisError;
-use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, sleep};
 
 use proto::cluster::PublishQueue;
 
-use crate::connector::{Connector, connection_config};
+use crate::connector::Connector;
 use crate::destination::Outgoing;
 use crate::inbound::Inbound;
+use crate::session::{AskError, Session};
 use crate::settings::{RETRY, RedisSettings};
 
 /// Publishes what is queued until the queue is closed, or Redis fails after that. A batch that fails is not repeated,
@@ -21,11 +20,11 @@ pub(crate) async fn run(
     queue: Arc<PublishQueue<Outgoing>>,
     shared: Arc<Inbound>,
 ) {
-    let mut connection = None;
+    let session = Session::new(connector);
     // An outage is logged at its beginning and at its end, not for every batch.
     let mut lost = 0_usize;
     while let Some(batch) = queue.take().await {
-        match send(&connector, &mut connection, &shared.settings, &batch).await {
+        match send(&session, &shared.settings, &batch).await {
             Ok(()) => {
                 shared.link.sent();
                 if lost > 0 {
@@ -35,9 +34,8 @@ pub(crate) async fn run(
             }
             Err(error) => {
                 shared.link.not_sent(Instant::now().into_std());
-                connection = None;
                 if lost == 0 {
-                    let error = error.to_string();
+                    let error = error.reason();
                     tracing::warn!(error, "messages to other servers are lost");
                 }
                 lost = lost.saturating_add(batch.len());
@@ -52,39 +50,21 @@ pub(crate) async fn run(
     }
 }
 
-/// Sends a batch, over a new connection if there is none.
+/// Sends a batch. Waits a moment if there is no connection and none can be made.
 async fn send(
-    connector: &Connector,
-    connection: &mut Option<MultiplexedConnection>,
+    session: &Session,
     settings: &RedisSettings,
     batch: &[(Outgoing, Bytes)],
-) -> Result<(), RedisError> {
-    let open = match connection {
-        Some(open) => open,
-        None => connection.insert(connect(connector).await?),
-    };
-    publish(open, settings, batch).await
-}
-
-async fn publish(
-    connection: &mut MultiplexedConnection,
-    settings: &RedisSettings,
-    batch: &[(Outgoing, Bytes)],
-) -> Result<(), RedisError> {
+) -> Result<(), AskError> {
     let mut pipeline = redis::pipe();
     for (to, message) in batch {
         settings.send(&mut pipeline, to, message);
     }
-    pipeline.query_async(connection).await
-}
-
-/// Tries once to connect, and waits a moment if that fails.
-async fn connect(connector: &Connector) -> Result<MultiplexedConnection, RedisError> {
-    let connected = connector.open(&connection_config()).await;
-    if connected.is_err() {
+    let sent = session.ask(&pipeline).await;
+    if let Err(AskError::Connect(_)) = &sent {
         sleep(RETRY.0).await;
     }
-    connected
+    sent
 }
 
 #[cfg(test)]

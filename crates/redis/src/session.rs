@@ -1,10 +1,11 @@
 //! A connection that is opened when it is needed.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::aio::{MultiplexedConnection, SendError};
-use redis::{FromRedisValue, Pipeline, PushInfo, PushKind, RedisError};
+use redis::{ErrorKind, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -31,6 +32,19 @@ pub(crate) enum AskError {
     Connect(#[from] RedisConnectError),
     #[error(transparent)]
     Redis(#[from] RedisError),
+}
+
+impl AskError {
+    /// Returns the reason, for the log.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Connect(error) => match error.source() {
+                Some(source) => format!("{error}: {source}"),
+                None => error.to_string(),
+            },
+            Self::Redis(error) => error.to_string(),
+        }
+    }
 }
 
 /// An open connection. Clones share it.
@@ -77,7 +91,7 @@ impl Session {
         let mut open = self.get().await?;
         let answers = commands.query_async(&mut open.connection).await;
         if let Err(error) = &answers
-            && error.is_unrecoverable_error()
+            && !matches!(error.kind(), ErrorKind::Server(_))
         {
             open.end();
         }

@@ -85,7 +85,7 @@ impl Stores {
                 Ok(()) => {}
                 Err(error) => {
                     if lost == 0 {
-                        let error = error.to_string();
+                        let error = error.reason();
                         tracing::warn!(error, "sessions are not saved");
                     }
                     lost = lost.saturating_add(changes.len());
