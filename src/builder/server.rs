@@ -17,7 +17,6 @@ use crate::logs::ServerLogs;
 use crate::metrics::Counters;
 use crate::namespace::{AckFormat, DynamicNamespace, NamespaceOptions, Namespaces, Pattern};
 use crate::rooms::recovery::Recovery;
-#[cfg(all(test, feature = "testing"))]
 use crate::rooms::recovery::Stores;
 use crate::server::{EngineSettings, NewNamespaceHook, Server, Settings, SocketIo};
 use crate::socket::{NamespaceHandlers, SocketNamespace};
@@ -356,6 +355,13 @@ impl SocketIoBuilder {
         });
         let cluster = options.cluster.clone();
         if let Some(cluster) = &cluster {
+            let keeps = cluster.open(&"/".into()).is_some();
+            if options.recovery.is_some() && !keeps {
+                tracing::warn!(
+                    "clients can recover only on the server that they were connected to: the engine of the cluster keeps no \
+                     events and sessions"
+                );
+            }
             options.stores = Some(Arc::clone(cluster) as _);
         }
         let mut running = Namespaces::default();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum_socketio::cluster::HealthState;
 use axum_socketio::config::Recovery;
 use axum_socketio::testing::TestClient;
 use axum_socketio::{Namespace, Socket, SocketIo};
@@ -9,7 +10,7 @@ use axum_socketio_redis::{Redis, Streams};
 use tokio::time::{sleep, timeout};
 
 use crate::engine::Engine;
-use crate::two_servers::{self, SOON, act_as_one, app, connect, connect_to, reaches};
+use crate::two_servers::{self, SOON, act_as_one, app, becomes, connect, connect_to, reaches};
 
 async fn server_with(engine: &Engine, streams: Streams, recovery: Recovery) -> SocketIo {
     let redis = Redis::connect(&engine.url()).await.unwrap();
@@ -53,15 +54,16 @@ async fn gets(client: &TestClient, io: &SocketIo, expected: impl IntoIterator<It
 
 impl Engine {
     /// Waits until a number of sessions are saved.
-    async fn has_sessions(&self, count: usize) {
-        let keys = || self.command::<Vec<String>>(&["KEYS", "sio:session:*"]);
-        let saved = async {
-            while keys().await.len() != count {
+    async fn has_sessions(&self, keys: &str, count: usize) {
+        let words = ["KEYS", keys];
+        let saved = || self.command::<Vec<String>>(&words);
+        let reached = async {
+            while saved().await.len() != count {
                 sleep(Duration::from_millis(10)).await;
             }
         };
-        if timeout(SOON, saved).await.is_err() {
-            panic!("{:?} are not {count} sessions", keys().await);
+        if timeout(SOON, reached).await.is_err() {
+            panic!("{:?} are not {count} sessions", saved().await);
         }
     }
 }
@@ -114,7 +116,7 @@ async fn a_client_recovers_after_its_server_was_killed() {
     let two = server(&engine).await;
     let one = server(&engine).await;
     let bob = client(&one, &two).await;
-    engine.has_sessions(1).await;
+    engine.has_sessions("sio:session:*", 1).await;
     // The first server does not know that the connection is lost, and saves nothing more.
     two.to("room").emit("n", 1);
     assert_eq!(bob.next::<u32>("n").await, 1);
@@ -154,7 +156,7 @@ async fn a_client_that_has_seen_no_event_recovers() {
     let engine = Engine::start().await;
     let (one, two) = (server(&engine).await, server(&engine).await);
     let bob = connect(&one).await;
-    engine.has_sessions(1).await;
+    engine.has_sessions("sio:session:*", 1).await;
     bob.cut().await;
     one.emit("n", 1);
     let again = come_back(&two, &bob).await;
@@ -196,4 +198,144 @@ async fn an_empty_selection_reaches_nobody() {
     one.to(nobody).emit("n", 1);
     one.emit("n", 2);
     gets(&bob, &one, [2]).await;
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn sessions_are_saved_for_a_time_and_discarded_when_a_server_disconnects_the_socket() {
+    let engine = Engine::start().await;
+    let recovery = Recovery::new().max_duration(Duration::from_secs(60));
+    let one = server_with(&engine, Streams::new().session_prefix("s:"), recovery).await;
+    let (ann, bob) = (connect(&one).await, connect(&one).await);
+    engine.has_sessions("s:*", 2).await;
+    bob.cut().await;
+    let keys: Vec<String> = engine.command(&["KEYS", "s:*"]).await;
+    for key in &keys {
+        let left: i64 = engine.command(&["PTTL", key]).await;
+        assert!((1..=60_000).contains(&left), "{left}");
+    }
+    one.to(ann.id()).disconnect();
+    ann.disconnected().await;
+    engine.has_sessions("s:*", 1).await;
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn a_client_whose_events_have_been_trimmed_gets_a_new_socket() {
+    let engine = Engine::start().await;
+    let (one, two) = (server(&engine).await, server(&engine).await);
+    let bob = client(&one, &two).await;
+    bob.cut().await;
+    let ann = connect(&one).await;
+    for number in 1..4 {
+        one.emit("n", number);
+        assert_eq!(ann.next::<u32>("n").await, number);
+    }
+    let _: usize = engine.command(&["XTRIM", "socket.io", "MAXLEN", "2"]).await;
+    // The other servers have the events in their memory.
+    let three = server(&engine).await;
+    let again = come_back(&three, &bob).await;
+    assert!(!again.recovered() && again.id() != bob.id());
+    gets(&again, &one, []).await;
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn clients_that_come_at_once_share_the_reading_of_the_stream() {
+    const CLIENTS: usize = 100;
+    let engine = Engine::start().await;
+    let (one, two) = (server(&engine).await, server(&engine).await);
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(client(&one, &two).await);
+    }
+    for client in &clients {
+        client.cut().await;
+    }
+    let ann = connect(&two).await;
+    for number in 1..=450 {
+        two.to("room").emit("n", number);
+    }
+    reaches(two.to(ann.id()), &ann).await;
+    let three = server(&engine).await;
+    reaches(two.to(connect(&three).await.id()), &ann).await;
+    let _: String = engine.command(&["CONFIG", "RESETSTAT"]).await;
+    let coming = clients.iter().map(|client| come_back(&three, client));
+    let again = futures_util::future::join_all(coming).await;
+    let stats: String = engine.command(&["INFO", "commandstats"]).await;
+    let reads = stats.split("cmdstat_xrange:calls=").nth(1).unwrap();
+    let reads: usize = reads.split(',').next().unwrap().parse().unwrap();
+    // Alone, each client needs ten.
+    assert!(reads < 3 * CLIENTS, "{reads}");
+    for client in &again {
+        assert!(client.recovered());
+        for number in 1..=450 {
+            assert_eq!(client.next::<u32>("n").await, number);
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn without_redis_events_have_no_position_and_their_clients_get_new_sockets() {
+    let mut engine = Engine::start().await;
+    let (one, two) = (server(&engine).await, server(&engine).await);
+    let bob = client(&one, &two).await;
+    let eve = client(&one, &two).await;
+    assert_eq!(bob.next::<u32>("n").await, 0);
+    engine.kill();
+    becomes(&one, HealthState::Reconnecting).await;
+    for number in 1..4 {
+        one.to("room").emit("n", number);
+        assert_eq!(bob.next::<u32>("n").await, number);
+    }
+    eve.cut().await;
+    let lost = async {
+        while one.metrics().cluster_messages_lost["outage"] < 3 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(SOON, lost).await.expect("losses are counted");
+    engine.restart().await;
+    becomes(&one, HealthState::Connected).await;
+    becomes(&two, HealthState::Connected).await;
+    // Nobody knows which of the events these clients have.
+    bob.cut().await;
+    for (io, client) in [(&one, &bob), (&two, &eve)] {
+        assert!(!come_back(io, client).await.recovered());
+    }
+    // Later clients recover again.
+    let fay = client(&one, &two).await;
+    fay.cut().await;
+    one.to("room").emit("n", 5);
+    let again = come_back(&two, &fay).await;
+    assert!(again.recovered());
+    gets(&again, &two, [5]).await;
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn events_that_do_not_fit_the_queue_are_delivered_here_and_counted() {
+    let mut engine = Engine::start().await;
+    let redis = Redis::connect(&engine.url()).await.unwrap();
+    let redis = redis.streams(Streams::new()).max_queued_bytes(1000);
+    let builder = SocketIo::builder().cluster(redis).recovery(Recovery::new());
+    let one = builder.namespace("/", two_servers::namespace()).build();
+    let bob = connect(&one).await;
+    reaches(one.to(bob.id()), &bob).await;
+    let large = "x".repeat(2000);
+    // Clients take a text at the end for an offset.
+    one.emit("large", (&large, 1));
+    assert_eq!(bob.next::<(String, u8)>("large").await, (large, 1));
+    assert_eq!(one.metrics().cluster_messages_lost["outage"], 1);
+    engine.kill();
+    for number in 0..100 {
+        one.emit("n", number);
+        assert_eq!(bob.next::<u32>("n").await, number);
+    }
+    engine.restart().await;
+    becomes(&one, HealthState::Connected).await;
+    let lost = one.metrics().cluster_messages_lost["outage"];
+    assert!(lost > 1, "{lost}");
+    gets(&bob, &one, []).await;
 }
