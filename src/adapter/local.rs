@@ -9,14 +9,16 @@ use super::direct_writes::DirectWrites;
 use super::{Answers, BoxFuture, Facts, LocalSockets, PacketEncoder, Publication, ServerSide};
 use crate::metrics::{Counted, Counters, UndeliveredReason};
 use crate::outbox::Pushed;
-use crate::rooms::{Delivered, Link, Members, Room, RoomInterest, Scope, Sweeper, Target};
+use crate::rooms::{
+    Delivered, Link, Members, Room, RoomInterest, RoomLimits, Scope, Sweeper, Target,
+};
 use proto::{Args, Sid};
 
 /// The sockets of one namespace on this server. An event is delivered to them at once.
 pub(crate) struct LocalMembers<L: Link> {
     pub(crate) members: Arc<Members<L>>,
     pub(crate) encoder: PacketEncoder,
-    pub(crate) max_rooms: usize,
+    pub(crate) room_limits: RoomLimits,
     /// The counter of acknowledgement ids, which the namespaces of a pattern share.
     pub(crate) ack_ids: Arc<AtomicU64>,
     pub(crate) counters: Arc<Counters>,
@@ -140,8 +142,8 @@ impl<L: Link> LocalSockets for LocalMembers<L> {
     fn join(&self, target: &Target, rooms: &[Room]) {
         for member in self.members.select(target) {
             for room in rooms {
-                let joined = self.members.join(&member, Arc::clone(room), self.max_rooms);
-                if let Err(error) = joined {
+                let room = Arc::clone(room);
+                if let Err(error) = self.members.join(&member, room, self.room_limits) {
                     tracing::debug!(socket = %member.id, error = error.to_string(), "room not joined");
                 }
             }

@@ -117,8 +117,8 @@ impl Limits {
             &mut settings.max_dynamic_namespaces,
             self.max_dynamic_namespaces,
         );
-        set(&mut options.max_rooms, self.max_rooms);
-        set(&mut options.max_room_len, self.max_room_len);
+        set(&mut options.room_limits.rooms, self.max_rooms);
+        set(&mut options.room_limits.name_len, self.max_room_len);
         set(&mut options.max_pending, self.max_pending);
         set(&mut settings.max_queued_bytes, self.max_queued_bytes);
         chosen.max_running_bytes = self.max_running_bytes.or(chosen.max_running_bytes);

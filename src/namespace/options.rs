@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::adapter::ClusterConnection;
+use crate::rooms::RoomLimits;
 use crate::rooms::recovery::{Recovery, Stores};
 use proto::Surplus;
 use proto::socket_io::Codec;
@@ -54,8 +55,7 @@ pub(crate) struct NamespaceOptions {
     pub(crate) unhandled: Unhandled,
     pub(crate) surplus: Surplus,
     pub(crate) ack_format: AckFormat,
-    pub(crate) max_rooms: usize,
-    pub(crate) max_room_len: usize,
+    pub(crate) room_limits: RoomLimits,
     pub(crate) ack_timeout: Duration,
     pub(crate) recovery: Option<Recovery>,
     /// The stores that other servers use too, if recovery has them.
@@ -79,8 +79,10 @@ impl Default for NamespaceOptions {
             unhandled: Unhandled::Error,
             surplus: Surplus::Ignored,
             ack_format: AckFormat::Value,
-            max_rooms: 1024,
-            max_room_len: 1024,
+            room_limits: RoomLimits {
+                rooms: 1024,
+                name_len: 1024,
+            },
             ack_timeout: Duration::from_secs(5),
             recovery: None,
             stores: None,

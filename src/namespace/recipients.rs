@@ -45,7 +45,7 @@ impl Recipients {
             adapter,
             counters,
             ack_timeout: options.ack_timeout,
-            max_room_len: options.max_room_len,
+            max_room_len: options.room_limits.name_len,
         }
     }
 

@@ -72,7 +72,7 @@ impl<H: HandlerTable> RunningNamespace<H> {
         let local = Arc::new_cyclic(|own| LocalMembers {
             members: Arc::clone(&members),
             encoder: encoder.clone(),
-            max_rooms: options.max_rooms,
+            room_limits: options.room_limits,
             ack_ids: Arc::clone(&ack_ids),
             counters: Arc::clone(counters),
             direct_writes: DirectWrites::new(Arc::clone(counters)),

@@ -213,7 +213,7 @@ impl<L: Link> Members<L> {
 mod tests {
     use super::*;
     use crate::outbox::Outbox;
-    use crate::rooms::{JoinError, Room, StubLink};
+    use crate::rooms::{JoinError, Room, RoomLimits, StubLink};
 
     fn member(n: u8) -> Arc<Member<StubLink>> {
         let link = std::sync::Weak::<StubLink>::new();
@@ -229,7 +229,9 @@ mod tests {
         for (member, rooms) in members {
             table.insert(member);
             for room in *rooms {
-                table.join(member, (*room).into(), 10).unwrap();
+                table
+                    .join(member, (*room).into(), RoomLimits::NONE)
+                    .unwrap();
             }
         }
         table
@@ -275,7 +277,9 @@ mod tests {
         let table = table(&[(&a, &[]), (&b, &[])]);
         assert_eq!(ids(&table, &[&own], &[]), sorted([&a]));
         assert_eq!(ids(&table, &[], &[&own]), sorted([&b]));
-        table.join(&b, own.as_str().into(), 10).unwrap();
+        table
+            .join(&b, own.as_str().into(), RoomLimits::NONE)
+            .unwrap();
         assert_eq!(ids(&table, &[&own], &[]), sorted([&a, &b]));
     }
 
@@ -295,9 +299,13 @@ mod tests {
     fn rooms_of_a_member_are_limited() {
         let a = member(1);
         let table = table(&[(&a, &["x"])]);
-        let full = table.join(&a, "y".into(), 1);
+        let one = RoomLimits {
+            rooms: 1,
+            ..RoomLimits::NONE
+        };
+        let full = table.join(&a, "y".into(), one);
         assert_eq!(full, Err(JoinError::TooManyRooms(1)));
-        assert_eq!(table.join(&a, "x".into(), 1), Ok(()));
+        assert_eq!(table.join(&a, "x".into(), one), Ok(()));
         assert_eq!(ids(&table, &["y"], &[]), []);
     }
 }

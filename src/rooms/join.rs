@@ -26,6 +26,22 @@ pub enum JoinError {
     Closed,
 }
 
+/// The limits of the rooms that a socket joins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoomLimits {
+    /// The maximum number of rooms.
+    pub(crate) rooms: usize,
+    /// The maximum length of a name, in bytes.
+    pub(crate) name_len: usize,
+}
+
+impl RoomLimits {
+    pub(crate) const NONE: Self = Self {
+        rooms: usize::MAX,
+        name_len: usize::MAX,
+    };
+}
+
 /// Lets a handler return the error with `?`.
 impl IntoResponse for JoinError {
     fn into_response(self) -> Response {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use super::acks::{Acks, AskedBy, Awaited};
 use super::current::is_current;
 use super::recovery::{Position, SavedSession};
-use super::{JoinError, Log, Room, SharedHandshake, Stay};
+use super::{JoinError, Log, Room, RoomLimits, SharedHandshake, Stay};
 use crate::outbox::{Frame, Outbox, Pushed, Reliability, RuntimeId};
 use crate::panics::{guarded, log_panic};
 use crate::sync::Lock;
@@ -99,15 +99,18 @@ pub(super) enum MemberState {
 impl MemberRooms {
     /// Adds a room, unless the member has left, or is in `limit` rooms already. Returns false if the member is in the
     /// room.
-    pub(super) fn add(&mut self, room: &Room, limit: usize) -> Result<bool, JoinError> {
+    pub(super) fn add(&mut self, room: &Room, limits: RoomLimits) -> Result<bool, JoinError> {
+        if room.len() > limits.name_len {
+            return Err(JoinError::NameTooLong(limits.name_len));
+        }
         if self.state == MemberState::Gone {
             return Err(JoinError::Closed);
         }
         if self.rooms.contains(room) {
             return Ok(false);
         }
-        if self.rooms.len() >= limit {
-            return Err(JoinError::TooManyRooms(limit));
+        if self.rooms.len() >= limits.rooms {
+            return Err(JoinError::TooManyRooms(limits.rooms));
         }
         self.rooms.push(Arc::clone(room));
         Ok(true)

@@ -17,7 +17,7 @@ use super::events::Watchers;
 use super::member::MemberState;
 use super::{
     Confirmed, History, JoinError, Link, Member, Room, RoomEvent, RoomEvents, RoomHold,
-    RoomInterest, Stay,
+    RoomInterest, RoomLimits, Stay,
 };
 use crate::sync::Lock;
 use proto::Sid;
@@ -214,14 +214,14 @@ impl<L: Link> Members<L> {
         &self,
         member: &Arc<Member<L>>,
         room: Room,
-        limit: usize,
+        limits: RoomLimits,
     ) -> Result<(), JoinError> {
         if *room == *member.id.as_str() {
             return Ok(());
         }
         let locked = self.history().map(History::lock);
         let mut joined = member.joined.lock();
-        if !joined.add(&room, limit)? {
+        if !joined.add(&room, limits)? {
             return Ok(());
         }
         if let Some(locked) = &locked {

@@ -23,6 +23,7 @@ pub(crate) use deliver::Delivered;
 pub use events::{RoomEvent, RoomEvents};
 pub(crate) use handshake::{HandshakeJson, SharedHandshake};
 pub(crate) use interest::{Confirmed, RoomHold, RoomInterest};
+pub(crate) use join::RoomLimits;
 pub use join::{JoinError, JoinFuture, Joined};
 use member::open_rooms;
 pub(crate) use member::{AckAnswer, Link, Member, Scope};

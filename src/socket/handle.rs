@@ -193,10 +193,7 @@ impl Socket {
         let SocketNamespace {
             members, options, ..
         } = &*self.0.namespace;
-        if room.len() > options.max_room_len {
-            return Err(JoinError::NameTooLong(options.max_room_len));
-        }
-        members.join(&self.0.member, room, options.max_rooms)
+        members.join(&self.0.member, room, options.room_limits)
     }
 
     /// Logs a room that was not joined. The log is limited, as clients may choose the rooms and ask for any number of

@@ -7,7 +7,7 @@ use super::{CloseError, Command, Socket};
 use crate::metrics::{Counted, Hook};
 use crate::outbox::Frame;
 use crate::panics::guarded;
-use crate::rooms::{Forgotten, History, Scope};
+use crate::rooms::{Forgotten, History, RoomLimits, Scope};
 use proto::socket_io::Kind;
 use proto::websocket::{CloseCode, CloseFrame};
 use proto::{DisconnectReason, Sid};
@@ -47,7 +47,7 @@ impl Socket {
             let room = format!("{nsp}#{id}").into();
             let members = &self.0.namespace.members;
             // A socket that has left meanwhile needs no rooms.
-            let _ = members.join(&self.0.member, room, usize::MAX);
+            let _ = members.join(&self.0.member, room, RoomLimits::NONE);
         }
     }
 

@@ -284,6 +284,24 @@ async fn messages_of_node_servers_move_reach_and_disconnect_clients() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn joins_of_other_servers_have_the_limits_of_this_one() {
+    let engine = Engine::with_servers(1);
+    let io = SocketIo::builder()
+        .cluster(engine.clone())
+        .limits(Limits::new().max_rooms(2).max_room_len(4))
+        .build();
+    let ann = connect(&io).await;
+    let opts = json!({ "rooms": [ann.id()], "except": [], "flags": {} });
+    engine.deliver_json(
+        4,
+        &json!({ "opts": opts, "rooms": ["long!", "long", "x", "y"] }),
+    );
+    let mut rooms: Vec<_> = io.of("/").rooms().await.unwrap().into_keys().collect();
+    rooms.sort();
+    assert_eq!(rooms, ["long".into(), "x".into()]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_server_gets_the_answers_that_it_understands() {
     let engine = Engine::with_servers(2);
     let io = server(&engine);
