@@ -136,7 +136,8 @@ impl Redis {
     /// and the user `sentinel_user`.
     ///
     /// The messages are those of Node's `createAdapter`, unless [`sharded`](Self::sharded) or [`streams`](Self::streams) is
-    /// called. Streams need the keys of their names (`~socket.io*`) and the commands `XADD`, `XREAD` and `XINFO`.
+    /// called. Streams need the keys of their names (`~socket.io*`) and the commands `XADD`, `XREAD` and `XINFO`; recovery
+    /// the keys of sessions (`~sio:session:*`) and the commands `XRANGE`, `GET`, `SET`, `DEL`, `MULTI` and `EXEC`.
     ///
     /// The tasks of the connection run on the runtime that awaits this.
     ///
@@ -207,7 +208,10 @@ impl Redis {
     /// Uses the streams, messages and channels of Node's `@socket.io/redis-streams-adapter` 0.3, with its options.
     ///
     /// Servers read the events that were emitted while they were not connected to Redis, unless the streams have been
-    /// trimmed or have lost them.
+    /// trimmed or have lost them. With `SocketIoBuilder::recovery`, sessions are saved in Redis, and a client resumes its
+    /// session on any server; see the document [Connection state recovery].
+    ///
+    /// [Connection state recovery]: https://docs.rs/axum-socketio/latest/axum_socketio/guide/
     ///
     /// ```no_run
     /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
