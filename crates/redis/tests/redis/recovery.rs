@@ -339,3 +339,54 @@ async fn events_that_do_not_fit_the_queue_are_delivered_here_and_counted() {
     assert!(lost > 1, "{lost}");
     gets(&bob, &one, []).await;
 }
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn garbage_in_the_stream_and_in_sessions_harms_nobody() {
+    let engine = Engine::start().await;
+    let (one, two) = (server(&engine).await, server(&engine).await);
+    let bob = client(&one, &two).await;
+    engine.has_sessions("sio:session:*", 1).await;
+    let entry = |kind: &'static str, data: &'static str| {
+        [
+            "XADD",
+            "socket.io",
+            "*",
+            "uid",
+            "u",
+            "nsp",
+            "/",
+            "type",
+            kind,
+            "token",
+            "1-1",
+            "data",
+            data,
+        ]
+    };
+    for data in ["", "{", "{}", "gA==", "no base64", "{\"pid\":\"x\"}"] {
+        for kind in ["3", "102", "103", "999", "-1"] {
+            let _: String = engine.command(&entry(kind, data)).await;
+        }
+    }
+    one.emit("n", 1);
+    assert_eq!(bob.next::<u32>("n").await, 1);
+    assert!(two.metrics().cluster_messages_lost["malformed"] >= 6);
+    for session in ["", "garbage", "gA=="] {
+        let ann = connect(&one).await;
+        ann.cut().await;
+        engine.has_sessions("sio:session:*", 2).await;
+        let keys: Vec<String> = engine.command(&["KEYS", "sio:session:*"]).await;
+        for key in &keys {
+            let _: String = engine.command(&["SET", key, session]).await;
+        }
+        let again = come_back(&two, &ann).await;
+        assert!(!again.recovered());
+        again.disconnect().await;
+        let _: usize = engine.command(&["DEL", &keys[0], &keys[1]]).await;
+        // A join saves the session anew.
+        one.to(bob.id()).join(format!("room of {session}"));
+        engine.has_sessions("sio:session:*", 1).await;
+    }
+    gets(&bob, &two, []).await;
+}
