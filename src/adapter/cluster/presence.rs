@@ -10,9 +10,10 @@ use futures_util::FutureExt;
 use super::namespace::{Cluster, ServerRole, Waiter};
 use crate::adapter::{Answers, BoxFuture, LocalSockets};
 use crate::clock::now;
+use crate::metrics::ClusterLoss;
 use crate::sync::Lock;
-use proto::Sid;
 use proto::cluster::{Body, EMITTER, Expected, Peers, Presence, WireError};
+use proto::{Args, Sid};
 
 /// The servers that have sent messages, for an engine that cannot count them.
 #[derive(Debug)]
@@ -37,6 +38,9 @@ impl Heard {
     }
 }
 
+/// The maximum number of acknowledgements of a broadcast that wait for the number of sockets of their server.
+const MAX_EARLY: usize = 10_000;
+
 /// A broadcast of this server whose acknowledgements are collected.
 pub(super) struct Asking {
     pub(super) answers: Arc<dyn Answers>,
@@ -44,6 +48,9 @@ pub(super) struct Asking {
     servers: HashMap<Box<str>, AskedServer>,
     /// True if all servers that will answer are known.
     all_known: bool,
+    /// The acknowledgements of servers of Node.js that have arrived before the number of their sockets, with the ids of
+    /// these servers. With PostgreSQL, they send both over different connections.
+    early: Vec<(Box<str>, Args)>,
 }
 
 /// A server that takes part in a broadcast with acknowledgements.
@@ -71,7 +78,20 @@ impl Asking {
             answers: Arc::clone(answers),
             servers: silent.collect(),
             all_known: known.is_some(),
+            early: Vec::new(),
         }
+    }
+
+    /// Returns true if a server has not said how many sockets it asks, and may still do so.
+    fn expects_number(&self, uid: &str) -> bool {
+        let asks = matches!(self.servers.get(uid), Some(AskedServer::Asks { .. }));
+        !uid.is_empty() && !asks
+    }
+
+    /// Takes the acknowledgements that have arrived before the number of the sockets of their server.
+    fn take_early(&mut self, uid: &str) -> Vec<Args> {
+        let early = self.early.extract_if(.., |(from, _)| **from == *uid);
+        early.map(|(_, args)| args).collect()
     }
 
     /// Notes which sockets a server asks. Returns by how much this changes the number of the servers that are
@@ -137,11 +157,35 @@ impl<L: LocalSockets> Cluster<L> {
         let Some(change) = asking.note(uid, &sids, unnamed) else {
             return;
         };
+        let early = asking.take_early(uid);
+        early.iter().for_each(|_| asking.note_unnamed(uid));
         let answers = Arc::clone(&asking.answers);
         drop(all);
         answers.asked(sids);
         answers.asked_unnamed(unnamed);
+        for args in early {
+            answers.answer(Sid::UNNAMED, Some(args));
+        }
         answers.expect_servers(change);
+    }
+
+    /// Keeps an acknowledgement of a socket without a known id until the number of the sockets of its server arrives.
+    /// Returns it if that has arrived, or if nobody waits for it.
+    pub(super) fn put_off(&self, request: &str, uid: &str, args: Args) -> Option<Args> {
+        let mut all = self.asking.lock();
+        let Some(asking) = all
+            .get_mut(request)
+            .filter(|asking| asking.expects_number(uid))
+        else {
+            return Some(args);
+        };
+        if asking.early.len() < MAX_EARLY {
+            asking.early.push((uid.into(), args));
+        } else {
+            drop(all);
+            self.report_loss(ClusterLoss::Requests);
+        }
+        None
     }
 
     /// Returns the collector of the acknowledgements to a request, for that of a socket of another server.
@@ -224,6 +268,7 @@ impl<L: LocalSockets> Cluster<L> {
         complete.into_iter().for_each(Waiter::finish);
         let mut gone = Vec::new();
         for asking in self.asking.lock().values_mut() {
+            asking.early.retain(|(from, _)| **from != *uid);
             if let Some(server) = asking.servers.remove(uid) {
                 gone.push((Arc::clone(&asking.answers), server));
             }

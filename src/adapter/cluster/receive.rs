@@ -245,20 +245,8 @@ impl<L: LocalSockets> Cluster<L> {
                 answer,
             } => {
                 let sid = sid.and_then(|sid| sid.parse().ok());
-                let Some(answers) = self.collector(&request, &message.uid, sid) else {
-                    return;
-                };
-                let sid = sid.unwrap_or(Sid::UNNAMED);
-                match answer {
-                    ClientAnswer::Answered { answer, args } => {
-                        let json = args.unwrap_or_else(|| format!("[{answer}]").into());
-                        let attachments = message.attachments.into_owned();
-                        let args = Args::new(json.into_owned().into(), attachments);
-                        answers.answer(sid, Some(args));
-                    }
-                    ClientAnswer::Left => answers.answer(sid, None),
-                    ClientAnswer::Unsent => answers.unsent(sid),
-                }
+                let attachments = message.attachments.into_owned();
+                self.take_outcome(&request, &message.uid, sid, &answer, attachments);
             }
             Body::FetchAnswer { ref request, .. } | Body::ServerAnswer { ref request, .. } => {
                 let (request, uid) = (request.clone(), message.uid.clone());
@@ -269,6 +257,37 @@ impl<L: LocalSockets> Cluster<L> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Passes the outcome for a socket of another server to the collector of the acknowledgements.
+    fn take_outcome(
+        &self,
+        request: &str,
+        uid: &str,
+        sid: Option<Sid>,
+        answer: &ClientAnswer<'_>,
+        attachments: Vec<Bytes>,
+    ) {
+        let mut args = None;
+        if let ClientAnswer::Answered { answer, args: all } = answer {
+            let json = all.clone().unwrap_or_else(|| format!("[{answer}]").into());
+            let answered = Args::new(json.into_owned().into(), attachments);
+            args = match sid {
+                Some(_) => Some(answered),
+                None => self.put_off(request, uid, answered),
+            };
+            if args.is_none() {
+                return;
+            }
+        }
+        let Some(answers) = self.collector(request, uid, sid) else {
+            return;
+        };
+        let sid = sid.unwrap_or(Sid::UNNAMED);
+        match answer {
+            ClientAnswer::Answered { .. } | ClientAnswer::Left => answers.answer(sid, args),
+            ClientAnswer::Unsent => answers.unsent(sid),
         }
     }
 }

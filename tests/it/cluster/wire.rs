@@ -504,6 +504,24 @@ async fn an_event_for_one_room_is_published_to_its_channel() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_of_a_node_server_may_arrive_before_the_number_of_its_sockets() {
+    let engine = Engine::with_servers(2);
+    let io = server(&engine);
+    let asking = io
+        .timeout(Duration::from_secs(1))
+        .emit_with_ack::<u8>("q", ());
+    let (_, request) = engine.message();
+    let id = &request["data"]["requestId"];
+    for answer in [7, 8, 9] {
+        engine.deliver_json(12, &json!({ "requestId": id, "packet": answer }));
+    }
+    engine.deliver_json(11, &json!({ "requestId": id, "clientCount": 2 }));
+    let (answers, summary) = asking.all().await;
+    assert_eq!(answers, [(Sid::UNNAMED, 7), (Sid::UNNAMED, 8)]);
+    assert_eq!((summary.asked, summary.missing), (2, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn answers_of_a_node_server_are_collected_without_ids() {
     let engine = Engine::with_servers(2);
     let io = server(&engine);
