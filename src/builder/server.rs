@@ -345,25 +345,7 @@ impl SocketIoBuilder {
             settings.max_log_records_per_connection,
             settings.max_log_records,
         ));
-        options.cluster = cluster.and_then(|wire| {
-            let uid = new_sid()?;
-            Some(ClusterConnection::connect(
-                &*wire,
-                uid.as_str().into(),
-                Arc::clone(&logs),
-            ))
-        });
-        let cluster = options.cluster.clone();
-        if let Some(cluster) = &cluster {
-            let keeps = cluster.open(&"/".into()).is_some();
-            if options.recovery.is_some() && !keeps {
-                tracing::warn!(
-                    "clients can recover only on the server that they were connected to: the engine of the cluster keeps no \
-                     events and sessions"
-                );
-            }
-            options.stores = Some(Arc::clone(cluster) as _);
-        }
+        let cluster = cluster.and_then(|wire| connect(&*wire, &logs, &mut options));
         let mut running = Namespaces::default();
         let root = ("/".to_owned(), Namespace::new());
         let declared = namespaces.iter().any(|(name, _)| name == "/");
@@ -385,6 +367,26 @@ impl SocketIoBuilder {
             new_namespace,
         })
     }
+}
+
+/// Connects a server to the engine of its cluster. Returns `None` if there is no randomness for its id.
+fn connect(
+    wire: &dyn Wire,
+    logs: &Arc<ServerLogs>,
+    options: &mut NamespaceOptions,
+) -> Option<Arc<ClusterConnection>> {
+    let uid = new_sid()?.as_str().into();
+    let cluster = ClusterConnection::connect(wire, uid, Arc::clone(logs));
+    let keeps_sessions = cluster.open(&"/".into()).is_some();
+    if options.recovery.is_some() && !keeps_sessions {
+        tracing::warn!(
+            "clients can recover only on the server that they were connected to: the engine of the cluster keeps no \
+             events and sessions"
+        );
+    }
+    options.cluster = Some(Arc::clone(&cluster));
+    options.stores = Some(Arc::clone(&cluster) as _);
+    Some(cluster)
 }
 
 /// Adds a namespace or, if the name is a pattern, at most `max` dynamic namespaces.

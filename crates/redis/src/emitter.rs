@@ -43,8 +43,8 @@ use crate::settings::RedisSettings;
 /// # What is lost
 ///
 /// When a method returns `Ok`, Redis has sent the message to the servers that are connected to it at this moment, which
-/// may be none. An error means that the message may not have been sent; it is never sent a second time. A connection that
-/// is lost is replaced at the next event.
+/// may be none. An error means that the message may not have been sent; it is never sent a second time. A connection
+/// that is lost is replaced at the next event.
 #[derive(Clone)]
 pub struct Emitter {
     shared: Arc<Shared>,
@@ -55,8 +55,8 @@ pub struct Emitter {
 /// The parts that all copies of an emitter share.
 struct Shared {
     session: Session,
-    /// The time of the last join. Servers subscribe to a room when they get it, so an event for the room that follows at
-    /// once could be published too early.
+    /// The time of the last join. Servers subscribe to a room when they get it, so an event for the room that follows
+    /// at once could be published too early.
     joined: Mutex<Option<Instant>>,
 }
 
@@ -80,8 +80,8 @@ impl Emitter {
         self.with(|target| target.of(nsp.as_ref()))
     }
 
-    /// Adds the sockets that are in any of the rooms. A socket's id is a room too. If this is not called, all sockets are
-    /// selected; an empty list selects none.
+    /// Adds the sockets that are in any of the rooms. A socket's id is a room too. If this is not called, all sockets
+    /// are selected; an empty list selects none.
     #[must_use]
     pub fn to(&self, rooms: impl Rooms) -> Self {
         self.with(|target| target.to(rooms))
@@ -120,8 +120,8 @@ impl Emitter {
     ///
     /// # Errors
     ///
-    /// Fails if the event cannot be encoded or is larger than [`max_queued_bytes`](crate::Redis::max_queued_bytes), or if
-    /// Redis does not answer or refuses it.
+    /// Fails if the event cannot be encoded or is larger than [`max_queued_bytes`](crate::Redis::max_queued_bytes), or
+    /// if Redis does not answer or refuses it.
     pub async fn emit<T: Serialize>(
         &self,
         event: impl AsRef<str>,

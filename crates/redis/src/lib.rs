@@ -45,8 +45,8 @@
 //!
 //! Redis keeps no messages, except in [streams](Redis::streams). While a server is not connected to it, that server's
 //! events do not reach the clients of other servers, and it receives none of theirs, or later if they are in a stream.
-//! Local clients are not affected, and emits neither wait nor fail. The server reconnects without end, and subscribes to
-//! everything again.
+//! Local clients are not affected, and emits neither wait nor fail. The server reconnects without end, and subscribes
+//! to everything again.
 //!
 //! # Programs without a server
 //!
@@ -123,21 +123,22 @@ impl Redis {
     /// | `redis+sentinel://user:password@host1:26379,host2/name` | the master of this name, which sentinels know |
     ///
     /// All parts but the host, the path and the name may be left out. A user of Redis needs the channels of the prefix
-    /// (`&socket.io*`) and the commands `SUBSCRIBE`, `UNSUBSCRIBE`, `PSUBSCRIBE`, `PUNSUBSCRIBE`, `PUBLISH`, `PUBSUB` and
-    /// `PING`, or their sharded forms; with sentinels also `ROLE`.
+    /// (`&socket.io*`) and the commands `SUBSCRIBE`, `UNSUBSCRIBE`, `PSUBSCRIBE`, `PUNSUBSCRIBE`, `PUBLISH`, `PUBSUB`
+    /// and `PING`, or their sharded forms; with sentinels also `ROLE`.
     ///
     /// With TLS, the server needs a certificate for its name in the URL that the root certificates of the system trust:
     /// see `connect_with_tls` for others. `rediss+sentinel:` is for sentinels and servers with TLS.
     ///
-    /// Connections speak RESP3. For an engine that does not, `?protocol=resp2` is added to the URL; a server then has one
-    /// more connection. It has no effect on servers with [`sharded`](Self::sharded).
+    /// Connections speak RESP3. For an engine that does not, `?protocol=resp2` is added to the URL; a server then has
+    /// one more connection. It has no effect on servers with [`sharded`](Self::sharded).
     ///
-    /// Sentinels are asked again for each new connection. If they have a password, it is `?sentinel_password=` in the URL,
-    /// and the user `sentinel_user`.
+    /// Sentinels are asked again for each new connection. If they have a password, it is `?sentinel_password=` in the
+    /// URL, and the user `sentinel_user`.
     ///
-    /// The messages are those of Node's `createAdapter`, unless [`sharded`](Self::sharded) or [`streams`](Self::streams) is
-    /// called. Streams need the keys of their names (`~socket.io*`) and the commands `XADD`, `XREAD` and `XINFO`; recovery
-    /// the keys of sessions (`~sio:session:*`) and the commands `XRANGE`, `GET`, `SET`, `DEL`, `MULTI` and `EXEC`.
+    /// The messages are those of Node's `createAdapter`, unless [`sharded`](Self::sharded) or
+    /// [`streams`](Self::streams) is called. Streams need the keys of their names (`~socket.io*`) and the commands
+    /// `XADD`, `XREAD` and `XINFO`; recovery the keys of sessions (`~sio:session:*`) and the commands `XRANGE`, `GET`,
+    /// `SET`, `DEL`, `MULTI` and `EXEC`.
     ///
     /// The tasks of the connection run on the runtime that awaits this.
     ///
@@ -191,8 +192,8 @@ impl Redis {
         })
     }
 
-    /// Returns an emitter with the same address and options, for events without a server. It connects when it first sends
-    /// an event.
+    /// Returns an emitter with the same address and options, for events without a server. It connects when it first
+    /// sends an event.
     #[must_use]
     pub fn emitter(&self) -> Emitter {
         Emitter::new(self.connector.clone(), self.settings.clone())
@@ -208,8 +209,8 @@ impl Redis {
     /// Uses the streams, messages and channels of Node's `@socket.io/redis-streams-adapter` 0.3, with its options.
     ///
     /// Servers read the events that were emitted while they were not connected to Redis, unless the streams have been
-    /// trimmed or have lost them. With `SocketIoBuilder::recovery`, sessions are saved in Redis, and a client resumes its
-    /// session on any server; see the document [Connection state recovery].
+    /// trimmed or have lost them. With `SocketIoBuilder::recovery`, sessions are saved in Redis, and a client resumes
+    /// its session on any server; see the document [Connection state recovery].
     ///
     /// [Connection state recovery]: https://docs.rs/axum-socketio/latest/axum_socketio/guide/
     ///

@@ -43,8 +43,8 @@ impl Streams {
     /// Sets the number of streams, over which namespaces are distributed. Default: 1. With more, their names end with a
     /// number, as in `socket.io-0`. Node's `streamCount`.
     ///
-    /// Node.js servers write the messages of some namespaces to a stream with a negative number, which they do not read.
-    /// Servers of this crate do.
+    /// Node.js servers write the messages of some namespaces to a stream with a negative number, which they do not
+    /// read. Servers of this crate do.
     pub const fn count(mut self, count: u16) -> Self {
         self.count = if count == 0 { 1 } else { count };
         self
@@ -67,8 +67,8 @@ impl Streams {
     /// Sets the time that Redis waits for new entries before it answers without any. Default: 5 s. Node's
     /// `blockTimeInMs`.
     ///
-    /// It delays no message. A server finds out that Redis is gone without having closed the connection after this time,
-    /// and five seconds more.
+    /// It delays no message. A server finds out that Redis is gone without having closed the connection after this
+    /// time, and five seconds more.
     pub const fn block_time(mut self, time: Duration) -> Self {
         self.block_time = time;
         self

@@ -33,7 +33,8 @@ impl Tls {
             )
                 .into());
         }
-        // Without a provider in the program, that of the feature is used. The builder without one panics if there are two.
+        // Without a provider in the program, that of the feature is used. The builder without one panics if there are
+        // two.
         let provider = CryptoProvider::get_default().map(Arc::clone);
         let provider = provider.unwrap_or_else(|| Arc::new(ring::default_provider()));
         let config = ClientConfig::builder_with_provider(provider)

@@ -89,8 +89,8 @@ impl Recovery {
     /// Sets the time that a client which reconnects waits for a store that servers share to give its session out. After
     /// that time it gets a new socket. Default: 2 s. Node has no limit.
     ///
-    /// It has no effect on a server that keeps sessions in its own memory: one without a cluster, or whose engine keeps no
-    /// sessions.
+    /// It has no effect on a server that keeps sessions in its own memory: one without a cluster, or whose engine keeps
+    /// no sessions.
     pub const fn claim_timeout(mut self, timeout: Duration) -> Self {
         self.claim_timeout = timeout;
         self

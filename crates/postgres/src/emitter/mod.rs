@@ -105,8 +105,8 @@ impl<C: Clone> Emitter<C> {
         self.with(|target| target.of(nsp.as_ref()))
     }
 
-    /// Adds the sockets that are in any of the rooms. A socket's id is a room too. If this is not called, all sockets are
-    /// selected; an empty list selects none.
+    /// Adds the sockets that are in any of the rooms. A socket's id is a room too. If this is not called, all sockets
+    /// are selected; an empty list selects none.
     #[must_use]
     pub fn to(&self, rooms: impl Rooms) -> Self {
         self.with(|target| target.to(rooms))
@@ -171,8 +171,8 @@ impl<C> Emitter<C> {
         .await
     }
 
-    /// Returns the statement that sends an event, for transactions of other libraries, or `None` if an empty list of rooms
-    /// is selected. It has two parameters, the channel as `text` and the payload as `bytea`:
+    /// Returns the statement that sends an event, for transactions of other libraries, or `None` if an empty list of
+    /// rooms is selected. It has two parameters, the channel as `text` and the payload as `bytea`:
     ///
     /// ```
     /// # fn main() -> Result<(), axum_socketio_postgres::EmitError> {

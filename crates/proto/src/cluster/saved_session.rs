@@ -105,7 +105,8 @@ mod tests {
     use super::*;
 
     /// A session that a Node.js server has saved.
-    const NODE: &str = "hKNzaWS0TXVlU29KZVcwNWJ1U3hqdUFBQUGjcGlktHpZVWNndk4yWktBSDF5VmZBQUFCpXJvb21zkrRNdWVTb0plVzA1YnVTeGp1QUFBQaVyb29tMaRkYXRhgqR1c2Vyo2JvYqNiaW7EAgEC";
+    const NODE: &str = "hKNzaWS0TXVlU29KZVcwNWJ1U3hqdUFBQUGjcGlktHpZVWNndk4yWktBSDF5VmZBQUFCpXJvb21zkrRNdWVT\
+        b0plVzA1YnVTeGp1QUFBQaVyb29tMaRkYXRhgqR1c2Vyo2JvYqNiaW7EAgEC";
 
     fn sid(text: &str) -> Sid {
         text.parse().unwrap()
