@@ -49,7 +49,7 @@ const PACKAGES: [Package; 4] = [
             "address",
             "tls",
             "connector",
-            "session",
+            "shared_connection",
             "subscriptions",
             "feeds",
             "inbound",
@@ -67,7 +67,13 @@ const PACKAGES: [Package; 4] = [
         impure: &["tokio::", "Instant"],
         narrow: &[(
             "emitter",
-            &["error", "settings", "channels", "connector", "session"],
+            &[
+                "error",
+                "settings",
+                "channels",
+                "connector",
+                "shared_connection",
+            ],
         )],
     },
     Package {

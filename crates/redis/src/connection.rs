@@ -17,25 +17,25 @@ use proto::cluster::{
 
 use crate::channels::is_socket_id;
 use crate::connector::Connector;
-use crate::destination::Outgoing;
+use crate::destination::RedisDestination;
 use crate::inbound::Inbound;
 use crate::publisher;
-use crate::reader::{Reader, Reading};
+use crate::reader::{ReaderState, StreamReader};
 use crate::settings::{Mode, RedisSettings, SubscriptionMode};
 use crate::store::StreamStore;
-use crate::stores::Stores;
+use crate::stores::StreamStores;
 use crate::subscriber::{self, Count};
 use crate::subscriptions::Confirmation;
 
 /// The connection of one server. Its tasks end when it is dropped.
 pub(crate) struct Connection {
-    queue: Arc<PublishQueue<Outgoing>>,
+    queue: Arc<PublishQueue<RedisDestination>>,
     shared: Arc<Inbound>,
     counts: mpsc::UnboundedSender<Count>,
     /// The task that reads the streams, if messages are exchanged in streams.
-    reader: Option<Reader>,
+    reader: Option<StreamReader>,
     /// The stores of namespaces, which the same servers have.
-    stores: Option<Arc<Stores>>,
+    stores: Option<Arc<StreamStores>>,
 }
 
 impl Connection {
@@ -50,11 +50,12 @@ impl Connection {
         let (counts, counted) = mpsc::unbounded_channel();
         let publisher = publisher::run(connector.clone(), Arc::clone(&queue), Arc::clone(&shared));
         runtime.spawn(publisher);
-        let reader = Reader::start(&connector, &shared, runtime);
+        let reader = StreamReader::start(&connector, &shared, runtime);
         let stores = match (&shared.settings.mode, &reader) {
             (Mode::Streams(options), Some(reader)) => {
                 let reading = reader.watch();
-                let stores = Stores::start(&connector, options, &shared, &queue, reading, runtime);
+                let stores =
+                    StreamStores::start(&connector, options, &shared, &queue, reading, runtime);
                 Some(stores)
             }
             _ => None,
@@ -82,7 +83,7 @@ impl Connection {
 impl WireConnection for Connection {
     fn publish(&self, channel: Channel<'_>, message: Bytes) -> Result<(), PublishError> {
         let name = self.shared.settings.name(channel);
-        let to = Outgoing::Channel(name);
+        let to = RedisDestination::Channel(name);
         self.queue.push(to, message, Instant::now().into_std())
     }
 
@@ -110,7 +111,7 @@ impl WireConnection for Connection {
             }
         }
         drop(subscriptions);
-        let reading = self.reader.as_ref().and_then(Reader::confirmation);
+        let reading = self.reader.as_ref().and_then(StreamReader::confirmation);
         if expected.is_empty() && reading.is_none() {
             return None;
         }
@@ -147,7 +148,7 @@ impl WireConnection for Connection {
     fn health(&self) -> Health {
         let now = Instant::now().into_std();
         let mut health = self.shared.link.health(&self.queue, now);
-        let reads = { self.reader.as_ref() }.is_none_or(|reader| reader.state() == Reading::Up);
+        let reads = { self.reader.as_ref() }.is_none_or(|reader| reader.state() == ReaderState::Up);
         if !reads {
             health.state = HealthState::Reconnecting;
         }

@@ -8,7 +8,7 @@ use proto::cluster::{Destination, SavedSession};
 
 /// The place that a message is sent to.
 #[derive(Debug)]
-pub(crate) enum Outgoing {
+pub(crate) enum RedisDestination {
     /// A channel, or the stream of the namespace if the message is no request.
     Channel(String),
     /// The stream of the namespace, with the token of the event if a store waits for its position.
@@ -42,7 +42,7 @@ impl fmt::Display for Token {
     }
 }
 
-impl Destination for Outgoing {
+impl Destination for RedisDestination {
     fn size(&self) -> usize {
         match self {
             Self::Channel(name) => name.len(),

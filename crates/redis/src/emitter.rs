@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use crate::connector::Connector;
 use crate::error::EmitError;
-use crate::session::Session;
 use crate::settings::RedisSettings;
+use crate::shared_connection::SharedConnection;
 
 /// Sends events to the clients of all servers of a cluster, from any program that has a connection to Redis.
 ///
@@ -54,7 +54,7 @@ pub struct Emitter {
 
 /// The parts that all copies of an emitter share.
 struct Shared {
-    session: Session,
+    session: SharedConnection,
     /// The time of the last join. Servers subscribe to a room when they get it, so an event for the room that follows
     /// at once could be published too early.
     joined: Mutex<Option<Instant>>,
@@ -64,7 +64,7 @@ impl Emitter {
     pub(crate) fn new(connector: Connector, settings: RedisSettings) -> Self {
         let target = EmitterTarget::new(settings.family());
         let shared = Shared {
-            session: Session::new(connector),
+            session: SharedConnection::new(connector),
             joined: Mutex::default(),
         };
         Self {

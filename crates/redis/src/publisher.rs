@@ -8,19 +8,19 @@ use tokio::time::{Instant, sleep};
 use proto::cluster::PublishQueue;
 
 use crate::connector::Connector;
-use crate::destination::Outgoing;
+use crate::destination::RedisDestination;
 use crate::inbound::Inbound;
-use crate::session::{AskError, Session};
 use crate::settings::{RETRY, RedisSettings};
+use crate::shared_connection::{AskError, SharedConnection};
 
 /// Publishes what is queued until the queue is closed, or Redis fails after that. A batch that fails is not repeated,
 /// as Redis may have executed it.
 pub(crate) async fn run(
     connector: Connector,
-    queue: Arc<PublishQueue<Outgoing>>,
+    queue: Arc<PublishQueue<RedisDestination>>,
     shared: Arc<Inbound>,
 ) {
-    let session = Session::new(connector);
+    let session = SharedConnection::new(connector);
     // An outage is logged at its beginning and at its end, not for every batch.
     let mut lost = 0_usize;
     while let Some(batch) = queue.take().await {
@@ -52,9 +52,9 @@ pub(crate) async fn run(
 
 /// Sends a batch. Waits a moment if there is no connection and none can be made.
 async fn send(
-    session: &Session,
+    session: &SharedConnection,
     settings: &RedisSettings,
-    batch: &[(Outgoing, Bytes)],
+    batch: &[(RedisDestination, Bytes)],
 ) -> Result<(), AskError> {
     let mut pipeline = redis::pipe();
     for (to, message) in batch {
@@ -94,7 +94,7 @@ mod tests {
         for _ in 0..MESSAGES {
             queue
                 .push(
-                    Outgoing::Channel("x".to_owned()),
+                    RedisDestination::Channel("x".to_owned()),
                     Bytes::new(),
                     Instant::now().into_std(),
                 )

@@ -25,7 +25,7 @@ use crate::streams::Streams;
 
 /// The state of the connection that reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub(crate) enum ReaderState {
     /// The first connection is being made.
     New,
     /// Entries are read as they are written.
@@ -35,12 +35,12 @@ pub(crate) enum Reading {
 }
 
 /// The task that reads the streams. It ends when this is dropped.
-pub(crate) struct Reader {
-    state: watch::Receiver<Reading>,
+pub(crate) struct StreamReader {
+    state: watch::Receiver<ReaderState>,
     task: AbortHandle,
 }
 
-impl Reader {
+impl StreamReader {
     /// Starts the task, if messages are exchanged in streams.
     pub(crate) fn start(
         connector: &Connector,
@@ -50,7 +50,7 @@ impl Reader {
         let Mode::Streams(options) = &shared.settings.mode else {
             return None;
         };
-        let (sender, state) = watch::channel(Reading::New);
+        let (sender, state) = watch::channel(ReaderState::New);
         let task = run(
             connector.clone(),
             Arc::clone(shared),
@@ -62,28 +62,28 @@ impl Reader {
     }
 
     /// Returns the state, as it changes.
-    pub(crate) fn watch(&self) -> watch::Receiver<Reading> {
+    pub(crate) fn watch(&self) -> watch::Receiver<ReaderState> {
         self.state.clone()
     }
 
-    pub(crate) fn state(&self) -> Reading {
+    pub(crate) fn state(&self) -> ReaderState {
         *self.state.borrow()
     }
 
     /// Returns a future that resolves when entries are read. Returns `None` if they are.
     pub(crate) fn confirmation(&self) -> Option<BoxFuture<Result<(), WireError>>> {
         let mut state = self.state.clone();
-        (self.state() != Reading::Up).then(|| -> BoxFuture<_> {
+        (self.state() != ReaderState::Up).then(|| -> BoxFuture<_> {
             Box::pin(async move {
-                let state = state.wait_for(|state| *state != Reading::New).await;
-                let reads = state.is_ok_and(|state| *state == Reading::Up);
+                let state = state.wait_for(|state| *state != ReaderState::New).await;
+                let reads = state.is_ok_and(|state| *state == ReaderState::Up);
                 if reads { Ok(()) } else { Err(WireError(None)) }
             })
         })
     }
 }
 
-impl Drop for Reader {
+impl Drop for StreamReader {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -100,7 +100,7 @@ async fn run(
     connector: Connector,
     shared: Arc<Inbound>,
     options: Streams,
-    state: watch::Sender<Reading>,
+    state: watch::Sender<ReaderState>,
 ) {
     let names = options.names().into_iter();
     let mut streams: Vec<_> = names.map(|name| Stream { name, last: None }).collect();
@@ -110,7 +110,7 @@ async fn run(
         let opened = Instant::now();
         let error = match open(&connector, &shared.feeds, &options, &mut streams).await {
             Ok(connection) => {
-                state.send_replace(Reading::Up);
+                state.send_replace(ReaderState::Up);
                 if reconnect.connected() {
                     tracing::info!("reading the streams of Redis again");
                 }
@@ -118,7 +118,7 @@ async fn run(
             }
             Err(error) => error,
         };
-        state.send_replace(Reading::Down);
+        state.send_replace(ReaderState::Down);
         let error = error.to_string();
         let Failure { delay, begins } = reconnect.failed(opened.elapsed());
         if begins {

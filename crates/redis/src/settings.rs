@@ -9,7 +9,7 @@ use redis::Pipeline;
 
 use proto::cluster::{Family, Stored, StreamEntry};
 
-use crate::destination::{Outgoing, Token};
+use crate::destination::{RedisDestination, Token};
 use crate::streams::Streams;
 
 /// The shortest and the longest time between two attempts to connect.
@@ -90,10 +90,10 @@ impl RedisSettings {
     }
 
     /// Adds the command that sends a message of a server.
-    pub(crate) fn send(&self, pipeline: &mut Pipeline, to: &Outgoing, message: &Bytes) {
+    pub(crate) fn send(&self, pipeline: &mut Pipeline, to: &RedisDestination, message: &Bytes) {
         match to {
-            Outgoing::Channel(channel) => self.publish(pipeline, channel, message),
-            Outgoing::Entry(token) => self.append(pipeline, message, *token),
+            RedisDestination::Channel(channel) => self.publish(pipeline, channel, message),
+            RedisDestination::Entry(token) => self.append(pipeline, message, *token),
         }
     }
 

@@ -17,12 +17,12 @@ use proto::cluster::{
     StoredEvent, StreamContent, StreamEntry,
 };
 
-use crate::destination::{Outgoing, SessionChange, Token};
+use crate::destination::{RedisDestination, SessionChange, Token};
 use crate::entry_id::EntryId;
 use crate::feeds::OpenFeed;
 use crate::reader::entry;
-use crate::session::AskError;
-use crate::stores::Stores;
+use crate::shared_connection::AskError;
+use crate::stores::StreamStores;
 
 /// The store of one namespace on one server.
 pub(crate) struct StreamStore {
@@ -31,11 +31,11 @@ pub(crate) struct StreamStore {
     /// The number of the store on its server.
     number: u64,
     stream: String,
-    shared: Arc<Stores>,
+    shared: Arc<StreamStores>,
 }
 
 impl StreamStore {
-    pub(crate) fn new(nsp: &str, uid: &str, shared: &Arc<Stores>) -> Self {
+    pub(crate) fn new(nsp: &str, uid: &str, shared: &Arc<StreamStores>) -> Self {
         Self {
             nsp: nsp.into(),
             uid: uid.into(),
@@ -48,7 +48,10 @@ impl StreamStore {
     /// Queues an entry. Returns false, and counts it as lost, if it does not fit.
     fn write(&self, token: Option<Token>, message: Bytes) -> bool {
         let now = Instant::now().into_std();
-        let queued = self.shared.queue.push(Outgoing::Entry(token), message, now);
+        let queued = self
+            .shared
+            .queue
+            .push(RedisDestination::Entry(token), message, now);
         if queued == Err(PublishError::Full) {
             self.shared.inbound.receiver.lost(1);
         }
@@ -149,7 +152,9 @@ impl Store for StreamStore {
             if text.is_some() {
                 // A server that does not know yet that it has lost the connection ends the socket.
                 let now = Instant::now().into_std();
-                let _ = shared.queue.push(Outgoing::Entry(None), claimed, now);
+                let _ = shared
+                    .queue
+                    .push(RedisDestination::Entry(None), claimed, now);
             }
             decode(text, pid)
         })
@@ -179,7 +184,7 @@ fn event(nsp: &str, id: &StreamId) -> Option<(Position, StoredEvent<'static>)> {
     }
 }
 
-impl Stores {
+impl StreamStores {
     /// Reads the entries after an id. Returns `None` if some of them are not stored any more.
     async fn page(
         &self,

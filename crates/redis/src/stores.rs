@@ -13,11 +13,11 @@ use proto::Sid;
 use proto::cluster::PublishQueue;
 
 use crate::connector::Connector;
-use crate::destination::{Outgoing, SessionChange};
+use crate::destination::{RedisDestination, SessionChange};
 use crate::inbound::Inbound;
-use crate::reader::Reading;
-use crate::session::{AskError, Session};
+use crate::reader::ReaderState;
 use crate::settings::RETRY;
+use crate::shared_connection::{AskError, SharedConnection};
 use crate::streams::Streams;
 
 /// The maximum size of the sessions that wait to be sent, in bytes. All sessions of a server are written at intervals,
@@ -25,27 +25,27 @@ use crate::streams::Streams;
 const MAX_SESSION_BYTES: usize = 64 * 1024 * 1024;
 
 /// The parts that the stores of all namespaces of a server share.
-pub(crate) struct Stores {
+pub(crate) struct StreamStores {
     pub(crate) options: Streams,
     pub(crate) inbound: Arc<Inbound>,
-    pub(crate) queue: Arc<PublishQueue<Outgoing>>,
+    pub(crate) queue: Arc<PublishQueue<RedisDestination>>,
     pub(crate) sessions: PublishQueue<SessionChange>,
     /// The connection that reads.
-    pub(crate) session: Session,
+    pub(crate) session: SharedConnection,
     pub(crate) runtime: Handle,
     /// The number of stores that have been opened.
     pub(crate) opened: AtomicU64,
-    reading: watch::Receiver<Reading>,
+    reading: watch::Receiver<ReaderState>,
 }
 
-impl Stores {
+impl StreamStores {
     /// Starts the task that writes sessions. It ends when their queue has been closed.
     pub(crate) fn start(
         connector: &Connector,
         options: &Streams,
         inbound: &Arc<Inbound>,
-        queue: &Arc<PublishQueue<Outgoing>>,
-        reading: watch::Receiver<Reading>,
+        queue: &Arc<PublishQueue<RedisDestination>>,
+        reading: watch::Receiver<ReaderState>,
         runtime: &Handle,
     ) -> Arc<Self> {
         let stores = Arc::new(Self {
@@ -53,19 +53,19 @@ impl Stores {
             inbound: Arc::clone(inbound),
             queue: Arc::clone(queue),
             sessions: PublishQueue::new(MAX_SESSION_BYTES),
-            session: Session::new(connector.clone()),
+            session: SharedConnection::new(connector.clone()),
             runtime: runtime.clone(),
             opened: AtomicU64::new(0),
             reading,
         });
-        let writer = Session::new(connector.clone());
+        let writer = SharedConnection::new(connector.clone());
         runtime.spawn(Arc::clone(&stores).write_sessions(writer));
         stores
     }
 
     /// Returns true while entries are read.
     pub(crate) fn reads(&self) -> bool {
-        *self.reading.borrow() == Reading::Up
+        *self.reading.borrow() == ReaderState::Up
     }
 
     /// Returns the key of a session.
@@ -73,7 +73,7 @@ impl Stores {
         format!("{}{pid}", self.options.session_prefix)
     }
 
-    async fn write_sessions(self: Arc<Self>, writer: Session) {
+    async fn write_sessions(self: Arc<Self>, writer: SharedConnection) {
         // An outage is logged at its beginning and at its end, not for every batch.
         let mut lost = 0_usize;
         while let Some(changes) = self.sessions.take().await {
@@ -100,7 +100,7 @@ impl Stores {
 
     async fn write(
         &self,
-        writer: &Session,
+        writer: &SharedConnection,
         changes: &[(SessionChange, Bytes)],
     ) -> Result<(), AskError> {
         let mut commands = redis::pipe();

@@ -13,7 +13,7 @@ use crate::connector::{Connector, connection_config};
 use crate::error::RedisConnectError;
 
 /// A connection that is opened when it is needed, and again when it has ended.
-pub(crate) struct Session {
+pub(crate) struct SharedConnection {
     connector: Connector,
     state: Mutex<State>,
 }
@@ -54,7 +54,7 @@ pub(crate) struct Open {
     ended: Arc<AtomicBool>,
 }
 
-impl Session {
+impl SharedConnection {
     pub(crate) fn new(connector: Connector) -> Self {
         let state = Mutex::default();
         Self { connector, state }
