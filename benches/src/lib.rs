@@ -3,4 +3,5 @@
 pub mod contract;
 pub mod crowd;
 pub mod memory;
+pub mod process;
 pub mod serve;
