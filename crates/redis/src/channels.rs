@@ -14,6 +14,13 @@ pub(crate) struct Topic {
     pub(crate) kind: TopicKind,
 }
 
+impl Topic {
+    pub(crate) fn new(kind: TopicKind, name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self { name, kind }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TopicKind {
     Channel,
@@ -69,16 +76,11 @@ impl RedisSettings {
     /// messages arrive by another subscription.
     pub(crate) fn topics(&self, channel: Channel<'_>) -> (Vec<Topic>, ChannelUse) {
         let nsp = channel.nsp();
-        let plain = |name| Topic {
-            name,
-            kind: TopicKind::Channel,
-        };
+        let plain = |name: String| Topic::new(TopicKind::Channel, name);
         let (topics, kind) = match channel {
             Channel::Namespace { .. } if self.has_pattern(nsp) => {
-                let pattern = Topic {
-                    name: format!("{}*", escaped(&self.name(channel))),
-                    kind: TopicKind::Pattern,
-                };
+                let pattern = format!("{}*", escaped(&self.name(channel)));
+                let pattern = Topic::new(TopicKind::Pattern, pattern);
                 (vec![pattern], Kind::Pattern)
             }
             Channel::Namespace { .. } => (vec![plain(self.name(channel))], Kind::Namespace),
@@ -227,6 +229,15 @@ mod tests {
     }
 
     #[test]
+    fn a_room_and_a_namespace_may_share_a_channel() {
+        let settings = RedisSettings::new();
+        let (of_room, room_use) = settings.topics(room("/", "x"));
+        let (of_namespace, namespace_use) = settings.topics(Channel::Namespace { nsp: "/#x" });
+        assert_eq!(of_room, of_namespace);
+        assert_ne!(room_use, namespace_use);
+    }
+
+    #[test]
     fn a_pattern_covers_the_rooms_of_its_namespace() {
         let settings = RedisSettings {
             patterns: Some(std::sync::Arc::new(|nsp| nsp.len() > 1)),
@@ -234,10 +245,7 @@ mod tests {
         };
         let all = Channel::Namespace { nsp: "/[a]*" };
         let (topics, channel_use) = settings.topics(all);
-        let pattern = Topic {
-            name: r"socket.io#/\[a\]\*#*".to_owned(),
-            kind: TopicKind::Pattern,
-        };
+        let pattern = Topic::new(TopicKind::Pattern, r"socket.io#/\[a\]\*#*");
         assert_eq!(topics, [pattern]);
         assert_eq!(settings.topics(room("/[a]*", "x")).0, []);
         assert_eq!(settings.topics(room("/", "x")).0.len(), 1);

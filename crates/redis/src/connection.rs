@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use proto::cluster::{
-    BoxFuture, Channel, Health, HealthState, PublishError, PublishQueue, Receiver, RoomChannels,
-    Store, WireConnection, WireError,
+    BoxFuture, Channel, Confirmation, Health, HealthState, PublishError, PublishQueue, Receiver,
+    RoomChannels, Store, WireConnection, WireError,
 };
 
 use crate::channels::is_socket_id;
@@ -25,7 +25,6 @@ use crate::settings::{Mode, RedisSettings, SubscriptionMode};
 use crate::store::StreamStore;
 use crate::stores::StreamStores;
 use crate::subscriber::{self, Count};
-use crate::subscriptions::Confirmation;
 
 /// The connection of one server. Its tasks end when it is dropped.
 pub(crate) struct Connection {
@@ -104,7 +103,7 @@ impl WireConnection for Connection {
         let mut expected = Vec::new();
         let mut subscriptions = self.shared.subscriptions();
         for topic in &topics {
-            match subscriptions.confirmation(topic) {
+            match subscriptions.confirmation(topic, oneshot::channel) {
                 Confirmation::Confirmed => {}
                 Confirmation::Expected(confirmed) => expected.push(confirmed),
                 Confirmation::Impossible => return Some(Box::pin(ready(Err(WireError(None))))),
@@ -128,7 +127,7 @@ impl WireConnection for Connection {
 
     fn unsubscribe(&self, channel: Channel<'_>) {
         let (topics, channel_use) = self.shared.settings.topics(channel);
-        let (delay, now) = (self.release_after(channel), Instant::now());
+        let (delay, now) = (self.release_after(channel), Instant::now().into_std());
         let mut subscriptions = self.shared.subscriptions();
         for topic in &topics {
             subscriptions.remove(topic, channel_use, delay, now);

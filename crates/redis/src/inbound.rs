@@ -3,14 +3,16 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
-use proto::cluster::{LinkHealth, Receiver};
+use proto::cluster::{LinkHealth, Receiver, Subscriptions};
 
-use crate::channels::TopicKind;
+use crate::channels::{ChannelUse, Topic};
 use crate::feeds::Feeds;
 use crate::settings::RedisSettings;
-use crate::subscriptions::Subscriptions;
+
+/// The topics of the server.
+type Topics = Subscriptions<Topic, ChannelUse, oneshot::Sender<()>>;
 
 /// The receiver of messages, and the channels that it needs.
 pub(crate) struct Inbound {
@@ -19,7 +21,7 @@ pub(crate) struct Inbound {
     pub(crate) link: LinkHealth,
     /// The namespaces that get the entries of streams.
     pub(crate) feeds: Feeds,
-    subscriptions: Mutex<Subscriptions>,
+    subscriptions: Mutex<Topics>,
     /// Wakes the task that subscribes.
     pub(crate) changed: Notify,
 }
@@ -36,21 +38,16 @@ impl Inbound {
         }
     }
 
-    pub(crate) fn subscriptions(&self) -> MutexGuard<'_, Subscriptions> {
+    pub(crate) fn subscriptions(&self) -> MutexGuard<'_, Topics> {
         self.subscriptions
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes a message of a channel to the uses that need it: those of the channel, or of the pattern by which it
-    /// has arrived.
-    pub(crate) fn deliver(&self, channel: &str, pattern: Option<&str>, message: &Bytes) {
-        let name = pattern.unwrap_or(channel);
-        let kind = match pattern {
-            Some(_) => TopicKind::Pattern,
-            None => TopicKind::Channel,
-        };
-        let uses = self.subscriptions().uses(name, kind);
+    /// Passes a message to the uses of the topic by which it has arrived; `channel` is its channel if that is a pattern.
+    pub(crate) fn deliver(&self, topic: &Topic, channel: Option<&str>, message: &Bytes) {
+        let uses: Vec<_> = self.subscriptions().uses(topic).collect();
+        let channel = channel.unwrap_or(&topic.name);
         for channel_use in uses {
             if let Some(channel) = self.settings.channel(channel, channel_use) {
                 self.receiver.receive(channel, message.clone());

@@ -78,7 +78,6 @@ mod store;
 mod stores;
 mod streams;
 mod subscriber;
-mod subscriptions;
 #[cfg(feature = "tls")]
 mod tls;
 

@@ -145,12 +145,14 @@ fn for_each(topics: &[Topic], name: impl Fn(TopicKind) -> &'static str) -> Pipel
 /// Passes on the messages of a connection of RESP2 until it is lost.
 async fn receive(mut messages: PubSubStream, shared: Arc<Inbound>, end: Arc<Notify>) {
     while let Some(message) = messages.next().await {
-        let pattern = message
-            .from_pattern()
-            .then(|| message.get_pattern::<String>());
-        if let Ok(pattern) = pattern.transpose() {
-            let bytes = Bytes::copy_from_slice(message.get_payload_bytes());
-            shared.deliver(message.get_channel_name(), pattern.as_deref(), &bytes);
+        let channel = message.get_channel_name();
+        let bytes = Bytes::copy_from_slice(message.get_payload_bytes());
+        if !message.from_pattern() {
+            let topic = Topic::new(TopicKind::Channel, channel);
+            shared.deliver(&topic, None, &bytes);
+        } else if let Ok(pattern) = message.get_pattern::<String>() {
+            let topic = Topic::new(TopicKind::Pattern, pattern);
+            shared.deliver(&topic, Some(channel), &bytes);
         }
     }
     end.notify_one();
@@ -163,15 +165,13 @@ fn deliver(shared: &Inbound, data: Vec<Value>, by: TopicKind) {
         Some(Value::BulkString(bytes)) => Some(bytes),
         _ => None,
     };
-    let pattern = match by {
-        TopicKind::Pattern => next(),
-        TopicKind::Channel => None,
+    let topic = next().and_then(|name| String::from_utf8(name).ok());
+    let channel = match by {
+        TopicKind::Pattern => next().map(String::from_utf8).transpose(),
+        TopicKind::Channel => Ok(None),
     };
-    let (Some(channel), Some(message)) = (next(), next()) else {
-        return;
-    };
-    let pattern = pattern.map(String::from_utf8).transpose();
-    if let (Ok(channel), Ok(pattern)) = (String::from_utf8(channel), pattern) {
-        shared.deliver(&channel, pattern.as_deref(), &Bytes::from(message));
+    if let (Some(name), Ok(channel), Some(message)) = (topic, channel, next()) {
+        let topic = Topic::new(by, name);
+        shared.deliver(&topic, channel.as_deref(), &Bytes::from(message));
     }
 }

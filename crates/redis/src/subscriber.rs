@@ -7,14 +7,13 @@ use redis::RedisError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use proto::cluster::{Failure, Reconnect};
+use proto::cluster::{Changes, Failure, Reconnect};
 
 use crate::channels::{Topic, TopicKind};
 use crate::connector::Connector;
 use crate::inbound::Inbound;
 use crate::pubsub::PubSub;
 use crate::settings::{Mode, RETRY};
-use crate::subscriptions::Changes;
 
 /// The maximum number of commands that are sent together. Redis closes a connection that does not read its answers.
 const BATCH: usize = 1000;
@@ -135,7 +134,11 @@ async fn subscribe(
     for part in topics.chunks(BATCH) {
         let name = |kind| shared.commands(kind).subscribe;
         connection.subscribe(part, name).await?;
-        shared.subscriptions().confirm(part);
+        let waiting = shared.subscriptions().confirm(part);
+        for confirmed in waiting {
+            // The caller may not wait any more.
+            let _ = confirmed.send(());
+        }
     }
     Ok(())
 }
@@ -229,8 +232,9 @@ enum Next {
 async fn execute(connection: &mut PubSub, shared: &Inbound) -> Result<Next, RedisError> {
     let (due, Changes { added, removed }) = {
         let mut subscriptions = shared.subscriptions();
-        let due = subscriptions.release(shared.settings.release_after, Instant::now());
-        (due, subscriptions.take(BATCH))
+        let now = Instant::now().into_std();
+        let due = subscriptions.release(shared.settings.release_after, now);
+        (due.map(Instant::from_std), subscriptions.take(BATCH))
     };
     if added.is_empty() && removed.is_empty() {
         return Ok(Next::At(due));

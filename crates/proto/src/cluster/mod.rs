@@ -23,6 +23,7 @@ mod saved_session;
 mod store;
 mod stored;
 mod stream_entry;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -43,6 +44,7 @@ pub use store::{
 };
 pub use stored::Stored;
 pub use stream_entry::{StreamContent, StreamEntry};
+pub use subscriptions::{Changes, Confirmation, Subscriptions};
 pub use wire::{
     BoxFuture, Channel, JOIN_SETTLES, Presence, PublishError, Receiver, RoomChannels, Wire,
     WireConnection, WireError,
