@@ -145,6 +145,8 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     fn count(&self, target: &Target) -> BoxFuture<Result<usize, AdapterError>>;
     /// Returns the rooms, with the number of sockets in each.
     fn rooms(&self) -> BoxFuture<Result<Vec<(Room, usize)>, AdapterError>>;
+    /// Returns the number of servers with the namespace, this one included if it has it.
+    fn server_count(&self) -> BoxFuture<Result<usize, AdapterError>>;
     fn join(&self, target: &Target, rooms: &[Room]);
     fn leave(&self, target: &Target, rooms: &[Room]);
     /// Disconnects the sockets of the target.
@@ -224,6 +226,10 @@ impl<L: LocalSockets> Adapter for L {
 
     fn rooms(&self) -> BoxFuture<Result<Vec<(Room, usize)>, AdapterError>> {
         Box::pin(ready(Ok(LocalSockets::rooms(self))))
+    }
+
+    fn server_count(&self) -> BoxFuture<Result<usize, AdapterError>> {
+        Box::pin(ready(Ok(1)))
     }
 
     fn join(&self, target: &Target, rooms: &[Room]) {

@@ -193,8 +193,32 @@ impl NamespaceHandle {
         Ok(recipients.adapter.rooms().await?.into_iter().collect())
     }
 
+    /// Returns the number of servers that have the namespace, this one included. Without a
+    /// [cluster](crate::SocketIoBuilder::cluster) it is 1. Node's `namespace.adapter.serverCount()`.
+    ///
+    /// Servers of Node.js count as well. Redis counts those that are subscribed now. With PostgreSQL, a server counts
+    /// from its first heartbeat until it has left or has been silent for 10 seconds.
+    ///
+    /// ```
+    /// # use axum_socketio::SocketIo;
+    /// # use axum_socketio::cluster::AdapterError;
+    /// # async fn f(io: SocketIo) -> Result<(), AdapterError> {
+    /// let servers = io.of("/").server_count().await?;
+    /// println!("{servers} servers share the clients");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server has no such namespace, or the engine does not answer.
+    pub async fn server_count(&self) -> Result<usize, AdapterError> {
+        let recipients = self.namespaces.recipients()?.into_owned();
+        recipients.adapter.server_count().await
+    }
+
     /// Returns a stream of the changes, from now on, to the rooms of the namespace on this server. For a pattern, it
-    /// covers the namespaces that exist now. The rooms of the sockets' own ids cause no events.
+    /// covers the namespaces that exist now. The rooms of the sockets' own ids cause no events. Each server of a cluster
+    /// has its own events, as in Node.js: `create-room` and the others of `namespace.adapter`.
     ///
     /// The stream buffers a thousand events; beyond that the oldest are lost, and
     /// [`RoomEvent::Missed`](crate::rooms::RoomEvent::Missed) reports it.

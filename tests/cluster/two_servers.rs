@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::{Json, Router};
 use axum_socketio::cluster::{HealthState, Wire};
 use axum_socketio::emit::ServerEvent;
+use axum_socketio::rooms::RoomEvent;
 use axum_socketio::testing::{TestApp, TestClient};
 use axum_socketio::{
     BroadcastOperator, Data, Limits, Namespace, NamespaceHandle, Sid, Socket, SocketIo,
@@ -158,11 +159,14 @@ pub(crate) async fn act_as_one(one: &SocketIo, two: &SocketIo) {
     answered_by(&one.of("/"), 1).await;
     answered_by(&two.of("/"), 1).await;
     becomes(one, HealthState::Connected).await;
+    assert_eq!(one.of("/").server_count().await.unwrap(), 2);
+    assert_eq!(two.of("/").server_count().await.unwrap(), 2);
     events_reach_the_sockets_that_they_are_for(one, two, &ann, &bob).await;
     sockets_are_found_and_moved(one, two, &ann, &bob).await;
     clients_answer(one, &ann, &bob).await;
     servers_answer(one).await;
     dynamic_namespaces_are_reached(one, two).await;
+    rooms_change_where_their_members_are(one, two, &bob).await;
     one.to(bob.id()).disconnect();
     bob.disconnected().await;
     has(one.of("/").broadcast(), 1).await;
@@ -170,6 +174,7 @@ pub(crate) async fn act_as_one(one: &SocketIo, two: &SocketIo) {
     two.close();
     two.closed().await;
     answered_by(&one.of("/"), 0).await;
+    assert_eq!(one.of("/").server_count().await.unwrap(), 1);
 }
 
 async fn events_reach_the_sockets_that_they_are_for(
@@ -291,6 +296,16 @@ async fn servers_answer(one: &SocketIo) {
     assert_eq!((nobody.answers.len(), nobody.missing), (0, 1));
 }
 
+async fn rooms_change_where_their_members_are(one: &SocketIo, two: &SocketIo, bob: &TestClient) {
+    let mut events = [one, two].map(|io| io.of("/").room_events());
+    one.to(bob.id()).join("z");
+    let next = timeout(SOON, events[1].next()).await;
+    let created = next.expect("the room is created");
+    assert_eq!(created, Some(RoomEvent::Created { room: "z".into() }));
+    let none = timeout(Duration::from_millis(50), events[0].next()).await;
+    assert!(none.is_err(), "{none:?}");
+}
+
 async fn dynamic_namespaces_are_reached(one: &SocketIo, two: &SocketIo) {
     for nsp in ["/rooms-1", "/rooms-2"] {
         // The client is connected, so its server has subscribed.
@@ -302,6 +317,7 @@ async fn dynamic_namespaces_are_reached(one: &SocketIo, two: &SocketIo) {
         let fay = connect_to(one, nsp).await;
         answered_by(&one.of(nsp), 1).await;
         assert_eq!(one.of(nsp).count().await.unwrap(), 2);
+        assert_eq!(one.of(nsp).server_count().await.unwrap(), 2);
         let asked = one.of(nsp).server_side_emit_with_ack::<String>("where", ());
         assert_eq!(asked.await.unwrap().answers, [nsp]);
         one.of(nsp).disconnect();

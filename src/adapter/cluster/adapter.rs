@@ -145,6 +145,10 @@ impl<L: LocalSockets> Adapter for ClusterAdapter<L> {
         })
     }
 
+    fn server_count(&self) -> BoxFuture<Result<usize, AdapterError>> {
+        self.0.server_count()
+    }
+
     fn join(&self, target: &Target, rooms: &[Room]) {
         if concerns_peers(target) {
             *self.0.joined.lock() = Some(now());

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use super::namespace::{Cluster, ServerRole, Waiter};
-use crate::adapter::{Answers, BoxFuture, LocalSockets};
+use super::request::REQUEST_TIMEOUT;
+use crate::adapter::{AdapterError, Answers, BoxFuture, LocalSockets};
 use crate::clock::now;
 use crate::metrics::ClusterLoss;
 use crate::sync::Lock;
@@ -143,9 +146,28 @@ impl<L: LocalSockets> Cluster<L> {
             return Box::pin(ready(Err(WireError(None))));
         }
         let subscribers = self.server.connection.subscribers(self.request_channel());
-        // Another part of this server may have the namespace.
-        let own = usize::from(self.server.routes.of(&self.nsp).newest.is_some());
+        let own = usize::from(self.has_members());
         Box::pin(subscribers.map(move |count| Ok(Expected::Count(count?.saturating_sub(own)))))
+    }
+
+    /// Returns the number of servers with the namespace, this one included if it has it.
+    pub(super) fn server_count(&self) -> BoxFuture<Result<usize, AdapterError>> {
+        let (peers, own) = (self.peers(), usize::from(self.has_members()));
+        Box::pin(async move {
+            let peers = match Handle::try_current() {
+                Ok(_) => timeout(REQUEST_TIMEOUT, peers).await.ok(),
+                Err(_) => Some(peers.await),
+            };
+            match peers {
+                Some(Ok(peers)) => Ok(peers.len().saturating_add(own)),
+                Some(Err(_)) | None => Err(AdapterError::Engine),
+            }
+        })
+    }
+
+    /// Returns true if this server has the namespace. A part of it that only emits may not be the only one.
+    fn has_members(&self) -> bool {
+        self.server.routes.of(&self.nsp).newest.is_some()
     }
 
     /// Passes the sockets that another server asks to the collector of their acknowledgements.

@@ -16,7 +16,7 @@ use crate::rooms::Target;
 use proto::cluster::{Body, Expected, FetchAnswer, Message, Wanted, WireError};
 
 /// The time in which other servers have to answer, unless a request has a limit of its own.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A request that has been sent.
 pub(super) struct Request<L: LocalSockets> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum_socketio::cluster::LocalCluster;
+use axum_socketio::cluster::{AdapterError, LocalCluster};
 use axum_socketio::config::Recovery;
 use axum_socketio::emit::{AckError, ServerAnswers, ServerEvent};
 use axum_socketio::extract::{Binary, RawArgs};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::support::Logs;
-use two_servers::{act_as_one, app, connect, last_events_arrive, server};
+use two_servers::{act_as_one, app, connect, connect_to, last_events_arrive, server};
 
 /// The messages that the servers of a test have received, each with the number of the server.
 type Heard = mpsc::UnboundedReceiver<(usize, Value)>;
@@ -84,6 +84,24 @@ async fn two_servers_act_as_one() {
     let cluster = LocalCluster::new();
     let (one, two) = (server(cluster.clone()), server(cluster));
     act_as_one(&one, &two).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_with_a_namespace_are_counted() {
+    let ([one, two], _heard) = servers(|io| io);
+    assert_eq!(one.of("/").server_count().await.unwrap(), 2);
+    // A namespace of a pattern is on the servers to which a client has connected.
+    assert_eq!(one.of("/rooms-{id}").server_count().await.unwrap(), 2);
+    assert_eq!(one.of("/rooms-1").server_count().await.unwrap(), 0);
+    let _eve = connect_to(&two, "/rooms-1").await;
+    assert_eq!(one.of("/rooms-1").server_count().await.unwrap(), 1);
+    let alone = SocketIo::builder().namespace("/", Namespace::new()).build();
+    assert_eq!(alone.of("/").server_count().await.unwrap(), 1);
+    let unknown = alone.of("/unknown").server_count().await;
+    assert!(matches!(unknown, Err(AdapterError::NoNamespace(_))));
+    two.close();
+    two.closed().await;
+    assert_eq!(one.of("/").server_count().await.unwrap(), 1);
 }
 
 /// The servers of one process may have runtimes of their own.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum_socketio::cluster::HealthState;
+use axum_socketio::cluster::{AdapterError, HealthState};
 use axum_socketio_redis::SubscriptionMode;
 use tokio::time::{sleep, timeout};
 
@@ -80,6 +80,8 @@ async fn servers_find_each_other_again_after_failures_of_redis() {
             one.emit("lost", number);
         }
         becomes(&one, HealthState::Reconnecting).await;
+        let count = one.of("/").server_count().await;
+        assert!(matches!(count, Err(AdapterError::Engine)), "{count:?}");
         bob.emit_with_ack::<()>("join", "later").await;
         bob.emit_with_ack::<()>("leave", "room 0").await;
         engine.restart().await;
