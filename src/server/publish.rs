@@ -15,6 +15,10 @@ const CONNECTED_HELP: &str =
 const QUEUED: &str = "socketio_cluster_queued_bytes";
 const QUEUED_HELP: &str = "Bytes of messages that wait to be sent to other servers.";
 
+const OTHER_OPTIONS: &str = "socketio_cluster_other_options";
+const OTHER_OPTIONS_HELP: &str =
+    "1 if this server has found others whose options do not fit its own, 0 if not.";
+
 impl SocketIo {
     /// Publishes the [counters](Self::metrics) of this server to the recorder of the `metrics` facade.
     ///
@@ -65,6 +69,8 @@ fn publish_health(health: Health) {
     gauge!(CONNECTED).set(exact(connected.into()));
     describe_gauge!(QUEUED, Unit::Bytes, QUEUED_HELP);
     gauge!(QUEUED).set(exact(health.queued_bytes as u64));
+    describe_gauge!(OTHER_OPTIONS, Unit::Count, OTHER_OPTIONS_HELP);
+    gauge!(OTHER_OPTIONS).set(exact(health.other_options.into()));
 }
 
 fn publish(family: Family, counters: &Counters) {

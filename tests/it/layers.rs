@@ -58,6 +58,7 @@ const PACKAGES: [Package; 4] = [
             "store",
             "publisher",
             "pubsub",
+            "other_options",
             "subscriber",
             "connection",
             "emitter",

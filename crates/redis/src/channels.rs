@@ -146,7 +146,7 @@ impl RedisSettings {
 }
 
 /// Returns a text in which the special characters of patterns stand for themselves.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if matches!(c, '*' | '?' | '[' | ']' | '\\') {

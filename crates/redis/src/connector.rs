@@ -93,6 +93,11 @@ impl Connector {
         self.place.redis().protocol() == ProtocolVersion::RESP3
     }
 
+    /// Returns the number of the database.
+    pub(crate) fn database(&self) -> i64 {
+        self.place.redis().db()
+    }
+
     /// Returns a connector with RESP3, which all servers with sharded channels speak.
     pub(crate) fn with_pushes(self) -> Self {
         Self {

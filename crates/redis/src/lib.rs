@@ -69,6 +69,7 @@ mod entry_id;
 mod error;
 mod feeds;
 mod inbound;
+mod other_options;
 mod publisher;
 mod pubsub;
 mod reader;

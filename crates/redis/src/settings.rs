@@ -28,6 +28,16 @@ pub enum SubscriptionMode {
     Static,
 }
 
+impl SubscriptionMode {
+    /// Returns the name of the mode in Node.js.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dynamic => "dynamic",
+            Self::Static => "static",
+        }
+    }
+}
+
 /// The adapter of Node.js whose messages the servers exchange.
 #[derive(Clone, Debug)]
 pub(crate) enum Mode {

@@ -12,6 +12,7 @@ use proto::cluster::{Changes, Failure, Reconnect};
 use crate::channels::{Topic, TopicKind};
 use crate::connector::Connector;
 use crate::inbound::Inbound;
+use crate::other_options;
 use crate::pubsub::PubSub;
 use crate::settings::{Mode, RETRY};
 
@@ -122,6 +123,7 @@ async fn open(connector: &Connector, shared: &Arc<Inbound>) -> Result<PubSub, Re
     let mut connection = PubSub::open(connector, shared).await?;
     let topics = shared.subscriptions().connect();
     subscribe(&mut connection, shared, &topics).await?;
+    other_options::check(&mut connection, shared, connector.database()).await;
     Ok(connection)
 }
 

@@ -9,6 +9,9 @@ pub struct Health {
     pub queued_messages: usize,
     /// The size of these messages, in bytes. Each counts 128 bytes more than its content.
     pub queued_bytes: usize,
+    /// True if this server has found others with options that do not fit its own, when it connected. Messages do not
+    /// reach all servers then. Engines that cannot find out always say false.
+    pub other_options: bool,
 }
 
 /// The state of a server's connection to its engine.

@@ -20,6 +20,7 @@ pub struct LinkHealth {
     /// The time of the last failure to send, unless a message has been sent since.
     failed: Mutex<Option<Instant>>,
     receives: AtomicBool,
+    other_options: AtomicBool,
 }
 
 impl LinkHealth {
@@ -42,6 +43,11 @@ impl LinkHealth {
         self.receives.store(receives, Ordering::Relaxed);
     }
 
+    /// Records whether there are servers with other options. Returns whether there were before.
+    pub fn set_other_options(&self, found: bool) -> bool {
+        self.other_options.swap(found, Ordering::Relaxed)
+    }
+
     /// Returns the health of the connection, whose messages wait in this queue.
     #[must_use]
     pub fn health<D: Destination>(&self, queue: &PublishQueue<D>, now: Instant) -> Health {
@@ -59,6 +65,7 @@ impl LinkHealth {
             state,
             queued_messages: waiting.messages,
             queued_bytes: waiting.bytes,
+            other_options: self.other_options.load(Ordering::Relaxed),
         }
     }
 }
@@ -109,8 +116,12 @@ mod tests {
             state: HealthState::Connected,
             queued_messages: 1,
             queued_bytes: 132,
+            other_options: false,
         };
         assert_eq!(health, expected);
+        assert!(!link.set_other_options(true));
+        assert!(link.health(&queue, now).other_options);
+        assert!(link.set_other_options(false));
         let state = |after| link.health(&queue, now + after).state;
         assert_eq!(
             state(BEHIND + Duration::from_millis(1)),

@@ -117,6 +117,17 @@ impl Engine {
         command.query_async(&mut connection).await.unwrap()
     }
 
+    /// Waits until no server is connected.
+    pub(crate) async fn no_clients(&self) {
+        let none = async {
+            let words = ["CLIENT", "LIST", "TYPE", "pubsub"];
+            while !self.command::<String>(&words).await.is_empty() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(SOON, none).await.expect("servers disconnect");
+    }
+
     /// Waits until Redis has subscriptions to a number of channels.
     pub(crate) async fn subscriptions(&self, kind: Kind, count: usize) {
         let word = match kind {
@@ -157,8 +168,10 @@ impl Kind {
     pub(crate) fn channels(self, servers: usize, sockets: usize) -> usize {
         match self {
             // For each of two namespaces: its messages, requests and answers, and the answers for each server.
-            Self::Classic => 2 * (3 + servers) + sockets,
-            Self::Sharded(_) | Self::Streams => 2 * (1 + servers),
+            // There is one more, which is named by the options.
+            Self::Classic => 2 * (3 + servers) + sockets + 1,
+            Self::Sharded(_) => 2 * (1 + servers),
+            Self::Streams => 2 * (1 + servers) + 1,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Failures of Redis, and messages of other software.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum_socketio::cluster::{AdapterError, HealthState};
@@ -8,42 +7,9 @@ use axum_socketio_redis::SubscriptionMode;
 use tokio::time::{sleep, timeout};
 
 use crate::engine::{Engine, Kind, slow_network};
+use crate::log::Log;
 use crate::server;
 use crate::two_servers::{SOON, becomes, connect, reaches};
-
-/// The log of this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn collect() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    /// Returns the records that contain a text.
-    fn with(&self, text: &str) -> Vec<String> {
-        let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let records = log.lines().filter(|record| record.contains(text));
-        records.map(str::to_owned).collect()
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 #[tokio::test]
 #[ignore = "starts Redis: tests/run cluster runs it"]

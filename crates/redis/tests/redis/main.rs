@@ -18,6 +18,8 @@ mod addresses;
 mod emitter;
 mod engine;
 mod faults;
+mod log;
+mod other_options;
 mod recovery;
 mod streams;
 #[cfg(feature = "tls")]
