@@ -12,7 +12,7 @@ use super::unique::{Unique, Uniques};
 use crate::extract::phase;
 use crate::handler::{
     AckBody, BoxHandler, Dispatcher, EventRequest, EventService, Handler, Phase,
-    ServerEventHandler, report_reserved,
+    ServerSideEventHandler, report_reserved,
 };
 use crate::namespace::NamespaceOptions;
 use crate::socket::{Failed, NamespaceHandlers, Outgoing, Rejected};
@@ -142,7 +142,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
 
     /// Sets the handler of an event that other servers of the namespace send with
     /// [`server_side_emit`](crate::NamespaceHandle::server_side_emit). Its arguments are extractors:
-    /// [`FromServerEvent`](crate::extract::FromServerEvent). Its return value is the answer of this server if the
+    /// [`FromServerSideEvent`](crate::extract::FromServerSideEvent). Its return value is the answer of this server if the
     /// sender waits for answers: an [`IntoAck`](crate::handler::IntoAck), as for an event of a client. A server whose
     /// handler returns an error counts as missing, and the error is logged there. Handlers start in the order in which
     /// another server has emitted, and are polled in a task of their own if they wait.
@@ -163,7 +163,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     ///
     /// let namespace: Namespace<Cache> = Namespace::new().on_server("forget", forget);
     /// ```
-    pub fn on_server<H: ServerEventHandler<S, M>, M: 'static>(
+    pub fn on_server<H: ServerSideEventHandler<S, M>, M: 'static>(
         self,
         event: impl Into<String>,
         handler: H,
@@ -173,7 +173,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
     {
         let event = event.into();
         self.register_unique(
-            Unique::ServerEvent(event.clone()),
+            Unique::ServerSideEvent(event.clone()),
             move |state, handlers| {
                 let handler = handler.into_server_handler(state);
                 handlers.servers.insert(event.into(), handler);

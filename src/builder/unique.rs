@@ -9,7 +9,7 @@ pub(super) enum Unique {
     /// The handler of an event of clients.
     Event(String),
     /// The handler of an event of other servers.
-    ServerEvent(String),
+    ServerSideEvent(String),
     /// The handler or hook that this method sets.
     Set(&'static str),
 }
@@ -18,7 +18,9 @@ impl fmt::Display for Unique {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Event(event) => write!(f, "a handler of the event {event:?}"),
-            Self::ServerEvent(event) => write!(f, "an `on_server` handler of the event {event:?}"),
+            Self::ServerSideEvent(event) => {
+                write!(f, "an `on_server` handler of the event {event:?}")
+            }
             Self::Set(method) => write!(f, "`{method}`"),
         }
     }

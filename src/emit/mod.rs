@@ -28,6 +28,6 @@ pub use remote::{RemoteAckFuture, RemoteSocket};
 pub use server_side_emit::{ServerAckFuture, ServerAnswers};
 pub use socket_operator::SocketOperator;
 
-pub use crate::namespace::ServerEvent;
+pub use crate::namespace::ServerSideEvent;
 pub use crate::outbox::{EmitError, Queued};
 pub use crate::socket::{CloseError, DataError};

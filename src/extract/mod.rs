@@ -15,12 +15,12 @@
 //! handler. `Option<Socket>` is also an argument of HTTP handlers, in which it is `None`, for a function that serves
 //! both. In a middleware, a `Socket` cannot emit yet.
 //!
-//! An event of another server has no socket: [`FromServerEvent`] lists the arguments of its handlers.
+//! An event of another server has no socket: [`FromServerSideEvent`] lists the arguments of its handlers.
 
 mod ack;
 mod auth;
 mod data;
-mod from_server_event;
+mod from_server_side_event;
 mod rejection;
 mod request_use;
 mod server;
@@ -36,7 +36,7 @@ use http::Request;
 pub use ack::Ack;
 pub use auth::{Auth, AuthRejection};
 pub use data::Data;
-pub use from_server_event::FromServerEvent;
+pub use from_server_side_event::FromServerSideEvent;
 pub use rejection::DataRejection;
 use request_use::RequestUse;
 pub use server::SocketIoRejection;

@@ -118,7 +118,7 @@ macro_rules! __check_server_handler {
         const _: fn() = || {
             #[allow(unused_imports, reason = "all arguments may be special ones")]
             use $crate::handler::check::Other as _;
-            fn argument<T: $crate::extract::FromServerEvent<$state>>() {}
+            fn argument<T: $crate::extract::FromServerSideEvent<$state>>() {}
             fn result<T: $crate::handler::IntoOutcome<$crate::extract::phase::Event>>() {}
             $($crate::handler::check::Argument::<$argument>::new().check::<$state>();)*
             $(argument::<$argument>();)*

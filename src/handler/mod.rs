@@ -24,7 +24,7 @@ mod outcome;
 mod rate_limit;
 mod refused;
 mod reply;
-mod server_event_handler;
+mod server_side_event_handler;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -39,7 +39,7 @@ pub use outcome::{IntoAdmission, IntoDone, IntoOutcome, IntoValues, Phase};
 pub use rate_limit::{RateLimit, RateLimited, RateLimitedFuture};
 pub use refused::Refused;
 pub use reply::{IntoAck, Reply};
-pub use server_event_handler::ServerEventHandler;
+pub use server_side_event_handler::ServerSideEventHandler;
 
 use crate::extract::phase;
 use crate::logs::may_log;

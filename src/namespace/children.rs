@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::handler_table::{HandlerTable, ServerEventHandlers};
+use super::handler_table::{HandlerTable, ServerSideEventHandlers};
 use super::running_namespace::RunningNamespace;
 use crate::adapter::{Answers, BoxFuture, Facts, LocalSockets, Publication, ServerSide};
 use crate::rooms::{Delivered, Room, RoomInterest, Scope, Target};
@@ -25,7 +25,7 @@ pub(super) struct Children<H: HandlerTable> {
     /// in all of them.
     pub(super) ack_ids: Arc<AtomicU64>,
     /// The handlers for events of other servers.
-    pub(super) server: ServerEventHandlers<H>,
+    pub(super) server: ServerSideEventHandlers<H>,
 }
 
 impl<H: HandlerTable> Children<H> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use http::Extensions;
 
 use super::children::{Children, ListChildren};
-use super::handler_table::{HandlerTable, ServerEventHandlers};
+use super::handler_table::{HandlerTable, ServerSideEventHandlers};
 use super::options::NamespaceOptions;
 use super::pattern::Pattern;
 use super::recipients::Recipients;
@@ -48,7 +48,7 @@ impl<H: HandlerTable> DynamicNamespace<H> {
             let local = Children {
                 pattern: children,
                 ack_ids: Arc::clone(&ack_ids),
-                server: ServerEventHandlers {
+                server: ServerSideEventHandlers {
                     nsp: Arc::clone(&pattern),
                     handlers: Arc::clone(&handlers),
                     logs: Arc::clone(&logs),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tracing::Instrument;
 
-use super::server_event::{ServerEvent, ServerEventFailure, ServerHandler};
+use super::server_side_event::{ServerHandler, ServerSideEvent, ServerSideEventFailure};
 use crate::adapter::{BoxFuture, ServerSide};
 use crate::logs::ServerLogs;
 use crate::metrics::{Counted, Hook};
@@ -25,14 +25,14 @@ pub(crate) trait HandlerTable: Send + Sync + 'static {
 }
 
 /// The handlers of a namespace for events of other servers.
-pub(super) struct ServerEventHandlers<H> {
+pub(super) struct ServerSideEventHandlers<H> {
     pub(super) nsp: Arc<str>,
     pub(super) handlers: Arc<H>,
     pub(super) logs: Arc<ServerLogs>,
     pub(super) surplus: Surplus,
 }
 
-impl<H: HandlerTable> ServerSide for ServerEventHandlers<H> {
+impl<H: HandlerTable> ServerSide for ServerSideEventHandlers<H> {
     fn handle(&self, event: &str, args: Args) -> BoxFuture<Option<Args>> {
         let Some(handler) = self.handlers.server_handler(event) else {
             tracing::debug!(
@@ -50,7 +50,7 @@ impl<H: HandlerTable> ServerSide for ServerEventHandlers<H> {
         let name: Box<str> = event.into();
         // The span has no parent, since the event may come from another process.
         let span = tracing::debug_span!(parent: None, "server event", nsp = &*self.nsp, event);
-        let event = ServerEvent {
+        let event = ServerSideEvent {
             nsp: Arc::clone(&self.nsp),
             event: name.clone(),
             args,
@@ -84,8 +84,8 @@ fn report_panic(logs: &ServerLogs, nsp: &str, event: &str, panicked: &Panicked) 
 }
 
 /// Counts and logs that a handler gives no answer to another server.
-fn report_failure(logs: &ServerLogs, nsp: &str, event: &str, failure: &ServerEventFailure) {
-    let ServerEventFailure { cause, error } = failure;
+fn report_failure(logs: &ServerLogs, nsp: &str, event: &str, failure: &ServerSideEventFailure) {
+    let ServerSideEventFailure { cause, error } = failure;
     logs.counters().add(Counted::ServerErrors(*cause), 1);
     if logs.allow_fault() {
         let cause = cause.as_str();
@@ -93,9 +93,9 @@ fn report_failure(logs: &ServerLogs, nsp: &str, event: &str, failure: &ServerEve
     }
 }
 
-impl<H> fmt::Debug for ServerEventHandlers<H> {
+impl<H> fmt::Debug for ServerSideEventHandlers<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerEventHandlers")
+        f.debug_struct("ServerSideEventHandlers")
             .field("nsp", &self.nsp)
             .finish_non_exhaustive()
     }

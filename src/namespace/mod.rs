@@ -10,7 +10,7 @@ mod options;
 mod pattern;
 mod recipients;
 mod running_namespace;
-mod server_event;
+mod server_side_event;
 
 pub(crate) use dynamic::DynamicNamespace;
 pub(crate) use handler_table::HandlerTable;
@@ -20,5 +20,5 @@ pub use options::{AckFormat, Order, Unhandled};
 pub(crate) use pattern::Pattern;
 pub(crate) use recipients::Recipients;
 pub(crate) use running_namespace::RunningNamespace;
-pub use server_event::ServerEvent;
-pub(crate) use server_event::{ServerEventFailure, ServerHandler, received, server_args};
+pub use server_side_event::ServerSideEvent;
+pub(crate) use server_side_event::{ServerHandler, ServerSideEventFailure, received, server_args};

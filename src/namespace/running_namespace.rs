@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::handler_table::{HandlerTable, ServerEventHandlers};
+use super::handler_table::{HandlerTable, ServerSideEventHandlers};
 use super::options::NamespaceOptions;
 use super::recipients::Recipients;
 use crate::adapter::{DirectWrites, LocalMembers, PacketEncoder, ServerRole};
@@ -79,7 +79,7 @@ impl<H: HandlerTable> RunningNamespace<H> {
             sweeper: Arc::clone(&sweeper),
             watching: AtomicBool::new(false),
             own: Weak::clone(own),
-            server: Box::new(ServerEventHandlers {
+            server: Box::new(ServerSideEventHandlers {
                 nsp: Arc::clone(&name),
                 handlers: Arc::clone(&handlers),
                 logs: Arc::clone(logs),

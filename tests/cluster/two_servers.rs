@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::{Json, Router};
 use axum_socketio::cluster::{HealthState, Wire};
-use axum_socketio::emit::ServerEvent;
+use axum_socketio::emit::ServerSideEvent;
 use axum_socketio::rooms::RoomEvent;
 use axum_socketio::testing::{TestApp, TestClient};
 use axum_socketio::{
@@ -34,7 +34,7 @@ pub(crate) fn namespace() -> Namespace {
             socket.set_data(name)
         })
         .on_server("add", async |Data((a, b)): Data<(u64, u64)>| Json(a + b))
-        .on_server("where", async |event: ServerEvent| {
+        .on_server("where", async |event: ServerSideEvent| {
             Json(event.nsp().to_owned())
         })
         .on_server("count", move |Data(number): Data<u64>| {

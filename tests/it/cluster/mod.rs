@@ -13,7 +13,7 @@ use axum::Json;
 use axum::extract::State;
 use axum_socketio::cluster::{AdapterError, LocalCluster};
 use axum_socketio::config::Recovery;
-use axum_socketio::emit::{AckError, ServerAnswers, ServerEvent};
+use axum_socketio::emit::{AckError, ServerAnswers, ServerSideEvent};
 use axum_socketio::extract::{Binary, RawArgs};
 use axum_socketio::{
     Data, Event, Limits, Namespace, NamespaceHandle, Reply, Sid, Socket, SocketIo, SocketIoBuilder,
@@ -67,7 +67,7 @@ fn servers<const N: usize>(
                 }
                 Json(number)
             });
-        let rooms = Namespace::new().on_server("where", async |event: ServerEvent| {
+        let rooms = Namespace::new().on_server("where", async |event: ServerSideEvent| {
             Json(event.nsp().to_owned())
         });
         set(SocketIo::builder().cluster(cluster.clone()))

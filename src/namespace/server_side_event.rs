@@ -14,14 +14,14 @@ use proto::{Args, ArgsError, EncodedArgs, Surplus};
 
 /// An event of another server; see [`Namespace::on_server`](crate::Namespace::on_server).
 #[derive(Clone, Debug)]
-pub struct ServerEvent {
+pub struct ServerSideEvent {
     pub(super) nsp: Arc<str>,
     pub(super) event: Box<str>,
     pub(super) args: Args,
     pub(super) surplus: Surplus,
 }
 
-impl ServerEvent {
+impl ServerSideEvent {
     /// Returns the event's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -54,11 +54,11 @@ impl ServerEvent {
 
 /// A handler of events of other servers, with its answer.
 pub(crate) type ServerHandler =
-    Arc<dyn Fn(ServerEvent) -> BoxFuture<Result<Args, ServerEventFailure>> + Send + Sync>;
+    Arc<dyn Fn(ServerSideEvent) -> BoxFuture<Result<Args, ServerSideEventFailure>> + Send + Sync>;
 
 /// The failure of a handler of events of other servers.
 #[derive(Debug)]
-pub struct ServerEventFailure {
+pub struct ServerSideEventFailure {
     pub(crate) cause: FaultCause,
     pub(crate) error: String,
 }
