@@ -123,7 +123,7 @@ impl<L: Link> Feed for LocalMembers<L> {
         };
         let Some(store) = &history.store else { return };
         let direction = match &arrival {
-            Arrival::Own(_) => ClusterDirection::Sent,
+            Arrival::Own(_) | Arrival::Delivered => ClusterDirection::Sent,
             Arrival::Foreign(_) => ClusterDirection::Received,
         };
         self.counters.add(Counted::ClusterMessages(direction), 1);

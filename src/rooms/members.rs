@@ -259,8 +259,8 @@ impl<L: Link> Members<L> {
     }
 
     /// Writes the session of a member to the store, if there is one, so that another server that claims it knows the
-    /// rooms.
-    fn publish(&self, member: &Member<L>) {
+    /// rooms and the time of its end.
+    pub(crate) fn publish(&self, member: &Member<L>) {
         let Some(history) = self.history().filter(|history| history.store.is_some()) else {
             return;
         };

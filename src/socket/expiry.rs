@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use super::handle::Inner;
 use super::{Socket, SocketValue};
 use crate::clock::now;
 use proto::DisconnectReason;
@@ -10,6 +11,24 @@ use proto::DisconnectReason;
 /// memory for it, and a resumed session has it as before.
 #[derive(Clone, Copy)]
 struct Expiry(Instant);
+
+/// Returns the value that holds a time in milliseconds since 1970. `None` if the clock cannot reach it.
+pub(super) fn expiry_value(milliseconds: u64) -> Option<SocketValue> {
+    let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds))?;
+    let left = time.duration_since(SystemTime::now()).unwrap_or_default();
+    Some(SocketValue::new(Expiry(now().checked_add(left)?)))
+}
+
+impl Inner {
+    /// Returns the time at which the socket ends, in milliseconds since 1970, if one is set.
+    pub(super) fn expires(&self) -> Option<u64> {
+        let Expiry(at) = self.request.added_value()?;
+        let left = at.saturating_duration_since(now());
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let at = since.unwrap_or_default().checked_add(left)?;
+        u64::try_from(at.as_millis()).ok()
+    }
+}
 
 impl Socket {
     /// Disconnects the socket at this time, unless it is changed or [cleared](Self::clear_expiry) before: the time at
@@ -24,7 +43,7 @@ impl Socket {
     /// The time left is computed by the call; a later change of the system's clock does not affect it. In the past, the
     /// time ends the socket immediately. [`expires_in`](Self::expires_in) takes the time left.
     ///
-    /// A resumed session keeps its time, unless a middleware sets another one.
+    /// A resumed session keeps its time, also on another server of a cluster, unless a middleware sets another one.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -75,7 +94,7 @@ impl Socket {
         match now().checked_add(left) {
             Some(at) => {
                 self.add_values(vec![SocketValue::new(Expiry(at))]);
-                self.note_expiry();
+                self.expiry_changed();
             }
             // A time that the clock cannot reach.
             None => self.clear_expiry(),
@@ -92,7 +111,14 @@ impl Socket {
     /// ```
     pub fn clear_expiry(&self) {
         self.remove::<Expiry>();
+        self.expiry_changed();
+    }
+
+    fn expiry_changed(&self) {
         self.note_expiry();
+        if self.connected() {
+            self.0.namespace.members.publish(&self.0.member);
+        }
     }
 
     /// Returns the time at which the socket ends, if one is set.

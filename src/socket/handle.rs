@@ -433,6 +433,7 @@ impl Link for Inner {
             data: String::from(&*self.data_json()),
             since: Some(since),
             floor,
+            expires: self.expires(),
         };
         Some((pid, session))
     }

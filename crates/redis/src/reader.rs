@@ -237,13 +237,15 @@ fn deliver(shared: &Inbound, stream: &str, id: EntryId, entry: &StreamId) {
         let token = token.and_then(|token| Token::parse(&token));
         let own = *entry.uid == *open.uid;
         match (token, entry.content()) {
-            (Some(token), _) if own => {
-                if token.store == open.store {
-                    feed.arrived(id.position(), Arrival::Own(token.number));
-                }
+            (Some(token), _) if own && token.store == open.store => {
+                feed.arrived(id.position(), Arrival::Own(token.number));
                 return;
             }
-            (_, Ok(StreamContent::Event(event))) if !own => {
+            (_, Ok(StreamContent::Event(_) | StreamContent::Mark)) if own => {
+                feed.arrived(id.position(), Arrival::Delivered);
+                return;
+            }
+            (_, Ok(StreamContent::Event(event))) => {
                 feed.arrived(id.position(), Arrival::Foreign(event));
                 return;
             }

@@ -52,7 +52,8 @@ impl<L: Link> Members<L> {
         delivery: &mut Delivery<'_>,
     ) -> Delivered {
         let arrival = match arrival {
-            Arrival::Own(token) => Ok(token),
+            Arrival::Own(token) => Ok(Some(token)),
+            Arrival::Delivered => Ok(None),
             Arrival::Foreign(event) => Err(LoggedEvent::from(event)),
         };
         if let Err(event) = &arrival {
@@ -63,7 +64,7 @@ impl<L: Link> Members<L> {
         let mut locked = history.lock();
         let event = match arrival {
             Err(foreign) => Some(foreign),
-            Ok(token) => locked.waiting.take(token),
+            Ok(token) => token.and_then(|token| locked.waiting.take(token)),
         };
         let mut delivered = Delivered::default();
         match event {

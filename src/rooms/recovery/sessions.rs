@@ -37,6 +37,8 @@ pub(crate) struct SuspendedSession<V> {
     pub(crate) values: V,
     /// The JSON of the data that the application has attached.
     pub(crate) data: Arc<str>,
+    /// The time at which the socket ends, in milliseconds since 1970, if the application has set one.
+    pub(crate) expires: Option<u64>,
     /// The time at which the state expires.
     pub(crate) until: Instant,
 }
@@ -50,6 +52,7 @@ impl<V> SuspendedSession<V> {
             data: String::from(&*self.data),
             since: Some(self.since),
             floor,
+            expires: self.expires,
         }
     }
 }
@@ -174,9 +177,14 @@ impl<L: Link> SessionMap<L> {
         self.save(pid, session.saved(self.floor));
     }
 
-    /// Writes the session of a socket that has one to the store.
+    /// Writes the session of a connected socket that has one to the store. That of a socket that has just ended is
+    /// stored already, and may belong to another server by now.
     pub(crate) fn publish_held(&self, link: &Arc<L>) {
-        if let Some((pid, session)) = link.saved(self.floor) {
+        let Some((pid, session)) = link.saved(self.floor) else {
+            return;
+        };
+        let is_its_own = |held: &Weak<L>| std::ptr::eq(held.as_ptr(), Arc::as_ptr(link));
+        if matches!(self.entries.get(&pid), Some(Entry::Held(held)) if is_its_own(held)) {
             self.save(pid, session);
         }
     }
@@ -411,6 +419,7 @@ mod tests {
             known_after: 0,
             values: (),
             data: "{}".into(),
+            expires: None,
             until,
         }
     }

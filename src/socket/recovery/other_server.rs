@@ -80,8 +80,9 @@ impl SessionSearch {
             since,
             stays: session.rooms.iter().map(stay).collect(),
             known_after: 0,
-            values: Arc::new(StoredValues::of_data(&session.data)),
+            values: Arc::new(StoredValues::of_saved(session)),
             data: session.data.as_str().into(),
+            expires: session.expires,
             until: history.lock().sessions.until(now()),
         };
         recovery.pid = self.pid;

@@ -7,9 +7,10 @@ use super::state::SuspendedSocket;
 use crate::clock::now;
 use crate::outbox::Outbox;
 use crate::panics::drop_guarded;
-use crate::rooms::{Forgotten, HistoryState, Link, Scope, SuspendedSession};
+use crate::rooms::{Forgotten, HistoryState, Link, SavedSession, Scope, SuspendedSession};
 use crate::socket::Socket;
 use crate::socket::data::data_value;
+use crate::socket::expiry::expiry_value;
 use crate::socket::handle::Inner;
 use crate::socket::namespace_handlers::SocketNamespace;
 use crate::socket::state::Ended;
@@ -24,10 +25,12 @@ pub(crate) struct StoredValues {
 }
 
 impl StoredValues {
-    /// Returns the values of a session of another server: only its data travels.
-    pub(super) fn of_data(json: &str) -> Self {
+    /// Returns the values of a session of another server: only its data and the time of its end travel.
+    pub(super) fn of_saved(session: &SavedSession) -> Self {
+        let data = data_value(&session.data);
+        let expiry = session.expires.and_then(expiry_value);
         Self {
-            values: vec![data_value(json)],
+            values: [data].into_iter().chain(expiry).collect(),
             _namespace: None,
         }
     }
@@ -65,6 +68,7 @@ impl Socket {
             known_after,
             values: Arc::new(values),
             data: self.0.data_json(),
+            expires: self.0.expires(),
             until: locked.sessions.until(now()),
         })
     }

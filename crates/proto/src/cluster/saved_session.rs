@@ -14,9 +14,11 @@ use super::{Position, SavedSession};
 use crate::socket_io::msgpack;
 use crate::{DecodeError, Room, Sid};
 
-/// The members that only servers of this crate write: the positions of a session, as two numbers of 64 bits.
+/// The members that only servers of this crate write: the positions of a session in hexadecimal, and the time at which
+/// its socket ends.
 const SINCE: &str = "since";
 const FLOOR: &str = "floor";
+const EXPIRES: &str = "expires";
 
 impl SavedSession {
     /// Encodes the session with its private id: MessagePack in base64.
@@ -35,6 +37,9 @@ impl SavedSession {
         }
         if self.floor != Position::default() {
             session.text(FLOOR, &position_text(self.floor));
+        }
+        if let Some(expires) = self.expires {
+            session.json(EXPIRES, &expires.to_string());
         }
         session.close();
         let packed = msgpack::from_json(&String::from_utf8_lossy(&json), &[]);
@@ -73,6 +78,7 @@ impl SavedSession {
                 .as_deref()
                 .and_then(parse_position)
                 .unwrap_or_default(),
+            expires: members.expires,
         })
     }
 }
@@ -90,6 +96,8 @@ struct Members<'a> {
     since: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     floor: Option<Cow<'a, str>>,
+    #[serde(default)]
+    expires: Option<u64>,
 }
 
 fn position_text(Position(position): Position) -> String {
@@ -119,6 +127,7 @@ mod tests {
             data: "{\"user\":\"bob\"}".to_owned(),
             since: Some(Position(7 << 64 | 3)),
             floor: Position(5),
+            expires: Some(1_795_420_760_187),
         }
     }
 
@@ -131,6 +140,7 @@ mod tests {
             data: "{}".to_owned(),
             since: None,
             floor: Position::default(),
+            expires: None,
             ..session()
         };
         assert_eq!(read, expected);

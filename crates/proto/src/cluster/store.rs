@@ -67,6 +67,8 @@ pub trait Feed: Send + Sync {
 pub enum Arrival {
     /// An event of this server, by its token.
     Own(u64),
+    /// An event of this server without a token of this store: it was delivered here when it was emitted.
+    Delivered,
     /// An event of another server.
     Foreign(StoredEvent<'static>),
 }
@@ -123,4 +125,6 @@ pub struct SavedSession {
     /// The first position that the client must have seen to resume: events before it may have been delivered without a
     /// position.
     pub floor: Position,
+    /// The time at which the socket ends, in milliseconds since 1970, if the application has set one.
+    pub expires: Option<u64>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum_socketio::cluster::HealthState;
 use axum_socketio::config::Recovery;
 use axum_socketio::testing::TestClient;
-use axum_socketio::{Namespace, Socket, SocketIo};
+use axum_socketio::{DisconnectReason, Namespace, Socket, SocketIo};
 use axum_socketio_redis::{Redis, Streams};
 use tokio::time::{sleep, timeout};
 
@@ -30,6 +30,8 @@ async fn server(engine: &Engine) -> SocketIo {
 
 /// Returns a client of the first server that is in a room, has data, and has seen an event of the second one.
 async fn client(one: &SocketIo, two: &SocketIo) -> TestClient {
+    // Until then, its events have no positions on itself.
+    becomes(two, HealthState::Connected).await;
     let bob = connect(one).await;
     bob.emit_with_ack::<()>("join", "room").await;
     bob.emit_with_ack::<()>("name", "Bob").await;
@@ -107,6 +109,42 @@ async fn a_client_recovers_on_another_server() {
     let back = come_back(&one, &again).await;
     assert!(back.recovered());
     gets(&back, &two, [7]).await;
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn a_socket_expires_at_its_time_on_another_server() {
+    let engine = Engine::start().await;
+    let recovery = Recovery::new().skip_middlewares();
+    let one = server_with(&engine, Streams::new(), recovery).await;
+    let two = server_with(&engine, Streams::new(), recovery).await;
+    let bob = client(&one, &two).await;
+    let socket = one.socket(bob.id()).unwrap();
+    socket.expires_in(Duration::from_secs(5));
+    bob.cut().await;
+    let again = come_back(&two, &bob).await;
+    assert!(again.recovered());
+    let socket = two.socket(bob.id()).unwrap();
+    let reason = timeout(SOON, socket.closed()).await.unwrap();
+    assert_eq!(reason, DisconnectReason::Expired);
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn nobody_waits_for_an_event_that_a_server_has_emitted_before_it_was_connected() {
+    let engine = Engine::start().await;
+    let one = server(&engine).await;
+    // The event is written before the first entry is read, and after that.
+    for number in 0..30 {
+        let bob = connect(&one).await;
+        let two = server(&engine).await;
+        sleep(Duration::from_micros(200) * number).await;
+        two.emit("n", number);
+        assert_eq!(bob.next::<u32>("n").await, number);
+        bob.cut().await;
+        come_back(&two, &bob).await;
+        assert_eq!(two.metrics().recoveries["unavailable"], 0);
+    }
 }
 
 #[tokio::test]
