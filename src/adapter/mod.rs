@@ -153,8 +153,8 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     fn disconnect(&self, target: &Target, scope: Scope);
     /// Removes this server from the cluster, when it has shut down.
     fn close(&self) {}
-    /// Sends an event to the other servers.
-    fn emit_to_servers(&self, event: &str, args: &Args);
+    /// Sends an event to the other servers. Returns false if it could not be published.
+    fn emit_to_servers(&self, event: &str, args: &Args) -> bool;
     /// Sends an event to the other servers, and returns their answers. It is sent even if the future is not polled.
     fn ask_servers(
         &self,
@@ -244,8 +244,9 @@ impl<L: LocalSockets> Adapter for L {
         LocalSockets::disconnect(self, target, scope);
     }
 
-    fn emit_to_servers(&self, event: &str, _: &Args) {
+    fn emit_to_servers(&self, event: &str, _: &Args) -> bool {
         tracing::debug!(event, "there are no other servers");
+        true
     }
 
     fn ask_servers(

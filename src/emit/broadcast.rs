@@ -129,8 +129,9 @@ impl BroadcastOperator {
             let target = &self.target;
             let delivered = recipients.adapter.broadcast(Publication { args, target });
             tracing::trace!(nsp = &*recipients.name, event, ?delivered, "broadcast");
+            !delivered.is_unpublished
         });
-        Emitted::new(sent, counters)
+        Emitted::published_or_not(sent, counters)
     }
 
     /// Sends an event to all selected sockets and collects their acknowledgements, each a value of type `R`.

@@ -21,7 +21,10 @@ use proto::args::reserved;
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
-pub struct Emitted(Result<(), EmitError>);
+pub struct Emitted {
+    result: Result<(), EmitError>,
+    published: bool,
+}
 
 impl Emitted {
     pub(super) fn new(result: Result<(), EmitError>, counters: &Counters) -> Self {
@@ -29,14 +32,29 @@ impl Emitted {
             tracing::debug!(error = error.to_string(), "not emitted");
             counters.add(Counted::Undelivered(error.reason()), 1);
         }
-        Self(result)
+        Self {
+            result,
+            published: true,
+        }
+    }
+
+    /// Creates the result of an emit that is for other servers too, and was published for them or not.
+    pub(super) fn published_or_not(result: Result<bool, EmitError>, counters: &Counters) -> Self {
+        let published = *result.as_ref().unwrap_or(&true);
+        Self {
+            published,
+            ..Self::new(result.map(drop), counters)
+        }
     }
 
     /// Counts an emit to a namespace that does not exist, and returns its result.
     pub(super) fn missing(missing: &Missing) -> Self {
         let error = EmitError::from(missing);
         let Some(counters) = missing.counters() else {
-            return Self(Err(error));
+            return Self {
+                result: Err(error),
+                published: true,
+            };
         };
         counters.add(Counted::Emits(EmitScope::Broadcast), 1);
         Self::new(Err(error), counters)
@@ -46,7 +64,15 @@ impl Emitted {
     /// event that was dropped; a broadcast to a namespace that the server does not have does not.
     #[must_use]
     pub fn ok(&self) -> bool {
-        self.0.is_ok()
+        self.result.is_ok()
+    }
+
+    /// Returns false if the event did not get into the queue of messages to the other servers of a cluster: the queue is
+    /// full, since the engine has been away for a while, or the event is larger than it. The clients of this server get
+    /// the event all the same, so this is no failure of [`ok`](Self::ok).
+    #[must_use]
+    pub const fn published(&self) -> bool {
+        self.published
     }
 
     /// Converts this value into a `Result`.
@@ -55,7 +81,7 @@ impl Emitted {
     ///
     /// Returns the reason if the event was not queued.
     pub fn into_result(self) -> Result<(), EmitError> {
-        self.0
+        self.result
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn emit_to_servers<T: Serialize>(
 ) -> Emitted {
     let sent = server_args(event, args);
     let sent = sent.map(|args| recipients.adapter.emit_to_servers(event, &args));
-    Emitted::new(sent, &recipients.counters)
+    Emitted::published_or_not(sent, &recipients.counters)
 }
 
 /// The pending answers of other servers; returned by

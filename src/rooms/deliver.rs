@@ -22,6 +22,8 @@ pub(crate) struct Delivered {
     pub(crate) dropped: usize,
     /// Events that were refused because the outbox was full.
     pub(crate) full: usize,
+    /// True if the event was for other servers too, and could not be published.
+    pub(crate) is_unpublished: bool,
 }
 
 impl Delivered {
@@ -40,15 +42,15 @@ impl AddAssign for Delivered {
         self.queued += other.queued;
         self.dropped += other.dropped;
         self.full += other.full;
+        self.is_unpublished |= other.is_unpublished;
     }
 }
 
 impl Sum for Delivered {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self::default(), |sum, one| Self {
-            queued: sum.queued + one.queued,
-            dropped: sum.dropped + one.dropped,
-            full: sum.full + one.full,
+        all.fold(Self::default(), |mut sum, one| {
+            sum += one;
+            sum
         })
     }
 }

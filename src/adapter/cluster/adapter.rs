@@ -45,6 +45,7 @@ impl<L: LocalSockets> Adapter for ClusterAdapter<L> {
             // It reaches the other servers by the store.
             return self.0.local.broadcast(publication);
         }
+        let mut published = true;
         if concerns_peers(target) {
             let body = Body::Broadcast {
                 args: args.json().into(),
@@ -53,10 +54,16 @@ impl<L: LocalSockets> Adapter for ClusterAdapter<L> {
                 extended: false,
             };
             let channel = self.0.channel(target);
-            self.0.publish_to(channel, body, args.attachments());
+            published = self.0.publish_to(channel, body, args.attachments());
         }
+        let unpublished = Delivered {
+            is_unpublished: !published,
+            ..Delivered::default()
+        };
         if self.0.local.has_rooms() {
-            return self.0.local.broadcast(publication);
+            return [unpublished, self.0.local.broadcast(publication)]
+                .into_iter()
+                .sum();
         }
         // The namespaces of a pattern hand the event to their stores, and those of other servers do this too.
         let target = &Target {
@@ -64,7 +71,8 @@ impl<L: LocalSockets> Adapter for ClusterAdapter<L> {
             ..Target::clone(target)
         };
         let args = publication.args;
-        self.0.local.broadcast(Publication { args, target })
+        let delivered = self.0.local.broadcast(Publication { args, target });
+        [unpublished, delivered].into_iter().sum()
     }
 
     fn broadcast_with_ack(
@@ -187,13 +195,13 @@ impl<L: LocalSockets> Adapter for ClusterAdapter<L> {
         self.0.leave();
     }
 
-    fn emit_to_servers(&self, event: &str, args: &Args) {
+    fn emit_to_servers(&self, event: &str, args: &Args) -> bool {
         let body = Body::ServerEvent {
             args: server_event(event, args).into(),
             request: None,
             extended: true,
         };
-        self.0.publish(body, args.attachments());
+        self.0.publish(body, args.attachments())
     }
 
     fn ask_servers(

@@ -415,12 +415,20 @@ async fn an_engine_that_takes_nothing_delays_and_loses_nothing_here() {
     let engine = Engine::with_servers(2);
     let io = server(&engine);
     let ann = joined(&io).await;
+    assert!(io.emit("news", 0).published() && io.server_side_emit("x", 0).published());
+    assert_eq!(ann.next::<u8>("news").await, 0);
+    let sent = io.metrics().cluster_messages["sent"];
     engine.0.lock().unwrap().is_full = true;
-    assert!(io.emit("news", 1).ok());
+    let emitted = io.emit("news", 1);
+    assert!(emitted.ok() && !emitted.published());
+    // It is for nobody else.
+    assert!(io.local().emit("other", 1).published());
     assert_eq!(ann.next::<u8>("news").await, 1);
     assert_eq!(logs.with("message to other servers lost").len(), 1);
     assert_eq!(io.metrics().cluster_messages_lost["full"], 1);
-    assert_eq!(io.metrics().cluster_messages["sent"], 0);
+    assert_eq!(io.metrics().cluster_messages["sent"], sent);
+    let emitted = io.server_side_emit("x", 1);
+    assert!(emitted.ok() && !emitted.published());
     assert!(matches!(
         io.of("/").count().await,
         Err(AdapterError::Timeout { missing: 1 })
