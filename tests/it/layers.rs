@@ -19,7 +19,7 @@ struct Package {
     narrow: &'static [(&'static str, &'static [&'static str])],
 }
 
-const PACKAGES: [Package; 4] = [
+const PACKAGES: [Package; 5] = [
     Package {
         sources: "crates/proto/src",
         layers: PROTO,
@@ -50,7 +50,6 @@ const PACKAGES: [Package; 4] = [
             "tls",
             "connector",
             "shared_connection",
-            "subscriptions",
             "feeds",
             "inbound",
             "reader",
@@ -95,6 +94,29 @@ const PACKAGES: [Package; 4] = [
         pure: &["error", "settings", "steps", "inbound"],
         impure: &["tokio::", "Instant"],
         narrow: &[("emitter", &["error", "settings", "session", "steps"])],
+    },
+    Package {
+        sources: "crates/nats/src",
+        layers: &[
+            "part",
+            "error",
+            "tls",
+            "names",
+            "settings",
+            "assembly",
+            "streams",
+            "link",
+            "shared",
+            "monitor",
+            "publisher",
+            "receiver",
+            "connection",
+            "emitter",
+        ],
+        outside: &["lib"],
+        pure: &["part", "error", "names", "settings", "assembly"],
+        impure: &["tokio::", "Instant::now"],
+        narrow: &[("emitter", &["part", "error", "names", "settings", "link"])],
     },
     Package {
         sources: "src",
