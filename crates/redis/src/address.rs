@@ -7,6 +7,9 @@ use redis::{
     ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisError,
 };
 
+/// The port of Redis.
+const PORT: u16 = 6379;
+
 /// The port of sentinels.
 const SENTINEL_PORT: u16 = 26379;
 
@@ -25,6 +28,8 @@ pub(crate) struct Address {
 pub(crate) enum Place {
     Server(ConnectionInfo),
     Sentinels(Sentinels),
+    /// Some servers of a Redis Cluster, which know the others.
+    Cluster(Vec<ConnectionInfo>),
 }
 
 /// The sentinels that know which server is the master.
@@ -52,6 +57,7 @@ impl FromStr for Address {
             "redis+sentinel" | "rediss+sentinel" => {
                 Self::sentinels(rest, scheme == "rediss+sentinel")
             }
+            "redis+cluster" | "rediss+cluster" => Self::cluster(rest, scheme == "rediss+cluster"),
             _ => Err(malformed("unknown scheme")),
         }
     }
@@ -59,17 +65,25 @@ impl FromStr for Address {
 
 impl Place {
     /// Returns the settings of connections to Redis itself.
-    pub(crate) fn redis(&self) -> &RedisConnectionInfo {
+    pub(crate) fn redis(&self) -> RedisConnectionInfo {
         match self {
-            Self::Server(server) => server.redis_settings(),
-            Self::Sentinels(sentinels) => &sentinels.master,
+            Self::Server(server) => server.redis_settings().clone(),
+            Self::Sentinels(sentinels) => sentinels.master.clone(),
+            Self::Cluster(servers) => { servers.first() }
+                .map(|server| server.redis_settings().clone())
+                .unwrap_or_default(),
         }
     }
 
     /// Returns the place with another protocol.
     pub(crate) fn with_protocol(self, protocol: ProtocolVersion) -> Self {
-        let settings = self.redis().clone().set_protocol(protocol);
+        let settings = self.redis().set_protocol(protocol);
         match self {
+            Self::Cluster(servers) => {
+                let servers = servers.into_iter();
+                let set = |server: ConnectionInfo| server.set_redis_settings(settings.clone());
+                Self::Cluster(servers.map(set).collect())
+            }
             Self::Server(server) => Self::Server(server.set_redis_settings(settings)),
             Self::Sentinels(sentinels) => Self::Sentinels(Sentinels {
                 master: settings,
@@ -95,29 +109,22 @@ impl Address {
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (credentials, hosts) = match authority.rsplit_once('@') {
-            Some((credentials, hosts)) => (format!("{credentials}@"), hosts),
-            None => (String::new(), authority),
-        };
+        let (credentials, hosts) = split_credentials(authority);
         let (name, database) = path.split_once('/').unwrap_or((path, ""));
         if name.is_empty() {
             return Err(malformed("the name of the master is missing"));
         }
         let sentinel = sentinel_credentials(query);
         let servers = hosts.split(',').map(|host| {
-            let host = with_port(host);
+            let host = with_port(host, SENTINEL_PORT);
             // Old sentinels speak only RESP2.
             server(format!("redis://{sentinel}{host}/"), ProtocolVersion::RESP2)
         });
         let servers: Vec<_> = servers.collect::<Result<_, _>>()?;
         let master = format!("redis://{credentials}master/{database}");
         let master = server(master, protocol)?;
-        let addresses: Vec<_> = servers
-            .iter()
-            .map(|server| server.addr().to_string())
-            .collect();
         Ok(Self {
-            text: format!("{} (sentinels of {name})", addresses.join(",")),
+            text: format!("{} (sentinels of {name})", addresses(&servers)),
             place: Place::Sentinels(Sentinels {
                 servers,
                 name: name.to_owned(),
@@ -126,6 +133,42 @@ impl Address {
             encrypted,
         })
     }
+
+    /// Parses an address after its scheme: `//user:password@host:port,host:port`.
+    fn cluster(rest: &str, encrypted: bool) -> Result<Self, RedisError> {
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        let (rest, _) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if !path.is_empty() {
+            return Err(malformed("a Redis Cluster has no other database"));
+        }
+        let (credentials, hosts) = split_credentials(authority);
+        let servers = hosts.split(',').map(|host| {
+            let host = with_port(host, PORT);
+            server(
+                format!("redis://{credentials}{host}/"),
+                ProtocolVersion::RESP3,
+            )
+        });
+        let servers: Vec<_> = servers.collect::<Result<_, _>>()?;
+        Ok(Self {
+            text: format!("{} (cluster)", addresses(&servers)),
+            place: Place::Cluster(servers),
+            encrypted,
+        })
+    }
+}
+
+/// Returns the addresses of servers, as a text.
+fn addresses(servers: &[ConnectionInfo]) -> String {
+    let addresses = servers.iter().map(|server| server.addr().to_string());
+    addresses.collect::<Vec<_>>().join(",")
+}
+
+/// Splits an authority into `user:password@` and the hosts.
+fn split_credentials(authority: &str) -> (&str, &str) {
+    let at = authority.rfind('@').map_or(0, |at| at + 1);
+    authority.split_at(at)
 }
 
 /// Returns a server with the options of all connections.
@@ -169,13 +212,13 @@ fn sentinel_credentials(query: &str) -> String {
     }
 }
 
-fn with_port(host: &str) -> String {
+fn with_port(host: &str, port: u16) -> String {
     // The colons of an IPv6 address are in brackets.
     let end = host.rsplit(']').next().unwrap_or(host);
     if end.contains(':') {
         host.to_owned()
     } else {
-        format!("{host}:{SENTINEL_PORT}")
+        format!("{host}:{port}")
     }
 }
 
@@ -233,6 +276,18 @@ mod tests {
     }
 
     #[test]
+    fn an_url_names_servers_of_a_cluster() {
+        let url = "redis+cluster://me:secret@one,two:7000,[::1]/";
+        let address: Address = url.parse().unwrap();
+        assert_eq!(text(url), "one:6379,two:7000,::1:6379 (cluster) false");
+        assert_eq!(text("rediss+cluster://one"), "one:6379 (cluster) true");
+        let settings = address.place.redis();
+        assert_eq!(settings.username(), Some("me"));
+        assert_eq!(settings.password(), Some("secret"));
+        assert_eq!(settings.protocol(), ProtocolVersion::RESP3);
+    }
+
+    #[test]
     fn malformed_addresses_are_errors_without_the_password() {
         for url in [
             "",
@@ -249,6 +304,10 @@ mod tests {
             "redis+sentinel://me:secret@/main",
             "redis+sentinel://me:secret@one,/main",
             "redis+sentinel://me:secret@one/main/x",
+            "redis+cluster://me:secret@one/1",
+            "redis+cluster://me:secret@",
+            "redis+cluster://me:secret@one,,two",
+            "redis+cluster://me:secret@one:port",
         ] {
             let error = url.parse::<Address>().unwrap_err();
             let text = format!("{error} {error:?}");

@@ -14,12 +14,16 @@ use tokio::time::timeout;
 use crate::address::{Address, Place, Sentinels, server};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
+use crate::topology::NodeAddress;
 
 /// The time in which Redis has to answer.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time in which a sentinel has to answer. The next one is asked then.
 const SENTINEL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The time in which a server of a Redis Cluster has to answer to a question about the others.
+pub(crate) const NODE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An address, and the way to connect to it.
 #[derive(Clone)]
@@ -106,6 +110,42 @@ impl Connector {
         }
     }
 
+    /// Returns the first servers of a Redis Cluster, or `None` for a single server.
+    pub(crate) fn seeds(&self) -> Option<Vec<Self>> {
+        let Place::Cluster(servers) = &self.place else {
+            return None;
+        };
+        let seeds = servers.iter().map(|server| self.to(server.clone()));
+        Some(seeds.collect())
+    }
+
+    /// Returns a connector to a server of the same Redis Cluster.
+    pub(crate) fn to_node(&self, node: &NodeAddress) -> Result<Self, RedisError> {
+        let address = ConnectionAddr::Tcp(node.host.clone(), node.port);
+        let server = server(address, ProtocolVersion::RESP3)?;
+        Ok(self.to(server.set_redis_settings(self.place.redis())))
+    }
+
+    fn to(&self, server: ConnectionInfo) -> Self {
+        Self {
+            address: server.addr().to_string().into(),
+            place: Place::Server(server),
+            #[cfg(feature = "tls")]
+            tls: self.tls.clone(),
+        }
+    }
+
+    /// Returns the host of the server, if there is one.
+    pub(crate) fn host(&self) -> Option<&str> {
+        match &self.place {
+            Place::Server(server) => match server.addr() {
+                ConnectionAddr::Tcp(host, _) => Some(host),
+                _ => None,
+            },
+            Place::Sentinels(_) | Place::Cluster(_) => None,
+        }
+    }
+
     /// Opens a connection, to the master if there are sentinels.
     pub(crate) async fn open(
         &self,
@@ -113,6 +153,16 @@ impl Connector {
     ) -> Result<MultiplexedConnection, RedisError> {
         match &self.place {
             Place::Server(server) => self.open_to(server, config, RESPONSE_TIMEOUT).await,
+            Place::Cluster(servers) => {
+                let mut failure = (ErrorKind::InvalidClientConfig, "no servers").into();
+                for server in servers {
+                    match self.open_to(server, config, NODE_TIMEOUT).await {
+                        Ok(opened) => return Ok(opened),
+                        Err(error) => failure = error,
+                    }
+                }
+                Err(failure)
+            }
             Place::Sentinels(sentinels) => {
                 let (_, connection) = self.open_to_master(sentinels, config).await?;
                 Ok(connection)
@@ -124,6 +174,10 @@ impl Connector {
     pub(crate) async fn open_pubsub(&self) -> Result<PubSub, RedisError> {
         let server = match &self.place {
             Place::Server(server) => server.clone(),
+            Place::Cluster(_) => {
+                let reason = "the servers of a Redis Cluster speak RESP3";
+                return Err((ErrorKind::InvalidClientConfig, reason).into());
+            }
             Place::Sentinels(sentinels) => {
                 let config = connection_config();
                 self.open_to_master(sentinels, &config).await?.0

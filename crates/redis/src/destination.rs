@@ -11,6 +11,8 @@ use proto::cluster::{Destination, SavedSession};
 pub(crate) enum RedisDestination {
     /// A channel, or the stream of the namespace if the message is no request.
     Channel(String),
+    /// A channel whose message another server of the Redis Cluster has not accepted.
+    Redirected(String),
     /// The stream of the namespace, with the token of the event if a store waits for its position.
     Entry(Option<Token>),
 }
@@ -45,7 +47,7 @@ impl fmt::Display for Token {
 impl Destination for RedisDestination {
     fn size(&self) -> usize {
         match self {
-            Self::Channel(name) => name.len(),
+            Self::Channel(name) | Self::Redirected(name) => name.len(),
             Self::Entry(_) => 0,
         }
     }

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use crate::connector::Connector;
 use crate::error::EmitError;
+use crate::sessions::Sessions;
 use crate::settings::RedisSettings;
-use crate::shared_connection::SharedConnection;
 
 /// Sends events to the clients of all servers of a cluster, from any program that has a connection to Redis.
 ///
@@ -54,7 +54,7 @@ pub struct Emitter {
 
 /// The parts that all copies of an emitter share.
 struct Shared {
-    session: SharedConnection,
+    sessions: Sessions,
     /// The time of the last join. Servers subscribe to a room when they get it, so an event for the room that follows
     /// at once could be published too early.
     joined: Mutex<Option<Instant>>,
@@ -64,7 +64,7 @@ impl Emitter {
     pub(crate) fn new(connector: Connector, settings: RedisSettings) -> Self {
         let target = EmitterTarget::new(settings.family());
         let shared = Shared {
-            session: SharedConnection::new(connector),
+            sessions: Sessions::new(connector),
             joined: Mutex::default(),
         };
         Self {
@@ -200,21 +200,10 @@ impl Emitter {
             }
             channel => channel,
         };
-        let mut publish = redis::pipe();
-        self.settings
-            .emit(&mut publish, &self.settings.name(channel), &content);
-        let session = &self.shared.session;
-        let mut open = session.get().await?;
-        let published: Result<(), _> = publish.query_async(&mut open.connection).await;
-        let Err(source) = published else {
-            return Ok(());
-        };
-        // A connection that does not answer may be dead without a sign of it.
-        if source.is_unrecoverable_error() || source.is_timeout() {
-            open.end();
-        }
-        let address = session.address().to_owned();
-        Err(EmitError::Redis { address, source })
+        let name = self.settings.name(channel);
+        { &self.shared.sessions }
+            .send(&self.settings, &name, &content)
+            .await
     }
 }
 
@@ -233,7 +222,7 @@ impl Shared {
 impl fmt::Debug for Emitter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Emitter")
-            .field("address", &self.shared.session.address())
+            .field("address", &self.shared.sessions.address())
             .field("settings", &self.settings)
             .field("target", &self.target)
             .finish_non_exhaustive()

@@ -64,15 +64,20 @@ mod channels;
 mod connection;
 mod connector;
 mod destination;
+mod discovery;
 mod emitter;
 mod entry_id;
 mod error;
 mod feeds;
 mod inbound;
+mod masters;
+mod node;
+mod nodes;
 mod other_options;
 mod publisher;
 mod pubsub;
 mod reader;
+mod sessions;
 mod settings;
 mod shared_connection;
 mod store;
@@ -81,6 +86,7 @@ mod streams;
 mod subscriber;
 #[cfg(feature = "tls")]
 mod tls;
+mod topology;
 
 use std::fmt;
 use std::sync::Arc;
@@ -92,6 +98,7 @@ use connection::Connection;
 use connector::{Connector, connection_config};
 use proto::cluster::{Family, Receiver, Wire, WireConnection};
 use settings::{Mode, RedisSettings};
+use topology::Topology;
 
 pub use emitter::Emitter;
 pub use error::{EmitError, RedisConnectError};
@@ -109,6 +116,8 @@ struct Readme;
 pub struct Redis {
     connector: Connector,
     settings: RedisSettings,
+    /// The masters, if this is a Redis Cluster.
+    topology: Option<Topology>,
     runtime: Handle,
 }
 
@@ -121,13 +130,18 @@ impl Redis {
     /// | `rediss://user:password@host:6379/` | over TCP with TLS (feature `tls`) |
     /// | `unix:/run/redis.sock?user=ann&pass=secret` | on the same machine |
     /// | `redis+sentinel://user:password@host1:26379,host2/name` | the master of this name, which sentinels know |
+    /// | `redis+cluster://user:password@host1:6379,host2` | all masters of a Redis Cluster, some of whose servers are named |
     ///
     /// All parts but the host, the path and the name may be left out. A user of Redis needs the channels of the prefix
     /// (`&socket.io*`) and the commands `SUBSCRIBE`, `UNSUBSCRIBE`, `PSUBSCRIBE`, `PUNSUBSCRIBE`, `PUBLISH`, `PUBSUB`
     /// and `PING`, or their sharded forms; with sentinels also `ROLE`.
     ///
+    /// With a Redis Cluster, the messages are those of [`sharded`](Self::sharded) pub/sub. A server is connected to all
+    /// masters, and follows channels whose slots are moved, and replicas that replace a master. Users also need
+    /// `CLUSTER INFO` and `CLUSTER SLOTS`.
+    ///
     /// With TLS, the server needs a certificate for its name in the URL that the root certificates of the system trust:
-    /// see `connect_with_tls` for others. `rediss+sentinel:` is for sentinels and servers with TLS.
+    /// see `connect_with_tls` for others. `rediss+sentinel:` and `rediss+cluster:` are for servers that all use TLS.
     ///
     /// Connections speak RESP3. For an engine that does not, `?protocol=resp2` is added to the URL; a server then has
     /// one more connection. It has no effect on servers with [`sharded`](Self::sharded).
@@ -150,7 +164,8 @@ impl Redis {
     }
 
     /// Connects with a TLS configuration of the program, such as one with a client certificate or with other root
-    /// certificates than those of the system. The URL begins with `rediss:` or `rediss+sentinel:`.
+    /// certificates than those of the system. The URL begins with `rediss:`,
+    /// `rediss+sentinel:` or `rediss+cluster:`.
     ///
     /// ```no_run
     /// # async fn f(roots: axum_socketio_redis::rustls::RootCertStore) -> Result<(), Box<dyn std::error::Error>> {
@@ -182,12 +197,21 @@ impl Redis {
 
     async fn over(connector: Connector) -> Result<Self, RedisConnectError> {
         let failed = |error| RedisConnectError::new(connector.address(), error);
+        let mut settings = RedisSettings::new();
+        let topology = match connector.seeds() {
+            Some(seeds) => {
+                settings.mode = Mode::Sharded(SubscriptionMode::default());
+                Some(Box::pin(masters::find(&seeds)).await.map_err(failed)?)
+            }
+            None => None,
+        };
         let mut probe = connector.open(&connection_config()).await.map_err(failed)?;
         let ping: Result<(), _> = redis::cmd("PING").query_async(&mut probe).await;
         ping.map_err(failed)?;
         Ok(Self {
             connector,
-            settings: RedisSettings::new(),
+            settings,
+            topology,
             runtime: Handle::current(),
         })
     }
@@ -199,7 +223,18 @@ impl Redis {
         Emitter::new(self.connector.clone(), self.settings.clone())
     }
 
-    /// Uses the messages and channels of Node's `createShardedAdapter`, with its `subscriptionMode`.
+    /// Uses the messages and channels of Node's `createShardedAdapter`, with its `subscriptionMode`. With a Redis Cluster,
+    /// they are used anyway, in the mode [`Dynamic`](SubscriptionMode::Dynamic) unless this sets another one.
+    ///
+    /// ```no_run
+    /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+    /// use axum_socketio_redis::{Redis, SubscriptionMode};
+    ///
+    /// let redis = Redis::connect("redis+cluster://redis-1,redis-2:6380").await?;
+    /// let redis = redis.sharded(SubscriptionMode::Static);
+    /// # drop(redis);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn sharded(mut self, mode: SubscriptionMode) -> Self {
         self.settings.mode = Mode::Sharded(mode);
@@ -211,6 +246,8 @@ impl Redis {
     /// Servers read the events that were emitted while they were not connected to Redis, unless the streams have been
     /// trimmed or have lost them. With `SocketIoBuilder::recovery`, sessions are saved in Redis, and a client resumes
     /// its session on any server; see the document [Connection state recovery].
+    ///
+    /// Streams are not used with a Redis Cluster: an error is logged, and messages are exchanged by sharded pub/sub.
     ///
     /// [Connection state recovery]: https://docs.rs/axum-socketio/latest/axum_socketio/guide/
     ///
@@ -225,6 +262,10 @@ impl Redis {
     /// ```
     #[must_use]
     pub fn streams(mut self, options: Streams) -> Self {
+        if self.topology.is_some() {
+            tracing::error!("streams are not used: a Redis Cluster is for sharded pub/sub only");
+            return self;
+        }
         self.settings.mode = Mode::Streams(options);
         self
     }
@@ -269,7 +310,8 @@ impl Redis {
     }
 
     /// Sets the maximum size of the messages that wait to be sent to Redis, in bytes. Default: 16 MiB. Beyond it,
-    /// events do not reach the clients of other servers, and a warning is logged.
+    /// events do not reach the clients of other servers, and a warning is logged. With a Redis Cluster, it holds for
+    /// each master.
     #[must_use]
     pub const fn max_queued_bytes(mut self, max: usize) -> Self {
         self.settings.max_queued_bytes = max;
@@ -291,11 +333,17 @@ impl Emitter {
 impl Wire for Redis {
     fn connect(&self, receiver: Arc<dyn Receiver>) -> Arc<dyn WireConnection> {
         let (mut connector, settings) = (self.connector.clone(), self.settings.clone());
+        if let Some(topology) = self.topology.clone() {
+            let runtime = &self.runtime;
+            return Arc::new(Connection::start_in_cluster(
+                connector, topology, settings, receiver, runtime,
+            ));
+        }
         if matches!(settings.mode, Mode::Sharded(_)) {
             connector = connector.with_pushes();
         }
         Arc::new(Connection::start(
-            connector,
+            &connector,
             settings,
             receiver,
             &self.runtime,

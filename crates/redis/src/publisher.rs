@@ -9,8 +9,8 @@ use proto::cluster::PublishQueue;
 
 use crate::connector::Connector;
 use crate::destination::RedisDestination;
-use crate::inbound::Inbound;
-use crate::settings::{RETRY, RedisSettings};
+use crate::inbound::{Inbound, Moved};
+use crate::settings::RETRY;
 use crate::shared_connection::{AskError, SharedConnection};
 
 /// Publishes what is queued until the queue is closed, or Redis fails after that. A batch that fails is not repeated,
@@ -24,9 +24,10 @@ pub(crate) async fn run(
     // An outage is logged at its beginning and at its end, not for every batch.
     let mut lost = 0_usize;
     while let Some(batch) = queue.take().await {
-        match send(&session, &shared.settings, &batch).await {
-            Ok(()) => {
+        match send(&session, &shared, &batch).await {
+            Ok(refused) => {
                 shared.link.sent();
+                shared.receiver.lost(redirect(&shared, batch, &refused));
                 if lost > 0 {
                     tracing::warn!(messages = lost, "messages to other servers were lost");
                     lost = 0;
@@ -39,6 +40,7 @@ pub(crate) async fn run(
                     tracing::warn!(error, "messages to other servers are lost");
                 }
                 lost = lost.saturating_add(batch.len());
+                shared.report_moved(Moved::Channels);
                 shared.receiver.lost(batch.len());
                 // The server is gone, and would wait for Redis once for each batch.
                 if let Some(messages) = queue.give_up() {
@@ -50,21 +52,46 @@ pub(crate) async fn run(
     }
 }
 
-/// Sends a batch. Waits a moment if there is no connection and none can be made.
+/// Sends a batch. Waits a moment if there is no connection and none can be made. With a Redis Cluster, returns which
+/// messages the server has not accepted, as it does not have their channels.
 async fn send(
     session: &SharedConnection,
-    settings: &RedisSettings,
+    shared: &Inbound,
     batch: &[(RedisDestination, Bytes)],
-) -> Result<(), AskError> {
+) -> Result<Vec<bool>, AskError> {
     let mut pipeline = redis::pipe();
     for (to, message) in batch {
-        settings.send(&mut pipeline, to, message);
+        shared.settings.send(&mut pipeline, to, message);
     }
-    let sent = session.ask(&pipeline).await;
+    let sent = if shared.is_node() {
+        session.ask_node(&mut pipeline).await
+    } else {
+        session.ask(&pipeline).await.map(|()| Vec::new())
+    };
     if let Err(AskError::Connect(_)) = &sent {
         sleep(RETRY.0).await;
     }
     sent
+}
+
+/// Has messages that were not accepted sent to another server, once. Returns the number of those that are lost.
+fn redirect(shared: &Inbound, batch: Vec<(RedisDestination, Bytes)>, refused: &[bool]) -> usize {
+    let refused = batch
+        .into_iter()
+        .zip(refused)
+        .filter(|(_, refused)| **refused);
+    let (mut again, mut lost) = (Vec::new(), 0);
+    for ((to, message), _) in refused {
+        match to {
+            RedisDestination::Channel(name) => again.push((name, message)),
+            RedisDestination::Redirected(_) | RedisDestination::Entry(_) => lost += 1,
+        }
+    }
+    let count = again.len();
+    if count > 0 && !shared.report_moved(Moved::Messages(again)) {
+        lost += count;
+    }
+    lost
 }
 
 #[cfg(test)]
@@ -74,6 +101,7 @@ mod tests {
     use proto::cluster::{Channel, Receiver};
 
     use super::*;
+    use crate::settings::RedisSettings;
 
     const MESSAGES: usize = 25_000;
 

@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use crate::channels::{Topic, TopicKind};
 use crate::connector::{Connector, RESPONSE_TIMEOUT, connection_config, limited};
 use crate::inbound::Inbound;
+use crate::shared_connection::ask_node;
 
 /// A connection that subscribes.
 pub(crate) struct PubSub {
@@ -57,6 +58,7 @@ impl PubSub {
                     deliver(&shared, push.data, TopicKind::Channel);
                 }
                 PushKind::PMessage => deliver(&shared, push.data, TopicKind::Pattern),
+                PushKind::SUnsubscribe => revoke(&shared, push.data),
                 PushKind::Disconnection => end.notify_one(),
                 _ => {}
             }
@@ -92,6 +94,33 @@ impl PubSub {
             limited(RESPONSE_TIMEOUT, sink.psubscribe(patterns)).await?;
         }
         Ok(())
+    }
+
+    /// Subscribes to topics of a server of a Redis Cluster. Returns those that it has not accepted, as they belong to
+    /// another one.
+    pub(crate) async fn subscribe_at_node(
+        &mut self,
+        topics: &[Topic],
+        name: impl Fn(TopicKind) -> &'static str,
+    ) -> Result<Vec<Topic>, RedisError> {
+        let mut commands = redis::pipe();
+        for topic in topics {
+            commands.cmd(name(topic.kind)).arg(&topic.name);
+        }
+        let refused = ask_node(&mut self.commands, &mut commands).await?;
+        Ok({ topics.iter().zip(refused) }
+            .filter(|(_, refused)| *refused)
+            .map(|(topic, _)| topic.clone())
+            .collect())
+    }
+
+    /// Ends the subscriptions to topics of a server of a Redis Cluster. It has ended those of other servers by itself.
+    pub(crate) async fn unsubscribe_at_node(
+        &mut self,
+        topics: &[Topic],
+        name: impl Fn(TopicKind) -> &'static str,
+    ) -> Result<(), RedisError> {
+        self.subscribe_at_node(topics, name).await.map(|_| ())
     }
 
     /// Ends the subscriptions to topics, by commands of these names.
@@ -156,6 +185,15 @@ async fn receive(mut messages: PubSubStream, shared: Arc<Inbound>, end: Arc<Noti
         }
     }
     end.notify_one();
+}
+
+/// Records that Redis has ended a subscription. The push confirms a command if it was wanted.
+fn revoke(shared: &Inbound, data: Vec<Value>) {
+    if let Some(Value::BulkString(name)) = data.into_iter().next()
+        && let Ok(name) = String::from_utf8(name)
+    {
+        shared.revoke(&Topic::new(TopicKind::Channel, name));
+    }
 }
 
 /// Passes a message to the uses that it belongs to.

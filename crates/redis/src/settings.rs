@@ -102,7 +102,9 @@ impl RedisSettings {
     /// Adds the command that sends a message of a server.
     pub(crate) fn send(&self, pipeline: &mut Pipeline, to: &RedisDestination, message: &Bytes) {
         match to {
-            RedisDestination::Channel(channel) => self.publish(pipeline, channel, message),
+            RedisDestination::Channel(channel) | RedisDestination::Redirected(channel) => {
+                self.publish(pipeline, channel, message)
+            }
             RedisDestination::Entry(token) => self.append(pipeline, message, *token),
         }
     }
@@ -116,11 +118,7 @@ impl RedisSettings {
                 Ok(None) | Err(_) => ("PUBLISH", in_messagepack(message)),
             },
         };
-        pipeline
-            .cmd(command)
-            .arg(channel)
-            .arg(&message[..])
-            .ignore();
+        pipeline.cmd(command).arg(channel).arg(&message[..]);
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::aio::{MultiplexedConnection, SendError};
-use redis::{ErrorKind, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError};
+use redis::{
+    ErrorKind, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError, ServerErrorKind, Value,
+};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -45,6 +47,31 @@ impl AskError {
             Self::Redis(error) => error.to_string(),
         }
     }
+}
+
+/// Executes commands at a server of a Redis Cluster. Returns which of them it has not executed, as another server has
+/// the slot, or none has.
+pub(crate) async fn ask_node(
+    connection: &mut MultiplexedConnection,
+    commands: &mut Pipeline,
+) -> Result<Vec<bool>, RedisError> {
+    let answers: Vec<Value> = commands.ignore_errors().query_async(connection).await?;
+    let refused = answers.into_iter().map(|answer| match answer {
+        Value::ServerError(error) => match error.kind() {
+            Some(
+                ServerErrorKind::Moved
+                | ServerErrorKind::Ask
+                | ServerErrorKind::TryAgain
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::ReadOnly
+                | ServerErrorKind::BusyLoading,
+            ) => Ok(true),
+            _ => Err(RedisError::from(error)),
+        },
+        _ => Ok(false),
+    });
+    refused.collect()
 }
 
 /// An open connection. Clones share it.
@@ -90,6 +117,18 @@ impl SharedConnection {
     pub(crate) async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, AskError> {
         let mut open = self.get().await?;
         let answers = commands.query_async(&mut open.connection).await;
+        if let Err(error) = &answers
+            && !matches!(error.kind(), ErrorKind::Server(_))
+        {
+            open.end();
+        }
+        Ok(answers?)
+    }
+
+    /// Executes commands at a server of a Redis Cluster; see [`ask_node`].
+    pub(crate) async fn ask_node(&self, commands: &mut Pipeline) -> Result<Vec<bool>, AskError> {
+        let mut open = self.get().await?;
+        let answers = ask_node(&mut open.connection, commands).await;
         if let Err(error) = &answers
             && !matches!(error.kind(), ErrorKind::Server(_))
         {

@@ -11,7 +11,7 @@ use proto::cluster::{Changes, Failure, Reconnect};
 
 use crate::channels::{Topic, TopicKind};
 use crate::connector::Connector;
-use crate::inbound::Inbound;
+use crate::inbound::{Inbound, Moved};
 use crate::other_options;
 use crate::pubsub::PubSub;
 use crate::settings::{Mode, RETRY};
@@ -89,6 +89,7 @@ pub(crate) async fn run(
         let Err(error) = error else {
             return;
         };
+        shared.report_moved(Moved::Channels);
         let error = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
         let Failure { delay, begins } = reconnect.failed(opened.elapsed());
         if begins {
@@ -133,13 +134,26 @@ async fn subscribe(
     shared: &Inbound,
     topics: &[Topic],
 ) -> Result<(), RedisError> {
+    let name = |kind| shared.commands(kind).subscribe;
     for part in topics.chunks(BATCH) {
-        let name = |kind| shared.commands(kind).subscribe;
-        connection.subscribe(part, name).await?;
-        let waiting = shared.subscriptions().confirm(part);
-        for confirmed in waiting {
-            // The caller may not wait any more.
-            let _ = confirmed.send(());
+        if !shared.is_node() {
+            connection.subscribe(part, name).await?;
+            shared.confirm(part);
+            continue;
+        }
+        let revoked = shared.revoked();
+        let refused = connection.subscribe_at_node(part, name).await?;
+        if shared.revoked() != revoked {
+            // Some of these may have been ended already. All are subscribed to again.
+            continue;
+        }
+        if refused.is_empty() {
+            shared.confirm(part);
+        } else {
+            let accepted = part.iter().filter(|topic| !refused.contains(topic));
+            let accepted: Vec<_> = accepted.cloned().collect();
+            shared.confirm(&accepted);
+            shared.report_moved(Moved::Channels);
         }
     }
     Ok(())
@@ -155,7 +169,11 @@ async fn unsubscribe(
         return Ok(());
     }
     let name = |kind| shared.commands(kind).unsubscribe;
-    connection.unsubscribe(topics, name).await?;
+    if shared.is_node() {
+        connection.unsubscribe_at_node(topics, name).await?;
+    } else {
+        connection.unsubscribe(topics, name).await?;
+    }
     shared.subscriptions().end(topics);
     Ok(())
 }

@@ -44,7 +44,7 @@ pub use store::{
 };
 pub use stored::Stored;
 pub use stream_entry::{StreamContent, StreamEntry};
-pub use subscriptions::{Changes, Confirmation, Subscriptions};
+pub use subscriptions::{Changes, Confirmation, Subscriptions, Taken};
 pub use wire::{
     BoxFuture, Channel, JOIN_SETTLES, Presence, PublishError, Receiver, RoomChannels, Wire,
     WireConnection, WireError,

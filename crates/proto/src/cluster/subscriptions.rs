@@ -45,6 +45,15 @@ struct Entry<U> {
     unused_since: Option<Instant>,
 }
 
+/// A topic that is taken from a table, with its uses and the callers that wait for its confirmation.
+#[derive(Debug)]
+pub struct Taken<T, U, W> {
+    /// The topic.
+    pub topic: T,
+    uses: Vec<(U, u32)>,
+    waiting: Vec<W>,
+}
+
 /// The state of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmation<R> {
@@ -199,6 +208,55 @@ impl<T: Clone + Eq + Hash, U: Copy + PartialEq, W> Subscriptions<T, U, W> {
             entry.is_queued = false;
             entry.is_idle = false;
         }
+    }
+
+    /// Takes the used topics for which `selects` returns true out of the table. The engine is not told.
+    pub fn extract(&mut self, selects: impl Fn(&T) -> bool) -> Vec<Taken<T, U, W>> {
+        let taken = self.topics.extract_if(|topic, _| selects(topic));
+        let used = taken.filter(|(_, entry)| !entry.uses.is_empty());
+        let waiting = &mut self.waiting;
+        let taken = used.map(|(topic, entry)| Taken {
+            waiting: waiting.remove(&topic).unwrap_or_default(),
+            uses: entry.uses,
+            topic,
+        });
+        taken.collect()
+    }
+
+    /// Adds a topic that was taken from another table.
+    pub fn adopt(&mut self, taken: Taken<T, U, W>) {
+        let Taken {
+            topic,
+            uses,
+            waiting,
+        } = taken;
+        for (topic_use, count) in uses {
+            for _ in 0..count {
+                self.insert(&topic, topic_use);
+            }
+        }
+        if self.link == Link::Down || waiting.is_empty() {
+            return;
+        }
+        self.waiting.entry(topic).or_default().extend(waiting);
+    }
+
+    /// Records that the engine has ended a subscription by itself. Returns true if the topic is still used: it has to
+    /// be subscribed to again, by [`retry`](Self::retry).
+    pub fn revoke(&mut self, topic: &T) -> bool {
+        let Some(entry) = self.topics.get_mut(topic) else {
+            return false;
+        };
+        entry.is_confirmed = false;
+        !entry.uses.is_empty()
+    }
+
+    /// Queues all topics that are used and not confirmed. They may be those that the engine is confirming now.
+    pub fn retry(&mut self) {
+        let unconfirmed = { self.topics.iter() }
+            .filter(|(_, entry)| !entry.is_confirmed && !entry.uses.is_empty());
+        let unconfirmed: Vec<_> = unconfirmed.map(|(topic, _)| topic.clone()).collect();
+        unconfirmed.iter().for_each(|topic| self.queue(topic));
     }
 
     /// Takes at most `max` changes. Topics that are removed count as unconfirmed at once.
@@ -361,5 +419,44 @@ mod tests {
         table.remove(&"x", 1, Duration::ZERO, now());
         assert_eq!(execute(&mut table), (vec![], vec![]));
         assert_eq!(state(&mut table, "x"), Confirmation::Impossible);
+    }
+
+    #[test]
+    fn a_topic_that_the_engine_has_ended_is_subscribed_to_again() {
+        let mut table = connected();
+        for topic in ["x", "y"] {
+            table.insert(&topic, 1);
+        }
+        execute(&mut table);
+        assert!(table.revoke(&"x"));
+        assert!(!table.revoke(&"unknown"));
+        assert_eq!(state(&mut table, "x"), Confirmation::Expected(()));
+        table.retry();
+        table.retry();
+        assert_eq!(table.take(100).added, ["x"]);
+        assert_eq!(table.confirm(&["x"]), [1]);
+        table.retry();
+        assert_eq!(execute(&mut table), (vec![], vec![]));
+    }
+
+    #[test]
+    fn topics_move_to_another_table_with_their_uses_and_those_who_wait() {
+        let (mut from, mut to) = (connected(), connected());
+        for topic in ["x", "x", "y"] {
+            from.insert(&topic, 1);
+        }
+        from.insert(&"x", 2);
+        execute(&mut from);
+        from.revoke(&"x");
+        assert_eq!(state(&mut from, "x"), Confirmation::Expected(()));
+        let taken = from.extract(|topic| *topic == "x");
+        assert_eq!(taken.len(), 1);
+        taken.into_iter().for_each(|taken| to.adopt(taken));
+        assert_eq!((uses(&from, "x"), uses(&to, "x")), (vec![], vec![1, 2]));
+        assert!(from.waiting.is_empty());
+        assert_eq!(to.take(100).added, ["x"]);
+        assert_eq!(to.confirm(&["x"]), [1]);
+        to.remove(&"x", 1, Duration::ZERO, now());
+        assert_eq!(uses(&to, "x"), [1, 2]);
     }
 }

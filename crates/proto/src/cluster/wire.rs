@@ -106,7 +106,7 @@ pub enum RoomChannels {
     All,
 }
 
-/// The receiver of messages. Calls are made one at a time, in the order in which the engine delivers.
+/// The receiver of messages. Those of a channel are passed one at a time, in the order in which the engine delivers.
 pub trait Receiver: Send + Sync + 'static {
     /// Takes a message that was sent to a channel.
     fn receive(&self, channel: Channel<'_>, message: Bytes);

@@ -15,6 +15,7 @@
 )]
 
 mod addresses;
+mod cluster;
 mod emitter;
 mod engine;
 mod faults;
