@@ -26,16 +26,18 @@ pub enum Engine {
     RedisSharded,
     RedisStreams,
     Postgres,
+    Nats,
 }
 
 impl Engine {
     /// The engines that are compared.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Redis,
         Self::RedisPattern,
         Self::RedisSharded,
         Self::RedisStreams,
         Self::Postgres,
+        Self::Nats,
     ];
 
     /// Returns the name by which servers know it.
@@ -47,6 +49,7 @@ impl Engine {
             Self::RedisSharded => "redis-sharded",
             Self::RedisStreams => "redis-streams",
             Self::Postgres => "postgres",
+            Self::Nats => "nats",
         }
     }
 
@@ -58,6 +61,7 @@ impl Engine {
             Self::RedisSharded => "Redis, sharded",
             Self::RedisStreams => "Redis Streams",
             Self::Postgres => "PostgreSQL",
+            Self::Nats => "NATS",
         }
     }
 }
@@ -83,6 +87,7 @@ impl Running {
         let mut command = match engine {
             Engine::None => return Ok(running),
             Engine::Postgres => postgres(&running.folder, port)?,
+            Engine::Nats => nats(port),
             _ => redis(&running.folder, port),
         };
         let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -107,6 +112,7 @@ pub fn url(engine: Engine, port: u16) -> String {
     match engine {
         Engine::None => String::new(),
         Engine::Postgres => format!("postgres://bench@127.0.0.1:{port}/postgres"),
+        Engine::Nats => format!("nats://127.0.0.1:{port}"),
         _ => format!("redis://127.0.0.1:{port}/"),
     }
 }
@@ -140,6 +146,13 @@ fn redis(folder: &Path, port: u16) -> Command {
         ])
         .arg("--dir")
         .arg(folder);
+    command
+}
+
+fn nats(port: u16) -> Command {
+    let program = std::env::var_os("NATS_SERVER").unwrap_or_else(|| "nats-server".into());
+    let mut command = Command::new(program);
+    command.args(["-a", "127.0.0.1", "-p", &port.to_string()]);
     command
 }
 

@@ -34,7 +34,7 @@ impl Kind {
             Self::Ours => true,
             Self::Socketioxide => matches!(engine, Engine::Redis | Engine::Postgres),
             // Its classic adapter always has a pattern.
-            Self::Node => !matches!(engine, Engine::None | Engine::RedisPattern),
+            Self::Node => !matches!(engine, Engine::None | Engine::RedisPattern | Engine::Nats),
         }
     }
 }

@@ -8,6 +8,7 @@ use axum_socketio::cluster::Wire;
 use axum_socketio::{Data, Namespace, Reply, Socket, SocketIo, SocketIoBuilder, Timeouts};
 use axum_socketio_benches::contract::PING_INTERVAL;
 use axum_socketio_benches::serve::Options;
+use axum_socketio_nats::Nats;
 use axum_socketio_postgres::Postgres;
 use axum_socketio_redis::{Redis, Streams, SubscriptionMode};
 
@@ -37,6 +38,7 @@ async fn connected(engine: &str) -> Result<SocketIoBuilder, Box<dyn Error>> {
     let url = std::env::var("ENGINE_URL").unwrap_or_default();
     Ok(match engine {
         "none" => SocketIo::builder(),
+        "nats" => with(Nats::connect(&url).await?),
         "postgres" => {
             let postgres = Postgres::connect(&url).await?;
             postgres.create_table().await?;
