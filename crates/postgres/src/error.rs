@@ -20,8 +20,15 @@ impl PostgresConnectError {
         }
     }
 
+    /// Returns the error of a malformed URL. Some errors quote a part of it, which may be one of the password.
     pub(crate) fn url(source: tokio_postgres::Error) -> Self {
-        Self::new("a malformed URL", SessionError::from(source))
+        let quotes_nothing = text(&source).contains("invalid value for option");
+        let source = if quotes_nothing {
+            source.into()
+        } else {
+            SessionError::Url
+        };
+        Self::new("a malformed URL", source)
     }
 }
 
@@ -30,6 +37,8 @@ impl PostgresConnectError {
 pub(crate) enum SessionError {
     #[error(transparent)]
     Postgres(#[from] tokio_postgres::Error),
+    #[error("it has an unknown option, or characters in it have to be encoded")]
+    Url,
     #[error("no answer within {0:?}")]
     Timeout(Duration),
 }
@@ -39,7 +48,7 @@ impl SessionError {
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Postgres(error) => text(error),
-            Self::Timeout(_) => self.to_string(),
+            Self::Url | Self::Timeout(_) => self.to_string(),
         }
     }
 }

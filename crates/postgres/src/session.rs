@@ -143,7 +143,11 @@ pub(crate) fn address(config: &Config) -> String {
         .map(|(i, host)| {
             let port = ports.get(i).or_else(|| ports.first()).unwrap_or(&5432);
             match host {
-                Host::Tcp(host) => format!("{host}:{port}"),
+                Host::Tcp(host) => {
+                    // A password with this sign has to be encoded: a part of one that is not looks like a host.
+                    let host = host.rsplit('@').next().unwrap_or_default();
+                    format!("{host}:{port}")
+                }
                 #[cfg(unix)]
                 Host::Unix(path) => format!("{}/.s.PGSQL.{port}", path.display()),
             }
@@ -160,6 +164,7 @@ mod tests {
     fn an_address_has_no_password() {
         let address = |url: &str| address(&url.parse().unwrap());
         assert_eq!(address("postgres://me:secret@db/app"), "db:5432");
+        assert_eq!(address("postgres://me:se@cret@db/app"), "db:5432");
         let several = "host=/run/postgresql,db port=1,2 password=secret";
         assert_eq!(address(several), "/run/postgresql/.s.PGSQL.1,db:2");
     }

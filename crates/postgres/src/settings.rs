@@ -29,7 +29,7 @@ impl Default for Names {
     fn default() -> Self {
         Self {
             prefix: "socket.io".into(),
-            table: "socket_io_attachments".into(),
+            table: quoted("socket_io_attachments").into(),
         }
     }
 }
@@ -62,12 +62,13 @@ impl Names {
     }
 }
 
-/// Returns a name as SQL. A plain one is not quoted, as PostgreSQL then ignores its case, as it does for Node.js.
+/// Returns a name as SQL. The case of a plain one is ignored, as it is for Node.js. It is quoted all the same, since it
+/// may be a word of SQL.
 fn identifier(name: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let is_plain = !name.is_empty() && name.bytes().all(is_plain);
     if is_plain && !name.starts_with(|first: char| first.is_ascii_digit()) {
-        return name.to_owned();
+        return quoted(&name.to_ascii_lowercase());
     }
     quoted(name)
 }
@@ -119,16 +120,16 @@ mod tests {
     }
 
     #[test]
-    fn tables_are_quoted_if_need_be() {
+    fn tables_are_quoted_and_plain_names_have_no_case() {
         let table = |name: &str| {
             let mut names = Names::default();
             names.set_table(name);
             names.table.to_string()
         };
-        assert_eq!(table("Attachments_2"), "Attachments_2");
-        assert_eq!(table("app.attachments"), "app.attachments");
+        assert_eq!(table("Attachments_2"), "\"attachments_2\"");
+        assert_eq!(table("app.user"), "\"app\".\"user\"");
         assert_eq!(table("a; drop\"x"), "\"a; drop\"\"x\"");
-        assert_eq!(table("2.b"), "\"2\".b");
+        assert_eq!(table("2.b"), "\"2\".\"b\"");
         assert_eq!(table(""), "\"\"");
     }
 }

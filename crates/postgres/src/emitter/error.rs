@@ -30,7 +30,8 @@ impl From<SessionError> for EmitError {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Postgres(error) => Self::Postgres(error),
-            SessionError::Timeout(_) => Self::Timeout,
+            // A URL is read before.
+            SessionError::Url | SessionError::Timeout(_) => Self::Timeout,
         }
     }
 }
