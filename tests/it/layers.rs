@@ -81,6 +81,7 @@ const PACKAGES: [Package; 5] = [
         layers: &[
             "error",
             "settings",
+            "log_pause",
             "session",
             "steps",
             "inbound",

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{StreamExt, poll_fn};
@@ -16,6 +15,7 @@ use proto::cluster::Channel;
 
 use crate::error::SessionError;
 use crate::inbound::Inbound;
+use crate::log_pause::LogPause;
 use crate::session::{Connect, Sessions, limited};
 use crate::settings::{PostgresSettings, RESPONSE_TIMEOUT};
 
@@ -24,9 +24,6 @@ const AHEAD: usize = 8;
 
 /// The size up to which a notification may refer to a stored message, in bytes.
 const MAX_HEADER: usize = 1000;
-
-/// The least time between two records of the log about lost messages.
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A notification that refers to a stored message.
 #[derive(Deserialize)]
@@ -89,7 +86,7 @@ pub(crate) async fn run(
         max: settings.max_received_bytes,
     };
     let receiver = Arc::clone(&shared.receiver);
-    let mut losses = Losses::default();
+    let mut lost = LogPause::default();
     let resolved = poll_fn(move |cx| notifications.poll_recv(cx))
         .map(|notification| resolve(&shared, &reader, notification))
         .buffered(AHEAD);
@@ -101,7 +98,15 @@ pub(crate) async fn run(
             }
             Some((nsp, Err(reason))) => {
                 receiver.missed(1);
-                losses.note(&nsp, &reason);
+                if let Some(messages) = lost.add(1, Instant::now()) {
+                    let (nsp, reason) = (&*nsp, reason.to_string());
+                    tracing::warn!(
+                        nsp,
+                        messages,
+                        reason,
+                        "large messages of other servers lost"
+                    );
+                }
             }
             None => {}
         }
@@ -148,6 +153,11 @@ impl Reader {
                 let session = self.sessions.get().await?;
                 self.read_from(&session.client, id).await
             }
+            // One that does not answer may be dead without a sign of it.
+            Err(Lost::Session(SessionError::Timeout(limit))) => {
+                self.sessions.end(&session).await;
+                Err(SessionError::Timeout(limit).into())
+            }
             read => read,
         }
     }
@@ -161,32 +171,6 @@ impl Reader {
             .try_get(0)
             .map_err(SessionError::from)?;
         payload.map(Bytes::from).ok_or(Lost::TooLarge(self.max))
-    }
-}
-
-/// The messages that were lost, of which the log has one record in a while.
-#[derive(Default)]
-struct Losses {
-    logged: Option<Instant>,
-    count: usize,
-}
-
-impl Losses {
-    fn note(&mut self, nsp: &str, reason: &Lost) {
-        self.count += 1;
-        if self
-            .logged
-            .is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL)
-        {
-            let (messages, reason) = (std::mem::take(&mut self.count), reason.to_string());
-            tracing::warn!(
-                nsp,
-                messages,
-                reason,
-                "large message of another server lost"
-            );
-            self.logged = Some(Instant::now());
-        }
     }
 }
 

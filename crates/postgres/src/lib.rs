@@ -30,6 +30,7 @@ mod error;
 mod inbound;
 mod inbox;
 mod listener;
+mod log_pause;
 mod publisher;
 mod session;
 mod settings;
@@ -157,6 +158,15 @@ impl Postgres {
     #[must_use]
     pub const fn max_queued_bytes(mut self, max: usize) -> Self {
         self.settings.max_queued_bytes = max;
+        self
+    }
+
+    /// Sets the maximum size of a message that does not fit into a notification and is read from the table, in bytes.
+    /// Default: 64 MiB. Up to eight are read at once. Larger ones are counted as missed, and a warning is logged.
+    #[must_use]
+    pub fn max_received_bytes(mut self, max: usize) -> Self {
+        // PostgreSQL has no larger ones.
+        self.settings.max_received_bytes = i32::try_from(max).unwrap_or(i32::MAX);
         self
     }
 

@@ -7,12 +7,13 @@ use std::time::Duration;
 use futures_util::stream::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval, sleep};
-use tokio_postgres::{AsyncMessage, Client, Notification};
+use tokio_postgres::{AsyncMessage, Client, Error, Notification};
 
 use proto::cluster::{Failure, Reconnect, WireError};
 
 use crate::error::SessionError;
 use crate::inbound::Inbound;
+use crate::log_pause::LogPause;
 use crate::session::{Connect, Messages, Task, limited};
 use crate::settings::{RETRY, quoted};
 
@@ -27,6 +28,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The confirmation of a subscription.
 type Confirm = oneshot::Sender<Result<(), WireError>>;
+
+/// The confirmations of subscriptions, with their namespaces.
+type Confirms = Vec<(Arc<str>, Confirm)>;
 
 /// A request to the task.
 #[derive(Debug)]
@@ -46,7 +50,7 @@ pub(crate) async fn run(
 ) {
     // An outage is logged at its beginning and at its end, not for every attempt.
     let mut reconnect = Reconnect::new(RETRY.0, RETRY.1);
-    let mut waiting = Vec::new();
+    let mut waiting = Confirms::new();
     loop {
         let opened = Instant::now();
         let served = match Listening::open(&*connect, &shared, &notifications).await {
@@ -56,7 +60,7 @@ pub(crate) async fn run(
                 }
                 shared.link.set_receiving(true);
                 // These namespaces were in the table when all were listened to.
-                confirm(&mut waiting);
+                listening.confirm(&shared, &mut waiting);
                 listening.serve(&shared, &mut changes).await
             }
             Err(error) => Err(Some(error)),
@@ -84,22 +88,17 @@ pub(crate) async fn run(
 
 /// Takes the changes that arrive while there is no session: the table of namespaces has what they are about. Returns
 /// false if the connection's owner is gone.
-fn put_off(changes: &mut mpsc::UnboundedReceiver<Change>, waiting: &mut Vec<Confirm>) -> bool {
-    waiting.retain(|confirm| !confirm.is_closed());
+fn put_off(changes: &mut mpsc::UnboundedReceiver<Change>, waiting: &mut Confirms) -> bool {
+    waiting.retain(|(_, confirm)| !confirm.is_closed());
     loop {
         match changes.try_recv() {
-            Ok(Change::Listen(_, confirm)) if !confirm.is_closed() => waiting.push(confirm),
+            Ok(Change::Listen(nsp, confirm)) if !confirm.is_closed() => {
+                waiting.push((nsp, confirm));
+            }
             Ok(_) => {}
             Err(mpsc::error::TryRecvError::Empty) => return true,
             Err(mpsc::error::TryRecvError::Disconnected) => return false,
         }
-    }
-}
-
-fn confirm(confirmations: &mut Vec<Confirm>) {
-    for confirmation in confirmations.drain(..) {
-        // The caller may not wait for it.
-        let _ = confirmation.send(Ok(()));
     }
 }
 
@@ -110,6 +109,7 @@ struct Listening {
     namespaces: HashSet<Arc<str>>,
     /// Resolves when the session has ended.
     ended: oneshot::Receiver<Option<SessionError>>,
+    refused: LogPause,
     _task: Task,
 }
 
@@ -127,6 +127,7 @@ impl Listening {
             client,
             namespaces: HashSet::new(),
             ended,
+            refused: LogPause::default(),
             _task: Task(task),
         };
         listening.listen(shared, shared.namespaces()).await?;
@@ -167,8 +168,8 @@ impl Listening {
         for change in changes.drain(..) {
             match change {
                 Change::Listen(nsp, confirmation) => {
-                    added.push(nsp);
-                    confirmations.push(confirmation);
+                    added.push(Arc::clone(&nsp));
+                    confirmations.push((nsp, confirmation));
                 }
                 Change::Unlisten(nsp) => removed.push(nsp),
             }
@@ -176,9 +177,21 @@ impl Listening {
         added.retain(|nsp| shared.is_wanted(nsp));
         removed.retain(|nsp| !shared.is_wanted(nsp));
         self.listen(shared, added).await?;
-        confirm(&mut confirmations);
+        self.confirm(shared, &mut confirmations);
         removed.retain(|nsp| self.namespaces.remove(nsp));
         self.execute("UNLISTEN", shared, &removed).await
+    }
+
+    fn confirm(&self, shared: &Inbound, confirmations: &mut Confirms) {
+        for (nsp, confirmation) in confirmations.drain(..) {
+            let refused = shared.is_wanted(&nsp) && !self.namespaces.contains(&nsp);
+            // The caller may not wait for it.
+            let _ = confirmation.send(if refused {
+                Err(WireError(None))
+            } else {
+                Ok(())
+            });
+        }
     }
 
     /// Listens to the channels of namespaces.
@@ -188,9 +201,42 @@ impl Listening {
         mut added: Vec<Arc<str>>,
     ) -> Result<(), SessionError> {
         added.retain(|nsp| self.namespaces.insert(Arc::clone(nsp)));
-        self.execute("LISTEN", shared, &added).await?;
-        for nsp in added {
-            shared.receiver.subscribed(&nsp);
+        for part in added.chunks(BATCH) {
+            match self.execute("LISTEN", shared, part).await {
+                Err(SessionError::Postgres(error)) if is_about_a_name(&error) => {
+                    self.listen_one_by_one(shared, part).await?;
+                }
+                executed => executed?,
+            }
+        }
+        let heard = added.iter().filter(|nsp| self.namespaces.contains(*nsp));
+        heard.for_each(|nsp| shared.receiver.subscribed(nsp));
+        Ok(())
+    }
+
+    /// Listens to the channels of namespaces of which PostgreSQL cannot have all.
+    async fn listen_one_by_one(
+        &mut self,
+        shared: &Inbound,
+        namespaces: &[Arc<str>],
+    ) -> Result<(), SessionError> {
+        for nsp in namespaces {
+            let listened = self.execute("LISTEN", shared, std::slice::from_ref(nsp));
+            match listened.await {
+                Err(SessionError::Postgres(error)) if is_about_a_name(&error) => {
+                    self.namespaces.remove(nsp);
+                    if let Some(namespaces) = self.refused.add(1, Instant::now()) {
+                        let (nsp, error) = (&**nsp, crate::error::text(&error));
+                        tracing::error!(
+                            nsp,
+                            namespaces,
+                            error,
+                            "other servers are not reached: PostgreSQL refuses the name of the namespace"
+                        );
+                    }
+                }
+                listened => listened?,
+            }
         }
         Ok(())
     }
@@ -210,6 +256,14 @@ impl Listening {
         }
         Ok(())
     }
+}
+
+/// Returns true if PostgreSQL refuses a name: its database may have an encoding that lacks some characters.
+fn is_about_a_name(error: &Error) -> bool {
+    const DATA_EXCEPTIONS: &str = "22";
+    error
+        .code()
+        .is_some_and(|state| state.code().starts_with(DATA_EXCEPTIONS))
 }
 
 /// Passes notifications on until the session ends. While they wait to be delivered, nothing is read from PostgreSQL.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::{MaybeDone, maybe_done};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Statement};
 
@@ -15,6 +16,7 @@ use proto::cluster::PublishQueue;
 
 use crate::error::SessionError;
 use crate::inbound::Inbound;
+use crate::log_pause::LogPause;
 use crate::session::{Connect, Session, limited};
 use crate::settings::{PostgresSettings, RESPONSE_TIMEOUT, RETRY};
 use crate::steps::{Step, plan};
@@ -42,6 +44,8 @@ pub(crate) async fn run(
         shared,
         session: None,
         outage: 0,
+        no_table: LogPause::default(),
+        refused: LogPause::default(),
     };
     while let Some(batch) = next(&queue, &mut cleanup).await {
         if batch.is_empty() {
@@ -80,6 +84,8 @@ struct Publisher {
     /// The number of messages that have been lost since PostgreSQL was last reached. An outage is logged at its
     /// beginning and at its end, not for every message.
     outage: usize,
+    no_table: LogPause,
+    refused: LogPause,
 }
 
 /// A session, with the statements that it has prepared.
@@ -102,13 +108,14 @@ impl Publisher {
         };
         let outcomes = session.execute(&steps).await;
         let closed = session.session.client.is_closed();
-        let mut refused = Vec::new();
+        let (mut refused, mut standby) = (Vec::new(), false);
         for (step, outcome) in steps.into_iter().zip(outcomes) {
+            standby |= is_standby(&step, &outcome);
             match outcome {
                 Ok(()) => self.end_outage(),
                 // The transaction has failed, and nothing of it is sent.
                 Err(StepError::Session(SessionError::Postgres(error)))
-                    if error.as_db_error().is_some() && !closed =>
+                    if error.as_db_error().is_some() && !closed && !standby =>
                 {
                     refused.push((step, error));
                 }
@@ -121,6 +128,9 @@ impl Publisher {
         }
         for (step, error) in refused {
             self.publish_one_by_one(step, &error).await;
+        }
+        if standby {
+            sleep(RETRY.0).await;
         }
     }
 
@@ -139,12 +149,14 @@ impl Publisher {
         }
         if lost > 0 {
             self.shared.receiver.lost(lost);
-            let error = crate::error::text(error);
-            tracing::warn!(
-                error,
-                messages = lost,
-                "messages to other servers refused by PostgreSQL"
-            );
+            if let Some(messages) = self.refused.add(lost, Instant::now()) {
+                let error = crate::error::text(error);
+                tracing::warn!(
+                    error,
+                    messages,
+                    "messages to other servers refused by PostgreSQL"
+                );
+            }
         }
     }
 
@@ -202,13 +214,16 @@ impl Publisher {
         }
     }
 
-    fn report_no_table(&self, messages: usize) {
+    fn report_no_table(&mut self, messages: usize) {
         self.shared.receiver.lost(messages);
-        let create = self.settings.names.create_table();
-        tracing::warn!(
-            create,
-            "large or binary message to other servers lost: there is no table for it"
-        );
+        if let Some(messages) = self.no_table.add(messages, Instant::now()) {
+            let create = self.settings.names.create_table();
+            tracing::warn!(
+                create,
+                messages,
+                "large or binary messages to other servers lost: there is no table for them"
+            );
+        }
     }
 }
 
@@ -216,6 +231,15 @@ impl Publisher {
 enum StepError {
     NoTable,
     Session(SessionError),
+}
+
+/// Returns true if PostgreSQL has refused a notification because it is a standby, which will not change: the address
+/// may belong to another server by now.
+fn is_standby(step: &Step, outcome: &Result<(), StepError>) -> bool {
+    let Err(StepError::Session(SessionError::Postgres(error))) = outcome else {
+        return false;
+    };
+    matches!(step, Step::Notify(..)) && error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
 }
 
 impl Publishing {

@@ -88,7 +88,12 @@ impl Engine {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("postgres://test@127.0.0.1:{}/postgres", self.port)
+        self.url_of("postgres")
+    }
+
+    /// Returns the address of a database.
+    pub(crate) fn url_of(&self, database: &str) -> String {
+        format!("postgres://test@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Connects, when the server answers.
@@ -139,6 +144,13 @@ impl Engine {
         let pid = self.process.id().to_string();
         Command::new("kill").args(["-QUIT", &pid]).status().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// Makes the server a standby, which has no primary.
+    pub(crate) async fn become_standby(&mut self) {
+        self.kill();
+        std::fs::write(self.dir.join("standby.signal"), "").unwrap();
+        self.restart().await;
     }
 
     pub(crate) async fn restart(&mut self) {

@@ -92,6 +92,21 @@ async fn small_large_binary_and_equal_events_keep_their_order() {
 
 #[tokio::test]
 #[ignore = "starts PostgreSQL: tests/run cluster runs it"]
+async fn messages_over_the_limit_are_missed() {
+    let engine = Engine::start().await;
+    let one = server(&engine).await;
+    let postgres = engine.postgres().await.max_received_bytes(20_000);
+    let two = two_servers::server(postgres);
+    let bob = connect(&two).await;
+    reaches(one.of("/").broadcast(), &bob).await;
+    one.emit("lost", "x".repeat(21_000));
+    one.emit("large", "x".repeat(19_000));
+    assert_eq!(bob.next::<String>("large").await.len(), 19_000);
+    assert_eq!(two.metrics().cluster_messages_lost["missed"], 1);
+}
+
+#[tokio::test]
+#[ignore = "starts PostgreSQL: tests/run cluster runs it"]
 async fn large_events_are_deleted_after_a_while() {
     let engine = Engine::start().await;
     let set = |postgres: Postgres| {
@@ -132,4 +147,13 @@ async fn an_engine_that_cannot_be_reached_is_an_error_without_the_password() {
         .await
         .unwrap_err();
     assert!(!malformed.to_string().contains("secret"));
+    for url in [
+        "not an url with a secret",
+        "host=db password=my secret=x",
+        "postgres://user:1@secret:x@db/",
+        "postgres://user:1@secret@127.0.0.1:1/",
+    ] {
+        let text = format!("{:?}", Postgres::connect(url).await.unwrap_err());
+        assert!(!text.contains("secret"), "{text}");
+    }
 }
