@@ -19,7 +19,9 @@ struct Package {
     narrow: &'static [(&'static str, &'static [&'static str])],
 }
 
-const PACKAGES: [Package; 5] = [
+const CONTRACT: &[&str] = &["spread", "shape", "event", "contract"];
+
+const PACKAGES: [Package; 6] = [
     Package {
         sources: "crates/proto/src",
         layers: PROTO,
@@ -35,6 +37,14 @@ const PACKAGES: [Package; 5] = [
             "std::thread",
             "std::fs",
         ],
+        narrow: &[],
+    },
+    Package {
+        sources: "crates/contract/src",
+        layers: CONTRACT,
+        outside: &["lib"],
+        pure: CONTRACT,
+        impure: &["tokio::", "tracing::", "axum", "std::net", "std::fs"],
         narrow: &[],
     },
     Package {
