@@ -9,6 +9,7 @@ mod namespace_merge;
 mod namespace_options;
 mod server;
 mod timeouts;
+mod typed_events;
 mod unique;
 
 pub use limits::Limits;

@@ -16,6 +16,7 @@ mod socket;
 mod socket_operator;
 #[cfg(test)]
 mod tests;
+mod typed_events;
 mod wait;
 
 pub use ack_error::AckError;

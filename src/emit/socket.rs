@@ -27,7 +27,7 @@ impl Socket {
     /// The event is queued, not awaited; see [`Emitted`] for the possible errors. Events that are emitted by one task
     /// arrive in that order.
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        self.send_event(event.as_ref(), &args, SendOptions::default())
+        self.queue_event(event.as_ref(), &args, SendOptions::default())
     }
 
     /// Sends an event as soon as the client's outbox has room for it, in cases where [`emit`](Self::emit) would fail
@@ -120,7 +120,7 @@ impl Socket {
     }
 
     /// Queues an event without waiting for room, and counts it.
-    pub(super) fn send_event<T: Serialize + ?Sized>(
+    pub(super) fn queue_event<T: Serialize + ?Sized>(
         &self,
         event: &str,
         args: &T,

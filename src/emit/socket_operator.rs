@@ -81,7 +81,7 @@ impl SocketOperator {
 
     /// See [`Socket::emit`].
     pub fn emit<T: Serialize>(&self, event: impl AsRef<str>, args: T) -> Emitted {
-        self.socket.send_event(event.as_ref(), &args, self.options)
+        self.socket.queue_event(event.as_ref(), &args, self.options)
     }
 
     /// See [`Socket::emit_when_writable`]. A [volatile](Self::volatile) event does not wait. A [timeout](Self::timeout)

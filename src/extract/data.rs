@@ -34,7 +34,7 @@ use proto::{Args, ArgsError, Surplus};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Data<T>(pub T);
 
-fn read<T>(
+pub(super) fn read<T>(
     cx: &mut EventContext,
     read: impl FnOnce(&Args, Surplus) -> Result<T, ArgsError>,
 ) -> Result<T, DataRejection> {

@@ -9,6 +9,7 @@
 //! | cookies, sessions, your own `FromRequestParts<S>`, [`SocketIo`](crate::SocketIo) | ● | ● | ● | ● |
 //! | [`Socket`](crate::Socket), [`Auth`], [`Recovered`] | ● | ● | ● | ● |
 //! | [`Data`], [`Json`](axum::Json), [`RawArgs`], [`Event`], [`Ack`] | | | ● | |
+//! | a typed event: a [`ClientEvent`](contract::ClientEvent), [`On`] | | | ● | |
 //! | [`DisconnectReason`](crate::DisconnectReason) | | | | ● |
 //!
 //! `Option<_>` and `Result<_, _>` of `Data`, `Json` and `Auth` make an argument optional, or pass its rejection to the
@@ -20,6 +21,7 @@
 mod ack;
 mod auth;
 mod data;
+mod declared;
 mod from_server_side_event;
 mod rejection;
 mod request_use;
@@ -36,6 +38,7 @@ use http::Request;
 pub use ack::Ack;
 pub use auth::{Auth, AuthRejection};
 pub use data::Data;
+pub use declared::On;
 pub use from_server_side_event::FromServerSideEvent;
 pub use rejection::DataRejection;
 use request_use::RequestUse;
@@ -66,6 +69,9 @@ pub mod via {
     /// An argument made of the event.
     #[derive(Debug)]
     pub enum Event {}
+    /// An argument that is a typed event.
+    #[derive(Debug)]
+    pub enum Declared {}
     /// An argument made of the handshake's request.
     #[derive(Debug)]
     pub enum Parts {}

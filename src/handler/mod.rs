@@ -13,6 +13,7 @@
 mod cancel;
 #[doc(hidden)]
 pub mod check;
+mod declared;
 mod event_request;
 mod function;
 #[cfg(feature = "metrics")]
@@ -30,6 +31,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+pub use declared::{Answers, Late, Takes};
 pub use event_request::EventRequest;
 #[cfg(feature = "metrics")]
 pub use handler_time::{HandlerTime, Timed, TimedFuture};

@@ -17,6 +17,7 @@ mod results;
 mod rooms;
 mod shutdown;
 mod spread;
+mod typed_events;
 
 use axum::Router;
 use axum_socketio::{Namespace, SocketIo};
