@@ -96,6 +96,15 @@ impl Engine {
         timeout(SOON, ping).await.expect("Redis starts");
     }
 
+    /// Stops or continues the process by a signal: `STOP` or `CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.process.id().to_string())
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();

@@ -21,6 +21,7 @@ mod engine;
 mod faults;
 mod log;
 mod other_options;
+mod pauses;
 mod recovery;
 mod streams;
 #[cfg(feature = "tls")]
