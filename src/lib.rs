@@ -71,7 +71,7 @@ pub mod testing;
 mod transport;
 
 pub use ::contract;
-pub use builder::{Limits, Namespace, SocketIoBuilder, Timeouts};
+pub use builder::{Limits, Namespace, SocketIoBuilder, Timeouts, TypedNamespace};
 pub use emit::{BroadcastOperator, NamespaceHandle};
 pub use extract::{Ack, Auth, Data, Event};
 pub use handler::{Refused, Reply};

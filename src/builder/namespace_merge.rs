@@ -77,6 +77,7 @@ pub(super) fn append(
         layered: _,
         outgoing,
         servers,
+        contract,
         on_rejection,
         on_error,
     } = added;
@@ -97,6 +98,7 @@ pub(super) fn append(
     handlers.fallback = fallback.or(handlers.fallback.take());
     handlers.connect = connect.or(handlers.connect.take());
     handlers.disconnect = disconnect.or(handlers.disconnect.take());
+    handlers.contract = contract.or(handlers.contract);
     handlers.on_rejection = on_rejection.or(handlers.on_rejection.take());
     handlers.on_error = on_error.or(handlers.on_error.take());
 }

@@ -16,6 +16,7 @@ mod socket;
 mod socket_operator;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod typed_events;
 mod wait;
 
@@ -28,6 +29,7 @@ pub use namespace_handle::NamespaceHandle;
 pub use remote::{RemoteAckFuture, RemoteSocket};
 pub use server_side_emit::{ServerAckFuture, ServerAnswers};
 pub use socket_operator::SocketOperator;
+pub use typed::Typed;
 
 pub use crate::namespace::ServerSideEvent;
 pub use crate::outbox::{EmitError, Queued};

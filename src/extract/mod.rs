@@ -7,7 +7,7 @@
 //! |---|:-:|:-:|:-:|:-:|
 //! | any `FromRequestParts<S>`: `State`, `HeaderMap`, `Query`, `Extension`, `ConnectInfo` | ● | ● | ● | ● |
 //! | cookies, sessions, your own `FromRequestParts<S>`, [`SocketIo`](crate::SocketIo) | ● | ● | ● | ● |
-//! | [`Socket`](crate::Socket), [`Auth`], [`Recovered`] | ● | ● | ● | ● |
+//! | [`Socket`](crate::Socket), [`Typed`](crate::emit::Typed), [`Auth`], [`Recovered`] | ● | ● | ● | ● |
 //! | [`Data`], [`Json`](axum::Json), [`RawArgs`], [`Event`], [`Ack`] | | | ● | |
 //! | a typed event: a [`ClientEvent`](contract::ClientEvent), [`On`] | | | ● | |
 //! | [`DisconnectReason`](crate::DisconnectReason) | | | | ● |
@@ -27,6 +27,7 @@ mod rejection;
 mod request_use;
 mod server;
 mod socket;
+mod typed;
 
 use std::future::Future;
 
@@ -44,6 +45,7 @@ pub use rejection::DataRejection;
 use request_use::RequestUse;
 pub use server::SocketIoRejection;
 pub use socket::{Event, Recovered};
+pub use typed::ContractRejection;
 
 pub use crate::socket::EventContext;
 pub use proto::{Binary, RawArgs, Rest};

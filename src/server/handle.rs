@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use contract::Contract;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{ClusterHandle, Server};
 use crate::adapter::AdapterError;
 use crate::emit::{
-    AckStream, BroadcastOperator, Emitted, NamespaceHandle, RemoteSocket, ServerAckFuture,
+    AckStream, BroadcastOperator, Emitted, NamespaceHandle, RemoteSocket, ServerAckFuture, Typed,
 };
 use crate::metrics::Metrics;
 use crate::rooms::Rooms;
@@ -113,6 +114,20 @@ impl SocketIo {
             return NamespaceHandle::child(Arc::clone(dynamic), &nsp);
         }
         NamespaceHandle::missing(&nsp, Some(Arc::clone(&server.logs)))
+    }
+
+    /// Returns the handle of a contract's namespace, which sends only events of the contract. If the contract is for
+    /// [dynamic namespaces](crate::SocketIoBuilder::namespace), it is all those that exist when an event is sent.
+    ///
+    /// [`Typed`] has an example.
+    pub fn typed<C: Contract>(&self) -> Typed<C, NamespaceHandle> {
+        self.typed_at(C::NAMESPACE)
+    }
+
+    /// Returns the handle of one namespace of a contract for
+    /// [dynamic namespaces](crate::SocketIoBuilder::namespace): `typed_at::<Orders>("/orders-17")`.
+    pub fn typed_at<C: Contract>(&self, nsp: &str) -> Typed<C, NamespaceHandle> {
+        Typed::new(self.of(nsp))
     }
 
     /// Selects the sockets of `/` that are in any of the rooms.

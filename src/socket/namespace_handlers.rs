@@ -1,5 +1,6 @@
 //! The handlers of a namespace.
 
+use std::any::TypeId;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -35,6 +36,8 @@ pub(crate) struct NamespaceHandlers {
     pub(crate) outgoing: OutgoingHooks,
     /// The handlers for events of other servers.
     pub(crate) servers: FxHashMap<Box<str>, ServerHandler>,
+    /// The contract of the namespace, if it has one.
+    pub(crate) contract: Option<TypeId>,
     pub(crate) on_rejection: Option<Arc<dyn Fn(&Rejected<'_>) + Send + Sync>>,
     pub(crate) on_error: Option<Arc<dyn Fn(&Failed<'_>) + Send + Sync>>,
 }

@@ -1,16 +1,17 @@
 //! Typed events: their arguments, their acknowledgements, and what is sent.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum_socketio::contract::{Binary, ClientEvent, ServerEvent, Shape};
+use axum::{Json, Router};
+use axum_socketio::contract::{Binary, ClientEvent, SentIn, ServerEvent, Shape, contract};
+use axum_socketio::emit::Typed;
 use axum_socketio::extract::{DataRejection, On};
 use axum_socketio::handler::{Handler, Late};
-use axum_socketio::{Ack, Namespace, Reply, Socket};
+use axum_socketio::{Ack, Namespace, Reply, Socket, SocketIo};
 use serde::{Deserialize, Serialize};
 
 use super::{answers, with};
-use crate::support::Ws;
+use crate::support::{Ws, serve};
 
 #[derive(Deserialize)]
 struct Say(String, Option<String>);
@@ -233,4 +234,82 @@ async fn acknowledgements_are_of_the_declared_type() {
     client.binary().await;
     client.send(r#"431["x"]"#).await;
     assert!(answer.await.is_err());
+}
+
+contract! {
+    /// The events of the chat.
+    Chat = "/chat";
+    client: Say, Rename;
+    server: Picture, Closing;
+}
+
+impl SentIn<Chat> for Said<'_> {}
+
+contract! {
+    /// The events of an order.
+    Order = "/order-{id}";
+    client: Rename;
+    server: Closing;
+}
+
+async fn rename(socket: Typed<Chat>, Rename { name }: Rename) {
+    socket.untyped().join(name.clone()).await.unwrap();
+    socket.broadcast().to("x").send_event(&Said(&name, 0));
+    socket.send_event(&Closing);
+}
+
+#[tokio::test]
+async fn a_namespace_with_a_contract_sends_its_events() {
+    let chat = Namespace::new().of::<Chat>();
+    let chat = chat
+        .on_event(Say::EVENT, say)
+        .on_event(Rename::EVENT, rename)
+        .with_state(1);
+    let io = SocketIo::builder().contract(chat).build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let (mut ann, mut bob) = (Ws::open(server.addr).await, Ws::open(server.addr).await);
+    ann.join("/chat").await;
+    bob.join("/chat").await;
+    ann.send(r#"42/chat,["rename",{"name":"x"}]"#).await;
+    assert_eq!(ann.text().await, r#"42/chat,["closing"]"#);
+    bob.send(r#"42/chat,["rename",{"name":"x"}]"#).await;
+    assert_eq!(bob.text().await, r#"42/chat,["closing"]"#);
+    assert_eq!(ann.text().await, r#"42/chat,["said","x",0]"#);
+    let typed = io.typed::<Chat>();
+    typed.to("x").send_event(&Said("all", 1));
+    assert_eq!(ann.text().await, r#"42/chat,["said","all",1]"#);
+    assert_eq!(bob.text().await, r#"42/chat,["said","all",1]"#);
+    for socket in typed.fetch_sockets().await.unwrap() {
+        socket.send_event(&Said("each", 2));
+    }
+    assert_eq!(ann.text().await, r#"42/chat,["said","each",2]"#);
+}
+
+#[tokio::test]
+async fn a_contract_of_a_pattern_holds_for_each_of_its_namespaces() {
+    let order = Namespace::new().of::<Order>().on_event(
+        Rename::EVENT,
+        async |socket: Typed<Order>, _: Rename| {
+            socket.send_event(&Closing);
+        },
+    );
+    let io = SocketIo::builder().contract(order).build();
+    let server = serve(Router::new().layer(io.layer())).await;
+    let mut client = Ws::open(server.addr).await;
+    client.join("/order-7").await;
+    client.send(r#"42/order-7,["rename",{"name":"x"}]"#).await;
+    assert_eq!(client.text().await, r#"42/order-7,["closing"]"#);
+    io.typed_at::<Order>("/order-8").send_event(&Closing);
+    io.typed_at::<Order>("/order-7").send_event(&Closing);
+    assert_eq!(client.text().await, r#"42/order-7,["closing"]"#);
+}
+
+#[tokio::test]
+async fn a_typed_socket_is_refused_in_a_namespace_without_the_contract() {
+    let (server, io) = with(Namespace::new().on_event(Rename::EVENT, rename)).await;
+    let mut client = Ws::joined(server.addr).await;
+    let answer = client.ask(r#"["rename",{"name":"x"}]"#).await;
+    // The client does not see the names of types.
+    assert_eq!(answer, r#"[{"error":"internal error"}]"#);
+    assert_eq!(io.metrics().events_received, 1);
 }
