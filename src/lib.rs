@@ -32,6 +32,7 @@
 //! | `compression` | the builder's `compression`: permessage-deflate; flate2 with zlib-rs |
 //! | `v3` | the builder's `allow_eio3`: clients of Socket.IO 2 and older ones; no further crates |
 //! | `msgpack` | [`parser::Msgpack`](parser), for clients with `socket.io-msgpack-parser`; the crate `rmp` |
+//! | `macros` | the derives of [`ClientEvent` and `ServerEvent`](contract); the crates `syn` and `quote` |
 //! | `metrics` | `SocketIo::publish_metrics` and `handler::HandlerTime`, with the [facade](guide::metrics) `metrics` |
 //! | `testing` | the module `testing`: clients in the same process, for tests of an application; no further crates |
 //!
@@ -43,6 +44,7 @@ mod builder;
 mod clock;
 pub mod cluster;
 pub mod config;
+pub mod contract;
 mod driver;
 pub mod emit;
 pub mod extract;
@@ -70,7 +72,6 @@ mod sync;
 pub mod testing;
 mod transport;
 
-pub use ::contract;
 pub use builder::{Limits, Namespace, SocketIoBuilder, Timeouts, TypedNamespace};
 pub use emit::{BroadcastOperator, NamespaceHandle};
 pub use extract::{Ack, Auth, Data, Event};

@@ -38,7 +38,7 @@ fn package(root: &Path, programs: &BTreeMap<String, PathBuf>) -> PathBuf {
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_fail");
     let mut manifest = format!(
         "[package]\nname = \"compile-fail\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n\
-         axum-socketio = {{ path = {root:?} }}\n\
+         axum-socketio = {{ path = {root:?}, features = [\"macros\"] }}\n\
          axum = {{ version = \"0.8\", default-features = false }}\n\
          serde = {{ version = \"1\", features = [\"derive\"] }}\n\
          tower = {{ version = \"0.5\", features = [\"util\"] }}\n"

@@ -21,7 +21,7 @@ struct Package {
 
 const CONTRACT: &[&str] = &["spread", "shape", "event", "contract"];
 
-const PACKAGES: [Package; 6] = [
+const PACKAGES: [Package; 7] = [
     Package {
         sources: "crates/proto/src",
         layers: PROTO,
@@ -45,6 +45,14 @@ const PACKAGES: [Package; 6] = [
         outside: &["lib"],
         pure: CONTRACT,
         impure: &["tokio::", "tracing::", "axum", "std::net", "std::fs"],
+        narrow: &[],
+    },
+    Package {
+        sources: "crates/macros/src",
+        layers: &["attribute", "serde_attributes", "derive"],
+        outside: &["lib"],
+        pure: &["attribute", "serde_attributes", "derive"],
+        impure: &["std::env", "std::fs"],
         narrow: &[],
     },
     Package {
@@ -156,7 +164,9 @@ const PACKAGES: [Package; 6] = [
             "builder",
             "testing",
         ],
-        outside: &["lib", "cluster", "config", "guide", "parser", "protocol"],
+        outside: &[
+            "lib", "cluster", "config", "contract", "guide", "parser", "protocol",
+        ],
         pure: &["sync", "log_limit", "panics", "outbox", "metrics"],
         impure: &["tokio::", "getrandom", "Instant::now", "hyper"],
         narrow: &[
@@ -368,7 +378,8 @@ fn no_module_imports_one_above_it() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR"));
     for package in &PACKAGES {
         let (wrong, checked) = package.check(workspace);
-        let expected = package.layers.len();
+        // Each layer but the lowest one imports something.
+        let expected = package.layers.len() - 1;
         assert!(
             checked >= expected,
             "{}: {checked} imports",

@@ -3,6 +3,8 @@
 mod arguments;
 mod before;
 mod data;
+#[cfg(feature = "macros")]
+mod derived_events;
 mod dynamic;
 mod early;
 mod leaving;
