@@ -16,6 +16,9 @@ use crate::nodes::Nodes;
 /// The time between two questions for the masters, unless something has moved.
 const INTERVAL: Duration = Duration::from_secs(10);
 
+/// The time after which servers are asked again if none of them knows.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// The shortest time between two such questions.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -30,8 +33,9 @@ pub(crate) async fn run(
     mut moves: mpsc::Receiver<Moved>,
 ) {
     let mut reports = Vec::new();
+    let mut wait = INTERVAL;
     loop {
-        if let Ok(0) = timeout(INTERVAL, moves.recv_many(&mut reports, MAX_REPORTS)).await {
+        if let Ok(0) = timeout(wait, moves.recv_many(&mut reports, MAX_REPORTS)).await {
             return;
         }
         let Some(mut servers) = nodes.upgrade().map(|nodes| nodes.connectors()) else {
@@ -43,8 +47,12 @@ pub(crate) async fn run(
             return;
         };
         match topology {
-            Ok(topology) => nodes.update(topology),
+            Ok(topology) => {
+                nodes.update(topology);
+                wait = INTERVAL;
+            }
             Err(error) => {
+                wait = RETRY;
                 let error = error.to_string();
                 tracing::debug!(error, "the servers of the Redis Cluster are not known");
             }
