@@ -3,6 +3,7 @@
 //! - [`getting_started`]: from a first server to rooms, authentication and shutdown.
 //! - [`troubleshooting`]: symptoms, their causes and their remedies.
 //! - [`migrating_from_node`]: the official API, method by method.
+//! - [`typed_events`]: events as types, and contracts of namespaces.
 //! - [`scaling`]: several servers that act as one.
 //! - [`recovery`], [`operations`], [`metrics`], [`security`]: how to run it.
 //! - [`compatibility`], [`architecture`]: how it behaves, and how it is built.
@@ -43,6 +44,7 @@ macro_rules! page {
 page!(getting_started, "getting-started.md");
 page!(troubleshooting, "troubleshooting.md");
 page!(migrating_from_node, "migrating-from-node.md");
+page!(typed_events, "typed-events.md");
 page!(recovery, "recovery.md");
 page!(operations, "operations.md");
 page!(scaling, "scaling.md");

@@ -22,7 +22,7 @@
 //! - [`NamespaceHandle`] is a namespace of the running server; [`Socket`] is one client in it, [`BroadcastOperator`]
 //!   several of them; [`emit`] has acknowledgements and errors.
 //! - [`Limits`] and [`Timeouts`] list the defaults of all limits and times, [`config`] has the values of other options.
-//! - [`contract`] has the traits of typed events.
+//! - [`contract`] has the traits of [typed events](guide::typed_events).
 //! - [`guide`] has longer documents; [troubleshooting](guide::troubleshooting) lists symptoms and their causes.
 //!
 //! # Features
