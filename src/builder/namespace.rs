@@ -142,11 +142,11 @@ impl<S: Send + Sync + 'static> Namespace<S> {
 
     /// Sets the handler of an event that other servers of the namespace send with
     /// [`server_side_emit`](crate::NamespaceHandle::server_side_emit). Its arguments are extractors:
-    /// [`FromServerSideEvent`](crate::extract::FromServerSideEvent). Its return value is the answer of this server if the
-    /// sender waits for answers: an [`IntoAck`](crate::handler::IntoAck), as for an event of a client. A server whose
-    /// handler returns an error counts as missing, and the error is logged there. Handlers start in the order in which
-    /// another server has emitted, and are polled in a task of their own if they wait.
-    /// A second handler for the same event replaces the first. In Node: `io.on("…")`.
+    /// [`FromServerSideEvent`](crate::extract::FromServerSideEvent). Its return value is the answer of this server if
+    /// the sender waits for answers: an [`IntoAck`](crate::handler::IntoAck), as for an event of a client. A server
+    /// whose handler returns an error counts as missing, and the error is logged there. Handlers start in the order in
+    /// which another server has emitted, and are polled in a task of their own if they wait. A second handler for the
+    /// same event replaces the first. In Node: `io.on("…")`.
     ///
     /// ```
     /// use axum::Json;

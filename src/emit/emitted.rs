@@ -67,9 +67,9 @@ impl Emitted {
         self.result.is_ok()
     }
 
-    /// Returns false if the event did not get into the queue of messages to the other servers of a cluster: the queue is
-    /// full, since the engine has been away for a while, or the event is larger than it. The clients of this server get
-    /// the event all the same, so this is no failure of [`ok`](Self::ok).
+    /// Returns false if the event did not get into the queue of messages to the other servers of a cluster: the queue
+    /// is full, since the engine has been away for a while, or the event is larger than it. The clients of this server
+    /// get the event all the same, so this is no failure of [`ok`](Self::ok).
     #[must_use]
     pub const fn published(&self) -> bool {
         self.published

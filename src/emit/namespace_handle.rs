@@ -217,8 +217,8 @@ impl NamespaceHandle {
     }
 
     /// Returns a stream of the changes, from now on, to the rooms of the namespace on this server. For a pattern, it
-    /// covers the namespaces that exist now. The rooms of the sockets' own ids cause no events. Each server of a cluster
-    /// has its own events, as in Node.js: `create-room` and the others of `namespace.adapter`.
+    /// covers the namespaces that exist now. The rooms of the sockets' own ids cause no events. Each server of a
+    /// cluster has its own events, as in Node.js: `create-room` and the others of `namespace.adapter`.
     ///
     /// The stream buffers a thousand events; beyond that the oldest are lost, and
     /// [`RoomEvent::Missed`](crate::rooms::RoomEvent::Missed) reports it.

@@ -1,4 +1,4 @@
-//! What a handler of a typed event takes and returns.
+//! The arguments and results of handlers of typed events.
 
 use axum::Json;
 use axum::response::NoContent;

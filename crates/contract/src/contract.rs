@@ -26,7 +26,8 @@ pub trait SentIn<C>: ServerEvent {}
 
 /// Declares a [`Contract`]: a type with its namespace, the events of clients and those of the server.
 ///
-/// An event may be in several contracts. An event that borrows is added by hand: `impl SentIn<Chat> for SaidRef<'_> {}`.
+/// An event may be in several contracts. An event that borrows is added by hand: `impl SentIn<Chat> for SaidRef<'_>
+/// {}`.
 ///
 /// ```
 /// # use axum_socketio_contract::{ClientEvent, ServerEvent, contract};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::part::Part;
+use crate::part::MessagePart;
 
 /// The maximum number of messages that are unfinished. A publisher has one at a time.
 const MAX_UNFINISHED: usize = 1024;
@@ -50,7 +50,7 @@ impl Assembly {
     }
 
     /// Adds a part. The parts of a publisher have to be added in their order.
-    pub(crate) fn add(&mut self, part: Part, now: Instant) -> Assembled {
+    pub(crate) fn add(&mut self, part: MessagePart, now: Instant) -> Assembled {
         if part.index > 0 {
             return self.go_on(&part);
         }
@@ -68,7 +68,7 @@ impl Assembly {
     }
 
     /// Begins a message, unless that exceeds a limit.
-    fn begin(&mut self, part: &Part, now: Instant) -> bool {
+    fn begin(&mut self, part: &MessagePart, now: Instant) -> bool {
         let bytes = self.bytes.saturating_add(part.content.len());
         if self.unfinished.len() >= MAX_UNFINISHED || bytes > self.max_bytes {
             return false;
@@ -86,7 +86,7 @@ impl Assembly {
     }
 
     /// Adds a part to a message that has begun. Parts of one that has been given up are ignored.
-    fn go_on(&mut self, part: &Part) -> Assembled {
+    fn go_on(&mut self, part: &MessagePart) -> Assembled {
         let bytes = self.bytes.saturating_add(part.content.len());
         let unfinished = self.unfinished.get_mut(&part.publisher);
         let fits = bytes <= self.max_bytes;
@@ -128,7 +128,7 @@ impl Assembly {
 }
 
 impl Unfinished {
-    const fn expects(&self, part: &Part) -> bool {
+    const fn expects(&self, part: &MessagePart) -> bool {
         self.number == part.number && self.index == part.index && self.count == part.count
     }
 }
@@ -146,11 +146,11 @@ mod tests {
     const MESSAGE: &[u8] = &[7; 160];
 
     /// Returns the three parts of a message.
-    fn parts(divider: &mut Divider) -> Vec<Part> {
+    fn parts(divider: &mut Divider) -> Vec<MessagePart> {
         divider.divide(&Bytes::from_static(MESSAGE), 0)
     }
 
-    fn add(assembly: &mut Assembly, parts: &[Part]) -> (Vec<Bytes>, usize) {
+    fn add(assembly: &mut Assembly, parts: &[MessagePart]) -> (Vec<Bytes>, usize) {
         let (mut messages, mut lost) = (Vec::new(), 0);
         for part in parts {
             let assembled = assembly.add(part.clone(), now());

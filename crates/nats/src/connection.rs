@@ -15,15 +15,15 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::link::{Link, random};
+use crate::inbound::Inbound;
+use crate::link::{NatsLink, random};
 use crate::settings::NatsSettings;
-use crate::shared::Shared;
 use crate::{monitor, publisher, receiver};
 
 /// The connection of one server. Its tasks end when it is dropped.
 pub(crate) struct Connection {
     queue: Arc<PublishQueue>,
-    shared: Arc<Shared>,
+    shared: Arc<Inbound>,
     _tasks: [Task; 2],
 }
 
@@ -38,13 +38,13 @@ impl Drop for Task {
 
 impl Connection {
     pub(crate) fn start(
-        link: &Link,
+        link: &NatsLink,
         settings: NatsSettings,
         receiver: Arc<dyn Receiver>,
         runtime: &Handle,
     ) -> Self {
         let queue = Arc::new(PublishQueue::new(settings.max_queued_bytes));
-        let shared = Arc::new(Shared::new(link.clone(), settings, receiver, random()));
+        let shared = Arc::new(Inbound::new(link.clone(), settings, receiver, random()));
         let (state, changes) = watch::channel(link.state());
         runtime.spawn(publisher::run(
             Arc::clone(&shared),
@@ -63,14 +63,14 @@ impl Connection {
 
 impl WireConnection for Connection {
     fn publish(&self, channel: Channel<'_>, message: Bytes) -> Result<(), PublishError> {
-        let subject = self.shared.settings.names.subject(channel);
+        let subject = self.shared.settings.subjects.subject(channel);
         let subject = subject.ok_or(PublishError::NoChannel)?;
         self.queue.push(subject, message, Instant::now().into_std())
     }
 
     fn subscribe(&self, channel: Channel<'_>) -> BoxFuture<Result<(), WireError>> {
-        let names = &self.shared.settings.names;
-        if names.subject(channel).is_none() {
+        let subjects = &self.shared.settings.subjects;
+        if subjects.subject(channel).is_none() {
             let nsp = channel.nsp();
             tracing::error!(
                 nsp,
@@ -78,7 +78,7 @@ impl WireConnection for Connection {
             );
             return Box::pin(ready(Err(WireError(None))));
         }
-        if let Some(topic) = names.topic(channel) {
+        if let Some(topic) = subjects.topic(channel) {
             self.shared.topics().insert(&topic, ());
             self.shared.changed.notify_one();
         }
@@ -87,7 +87,7 @@ impl WireConnection for Connection {
     }
 
     fn confirmation(&self, channel: Channel<'_>) -> Option<BoxFuture<Result<(), WireError>>> {
-        let topic = self.shared.settings.names.topic(channel)?;
+        let topic = self.shared.settings.subjects.topic(channel)?;
         let confirmation = self.shared.topics().confirmation(&topic, oneshot::channel);
         match confirmation {
             Confirmation::Confirmed => None,
@@ -99,7 +99,7 @@ impl WireConnection for Connection {
     }
 
     fn unsubscribe(&self, channel: Channel<'_>) {
-        if let Some(topic) = self.shared.settings.names.topic(channel) {
+        if let Some(topic) = self.shared.settings.subjects.topic(channel) {
             let delay = match channel {
                 Channel::Room { .. } => self.shared.settings.release_after,
                 _ => Duration::ZERO,

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::Nats;
 use crate::error::{EmitError, NatsConnectError};
-use crate::link::{Link, random};
+use crate::link::{NatsLink, random};
 use crate::part::Divider;
 use crate::settings::NatsSettings;
 
@@ -39,14 +39,14 @@ use crate::settings::NatsSettings;
 /// and a method that has waited for five seconds fails.
 #[derive(Clone)]
 pub struct Emitter {
-    shared: Arc<Shared>,
+    shared: Arc<EmitterShared>,
     settings: NatsSettings,
     target: EmitterTarget,
 }
 
 /// The parts that all copies of an emitter share.
-struct Shared {
-    link: Link,
+struct EmitterShared {
+    link: NatsLink,
     /// Locked while the parts of a message are sent, which must follow each other.
     divider: Mutex<Divider>,
     /// The time of the last join. Servers subscribe to a room when they get it, so an event for the room that follows
@@ -55,8 +55,8 @@ struct Shared {
 }
 
 impl Emitter {
-    pub(crate) fn new(link: Link, settings: NatsSettings) -> Self {
-        let shared = Shared {
+    pub(crate) fn new(link: NatsLink, settings: NatsSettings) -> Self {
+        let shared = EmitterShared {
             link,
             divider: Mutex::new(Divider::new(random())),
             joined: StdMutex::default(),
@@ -203,7 +203,7 @@ impl Emitter {
             }
             channel => channel,
         };
-        let subject = self.settings.names.subject(channel);
+        let subject = self.settings.subjects.subject(channel);
         let subject = subject.ok_or(EmitError::NoSubject)?;
         let link = &self.shared.link;
         let mut divider = self.shared.divider.lock().await;
@@ -216,7 +216,7 @@ impl Emitter {
     }
 }
 
-impl Shared {
+impl EmitterShared {
     fn set_joined(&self) {
         let joined = Some(Instant::now());
         *self.joined.lock().unwrap_or_else(PoisonError::into_inner) = joined;

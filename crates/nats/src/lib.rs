@@ -25,8 +25,8 @@
 //! connected, and a join is complete, when NATS has made the subscription, or after a second if it does not answer.
 //! Rooms are released [some seconds](Nats::release_rooms_after) after their last member has left.
 //!
-//! The server that a client of NATS is connected to knows its subscriptions at once. The other servers of a NATS cluster
-//! learn of them a little later, and until then lose messages for a room that has just been joined.
+//! The server that a client of NATS is connected to knows its subscriptions at once. The other servers of a NATS
+//! cluster learn of them a little later, and until then lose messages for a room that has just been joined.
 //!
 //! Each subscription takes about 6 KiB, as the client has a queue for it.
 //!
@@ -37,9 +37,9 @@
 //!
 //! # What is lost
 //!
-//! NATS keeps no messages. While a server is not connected to it, it receives nothing of other servers. Its own messages
-//! wait in a [queue](Nats::max_queued_bytes), and are sent when it is connected again, to the servers that are connected
-//! then. Local clients are not affected, and emits neither wait nor fail. The server reconnects without end.
+//! NATS keeps no messages. While a server is not connected to it, it receives nothing of other servers. Its own
+//! messages wait in a [queue](Nats::max_queued_bytes), and are sent when it is connected again, to the servers that are
+//! connected then. Local clients are not affected, and emits neither wait nor fail. The server reconnects without end.
 //!
 //! # Programs without a server
 //!
@@ -51,15 +51,15 @@ mod assembly;
 mod connection;
 mod emitter;
 mod error;
+mod inbound;
 mod link;
 mod monitor;
-mod names;
 mod part;
 mod publisher;
 mod receiver;
 mod settings;
-mod shared;
-mod streams;
+mod subjects;
+mod subscribers;
 mod tls;
 
 use std::fmt;
@@ -72,9 +72,9 @@ use proto::cluster::{Receiver, Wire, WireConnection};
 use tokio::runtime::Handle;
 
 use connection::Connection;
-use link::{Dropped, Link};
-use names::Names;
+use link::{Dropped, NatsLink};
 use settings::NatsSettings;
+use subjects::Subjects;
 
 pub use async_nats;
 pub use emitter::Emitter;
@@ -92,15 +92,15 @@ const MAX_RETRY: Duration = Duration::from_secs(1);
 /// All clones share the connection, and so do the servers that they are passed to.
 #[derive(Clone)]
 pub struct Nats {
-    link: Link,
+    link: NatsLink,
     settings: NatsSettings,
     runtime: Handle,
 }
 
 impl Nats {
     /// Connects to a server by an URL, such as `nats://user:password@host:4222` or `nats://token@host`, or to one of
-    /// several that commas separate, which have the user of the first. With `tls://`, the connection is encrypted, and the certificate of the server has to be one that the
-    /// root certificates of the system trust.
+    /// several that commas separate, which have the user of the first. With `tls://`, the connection is encrypted, and
+    /// the certificate of the server has to be one that the root certificates of the system trust.
     ///
     /// A user of NATS needs to publish and to subscribe to `socketio.>`.
     ///
@@ -173,7 +173,7 @@ impl Nats {
     }
 
     fn over(client: Client, address: &str, dropped: Arc<Dropped>) -> Self {
-        let link = Link {
+        let link = NatsLink {
             client,
             address: address.into(),
             dropped,
@@ -194,7 +194,7 @@ impl Nats {
     /// Sets the prefix of all subjects, in which dots separate tokens. Default: `socketio`.
     #[must_use]
     pub fn prefix(mut self, prefix: &str) -> Self {
-        self.settings.names = Names::new(prefix);
+        self.settings.subjects = Subjects::new(prefix);
         self
     }
 

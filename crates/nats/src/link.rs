@@ -9,12 +9,12 @@ use async_nats::{Client, Event, ServerError};
 use tokio::time::timeout;
 
 use crate::error::SendError;
-use crate::part::Part;
+use crate::part::MessagePart;
 use crate::settings::RESPONSE_TIMEOUT;
 
 /// A client, which all servers and emitters of a [`Nats`](crate::Nats) share.
 #[derive(Clone)]
-pub(crate) struct Link {
+pub(crate) struct NatsLink {
     pub(crate) client: Client,
     /// The address without user and password.
     pub(crate) address: Arc<str>,
@@ -33,7 +33,7 @@ pub(crate) struct LinkState {
     pub(crate) connects: u64,
 }
 
-impl Link {
+impl NatsLink {
     pub(crate) fn state(&self) -> LinkState {
         let connects = self.client.statistics().connects.load(Ordering::Relaxed);
         LinkState {
@@ -45,7 +45,7 @@ impl Link {
     /// Sends the parts of messages, and waits until they are with the operating system.
     pub(crate) async fn send(
         &self,
-        messages: impl IntoIterator<Item = (String, Vec<Part>)>,
+        messages: impl IntoIterator<Item = (String, Vec<MessagePart>)>,
     ) -> Result<(), SendError> {
         let sent = async {
             for (subject, parts) in messages {

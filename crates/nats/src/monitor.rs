@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::inbound::Inbound;
 use crate::link::LinkState;
-use crate::shared::Shared;
 
 /// The time between two looks at the state of the client. Not every client reports its changes.
 pub(crate) const LOOK: Duration = Duration::from_millis(100);
@@ -16,7 +16,7 @@ pub(crate) const LOOK: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_secs(1);
 
 /// Watches the client, and reports an outage at its beginning and at its end.
-pub(crate) async fn run(shared: Arc<Shared>, state: watch::Sender<LinkState>) {
+pub(crate) async fn run(shared: Arc<Inbound>, state: watch::Sender<LinkState>) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut ticked, mut outage) = (Instant::now(), false);

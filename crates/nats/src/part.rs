@@ -13,7 +13,7 @@ const VERSION: u8 = 1;
 
 /// A part of a message. Most messages have one part; those that are larger than NATS allows have several.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Part {
+pub(crate) struct MessagePart {
     /// The random number of the connection that has published it.
     pub(crate) publisher: u64,
     /// The number of the part among all that the connection has published.
@@ -25,7 +25,7 @@ pub(crate) struct Part {
     pub(crate) content: Bytes,
 }
 
-impl Part {
+impl MessagePart {
     /// Reads a part, or returns `None` if it is none.
     pub(crate) fn decode(bytes: &Bytes) -> Option<Self> {
         let (&version, rest) = bytes.split_first()?;
@@ -74,7 +74,7 @@ impl Divider {
     }
 
     /// Returns the parts of a message, of at most `max` bytes each with their headers.
-    pub(crate) fn divide(&mut self, message: &Bytes, max: usize) -> Vec<Part> {
+    pub(crate) fn divide(&mut self, message: &Bytes, max: usize) -> Vec<MessagePart> {
         let size = max.saturating_sub(HEADER).max(MIN_CONTENT);
         let count = message.len().div_ceil(size).max(1);
         let count = u32::try_from(count).unwrap_or(u32::MAX);
@@ -83,7 +83,7 @@ impl Divider {
             let end = start.saturating_add(size).min(message.len());
             let number = self.next;
             self.next += 1;
-            Part {
+            MessagePart {
                 publisher: self.publisher,
                 number,
                 index,
@@ -107,7 +107,7 @@ mod tests {
             let divided = divider.divide(&message, max);
             assert_eq!(divided.len(), parts, "{len}");
             let read: Vec<_> = { divided.iter() }
-                .map(|part| Part::decode(&part.encode()).unwrap())
+                .map(|part| MessagePart::decode(&part.encode()).unwrap())
                 .collect();
             assert_eq!(read, divided);
             let content: Vec<u8> = read.iter().flat_map(|part| part.content.clone()).collect();
@@ -124,16 +124,16 @@ mod tests {
             .remove(0);
         let bytes = part.encode();
         for len in 0..HEADER {
-            assert_eq!(Part::decode(&bytes.slice(..len)), None);
+            assert_eq!(MessagePart::decode(&bytes.slice(..len)), None);
         }
         for (at, byte) in [(0, 2), (20, 1), (24, 0)] {
             let mut other = bytes.to_vec();
             other[at] = byte;
-            assert_eq!(Part::decode(&other.into()), None, "byte {at}");
+            assert_eq!(MessagePart::decode(&other.into()), None, "byte {at}");
         }
         let mut empty = bytes.slice(..HEADER).to_vec();
-        assert!(Part::decode(&empty.clone().into()).is_some());
+        assert!(MessagePart::decode(&empty.clone().into()).is_some());
         empty[24] = 2;
-        assert_eq!(Part::decode(&empty.into()), None);
+        assert_eq!(MessagePart::decode(&empty.into()), None);
     }
 }

@@ -8,16 +8,16 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::SendError;
+use crate::inbound::Inbound;
 use crate::link::LinkState;
 use crate::monitor::LOOK;
 use crate::part::Divider;
 use crate::settings::RESPONSE_TIMEOUT;
-use crate::shared::Shared;
 
 /// Publishes what is queued until the queue is closed, or there is no connection after that. In an outage, messages
 /// wait in the queue.
 pub(crate) async fn run(
-    shared: Arc<Shared>,
+    shared: Arc<Inbound>,
     queue: Arc<PublishQueue>,
     mut state: watch::Receiver<LinkState>,
 ) {
@@ -47,7 +47,7 @@ pub(crate) async fn run(
 
 /// Waits for a connection. Returns false if the server is gone, and there has been none in the time for an answer.
 async fn connected(
-    shared: &Shared,
+    shared: &Inbound,
     queue: &PublishQueue,
     state: &mut watch::Receiver<LinkState>,
 ) -> bool {
@@ -69,7 +69,7 @@ async fn connected(
 }
 
 async fn send(
-    shared: &Shared,
+    shared: &Inbound,
     divider: &mut Divider,
     batch: Vec<(String, Bytes)>,
 ) -> Result<(), SendError> {

@@ -10,12 +10,12 @@ use tokio::task::consume_budget;
 use tokio::time::{Instant, sleep_until};
 
 use crate::assembly::Assembly;
+use crate::inbound::Inbound;
 use crate::link::LinkState;
-use crate::names::Topic;
-use crate::part::Part;
+use crate::part::MessagePart;
 use crate::settings::RESPONSE_TIMEOUT;
-use crate::shared::Shared;
-use crate::streams::{Source, Streams};
+use crate::subjects::NatsTopic;
+use crate::subscribers::{Source, Subscribers};
 
 /// The maximum number of changes that are made together.
 const BATCH: usize = 1000;
@@ -38,12 +38,12 @@ impl From<SubscribeError> for End {
 }
 
 /// Receives messages until the client is closed.
-pub(crate) async fn run(shared: Arc<Shared>, state: watch::Receiver<LinkState>) {
+pub(crate) async fn run(shared: Arc<Inbound>, state: watch::Receiver<LinkState>) {
     let assembly = Assembly::new(shared.settings.max_received_bytes);
     let mut receiving = Receiving {
         shared,
         state,
-        streams: Streams::default(),
+        subscribers: Subscribers::default(),
         assembly,
         echoes: 0,
         echoed: 0,
@@ -57,9 +57,9 @@ pub(crate) async fn run(shared: Arc<Shared>, state: watch::Receiver<LinkState>) 
 }
 
 struct Receiving {
-    shared: Arc<Shared>,
+    shared: Arc<Inbound>,
     state: watch::Receiver<LinkState>,
-    streams: Streams,
+    subscribers: Subscribers,
     assembly: Assembly,
     /// The number of the last echo that was asked for, and of the last that has arrived.
     echoes: u64,
@@ -68,9 +68,9 @@ struct Receiving {
 
 impl Receiving {
     async fn run(&mut self) -> Result<(), &'static str> {
-        let subject = self.shared.settings.names.echo(self.shared.publisher);
+        let subject = self.shared.settings.subjects.echo(self.shared.publisher);
         let echo = self.shared.link.client.subscribe(subject).await;
-        self.streams
+        self.subscribers
             .insert_echo(echo.map_err(|_| "no subscription")?);
         loop {
             let connected = self.state.wait_for(|state| state.is_connected).await;
@@ -94,7 +94,7 @@ impl Receiving {
     async fn serve(&mut self, connects: u64) -> Result<(), End> {
         let all = self.shared.topics().connect();
         // The client has subscribed to those that it knows again.
-        self.streams.retain(&all);
+        self.subscribers.retain(&all);
         for part in all.chunks(BATCH) {
             self.subscribe(part, connects).await?;
         }
@@ -112,7 +112,7 @@ impl Receiving {
             };
             if !added.is_empty() || !removed.is_empty() {
                 for topic in &removed {
-                    self.streams.remove(topic);
+                    self.subscribers.remove(topic);
                 }
                 self.shared.topics().end(&removed);
                 self.subscribe(&added, connects).await?;
@@ -121,7 +121,7 @@ impl Receiving {
             let changed = Arc::clone(&self.shared);
             let wake = due.unwrap_or(expiry).min(expiry);
             tokio::select! {
-                messages = self.streams.next() => self.deliver(messages).await,
+                messages = self.subscribers.next() => self.deliver(messages).await,
                 () = changed.changed.notified() => {}
                 changed = self.state.changed() => {
                     if changed.is_err() || !self.is_present(connects) {
@@ -145,15 +145,15 @@ impl Receiving {
     }
 
     /// Subscribes to topics, and records that NATS has confirmed them.
-    async fn subscribe(&mut self, topics: &[Topic], connects: u64) -> Result<(), End> {
+    async fn subscribe(&mut self, topics: &[NatsTopic], connects: u64) -> Result<(), End> {
         if topics.is_empty() {
             return Ok(());
         }
         for topic in topics.iter() {
-            let subject = self.shared.settings.names.subject(topic.channel());
-            if let Some(subject) = subject.filter(|_| !self.streams.contains(topic)) {
+            let subject = self.shared.settings.subjects.subject(topic.channel());
+            if let Some(subject) = subject.filter(|_| !self.subscribers.contains(topic)) {
                 let subscriber = self.shared.link.client.subscribe(subject).await?;
-                self.streams.insert(topic, subscriber);
+                self.subscribers.insert(topic, subscriber);
             }
         }
         self.echo(connects).await?;
@@ -163,7 +163,7 @@ impl Receiving {
             let _ = confirmed.send(());
         }
         for topic in topics {
-            if let Topic::Namespace { nsp } = topic {
+            if let NatsTopic::Namespace { nsp } = topic {
                 self.shared.receiver.subscribed(nsp);
             }
         }
@@ -174,7 +174,7 @@ impl Receiving {
     async fn echo(&mut self, connects: u64) -> Result<(), End> {
         self.echoes += 1;
         let number = self.echoes;
-        let subject = self.shared.settings.names.echo(self.shared.publisher);
+        let subject = self.shared.settings.subjects.echo(self.shared.publisher);
         loop {
             let content = Bytes::copy_from_slice(&number.to_be_bytes());
             let published = self
@@ -187,7 +187,7 @@ impl Receiving {
             let again = Instant::now() + RESPONSE_TIMEOUT;
             while self.echoed < number {
                 tokio::select! {
-                    messages = self.streams.next() => self.deliver(messages).await,
+                    messages = self.subscribers.next() => self.deliver(messages).await,
                     changed = self.state.changed() => {
                         if changed.is_err() || !self.is_present(connects) {
                             return Err(End::Lost);
@@ -206,7 +206,7 @@ impl Receiving {
     async fn deliver(&mut self, messages: Vec<(Source, Bytes)>) {
         let mut parts = Vec::with_capacity(messages.len());
         for (source, message) in messages {
-            match (source, Part::decode(&message)) {
+            match (source, MessagePart::decode(&message)) {
                 (Source::Echo, _) => self.note_echo(&message),
                 (Source::Topic(_), Some(part)) if part.publisher == self.shared.publisher => {}
                 (Source::Topic(topic), Some(part)) => parts.push((topic, part)),

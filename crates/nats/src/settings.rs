@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use proto::cluster::Heartbeats;
 
-use crate::names::Names;
+use crate::subjects::Subjects;
 
 /// The time in which NATS has to answer.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug)]
 pub(crate) struct NatsSettings {
-    pub(crate) names: Names,
+    pub(crate) subjects: Subjects,
     /// The time after which a room without members is released.
     pub(crate) release_after: Duration,
     pub(crate) max_queued_bytes: usize,
@@ -22,7 +22,7 @@ pub(crate) struct NatsSettings {
 impl Default for NatsSettings {
     fn default() -> Self {
         Self {
-            names: Names::default(),
+            subjects: Subjects::default(),
             release_after: Duration::from_secs(5),
             max_queued_bytes: 16 * 1024 * 1024,
             max_received_bytes: 64 * 1024 * 1024,

@@ -113,7 +113,8 @@ impl Inbound {
         }
     }
 
-    /// Passes a message to the uses of the topic by which it has arrived; `channel` is its channel if that is a pattern.
+    /// Passes a message to the uses of the topic by which it has arrived; `channel` is its channel if that is a
+    /// pattern.
     pub(crate) fn deliver(&self, topic: &Topic, channel: Option<&str>, message: &Bytes) {
         let uses: Vec<_> = self.subscriptions().uses(topic).collect();
         let channel = channel.unwrap_or(&topic.name);

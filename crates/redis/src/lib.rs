@@ -223,8 +223,8 @@ impl Redis {
         Emitter::new(self.connector.clone(), self.settings.clone())
     }
 
-    /// Uses the messages and channels of Node's `createShardedAdapter`, with its `subscriptionMode`. With a Redis Cluster,
-    /// they are used anyway, in the mode [`Dynamic`](SubscriptionMode::Dynamic) unless this sets another one.
+    /// Uses the messages and channels of Node's `createShardedAdapter`, with its `subscriptionMode`. With a Redis
+    /// Cluster, they are used anyway, in the mode [`Dynamic`](SubscriptionMode::Dynamic) unless this sets another one.
     ///
     /// ```no_run
     /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {

@@ -10,6 +10,7 @@ mod decode_error;
 mod depth;
 mod emitter_target;
 mod encode;
+mod future;
 mod health;
 mod json;
 mod link_health;
@@ -30,6 +31,7 @@ mod wire;
 
 pub use decode_error::MessageError;
 pub use emitter_target::{EmitterMessage, EmitterTarget};
+pub use future::BoxFuture;
 pub use health::{Health, HealthState};
 pub use link_health::LinkHealth;
 pub use message::{
@@ -46,8 +48,8 @@ pub use stored::Stored;
 pub use stream_entry::{StreamContent, StreamEntry};
 pub use subscriptions::{Changes, Confirmation, Subscriptions, Taken};
 pub use wire::{
-    BoxFuture, Channel, JOIN_SETTLES, Presence, PublishError, Receiver, RoomChannels, Wire,
-    WireConnection, WireError,
+    Channel, JOIN_SETTLES, Presence, PublishError, Receiver, RoomChannels, Wire, WireConnection,
+    WireError,
 };
 
 impl Family {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 /// The topics of a server, and the changes that its engine has to be sent.
 ///
-/// A topic `T` is what the engine subscribes to. It is subscribed to while it has a use `U`; one topic may have several.
-/// Callers that wait for a confirmation leave a `W`, which is given back when the engine has confirmed the topic, and
-/// dropped when it will not.
+/// A topic `T` is what the engine subscribes to. It is subscribed to while it has a use `U`; one topic may have
+/// several. Callers that wait for a confirmation leave a `W`, which is given back when the engine has confirmed the
+/// topic, and dropped when it will not.
 #[derive(Debug)]
 pub struct Subscriptions<T, U, W> {
     topics: HashMap<T, Entry<U>>,

@@ -2,18 +2,14 @@
 
 use std::error::Error;
 use std::fmt;
-use std::future::{Future, ready};
-use std::pin::Pin;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::peers::Heartbeats;
-use super::{Family, Health, Store};
-
-/// A future on the heap.
-pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+use super::{BoxFuture, Family, Health, Store};
 
 /// An engine that carries messages between the servers of a cluster.
 ///

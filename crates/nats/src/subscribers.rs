@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::stream::{AbortHandle, Abortable, SelectAll, Stream, StreamExt};
 use tokio::task::unconstrained;
 
-use crate::names::Topic;
+use crate::subjects::NatsTopic;
 
 /// The maximum number of messages that are taken together.
 const MAX_TAKEN: usize = 65_536;
@@ -20,7 +20,7 @@ const MAX_TAKEN: usize = 65_536;
 /// The origin of a message.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
-    Topic(Arc<Topic>),
+    Topic(Arc<NatsTopic>),
     /// The connection itself, which finds out that its subscriptions have been made.
     Echo,
 }
@@ -46,17 +46,17 @@ impl Stream for Sourced {
 /// messages: the client fills the queues in the order of arrival, so when all queues are empty, everything that has
 /// arrived before a message has been taken too.
 #[derive(Default)]
-pub(crate) struct Streams {
+pub(crate) struct Subscribers {
     streams: SelectAll<Abortable<Sourced>>,
-    handles: HashMap<Topic, AbortHandle>,
+    handles: HashMap<NatsTopic, AbortHandle>,
 }
 
-impl Streams {
-    pub(crate) fn contains(&self, topic: &Topic) -> bool {
+impl Subscribers {
+    pub(crate) fn contains(&self, topic: &NatsTopic) -> bool {
         self.handles.contains_key(topic)
     }
 
-    pub(crate) fn insert(&mut self, topic: &Topic, subscriber: Subscriber) {
+    pub(crate) fn insert(&mut self, topic: &NatsTopic, subscriber: Subscriber) {
         let (handle, registration) = AbortHandle::new_pair();
         let source = Source::Topic(Arc::new(topic.clone()));
         let sourced = Sourced { source, subscriber };
@@ -75,14 +75,14 @@ impl Streams {
     }
 
     /// Ends a subscription.
-    pub(crate) fn remove(&mut self, topic: &Topic) {
+    pub(crate) fn remove(&mut self, topic: &NatsTopic) {
         if let Some(handle) = self.handles.remove(topic) {
             handle.abort();
         }
     }
 
     /// Ends the subscriptions to all other topics.
-    pub(crate) fn retain(&mut self, topics: &[Topic]) {
+    pub(crate) fn retain(&mut self, topics: &[NatsTopic]) {
         let topics: HashSet<_> = topics.iter().collect();
         self.handles.retain(|topic, handle| {
             let is_kept = topics.contains(topic);

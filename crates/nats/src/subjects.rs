@@ -11,13 +11,13 @@ const MAX_TOKEN: usize = 1024;
 
 /// A channel that a server subscribes to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Topic {
+pub(crate) enum NatsTopic {
     Namespace { nsp: Arc<str> },
     Room { nsp: Arc<str>, room: Arc<str> },
     Server { nsp: Arc<str>, uid: Arc<str> },
 }
 
-impl Topic {
+impl NatsTopic {
     pub(crate) fn channel(&self) -> Channel<'_> {
         match self {
             Self::Namespace { nsp } => Channel::Namespace { nsp },
@@ -29,18 +29,18 @@ impl Topic {
 
 /// The names that all members of a cluster have to share.
 #[derive(Clone, Debug)]
-pub(crate) struct Names {
+pub(crate) struct Subjects {
     /// The prefix, as part of a subject.
     prefix: Arc<str>,
 }
 
-impl Default for Names {
+impl Default for Subjects {
     fn default() -> Self {
         Self::new("socketio")
     }
 }
 
-impl Names {
+impl Subjects {
     /// Creates the names with a prefix, whose dots separate tokens.
     pub(crate) fn new(prefix: &str) -> Self {
         let tokens: Vec<_> = prefix.split('.').map(token).collect();
@@ -50,20 +50,20 @@ impl Names {
 
     /// Returns what has to be subscribed to for a channel, or `None` if NATS has no subject for its namespace, or if
     /// the messages arrive on that of the namespace.
-    pub(crate) fn topic(&self, channel: Channel<'_>) -> Option<Topic> {
+    pub(crate) fn topic(&self, channel: Channel<'_>) -> Option<NatsTopic> {
         self.subject(channel)?;
         let nsp = Arc::from(channel.nsp());
         Some(match channel {
             Channel::Room { room, .. } if room_token(room).is_none() => return None,
-            Channel::Room { room, .. } => Topic::Room {
+            Channel::Room { room, .. } => NatsTopic::Room {
                 nsp,
                 room: room.into(),
             },
-            Channel::Server { uid, .. } => Topic::Server {
+            Channel::Server { uid, .. } => NatsTopic::Server {
                 nsp,
                 uid: uid.into(),
             },
-            Channel::Namespace { .. } | Channel::Requests { .. } => Topic::Namespace { nsp },
+            Channel::Namespace { .. } | Channel::Requests { .. } => NatsTopic::Namespace { nsp },
         })
     }
 
@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn subject(channel: Channel<'_>) -> String {
-        Names::default().subject(channel).unwrap()
+        Subjects::default().subject(channel).unwrap()
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
         );
         let server = Channel::Server { nsp: "/", uid: "u" };
         assert_eq!(subject(server), "socketio.s./.u");
-        let names = Names::new("my app.io");
+        let names = Subjects::new("my app.io");
         assert_eq!(
             names.subject(Channel::Namespace { nsp: "/" }).unwrap(),
             "my%20app.io.n./"
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn rooms_without_a_subject_have_that_of_their_namespace() {
-        let names = Names::default();
+        let names = Subjects::default();
         let own: Sid = "2zPeIvfvuNOI0LXxAAAA".parse().unwrap();
         let long = "x".repeat(MAX_TOKEN + 1);
         for name in [own.as_str(), &long] {
@@ -198,7 +198,7 @@ mod tests {
             room("/a.b", "c d"),
             Channel::Server { nsp: "/", uid: "u" },
         ] {
-            let topic = Names::default().topic(channel).unwrap();
+            let topic = Subjects::default().topic(channel).unwrap();
             assert_eq!(topic.channel(), channel);
         }
     }

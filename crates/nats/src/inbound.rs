@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use proto::cluster::{LinkHealth, Receiver, Subscriptions};
 use tokio::sync::{Notify, oneshot};
 
-use crate::link::Link;
-use crate::names::Topic;
+use crate::link::NatsLink;
 use crate::settings::NatsSettings;
+use crate::subjects::NatsTopic;
 
 /// The topics of the server. Each has one use.
-pub(crate) type Topics = Subscriptions<Topic, (), oneshot::Sender<()>>;
+pub(crate) type Topics = Subscriptions<NatsTopic, (), oneshot::Sender<()>>;
 
 /// The receiver of messages, and the subjects that it needs.
-pub(crate) struct Shared {
-    pub(crate) link: Link,
+pub(crate) struct Inbound {
+    pub(crate) link: NatsLink,
     pub(crate) settings: NatsSettings,
     pub(crate) receiver: Arc<dyn Receiver>,
     pub(crate) health: LinkHealth,
@@ -25,9 +25,9 @@ pub(crate) struct Shared {
     pub(crate) changed: Notify,
 }
 
-impl Shared {
+impl Inbound {
     pub(crate) fn new(
-        link: Link,
+        link: NatsLink,
         settings: NatsSettings,
         receiver: Arc<dyn Receiver>,
         publisher: u64,
