@@ -130,7 +130,7 @@ impl Redis {
     /// | `rediss://user:password@host:6379/` | over TCP with TLS (feature `tls`) |
     /// | `unix:/run/redis.sock?user=ann&pass=secret` | on the same machine |
     /// | `redis+sentinel://user:password@host1:26379,host2/name` | the master of this name, which sentinels know |
-    /// | `redis+cluster://user:password@host1:6379,host2` | all masters of a Redis Cluster, some of whose servers are named |
+    /// | `redis+cluster://user:password@host1:6379,host2` | all masters of a Redis Cluster that has these servers |
     ///
     /// All parts but the host, the path and the name may be left out. A user of Redis needs the channels of the prefix
     /// (`&socket.io*`) and the commands `SUBSCRIBE`, `UNSUBSCRIBE`, `PSUBSCRIBE`, `PUNSUBSCRIBE`, `PUBLISH`, `PUBSUB`
