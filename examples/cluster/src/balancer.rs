@@ -4,18 +4,23 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::http::header::{COOKIE, SET_COOKIE};
-use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
+use axum::http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 
 use crate::processes::Processes;
+
+/// The time in which the head of a request has to arrive.
+const HEAD: Duration = Duration::from_secs(10);
 
 /// The way in which a server is chosen for a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,8 +58,9 @@ impl Balancer {
 
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
         loop {
-            // A connection may be gone before it is accepted.
+            // A connection may be gone before it is accepted, or there may be too many.
             let Ok((stream, _)) = listener.accept().await else {
+                sleep(Duration::from_millis(10)).await;
                 continue;
             };
             let balancer = Arc::clone(&self);
@@ -63,6 +69,8 @@ impl Balancer {
                 async move { Ok::<_, Infallible>(balancer.answer(request).await) }
             });
             let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
             tokio::spawn(connection);
@@ -70,12 +78,16 @@ impl Balancer {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let path = request.uri().path();
-        if let Some(path) = path.strip_prefix("/servers") {
-            let (method, path) = (request.method().clone(), path.to_owned());
-            return self.control(&method, &path).await;
+        let path = request.uri().path().to_owned();
+        match path.strip_prefix("/servers") {
+            Some(_) if is_of_another_page(request.headers()) => {
+                (StatusCode::FORBIDDEN, "a page of another origin").into_response()
+            }
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                self.control(request.method(), rest).await
+            }
+            _ => self.forward(request).await,
         }
-        self.forward(request).await
     }
 
     /// Answers `GET /servers`, `POST /servers/{name}/kill` and `POST /servers/{name}/start`.
@@ -129,6 +141,15 @@ impl Balancer {
     }
 }
 
+/// Returns true if a page of another origin has made the request, which must not kill servers.
+fn is_of_another_page(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else {
+        return false;
+    };
+    let host = origin.as_bytes().strip_prefix(b"http://");
+    host.is_none() || host != headers.get(HOST).map(HeaderValue::as_bytes)
+}
+
 /// Returns the server that the cookie of a request names.
 fn server_of(request: &Request<Incoming>) -> Option<String> {
     let cookies = request.headers().get_all(COOKIE).into_iter();
@@ -161,5 +182,31 @@ async fn tunnel(client: OnUpgrade, server: OnUpgrade) {
         let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
         // Either end may reset the connection.
         let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_page_itself_kills_servers() {
+        let is_foreign = |host: &'static str, origin: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static(host));
+            if let Some(origin) = origin {
+                headers.insert(ORIGIN, HeaderValue::from_static(origin));
+            }
+            is_of_another_page(&headers)
+        };
+        assert!(!is_foreign("127.0.0.1:3000", None));
+        assert!(!is_foreign("127.0.0.1:3000", Some("http://127.0.0.1:3000")));
+        for origin in ["http://evil.example", "http://127.0.0.1:3001", "null"] {
+            assert!(is_foreign("127.0.0.1:3000", Some(origin)), "{origin}");
+        }
+        assert!(is_of_another_page(&HeaderMap::from_iter([(
+            ORIGIN,
+            HeaderValue::from_static("http://evil.example")
+        )])));
     }
 }

@@ -69,6 +69,18 @@ struct Server {
     child: Option<Child>,
 }
 
+impl Server {
+    /// Returns true if the process runs. It may have ended by itself.
+    fn runs(&mut self) -> bool {
+        let running =
+            { self.child.as_mut() }.is_some_and(|child| matches!(child.try_wait(), Ok(None)));
+        if !running {
+            self.child = None;
+        }
+        running
+    }
+}
+
 /// The state of a server, for the page.
 #[derive(Serialize)]
 pub struct ServerState {
@@ -88,8 +100,8 @@ impl Processes {
     /// Starts a server, unless it runs.
     pub async fn start(&self, name: &str) -> io::Result<()> {
         let mut servers = self.servers.lock().await;
-        let known = servers.get(name);
-        if known.is_some_and(|server| server.child.is_some()) {
+        let mut known = servers.get_mut(name);
+        if known.as_mut().is_some_and(|server| server.runs()) {
             return Ok(());
         }
         let address = match known {
@@ -129,18 +141,21 @@ impl Processes {
     }
 
     pub async fn states(&self) -> Vec<ServerState> {
-        let servers = self.servers.lock().await;
-        let states = servers.iter().map(|(name, server)| ServerState {
+        let mut servers = self.servers.lock().await;
+        let states = servers.iter_mut().map(|(name, server)| ServerState {
             name: name.clone(),
-            running: server.child.is_some(),
+            running: server.runs(),
         });
         states.collect()
     }
 
     /// Returns the servers that run.
     pub async fn running(&self) -> Vec<(String, SocketAddr)> {
-        let servers = self.servers.lock().await;
-        let running = servers.iter().filter(|(_, server)| server.child.is_some());
+        let mut servers = self.servers.lock().await;
+        let running = servers.iter_mut().filter_map(|(name, server)| {
+            let runs = server.runs();
+            runs.then_some((name, server))
+        });
         running
             .map(|(name, server)| (name.clone(), server.address))
             .collect()
