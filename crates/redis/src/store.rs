@@ -62,7 +62,7 @@ impl StreamStore {
         let now = Instant::now().into_std();
         let queued = self.shared.sessions.push(change, Bytes::new(), now);
         if queued == Err(PublishError::Full) {
-            tracing::debug!("session not saved: too many wait to be sent to Redis");
+            self.shared.note_unsaved();
         }
     }
 

@@ -1,7 +1,7 @@
 //! The parts that the stores of all namespaces share, and the task that writes sessions.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use redis::Pipeline;
@@ -20,10 +20,6 @@ use crate::settings::RETRY;
 use crate::shared_connection::{AskError, SharedConnection};
 use crate::streams::Streams;
 
-/// The maximum size of the sessions that wait to be sent, in bytes. All sessions of a server are written at intervals,
-/// so there may be many.
-const MAX_SESSION_BYTES: usize = 64 * 1024 * 1024;
-
 /// The parts that the stores of all namespaces of a server share.
 pub(crate) struct StreamStores {
     pub(crate) options: Streams,
@@ -36,6 +32,8 @@ pub(crate) struct StreamStores {
     /// The number of stores that have been opened.
     pub(crate) opened: AtomicU64,
     reading: watch::Receiver<ReaderState>,
+    /// The number of changes of sessions that had no room in the queue since others were last written.
+    unsaved: AtomicUsize,
 }
 
 impl StreamStores {
@@ -52,11 +50,12 @@ impl StreamStores {
             options: options.clone(),
             inbound: Arc::clone(inbound),
             queue: Arc::clone(queue),
-            sessions: PublishQueue::new(MAX_SESSION_BYTES),
+            sessions: PublishQueue::new(options.max_session_bytes),
             session: SharedConnection::new(connector.clone()),
             runtime: runtime.clone(),
             opened: AtomicU64::new(0),
             reading,
+            unsaved: AtomicUsize::new(0),
         });
         let writer = SharedConnection::new(connector.clone());
         runtime.spawn(Arc::clone(&stores).write_sessions(writer));
@@ -73,16 +72,28 @@ impl StreamStores {
         format!("{}{pid}", self.options.session_prefix)
     }
 
+    /// Records a change of a session that has no room in the queue. The log says so once until others are written.
+    pub(crate) fn note_unsaved(&self) {
+        if self.unsaved.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(
+                limit = self.options.max_session_bytes,
+                "sessions are not saved: too many wait to be sent to Redis; see max_session_bytes"
+            );
+        }
+    }
+
     async fn write_sessions(self: Arc<Self>, writer: SharedConnection) {
         // An outage is logged at its beginning and at its end, not for every batch.
         let mut lost = 0_usize;
         while let Some(changes) = self.sessions.take().await {
             match self.write(&writer, &changes).await {
-                Ok(()) if lost > 0 => {
-                    tracing::warn!(sessions = lost, "sessions were not saved");
+                Ok(()) => {
+                    lost = lost.saturating_add(self.unsaved.swap(0, Ordering::Relaxed));
+                    if lost > 0 {
+                        tracing::warn!(sessions = lost, "sessions were not saved");
+                    }
                     lost = 0;
                 }
-                Ok(()) => {}
                 Err(error) => {
                     if lost == 0 {
                         let error = error.reason();

@@ -19,6 +19,7 @@ pub struct Streams {
     pub(crate) read_count: usize,
     pub(crate) block_time: Duration,
     pub(crate) session_prefix: String,
+    pub(crate) max_session_bytes: usize,
 }
 
 impl Streams {
@@ -31,6 +32,7 @@ impl Streams {
             read_count: 100,
             block_time: Duration::from_secs(5),
             session_prefix: "sio:session:".to_owned(),
+            max_session_bytes: 64 * 1024 * 1024,
         }
     }
 
@@ -78,6 +80,13 @@ impl Streams {
     /// `sessionKeyPrefix`.
     pub fn session_prefix(mut self, prefix: &str) -> Self {
         prefix.clone_into(&mut self.session_prefix);
+        self
+    }
+
+    /// Sets the maximum size of the sessions that wait to be written to Redis, in bytes. Default: 64 MiB. Every ten
+    /// seconds, those of all sockets of the server are. Beyond it, sessions are not saved, and a warning is logged.
+    pub const fn max_session_bytes(mut self, max: usize) -> Self {
+        self.max_session_bytes = max;
         self
     }
 

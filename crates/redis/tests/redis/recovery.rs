@@ -10,6 +10,7 @@ use axum_socketio_redis::{Redis, Streams};
 use tokio::time::{sleep, timeout};
 
 use crate::engine::Engine;
+use crate::log::Log;
 use crate::two_servers::{self, SOON, act_as_one, app, becomes, connect, connect_to, reaches};
 
 async fn server_with(engine: &Engine, streams: Streams, recovery: Recovery) -> SocketIo {
@@ -376,6 +377,31 @@ async fn events_that_do_not_fit_the_queue_are_delivered_here_and_counted() {
     let lost = one.metrics().cluster_messages_lost["outage"];
     assert!(lost > 1, "{lost}");
     gets(&bob, &one, []).await;
+}
+
+#[tokio::test]
+#[ignore = "starts Redis: tests/run cluster runs it"]
+async fn sessions_that_do_not_fit_the_queue_are_not_saved() {
+    let (log, _guard) = Log::collect();
+    let engine = Engine::start().await;
+    let streams = Streams::new().max_session_bytes(2000);
+    let one = server_with(&engine, streams, Recovery::new()).await;
+    let two = server(&engine).await;
+    let bob = client(&one, &two).await;
+    engine.has_sessions("sio:session:*", 1).await;
+    let socket = one.socket(bob.id()).unwrap();
+    socket.set_data("x".repeat(3000)).unwrap();
+    socket.join("other");
+    assert_eq!(log.with("see max_session_bytes").len(), 1);
+    socket.set_data("Bob").unwrap();
+    let reported = async {
+        while log.with("sessions were not saved").is_empty() {
+            socket.join("another");
+            socket.leave("another");
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(SOON, reported).await.unwrap();
 }
 
 #[tokio::test]
