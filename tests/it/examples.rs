@@ -21,6 +21,8 @@ example!(hyper_only, "../../examples/hyper-only.rs");
 example!(metrics_page, "../../examples/metrics/main.rs");
 example!(todo, "../../examples/todo-shared-handlers.rs");
 example!(tower_layers, "../../examples/tower-layers.rs");
+#[cfg(feature = "macros")]
+example!(typed_events, "../../examples/typed-events.rs");
 
 impl Server {
     async fn post(&self, target: &str, json: &str) -> (u16, String) {
@@ -225,4 +227,24 @@ async fn metrics_are_scraped_and_drawn() {
         let name = name.trim_end_matches("_bucket");
         assert!(answer.text().contains(&format!("# TYPE {name} ")), "{name}");
     }
+}
+
+#[cfg(feature = "macros")]
+#[tokio::test]
+async fn typed_events_reach_the_room() {
+    let server = serve(typed_events::app().0).await;
+    let mut clients = Vec::new();
+    for present in 1..=2 {
+        let mut client = Ws::open(server.addr).await;
+        client.join("/chat").await;
+        assert_eq!(client.text().await, r#"42/chat,["welcome"]"#);
+        client.send(r#"42/chat,1["enter","lobby"]"#).await;
+        assert_eq!(client.text().await, format!("43/chat,1[{present}]"));
+        clients.push(client);
+    }
+    clients[0].send(r#"42/chat,2["say","lobby","hello"]"#).await;
+    assert_eq!(clients[0].text().await, r#"43/chat,2[{"length":5}]"#);
+    let said = clients[1].text().await;
+    assert!(said.starts_with(r#"42/chat,["said",{"from":""#), "{said}");
+    assert!(said.ends_with(r#"","text":"hello"}]"#), "{said}");
 }
