@@ -127,12 +127,10 @@ impl Connector {
     }
 
     fn to(&self, server: ConnectionInfo) -> Self {
-        Self {
-            address: server.addr().to_string().into(),
-            place: Place::Server(server),
-            #[cfg(feature = "tls")]
-            tls: self.tls.clone(),
-        }
+        let mut connector = self.clone();
+        connector.address = server.addr().to_string().into();
+        connector.place = Place::Server(server);
+        connector
     }
 
     /// Returns the host of the server, if there is one.
