@@ -40,10 +40,10 @@
 //!
 //! # Derives
 //!
-//! With the feature `macros`, `ClientEvent` and `ServerEvent` can be derived. The derive counts the fields: a unit struct
-//! has no arguments, a tuple struct one for each field, and a struct with named fields or an enum is one argument. It
-//! refuses attributes of serde that change the number of arguments, such as `skip` in a tuple struct, and the names of
-//! events that Socket.IO uses itself. `ack` is `()` if it is left out.
+//! With the feature `macros`, `ClientEvent` and `ServerEvent` can be derived. The derive counts the fields: a unit
+//! struct has no arguments, a tuple struct one for each field, and a struct with named fields or an enum is one
+//! argument. It refuses attributes of serde that change the number of arguments, such as `skip` in a tuple struct, and
+//! the names of events that Socket.IO uses itself. `ack` is `()` if it is left out.
 //!
 #![cfg_attr(feature = "macros", doc = "```")]
 #![cfg_attr(not(feature = "macros"), doc = "```ignore")]
